@@ -1,0 +1,299 @@
+"""
+A stream of bytes between one source and one sink, with backpressure between them.
+
+The source (a connection that receives) calls :meth:`Body.feed`, :meth:`Body.finish` and :meth:`Body.fail`. The sink (a
+connection that sends) is attached with :meth:`Body.attach`; until then at most :data:`HIGH_WATER` bytes are held and
+the source is paused. A body is also the ``IPushProducer`` that its sink registers with its transport.
+
+Between the two, plugins may look (:meth:`Body.read`), change (:meth:`Body.addFilter`) or substitute
+(:meth:`Body.replace`) what passes. Filters see the bytes as they arrive, so a later reader sees what the earlier
+filter made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from revproxy.errors import BodyTooLarge
+from revproxy.interfaces import IBodySink, IBodySource
+
+if TYPE_CHECKING:
+    from revproxy.context import Headers
+
+HIGH_WATER = 65536
+"""Bytes that are held for a sink that has not come yet before the source is paused."""
+
+Filter = Callable[[bytes, bool], bytes]
+"""Called with each piece and whether it is the last; gives what goes on instead. The last piece may be empty."""
+
+
+@implementer(IBodySink)
+class _Nowhere:
+    """A sink that drops everything."""
+
+    __slots__ = ()
+
+    def bodyData(self, data: bytes) -> None:
+        pass
+
+    def bodyFinished(self) -> None:
+        pass
+
+    def bodyFailed(self, reason: Failure) -> None:
+        pass
+
+
+_NOWHERE = _Nowhere()
+
+
+@implementer(IPushProducer)
+class Body:
+    """
+    The body of a request or response.
+
+    :ivar length: number of bytes when known beforehand, else None.
+    :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
+    :ivar changed: True once a plugin replaced or filtered the body, so that its original framing no longer holds.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_chunks",
+        "_failure",
+        "_filters",
+        "_finished",
+        "_limit",
+        "_paused",
+        "_reader",
+        "_sink",
+        "_source",
+        "changed",
+        "length",
+        "trailers",
+    )
+
+    def __init__(self, source: IBodySource | None, length: int | None) -> None:
+        self._source = source
+        self.length = length
+        self.trailers: Headers | None = None
+        self.changed = False
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._finished = False
+        self._failure: Failure | None = None
+        self._sink: IBodySink | None = None
+        self._filters: list[Filter] | None = None
+        self._reader: Deferred[bytes] | None = None
+        self._limit = 0
+        self._paused = False
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        """A body that is complete already."""
+        body = cls(None, len(data))
+        if data:
+            body._chunks.append(data)
+            body._buffered = len(data)
+        body._finished = True
+        return body
+
+    # What plugins use
+
+    def read(self, limit: int) -> Deferred[bytes]:
+        """
+        All bytes, once they are there. They are still forwarded afterwards. Cancelling gives up the wait only.
+
+        :param limit: bytes; the most that is held in memory.
+        :raises BodyTooLarge: if there are more; the body can still be forwarded or replaced.
+        """
+        if self._sink is not None:
+            return fail(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
+        if self._reader is not None:
+            return fail(RuntimeError("this body is already being read"))
+        if self._buffered > limit or (self.length is not None and self.length > limit):
+            return fail(BodyTooLarge(f"body is larger than {limit} bytes"))
+        if self._finished:
+            return succeed(b"".join(self._chunks))
+        if self._failure is not None:
+            return fail(self._failure)
+        self._limit = limit
+        self._reader = Deferred(self._readCancelled)
+        reader = self._reader
+        self._resumeSource()
+        return reader
+
+    def replace(self, data: bytes) -> None:
+        """Send these bytes instead; what the source still has is discarded."""
+        if self._sink is not None:
+            raise RuntimeError("this body is already on its way: replace it in handle or handleResponse")
+        self.changed = True
+        self._filters = None
+        self._chunks = [data] if data else []
+        self._buffered = self.length = len(data)
+        self.trailers = None
+        self._failure = None
+        self._finished = True
+        self.stopProducing()
+
+    def addFilter(self, filter: Filter) -> None:
+        """Have every piece pass through ``filter(data, last) -> bytes``; the length is unknown from then on."""
+        if self._sink is not None:
+            raise RuntimeError("this body is already on its way: filter it in handle or handleResponse")
+        self.changed = True
+        held = b"".join(self._chunks)
+        if held or self._finished:
+            held = filter(held, self._finished)
+            self._chunks = [held] if held else []
+            self._buffered = len(held)
+        if self._finished:
+            self.length = self._buffered
+            return
+        self.length = None
+        if self._filters is None:
+            self._filters = []
+        self._filters.append(filter)
+
+    # What the source calls
+
+    def feed(self, data: bytes) -> None:
+        """Some bytes have arrived."""
+        if self._finished or self._failure is not None:
+            return
+        if self._filters is not None:
+            data = self._filtered(data, False)
+            if not data:
+                return
+        sink = self._sink
+        if sink is not None:
+            sink.bodyData(data)
+            return
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._reader is not None:
+            if self._buffered > self._limit:
+                self._readDone(Failure(BodyTooLarge(f"body is larger than {self._limit} bytes")))
+        elif self._buffered >= HIGH_WATER:
+            self.pauseProducing()
+
+    def finish(self, trailers: Headers | None = None) -> None:
+        """All bytes have arrived."""
+        if self._finished or self._failure is not None:
+            return
+        if self._filters is not None:
+            last = self._filtered(b"", True)
+            if self._failure is not None:
+                return
+            if last:
+                if self._sink is not None:
+                    self._sink.bodyData(last)
+                else:
+                    self._chunks.append(last)
+                    self._buffered += len(last)
+        self.trailers = trailers
+        self._finished = True
+        self._source = None
+        if self._sink is not None:
+            self._sink.bodyFinished()
+            return
+        if self.length is None:
+            self.length = self._buffered
+        if self._reader is not None:
+            self._readDone(b"".join(self._chunks))
+
+    def fail(self, reason: Failure) -> None:
+        """The rest will never arrive."""
+        if self._finished or self._failure is not None:
+            return
+        self._failure = reason
+        self._source = None
+        if self._sink is not None:
+            self._sink.bodyFailed(reason)
+        elif self._reader is not None:
+            self._readDone(reason)
+
+    # What the sink uses
+
+    @property
+    def complete(self) -> bool:
+        """True when every byte is here: :meth:`take` gives them."""
+        return self._finished
+
+    def take(self) -> bytes:
+        """The bytes of a complete body, at once, instead of :meth:`attach`."""
+        chunks = self._chunks
+        self._chunks = []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def attach(self, sink: IBodySink) -> None:
+        """Give what is held, and from now on everything, to the sink."""
+        self._sink = sink
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            sink.bodyData(chunk)
+        if self._finished:
+            sink.bodyFinished()
+        elif self._failure is not None:
+            sink.bodyFailed(self._failure)
+
+    def detach(self) -> None:
+        """The sink takes no more; what still comes from the source is dropped."""
+        self._chunks = []
+        self._sink = _NOWHERE
+
+    def pauseProducing(self) -> None:
+        """Ask the source to wait."""
+        if not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Ask the source to go on."""
+        self._resumeSource()
+
+    def stopProducing(self) -> None:
+        """Tell the source that the rest is not wanted."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.stopProducing()
+
+    def _resumeSource(self) -> None:
+        if self._paused and self._source is not None:
+            self._paused = False
+            self._source.resumeProducing()
+
+    def _filtered(self, data: bytes, last: bool) -> bytes:
+        assert self._filters is not None
+        try:
+            for one in self._filters:
+                if not data and not last:
+                    break
+                data = one(data, last)
+        except Exception:
+            # Half a filtered body must not pass for a whole one.
+            source = self._source
+            self.fail(Failure())
+            if source is not None:
+                source.stopProducing()
+            return b""
+        return data
+
+    def _readDone(self, result: bytes | Failure) -> None:
+        reader, self._reader = self._reader, None
+        if self._buffered >= HIGH_WATER and not self._finished:
+            self.pauseProducing()
+        assert reader is not None
+        if isinstance(result, Failure):
+            reader.errback(result)
+        else:
+            reader.callback(result)
+
+    def _readCancelled(self, _: Deferred[bytes]) -> None:
+        self._reader = None
+        if self._buffered >= HIGH_WATER:
+            self.pauseProducing()

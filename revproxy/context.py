@@ -1,0 +1,346 @@
+"""
+One request as a plugin sees it: :class:`Context`, with its :class:`Request` and :class:`Response`.
+
+Strings are ``str`` (latin-1 on the wire), bodies are ``bytes``. What came over the wire is kept as bytes and decoded
+when somebody looks, so a request that no plugin reads costs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from zope.interface.interface import InterfaceClass
+
+from revproxy.body import Body
+from revproxy.errors import REASONS, EdgeError
+from revproxy.headers import TOKEN, Headers
+
+__all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """
+    Who the client is.
+
+    :ivar host: its address; the one that a trusted proxy named, if there is one.
+    :ivar port: its port, 0 if unknown.
+    :ivar connected: the address at the other end of the connection.
+    """
+
+    host: str
+    port: int
+    connected: str
+
+
+class Request:
+    """
+    A request. What is assigned here is what the origin gets.
+
+    :ivar scheme: ``"http"`` or ``"https"``, as the client used it.
+    :ivar version: ``"1.0"`` or ``"1.1"``.
+    :ivar headers: the header section, without fields of the connection.
+    :ivar peer: who sent it.
+    :ivar tls: what is known of the TLS session (server name, protocol, client name), or None.
+    :ivar rawMethod: the method as bytes.
+    :ivar rawTarget: the target as bytes, as the client wrote it (origin or asterisk form, RFC 9112 §3.2).
+    :ivar rawHost: the host and port the request is for, as bytes.
+    :ivar upgrade: the protocol the client wants to switch to, as bytes, or None.
+    :ivar expectsContinue: whether the client waits for 100 before it sends the body.
+    """
+
+    __slots__ = (
+        "_body",
+        "expectsContinue",
+        "headers",
+        "peer",
+        "rawHost",
+        "rawMethod",
+        "rawTarget",
+        "scheme",
+        "tls",
+        "upgrade",
+        "version",
+        "wantsTrailers",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        host: bytes,
+        version: str,
+        scheme: str,
+        headers: Headers,
+        peer: Peer,
+        body: Body | None = None,
+        tls: Any = None,
+    ) -> None:
+        self.rawMethod = method
+        self.rawTarget = target
+        self.rawHost = host
+        self.version = version
+        self.scheme = scheme
+        self.headers = headers
+        self.peer = peer
+        self.tls = tls
+        self._body = body
+        self.upgrade: bytes | None = None
+        self.expectsContinue = False
+        self.wantsTrailers = False
+
+    @property
+    def method(self) -> str:
+        """The method; case matters (RFC 9110 §9.1)."""
+        return self.rawMethod.decode("latin-1")
+
+    @method.setter
+    def method(self, method: str) -> None:
+        raw = method.encode("latin-1", "replace")
+        if not raw or not TOKEN.issuperset(raw):
+            raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
+        self.rawMethod = raw
+
+    @property
+    def target(self) -> str:
+        """Path and query as the client wrote them."""
+        return self.rawTarget.decode("latin-1")
+
+    @target.setter
+    def target(self, target: str) -> None:
+        raw = target.encode("latin-1", "replace")
+        if not raw.startswith(b"/") and raw != b"*":
+            raise ValueError(f"a target starts with a slash: {target!r} (RFC 9112 §3.2.1)")
+        if any(octet <= 0x20 or octet == 0x7F for octet in raw):
+            raise ValueError(f"a target has no spaces and no control characters: {target!r}")
+        self.rawTarget = raw
+
+    @property
+    def path(self) -> str:
+        """The target up to the question mark, not decoded."""
+        return self.rawTarget.partition(b"?")[0].decode("latin-1")
+
+    @path.setter
+    def path(self, path: str) -> None:
+        if "?" in path:
+            raise ValueError(f"a path has no question mark (write %3F): {path!r}")
+        _, mark, query = self.rawTarget.partition(b"?")
+        self.target = path + (mark + query).decode("latin-1")
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, not decoded; empty if there is none."""
+        return self.rawTarget.partition(b"?")[2].decode("latin-1")
+
+    @query.setter
+    def query(self, query: str) -> None:
+        self.target = self.path + ("?" + query if query else "")
+
+    @property
+    def host(self) -> str:
+        """The host the request is for, with the port if one was given."""
+        return self.rawHost.decode("latin-1")
+
+    @host.setter
+    def host(self, host: str) -> None:
+        self.headers.set("Host", host)
+        self.rawHost = host.encode("latin-1")
+
+    @property
+    def body(self) -> Body:
+        """The body; an empty one if the request has none."""
+        body = self._body
+        if body is None:
+            body = self._body = Body.of(b"")
+        return body
+
+    @property
+    def hasBody(self) -> bool:
+        """Whether there is a body, even an empty one of length 0."""
+        return self._body is not None
+
+
+class Response:
+    """
+    An answer.
+
+    :ivar status: the status code.
+    :ivar reason: the reason phrase.
+    :ivar headers: the header section, without fields of the connection.
+    """
+
+    __slots__ = ("_body", "headers", "rawReason", "status")
+
+    def __init__(self, status: int, reason: bytes | None, headers: Headers, body: Body | None) -> None:
+        self.status = status
+        self.rawReason = reason
+        self.headers = headers
+        self._body = body
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase."""
+        if self.rawReason is None:
+            return REASONS.get(self.status, "")
+        return self.rawReason.decode("latin-1")
+
+    @reason.setter
+    def reason(self, reason: str) -> None:
+        if any(ord(char) < 0x20 or ord(char) > 0xFF for char in reason):
+            raise ValueError(f"not a reason phrase: {reason!r} (RFC 9112 §4)")
+        self.rawReason = reason.encode("latin-1")
+
+    @property
+    def body(self) -> Body:
+        """The body; an empty one if there is none."""
+        body = self._body
+        if body is None:
+            body = self._body = Body.of(b"")
+        return body
+
+
+@dataclass(slots=True)
+class Outcome:
+    """
+    How a request ended, for observers.
+
+    :ivar status: what the client got; 499 if it left first.
+    :ivar bytesIn: bytes of the request body that were received.
+    :ivar bytesOut: bytes of the answer, head included, that were written.
+    :ivar seconds: from the first byte of the head to the last byte of the answer.
+    :ivar upstream: the target that answered, or None.
+    :ivar upstreamSeconds: until the target's head was there, or None.
+    :ivar interruptedBy: the plugin that answered, or None.
+    :ivar error: the cause when it went wrong, or None.
+    """
+
+    status: int = 0
+    bytesIn: int = 0
+    bytesOut: int = 0
+    seconds: float = 0.0
+    upstream: str | None = None
+    upstreamSeconds: float | None = None
+    interruptedBy: str | None = None
+    error: EdgeError | None = None
+
+
+class Toolbox(Protocol):
+    """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
+
+    name: str
+    client: Any
+    log: Any
+
+    def service(self, interface: InterfaceClass) -> Any:
+        """What some plugin provides for an interface."""
+
+
+class Services:
+    """Looks up what other plugins provide: ``context.services[IAccounts]``."""
+
+    __slots__ = ("_toolbox",)
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    def __getitem__(self, interface: InterfaceClass) -> Any:
+        """:raises KeyError: if no running plugin provides it; declare it under ``requires``."""
+        return self._toolbox.service(interface)
+
+    def get(self, interface: InterfaceClass, default: Any = None) -> Any:
+        """As indexing, with a default."""
+        try:
+            return self._toolbox.service(interface)
+        except KeyError:
+            return default
+
+
+class Context:
+    """
+    One request on its way through the chain.
+
+    :ivar request: the request.
+    :ivar response: the answer, once there is one.
+    :ivar values: what plugins pass to each other within this request.
+    :ivar route: the name of the route.
+    :ivar outcome: how it ended; for observers only.
+    """
+
+    __slots__ = ("_id", "_toolbox", "_values", "outcome", "request", "response", "route", "serial")
+
+    def __init__(self, request: Request, route: str = "", serial: bytes = b"") -> None:
+        self.request = request
+        self.response: Response | None = None
+        self.route = route
+        self.serial = serial
+        self.outcome = _UNFINISHED
+        self._id: str | None = None
+        self._values: dict[str, Any] | None = None
+        self._toolbox: Toolbox | None = None
+
+    @property
+    def id(self) -> str:
+        """The request's id: in error pages, the access log, and wherever a plugin puts it."""
+        if self._id is None:
+            self._id = self.serial.decode("ascii")
+        return self._id
+
+    @id.setter
+    def id(self, id: str) -> None:
+        self._id = id
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """A dict of this request's own."""
+        values = self._values
+        if values is None:
+            values = self._values = {}
+        return values
+
+    @property
+    def client(self) -> Any:
+        """A treq client of the plugin's own: no shared cookies, bounded connections, deadlines."""
+        return self._tools().client
+
+    @property
+    def services(self) -> Services:
+        """What other plugins provide, looked up by zope interface."""
+        return Services(self._tools())
+
+    @property
+    def log(self) -> Any:
+        """A :class:`twisted.logger.Logger` in the plugin's name."""
+        return self._tools().log
+
+    def respond(
+        self,
+        status: int,
+        body: bytes | str = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> bool:
+        """
+        Answer the request here. ``return context.respond(403, "no")`` reads well in a middleware.
+
+        :param body: bytes, or text (sent as UTF-8, with a content type unless ``headers`` has one).
+        :returns: False, always.
+        :raises ValueError: for a status outside 200–599 or a header that cannot be sent.
+        """
+        if not 200 <= status <= 599:
+            raise ValueError(f"a final status is from 200 to 599, not {status}")
+        out = Headers.of(headers) if headers else Headers()
+        if isinstance(body, str):
+            body = body.encode()
+            if out.find(b"content-type") is None:
+                out.fields.append((b"content-type", b"Content-Type", b"text/plain; charset=utf-8"))
+        self.response = Response(status, None, out, Body.of(body))
+        return False
+
+    def _tools(self) -> Toolbox:
+        if self._toolbox is None:
+            raise RuntimeError("only a plugin that is being called may ask for this")
+        return self._toolbox
+
+
+_UNFINISHED = Outcome()

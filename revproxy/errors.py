@@ -1,0 +1,146 @@
+"""
+Everything that can go wrong with one request, and what the client is told of it.
+
+Each class carries the ``status`` and the public ``text`` of the answer. The message given to the constructor is the
+cause: it goes to the log, never to the client (RFC 9110 §15.5, §15.6).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
+"""The registered reason phrase of every status code."""
+REASONS[413] = "Content Too Large"
+REASONS[422] = "Unprocessable Content"
+
+
+class EdgeError(Exception):
+    """The root: an error that can become a response."""
+
+    status = 500
+    text = "The edge could not handle this request."
+
+
+class BadRequest(EdgeError):
+    """The request is malformed or ambiguous (RFC 9112 §2.2, §3.2, §6.3); the connection closes."""
+
+    status = 400
+    text = "The request is malformed."
+
+
+class NotFound(EdgeError):
+    """No route, or no such file."""
+
+    status = 404
+    text = "Nothing is served here."
+
+
+class MethodNotAllowed(EdgeError):
+    """The leaf does not answer this method."""
+
+    status = 405
+    text = "This method is not allowed here."
+
+
+class RequestTimeout(EdgeError):
+    """The client was too slow with its head or body (RFC 9110 §15.5.9)."""
+
+    status = 408
+    text = "The request took too long to arrive."
+
+
+class BodyTooLarge(EdgeError):
+    """A body is larger than its limit."""
+
+    status = 413
+    text = "The request body is too large."
+
+
+class TargetTooLong(EdgeError):
+    """The request target is longer than the limit (RFC 9110 §15.5.15)."""
+
+    status = 414
+    text = "The request target is too long."
+
+
+class ExpectationFailed(EdgeError):
+    """An ``Expect`` other than ``100-continue`` (RFC 9110 §10.1.1)."""
+
+    status = 417
+    text = "The expectation cannot be met."
+
+
+class Misdirected(EdgeError):
+    """The TLS name and the Host disagree on a protected host (RFC 9110 §15.5.20)."""
+
+    status = 421
+    text = "This connection may not be used for that host."
+
+
+class HeadersTooLarge(EdgeError):
+    """The head is larger, or has more fields, than the limits allow (RFC 6585 §5)."""
+
+    status = 431
+    text = "The request header is too large."
+
+
+class ClientGone(EdgeError):
+    """The client left before its answer was complete; nobody sees this status but the log."""
+
+    status = 499
+    text = "The client closed the request."
+
+
+class PluginFailed(EdgeError):
+    """A middleware raised, timed out or answered nonsense, and its ``on_error`` is ``closed``."""
+
+    status = 500
+    text = "The edge could not handle this request."
+
+
+class NotSupported(EdgeError):
+    """A method or transfer coding the edge does not implement (RFC 9112 §6.1)."""
+
+    status = 501
+    text = "This kind of request is not supported."
+
+
+class UpstreamError(EdgeError):
+    """The origin could not be reached, or its answer was not HTTP that may be passed on."""
+
+    status = 502
+    text = "The upstream server could not be reached or gave no valid answer."
+
+
+class ConnectFailed(UpstreamError):
+    """No connection to the origin: refused, unresolvable, TLS not verified. Nothing was sent."""
+
+
+class ConnectionStale(UpstreamError):
+    """A kept connection turned out closed before any byte of an answer."""
+
+
+class BadResponse(UpstreamError):
+    """The origin's answer is malformed, ambiguous, over limits or truncated."""
+
+
+class Unavailable(EdgeError):
+    """No target may be tried, or too many requests wait already."""
+
+    status = 503
+    text = "The service is temporarily unavailable."
+
+
+class UpstreamTimeout(EdgeError):
+    """The origin did not connect, answer or go on in time."""
+
+    status = 504
+    text = "The upstream server did not answer in time."
+
+
+class VersionNotSupported(EdgeError):
+    """An HTTP version other than 1.0 and 1.1 on the wire."""
+
+    status = 505
+    text = "This HTTP version is not supported."

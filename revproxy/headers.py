@@ -1,0 +1,153 @@
+"""
+The header section of one message: ordered, case-insensitive, latin-1.
+
+Held as the bytes that were on the wire, decoded only when a plugin looks. Fields that belong to the connection
+rather than to the message (RFC 9110 §7.6.1) and those that delimit the body are the edge's business: they were taken
+out, or checked, when the head was parsed, and cannot be set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+"""The octets of a token (RFC 9110 §5.6.2)."""
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"trailer",
+        b"http2-settings",
+    )
+)
+"""Fields of one connection, never passed on as they are (RFC 9110 §7.6.1)."""
+
+_EDGES_OWN = HOP_BY_HOP | {b"content-length"}
+
+Field = tuple[bytes, bytes, bytes]
+"""Lower-case name, name as written, value."""
+
+
+@lru_cache(2048)
+def _fieldName(name: str) -> tuple[bytes, bytes]:
+    raw = name.encode("ascii", "replace")
+    if not raw or not TOKEN.issuperset(raw):
+        raise ValueError(f"not a header name: {name!r} (RFC 9110 §5.1)")
+    lower = raw.lower()
+    if lower in _EDGES_OWN:
+        raise ValueError(f"{name} belongs to the connection: change the body with body.replace or body.addFilter")
+    return lower, raw
+
+
+@lru_cache(2048)
+def _lower(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
+
+
+def _fieldValue(value: str) -> bytes:
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise ValueError(f"a header value has no line breaks and no NUL: {value!r} (RFC 9110 §5.5)")
+    try:
+        return value.strip(" \t").encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(f"a header value is latin-1: {value!r}") from None
+
+
+class Headers:
+    """
+    An ordered list of fields, found by case-insensitive name.
+
+    :ivar fields: the fields as they are on the wire; for the data plane.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: list[Field] | None = None) -> None:
+        self.fields: list[Field] = [] if fields is None else fields
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
+        """Headers from names and values. :raises ValueError: as :meth:`add`."""
+        headers = cls()
+        for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+            headers.add(name, value)
+        return headers
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of that name."""
+        value = self.find(_lower(name))
+        return default if value is None else value.decode("latin-1")
+
+    def getAll(self, name: str) -> list[str]:
+        """All values of that name, in order."""
+        lower = _lower(name)
+        return [field[2].decode("latin-1") for field in self.fields if field[0] == lower]
+
+    def set(self, name: str, value: str) -> None:
+        """
+        Have exactly one field of that name, at the place of the first one there was.
+
+        :raises ValueError: for a name or value that cannot be sent, or a field that is the edge's own.
+        """
+        lower, raw = _fieldName(name)
+        self.setRaw(lower, raw, _fieldValue(value))
+
+    def add(self, name: str, value: str) -> None:
+        """Append a field. :raises ValueError: as :meth:`set`."""
+        lower, raw = _fieldName(name)
+        self.fields.append((lower, raw, _fieldValue(value)))
+
+    def remove(self, name: str) -> None:
+        """Take out every field of that name; none is no error. :raises ValueError: if it is the edge's own."""
+        lower, _ = _fieldName(name)
+        self.removeRaw(lower)
+
+    def find(self, lower: bytes) -> bytes | None:
+        """The first value of a lower-case name, as bytes."""
+        for field in self.fields:
+            if field[0] == lower:
+                return field[2]
+        return None
+
+    def setRaw(self, lower: bytes, name: bytes, value: bytes) -> None:
+        """As :meth:`set`, of bytes known to be sound."""
+        fields = self.fields
+        for index, field in enumerate(fields):
+            if field[0] == lower:
+                fields[index] = (lower, name, value)
+                fields[index + 1 :] = [later for later in fields[index + 1 :] if later[0] != lower]
+                return
+        fields.append((lower, name, value))
+
+    def removeRaw(self, lower: bytes) -> None:
+        """As :meth:`remove`, of a lower-case name as bytes."""
+        fields = self.fields
+        for field in fields:
+            if field[0] == lower:
+                # A new list only when something goes: most removals find nothing.
+                self.fields = [kept for kept in fields if kept[0] != lower]
+                return
+
+    def copy(self) -> Headers:
+        """An independent copy."""
+        return Headers(self.fields.copy())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.find(_lower(name)) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for field in self.fields:
+            yield field[1].decode("latin-1"), field[2].decode("latin-1")
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __repr__(self) -> str:
+        # Values may be secrets, and reprs end in logs.
+        return f"<Headers {', '.join(field[1].decode('latin-1') for field in self.fields)}>"

@@ -1,0 +1,154 @@
+"""
+What a plugin may provide, and what the parts of the data plane ask of each other.
+
+Only :class:`IMiddleware` is required of a plugin. Every other interface is optional, small, and asked for with
+``providedBy`` when the plugin is loaded, never per request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from revproxy.context import Context, Headers, Response
+
+
+class IMiddleware(Interface):
+    """One link of the chain."""
+
+    name = Attribute("The plugin's name, as in its plugin.json.")
+
+    def handle(context: Context) -> bool | Awaitable[bool]:
+        """
+        Look at a request on its way in; the body has not been read yet.
+
+        :returns: True to go on; False to stop and answer with ``context.response``
+            (see :meth:`revproxy.context.Context.respond`). A Deferred or coroutine of the same.
+        :raises Exception: anything; the plugin's ``on_error`` then decides.
+        """
+
+
+class IResponseMiddleware(Interface):
+    """A middleware that also wants responses."""
+
+    def handleResponse(context: Context) -> Awaitable[None] | None:
+        """
+        Look at a response on its way out, in reverse order: headers are ready, no byte of the body is sent.
+
+        Called for answers of the origin, of other plugins and of the edge itself (error pages), for each plugin
+        whose :meth:`IMiddleware.handle` let the request pass.
+        """
+
+
+class IObserver(Interface):
+    """A middleware that wants to know how each request ended."""
+
+    def finished(context: Context) -> None:
+        """
+        Called once per request after its last byte, also when it was interrupted, failed or cancelled.
+        ``context.outcome`` has status, bytes, timings and error. Must not block.
+        """
+
+
+class ILifecycle(Interface):
+    """A middleware with side effects of its own: they begin and end here."""
+
+    def start() -> Awaitable[None] | None:
+        """Called once before the first request."""
+
+    def stop() -> Awaitable[None] | None:
+        """Called once after the last request that uses this instance."""
+
+
+class IHealthCheck(Interface):
+    """A middleware that can tell whether it is able to work."""
+
+    def checkHealth() -> Awaitable[None] | None:
+        """Return if healthy. :raises Exception: if not, with the reason as its message."""
+
+
+class IConfigurable(Interface):
+    """A middleware whose configuration can change in place."""
+
+    def validateConfig(config: Mapping[str, Any]) -> None:
+        """:raises ValueError: if the configuration will not do."""
+
+    def updateConfig(config: Mapping[str, Any]) -> Awaitable[None] | None:
+        """Take the new configuration; requests may be under way."""
+
+
+class IStateful(Interface):
+    """A middleware whose state is handed over between versions."""
+
+    def exportState() -> Any:
+        """Plain data (what JSON can hold) for the next version."""
+
+    def importState(state: Any, version: str) -> None:
+        """
+        Take over what the version named exported.
+
+        :raises Exception: to refuse the update.
+        """
+
+
+class IMiddlewareFactory(Interface):
+    """What is discovered: announces a middleware and makes instances of it."""
+
+    manifest = Attribute("A mapping with the keys of plugin.json.")
+
+    def create(config: Mapping[str, Any]) -> IMiddleware:
+        """Make an instance; no side effects. :raises Exception: if it cannot be made from this configuration."""
+
+
+class IBodySource(Interface):
+    """Where the bytes of a :class:`revproxy.body.Body` come from."""
+
+    def pauseProducing() -> None:
+        """Give no more data until resumed."""
+
+    def resumeProducing() -> None:
+        """Go on."""
+
+    def stopProducing() -> None:
+        """The rest is not wanted."""
+
+
+class IBodySink(Interface):
+    """Where the bytes of a :class:`revproxy.body.Body` go. Exactly one of the last two is called, once."""
+
+    def bodyData(data: bytes) -> None:
+        """Some bytes, never empty."""
+
+    def bodyFinished() -> None:
+        """The body is complete; ``body.trailers`` is set if there are any."""
+
+    def bodyFailed(reason: Failure) -> None:
+        """The body will never be complete."""
+
+
+class IClientStream(Interface):
+    """The connection side of one exchange: where the answer is written."""
+
+    def sendInformational(status: int, headers: Headers) -> None:
+        """Pass on a 1xx answer (RFC 9110 §15.2); left out for HTTP/1.0."""
+
+    def sendResponse(response: Response) -> None:
+        """Write the answer; ``exchange.responseSent`` or ``exchange.responseFailed`` is called when that is over."""
+
+    def switchProtocols(response: Response, tunnel: Any) -> None:
+        """Write a 101 answer and join the client's connection with the tunnel (RFC 9110 §7.8)."""
+
+    def abort() -> None:
+        """Break off: the client must not take what it has for whole."""
+
+
+class ILeaf(IResource):
+    """
+    A node of the resource tree that answers. ``render`` is given the :class:`revproxy.dataplane.exchange.Exchange`
+    as its request and returns ``NOT_DONE_YET``; it calls ``exchange.answered`` or ``exchange.failed``, once.
+    """
