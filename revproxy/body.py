@@ -33,6 +33,14 @@ Filter = Callable[[bytes, bool], bytes]
 """Called with each piece and whether it is the last; gives what goes on instead. The last piece may be empty."""
 
 
+def _through(filter: Filter, data: bytes, last: bool) -> bytes:
+    data = filter(data, last)
+    # A forgotten return would otherwise drop the piece and leave a body that looks whole.
+    if not isinstance(data, bytes):
+        raise TypeError(f"a body filter returns bytes, not {type(data).__name__}: {filter!r}")
+    return data
+
+
 @implementer(IBodySink)
 class _Nowhere:
     """A sink that drops everything."""
@@ -140,17 +148,24 @@ class Body:
         self._failure = None
         self._finished = True
         self.stopProducing()
+        if self._reader is not None:
+            self._readDone(data)
 
     def addFilter(self, filter: Filter) -> None:
-        """Have every piece pass through ``filter(data, last) -> bytes``; the length is unknown from then on."""
+        """
+        Have every piece pass through ``filter(data, last) -> bytes``; the length is unknown from then on.
+
+        :raises Exception: what the filter raises for the bytes that are here already; the body is then as it was.
+            Raised later, it fails the body: the receiver must not take half of it for whole.
+        """
         if self._sink is not None:
             raise RuntimeError("this body is already on its way: filter it in handle or handleResponse")
-        self.changed = True
         held = b"".join(self._chunks)
         if held or self._finished:
-            held = filter(held, self._finished)
+            held = _through(filter, held, self._finished)
             self._chunks = [held] if held else []
             self._buffered = len(held)
+        self.changed = True
         if self._finished:
             self.length = self._buffered
             return
@@ -228,18 +243,25 @@ class Body:
         """The bytes of a complete body, at once, instead of :meth:`attach`."""
         chunks = self._chunks
         self._chunks = []
+        self._sink = _NOWHERE
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def attach(self, sink: IBodySink) -> None:
-        """Give what is held, and from now on everything, to the sink."""
+        """Give what is held, and from now on everything, to the sink; a source that had to wait goes on."""
         self._sink = sink
         chunks, self._chunks = self._chunks, []
+        # From here on paused means that the sink asked for it, perhaps while it takes what is held.
+        waited, self._paused = self._paused, False
         for chunk in chunks:
             sink.bodyData(chunk)
+            if self._sink is not sink:
+                return
         if self._finished:
             sink.bodyFinished()
         elif self._failure is not None:
             sink.bodyFailed(self._failure)
+        elif waited and not self._paused and self._source is not None:
+            self._source.resumeProducing()
 
     def detach(self) -> None:
         """The sink takes no more; what still comes from the source is dropped."""
@@ -273,7 +295,7 @@ class Body:
             for one in self._filters:
                 if not data and not last:
                     break
-                data = one(data, last)
+                data = _through(one, data, last)
         except Exception:
             # Half a filtered body must not pass for a whole one.
             source = self._source

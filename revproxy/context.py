@@ -20,6 +20,10 @@ from revproxy.headers import TOKEN, Headers
 __all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
 
 
+_HOST = (TOKEN - frozenset(b"#^`|")) | frozenset(b"()[]:;=%")
+"""The octets of a host with a port (RFC 3986 §3.2.2, §3.2.3)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """
@@ -110,7 +114,10 @@ class Request:
 
     @target.setter
     def target(self, target: str) -> None:
-        raw = target.encode("latin-1", "replace")
+        try:
+            raw = target.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(f"a target is percent-encoded: {target!r} (RFC 3986 §2.1)") from None
         if not raw.startswith(b"/") and raw != b"*":
             raise ValueError(f"a target starts with a slash: {target!r} (RFC 9112 §3.2.1)")
         if any(octet <= 0x20 or octet == 0x7F for octet in raw):
@@ -145,8 +152,11 @@ class Request:
 
     @host.setter
     def host(self, host: str) -> None:
-        self.headers.set("Host", host)
-        self.rawHost = host.encode("latin-1")
+        raw = host.encode("ascii", "replace")
+        if not raw or not _HOST.issuperset(raw):
+            raise ValueError(f"not a host: {host!r} (RFC 9110 §7.2)")
+        self.headers.setRaw(b"host", b"Host", raw)
+        self.rawHost = raw
 
     @property
     def body(self) -> Body:
@@ -229,9 +239,13 @@ class Outcome:
 class Toolbox(Protocol):
     """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
 
-    name: str
-    client: Any
-    log: Any
+    @property
+    def client(self) -> Any:
+        """The plugin's own treq client."""
+
+    @property
+    def log(self) -> Any:
+        """The plugin's own logger."""
 
     def service(self, interface: InterfaceClass) -> Any:
         """What some plugin provides for an interface."""
@@ -266,9 +280,22 @@ class Context:
     :ivar values: what plugins pass to each other within this request.
     :ivar route: the name of the route.
     :ivar outcome: how it ended; for observers only.
+    :ivar depth: how many links have let the request pass; kept by the chain.
+    :ivar interruptedBy: the name of the plugin that answered instead of the route, or None.
     """
 
-    __slots__ = ("_id", "_toolbox", "_values", "outcome", "request", "response", "route", "serial")
+    __slots__ = (
+        "_id",
+        "_toolbox",
+        "_values",
+        "depth",
+        "interruptedBy",
+        "outcome",
+        "request",
+        "response",
+        "route",
+        "serial",
+    )
 
     def __init__(self, request: Request, route: str = "", serial: bytes = b"") -> None:
         self.request = request
@@ -276,6 +303,8 @@ class Context:
         self.route = route
         self.serial = serial
         self.outcome = _UNFINISHED
+        self.depth = 0
+        self.interruptedBy: str | None = None
         self._id: str | None = None
         self._values: dict[str, Any] | None = None
         self._toolbox: Toolbox | None = None

@@ -30,6 +30,8 @@ HOP_BY_HOP = frozenset(
 
 _EDGES_OWN = HOP_BY_HOP | {b"content-length"}
 
+_CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+
 Field = tuple[bytes, bytes, bytes]
 """Lower-case name, name as written, value."""
 
@@ -51,12 +53,13 @@ def _lower(name: str) -> bytes:
 
 
 def _fieldValue(value: str) -> bytes:
-    if "\r" in value or "\n" in value or "\0" in value:
-        raise ValueError(f"a header value has no line breaks and no NUL: {value!r} (RFC 9110 §5.5)")
     try:
-        return value.strip(" \t").encode("latin-1")
+        raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
-        raise ValueError(f"a header value is latin-1: {value!r}") from None
+        raise ValueError("a header value is latin-1 (RFC 9110 §5.5)") from None
+    if len(raw.translate(None, _CONTROLS)) != len(raw):
+        raise ValueError("a header value has no line breaks and no control characters (RFC 9110 §5.5)")
+    return raw
 
 
 class Headers:
@@ -82,12 +85,12 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
         value = self.find(_lower(name))
-        return default if value is None else value.decode("latin-1")
+        return default if value is None else value.decode("latin-1").rstrip(" \t")
 
     def getAll(self, name: str) -> list[str]:
         """All values of that name, in order."""
         lower = _lower(name)
-        return [field[2].decode("latin-1") for field in self.fields if field[0] == lower]
+        return [field[2].decode("latin-1").rstrip(" \t") for field in self.fields if field[0] == lower]
 
     def set(self, name: str, value: str) -> None:
         """

@@ -1,0 +1,317 @@
+"""
+The compiled order of middleware, run forth and back.
+
+While middleware answer at once, a request goes through in one loop; the first Deferred or coroutine moves the rest
+into its callbacks. Both paths run the same rules, and a test runs the same suite over both.
+
+The rules: on the way in, links run in order until one answers False. On the way out, those that let the request pass
+run in reverse. Observers hear of every end. What a link raises, or answers instead of a bool, or does not answer in
+time, is its own failure: with ``on_error: closed`` the request fails with 500, with ``open`` the link is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface.interface import InterfaceClass
+
+from revproxy.context import Context
+from revproxy.dataplane.deadlines import NEVER, Deadlines
+from revproxy.errors import PluginFailed
+from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
+
+Foreign = (Exception, SystemExit)
+"""What may come out of foreign code and must not go further."""
+
+
+class Link:
+    """
+    One middleware in a chain, with what the edge knows and holds for it (a :class:`revproxy.context.Toolbox`).
+
+    :ivar failures: how often it raised or answered nonsense.
+    :ivar timeouts: how often it did not answer in time.
+    """
+
+    __slots__ = (
+        "_client",
+        "_makeClient",
+        "_services",
+        "deadlines",
+        "failures",
+        "finished",
+        "handle",
+        "handleResponse",
+        "instance",
+        "log",
+        "name",
+        "open",
+        "timeout",
+        "timeouts",
+        "version",
+    )
+
+    def __init__(
+        self,
+        instance: Any,
+        name: str,
+        version: str,
+        *,
+        open: bool,
+        timeout: float | None,
+        deadlines: Deadlines,
+        makeClient: Callable[[], Any],
+        services: Callable[[InterfaceClass], Any],
+    ) -> None:
+        """
+        :param open: pass the link over when it fails.
+        :param timeout: seconds an asynchronous answer may take, or None.
+        """
+        self.instance = instance
+        self.name = name
+        self.version = version
+        self.open = open
+        self.timeout = timeout
+        self.deadlines = deadlines
+        self.handle: Callable[[Context], Any] = instance.handle
+        self.handleResponse: Callable[[Context], Any] | None = (
+            instance.handleResponse if IResponseMiddleware.providedBy(instance) else None
+        )
+        self.finished: Callable[[Context], Any] | None = (
+            instance.finished if IObserver.providedBy(instance) else None
+        )
+        self.log = Logger(namespace=f"plugin.{name}")
+        self.failures = 0
+        self.timeouts = 0
+        self._makeClient = makeClient
+        self._client: Any = None
+        self._services = services
+
+    @property
+    def client(self) -> Any:
+        """The plugin's own treq client, made when first asked for."""
+        if self._client is None:
+            self._client = self._makeClient()
+        return self._client
+
+    def service(self, interface: InterfaceClass) -> Any:
+        """What a running plugin provides for an interface. :raises KeyError: if none does."""
+        return self._services(interface)
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Count and log a failure of this link; return if it is to be passed over.
+
+        :raises PluginFailed: if its policy is ``closed``.
+        """
+        if failure.check(PluginTimeout):
+            self.timeouts += 1
+        self.failures += 1
+        self.log.failure("{name} {version} failed", failure, name=self.name, version=self.version)
+        if not self.open:
+            raise PluginFailed(f"{self.name} {self.version}: {failure.type.__name__}: {failure.getErrorMessage()}")
+
+
+class PluginTimeout(Exception):
+    """A middleware did not answer within its time."""
+
+
+class _Answer:
+    """Waits for one asynchronous answer of foreign code, no longer than its link's time, and can be cancelled."""
+
+    __slots__ = ("_inner", "_link", "_over", "deadline", "outer")
+
+    def __init__(self, link: Link, inner: Deferred[Any]) -> None:
+        self._link = link
+        self._inner = inner
+        self._over = False
+        self.outer: Deferred[Any] = Deferred(self._cancelled)
+        deadlines = link.deadlines
+        self.deadline = NEVER
+        if link.timeout is not None:
+            self.deadline = deadlines.now() + link.timeout
+            deadlines.watch(self)
+
+    def arrived(self, result: Any) -> None:
+        """The answer. After a time-out or cancellation nobody waits for it any more."""
+        self._link.deadlines.forget(self)
+        if self._over:
+            return
+        self._over = True
+        if not isinstance(result, Failure):
+            self.outer.callback(result)
+        elif result.check(CancelledError):
+            # Not our doing: somebody inside the plugin cancelled. To the chain, cancelled means that the client left.
+            self.outer.errback(Failure(RuntimeError("the middleware's own Deferred was cancelled")))
+        else:
+            self.outer.errback(result)
+
+    def deadlineExpired(self) -> None:
+        # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
+        self._over = True
+        self._link.deadlines.forget(self)
+        self._inner.cancel()
+        self.outer.errback(Failure(PluginTimeout(f"no answer within {self._link.timeout} s")))
+
+    def _cancelled(self, outer: Deferred[Any]) -> None:
+        self._over = True
+        self._link.deadlines.forget(self)
+        self._inner.cancel()
+
+
+def _waitFor(link: Link, answer: Any) -> Deferred[Any]:
+    """:raises TypeError: if it is nothing that can be waited for."""
+    if isinstance(answer, Deferred):
+        inner = answer
+    elif isawaitable(answer):
+        inner = Deferred.fromCoroutine(_awaited(answer))
+    else:
+        raise TypeError(f"handle answered {answer!r}: it must be True or False, or a Deferred or coroutine of that")
+    waiting = _Answer(link, inner)
+    inner.addBoth(waiting.arrived)
+    return waiting.outer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
+
+
+class Chain:
+    """
+    The middleware of one route, in order.
+
+    :ivar links: all of them.
+    :ivar hasResponders: whether any of them wants responses.
+    """
+
+    __slots__ = ("_observers", "_responders", "hasResponders", "links")
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        for link in links:
+            if not IMiddleware.providedBy(link.instance):
+                raise TypeError(f"{link.name} does not provide IMiddleware")
+        self.links = tuple(links)
+        self._responders = tuple(
+            (index, link) for index, link in reversed(list(enumerate(links))) if link.handleResponse is not None
+        )
+        self.hasResponders = bool(self._responders)
+        self._observers = tuple(link for link in links if link.finished is not None)
+
+    def enter(self, context: Context) -> bool | Deferred[bool]:
+        """
+        Run the way in. Sets ``context.depth`` to the number of links that let the request pass.
+
+        :returns: True to go on to the leaf; False if ``context.response`` is the answer; or a Deferred of that.
+        :raises PluginFailed: if a link failed and its policy is ``closed``.
+        """
+        depth = 0
+        for link in self.links:
+            context._toolbox = link
+            try:
+                verdict = link.handle(context)
+            except Foreign:
+                context.depth = depth
+                link.failed(Failure())
+                verdict = True
+            if verdict is True:
+                depth += 1
+            elif verdict is False:
+                context.depth = depth
+                return self._interrupted(context, link)
+            else:
+                context.depth = depth
+                return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))
+        context.depth = depth
+        return True
+
+    async def _enterLater(self, context: Context, depth: int, verdict: Any) -> bool:
+        """The rest of the way in, from the link whose answer is awaited."""
+        links = self.links
+        while True:
+            link = links[depth]
+            try:
+                if verdict is not True and verdict is not False:
+                    verdict = await _waitFor(link, verdict)
+                    if verdict is not True and verdict is not False:
+                        raise TypeError(f"handle answered {verdict!r}, which is neither True nor False")
+            except CancelledError:
+                raise
+            except Foreign:
+                link.failed(Failure())
+                verdict = True
+            if verdict is False:
+                return self._interrupted(context, link)
+            depth += 1
+            context.depth = depth
+            if depth == len(links):
+                return True
+            link = links[depth]
+            context._toolbox = link
+            try:
+                verdict = link.handle(context)
+            except Foreign:
+                link.failed(Failure())
+                verdict = True
+
+    def _interrupted(self, context: Context, link: Link) -> bool:
+        if context.response is None:
+            try:
+                raise TypeError("handle answered False without a response: return context.respond(status, body)")
+            except TypeError:
+                link.failed(Failure())
+            # Passed over is no option once it said stop: nobody knows what it wanted.
+            raise PluginFailed(f"{link.name} {link.version}: stopped the request without a response")
+        context.interruptedBy = link.name
+        return False
+
+    def leave(self, context: Context) -> Deferred[None] | None:
+        """
+        Run the way out for the links that let the request pass.
+
+        :returns: None when done, or a Deferred of that.
+        :raises PluginFailed: as :meth:`enter`.
+        """
+        responders = self._responders
+        for position, (index, link) in enumerate(responders):
+            if index >= context.depth:
+                continue
+            context._toolbox = link
+            try:
+                answer = cast(Callable[[Context], Any], link.handleResponse)(context)
+            except Foreign:
+                link.failed(Failure())
+                continue
+            if answer is not None and answer is not True:
+                return Deferred.fromCoroutine(self._leaveLater(context, position, answer))
+        return None
+
+    async def _leaveLater(self, context: Context, position: int, answer: Any) -> None:
+        responders = self._responders
+        for later in range(position, len(responders)):
+            index, link = responders[later]
+            if index >= context.depth:
+                continue
+            context._toolbox = link
+            try:
+                if later > position:
+                    answer = cast(Callable[[Context], Any], link.handleResponse)(context)
+                if answer is not None and answer is not True:
+                    await _waitFor(link, answer)
+            except CancelledError:
+                raise
+            except Foreign:
+                link.failed(Failure())
+
+    def finished(self, context: Context) -> None:
+        """Tell the observers. What they raise is logged."""
+        for link in self._observers:
+            context._toolbox = link
+            try:
+                cast(Callable[[Context], Any], link.finished)(context)
+            except Foreign:
+                link.failures += 1
+                link.log.failure("{name} {version} failed as observer", name=link.name, version=link.version)

@@ -1,0 +1,72 @@
+"""
+Coarse, shared deadlines.
+
+A timer per request would cost more than parsing it (a ``callLater`` and its cancel: 1.2 µs). Instead everything that
+waits carries an attribute ``deadline``, a time; setting it is the whole price. One sweep per period looks at all that
+are watched. A deadline is therefore kept late by up to one period, never early.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+NEVER = float("inf")
+
+
+class Waiting(Protocol):
+    """What can be watched."""
+
+    deadline: float
+
+    def deadlineExpired(self) -> None:
+        """The deadline has passed. It is not reset: set a later one, or be forgotten."""
+
+
+class Deadlines:
+    """
+    Watches things that wait. The sweep runs only while there is something to watch.
+
+    :ivar now: the clock's ``seconds``: to compute deadlines with.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, period: float) -> None:
+        """:param period: seconds between two sweeps: how late a deadline may be noticed."""
+        self.now = clock.seconds
+        self._clock = clock
+        self._period = period
+        self._watched: set[Waiting] = set()
+        self._call: IDelayedCall | None = None
+
+    def watch(self, waiting: Waiting) -> None:
+        """Look at it from now on."""
+        self._watched.add(waiting)
+        if self._call is None:
+            self._call = self._clock.callLater(self._period, self._sweep)
+
+    def forget(self, waiting: Waiting) -> None:
+        """Look at it no more; unknown is no error."""
+        self._watched.discard(waiting)
+
+    def stop(self) -> None:
+        """Forget everything and end the sweep."""
+        self._watched.clear()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _sweep(self) -> None:
+        now = self.now()
+        expired = [waiting for waiting in self._watched if waiting.deadline <= now]
+        for waiting in expired:
+            # An earlier one's end may have ended a later one.
+            if waiting in self._watched and waiting.deadline <= now:
+                try:
+                    waiting.deadlineExpired()
+                except Exception:
+                    self._log.failure("a deadline's handler raised")
+        self._call = self._clock.callLater(self._period, self._sweep) if self._watched else None
