@@ -1,0 +1,85 @@
+# make run      start the edge in front of a small demo origin; Ctrl-C ends both
+#               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001
+# make test     lint, types, packaging, tests: what a change must pass
+# make bench    CPU, latency and memory beside nginx and others
+# make docs     docs/_build/index.html
+# make clean    remove everything that was built, .venv included; var/ stays
+#
+# Needs Python >= 3.11 and make. Another Python: make test PYTHON=/usr/bin/python3.12
+
+HTTP ?= 8080
+HTTPS ?= 8443
+ORIGIN ?= 9000
+PYTHON ?=
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types packaging trial bench docs clean
+
+help:
+	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
+
+run: $(VENV)/.has-run
+	@exec $(BIN)/python -m revproxy.demo.run --http $(HTTP) --https $(HTTPS) --origin $(ORIGIN)
+
+# One after the other even under -j: the summary of the tests is to be the last line.
+test: $(VENV)/.has-test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory packaging
+	@$(MAKE) --no-print-directory trial
+
+lint: $(VENV)/.has-test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.has-test
+	$(BIN)/mypy
+
+packaging: $(VENV)/.has-test
+	$(BIN)/python -m tests.packaging.check
+
+trial: $(VENV)/.has-test
+	$(BIN)/python -m tests
+
+bench: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.has-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis .tox .coverage*
+	find revproxy plugins tests twisted benchmarks \( -name __pycache__ -o -name dropin.cache \) -prune -exec rm -rf {} +
+
+# The private environment. A stamp for each set of requirements; they are installed again when setup.py changes.
+# editable_mode=compat: with setuptools' default, twistd does not find twisted/plugins.
+
+$(VENV)/.has-run: EXTRA =
+$(VENV)/.has-%: EXTRA = [$*]
+$(VENV)/.has-%: $(VENV)/.made setup.py
+	@echo "Installing what 'make $*' needs into $(VENV) ..."
+	@$(PIP) install --config-settings editable_mode=compat --editable ".$(EXTRA)"
+	@touch $@
+
+$(VENV)/.made:
+	@found=; without=; \
+	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	    "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	    if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	    without=$${without:-$$candidate}; \
+	done; \
+	if [ -n "$$found" ]; then \
+	    echo "Making $(VENV) with $$("$$found" --version) ..."; \
+	    "$$found" -m venv --clear $(VENV) && touch $@; \
+	elif [ -n "$$without" ]; then \
+	    echo "$$without cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
+	    echo "On Debian and Ubuntu: apt install python3-venv. Or name another Python: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	else \
+	    echo "No Python >= 3.11 found$(if $(PYTHON), at $(PYTHON)). Name one: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi

@@ -1,0 +1,73 @@
+"""
+What the distribution is made of. Settings of the tools are in pyproject.toml.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+INSTALL = [
+    "twisted[tls]>=26.10,<27",
+    "zope.interface>=8.7",
+    "treq>=26.7",
+    "pyopenssl>=26.4,<27",
+    "cryptography>=50,<51",
+    "hupper>=1.12.1",
+    "httptools>=0.9,<0.10",
+    "msgspec>=0.22",
+    "ruamel.yaml>=0.19.1",
+    "jsonschema>=4.26",
+    "packaging>=25",
+    "click>=8.5",
+    "rich>=15",
+    "argon2-cffi>=25.1",
+    "bcrypt>=5",
+]
+
+TEST = [
+    "aiohttp>=3.14",
+    "coverage>=7.10",
+    "h11>=0.16",
+    "hypothesis>=6.150",
+    "mypy==2.4.*",
+    "mypy-zope==1.0.17",
+    "ruff>=0.17,<0.18",
+    "setuptools>=77",
+    "websockets>=17",
+    "wheel",
+]
+
+BENCH = ["aiohttp>=3.14", "py-spy>=0.4", "uvloop>=0.22"]
+
+DOCS = ["sphinx>=8.2", "myst-parser>=4"]
+
+setup(
+    name="revproxy",
+    version="0.1.0",
+    description="A TLS-terminating reverse proxy whose middleware are plugins, written in Python",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Internet :: Proxy Servers",
+        "Typing :: Typed",
+    ],
+    # twisted.plugins is a folder of Twisted's into which every distribution may put modules. It has no __init__.py,
+    # neither here nor anywhere else, so find_packages does not see it.
+    packages=[*find_packages(include=["revproxy", "revproxy.*"]), "twisted.plugins"],
+    package_data={"revproxy": ["py.typed", "control/schemas/*.json"]},
+    install_requires=INSTALL,
+    extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},
+    entry_points={"console_scripts": ["revproxy = revproxy.cli:main"]},
+    zip_safe=False,
+)
