@@ -1,0 +1,418 @@
+"""revproxy.yaml to frozen values, or every problem in it at once.
+
+The schema (``schemas/revproxy.schema.json``) says which keys there are and of what type; this module says what they
+mean together. Both always run to their end, so that one look at the output is enough to correct a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from revproxy.control import syntax
+from revproxy.control.document import Document, documentFromValue, parseYAML, readText
+from revproxy.control.problems import ConfigErrors, Problem, quoted, suggestion
+from revproxy.control.schema import checkPublished
+from revproxy.control.section import Section
+from revproxy.control.settings import (
+    AdminConfig,
+    ClientAuthConfig,
+    Config,
+    ListenerConfig,
+    LoggingConfig,
+    PluginsConfig,
+    PluginSetting,
+    RedirectConfig,
+    RespondConfig,
+    RouteConfig,
+    TargetConfig,
+    TLSConfig,
+    UpstreamConfig,
+    UpstreamTLSConfig,
+)
+from revproxy.dataplane.limits import Limits, Timeouts
+
+__all__ = [
+    "AdminConfig",
+    "ClientAuthConfig",
+    "Config",
+    "ConfigErrors",
+    "ListenerConfig",
+    "LoggingConfig",
+    "PluginSetting",
+    "PluginsConfig",
+    "Problem",
+    "RedirectConfig",
+    "RespondConfig",
+    "RouteConfig",
+    "TLSConfig",
+    "TargetConfig",
+    "UpstreamConfig",
+    "UpstreamTLSConfig",
+    "configFromOptions",
+    "loadConfig",
+    "parseConfig",
+]
+
+LEAVES = ("upstream", "redirect", "respond", "static", "resource")
+
+
+def loadConfig(path: Path) -> Config:
+    """Read a configuration file; relative paths in it start at its folder.
+
+    :raises ConfigErrors: it cannot be read, or anything in it is wrong.
+    """
+    source = str(path)
+    return parseConfig(readText(Path(path), source), source, Path(path).absolute().parent)
+
+
+def parseConfig(text: str, source: str, base: Path) -> Config:
+    """Configuration from YAML text.
+
+    :param source: what messages call the text.
+    :param base: the folder relative paths start at.
+    :raises ConfigErrors: with all problems.
+    """
+    return _configOf(parseYAML(text, source), base)
+
+
+def configFromOptions(
+    listen: Sequence[str],
+    upstream: str | Sequence[str] | None,
+    plugins: str | None = None,
+    *,
+    access: str = "-",
+    state: str = "./var",
+    base: Path | None = None,
+) -> Config:
+    """Configuration without a file: the options of ``twistd revproxy``.
+
+    :param listen: endpoint strings (``--listen``).
+    :param upstream: one target URL or several equal ones (``--upstream``).
+    :param plugins: folder of plugins (``--plugins``).
+    :param access: as ``logging.access``.
+    :param state: as ``state``.
+    :param base: the folder relative paths start at; left out: the current one.
+    :raises ConfigErrors: with all problems, each naming its option.
+    """
+    targets = [upstream] if isinstance(upstream, str) else list(upstream or ())
+    missing = [
+        Problem(option, 0, 0, "", message)
+        for given, option, message in (
+            (listen, "--listen", "give at least one endpoint, such as --listen tcp:8080"),
+            (targets, "--upstream", "give at least one target, such as --upstream http://127.0.0.1:9000"),
+        )
+        if not given
+    ]
+    if missing:
+        raise ConfigErrors(missing)
+    value: dict[str, Any] = {
+        "listeners": [{"endpoint": endpoint} for endpoint in listen],
+        "upstreams": {"upstream": {"targets": targets}},
+        "state": state,
+        "logging": {"access": access},
+    }
+    if plugins is not None:
+        value["plugins"] = {"directory": plugins}
+    try:
+        return _configOf(documentFromValue(value, "command line"), base or Path.cwd())
+    except ConfigErrors as errors:
+        raise ConfigErrors([_optionProblem(problem) for problem in errors.problems]) from None
+
+
+_OPTIONS = {"$.listeners": "--listen", "$.upstreams": "--upstream", "$.plugins": "--plugins"}
+
+
+def _optionProblem(problem: Problem) -> Problem:
+    for start, option in _OPTIONS.items():
+        if problem.path.startswith(start):
+            return Problem(option, 0, 0, "", problem.message)
+    return problem
+
+
+def _configOf(document: Document, base: Path) -> Config:
+    problems = checkPublished(document, "revproxy")
+    root = Section(document, document.value, base, problems)
+    upstreams = {name: _upstream(name, section) for name, section in root.entries("upstreams")}
+    config = Config(
+        listeners=_listeners(root),
+        upstreams=upstreams,
+        routes=_routes(root, upstreams),
+        plugins=_plugins(root.section("plugins")),
+        state=root.pathAt("state") or base / "var",
+        limits=_limits(root.section("limits")),
+        timeouts=_timeouts(root.section("timeouts")),
+        logging=_logging(root.section("logging")),
+        admin=_admin(root),
+        source=document.source,
+        document=document,
+    )
+    if problems:
+        raise ConfigErrors(problems)
+    return config
+
+
+def _listeners(root: Section) -> tuple[ListenerConfig, ...]:
+    listeners = []
+    seen: set[str] = set()
+    for section in root.items("listeners"):
+        endpoint = section.checked("endpoint", syntax.endpoint, "")
+        if endpoint and endpoint in seen:
+            section.refuse(f"{quoted(endpoint)} is listened on already", "endpoint")
+        seen.add(endpoint)
+        trusted = _trustedProxies(section)
+        proxyProtocol = section.flag("proxy_protocol", False)
+        if proxyProtocol and not section.value.get("trusted_proxies"):
+            section.refuse("needs trusted_proxies: PROXY headers are taken from nobody else", "proxy_protocol")
+        tls = _tls(section.section("tls")) if section.has("tls") else None
+        listeners.append(ListenerConfig(endpoint, tls, proxyProtocol, trusted))
+    return tuple(listeners)
+
+
+def _trustedProxies(section: Section) -> tuple[str, ...]:
+    given = section.value.get("trusted_proxies")
+    networks = []
+    for index, text in enumerate(given if isinstance(given, list) else ()):
+        if not isinstance(text, str):
+            continue
+        try:
+            networks.append(syntax.network(text))
+        except ValueError as error:
+            section.refuse(str(error), "trusted_proxies", index)
+    return tuple(networks)
+
+
+def _tls(section: Section) -> TLSConfig:
+    authorities = section.pathAt("client_ca", "file")
+    demand = section.text("client_auth") or None
+    if demand and authorities is None:
+        section.refuse("needs client_ca: the authorities that sign client certificates", "client_auth")
+    if authorities and not demand and not section.value.get("hosts"):
+        section.refuse("needs client_auth: optional or required", "client_ca")
+    return TLSConfig(
+        certificates=section.pathAt("certificates") or section.base,
+        minimumVersion=section.text("minimum_version", "TLSv1.2"),
+        clientCA=authorities,
+        clientAuth=demand,
+        hosts=_clientAuthHosts(section, authorities),
+    )
+
+
+def _clientAuthHosts(section: Section, authorities: Path | None) -> Mapping[str, ClientAuthConfig]:
+    hosts = {}
+    for given, rule in section.entries("hosts"):
+        host = _hostKey(given, rule)
+        if host in hosts:
+            rule.refuse(f"{quoted(host)} is given twice, in other letters")
+        own = rule.pathAt("client_ca", "file") or authorities
+        if own is None:
+            rule.refuse("needs client_ca, here or for the whole listener")
+        hosts[host] = ClientAuthConfig(own, rule.text("client_auth", "required"))
+    return hosts
+
+
+def _hostKey(given: str, rule: Section) -> str:
+    try:
+        return syntax.hostName(given, wildcard=True)
+    except ValueError as error:
+        rule.refuse(str(error))
+        return given
+
+
+def _upstream(name: str, section: Section) -> UpstreamConfig:
+    tls = section.section("tls")
+    return UpstreamConfig(
+        name=name,
+        targets=_targets(section),
+        policy=section.text("policy", "round_robin"),
+        host=section.checked("host", _hostPolicy, "preserve"),
+        maxConnections=section.integer("max_connections", 256),
+        maxQueue=section.integer("max_queue", 1024),
+        idleTimeout=section.seconds("idle_timeout", 30.0),
+        maxFails=section.integer("max_fails", 3),
+        failTimeout=section.seconds("fail_timeout", 10.0),
+        tls=UpstreamTLSConfig(
+            verify=tls.flag("verify", True),
+            ca=tls.pathAt("ca", "file"),
+            certificate=tls.pathAt("certificate", "file"),
+            serverName=tls.checked("server_name", syntax.hostName, "") or None,
+        ),
+    )
+
+
+def _hostPolicy(text: str) -> str:
+    name, colon, port = text.partition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
+        return syntax.hostName(text)
+    return f"{syntax.hostName(name)}:{port}"
+
+
+def _targets(upstream: Section) -> tuple[TargetConfig, ...]:
+    targets = []
+    seen = set()
+    for section in upstream.items("targets", textKey="url"):
+        parts = section.checked("url", syntax.targetURL, None)
+        if parts is None:
+            continue
+        if parts in seen:
+            section.refuse("is a target already; give it more weight instead", "url")
+        seen.add(parts)
+        targets.append(TargetConfig(section.text("url"), *parts, weight=section.integer("weight", 1)))
+    return tuple(targets)
+
+
+def _routes(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[RouteConfig, ...]:
+    sections = list(root.items("routes"))
+    if not sections and not root.value.get("routes"):
+        return _onlyRoute(root, upstreams)
+    routes = []
+    places: dict[tuple[str | None, str], str] = {}
+    names: set[str] = set()
+    for section in sections:
+        route = _route(section, upstreams)
+        where = (route.host, route.path.rstrip("/"))
+        if not any(section.has(leaf) for leaf in LEAVES):
+            continue
+        if where in places:
+            section.refuse(f"host and path are those of the route {quoted(places[where])}; only one of them can answer")
+        elif route.name in names:
+            section.refuse(f"another route has the name {quoted(route.name)}", "name")
+        places.setdefault(where, route.name)
+        names.add(route.name)
+        routes.append(route)
+    return tuple(routes)
+
+
+def _onlyRoute(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[RouteConfig, ...]:
+    if len(upstreams) == 1:
+        return (RouteConfig(host=None, path="/", name="/", upstream=next(iter(upstreams))),)
+    if upstreams:
+        root.refuse("there are several upstreams and no routes; say under routes what goes where")
+    elif not root.problems:
+        root.refuse("nothing to serve: give routes, or one upstream that everything goes to")
+    return ()
+
+
+def _route(section: Section, upstreams: Mapping[str, UpstreamConfig]) -> RouteConfig:
+    host = section.checked("host", lambda text: syntax.hostName(text, wildcard=True), "") or None
+    path = section.checked("path", syntax.routePath, "/")
+    leaf = _leafKind(section)
+    return RouteConfig(
+        host=host,
+        path=path,
+        name=section.text("name") or f"{host or ''}{path}",
+        upstream=_upstreamName(section, upstreams),
+        redirect=_redirect(section.expanded("redirect", "url")) if section.has("redirect") else None,
+        respond=_respond(section.section("respond")) if section.has("respond") else None,
+        static=section.pathAt("static", "folder"),
+        resource=section.checked("resource", syntax.dottedName, "") or None,
+        stripPrefix=_stripPrefix(section, leaf),
+        plugins=_settings(section, "plugins"),
+    )
+
+
+def _leafKind(section: Section) -> str | None:
+    given = [leaf for leaf in LEAVES if section.has(leaf)]
+    if not given:
+        section.refuse(f"says not what answers; give one of {', '.join(LEAVES)}")
+    elif len(given) > 1:
+        section.refuse(f"has {' and '.join(given)}; only one of them can answer", given[1])
+    return given[0] if given else None
+
+
+def _stripPrefix(section: Section, leaf: str | None) -> bool:
+    strip = section.flag("strip_prefix", False)
+    if strip and leaf in ("redirect", "respond"):
+        section.refuse(f"has no effect with {leaf}; leave it out", "strip_prefix")
+    return strip
+
+
+def _upstreamName(section: Section, upstreams: Mapping[str, UpstreamConfig]) -> str | None:
+    name = section.text("upstream")
+    if not name:
+        return None
+    if name not in upstreams:
+        section.refuse(f"no upstream named {quoted(name)}{_available(name, list(upstreams))}", "upstream")
+    return name
+
+
+def _available(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "; there are none"
+    if len(known) > 4:
+        return suggestion(name, known)
+    return f"; there {'is' if len(known) == 1 else 'are'} {', '.join(quoted(one) for one in sorted(known))}"
+
+
+def _redirect(section: Section) -> RedirectConfig:
+    return RedirectConfig(section.checked("url", syntax.location, "/"), section.integer("status", 302))
+
+
+def _respond(section: Section) -> RespondConfig:
+    headers: dict[str, str] = {}
+    given = section.section("headers").value
+    for name, value in given.items():
+        try:
+            field, text = syntax.headerField(name, str(value))
+        except ValueError as error:
+            section.refuse(str(error), "headers", name)
+        else:
+            headers[field] = text
+    status, body = section.integer("status", 200), section.text("body")
+    if body and status in (204, 205, 304):
+        section.refuse(f"an answer {status} has no body", "body")
+    return RespondConfig(status, body, headers)
+
+
+def _settings(section: Section, key: str) -> Mapping[str, PluginSetting]:
+    return {
+        name: value for name, value in section.section(key).value.items() if isinstance(value, (bool, dict))
+    }
+
+
+def _plugins(section: Section) -> PluginsConfig:
+    return PluginsConfig(
+        directory=section.pathAt("directory", "folder"),
+        config=_settings(section, "config"),
+        keepVersions=section.integer("keep_versions", 5),
+    )
+
+
+def _limits(section: Section) -> Limits:
+    plain = Limits()
+    body = section.integer("max_body_bytes", -1)
+    return Limits(
+        maxHeaderBytes=section.integer("max_header_bytes", plain.maxHeaderBytes),
+        maxHeaders=section.integer("max_headers", plain.maxHeaders),
+        maxTargetBytes=section.integer("max_target_bytes", plain.maxTargetBytes),
+        maxBodyBytes=None if body < 0 else body,
+        maxConnections=section.integer("max_connections", plain.maxConnections),
+    )
+
+
+def _timeouts(section: Section) -> Timeouts:
+    names = ("handshake", "header", "body", "idle", "connect", "response", "drain", "linger")
+    plain = Timeouts()
+    return Timeouts(**{name: section.seconds(name, getattr(plain, name)) for name in names})
+
+
+def _logging(section: Section) -> LoggingConfig:
+    target = section.value.get("access", "-")
+    access: str | None = "-"
+    if target is None or target == "off":
+        access = None
+    elif target != "-":
+        path = section.pathAt("access")
+        access = str(path) if path else "-"
+    return LoggingConfig(access, section.text("format", "json"))
+
+
+def _admin(root: Section) -> AdminConfig | None:
+    if not root.has("admin"):
+        return None
+    section = root.section("admin")
+    endpoint = section.checked("endpoint", syntax.endpoint, "")
+    if endpoint and any(other.text("endpoint") == endpoint for other in root.items("listeners")):
+        section.refuse(f"{quoted(endpoint)} is a listener's endpoint already", "endpoint")
+    return AdminConfig(endpoint)

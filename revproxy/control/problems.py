@@ -1,0 +1,90 @@
+"""What is wrong with a file, and where: the one form in which the control plane refuses things."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: One step into a document: a key of a mapping or an index of a sequence.
+Step = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to correct.
+
+    :ivar source: the file (or option) as the user named it.
+    :ivar line: counted from 1; 0 when the source has no lines.
+    :ivar column: counted from 1; 0 when the source has no lines.
+    :ivar path: where in the document, such as ``$.routes[1].upstream``; empty for a file that could not be parsed.
+    :ivar message: what is wrong and what to do.
+    """
+
+    source: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigErrors(Exception):
+    """Every problem that was found; nothing of the refused document has taken effect.
+
+    :ivar problems: at least one, ordered as they stand in their sources.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(
+            sorted(dict.fromkeys(problems), key=lambda problem: (problem.source, problem.line, problem.column))
+        )
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def pathText(path: Sequence[Step]) -> str:
+    """``("routes", 1, "upstream")`` as ``$.routes[1].upstream``; keys that are no plain words are quoted."""
+    text = "$"
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step.replace("_", "").replace("-", "").isalnum():
+            text += f".{step}"
+        else:
+            text += f"[{quoted(step)}]"
+    return text
+
+
+def quoted(value: object, limit: int = 60) -> str:
+    """A value as it may be shown in a message: one line, at most ``limit`` characters, text in double quotes."""
+    if isinstance(value, str):
+        text = '"' + value.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"' \
+            if not value.isprintable() else f'"{value}"'
+    elif value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the likely one, or all of them when there are few, or nothing.
+
+    :returns: text to append, starting with ``;``, or ``""``.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {quoted(close[0])}?"
+    if not names:
+        return ""
+    if len(names) <= 8:
+        verb = "is" if len(names) == 1 else "are"
+        return f"; there {verb} {', '.join(quoted(name) for name in names)}"
+    return ""

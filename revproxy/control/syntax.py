@@ -1,0 +1,176 @@
+"""The small languages inside configuration values: endpoints, networks, host names, URLs, header fields.
+
+Pure functions. Each returns the value in the form the data plane wants or raises `ValueError` with a message for the
+person who wrote it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from twisted.internet.endpoints import serverFromString
+
+from revproxy.control.problems import quoted
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
+
+#: Fields of an answer that belong to the message's framing or to the connection, never to configuration.
+FRAMING_FIELDS = frozenset(
+    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
+
+
+def endpoint(text: str) -> str:
+    """A Twisted server endpoint string that can be made; nothing is bound.
+
+    TLS is a listener's ``tls`` section, never a part of the endpoint: Twisted's own ``ssl:`` reads one certificate
+    once and knows no SNI.
+    """
+    kind = text.partition(":")[0]
+    if kind in ("ssl", "tls", "txacme", "le", "lets", "autossl"):
+        raise ValueError(f'{quoted(text)}: give "tcp:…" here and the certificates in a "tls" section')
+    if text.isdigit():
+        raise ValueError(f'{quoted(text)} is no endpoint; did you mean "tcp:{text}"?')
+    try:
+        # No endpoint touches its reactor before it listens.
+        made = serverFromString(None, text)
+    except Exception as error:  # parsers are plugins and raise what they like
+        raise ValueError(f"{quoted(text)} is no server endpoint: {_endpointReason(kind, error)}") from None
+    port = getattr(made, "_port", None)
+    if isinstance(port, int) and kind in ("tcp", "tcp6") and not 0 <= port <= 65535:
+        raise ValueError(f"{quoted(text)}: port {port} is not between 0 and 65535")
+    return text
+
+
+def _endpointReason(kind: str, error: Exception) -> str:
+    if "Unknown endpoint type" in str(error):
+        return f"there is no kind {quoted(kind)}; write tcp:8080, tcp:8080:interface=127.0.0.1, tcp6:8080 or unix:/path"
+    if isinstance(error, TypeError):
+        return "an argument is missing or unknown; write tcp:8080 or tcp:8080:interface=127.0.0.1"
+    return str(error)
+
+
+def network(text: str) -> str:
+    """An address or a network in CIDR form."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        try:
+            wider = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(f"{quoted(text)} is neither an address nor a network such as 10.0.0.0/8") from None
+        raise ValueError(f"{quoted(text)} has bits set beyond its prefix; did you mean {wider}?") from None
+    return text
+
+
+def hostName(text: str, wildcard: bool = False) -> str:
+    """A host in lower case: a name, an IPv4 address, or an IPv6 address in brackets.
+
+    :param wildcard: whether ``*.example.com`` will do.
+    """
+    host = text.lower()
+    if not host.isascii():
+        raise ValueError(f"{quoted(text)}: write the name as it is sent{_punycode(host)}")
+    if host.startswith("["):
+        return f"[{_address6(host)}]"
+    if ":" in host or "/" in host:
+        raise ValueError(f"{quoted(text)}: only the name, without scheme, port and path")
+    name = host
+    if wildcard and host.startswith("*."):
+        name = host[2:]
+    elif "*" in host:
+        hint = "a wildcard is written *.example.com" if wildcard else "no wildcard is possible here"
+        raise ValueError(f"{quoted(text)}: {hint}")
+    if len(name) > 253 or not _NAME.match(name):
+        raise ValueError(f"{quoted(text)} is not a host name")
+    if name.rpartition(".")[2].isdigit():
+        try:
+            ipaddress.IPv4Address(name)
+        except ValueError:
+            raise ValueError(f"{quoted(text)} is neither a host name nor an IPv4 address") from None
+    return host
+
+
+def _address6(host: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(host[1:-1] if host.endswith("]") else ""))
+    except ValueError:
+        raise ValueError(f"{quoted(host)} is not an IPv6 address in brackets") from None
+
+
+def _punycode(host: str) -> str:
+    try:
+        return f': "{host.encode("idna").decode("ascii")}"'
+    except UnicodeError:
+        return ", in ASCII (punycode)"
+
+
+def targetURL(text: str) -> tuple[str, str, int]:
+    """``http://host[:port]`` or ``https://host[:port]`` as scheme, host (IPv6 without brackets) and port."""
+    if any(character <= " " or character == "\x7f" or character == "\\" for character in text):
+        raise ValueError(f"{quoted(text)} has a space, backslash or control character in it")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{quoted(text)} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or "://" not in text:
+        raise ValueError(f"{quoted(text)}: a target is http://host:port or https://host:port")
+    if "@" in parts.netloc:
+        raise ValueError(f"{quoted(text.rpartition('@')[2])}: a target has no user and password")
+    if parts.path or "?" in text or "#" in text:
+        raise ValueError(f"{quoted(text)}: a target has no path and no query; leave out what follows the port")
+    if not host:
+        raise ValueError(f"{quoted(text)} has no host")
+    if port == 0:
+        raise ValueError(f"{quoted(text)}: port 0 cannot be connected to")
+    name = hostName(f"[{host}]" if ":" in host else host).strip("[]")
+    return parts.scheme, name, port or (443 if parts.scheme == "https" else 80)
+
+
+def routePath(text: str) -> str:
+    """A path prefix. It is compared with the decoded, normalised path, so it must be one itself."""
+    if not text.startswith("/"):
+        raise ValueError(f"{quoted(text)} does not start with /")
+    if "?" in text or "#" in text:
+        raise ValueError(f"{quoted(text)}: a path has no query and no fragment")
+    if "%" in text:
+        raise ValueError(f"{quoted(text)}: write the path decoded, without %-escapes")
+    if any(not character.isprintable() for character in text):
+        raise ValueError(f"{quoted(text)} has a control character in it")
+    segments = text.split("/")[1:]
+    if "" in segments[:-1] or "." in segments or ".." in segments:
+        raise ValueError(f"{quoted(text)} has empty, . or .. segments; no request would match it")
+    return text
+
+
+def location(text: str) -> str:
+    """What may stand in a Location field: a URL or an absolute path, in visible ASCII."""
+    if not text.isascii() or any(character <= " " or character == "\x7f" for character in text):
+        raise ValueError(f"{quoted(text)}: a URL has no spaces and only ASCII; escape the rest with %")
+    if not text.startswith("/") and not urlsplit(text).scheme:
+        raise ValueError(f"{quoted(text)}: write a whole URL, or a path that starts with /")
+    return text
+
+
+def headerField(name: str, value: str) -> tuple[str, str]:
+    """A header field of a fixed answer (RFC 9110 §5.1, §5.5)."""
+    if not _TOKEN.match(name):
+        raise ValueError(f"{quoted(name)} is not the name of a header field")
+    if name.lower() in FRAMING_FIELDS:
+        raise ValueError(f"{name} is set by the edge itself")
+    if not all(character == "\t" or " " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value):
+        raise ValueError(f"{quoted(value)} has characters that a header field cannot carry")
+    return name, value.strip(" \t")
+
+
+def dottedName(text: str) -> str:
+    """``package.module.name``."""
+    if not _DOTTED.match(text):
+        raise ValueError(f"{quoted(text)} is no dotted name such as package.module.name")
+    return text
