@@ -218,7 +218,12 @@ class Body:
             return
         if self.length is None:
             self.length = self._buffered
-        if self._reader is not None:
+        if self._reader is None:
+            return
+        # A filter's last words count too.
+        if self._buffered > self._limit:
+            self._readDone(Failure(BodyTooLarge(f"body is larger than {self._limit} bytes")))
+        else:
             self._readDone(b"".join(self._chunks))
 
     def fail(self, reason: Failure) -> None:
