@@ -67,6 +67,8 @@ class Body:
 
     :ivar length: number of bytes when known beforehand, else None.
     :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
+    :ivar framed: whether the header section carries the right Content-Length already.
+    :ivar announced: the value of the ``Trailer`` field (RFC 9110 §6.6.2), or None.
     :ivar changed: True once a plugin replaced or filtered the body, so that its original framing no longer holds.
     """
 
@@ -81,7 +83,9 @@ class Body:
         "_reader",
         "_sink",
         "_source",
+        "announced",
         "changed",
+        "framed",
         "length",
         "trailers",
     )
@@ -91,6 +95,8 @@ class Body:
         self.length = length
         self.trailers: Headers | None = None
         self.changed = False
+        self.framed = False
+        self.announced: bytes | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._finished = False

@@ -113,7 +113,7 @@ class Link:
         self.failures += 1
         self.log.failure("{name} {version} failed", failure, name=self.name, version=self.version)
         if not self.open:
-            raise PluginFailed(f"{self.name} {self.version}: {failure.type.__name__}: {failure.getErrorMessage()}")
+            raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
 
 
 class PluginTimeout(Exception):
@@ -186,9 +186,10 @@ class Chain:
 
     :ivar links: all of them.
     :ivar hasResponders: whether any of them wants responses.
+    :ivar hasObservers: whether any of them wants to know the end.
     """
 
-    __slots__ = ("_observers", "_responders", "hasResponders", "links")
+    __slots__ = ("_observers", "_responders", "hasObservers", "hasResponders", "links")
 
     def __init__(self, links: Sequence[Link]) -> None:
         for link in links:
@@ -199,6 +200,7 @@ class Chain:
             (index, link) for index, link in reversed(list(enumerate(links))) if link.handleResponse is not None
         )
         self.hasResponders = bool(self._responders)
+        self.hasObservers = any(link.finished is not None for link in links)
         self._observers = tuple(link for link in links if link.finished is not None)
 
     def enter(self, context: Context) -> bool | Deferred[bool]:

@@ -1,0 +1,213 @@
+"""
+What all connections share: the current generation, limits, deadlines, the log; and the listeners that accept them.
+
+The one mutable thing is :attr:`Edge.generation`: a swap is its assignment. An exchange reads it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from revproxy.context import Peer, Request
+from revproxy.dataplane.accesslog import AccessLog, AccessRecord
+from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.exchange import Exchange
+from revproxy.dataplane.http1server import Http1Server
+from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.routing import Route, Tree
+from revproxy.errors import EdgeError
+
+
+class Membership(Protocol):
+    """A set of addresses."""
+
+    def contains(self, host: str) -> bool:
+        """Whether the address is in it."""
+
+
+class Generation:
+    """
+    The running form of a plan: resource tree, compiled chains, upstreams.
+
+    :ivar active: exchanges that have begun with it and not ended.
+    :ivar number: counts up from 1.
+    """
+
+    __slots__ = ("_idle", "active", "find", "number", "tree")
+
+    def __init__(self, number: int, tree: Tree) -> None:
+        self.number = number
+        self.tree = tree
+        self.find: Callable[[bytes, bytes], Route | None] = tree.find
+        self.active = 0
+        self._idle: list[Deferred[None]] | None = None
+
+    def release(self) -> None:
+        """An exchange has ended."""
+        self.active -= 1
+        if self._idle is not None and self.active == 0:
+            waiting, self._idle = self._idle, None
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def whenIdle(self) -> Deferred[None]:
+        """Fires when no exchange uses it. Cancelling gives up the wait."""
+        if self.active == 0:
+            return succeed(None)
+        if self._idle is None:
+            self._idle = []
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._idle.append(waiting)
+        return waiting
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        if self._idle is not None and waiting in self._idle:
+            self._idle.remove(waiting)
+
+
+class Edge:
+    """
+    The data plane as its connections see it.
+
+    :ivar connections: every open client connection.
+    :ivar draining: True once it is being stopped.
+    :ivar refusals: how many heads were no acceptable requests.
+    :ivar turnedAway: how many connections were over the limit.
+    :ivar now: seconds since the epoch.
+    """
+
+    Record = AccessRecord
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        generation: Generation,
+        limits: Limits,
+        timeouts: Timeouts,
+        accessLog: AccessLog | None,
+    ) -> None:
+        self.now = clock.seconds
+        self.generation = generation
+        self.limits = limits
+        self.timeouts = timeouts
+        self.accessLog = accessLog
+        self.deadlines = Deadlines(clock, 0.5)
+        self.connections: set[Http1Server] = set()
+        self.draining = False
+        self.refusals = 0
+        self.turnedAway = 0
+        self._clock = clock
+        self._drained: Deferred[None] | None = None
+
+    def refused(self, peer: Peer, scheme: str, error: EdgeError, bytesOut: int) -> None:
+        """A head was no acceptable request: count and log it."""
+        self.refusals += 1
+        if self.accessLog is not None:
+            self.accessLog.record(
+                AccessRecord(
+                    self.now(),
+                    0.0,
+                    "-",
+                    peer.host,
+                    b"-",
+                    b"-",
+                    b"-",
+                    "-",
+                    scheme,
+                    error.status,
+                    bytesOut=bytesOut,
+                    error=f"{type(error).__name__}: {error}",
+                )
+            )
+
+    def connectionClosed(self) -> None:
+        """A client connection has ended."""
+        if self._drained is not None and not self.connections:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """
+        Let running requests finish; idle connections close now.
+
+        :returns: fires when no connection is left, at the latest when the drain time is over and the rest were
+            broken off.
+        """
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+        if not self.connections:
+            return succeed(None)
+        self._drained = drained = Deferred()
+        hardStop = self._clock.callLater(self.timeouts.drain, self._breakOff)
+
+        def over(result: None) -> None:
+            if hardStop.active():
+                hardStop.cancel()
+
+        return drained.addCallback(over)
+
+    def _breakOff(self) -> None:
+        self._log.warn("drain time is over: breaking off {count} connections", count=len(self.connections))
+        for connection in list(self.connections):
+            connection.abort()
+
+
+@implementer(IProtocolFactory)
+class Listener:
+    """
+    Makes the protocol for each connection that one endpoint accepts.
+
+    :ivar scheme: ``"http"`` or ``"https"``.
+    :ivar guards: tells whether a host is protected from a TLS server name, or None where nothing is protected.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        edge: Edge,
+        *,
+        tls: bool,
+        trusted: Membership | None = None,
+        guards: Callable[[str | None, bytes], bool] | None = None,
+    ) -> None:
+        """
+        :param trusted: peers whose forwarding headers are believed.
+        """
+        self.edge = edge
+        self.tls = tls
+        self.scheme = "https" if tls else "http"
+        self.guards = guards
+        self.trusted = trusted
+
+    def trusts(self, host: str) -> bool:
+        """Whether what this peer says about its client is believed."""
+        return self.trusted is not None and self.trusted.contains(host)
+
+    def newExchange(self, stream: Http1Server, request: Request, hostname: bytes) -> Exchange:
+        """What answers one request."""
+        return Exchange(self, stream, request, hostname)
+
+    def buildProtocol(self, address: IAddress) -> Any:
+        """A connection was accepted; None turns it away."""
+        edge = self.edge
+        if edge.draining or len(edge.connections) >= edge.limits.maxConnections:
+            edge.turnedAway += 1
+            if edge.turnedAway % 1000 == 1:
+                self._log.warn("connection limit reached: {count} turned away so far", count=edge.turnedAway)
+            return None
+        return Http1Server(self)
+
+    def doStart(self) -> None:
+        """Part of IProtocolFactory."""
+
+    def doStop(self) -> None:
+        """Part of IProtocolFactory."""

@@ -1,0 +1,287 @@
+"""
+One request's life: route, chain, leaf, chain back, answer, finish.
+
+An exchange takes the generation it was begun with to its end. At any time it waits for at most one thing, a Deferred;
+when the client leaves, that one is cancelled, and with it all that hangs on it. However it ends, :meth:`Exchange._finish`
+runs exactly once: observers, access log, the generation's release.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from os import urandom
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from revproxy.context import Context, Outcome, Request, Response
+from revproxy.dataplane.errorpage import errorResponse
+from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound
+from revproxy.interfaces import IClientStream
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.edge import Generation, Listener
+    from revproxy.dataplane.routing import Route
+
+_serial = count(1).__next__
+_prefix = urandom(6).hex().encode()
+
+
+class Exchange:
+    """
+    One request and its answer.
+
+    :ivar context: what plugins see.
+    :ivar route: where it goes; None until it is found.
+    :ivar upstream: the target that was tried last, for the log.
+    :ivar upstreamAt: when the request was sent there.
+    :ivar upstreamSeconds: how long its head took.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_done",
+        "_hostname",
+        "_listener",
+        "_startedAt",
+        "_stream",
+        "_waiting",
+        "context",
+        "error",
+        "generation",
+        "route",
+        "upstream",
+        "upstreamAt",
+        "upstreamSeconds",
+    )
+
+    _log = Logger()
+
+    def __init__(self, listener: Listener, stream: IClientStream, request: Request, hostname: bytes) -> None:
+        self._listener = listener
+        self._stream = stream
+        self._hostname = hostname
+        self._startedAt = listener.edge.now()
+        self._waiting: Deferred[Any] | None = None
+        self._answer: Response | None = None
+        self._done = False
+        self.generation: Generation = listener.edge.generation
+        self.context = Context(request, "", b"%b%08x" % (_prefix, _serial()))
+        self.route: Route | None = None
+        self.error: EdgeError | None = None
+        self.upstream: str | None = None
+        self.upstreamAt = 0.0
+        self.upstreamSeconds: float | None = None
+
+    # The way in
+
+    def begin(self) -> None:
+        """Find the route and run its chain."""
+        context = self.context
+        self.generation.active += 1
+        try:
+            route = self.route = self.generation.find(self._hostname, context.request.rawTarget)
+            if route is None:
+                raise NotFound("no route for this host and path")
+            context.route = route.name
+            if self._listener.guards is not None:
+                self._checkName(context.request)
+            verdict = route.chain.enter(context)
+        except EdgeError as error:
+            self._fail(error)
+            return
+        if verdict is True:
+            route.leaf.render(self)
+        elif verdict is False:
+            self._respond()
+        else:
+            self.wait(verdict, self._entered)
+
+    def _checkName(self, request: Request) -> None:
+        """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
+        tls = request.tls
+        if tls is not None and self._listener.guards(tls.serverName, self._hostname):
+            raise Misdirected("the TLS server name and Host differ on a protected host")
+
+    def _entered(self, verdict: bool) -> None:
+        if verdict:
+            assert self.route is not None
+            self.route.leaf.render(self)
+        else:
+            self._respond()
+
+    def wait(self, deferred: Deferred[Any], callback: Any) -> None:
+        """Wait for this next; it is cancelled when the client leaves."""
+        self._waiting = deferred
+        deferred.addCallback(self._arrived, callback)
+        deferred.addErrback(self.failed)
+
+    def _arrived(self, result: Any, callback: Any) -> None:
+        self._waiting = None
+        callback(result)
+
+    # The leaf's answer
+
+    def answered(self, response: Response) -> None:
+        """The leaf has an answer; its body may still be on its way."""
+        self._waiting = None
+        self.context.response = response
+        self._respond()
+
+    def failed(self, failure: Failure) -> None:
+        """The leaf, or the chain, has none."""
+        self._waiting = None
+        if self._done:
+            if not failure.check(CancelledError):
+                self._log.failure("after request {id} was over", failure, id=self.context.id)
+            return
+        if self._answer is not None:
+            # The answer is on its way: only the connection's end can tell the client.
+            self._log.failure("while answering request {id}", failure, id=self.context.id)
+            self._stream.abort()
+            return
+        error = failure.value
+        if not isinstance(error, EdgeError):
+            self._log.failure("request {id} failed", failure, id=self.context.id)
+            error = EdgeError(f"{failure.getErrorMessage()}")
+        self._fail(error)
+
+    def _fail(self, error: EdgeError) -> None:
+        self.error = error
+        context = self.context
+        context.response = errorResponse(error, context.request, context.id)
+        self._respond()
+
+    # The way out
+
+    def _respond(self) -> None:
+        """Run the chain back, then write."""
+        context = self.context
+        route = self.route
+        if context.depth and route is not None and route.chain.hasResponders:
+            leafs = context.response
+            try:
+                later = route.chain.leave(context)
+            except EdgeError as error:
+                self._leaveFailed(error, leafs)
+                return
+            if later is not None:
+                self._waiting = later
+                later.addCallbacks(self._left, self._leftWrongly, callbackArgs=(leafs,), errbackArgs=(leafs,))
+                later.addErrback(self.failed)
+                return
+            self._left(None, leafs)
+            return
+        self._write()
+
+    def _left(self, _: None, leafs: Response | None) -> None:
+        self._waiting = None
+        if leafs is not None and leafs is not self.context.response and leafs._body is not None:
+            # A plugin put another answer in its place.
+            leafs._body.detach()
+            leafs._body.stopProducing()
+        self._write()
+
+    def _leftWrongly(self, failure: Failure, leafs: Response | None) -> None:
+        self._waiting = None
+        if failure.check(CancelledError):
+            self._discard(leafs)
+            return
+        error = failure.value
+        self._leaveFailed(error if isinstance(error, EdgeError) else EdgeError(str(error)), leafs)
+
+    def _leaveFailed(self, error: EdgeError, leafs: Response | None) -> None:
+        """A plugin failed on the way out and is not to be passed over: its answer must not get out."""
+        self._discard(leafs)
+        self.error = error
+        context = self.context
+        context.response = errorResponse(error, context.request, context.id)
+        self._write()
+
+    def _discard(self, response: Response | None) -> None:
+        if response is not None and response._body is not None:
+            response._body.detach()
+            response._body.stopProducing()
+
+    def _write(self) -> None:
+        response = self.context.response
+        assert response is not None
+        self._answer = response
+        self._stream.sendResponse(response)
+
+    # The end
+
+    def responseSent(self, bytesIn: int, bytesOut: int) -> None:
+        """The last byte is with the transport."""
+        self._finish(bytesIn, bytesOut)
+
+    def responseFailed(self, reason: Failure, bytesIn: int, bytesOut: int) -> None:
+        """The body broke off on the origin's side."""
+        error = reason.value
+        self.error = error if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage())
+        self._finish(bytesIn, bytesOut)
+
+    def clientLost(self, bytesIn: int, bytesOut: int) -> None:
+        """The client left before the end."""
+        if self._done:
+            return
+        self.error = self.error or ClientGone("the client left")
+        waiting, self._waiting = self._waiting, None
+        self._finish(bytesIn, bytesOut)
+        if waiting is not None:
+            waiting.cancel()
+        else:
+            self._discard(self.context.response)
+
+    def _finish(self, bytesIn: int, bytesOut: int) -> None:
+        if self._done:
+            return
+        self._done = True
+        context = self.context
+        route = self.route
+        edge = self._listener.edge
+        seconds = edge.now() - self._startedAt
+        response = self._answer
+        status = 499 if response is None else response.status
+        if route is not None and route.chain.hasObservers:
+            context.outcome = Outcome(
+                status,
+                bytesIn,
+                bytesOut,
+                seconds,
+                self.upstream,
+                self.upstreamSeconds,
+                context.interruptedBy,
+                self.error,
+            )
+            route.chain.finished(context)
+        if edge.accessLog is not None:
+            edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
+        self.generation.release()
+
+    def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
+        request = context.request
+        error = self.error
+        return self._listener.edge.Record(
+            self._startedAt,
+            seconds,
+            context.id,
+            request.peer.host,
+            request.rawMethod,
+            request.rawTarget,
+            request.rawHost,
+            request.version,
+            request.scheme,
+            status,
+            bytesIn,
+            bytesOut,
+            context.route,
+            self.upstream,
+            self.upstreamSeconds,
+            context.interruptedBy,
+            (),
+            (),
+            None if error is None else f"{type(error).__name__}: {error}",
+        )

@@ -1,0 +1,769 @@
+"""
+The connection to a client: HTTP/1.0 and HTTP/1.1 (RFC 9112).
+
+One request at a time. While one is being answered, what the client sends ahead (pipelining) stays bytes, bounded, and
+the socket is not read once the bound is reached. The connection is in one of these states::
+
+    HEAD ──▶ BODY ──▶ BUSY ──▶ HEAD …        a request without a body goes from HEAD to BUSY
+                       │
+      any ──▶ LINGER   └──▶ TUNNEL           refused or closing; after 101
+
+``HEAD`` reads a head and begins an exchange. ``BODY`` feeds the request's body while the exchange is under way.
+``BUSY`` waits for the answer to be written. ``LINGER`` has closed its own direction and discards what still arrives, so
+that the client reads our answer instead of a reset (RFC 9112 §9.6).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from revproxy.dataplane.forwarding import clientBehind
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from revproxy.body import Body
+from revproxy.context import Peer, Request, Response
+from revproxy.dataplane.deadlines import NEVER
+from revproxy.dataplane.framing import CHUNKED, ChunkedDecoder, RequestHead, chunk, lastChunk, parseRequestHead
+from revproxy.errors import (
+    REASONS,
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    EdgeError,
+    HeadersTooLarge,
+    RequestTimeout,
+    TargetTooLong,
+)
+from revproxy.headers import Headers
+from revproxy.interfaces import IBodySink, IBodySource, IClientStream
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.edge import Listener
+
+HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = range(6)
+
+STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, phrase.encode()) for code, phrase in REASONS.items()}
+
+_JOIN_UP_TO = 65536
+"""Bytes of a complete body that are copied behind its head, to save a system call."""
+
+_AHEAD = 65536
+"""Bytes that may be sent ahead of the answer before the socket is read no more."""
+
+_DRAIN_UP_TO = 262144
+"""Bytes of an unwanted request body that are read for the sake of keeping the connection."""
+
+
+@implementer(IProtocol, IClientStream, IBodySource)
+class Http1Server:
+    """
+    One connection of one client.
+
+    :ivar deadline: when it has waited too long, whatever it waits for now.
+    """
+
+    __slots__ = (
+        "_advancing",
+        "_ahead",
+        "_announcedClose",
+        "_body",
+        "_decoder",
+        "_discarding",
+        "_edge",
+        "_exchange",
+        "_keepAlive",
+        "_left",
+        "_listener",
+        "_peer",
+        "_received",
+        "_request",
+        "_responding",
+        "_scanned",
+        "_state",
+        "_trusted",
+        "_tunnel",
+        "_unsent",
+        "_writer",
+        "deadline",
+        "served",
+        "transport",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._edge = listener.edge
+        self.transport: Any = None
+        self.deadline = NEVER
+        self.served = 0
+        self._state = HEAD
+        self._ahead = b""
+        self._scanned = 0
+        self._advancing = False
+        self._peer: Peer | None = None
+        self._trusted = False
+        self._exchange: Any = None
+        self._request: Request | None = None
+        self._body: Body | None = None
+        self._decoder: ChunkedDecoder | None = None
+        self._discarding = False
+        self._left = 0
+        self._received = 0
+        self._keepAlive = True
+        self._announcedClose = False
+        self._responding = False
+        self._writer: _Writer | None = None
+        self._tunnel: Any = None
+        self._unsent = 0
+
+    # The connection's beginning and end
+
+    def makeConnection(self, transport: Any) -> None:
+        """The connection was accepted."""
+        self.transport = transport
+        edge = self._edge
+        edge.connections.add(self)
+        timeouts = edge.timeouts
+        self.deadline = edge.deadlines.now() + (timeouts.handshake if self._listener.tls else timeouts.header)
+        edge.deadlines.watch(self)
+
+    def connectionMade(self) -> None:
+        """Part of IProtocol; everything happens in :meth:`makeConnection`."""
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up; the time for the first head begins."""
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone."""
+        edge = self._edge
+        self._state = CLOSED
+        self._ahead = b""
+        edge.connections.discard(self)
+        edge.deadlines.forget(self)
+        body, self._body = self._body, None
+        if body is not None:
+            body.fail(Failure(ClientGone("the client left while sending the body")))
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.clientLost(reason)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            written = 0
+            if self._writer is not None:
+                written = self._writer.written
+                self._writer = None
+            exchange.clientLost(self._received, written)
+        edge.connectionClosed()
+
+    def deadlineExpired(self) -> None:
+        """Whatever this connection waited for has not come."""
+        state = self._state
+        if state == HEAD and self._exchange is None:
+            if self._ahead:
+                self._refuse(RequestTimeout("the head did not arrive in time"))
+            elif self._stillSending():
+                self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            else:
+                self.transport.loseConnection()
+                self._expectGone()
+        elif state in (LINGER, CLOSED):
+            self.transport.abortConnection()
+        elif self._stillSending():
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        elif state == BODY and not self._responding:
+            body = self._body
+            assert body is not None
+            self._body = None
+            self._state = BUSY
+            self._keepAlive = False
+            self.deadline = NEVER
+            body.fail(Failure(RequestTimeout("the request body did not go on in time")))
+        else:
+            self.transport.abortConnection()
+
+    def _stillSending(self) -> bool:
+        """Whether queued bytes have become fewer since the last look: a slow reader, but a reader."""
+        transport = self.transport
+        unsent = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        before, self._unsent = self._unsent, unsent
+        return unsent > 0 and (before == 0 or unsent < before)
+
+    def _expectGone(self) -> None:
+        """It was told to close: give it a moment to take what is queued, then break it off."""
+        self._state = CLOSED
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.linger
+
+    def drain(self) -> None:
+        """The edge stops: close now if idle, else after the running response."""
+        self._keepAlive = False
+        if self._state == HEAD and self._exchange is None and not self._ahead:
+            self.transport.loseConnection()
+            self._expectGone()
+
+    # Reading
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of the client."""
+        state = self._state
+        if state == TUNNEL:
+            self._tunnel.fromClient(data)
+            return
+        if state in (LINGER, CLOSED):
+            self._received += len(data)
+            if self._received > _DRAIN_UP_TO:
+                self.transport.abortConnection()
+            return
+        self._ahead = self._ahead + data if self._ahead else data
+        if not self._advancing:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
+        self._advancing = True
+        try:
+            while self._ahead:
+                state = self._state
+                if state == HEAD:
+                    if not self._readHead():
+                        break
+                elif state == BODY:
+                    data, self._ahead = self._ahead, b""
+                    self._readBody(data)
+                elif state == BUSY:
+                    if len(self._ahead) > _AHEAD:
+                        self.transport.pauseProducing()
+                    break
+                else:
+                    self._ahead = b""
+        finally:
+            self._advancing = False
+
+    def _readHead(self) -> bool:
+        """Begin an exchange if a head is complete; False if more bytes are needed."""
+        data = self._ahead
+        edge = self._edge
+        limits = edge.limits
+        end = data.find(b"\r\n\r\n", self._scanned) + 4
+        try:
+            if end < 4 or data[0] in b"\r\n":
+                return self._partialHead(data)
+            if end > limits.maxHeaderBytes:
+                raise HeadersTooLarge("the head is larger than the limit")
+            self._scanned = 0
+            if end == len(data):
+                self._ahead = b""
+            else:
+                self._ahead = data[end:]
+                data = data[:end]
+            head = parseRequestHead(data, limits.maxHeaders)
+            if len(head.target) > limits.maxTargetBytes:
+                raise TargetTooLong("the target is longer than the limit")
+            if limits.maxBodyBytes is not None and head.length > limits.maxBodyBytes:
+                raise BodyTooLarge("Content-Length is over the limit")
+        except EdgeError as error:
+            self._refuse(error)
+            return False
+        self._begin(head)
+        return True
+
+    def _partialHead(self, data: bytes) -> bool:
+        """Look at an incomplete head: give up early on what can become none."""
+        limits = self._edge.limits
+        if data.startswith(b"\r\n"):
+            # RFC 9112 §2.2: an empty line before the request line is passed over.
+            self._ahead = data[2:]
+            self._scanned = 0
+            return bool(self._ahead)
+        if data == b"\r":
+            return False
+        if not 0x41 <= data[0] <= 0x5A:
+            raise BadRequest("this does not begin like a request")
+        if b"\r\n" not in data and len(data) > limits.maxTargetBytes + 32:
+            raise TargetTooLong("the request line is longer than the limit")
+        if len(data) > limits.maxHeaderBytes:
+            raise HeadersTooLarge("the head is larger than the limit")
+        if data.count(b"\n") != data.count(b"\r\n"):
+            raise BadRequest("a bare line feed in the head")
+        if self._scanned == 0 and self.served:
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
+        self._scanned = max(0, len(data) - 3)
+        return False
+
+    def _begin(self, head: RequestHead) -> None:
+        edge = self._edge
+        listener = self._listener
+        peer = self._peer
+        if peer is None:
+            peer = self._meet()
+        self.served += 1
+        self._keepAlive = head.keepAlive and not edge.draining
+        self._announcedClose = False
+        scheme = listener.scheme
+        if self._trusted:
+            peer, scheme = clientBehind(head.fields, peer, scheme, listener.trusted)
+        request = Request(
+            head.method,
+            head.target,
+            head.host,
+            head.version,
+            scheme,
+            Headers(head.fields),
+            peer,
+            None,
+            self.transport.tlsInfo,
+        )
+        length = head.length
+        if length:
+            request._body = self._openBody(head)
+        else:
+            self._state = BUSY
+            self.deadline = NEVER
+        request.upgrade = head.upgrade
+        request.expectsContinue = head.expectsContinue
+        request.wantsTrailers = head.wantsTrailers
+        self._request = request
+        self._received = 0
+        exchange = self._exchange = listener.newExchange(self, request, head.hostname)
+        exchange.begin()
+
+    def _meet(self) -> Peer:
+        """Learn who the client is; once per connection."""
+        address = self.transport.getPeer()
+        host = getattr(address, "host", "")
+        self._peer = peer = Peer(host, getattr(address, "port", 0), host)
+        self._trusted = self._listener.trusts(host)
+        return peer
+
+    def _openBody(self, head: RequestHead) -> Body:
+        length = head.length
+        data = self._ahead
+        self._discarding = False
+        if 0 < length <= len(data):
+            # All of it is here already: no need to stream.
+            self._state = BUSY
+            self.deadline = NEVER
+            self._ahead = data[length:]
+            body = Body.of(data[:length])
+            body.framed = True
+            return body
+        self._state = BODY
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        if length == CHUNKED:
+            self._decoder = ChunkedDecoder(head.trailer, self._edge.limits.maxHeaderBytes)
+            self._body = Body(self, None)
+            self._body.announced = head.trailer
+        else:
+            self._left = length
+            self._body = Body(self, length)
+            self._body.framed = True
+        return self._body
+
+    def _readBody(self, data: bytes) -> None:
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        if self._decoder is not None:
+            self._readChunks(data)
+            return
+        size = len(data)
+        left = self._left
+        if size < left:
+            self._left = left - size
+            self._received += size
+            if self._body is not None:
+                self._body.feed(data)
+            elif self._discarding and self._received > _DRAIN_UP_TO:
+                self._stopReadingBody()
+            return
+        self._received += left
+        if size > left:
+            self._ahead = data[left:]
+            data = data[:left]
+        self._left = 0
+        body = self._body
+        if body is not None:
+            body.feed(data)
+        self._bodyComplete(None)
+
+    def _readChunks(self, data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None
+        try:
+            pieces, rest = decoder.decode(data)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._received += len(data)
+            most = self._edge.limits.maxBodyBytes
+            if most is not None and self._received > most:
+                raise BodyTooLarge("the chunked body is over the limit")
+        except EdgeError as error:
+            self._breakBody(error)
+            return
+        if data:
+            if self._body is not None:
+                self._body.feed(data)
+            elif self._received > _DRAIN_UP_TO:
+                self._stopReadingBody()
+                return
+        if decoder.finished:
+            self._decoder = None
+            self._ahead = rest
+            self._bodyComplete(Headers(decoder.trailers) if decoder.trailers else None)
+
+    def _bodyComplete(self, trailers: Headers | None) -> None:
+        body, self._body = self._body, None
+        if self._state == BODY:
+            self._state = BUSY
+            self.deadline = NEVER
+        if body is not None:
+            body.finish(trailers)
+        if self._exchange is None and self._state == BUSY:
+            # The answer was complete before the request was.
+            self._next()
+
+    def _breakBody(self, error: EdgeError) -> None:
+        """The body is not what it should be: nothing after it can be understood."""
+        self._keepAlive = False
+        self._decoder = None
+        self._ahead = b""
+        body, self._body = self._body, None
+        self._state = BUSY
+        self.deadline = NEVER
+        if self._exchange is None:
+            self._linger()
+        elif body is not None:
+            body.fail(Failure(error))
+
+    def _stopReadingBody(self) -> None:
+        """Too much of an unwanted body: rather lose the connection."""
+        self._keepAlive = False
+        if self._exchange is None:
+            self._linger()
+
+    # IBodySource, for the request body
+
+    def pauseProducing(self) -> None:
+        """The origin is slower than the client; so the client's slowness is no reason to end."""
+        if self._state == BODY:
+            self.deadline = NEVER
+            self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The origin takes more."""
+        if self._state == BODY:
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest of the request body."""
+        if self._state == BODY:
+            self._body = None
+            self._discarding = True
+            self._received = 0
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.transport.resumeProducing()
+
+    # Writing: IClientStream
+
+    def sendInformational(self, status: int, headers: Headers) -> None:
+        """Pass on a 1xx answer; HTTP/1.0 clients do not know them (RFC 9110 §15.2)."""
+        request = self._request
+        if request is None or request.version == "1.0" or self._responding or self._state == CLOSED:
+            return
+        parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        for _, name, value in headers.fields:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n")
+        self.transport.write(b"".join(parts))
+
+    def sendResponse(self, response: Response) -> None:
+        """Write an answer; tells the exchange when it is written, or that it never will be."""
+        request = self._request
+        assert request is not None
+        self._responding = True
+        body = response._body
+        status = response.status
+        if request.rawMethod == b"HEAD" or status == 304 or status == 204:
+            if body is not None:
+                if status == 204:
+                    response.headers.removeRaw(b"content-length")
+                elif body.changed or (not body.framed and body.complete and body.length):
+                    self._declare(response.headers, body.length)
+                body.stopProducing()
+            data = b""
+        elif body is None or body.complete:
+            if body is not None and body.trailers is not None and request.version == "1.1":
+                self._stream(response, body)
+                return
+            data = b"" if body is None else body.take()
+            if body is None or not body.framed or body.changed:
+                self._declare(response.headers, len(data))
+        else:
+            self._stream(response, body)
+            return
+        head = self._head(response, None)
+        if len(data) <= _JOIN_UP_TO:
+            head += data
+            self.transport.write(head)
+            self._sent(len(head))
+        else:
+            self.transport.write(head)
+            self.transport.write(data)
+            self._sent(len(head) + len(data))
+
+    def _declare(self, headers: Headers, length: int | None) -> None:
+        headers.removeRaw(b"content-length")
+        if length is not None:
+            headers.fields.append((b"content-length", b"Content-Length", b"%d" % length))
+
+    def _head(self, response: Response, framing: bytes | None) -> bytes:
+        """Status line and header section, as bytes."""
+        reason = response.rawReason
+        status = response.status
+        if reason is None:
+            line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        else:
+            line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+        parts = [line]
+        for _, name, value in response.headers.fields:
+            parts += (name, b": ", value, b"\r\n")
+        if framing is not None:
+            parts.append(framing)
+        if not self._mayKeep():
+            self._announcedClose = True
+            parts.append(b"Connection: close\r\n\r\n")
+        elif self._request is not None and self._request.version == "1.0":
+            parts.append(b"Connection: keep-alive\r\n\r\n")
+        else:
+            parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def _mayKeep(self) -> bool:
+        """Whether another request can follow on this connection."""
+        if not self._keepAlive or self._edge.draining:
+            self._keepAlive = False
+        elif self._state == BODY and (
+            self._decoder is not None
+            or self._left > _DRAIN_UP_TO
+            or (self._request is not None and self._request.expectsContinue)
+        ):
+            # The answer comes before the request is whole, and the rest is long or may never be sent.
+            self._keepAlive = False
+        return self._keepAlive
+
+    def _stream(self, response: Response, body: Body) -> None:
+        """Write an answer whose body is still arriving."""
+        request = self._request
+        assert request is not None
+        framing: bytes | None = None
+        chunked = False
+        if body.framed and not body.changed:
+            pass
+        else:
+            response.headers.removeRaw(b"content-length")
+            if body.length is not None and body.trailers is None:
+                framing = b"Content-Length: %d\r\n" % body.length
+            elif request.version == "1.1":
+                chunked = True
+                framing = b"Transfer-Encoding: chunked\r\n"
+                if body.announced:
+                    framing += b"Trailer: " + body.announced + b"\r\n"
+            else:
+                # RFC 9112 §6.3: to a 1.0 client, the end of the connection is the end of the body.
+                self._keepAlive = False
+        head = self._head(response, framing)
+        self._writer = _Writer(self, body, head, chunked)
+        self._writer.begin()
+
+    def switchProtocols(self, response: Response, tunnel: Any) -> None:
+        """Write a 101 answer; from then on bytes go both ways as they are (RFC 9110 §7.8)."""
+        parts = [STATUS_LINES[101]]
+        for _, name, value in response.headers.fields:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"Connection: Upgrade\r\n\r\n")
+        self._responding = True
+        self._state = TUNNEL
+        self.deadline = NEVER
+        self._tunnel = tunnel
+        head = b"".join(parts)
+        self.transport.write(head)
+        self.transport.setTcpKeepAlive(True)
+        ahead, self._ahead = self._ahead, b""
+        tunnel.connectClient(self.transport, len(head))
+        if ahead:
+            tunnel.fromClient(ahead)
+        self.transport.resumeProducing()
+
+    def tunnelClosed(self, bytesIn: int, bytesOut: int) -> None:
+        """The tunnel is over and has closed the transport."""
+        self._tunnel = None
+        self._received = bytesIn
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.responseSent(bytesIn, bytesOut)
+
+    def abort(self) -> None:
+        """Break off with a reset, so that what was sent does not pass for whole."""
+        self._state = CLOSED
+        self.transport.abortConnection()
+
+    def _sent(self, written: int) -> None:
+        """The answer has been handed to the transport in full."""
+        exchange, self._exchange = self._exchange, None
+        self._writer = None
+        self._responding = False
+        self.deadline = NEVER
+        if self._state == BODY and self._body is not None:
+            self._body.detach()
+            self._body.stopProducing()
+            self._body = None
+        if exchange is not None:
+            exchange.responseSent(self._received, written)
+        if self._state == CLOSED:
+            return
+        if not self._keepAlive:
+            if self._announcedClose or self._request is None or self._request.version == "1.0":
+                self._close()
+            else:
+                self._linger()
+        elif self._state == BUSY:
+            self._next()
+        elif self._state == BODY:
+            self._discarding = True
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.transport.resumeProducing()
+
+    def _next(self) -> None:
+        """Ready for the next request."""
+        self._request = None
+        if self._edge.draining or not self._keepAlive:
+            self._close()
+            return
+        self._state = HEAD
+        self._scanned = 0
+        timeouts = self._edge.timeouts
+        if self._ahead:
+            self.deadline = self._edge.deadlines.now() + timeouts.header
+            self.transport.resumeProducing()
+            if not self._advancing:
+                self._advance()
+        else:
+            self.deadline = self._edge.deadlines.now() + timeouts.idle
+
+    def _close(self) -> None:
+        """Close after the answer; linger if the client may still be sending."""
+        if self._state == BODY or self._ahead:
+            self._linger()
+        else:
+            self._state = CLOSED
+            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.transport.loseConnection()
+
+    def _linger(self) -> None:
+        self._state = LINGER
+        self._ahead = b""
+        self._received = 0
+        self._body = None
+        self._decoder = None
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.linger
+        self.transport.loseWriteConnection()
+        self.transport.resumeProducing()
+
+    def _refuse(self, error: EdgeError) -> None:
+        """Answer a head that is no request, and close."""
+        edge = self._edge
+        body = error.text.encode() + b"\n"
+        head = b"%bContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
+            STATUS_LINES[error.status],
+            len(body),
+        )
+        self._keepAlive = False
+        self.transport.write(head + body)
+        edge.refused(self._peer or self._meet(), self._listener.scheme, error, len(head) + len(body))
+        self._linger()
+
+
+@implementer(IBodySink, IPushProducer)
+class _Writer:
+    """
+    Writes one answer whose body arrives piece by piece.
+
+    To its body it is the sink, to the transport the producer.
+
+    :ivar written: bytes so far, head included.
+    """
+
+    __slots__ = ("_body", "_chunked", "_head", "_server", "_transport", "written")
+
+    def __init__(self, server: Http1Server, body: Body, head: bytes, chunked: bool) -> None:
+        self._server = server
+        self._transport = server.transport
+        self._body = body
+        self._head = head
+        self._chunked = chunked
+        self.written = 0
+
+    def begin(self) -> None:
+        """Write the head, with what there is of the body behind it."""
+        self._transport.registerProducer(self, True)
+        self._body.attach(self)
+        if self._head:
+            head, self._head = self._head, b""
+            self._write(head)
+
+    def bodyData(self, data: bytes) -> None:
+        """Part of IBodySink."""
+        if self._chunked:
+            data = chunk(data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._write(data)
+
+    def bodyFinished(self) -> None:
+        """Part of IBodySink."""
+        if self._chunked:
+            trailers = self._body.trailers
+            self.bodyEnd(lastChunk(trailers.fields if trailers is not None else []))
+        elif self._head:
+            self.bodyEnd(b"")
+        self._transport.unregisterProducer()
+        self._server._sent(self.written)
+
+    def bodyEnd(self, data: bytes) -> None:
+        """The last bytes, with the head if it has not gone yet."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._write(data)
+
+    def bodyFailed(self, reason: Failure) -> None:
+        """Part of IBodySink: the client must not take what it has for whole."""
+        server = self._server
+        exchange, server._exchange = server._exchange, None
+        server._writer = None
+        self._transport.unregisterProducer()
+        if exchange is not None:
+            exchange.responseFailed(reason, server._received, self.written)
+        server.abort()
+
+    def _write(self, data: bytes) -> None:
+        self.written += len(data)
+        self._transport.write(data)
+
+    def pauseProducing(self) -> None:
+        """The client reads more slowly than the origin sends: from now on it is watched for progress."""
+        server = self._server
+        server._unsent = 0
+        if server._state != BODY:
+            server.deadline = server._edge.deadlines.now() + server._edge.timeouts.body
+        self._body.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has read what was queued."""
+        server = self._server
+        if server._state != BODY:
+            server.deadline = NEVER
+        self._body.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is lost; :meth:`Http1Server.connectionLost` does the rest."""
+        self._body.detach()
+        self._body.stopProducing()

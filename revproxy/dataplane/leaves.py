@@ -1,0 +1,81 @@
+"""What can stand at the end of a route: the base of every leaf, and the two that answer by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
+
+from revproxy.body import Body
+from revproxy.context import Request, Response
+from revproxy.headers import Headers
+from revproxy.interfaces import ILeaf
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.exchange import Exchange
+
+
+@implementer(ILeaf)
+class Leaf(Resource):  # type: ignore[misc]
+    """A leaf of the resource tree. Subclasses override :meth:`render`."""
+
+    isLeaf = True
+
+    def render(self, exchange: Exchange) -> int:
+        """Begin to answer. :returns: ``NOT_DONE_YET``, always."""
+        raise TypeError(f"{type(self).__name__} does not say how it answers")
+
+
+class RespondLeaf(Leaf):
+    """The same answer for every request."""
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """:raises ValueError: for headers that cannot be sent."""
+        super().__init__()
+        self._status = status
+        self._body = body
+        self._headers = Headers.of(headers)
+        if body and "content-type" not in self._headers:
+            self._headers.add("Content-Type", "text/plain; charset=utf-8")
+
+    def render(self, exchange: Exchange) -> int:
+        exchange.answered(Response(self._status, None, self._headers.copy(), Body.of(self._body)))
+        return NOT_DONE_YET
+
+
+class RedirectLeaf(Leaf):
+    """
+    Sends the client elsewhere (RFC 9110 §15.4).
+
+    The location may contain ``{host}`` (with port), ``{hostname}``, ``{path}``, ``{query}`` and ``{target}`` (path and
+    query), which are taken from the request.
+    """
+
+    def __init__(self, location: str, status: int) -> None:
+        super().__init__()
+        self._location = location
+        self._fixed = "{" not in location
+        self._status = status
+
+    def render(self, exchange: Exchange) -> int:
+        location = self._location if self._fixed else self._fill(exchange.context.request)
+        headers = Headers([(b"location", b"Location", location.encode("latin-1"))])
+        exchange.answered(Response(self._status, None, headers, Body.of(b"")))
+        return NOT_DONE_YET
+
+    def _fill(self, request: Request) -> str:
+        host = request.host
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        location = self._location
+        for key, value in (
+            ("{hostname}", name),
+            ("{host}", host),
+            ("{target}", request.target),
+            ("{path}", request.path),
+            ("{query}", request.query),
+        ):
+            location = location.replace(key, value)
+        return location
