@@ -1,0 +1,87 @@
+"""``revproxy``: the commands that are not the server itself. The server is ``twistd revproxy``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+from twisted.logger import globalLogBeginner
+
+from revproxy import __version__
+from revproxy.control.preflight import Findings, checkFile
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.starters import writeConfig, writePlugin
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+@click.group()
+@click.version_option(__version__, prog_name="revproxy")
+def main() -> None:
+    """A programmable edge. To start it: twistd -n revproxy --config revproxy.yaml"""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default="revproxy.yaml")
+def check(file: Path) -> None:
+    """Check FILE (default: revproxy.yaml) and all plugins it uses.
+
+    Every problem is one line, FILE:LINE:COLUMN first. Nothing is started. Exits 0 when all is well, else 1.
+    """
+    # What getPlugins says about drop-ins nobody named is for the server's log; those that are named become problems.
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    try:
+        findings = checkFile(file)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            click.echo(" ".join(str(problem).splitlines()))
+        count = len(errors.problems)
+        click.echo(f"{count} problem{'s' if count != 1 else ''}", err=True)
+        raise SystemExit(1) from None
+    click.echo(_summary(findings))
+
+
+def _summary(findings: Findings) -> str:
+    config = findings.config
+    counts = ((config.listeners, "listener"), (config.upstreams, "upstream"), (config.routes, "route"))
+    parts = [f"{len(those)} {word}{'' if len(those) == 1 else 's'}" for those, word in counts]
+    names = ", ".join(str(manifest) for manifest in findings.manifests)
+    parts.append(f"plugins: {names}" if names else "no plugins")
+    if findings.off:
+        parts.append(f"off: {', '.join(findings.off)}")
+    return f"{config.source}: ok; {'; '.join(parts)}"
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
+def init(directory: Path) -> None:
+    """Write a commented revproxy.yaml into DIRECTORY (default: here). An existing one is never overwritten."""
+    try:
+        path = writeConfig(directory)
+    except FileExistsError as error:
+        raise click.ClickException(f"{error.filename} exists already; it was left as it is") from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    click.echo(f"wrote {path}; next: revproxy check {path}, then twistd -n revproxy --config {path}")
+
+
+@main.command("new-plugin")
+@click.argument("name")
+@click.option("--plugins", "folder", type=click.Path(path_type=Path, file_okay=False), default="plugins",
+              show_default=True, help="The folder of plugins.")
+def newPlugin(name: str, folder: Path) -> None:
+    """Write a small working plugin NAME to start from. An existing one is never overwritten."""
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter("a name has lower-case letters, digits and hyphens only", param_hint="NAME")
+    try:
+        path = writePlugin(folder, name)
+    except FileExistsError as error:
+        raise click.ClickException(f"{error.filename} exists already; it was left as it is") from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    click.echo(f"wrote {path}: edit {path / 'plugin.py'}; its manifest is {path / 'plugin.json'}")
+
+
+if __name__ == "__main__":
+    main()

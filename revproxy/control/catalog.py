@@ -1,0 +1,327 @@
+"""All plugins there are, from folders and from Twisted's plugin system, and which of them are wanted.
+
+A broken plugin does not hide the others: its problems are kept with its name and come up when it is wanted. So one that
+is switched off may be broken, and one that is on refuses the change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twisted.plugin import getPlugins
+
+import revproxy.plugins
+from revproxy.control.bundle import Bundle, isPassing, readBundle
+from revproxy.control.document import Document
+from revproxy.control.manifest import (
+    ConfigLayer,
+    Manifest,
+    checkConfig,
+    effectiveConfig,
+    manifestFromMapping,
+    parseManifest,
+)
+from revproxy.control.order import resolveOrder
+from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, suggestion
+from revproxy.control.settings import PluginsConfig, PluginSetting, RouteConfig
+from revproxy.interfaces import IMiddlewareFactory
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One plugin that could run.
+
+    :ivar origin: ``"directory"`` or ``"dropin"``.
+    :ivar bundle: a directory plugin's files.
+    :ivar factory: a drop-in's `IMiddlewareFactory`.
+    :ivar source: where it is, as messages call it.
+    """
+
+    manifest: Manifest
+    origin: str
+    bundle: Bundle | None
+    factory: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlugin:
+    """One plugin that cannot be used.
+
+    :ivar name: its own if that could be read, else its folder's.
+    :ivar wanted: whether it would run without being named.
+    """
+
+    name: str
+    wanted: bool
+    source: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A plugin that runs on at least one route.
+
+    :ivar config: its effective configuration on every route that ``routes`` does not name; ``None``: off there.
+    :ivar routes: index of a route to the configuration there; ``None``: off on that route.
+
+    Equal configurations of one plugin are one object, so that instances can be shared by identity.
+    """
+
+    entry: CatalogEntry
+    config: Mapping[str, Any] | None
+    routes: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The plugin's manifest."""
+        return self.entry.manifest
+
+    def configFor(self, route: int) -> Mapping[str, Any] | None:
+        """The configuration on a route, by its index; ``None`` when the plugin is off there."""
+        return self.routes.get(route, self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What `readCatalog` found.
+
+    :ivar entries: by name.
+    :ivar broken: in the order they were found; names may be those of entries too when a name was given twice.
+    """
+
+    entries: Mapping[str, CatalogEntry]
+    broken: tuple[BrokenPlugin, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of all broken plugins."""
+        return tuple(problem for broken in self.broken for problem in broken.problems)
+
+    def select(
+        self, plugins: PluginsConfig, routes: Sequence[RouteConfig], document: Document | None = None
+    ) -> tuple[Selected, ...]:
+        """Who runs where, with which configuration, by name.
+
+        A directory plugin is on when its ``enabled`` is true; ``true`` in revproxy.yaml switches it on all the same,
+        ``false`` off. A drop-in is on where revproxy.yaml names it with ``true`` or a mapping. A route's word goes over
+        ``plugins.config``.
+
+        :param document: where ``plugins`` and ``routes`` were written.
+        :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
+        """
+        return _Selection(self, plugins, routes, document or Document("configuration", None)).run()
+
+
+def chains(selected: Sequence[Selected], routes: Sequence[RouteConfig]) -> tuple[tuple[tuple[Selected, Any], ...], ...]:
+    """For each route its plugins in order, each with its configuration there. Routes with equal sets share one tuple.
+
+    :raises ConfigErrors: see `resolveOrder`; a problem that only some routes have names the first of them.
+    """
+    byName = {one.manifest.name: one for one in selected}
+    known: dict[tuple[Any, ...], tuple[tuple[Selected, Any], ...]] = {}
+    orders: dict[tuple[str, ...], tuple[Manifest, ...]] = {}
+    problems: list[Problem] = []
+    result = []
+    for index, route in enumerate(routes):
+        here = {name: one.configFor(index) for name, one in byName.items()}
+        names = tuple(name for name, config in here.items() if config is not None)
+        key = tuple((name, id(here[name])) for name in names)
+        if key not in known:
+            if names not in orders:
+                orders[names] = _orderOn(route, [byName[name].manifest for name in names], problems)
+            known[key] = tuple((byName[one.name], here[one.name]) for one in orders[names])
+        result.append(known[key])
+    if problems:
+        raise ConfigErrors(problems)
+    return tuple(result)
+
+
+def _orderOn(route: RouteConfig, manifests: Sequence[Manifest], problems: list[Problem]) -> tuple[Manifest, ...]:
+    try:
+        return resolveOrder(manifests)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            message = f"{problem.message} (on the route {quoted(route.name)})"
+            problems.append(Problem(problem.source, problem.line, problem.column, problem.path, message))
+        return ()
+
+
+def readCatalog(directory: Path | None, dropins: Iterable[Any] | None = None) -> Catalog:
+    """Look at every plugin there is. Reads files, imports drop-in modules, imports no directory plugin.
+
+    :param directory: folder of plugin folders; those without a plugin.json are passed over.
+    :param dropins: instead of what ``getPlugins`` finds.
+    :raises ConfigErrors: ``directory`` itself cannot be read.
+    """
+    found = getPlugins(IMiddlewareFactory, revproxy.plugins) if dropins is None else dropins
+    entries: dict[str, CatalogEntry] = {}
+    broken: list[BrokenPlugin] = []
+    for one in (*_directoryPlugins(directory), *(_dropIn(factory) for factory in found)):
+        if isinstance(one, CatalogEntry) and one.manifest.name in entries:
+            broken.append(_duplicate(one, entries[one.manifest.name]))
+        elif isinstance(one, CatalogEntry):
+            entries[one.manifest.name] = one
+        else:
+            broken.append(one)
+    return Catalog(dict(sorted(entries.items())), tuple(broken))
+
+
+def _duplicate(entry: CatalogEntry, first: CatalogEntry) -> BrokenPlugin:
+    name = entry.manifest.name
+    message = f"{quoted(name)} is also the name of the plugin in {first.source}; give one of them another name"
+    where = entry.manifest.document or Document(entry.source, None)
+    return BrokenPlugin(name, True, entry.source, (where.problem(("name",), message),))
+
+
+def _directoryPlugins(directory: Path | None) -> Iterator[CatalogEntry | BrokenPlugin]:
+    if directory is None:
+        return
+    try:
+        folders = sorted(path for path in directory.iterdir() if not isPassing(path.name))
+        folders = [path for path in folders if (path / "plugin.json").is_file() or (path / "plugin.json").is_symlink()]
+    except OSError as error:
+        raise ConfigErrors([Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+    for folder in folders:
+        yield readPlugin(folder)
+
+
+def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:
+    """One directory plugin."""
+    source = str(folder / "plugin.json")
+    try:
+        bundle = readBundle(folder)
+        manifest = parseManifest(bundle.files["plugin.json"], source)
+    except ConfigErrors as errors:
+        return BrokenPlugin(folder.name, True, source, errors.problems)
+    return CatalogEntry(manifest, "directory", bundle, None, source)
+
+
+def _dropIn(factory: Any) -> CatalogEntry | BrokenPlugin:
+    source = str(getattr(getattr(factory, "main", None), "__module__", None) or type(factory).__module__)
+    try:
+        manifest = manifestFromMapping(factory.manifest, source)
+    except ConfigErrors as errors:
+        given = factory.manifest.get("name") if isinstance(factory.manifest, Mapping) else None
+        return BrokenPlugin(str(given or source), False, source, errors.problems)
+    return CatalogEntry(manifest, "dropin", None, factory, source)
+
+
+def brokenDropInModules() -> Iterator[tuple[str, str]]:
+    """Dotted name and error of each drop-in module that cannot be imported: ``getPlugins`` forgives them silently."""
+    for found in pkgutil.iter_modules(revproxy.plugins.__path__, f"{revproxy.plugins.__name__}."):
+        try:
+            importlib.import_module(found.name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # foreign code
+            yield found.name, f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+class _Selection:
+    """One run of `Catalog.select`."""
+
+    def __init__(
+        self, catalog: Catalog, plugins: PluginsConfig, routes: Sequence[RouteConfig], document: Document
+    ) -> None:
+        self.catalog = catalog
+        self.plugins = plugins
+        self.routes = routes
+        self.document = document
+        self.problems: list[Problem] = []
+        #: One object per plugin and configuration: equal ones are the same, so that instances can be shared.
+        self.configs: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.overrides: dict[str, dict[int, PluginSetting]] = {}
+        for index, route in enumerate(routes):
+            for name, setting in route.plugins.items():
+                self.overrides.setdefault(name, {})[index] = setting
+
+    def run(self) -> tuple[Selected, ...]:
+        """The result, or all problems."""
+        self._checkNames()
+        self._checkBroken()
+        selected = [self._selected(entry) for entry in self.catalog.entries.values()]
+        if self.problems:
+            raise ConfigErrors(self.problems)
+        return tuple(one for one in selected if one is not None)
+
+    def _named(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
+        for name in self.plugins.config:
+            yield name, ("plugins", "config", name)
+        for name, settings in self.overrides.items():
+            for index in settings:
+                yield name, ("routes", index, "plugins", name)
+
+    def _checkNames(self) -> None:
+        known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
+        absent = [(name, path) for name, path in self._named() if name not in known]
+        failed = list(brokenDropInModules()) if absent else []
+        for name, path in absent:
+            message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
+            for module, error in sorted(failed, key=lambda one: _letters(one[0]) != _letters(name))[:3]:
+                message += f"; the drop-in module {module} cannot be imported: {error}"
+            self.problems.append(self.document.problem(path, message))
+
+    def _checkBroken(self) -> None:
+        for broken in self.catalog.broken:
+            says = [setting for name, setting in self._settings() if name == broken.name]
+            if any(says) or any(setting == {} for setting in says) or (broken.wanted and not says):
+                self.problems.extend(broken.problems)
+
+    def _settings(self) -> Iterator[tuple[str, PluginSetting]]:
+        yield from self.plugins.config.items()
+        for name, settings in self.overrides.items():
+            for setting in settings.values():
+                yield name, setting
+
+    def _selected(self, entry: CatalogEntry) -> Selected | None:
+        name = entry.manifest.name
+        setting = self.plugins.config.get(name)
+        layers: list[ConfigLayer] = []
+        if isinstance(setting, Mapping):
+            layers.append(ConfigLayer(setting, self.document, ("plugins", "config", name), self.document.source))
+        everywhere = _isOn(entry, setting)
+        overrides = self.overrides.get(name, {})
+        # Where every route says its own, nobody uses the common configuration, and it need not be complete.
+        used = everywhere and (not self.routes or len(overrides) < len(self.routes))
+        config = self._config(entry, layers) if used else None
+        routes: dict[int, Mapping[str, Any] | None] = {}
+        for index, own in overrides.items():
+            over = list(layers)
+            if isinstance(own, Mapping):
+                path = ("routes", index, "plugins", name)
+                over.append(ConfigLayer(own, self.document, path, self.document.source))
+            routes[index] = self._config(entry, over) if _isOn(entry, own, everywhere) else None
+        if config is None and not any(one is not None for one in routes.values()):
+            return None
+        return Selected(entry, config, routes)
+
+    def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:
+        config = effectiveConfig(entry.manifest, layers)
+        key = entry.manifest.name, json.dumps(config, sort_keys=True, default=repr)
+        if key not in self.configs:
+            problems = checkConfig(entry.manifest, config, layers)
+            self.problems.extend(problems)
+            if problems:
+                return config  # an equal one elsewhere is wrong at another place
+            self.configs[key] = config
+        return self.configs[key]
+
+
+def _isOn(entry: CatalogEntry, setting: PluginSetting | None, otherwise: bool = False) -> bool:
+    if isinstance(setting, bool):
+        return setting
+    if entry.origin == "dropin":
+        return setting is not None or otherwise
+    # A mapping configures a directory plugin; plugin.json's "enabled" decides whether it runs.
+    return entry.manifest.enabled or otherwise
+
+
+def _letters(name: str) -> str:
+    return name.rpartition(".")[2].replace("_", "").replace("-", "")

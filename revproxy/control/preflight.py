@@ -1,0 +1,111 @@
+"""Everything that can be known about a configuration without starting anything.
+
+Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.start` is never called, nothing is bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.python.reflect import namedAny
+
+from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.control.config import loadConfig
+from revproxy.control.document import Document
+from revproxy.control.loader import PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.control.manifest import Manifest
+from revproxy.control.problems import ConfigErrors, Problem, quoted
+from revproxy.control.settings import Config
+from revproxy.interfaces import IConfigurable
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a sound configuration amounts to.
+
+    :ivar manifests: of the plugins that run, in order of their names.
+    :ivar off: names of those that are known and run nowhere.
+    """
+
+    config: Config
+    manifests: tuple[Manifest, ...]
+    off: tuple[str, ...]
+
+
+def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
+    """Check plugins, their configuration, their order, and the dotted names of resources.
+
+    :param dropins: instead of what ``getPlugins`` finds.
+    :raises ConfigErrors: with all problems of the first stage that has any, and those of resources.
+    """
+    problems = list(_resourceProblems(config))
+    try:
+        catalog = readCatalog(config.plugins.directory, dropins)
+        selected = catalog.select(config.plugins, config.routes, config.document)
+        chains(selected, config.routes)
+    except ConfigErrors as errors:
+        raise ConfigErrors([*errors.problems, *problems]) from None
+    for one in selected:
+        problems += _tryPlugin(one)
+    if problems:
+        raise ConfigErrors(problems)
+    return _findings(config, catalog, selected)
+
+
+def _findings(config: Config, catalog: Catalog, selected: tuple[Selected, ...]) -> Findings:
+    manifests = tuple(one.manifest for one in selected)
+    running = {manifest.name for manifest in manifests}
+    return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running))
+
+
+def _tryPlugin(one: Selected) -> Iterator[Problem]:
+    configs = {id(config): config for config in (one.config, *one.routes.values()) if config is not None}
+    try:
+        if one.entry.bundle is None:
+            for config in configs.values():
+                made = instantiateFactory(one.entry.factory, one.manifest, config)
+                _validate(made, config, one.manifest, one.entry.source)
+            return
+        module = loadModule(one.entry.bundle, one.manifest)
+        try:
+            for config in configs.values():
+                made = instantiate(module, one.manifest, config)
+                _validate(made, config, one.manifest, str(one.entry.bundle.directory / "plugin.py"))
+        finally:
+            unload(module)
+    except PluginError as error:
+        yield Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin})")
+
+
+def _validate(made: Any, config: Mapping[str, Any], manifest: Manifest, where: str) -> None:
+    if not IConfigurable.providedBy(made):
+        return
+    try:
+        made.validateConfig(config)
+    except Exception as error:  # foreign code
+        raise PluginError(manifest.name, where, f"validateConfig refused the configuration: {error}") from error
+
+
+def _resourceProblems(config: Config) -> Iterator[Problem]:
+    where = config.document or Document(config.source, None)
+    for index, route in enumerate(config.routes):
+        if route.resource is None:
+            continue
+        try:
+            namedAny(route.resource)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # foreign code is imported
+            message = f"{quoted(route.resource)} cannot be imported: {type(error).__name__}: {error}"
+            yield where.problem(("routes", index, "resource"), message)
+
+
+def checkFile(path: Path) -> Findings:
+    """Load a configuration file and run `preflight` on it.
+
+    :raises ConfigErrors: with all problems.
+    """
+    return preflight(loadConfig(path))

@@ -1,0 +1,130 @@
+"""The files ``revproxy init`` and ``revproxy new-plugin`` begin with. They pass ``revproxy check`` as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+CONFIG = """\
+# revproxy.yaml: what the edge does. All keys are in docs/reference.md; unknown keys are errors.
+# After each change:  revproxy check revproxy.yaml
+# To start:           twistd -n revproxy --config revproxy.yaml
+# Relative paths start at the folder of this file.
+
+listeners:
+  - endpoint: tcp:8080:interface=127.0.0.1     # any Twisted server endpoint; tcp:8080 is all addresses
+    # trusted_proxies: [10.0.0.0/8]            # whose X-Forwarded-* and PROXY headers are believed
+    # proxy_protocol: true
+  # - endpoint: tcp:8443
+  #   tls:
+  #     certificates: ./certs                  # folder of PEM files, each chain and key; read again when it changes
+  #     minimum_version: TLSv1.2
+
+upstreams:
+  app:
+    targets: [http://127.0.0.1:9000]           # several share the requests
+    # host: preserve                           # preserve | target | a literal name
+
+routes:
+  - path: /                                    # a prefix on segment boundaries; the longest wins
+    upstream: app
+  # - host: shop.example.com                   # exact, *.example.com, or left out: any
+  #   path: /old/
+  #   redirect: {url: https://example.com/, status: 308}
+  # - path: /healthz
+  #   respond: {status: 200, body: "ok\\n"}
+
+plugins:
+  directory: ./plugins                         # each folder with a plugin.json in it runs; see revproxy new-plugin
+  config: {}                                   # NAME: {key: value} goes over the plugin's own; NAME: false is off
+
+state: ./var
+# limits: {max_body_bytes: 10485760}
+# timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, drain: 30}
+logging: {access: "-", format: json}           # "-" is standard output
+"""
+
+_PLUGIN = '''\
+"""{name}: says on every answer that it was here."""
+
+from zope.interface import implementer
+
+from revproxy.interfaces import IMiddleware, IResponseMiddleware
+
+
+@implementer(IMiddleware, IResponseMiddleware)
+class Middleware:
+    """One instance serves all requests."""
+
+    name = "{name}"
+
+    def __init__(self, config):
+        self.header = config["header"]
+        self.value = config["value"]
+
+    def handle(self, context):
+        """A request comes in: True goes on; context.respond(...) and False answers here and now."""
+        return True
+
+    def handleResponse(self, context):
+        """An answer goes out: its headers are ready, its body is not sent yet."""
+        context.response.headers.set(self.header, self.value)
+
+
+def PluginMain(config):
+    """Called with the configuration; no side effects here (they begin in ILifecycle.start)."""
+    return Middleware(config)
+'''
+
+
+def pluginFiles(name: str) -> Mapping[str, str]:
+    """File name to text of a new plugin that works."""
+    manifest = {
+        "name": name,
+        "version": "0.1.0",
+        "description": "Sets a header field on every answer.",
+        "entry_point": "PluginMain",
+        "enabled": True,
+        "config": {"header": "X-Plugin", "value": name},
+        "config_schema": {
+            "type": "object",
+            "properties": {
+                "header": {"type": "string", "pattern": "^[A-Za-z0-9-]+$"},
+                "value": {"type": "string"},
+            },
+            "required": ["header", "value"],
+            "additionalProperties": False,
+        },
+        "priority": 100,
+        "on_error": "closed",
+    }
+    return {"plugin.json": json.dumps(manifest, indent=2) + "\n", "plugin.py": _PLUGIN.format(name=name)}
+
+
+def writeConfig(directory: Path) -> Path:
+    """Write a starting ``revproxy.yaml`` and make the folder for plugins.
+
+    :raises FileExistsError: there is one already; it is left as it is.
+    :raises OSError: it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "revproxy.yaml"
+    with path.open("x", encoding="utf-8") as file:
+        file.write(CONFIG)
+    (directory / "plugins").mkdir(exist_ok=True)
+    return path
+
+
+def writePlugin(folder: Path, name: str) -> Path:
+    """Write a new plugin into ``folder / name``.
+
+    :raises FileExistsError: there is something of this name already; it is left as it is.
+    :raises OSError: it cannot be written.
+    """
+    directory = folder / name
+    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir()
+    for file, text in pluginFiles(name).items():
+        (directory / file).write_text(text, encoding="utf-8")
+    return directory
