@@ -1,0 +1,22 @@
+"""What a request costs, beside the peers; not installed with the package.
+
+In the order in which a benchmark flows:
+
+``edge``
+    the command line: which rows, which proxies, how often.
+``rows``
+    the rows of the table: what is asked, over what, by how many connections.
+``origin``, ``peers``
+    the nginx behind everybody, and each proxy: its configuration and how it is started.
+    ``peer_aiohttp`` and ``peer_twisted`` are the peers that had to be programmed.
+``processes``
+    starting on a core, CPU time and memory of a process tree, ending by process id.
+``load``
+    the load: wrk and its output, full handshakes, idle connections.
+``measure``
+    one sample: a row against a proxy.
+``report``
+    samples to medians, tables, verdicts.
+
+``profile`` is apart: it shows where our own time goes.
+"""

@@ -1,0 +1,147 @@
+"""The pure parts of ``benchmarks``: reading wrk, choosing rows, medians, tables, verdicts, collapsed stacks."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.load import LoadResult, parseWrk
+from benchmarks.measure import Sample
+from benchmarks.processes import BenchmarkError
+from benchmarks.profile import selfAndTotal
+from benchmarks.report import Results, Target, figure, medians, rowTable, table
+from benchmarks.rows import ROWS, Row, chooseRows
+
+WRK = """\
+Running 4s test @ http://127.0.0.1:8080/small
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.21ms  373.00us   9.50ms   91.24%
+    Req/Sec    53.01k     2.91k   57.00k    72.50%
+  Latency Distribution
+     50%    0.95ms
+     75%    1.29ms
+     90%    1.50ms
+     99%    1.02s
+  211201 requests in 4.00s, 34.64MB read
+Requests/sec:  52773.10
+Transfer/sec:      8.66MB
+"""
+
+SMALL = next(row for row in ROWS if row.name == "small-64")
+IDLE = next(row for row in ROWS if row.name == "idle")
+
+
+class WrkOutputTests(SynchronousTestCase):
+    """``parseWrk``."""
+
+    def test_clean(self) -> None:
+        """Requests, seconds and latencies are read, each in its own unit, as milliseconds."""
+        self.assertAlmostEqual(parseWrk(WRK.replace("0.95ms", "950.00us")).p50, 0.95)
+        self.assertEqual(parseWrk(WRK), LoadResult(211201, 4.0, 0.95, 1020.0))
+
+    def test_trouble(self) -> None:
+        """Socket errors that happened and bad statuses are told; those that did not are not."""
+        errors = "  Socket errors: connect 0, read 12, write 0, timeout 3\n  Non-2xx or 3xx responses: 44\n"
+        self.assertEqual(parseWrk(WRK + errors).trouble, "44 responses not 2xx, 12 read errors, 3 timeout errors")
+
+    def test_longTime(self) -> None:
+        """A window of minutes is given in minutes by wrk."""
+        self.assertEqual(parseWrk(WRK.replace("in 4.00s", "in 1.50m")).seconds, 90.0)
+
+    def test_other(self) -> None:
+        """What is no result is an error with its last line."""
+        error = self.assertRaises(BenchmarkError, parseWrk, "usage: wrk\nunable to connect to 127.0.0.1\n")
+        self.assertIn("unable to connect", str(error))
+        self.assertRaises(BenchmarkError, parseWrk, "")
+
+
+class RowChoiceTests(SynchronousTestCase):
+    """``chooseRows``."""
+
+    def names(self, chosen: str | None) -> list[str]:
+        """Return the names of the rows chosen."""
+        return [row.name for row in chooseRows(chosen)]
+
+    def test_prefix(self) -> None:
+        """The part before the hyphen stands for all rows that have it, in the order of the table."""
+        self.assertEqual(self.names("tls-1, small"), ["small-1", "small-64", "small-512", "tls-1"])
+
+    def test_exact(self) -> None:
+        """A name that is a row's own means that row alone."""
+        self.assertEqual(self.names("upload"), ["upload"])
+
+    def test_standard(self) -> None:
+        """Without names come the standard rows, with ``all`` the others, too."""
+        self.assertNotIn("1m-tls", self.names(None))
+        self.assertEqual(self.names("all"), [row.name for row in ROWS])
+
+    def test_unknown(self) -> None:
+        """A name that fits no row is refused."""
+        self.assertRaises(ValueError, chooseRows, "small,huge")
+
+
+class ReportTests(SynchronousTestCase):
+    """Medians, tables and verdicts."""
+
+    def results(self, *cpus: tuple[str, list[float]], row: Row = SMALL) -> Results:
+        """Return results of proxies with these CPU figures in a row."""
+        results = Results({name: name for name, _ in cpus} | {"caddy": "Caddy"})
+        for name, figures in cpus:
+            for cpu in figures:
+                results.add(row, name, Sample(cpu=cpu, rate=1e6 / cpu, p50=1.0, p99=2.0, resident=5_000_000))
+        return results
+
+    def test_medians(self) -> None:
+        """Each figure has its own median; troubles are joined."""
+        samples = [Sample(cpu=c, p99=p, trouble=t) for c, p, t in [(1, 9, ""), (3, 1, "x"), (2, 5, "x")]]
+        self.assertEqual(medians(samples), Sample(cpu=2, p99=5, trouble="x"))
+
+    def test_table(self) -> None:
+        """Columns are as wide as their widest cell; only the first and the note stand left."""
+        expected = "| a    |  b | note |\n|------|---:|------|\n| long |  1 | x    |\n| s    | 22 |      |"
+        self.assertEqual(table(("a", "b", "note"), [("long", "1", "x"), ("s", "22", "")]), expected)
+
+    def test_row(self) -> None:
+        """A row shows medians, spread and the ratio to nginx."""
+        text = rowTable(SMALL, self.results(("nginx", [20.0, 19.0, 30.0]), ("us", [50.0])))
+        cells = [[cell.strip() for cell in line.split("|")[1:6]] for line in text.splitlines() if "|" in line]
+        self.assertEqual(cells[2], ["nginx", "20.0", "19.0–30.0", "1.00", "50,000"])
+        self.assertEqual(cells[3], ["us", "50.0", "50.0–50.0", "2.50", "20,000"])
+
+    def test_missing(self) -> None:
+        """A proxy without samples has a line with the reason, and no proxy has a ratio when nginx is missing."""
+        results = self.results(("us", [50.0]))
+        results.failures["small-64", "caddy"] = "answers 502"
+        text = rowTable(SMALL, results)
+        self.assertRegex(text, r"Caddy .*answers 502")
+        self.assertRegex(text, r"us +\| +50\.0 \| +50\.0–50\.0 \| +– \|")
+
+    def test_idle(self) -> None:
+        """An idle row shows kilobytes per connection."""
+        results = Results({"us": "us"})
+        results.add(IDLE, "us", Sample(perConnection=12_340.0, resident=90_000_000))
+        self.assertRegex(
+            rowTable(IDLE, results), r"5,000 idle connections, HTTP\n\n.*KB/connection(.*\n)+.*us +\| +12\.3 "
+        )
+
+    def test_verdict(self) -> None:
+        """A target compares medians; it has no verdict when one side was not measured."""
+        results = self.results(("nginx", [20.0]), ("us", [55.0]), ("us5", [80.0]))
+        self.assertEqual(Target("us", "small-64", "cpu", 3.0, "nginx").judge(results), "reached, 2.75")
+        self.assertEqual(Target("us5", "small-64", "cpu", 3.5, "nginx").judge(results), "missed, 4.00")
+        self.assertIsNone(Target("us", "small-64", "cpu", 0.6, "caddy").judge(results))
+        self.assertIsNone(Target("us", "idle", "perConnection", 25e3).judge(results))
+
+    def test_figures(self) -> None:
+        """Numbers have about three digits."""
+        self.assertEqual([figure(v) for v in (0.5, 12.345, 123.4, 1234.5)], ["0.50", "12.3", "123", "1,234"])
+
+
+class CollapsedStackTests(SynchronousTestCase):
+    """``selfAndTotal``."""
+
+    def test_counts(self) -> None:
+        """A frame's own samples are those where it is last; recursion counts once in the total."""
+        own, total = selfAndTotal(["run (a.py);read (b.py);read (b.py) 3\n", "run (a.py) 1\n", "\n"])
+        self.assertEqual(own, {"read (b.py)": 3, "run (a.py)": 1})
+        self.assertEqual(total, {"run (a.py)": 4, "read (b.py)": 3})
