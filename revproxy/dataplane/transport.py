@@ -47,6 +47,9 @@ ACCEPTS_PER_TURN = 64
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the process ran out of descriptors or memory; clients wait in the backlog."""
 
+PEEK_PAUSE = 0.1
+"""Seconds between looks at a head that has not come in whole, where the kernel does not count its bytes for us."""
+
 _STOCK_BACKLOG = 50
 _DONE = Failure(CONNECTION_DONE)
 _PASSING_ACCEPT_ERRORS = frozenset((EINTR, ECONNABORTED, EPERM, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH))
@@ -70,6 +73,7 @@ class EagerConnection(tcp.Connection):
     _eager = False
     _broken = False
     _readEnded = False
+    _staged = False
 
     # -- reading
 
@@ -94,15 +98,50 @@ class EagerConnection(tcp.Connection):
         """Let bytes come in; nothing once the peer has ended its direction."""
         if not self._readEnded:
             self.reading = True
-            self.reactor.addReader(self)
+            if not self._staged:
+                self.reactor.addReader(self)
 
     def stopReading(self) -> None:
         """Leave bytes in the kernel, which slows the peer down."""
         self.reading = False
-        self.reactor.removeReader(self)
+        if not self._staged:
+            self.reactor.removeReader(self)
         if self._broken:
             # Nobody would look at the socket any more, so nobody would learn of the loss.
             self.reactor.callLater(0, self._finish)
+
+    # -- what comes before the protocol's bytes
+
+    def _enterStage(self, doRead: Callable[[], Any], doWrite: Callable[[], Any]) -> None:
+        """
+        Give the socket's events to a stage (a PROXY header, a handshake) that the protocol does not see.
+
+        While it lasts, the protocol's pausing and resuming is only remembered and what it writes is only queued.
+        Instance attributes shadow the methods, so that nothing is asked for on the way later.
+        """
+        if not self._staged:
+            self._staged = True
+            self._eager = False
+            self.reading = True
+            self.reactor.addReader(self)
+        self.doRead = doRead  # type: ignore[method-assign]
+        self.doWrite = doWrite  # type: ignore[method-assign]
+
+    def _leaveStage(self) -> None:
+        """The stage is over: do what the protocol has asked for meanwhile."""
+        del self.doRead, self.doWrite
+        self._staged = False
+        (self.reactor.addReader if self.reading else self.reactor.removeReader)(self)
+        if self.dataBuffer or self._tempDataLen or self.disconnecting or self._writeDisconnecting:
+            self.startWriting()
+        else:
+            self.stopWriting()
+        self._resetEager()
+
+    def _holdWrites(self) -> Any:
+        """``doWrite`` of a stage that writes nothing itself."""
+        self.stopWriting()
+        return CONNECTION_DONE if self.disconnecting else None
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The peer has ended its direction; a half-closeable protocol may go on writing."""
@@ -140,7 +179,7 @@ class EagerConnection(tcp.Connection):
     def _queue(self, data: bytes, sent: int) -> None:
         """Keep what the kernel did not take. The queue is empty, so the bytes are kept uncopied."""
         self._eager = False
-        self.dataBuffer = data
+        self.dataBuffer = data if data.__class__ is bytes else bytes(data)
         self.offset = sent
         self._maybePauseProducer()
         self.startWriting()
@@ -266,11 +305,13 @@ class EagerConnection(tcp.Connection):
     def abortConnection(self) -> None:
         """Drop everything queued and reset the connection; the protocol hears of it in the next turn."""
         self._eager = False
+        self._staged = False
         super().abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """Release the socket, then tell the protocol."""
         self._eager = False
+        self._staged = False
         super().connectionLost(reason)
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
@@ -286,6 +327,7 @@ class EagerServer(EagerConnection, tcp.Server):
     """A connection that a TCP port accepted."""
 
     client: Any
+    _awaited = 0
 
     def __init__(self, sock: Any, protocol: Any, client: Any, server: Any, sessionno: int, reactor: Any) -> None:
         # Server.__init__ formats two strings for each connection and keeps them: 300 bytes nobody reads.
@@ -302,9 +344,44 @@ class EagerServer(EagerConnection, tcp.Server):
         self.setTcpNoDelay(True)
 
     def _opened(self) -> None:
-        """The socket is ours: begin. A stage that comes before the protocol's bytes overrides this."""
-        self._eager = True
-        self.startReading()
+        """Begin with the protocol's bytes. A stage that comes before them overrides this and calls it at its end."""
+        if self._staged:
+            self._leaveStage()
+        else:
+            self._eager = True
+            self.startReading()
+
+    def _peek(self, limit: int) -> bytes | None:
+        """:return: up to ``limit`` bytes, left in the kernel; empty at the end; :obj:`None` when there are none yet."""
+        try:
+            return self.socket.recv(limit, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def _awaitBytes(self, needed: int) -> None:
+        """
+        Wake the stage when ``needed`` bytes are there, 0 to return to every byte.
+
+        What was only peeked at stays readable, so without this the loop would spin until the rest came. The kernel
+        counts for us where it can; where it cannot (UNIX sockets) or has woken us early, the stage looks again
+        after :data:`PEEK_PAUSE` seconds.
+        """
+        if needed == self._awaited:
+            if needed:
+                self.reactor.removeReader(self)
+                self.reactor.callLater(PEEK_PAUSE, self._peekAgain)
+            return
+        self._awaited = needed
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed or 1)
+        except OSError:
+            pass
+
+    def _peekAgain(self) -> None:
+        if self._staged and self.connected:
+            self.reactor.addReader(self)
 
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__} from {self.client!r}>"
