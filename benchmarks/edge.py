@@ -25,6 +25,7 @@ from benchmarks.report import Results, rowTable, targetTable
 from benchmarks.rows import Kind, Row, chooseRows
 
 _RESULTS = Path(__file__).with_name("RESULTS.md")
+_RESULTS_HEAD = "# Results\n\nWhat the figures mean and what they do not: [README](README.md).\n"
 _NOISY = 0.05
 """Above this share of the proxy's core for others, a sample is called disturbed."""
 
