@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from revproxy.addresses import AddressSet
+from revproxy.dataplane.connection import EagerServer, EagerUNIXServer
 from revproxy.dataplane.proxyprotocol import ProxyHeaders
 from revproxy.dataplane.tls import TLSServer, TLSUNIXServer
 from revproxy.dataplane.tlscontexts import ServerContexts
-from revproxy.dataplane.transport import EagerServer, EagerUNIXServer
 
 
 def serverTransport(
