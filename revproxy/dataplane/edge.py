@@ -145,7 +145,8 @@ class Edge:
             connection.drain()
         if not self.connections:
             return succeed(None)
-        self._drained = drained = Deferred()
+        drained: Deferred[None] = Deferred()
+        self._drained = drained
         hardStop = self._clock.callLater(self.timeouts.drain, self._breakOff)
 
         def over(result: None) -> None:

@@ -2,8 +2,8 @@
 One request's life: route, chain, leaf, chain back, answer, finish.
 
 An exchange takes the generation it was begun with to its end. At any time it waits for at most one thing, a Deferred;
-when the client leaves, that one is cancelled, and with it all that hangs on it. However it ends, :meth:`Exchange._finish`
-runs exactly once: observers, access log, the generation's release.
+when the client leaves, that one is cancelled, and with it all that hangs on it. However it ends, ``_finish`` runs
+exactly once: observers, access log, the generation's release.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.errorpage import errorResponse
 from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound
+from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class Exchange:
     :ivar context: what plugins see.
     :ivar route: where it goes; None until it is found.
     :ivar upstream: the target that was tried last, for the log.
-    :ivar upstreamAt: when the request was sent there.
     :ivar upstreamSeconds: how long its head took.
     """
 
@@ -45,6 +45,7 @@ class Exchange:
         "_done",
         "_hostname",
         "_listener",
+        "_sentAt",
         "_startedAt",
         "_stream",
         "_waiting",
@@ -53,7 +54,6 @@ class Exchange:
         "generation",
         "route",
         "upstream",
-        "upstreamAt",
         "upstreamSeconds",
     )
 
@@ -72,7 +72,7 @@ class Exchange:
         self.route: Route | None = None
         self.error: EdgeError | None = None
         self.upstream: str | None = None
-        self.upstreamAt = 0.0
+        self._sentAt = 0.0
         self.upstreamSeconds: float | None = None
 
     # The way in
@@ -102,7 +102,8 @@ class Exchange:
     def _checkName(self, request: Request) -> None:
         """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
         tls = request.tls
-        if tls is not None and self._listener.guards(tls.serverName, self._hostname):
+        guards = self._listener.guards
+        if tls is not None and guards is not None and guards(tls.serverName, self._hostname):
             raise Misdirected("the TLS server name and Host differ on a protected host")
 
     def _entered(self, verdict: bool) -> None:
@@ -123,6 +124,24 @@ class Exchange:
         callback(result)
 
     # The leaf's answer
+
+    def waitForOrigin(self, answer: Deferred[Response]) -> None:
+        """The request is on its way; 101 (a :class:`~revproxy.dataplane.http1client.Switched`) opens a tunnel."""
+        self._sentAt = self._listener.edge.now()
+        self._waiting = answer
+        answer.addCallbacks(self._originAnswered, self.failed)
+        answer.addErrback(self.failed)
+
+    def _originAnswered(self, response: Response) -> None:
+        self.upstreamSeconds = self._listener.edge.now() - self._sentAt
+        self._waiting = None
+        self.context.response = response
+        self._respond()
+
+    def informational(self, status: int, headers: Headers) -> None:
+        """The origin has sent a 1xx answer."""
+        if not self._done and self._answer is None:
+            self._stream.sendInformational(status, headers)
 
     def answered(self, response: Response) -> None:
         """The leaf has an answer; its body may still be on its way."""
@@ -201,7 +220,11 @@ class Exchange:
         self._write()
 
     def _discard(self, response: Response | None) -> None:
-        if response is not None and response._body is not None:
+        if response is None:
+            return
+        if response.status == 101:
+            response.tunnel.clientLost(Failure(ClientGone("no tunnel")))  # type: ignore[attr-defined]
+        elif response._body is not None:
             response._body.detach()
             response._body.stopProducing()
 
@@ -209,7 +232,10 @@ class Exchange:
         response = self.context.response
         assert response is not None
         self._answer = response
-        self._stream.sendResponse(response)
+        if response.status == 101:
+            self._stream.switchProtocols(response, response.tunnel)  # type: ignore[attr-defined]
+        else:
+            self._stream.sendResponse(response)
 
     # The end
 

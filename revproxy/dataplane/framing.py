@@ -43,13 +43,26 @@ _NOTED = frozenset(
         b"upgrade",
     )
 )
+_FORWARDING = frozenset(
+    (
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-forwarded-server",
+        b"x-forwarded-ssl",
+        b"x-real-ip",
+    )
+)
+_SPECIAL = _NOTED | _FORWARDING
 _KEPT = frozenset((b"content-length", b"host", b"expect"))
 
 # What a Connection field may not name: it would change whom the request is for or where it ends.
 _NEVER_NOMINATED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
-_NEVER_TRAILING = _NOTED | frozenset(
+_NEVER_TRAILING = _SPECIAL | frozenset(
     (
         b"age",
         b"authorization",
@@ -60,7 +73,6 @@ _NEVER_TRAILING = _NOTED | frozenset(
         b"cookie",
         b"date",
         b"expires",
-        b"forwarded",
         b"location",
         b"max-forwards",
         b"pragma",
@@ -73,9 +85,6 @@ _NEVER_TRAILING = _NOTED | frozenset(
         b"via",
         b"warning",
         b"www-authenticate",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
     )
 )
 
@@ -88,9 +97,10 @@ _VALUE_REFUSED = bytes(octet for octet in range(0x20) if octet != 0x09) + b"\x7f
 class _Head:
     """What llhttp reports of one head."""
 
-    __slots__ = ("fields", "noted", "target")
+    __slots__ = ("fields", "forwarding", "noted", "target")
 
     def __init__(self) -> None:
+        self.forwarding: list[Field] | None = None
         self.target = b""
         self.fields: list[Field] = []
         self.noted: dict[bytes, bytes] | None = None
@@ -100,8 +110,13 @@ class _Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
-        if lower not in _NOTED:
+        if lower not in _SPECIAL:
             self.fields.append((lower, name, value))
+            return
+        if lower in _FORWARDING:
+            if self.forwarding is None:
+                self.forwarding = []
+            self.forwarding.append((lower, name, value))
             return
         value = value.rstrip(b" \t")
         noted = self.noted
@@ -129,6 +144,7 @@ class RequestHead:
     :ivar host: host and port the request is for, as bytes; empty only for HTTP/1.0 without a Host.
     :ivar hostname: the same without port, in lower case: what routes match.
     :ivar fields: the header section without the fields of the connection.
+    :ivar forwarding: what the client says about those before it (X-Forwarded-*, Forwarded); not in ``fields``.
     :ivar length: bytes of the body; 0 for none, or :data:`CHUNKED`.
     :ivar keepAlive: whether the client will take another response on this connection.
     """
@@ -136,6 +152,7 @@ class RequestHead:
     __slots__ = (
         "expectsContinue",
         "fields",
+        "forwarding",
         "host",
         "hostname",
         "keepAlive",
@@ -153,6 +170,7 @@ class RequestHead:
         self.target = target
         self.version = version
         self.fields = fields
+        self.forwarding: list[Field] | None = None
         self.host = b""
         self.hostname = b""
         self.length = 0
@@ -189,9 +207,10 @@ def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
     except HttpParserError as error:
         raise _refusal(error, BadRequest) from None
     fields = head.fields
-    if len(fields) > maxHeaders:
+    if len(fields) + len(head.forwarding or ()) > maxHeaders:
         raise HeadersTooLarge(f"more than {maxHeaders} fields")
     request = RequestHead(parser.get_method(), head.target, parsedVersion, fields)
+    request.forwarding = head.forwarding
     if head.noted is not None:
         _heed(request, head.noted)
     _place(request)
@@ -389,6 +408,9 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
         pass
     except HttpParserError as error:
         raise _refusal(error, BadResponse) from None
+    if head.forwarding is not None:
+        # Said by an origin, these are fields like any other.
+        head.fields += head.forwarding
     if len(head.fields) > maxHeaders:
         raise BadResponse(f"more than {maxHeaders} fields")
     status = parser.get_status_code()

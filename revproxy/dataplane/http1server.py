@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from revproxy.dataplane.forwarding import clientBehind
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -25,6 +24,7 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Peer, Request, Response
 from revproxy.dataplane.deadlines import NEVER
+from revproxy.dataplane.forwarding import clientBehind
 from revproxy.dataplane.framing import CHUNKED, ChunkedDecoder, RequestHead, chunk, lastChunk, parseRequestHead
 from revproxy.errors import (
     REASONS,
@@ -301,8 +301,10 @@ class Http1Server:
         self._keepAlive = head.keepAlive and not edge.draining
         self._announcedClose = False
         scheme = listener.scheme
-        if self._trusted:
-            peer, scheme = clientBehind(head.fields, peer, scheme, listener.trusted)
+        if head.forwarding is not None and self._trusted:
+            # From anyone else these fields are dropped here: nobody behind us could tell them from ours.
+            head.fields += head.forwarding
+            peer, scheme = clientBehind(head.forwarding, peer, scheme, listener.trusted)
         request = Request(
             head.method,
             head.target,
@@ -588,12 +590,12 @@ class Http1Server:
         self.transport.write(head)
         self.transport.setTcpKeepAlive(True)
         ahead, self._ahead = self._ahead, b""
-        tunnel.connectClient(self.transport, len(head))
+        tunnel.connectClient(self.transport, len(head), self._tunnelClosed)
         if ahead:
             tunnel.fromClient(ahead)
         self.transport.resumeProducing()
 
-    def tunnelClosed(self, bytesIn: int, bytesOut: int) -> None:
+    def _tunnelClosed(self, bytesIn: int, bytesOut: int) -> None:
         """The tunnel is over and has closed the transport."""
         self._tunnel = None
         self._received = bytesIn

@@ -1,0 +1,81 @@
+"""The leaf that passes a request on to an upstream, through the treq client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.web.server import NOT_DONE_YET
+
+from revproxy.context import Request
+from revproxy.dataplane.forwarding import upstreamHead
+from revproxy.dataplane.leaves import Leaf
+from revproxy.dataplane.routing import stripped
+from revproxy.dataplane.upstream import Outgoing, Target, Upstream
+from revproxy.headers import Headers
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.client import UpstreamClient
+    from revproxy.dataplane.exchange import Exchange
+
+PRESERVE = "preserve"
+"""Host policy: the origin sees the Host that the client sent."""
+TARGET = "target"
+"""Host policy: the origin sees its own name."""
+
+
+class ProxyLeaf(Leaf):
+    """
+    Passes requests on to one upstream.
+    """
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        upstream: Upstream,
+        *,
+        hostPolicy: str = PRESERVE,
+        strip: bytes = b"",
+    ) -> None:
+        """
+        :param hostPolicy: :data:`PRESERVE`, :data:`TARGET`, or the name to send.
+        :param strip: a path prefix to take off the target.
+        """
+        super().__init__()
+        self._client = client
+        self.upstream = upstream
+        self._strip = strip
+        self._keepsHost = hostPolicy == PRESERVE
+        self._host = None if hostPolicy in (PRESERVE, TARGET) else hostPolicy.encode("latin-1")
+
+    def render(self, exchange: Exchange) -> int:
+        answer = self._client.request("", Forwarded(self, exchange))
+        exchange.waitForOrigin(answer)
+        return NOT_DONE_YET
+
+    def headFor(self, request: Request, target: Target) -> bytes:
+        """The request's head as this target gets it."""
+        host = self._host
+        if host is None and (not self._keepsHost or not request.rawHost):
+            host = target.host
+        path = request.rawTarget
+        return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host)
+
+
+class Forwarded(Outgoing):
+    """A client's request on its way to an upstream."""
+
+    __slots__ = ("_exchange", "_leaf")
+
+    def __init__(self, leaf: ProxyLeaf, exchange: Exchange) -> None:
+        request = exchange.context.request
+        super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade is not None)
+        self._leaf = leaf
+        self._exchange = exchange
+
+    def headFor(self, target: Target) -> bytes:
+        exchange = self._exchange
+        exchange.upstream = target.url
+        return self._leaf.headFor(exchange.context.request, target)
+
+    def informational(self, status: int, headers: Headers) -> None:
+        self._exchange.informational(status, headers)
