@@ -12,4 +12,3 @@ exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {"description": "An edge whose middleware are plugins", "page_width": "64rem"}
 html_show_sourcelink = False
-suppress_warnings = ["toc.empty_glob"]  # the * in the index is for pages that come later
