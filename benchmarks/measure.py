@@ -32,6 +32,7 @@ class Sample:
     """What one window of one row said of one proxy.
 
     :param cpu: CPU time of the proxy per request, microseconds; for idle rows 0.
+    :param system: the kernel's share of that time.
     :param rate: requests per second; for idle rows 0.
     :param p50: median latency, milliseconds.
     :param p99: 99th percentile of latency, milliseconds.
@@ -43,6 +44,7 @@ class Sample:
     """
 
     cpu: float = 0.0
+    system: float = 0.0
     rate: float = 0.0
     p50: float = 0.0
     p99: float = 0.0
@@ -75,6 +77,7 @@ class _Reading:
 
     time: float
     cpu: float
+    system: float
     core: float
     requests: int
 
@@ -190,6 +193,7 @@ class Subject:
         seconds, cpu = end.time - start.time, end.cpu - start.cpu
         return Sample(
             cpu=cpu / requests * 1e6,
+            system=(end.system - start.system) / cpu,
             rate=requests / seconds,
             p50=result.p50,
             p99=result.p99,
@@ -202,7 +206,7 @@ class Subject:
     def _reading(self) -> _Reading:
         core = coreBusySeconds(self._bench.placement.proxy)
         requests = self._bench.origin.requests()
-        return _Reading(time.perf_counter(), self.process.cpuSeconds(), core, requests)
+        return _Reading(time.perf_counter(), self.process.cpuSeconds(), self.process.systemSeconds(), core, requests)
 
     def _measureIdle(self, row: Row) -> Sample:
         """Warm a fresh process with a few connections, then open the many and compare its memory."""

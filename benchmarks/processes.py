@@ -126,6 +126,10 @@ class Running:
                 pass
         return total
 
+    def systemSeconds(self) -> float:
+        """Return how much of the CPU time was the kernel's, in steps of 10 ms."""
+        return sum(_systemTicks(pid) for pid in processTree(self.pid)) / os.sysconf("SC_CLK_TCK")
+
     def residentBytes(self) -> int:
         """Return the resident memory of the process and its descendants; pages they share count in each."""
         return sum(_residentBytes(pid) for pid in processTree(self.pid))
@@ -184,6 +188,14 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _systemTicks(pid: int) -> int:
+    try:
+        # Field 15 of proc_pid_stat(5), counted from behind the name, which may have spaces in it.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[12])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _residentBytes(pid: int) -> int:

@@ -2,7 +2,8 @@
 
 Starts our edge on its core, loads it as a row of the benchmark does, samples it with py-spy and writes the raw stacks
 (one ``frame;frame;frame count`` per line; https://www.speedscope.app and flamegraph.pl read them), then prints the
-functions with the most time of their own and the most time including what they call.
+functions with the most time of their own and the most time including what they call. The shares are of the reactor's
+thread, and the microseconds those shares of the whole process's CPU time per request.
 """
 
 from __future__ import annotations
@@ -25,16 +26,22 @@ from benchmarks.processes import BenchmarkError, Placement, Running
 from benchmarks.report import table
 from benchmarks.rows import ROWS, Kind, Row
 
+_EVERYWHERE = 0.97
+"""What is in more samples than this is the way to the reactor's loop, and not shown."""
+
 
 def selfAndTotal(lines: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """Count collapsed stacks: samples in which a frame was the last, and samples in which it occurred at all."""
+    """Count collapsed stacks: samples in which a frame was the last, and samples in which it occurred at all.
+
+    Only those of the main thread, where the reactor runs: py-spy takes waiting threads of the pool for busy ones.
+    """
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for line in lines:
         stack, _, count = line.rstrip().rpartition(" ")
-        if not stack:
+        thread, *frames = stack.split(";")
+        if not frames or not thread.endswith("MainThread"):
             continue
-        frames = stack.split(";")
         own[frames[-1]] += int(count)
         for frame in set(frames):
             total[frame] += int(count)
@@ -43,10 +50,8 @@ def selfAndTotal(lines: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
 
 def hotTable(counts: Counter[str], samples: int, cpuMicros: float, length: int) -> str:
     """Lay out the biggest counts as shares and as microseconds per request."""
-    lines = [
-        (frame, f"{count / samples:.1%}", f"{count / samples * cpuMicros:.2f}")
-        for frame, count in counts.most_common(length)
-    ]
+    shown = [(frame, count) for frame, count in counts.most_common() if count < samples * _EVERYWHERE][:length]
+    lines = [(frame, f"{count / samples:.1%}", f"{count / samples * cpuMicros:.2f}") for frame, count in shown]
     return table(("function", "share", "µs/request"), lines)
 
 
@@ -94,8 +99,8 @@ def profile(chosen: argparse.Namespace) -> str:
     if not samples:
         raise BenchmarkError("py-spy took no samples")
     head = (
-        f"{row.title}: {undisturbed.cpu:.1f} µs per request undisturbed, {sampled.cpu:.1f} while sampled; "
-        f"{samples} samples in {chosen.output}\n"
+        f"{row.title}: {undisturbed.cpu:.1f} µs per request undisturbed ({undisturbed.system:.0%} in the kernel), "
+        f"{sampled.cpu:.1f} while sampled; {samples} samples in {chosen.output}\n"
     )
     tables = (hotTable(counts, samples, undisturbed.cpu, chosen.top) for counts in (own, total))
     return "{}\nOwn time\n\n{}\n\nWith what it calls\n\n{}\n".format(head, *tables)
@@ -108,7 +113,7 @@ def _spyCommand(chosen: argparse.Namespace, pid: int) -> list[str]:
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.unlink(missing_ok=True)
     command = [program, "record", "--pid", str(pid), "--format", "raw", "--output", str(chosen.output)]
-    command += ["--duration", str(round(chosen.seconds)), "--rate", str(chosen.sampleRate)]
+    command += ["--duration", str(round(chosen.seconds)), "--rate", str(chosen.sampleRate), "--threads"]
     if not chosen.lines:
         command.append("--function")
     if chosen.native:

@@ -88,7 +88,9 @@ class ReportTests(SynchronousTestCase):
         results = Results({name: name for name, _ in cpus} | {"caddy": "Caddy"})
         for name, figures in cpus:
             for cpu in figures:
-                results.add(row, name, Sample(cpu=cpu, rate=1e6 / cpu, p50=1.0, p99=2.0, resident=5_000_000))
+                results.add(
+                    row, name, Sample(cpu=cpu, system=0.75, rate=1e6 / cpu, p50=1.0, p99=2.0, resident=5_000_000)
+                )
         return results
 
     def test_medians(self) -> None:
@@ -104,9 +106,9 @@ class ReportTests(SynchronousTestCase):
     def test_row(self) -> None:
         """A row shows medians, spread and the ratio to nginx."""
         text = rowTable(SMALL, self.results(("nginx", [20.0, 19.0, 30.0]), ("us", [50.0])))
-        cells = [[cell.strip() for cell in line.split("|")[1:6]] for line in text.splitlines() if "|" in line]
-        self.assertEqual(cells[2], ["nginx", "20.0", "19.0–30.0", "1.00", "50,000"])
-        self.assertEqual(cells[3], ["us", "50.0", "50.0–50.0", "2.50", "20,000"])
+        cells = [[cell.strip() for cell in line.split("|")[1:7]] for line in text.splitlines() if "|" in line]
+        self.assertEqual(cells[2], ["nginx", "20.0", "75%", "19.0–30.0", "1.00", "50,000"])
+        self.assertEqual(cells[3], ["us", "50.0", "75%", "50.0–50.0", "2.50", "20,000"])
 
     def test_missing(self) -> None:
         """A proxy without samples has a line with the reason, and no proxy has a ratio when nginx is missing."""
@@ -114,7 +116,7 @@ class ReportTests(SynchronousTestCase):
         results.failures["small-64", "caddy"] = "answers 502"
         text = rowTable(SMALL, results)
         self.assertRegex(text, r"Caddy .*answers 502")
-        self.assertRegex(text, r"us +\| +50\.0 \| +50\.0–50\.0 \| +– \|")
+        self.assertRegex(text, r"us +\| +50\.0 \| +75% \| +50\.0–50\.0 \| +– \|")
 
     def test_idle(self) -> None:
         """An idle row shows kilobytes per connection."""
@@ -132,6 +134,13 @@ class ReportTests(SynchronousTestCase):
         self.assertIsNone(Target("us", "small-64", "cpu", 0.6, "caddy").judge(results))
         self.assertIsNone(Target("us", "idle", "perConnection", 25e3).judge(results))
 
+    def test_drift(self) -> None:
+        """A ratio is the median of the runs' ratios, so a machine that slows down between runs does not change it."""
+        results = self.results(("nginx", [20.0, 20.0, 40.0]), ("us", [60.0, 120.0, 120.0]))
+        self.assertEqual(results.ratio("small-64", "us", "nginx", "cpu"), 3.0)
+        results.add(SMALL, "us", Sample(cpu=60.0))
+        self.assertEqual(results.ratio("small-64", "us", "nginx", "cpu"), 4.5)
+
     def test_figures(self) -> None:
         """Numbers have about three digits."""
         self.assertEqual([figure(v) for v in (0.5, 12.345, 123.4, 1234.5)], ["0.50", "12.3", "123", "1,234"])
@@ -142,6 +151,12 @@ class CollapsedStackTests(SynchronousTestCase):
 
     def test_counts(self) -> None:
         """A frame's own samples are those where it is last; recursion counts once in the total."""
-        own, total = selfAndTotal(["run (a.py);read (b.py);read (b.py) 3\n", "run (a.py) 1\n", "\n"])
+        main = "thread (7): MainThread;run (a.py)"
+        own, total = selfAndTotal([f"{main};read (b.py);read (b.py) 3\n", f"{main} 1\n", "\n"])
         self.assertEqual(own, {"read (b.py)": 3, "run (a.py)": 1})
         self.assertEqual(total, {"run (a.py)": 4, "read (b.py)": 3})
+
+    def test_otherThreads(self) -> None:
+        """Stacks of other threads than the reactor's are left out."""
+        own, _ = selfAndTotal(["thread (8): PoolThread-0;wait (threading.py) 9\n"])
+        self.assertEqual(own, {})
