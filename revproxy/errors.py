@@ -12,6 +12,7 @@ from http import HTTPStatus
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 """The registered reason phrase of every status code."""
 REASONS[413] = "Content Too Large"
+REASONS[416] = "Range Not Satisfiable"
 REASONS[422] = "Unprocessable Content"
 
 
@@ -50,6 +51,13 @@ class RequestTimeout(EdgeError):
     text = "The request took too long to arrive."
 
 
+class PreconditionFailed(EdgeError):
+    """``If-Match`` or ``If-Unmodified-Since`` does not hold (RFC 9110 §15.5.13)."""
+
+    status = 412
+    text = "The condition of the request does not hold."
+
+
 class BodyTooLarge(EdgeError):
     """A body is larger than its limit."""
 
@@ -62,6 +70,13 @@ class TargetTooLong(EdgeError):
 
     status = 414
     text = "The request target is too long."
+
+
+class RangeNotSatisfiable(EdgeError):
+    """Nothing of the range asked for is there (RFC 9110 §15.5.17)."""
+
+    status = 416
+    text = "The range asked for is not there."
 
 
 class ExpectationFailed(EdgeError):
