@@ -1,0 +1,432 @@
+"""
+A folder of PEM files, made into the TLS contexts of a listener.
+
+A certificate with its chain and its key may be one file (``shop.pem``), or two of one name: ``shop.crt``, ``.pem`` or
+``.cer`` with the chain and ``shop.key`` with the key. Which hosts it serves is what it says itself (subject
+alternative names). The folder is read when it is loaded and when its contents change: never because of what a
+client asks for.
+
+One bad file costs its own hosts only: the others are loaded, and the problem names the file. A file that was good
+before and is bad now (half written, its key not there yet) serves on as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from revproxy.control.settings import ClientAuthConfig, TLSConfig
+from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, serverContext
+
+WATCH_INTERVAL = 5.0
+"""Seconds between looks at a folder."""
+
+SELF_SIGNED = "self-signed.pem"
+
+_CERTIFICATE_SUFFIXES = frozenset((".pem", ".crt", ".cer"))
+_LIMIT = 1 << 20
+_log = Logger()
+
+_Rule = TLSConfig | ClientAuthConfig
+
+
+class CertificateError(Exception):
+    """
+    The folder gives nothing to serve with.
+
+    :ivar problems: one text per file, beginning with its path.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """
+    One certificate with its key.
+
+    :ivar path: the file it was read from.
+    :ivar names: the hosts it serves, lower case, addresses among them.
+    """
+
+    path: Path
+    chain: tuple[x509.Certificate, ...]
+    key: Any
+    names: tuple[str, ...]
+
+    @property
+    def expires(self) -> datetime:
+        """:return: when the first of the chain's certificates ends."""
+        return min(certificate.not_valid_after_utc for certificate in self.chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """
+    What a folder gave.
+
+    :ivar warnings: problems that did not stop the rest, each beginning with its path.
+    """
+
+    table: Mapping[str, HostTLS]
+    default: HostTLS
+    warnings: tuple[str, ...] = ()
+
+
+class CertificateFolder:
+    """
+    The certificates of one listener.
+
+    :param settings: the listener's ``tls`` section.
+    :param alpn: the protocols that listener speaks.
+    """
+
+    def __init__(self, settings: TLSConfig, alpn: tuple[bytes, ...] = (b"http/1.1",)) -> None:
+        self.settings = settings
+        self.alpn = alpn
+        self._digest = b""
+        self._good: dict[Path, Certificate] = {}
+
+    def read(self) -> Loaded:
+        """
+        Read everything, build every context.
+
+        :raises CertificateError: when no certificate can be used, or the file of a client authority cannot be.
+        """
+        files = self._files()
+        self._digest = _digestOf(files)
+        certificates, problems = self._certificates(files)
+        if not certificates:
+            raise CertificateError(tuple(problems) or (f"{self.settings.certificates}: no certificate in it",))
+        problems += _expired(certificates)
+        table = self._table(certificates)
+        default = self._default(certificates, table)
+        self._good = {certificate.path: certificate for certificate in certificates}
+        return Loaded(table, default, tuple(problems))
+
+    def _certificates(self, files: Mapping[Path, bytes]) -> tuple[list[Certificate], list[str]]:
+        """In order of preference; what a file held before stands in for what cannot be read now."""
+        own = {path: data for path, data in files.items() if path not in self._authorityFiles()}
+        certificates, problems = readCertificates(own)
+        for path in own.keys() & problems.keys() & self._good.keys():
+            certificates.append(self._good[path])
+            problems[path] += "; what it held before is served on"
+        certificates.sort(key=_preference)
+        return certificates, [f"{path}: {problem}" for path, problem in sorted(problems.items())]
+
+    def _authorityFiles(self) -> set[Path]:
+        rules: list[_Rule] = [self.settings, *self.settings.hosts.values()]
+        return {rule.clientCA for rule in rules if rule.clientCA is not None}
+
+    def load(self) -> tuple[Mapping[str, HostTLS], HostTLS]:
+        """
+        As :meth:`read`, with the warnings logged.
+
+        :return: the arguments of :class:`ServerContexts`.
+        :raises CertificateError: as :meth:`read`.
+        """
+        loaded = self.read()
+        for warning in loaded.warnings:
+            _log.warn("{problem}", problem=warning)
+        return loaded.table, loaded.default
+
+    def contexts(self) -> ServerContexts:
+        """:return: the hosts of a listener, to be kept up to date by :meth:`watch`."""
+        return ServerContexts(*self.load())
+
+    def changed(self) -> bool:
+        """Whether any file differs from what was read last, by content."""
+        return _digestOf(self._files()) != self._digest
+
+    def reload(self, contexts: ServerContexts) -> bool:
+        """
+        Swap in what is on disk if it has changed; if it cannot be used, log why and keep what there is.
+
+        :return: whether it was swapped.
+        """
+        if not self.changed():
+            return False
+        try:
+            table, default = self.load()
+        except CertificateError as e:
+            for problem in e.problems:
+                _log.error("certificates kept as they were: {problem}", problem=problem)
+            return False
+        contexts.swap(table, default)
+        _log.info("certificates of {folder} read again", folder=str(self.settings.certificates))
+        return True
+
+    def watch(
+        self, clock: IReactorTime, contexts: ServerContexts, interval: float = WATCH_INTERVAL
+    ) -> Callable[[], None]:
+        """
+        Look for changes.
+
+        :param interval: seconds.
+        :return: call it to stop.
+        """
+        loop = LoopingCall(self._reloadSafely, contexts)
+        loop.clock = clock
+        running: Deferred[Any] = loop.start(interval, now=False)
+        running.addErrback(lambda reason: _log.failure("watching certificates ended", reason))
+        return loop.stop
+
+    def _reloadSafely(self, contexts: ServerContexts) -> None:
+        try:
+            self.reload(contexts)
+        except OSError as e:
+            _log.error("certificates kept as they were: {error}", error=str(e))
+
+    # -- files
+
+    def _files(self) -> dict[Path, bytes]:
+        """Every file that plays a part, by path; unreadable ones have no bytes and are found out later."""
+        paths = list(self._authorityFiles())
+        folder = self.settings.certificates
+        if folder.is_dir():
+            paths += (path for path in folder.iterdir() if path.suffix in _CERTIFICATE_SUFFIXES | {".key"})
+        elif folder.exists():
+            paths.append(folder)
+        return {path: _bytesOf(path) for path in sorted(paths)}
+
+    # -- contexts
+
+    def _table(self, certificates: list[Certificate]) -> dict[str, HostTLS]:
+        """Names to contexts; a host with a rule of its own has a context of its own even on a shared certificate."""
+        table: dict[str, HostTLS] = {}
+        for certificate in certificates:
+            contexts: dict[str, HostTLS] = {}
+            for name in certificate.names:
+                if name not in table:
+                    table[name] = self._hostOf(certificate, self._ruleName(name), contexts)
+        for name in self.settings.hosts.keys() - table.keys():
+            table[name] = self._hostOf(_certificateFor(name, certificates), name, {})
+        return table
+
+    def _ruleName(self, host: str) -> str:
+        """The rule a host falls under: its own, that of its wildcard, or (an empty name) the listener's."""
+        hosts = self.settings.hosts
+        return next((name for name in (host, _wildcardOf(host)) if name in hosts), "")
+
+    def _default(self, certificates: list[Certificate], table: Mapping[str, HostTLS]) -> HostTLS:
+        """The first certificate's, under the listener's own rule."""
+        for name in certificates[0].names:
+            if not self._ruleName(name):
+                return table[name]
+        return self._hostOf(certificates[0], "", {})
+
+    def _hostOf(self, certificate: Certificate, ruleName: str, contexts: dict[str, HostTLS]) -> HostTLS:
+        """:param contexts: those made for this certificate, by rule; added to."""
+        if ruleName not in contexts:
+            contexts[ruleName] = self._host(certificate, ruleName)
+        return contexts[ruleName]
+
+    def _host(self, certificate: Certificate, ruleName: str) -> HostTLS:
+        rule: _Rule = self.settings.hosts[ruleName] if ruleName else self.settings
+        clientAuth = rule.clientAuth or "none"
+        authorities = _authorities(rule.clientCA or self.settings.clientCA) if clientAuth != "none" else ()
+        mark = hashlib.sha256(certificate.chain[0].fingerprint(hashes.SHA256()) + ruleName.encode())
+        try:
+            context = serverContext(
+                certificate.chain,
+                certificate.key,
+                minimumVersion=self.settings.minimumVersion,
+                clientCA=authorities,
+                clientAuth=clientAuth,
+                alpn=self.alpn,
+                sessionContext=mark.digest(),
+            )
+        except (SSL.Error, ValueError) as e:
+            raise CertificateError((f"{certificate.path}: OpenSSL does not take it: {e}",))
+        return HostTLS(context, clientAuth)
+
+
+def readCertificates(files: Mapping[Path, bytes]) -> tuple[list[Certificate], dict[Path, str]]:
+    """
+    :param files: PEM files with their contents.
+    :return: what could be read, in the order of the paths, and what is wrong with the rest.
+    """
+    certificates: list[Certificate] = []
+    problems: dict[Path, str] = {}
+    for path, data in sorted(files.items()):
+        if path.suffix == ".key":
+            continue
+        keyPath = path.with_suffix(".key")
+        try:
+            certificates.append(_readCertificate(path, data, keyPath, files.get(keyPath)))
+        except ValueError as e:
+            problems[path] = str(e)
+    return certificates, problems
+
+
+def _readCertificate(path: Path, data: bytes, keyPath: Path, keyData: bytes | None) -> Certificate:
+    """:raises ValueError: with what is wrong."""
+    if not data:
+        raise ValueError("cannot be read or is empty")
+    try:
+        chain = tuple(x509.load_pem_x509_certificates(data))
+    except ValueError:
+        raise ValueError("no certificate in it")
+    source, name = (data, path.name) if b"PRIVATE KEY-----" in data else (keyData, keyPath.name)
+    if not source:
+        raise ValueError(f"no private key, neither in it nor in {keyPath.name}")
+    try:
+        key: Any = load_pem_private_key(source, None)
+    except TypeError:
+        raise ValueError(f"the key in {name} is encrypted; nobody is there to type its pass phrase")
+    except Exception as e:  # cryptography has an exception of its own for unsupported kinds of keys.
+        raise ValueError(f"the key in {name} cannot be read: {e}")
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != chain[0].public_key().public_bytes(*form):
+        raise ValueError(f"the key in {name} is not that of the first certificate")
+    names = tuple(_namesOf(chain[0]))
+    if not names:
+        raise ValueError("the certificate names no host (no subject alternative name)")
+    return Certificate(path, chain, key, names)
+
+
+def _namesOf(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            yield name.value.lower()
+        elif isinstance(name, x509.IPAddress):
+            yield str(name.value)
+
+
+def _preference(certificate: Certificate) -> tuple[bool, bool, Path]:
+    """Of two for one host the one that has not expired serves; the self-made one only where there is no other."""
+    return certificate.expires < datetime.now(UTC), certificate.path.name == SELF_SIGNED, certificate.path
+
+
+def _expired(certificates: list[Certificate]) -> list[str]:
+    now = datetime.now(UTC)
+    return [
+        f"{certificate.path}: expired on {certificate.expires:%Y-%m-%d}, served all the same"
+        for certificate in certificates
+        if certificate.expires < now
+    ]
+
+
+def _wildcardOf(host: str) -> str:
+    return "*." + host.partition(".")[2]
+
+
+def _certificateFor(host: str, certificates: list[Certificate]) -> Certificate:
+    """The one that names the host, by itself or by wildcard; else the first."""
+    for name in (host, _wildcardOf(host)):
+        for certificate in certificates:
+            if name in certificate.names:
+                return certificate
+    return certificates[0]
+
+
+def _authorities(path: Path | None) -> tuple[x509.Certificate, ...]:
+    """:raises CertificateError: when the file holds none: clients would all be refused, or none asked."""
+    if path is None:
+        raise CertificateError(("client_auth without client_ca: nobody to trust",))
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except (OSError, ValueError) as e:
+        raise CertificateError((f"{path}: no authorities to be read: {e}",))
+
+
+def _bytesOf(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LIMIT)
+    except OSError:
+        return b""
+
+
+def _digestOf(files: Mapping[Path, bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for path, data in files.items():
+        digest.update(str(path).encode() + b"\0" + len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+def selfSigned(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"), days: int = 365) -> Path:
+    """
+    Make a certificate of our own to begin with: ECDSA on P-256, key and certificate in one file of mode 0600.
+
+    Once only: an existing file stays as it is.
+
+    :param names: hosts and addresses.
+    :param days: how long it is valid.
+    :return: the file, ``self-signed.pem`` in the folder, which is made when it is not there.
+    """
+    path = folder / SELF_SIGNED
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = _selfSign(key, names, days).public_bytes(Encoding.PEM)
+    pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    # Under another name first: a half-written certificate must never be seen, nor a key with an open mode.
+    draft = folder / f".{SELF_SIGNED}.{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    draft.replace(path)
+    return path
+
+
+def _selfSign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...], days: int) -> x509.Certificate:
+    now = datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # An hour back: the clocks of clients differ.
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([_generalName(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _generalName(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+__all__ = ["Certificate", "CertificateError", "CertificateFolder", "Loaded", "readCertificates", "selfSigned"]
