@@ -1,0 +1,223 @@
+"""
+``python -m revproxy.demo.run``: what ``make run`` does.
+
+The demo origin in this process, the edge in another one, everything on loopback and in ``var/``. Ctrl-C ends both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.protocol import ProcessProtocol, Protocol
+from twisted.internet.task import react
+
+from revproxy.control.certificates import selfSigned
+from revproxy.demo.origin import listenForOrigin
+from revproxy.demo.supervisor import Supervisor, digests
+
+__all__ = ["Setting", "configuration", "introduction", "takenPorts"]
+
+HOST = "127.0.0.1"
+
+# A process group of its own: a Ctrl-C in the terminal is for us, and we end the edge.
+_EDGE = "import os; os.setpgid(0, 0); from twisted.scripts.twistd import run; run()"
+_CHECK = "from revproxy.cli import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """
+    What one demo uses.
+
+    :ivar http: port.
+    :ivar https: port.
+    :ivar origin: port.
+    :ivar plugins: folder of plugins.
+    :ivar state: folder for the certificate and the configuration.
+    """
+
+    http: int
+    https: int
+    origin: int
+    plugins: Path
+    state: Path
+
+    @property
+    def certificates(self) -> Path:
+        """
+        The folder of certificates.
+        """
+        return self.state / "certs"
+
+    @property
+    def banner(self) -> Path:
+        """
+        The manifest of the plugin whose effect is easiest to see.
+        """
+        return self.plugins / "html-banner" / "plugin.json"
+
+
+def configuration(setting: Setting) -> str:
+    """
+    The text of the edge's revproxy.yaml.
+    """
+    return f"""\
+# Written anew by every `make run`. Copy it to make it yours.
+listeners:
+  - endpoint: "tcp:{setting.http}:interface={HOST}"
+  - endpoint: "tcp:{setting.https}:interface={HOST}"
+    tls:
+      certificates: {_quoted(setting.certificates)}
+upstreams:
+  demo:
+    targets: ["http://{HOST}:{setting.origin}"]
+routes:
+  - upstream: demo
+plugins:
+  directory: {_quoted(setting.plugins)}
+  config: {{request-id: true{", html-banner: true" if setting.banner.exists() else ""}}}
+state: {_quoted(setting.state)}
+timeouts: {{drain: 5}}
+logging: {{access: "-", format: combined}}
+"""
+
+
+def _quoted(path: Path) -> str:
+    """
+    A path as YAML's single-quoted text.
+    """
+    return "'" + str(path.resolve()).replace("'", "''") + "'"
+
+
+def takenPorts(ports: Sequence[int]) -> list[int]:
+    """
+    Those on which nobody can listen on loopback now.
+    """
+    taken = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                taken.append(port)
+    return taken
+
+
+def introduction(setting: Setting) -> str:
+    """
+    What someone sees who has just started this.
+    """
+    return f"""
+  The edge runs.   http://{HOST}:{setting.http}/   https://{HOST}:{setting.https}/   (Ctrl-C ends it)
+
+  Try:
+    curl -i http://{HOST}:{setting.http}/
+    curl -k -d hello https://{HOST}:{setting.https}/api/echo
+    $EDITOR {_shown(setting.banner)}
+         change "text", save, ask the first one again: a changed plugin is checked, then the edge restarts with it
+
+  Its configuration: {_shown(setting.state / "revproxy.yaml")}
+"""
+
+
+def _shown(path: Path) -> Path:
+    """
+    As short as it can be typed from here.
+    """
+    absolute = path.resolve()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
+
+
+def tell(line: str) -> None:
+    """
+    To the console, recognisable among the edge's own lines.
+    """
+    print(f"[demo] {line}", flush=True)
+
+
+class _Console:
+    """
+    Starts processes that write where we write and read nothing.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
+
+    def spawn(self, process: ProcessProtocol, command: Sequence[str], /) -> object:
+        files = {0: self._nothing, 1: 1, 2: 2}
+        return self._reactor.spawnProcess(process, command[0], command, env=os.environ, childFDs=files)
+
+
+async def _listening(reactor: Any, ports: Sequence[int]) -> bool:
+    """
+    Whether all ports accept connections.
+    """
+    for port in ports:
+        try:
+            connected = await connectProtocol(TCP4ClientEndpoint(reactor, HOST, port, timeout=2), Protocol())
+        except ConnectError:
+            return False
+        connected.transport.abortConnection()
+    return True
+
+
+async def main(reactor: Any, setting: Setting) -> None:
+    """
+    Until interrupted.
+
+    :raise SystemExit: when it cannot begin.
+    """
+    if taken := takenPorts([setting.http, setting.https]):
+        ports = " and ".join(map(str, taken))
+        raise SystemExit(f"Cannot listen on port {ports}: in use? Choose others: make run HTTP=8081 HTTPS=8444")
+    try:
+        listenForOrigin(reactor, setting.origin)
+    except CannotListenError:
+        text = f"Cannot listen on port {setting.origin}: in use? Choose another: make run ORIGIN=9001"
+        raise SystemExit(text) from None
+    selfSigned(setting.certificates)
+    file = setting.state / "revproxy.yaml"
+    file.write_text(configuration(setting), encoding="utf-8")
+    supervisor = Supervisor(
+        clock=reactor,
+        spawn=_Console(reactor).spawn,
+        edge=[sys.executable, "-c", _EDGE, "-n", "--pidfile=", "revproxy", "--config", str(file)],
+        check=[sys.executable, "-c", _CHECK, "check", str(file)],
+        listening=lambda: _listening(reactor, [setting.http, setting.https]),
+        state=lambda: digests(setting.plugins),
+        tell=tell,
+    )
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(supervisor.end()))
+    if not await supervisor.start():
+        raise SystemExit("The edge did not start; its reasons are above.")
+    print(introduction(setting), flush=True)
+    await supervisor.watch()
+
+
+def options(arguments: Sequence[str]) -> Setting:
+    """
+    The setting out of a command line.
+    """
+    parser = argparse.ArgumentParser(prog="python -m revproxy.demo.run", description="An edge and an origin to try.")
+    parser.add_argument("--http", type=int, default=8080)
+    parser.add_argument("--https", type=int, default=8443)
+    parser.add_argument("--origin", type=int, default=9000)
+    parser.add_argument("--plugins", type=Path, default=Path("plugins"))
+    parser.add_argument("--state", type=Path, default=Path("var"))
+    return Setting(**vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    react(main, (options(sys.argv[1:]),))
