@@ -14,7 +14,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +225,8 @@ class _NodeReader:
     def _scalar(self, node: ScalarNode, path: tuple[Step, ...]) -> Any:
         kind, text = str(node.tag).removeprefix(_TAG), str(node.value)
         # A date that nobody tagged is the text that was written; so are "=" and "<<" as values.
-        if kind == "str" or kind in ("timestamp", "value", "merge"):
-            return text
+        if kind in ("str", "timestamp", "value", "merge"):
+            return self._text(node, text, path)
         if kind == "null":
             return None
         if kind == "bool":
@@ -234,6 +234,16 @@ class _NodeReader:
         if kind in ("int", "float"):
             return self._number(node, kind, text.replace("_", ""), path)
         return self._refuse(node, path, f"the tag {kind} is not supported; leave it out")
+
+    def _text(self, node: ScalarNode, text: str, path: tuple[Step, ...]) -> str | None:
+        if text.isascii() or not _SURROGATE.search(text):
+            return text
+        # The library leaves JSON's escaped pairs as they are.
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._refuse(node, path, f"{quoted(text)} has half of a surrogate pair")
+            return None
 
     def _number(self, node: ScalarNode, kind: str, text: str, path: tuple[Step, ...]) -> int | float | None:
         try:
@@ -326,6 +336,7 @@ def _finite(text: str) -> float:
     return number
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 
 
@@ -351,6 +362,11 @@ class _JSONPlaces:
             self._line += 1
         return Place(self._line, match.start() - self._starts[self._line - 1] + 1)
 
+    def _checkText(self, token: str, place: Place, path: tuple[Step, ...]) -> None:
+        if "\\u" in token and _SURROGATE.search(json.loads(token)):
+            message = f"{token} has half of a surrogate pair"
+            self.problems.append(Problem(self.source, place.line, place.column, pathText(path), message))
+
     def _inside(self, token: str, place: Place, path: tuple[Step, ...]) -> None:
         if len(path) > MAX_DEPTH:
             raise ConfigErrors([Problem(self.source, place.line, place.column, "", "nested too deeply")])
@@ -358,6 +374,8 @@ class _JSONPlaces:
             self._object(place, path)
         elif token == "[":
             self._array(place, path)
+        elif token[0] == '"':
+            self._checkText(token, place, path)
 
     def _array(self, place: Place, path: tuple[Step, ...]) -> None:
         index = 0
@@ -376,6 +394,7 @@ class _JSONPlaces:
             if match[0] == ",":
                 continue
             key, inner = json.loads(match[0]), self._place(match)
+            self._checkText(match[0], inner, path)
             if key in place.items:
                 first = place.items[key].line
                 self.problems.append(
@@ -387,6 +406,6 @@ class _JSONPlaces:
             self._inside(next(self._tokens)[0], inner, (*path, key))
 
 
-def documentFromValue(value: Mapping[str, Any], source: str) -> Document:
+def documentFromValue(value: Any, source: str) -> Document:
     """A document that never was text: the manifest of a drop-in. Its problems have a path and no line."""
     return Document(source, value)

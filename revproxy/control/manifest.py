@@ -86,8 +86,14 @@ def manifestFromMapping(value: Any, source: str) -> Manifest:
     :param source: where the drop-in is, such as its dotted name.
     :raises ConfigErrors: with all problems; they have paths and no lines.
     """
-    plain = dict(value) if isinstance(value, Mapping) else value
-    return _manifestOf(documentFromValue(deepcopy(plain), source))
+    return _manifestOf(documentFromValue(_plain(value), source))
+
+
+def _plain(value: Any) -> Any:
+    """A copy in the types JSON has: Python authors write tuples and other mappings."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _manifestOf(document: Document) -> Manifest:

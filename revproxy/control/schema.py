@@ -103,16 +103,30 @@ def _explain(error: ValidationError, problemAt: Callable[[Sequence[Step], str], 
         for key in error.instance:
             if key not in known and not any(_matches(pattern, key) for pattern in patterns):
                 yield problemAt([*path, key], f"unknown key{suggestion(key, known)}")
-    elif error.validator == "propertyNames":
-        # The error is about a key: it stands at that key, not at the mapping.
-        yield problemAt([*path, error.instance], _reason(error))
     elif error.validator in ("anyOf", "oneOf") and error.context:
-        inner = best_match(error.context)
-        yield problemAt(list(inner.absolute_path), _reason(inner))
+        yield _nearest(error, problemAt)
     else:
-        if error.parent is not None and error.parent.validator == "propertyNames":
-            path.append(error.instance)
+        if "propertyNames" in list(error.absolute_schema_path)[-2:-1]:
+            path.append(error.instance)  # the error is about a key: it stands there, not at the mapping
         yield problemAt(path, _reason(error))
+
+
+def _nearest(error: ValidationError, problemAt: Callable[[Sequence[Step], str], Problem]) -> Problem:
+    """Of alternatives the one that got furthest was meant; when none got anywhere, all of them are said."""
+    furthest = max(error.context, key=lambda one: len(one.absolute_path))
+    path: list[Step] = list(furthest.absolute_path)
+    if len(path) > len(error.absolute_path):
+        return problemAt(path, _reason(furthest))
+    return problemAt(path, ", or ".join(dict.fromkeys(_reason(one) for one in error.context)))
+
+
+#: Values under such keys are not repeated in messages, which end in logs.
+_SECRET = re.compile(r"(?i)secret|passw|token|credential|(?:^|_)key$|users")
+
+
+class _Hidden:
+    def __repr__(self) -> str:
+        return "(hidden)"
 
 
 def _matches(pattern: str, key: str) -> bool:
@@ -121,11 +135,15 @@ def _matches(pattern: str, key: str) -> bool:
 
 def _reason(error: ValidationError) -> str:
     keyword, wanted, value = error.validator, error.validator_value, error.instance
+    if keyword != "required" and any(_SECRET.search(str(step)) for step in error.absolute_path):
+        value = _Hidden()
     explain = _REASONS.get(str(keyword))
     own = error.schema.get("x-message") if isinstance(error.schema, Mapping) else None
     if own and keyword in ("pattern", "format", "minLength"):
         return f"{quoted(value)}: {own}"
-    return explain(wanted, value) if explain else str(error.message)
+    if explain:
+        return explain(wanted, value)
+    return f"does not fulfil {keyword}" if isinstance(value, _Hidden) else str(error.message)
 
 
 def _wrongType(wanted: Any, value: Any) -> str:
