@@ -68,6 +68,8 @@ class Body:
     :ivar length: number of bytes when known beforehand, else None.
     :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
     :ivar framed: whether the header section carries the right Content-Length already.
+    :ivar onRead: called when a plugin begins to wait for bytes that have not come (100-continue), or None.
+    :ivar readLimit: the most that :meth:`read` gives the plugin being called (``limits.body_bytes``), or None.
     :ivar announced: the value of the ``Trailer`` field (RFC 9110 §6.6.2), or None.
     :ivar changed: True once a plugin replaced or filtered the body, so that its original framing no longer holds.
     """
@@ -87,6 +89,8 @@ class Body:
         "changed",
         "framed",
         "length",
+        "onRead",
+        "readLimit",
         "trailers",
     )
 
@@ -96,6 +100,8 @@ class Body:
         self.trailers: Headers | None = None
         self.changed = False
         self.framed = False
+        self.readLimit: int | None = None
+        self.onRead: Callable[[], None] | None = None
         self.announced: bytes | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
@@ -130,6 +136,8 @@ class Body:
             return fail(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
         if self._reader is not None:
             return fail(RuntimeError("this body is already being read"))
+        if self.readLimit is not None:
+            limit = min(limit, self.readLimit)
         if self._buffered > limit or (self.length is not None and self.length > limit):
             return fail(BodyTooLarge(f"body is larger than {limit} bytes"))
         if self._finished:
@@ -139,6 +147,8 @@ class Body:
         self._limit = limit
         self._reader = Deferred(self._readCancelled)
         reader = self._reader
+        if self.onRead is not None:
+            self.onRead()
         self._resumeSource()
         return reader
 

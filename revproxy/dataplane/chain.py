@@ -41,6 +41,7 @@ class Link:
         "_client",
         "_makeClient",
         "_services",
+        "bodyBytes",
         "deadlines",
         "failures",
         "finished",
@@ -66,8 +67,10 @@ class Link:
         deadlines: Deadlines,
         makeClient: Callable[[], Any],
         services: Callable[[InterfaceClass], Any],
+        bodyBytes: int | None = None,
     ) -> None:
         """
+        :param bodyBytes: the most of a body that it may hold in memory, or None.
         :param open: pass the link over when it fails.
         :param timeout: seconds an asynchronous answer may take, or None.
         """
@@ -76,6 +79,7 @@ class Link:
         self.version = version
         self.open = open
         self.timeout = timeout
+        self.bodyBytes = bodyBytes
         self.deadlines = deadlines
         self.handle: Callable[[Context], Any] = instance.handle
         self.handleResponse: Callable[[Context], Any] | None = (
@@ -189,13 +193,14 @@ class Chain:
     :ivar hasObservers: whether any of them wants to know the end.
     """
 
-    __slots__ = ("_observers", "_responders", "hasObservers", "hasResponders", "links")
+    __slots__ = ("_bounds", "_observers", "_responders", "hasObservers", "hasResponders", "links")
 
     def __init__(self, links: Sequence[Link]) -> None:
         for link in links:
             if not IMiddleware.providedBy(link.instance):
                 raise TypeError(f"{link.name} does not provide IMiddleware")
         self.links = tuple(links)
+        self._bounds = any(link.bodyBytes is not None for link in links)
         self._responders = tuple(
             (index, link) for index, link in reversed(list(enumerate(links))) if link.handleResponse is not None
         )
@@ -211,8 +216,11 @@ class Chain:
         :raises PluginFailed: if a link failed and its policy is ``closed``.
         """
         depth = 0
+        bounds = self._bounds
         for link in self.links:
             context._toolbox = link
+            if bounds:
+                context.request.body.readLimit = link.bodyBytes
             try:
                 verdict = link.handle(context)
             except Foreign:
@@ -253,6 +261,8 @@ class Chain:
                 return True
             link = links[depth]
             context._toolbox = link
+            if self._bounds:
+                context.request.body.readLimit = link.bodyBytes
             try:
                 verdict = link.handle(context)
             except Foreign:
@@ -282,6 +292,8 @@ class Chain:
             if index >= context.depth:
                 continue
             context._toolbox = link
+            if self._bounds and context.response is not None:
+                context.response.body.readLimit = link.bodyBytes
             try:
                 answer = cast(Callable[[Context], Any], link.handleResponse)(context)
             except Foreign:
@@ -298,6 +310,8 @@ class Chain:
             if index >= context.depth:
                 continue
             context._toolbox = link
+            if self._bounds and context.response is not None:
+                context.response.body.readLimit = link.bodyBytes
             try:
                 if later > position:
                     answer = cast(Callable[[Context], Any], link.handleResponse)(context)

@@ -88,6 +88,7 @@ class Edge:
     def __init__(
         self,
         clock: IReactorTime,
+        deadlines: Deadlines,
         generation: Generation,
         limits: Limits,
         timeouts: Timeouts,
@@ -98,7 +99,7 @@ class Edge:
         self.limits = limits
         self.timeouts = timeouts
         self.accessLog = accessLog
-        self.deadlines = Deadlines(clock, 0.5)
+        self.deadlines = deadlines
         self.connections: set[Http1Server] = set()
         self.draining = False
         self.refusals = 0

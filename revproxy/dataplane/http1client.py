@@ -103,6 +103,8 @@ class Http1Client:
     def makeConnection(self, transport: Any) -> None:
         """The connection (and TLS, if there is any) is up."""
         self.transport = transport
+        # Endpoints put a wrapper between us and the transport, which has done its work now.
+        transport.protocol = self
         self._pool.deadlines.watch(self)
 
     def connectionMade(self) -> None:

@@ -323,12 +323,23 @@ class Http1Server:
             self._state = BUSY
             self.deadline = NEVER
         request.upgrade = head.upgrade
-        request.expectsContinue = head.expectsContinue
+        if head.expectsContinue:
+            request.expectsContinue = True
+            if self._body is not None:
+                self._body.onRead = self._continue
         request.wantsTrailers = head.wantsTrailers
         self._request = request
         self._received = 0
         exchange = self._exchange = listener.newExchange(self, request, head.hostname)
         exchange.begin()
+
+    def _continue(self) -> None:
+        """A plugin reads the body before it is forwarded: ask for it here (RFC 9110 §10.1.1), and not again there."""
+        request = self._request
+        if request is not None and request.expectsContinue:
+            self.sendInformational(100, Headers())
+            request.expectsContinue = False
+            request.headers.removeRaw(b"expect")
 
     def _meet(self) -> Peer:
         """Learn who the client is; once per connection."""

@@ -1,0 +1,220 @@
+"""
+The edge as a Twisted service: opens listeners, starts plugins, accepts; and the same backwards.
+
+Order matters. Starting: ports are bound (while privileges last), plugins are started, then the first connection is
+accepted. Stopping: nothing new is accepted, running requests finish, plugins are stopped, the log is written out.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from revproxy.addresses import AddressSet
+from revproxy.control.certificates import CertificateFolder
+from revproxy.control.generation import Built, Parts, buildGeneration
+from revproxy.control.logfile import LogFile
+from revproxy.control.settings import Config, ListenerConfig
+from revproxy.dataplane.accesslog import AccessLog
+from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.edge import Edge, Listener
+from revproxy.dataplane.listener import serverTransport
+from revproxy.dataplane.tlscontexts import ServerContexts
+from revproxy.dataplane.transport import EagerReactor
+from revproxy.interfaces import IHealthCheck, ILifecycle
+
+START_TIMEOUT = 30.0
+"""Seconds one plugin's ``start``, ``checkHealth`` or ``stop`` may take."""
+
+_LOG_CLOSE_TIMEOUT = 5.0
+
+
+class EdgeService(Service):  # type: ignore[misc]
+    """
+    A running edge.
+
+    :ivar edge: the data plane.
+    :ivar built: the generation it runs.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        """
+        Builds everything and opens nothing.
+
+        :raises ConfigErrors: with every problem of the configuration and its plugins.
+        :raises CertificateError: if a listener has no certificate that can be used.
+        """
+        self.config = config
+        self._reactor = reactor
+        deadlines = Deadlines(reactor, 0.5)
+        self._answers = Deadlines(reactor, 0.02)
+        self._deadlines = deadlines
+        self.built: Built = buildGeneration(config, Parts(reactor, deadlines, self._answers), 1)
+        self._logFile: LogFile | None = None
+        accessLog = None
+        if config.logging.access is not None:
+            self._logFile = LogFile(config.logging.access, callInReactor=reactor.callFromThread)
+            accessLog = AccessLog(self._logFile.write, cast(Any, config.logging.format), reactor)
+        self._accessLog = accessLog
+        self.edge = Edge(reactor, deadlines, self.built.generation, config.limits, config.timeouts, accessLog)
+        self._contexts: list[tuple[CertificateFolder, ServerContexts] | None] = [
+            None if listener.tls is None else _certificatesOf(listener) for listener in config.listeners
+        ]
+        self._stopWatching: list[Callable[[], None]] = []
+        self._started: list[tuple[str, Any]] = []
+        self.ports: list[Any] = []
+        self._listening: Deferred[None] | None = None
+        self._starting: Deferred[None] | None = None
+
+    # Starting
+
+    def privilegedStartService(self) -> None:
+        """Bind the ports; what connects waits in the kernel until the plugins are started."""
+        super().privilegedStartService()
+        if self._logFile is not None:
+            self._logFile.start()
+        self._listening = Deferred.fromCoroutine(self._listen())
+
+    def startService(self) -> None:
+        """Start plugins, then accept."""
+        if self._listening is None:
+            self.privilegedStartService()
+        super().startService()
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._startFailed)
+
+    async def _listen(self) -> None:
+        reactor = EagerReactor(self._reactor)
+        for config, certificates in zip(self.config.listeners, self._contexts, strict=True):
+            contexts = certificates[1] if certificates is not None else None
+            trusted = AddressSet(config.trustedProxies)
+            guards = None
+            if contexts is not None and config.tls is not None and (config.tls.clientAuth or config.tls.hosts):
+                guards = _guard(contexts)
+            listener = Listener(self.edge, tls=contexts is not None, trusted=trusted or None, guards=guards)
+            port = await serverFromString(reactor, config.endpoint).listen(listener)
+            port.transport = serverTransport(contexts, trusted if config.proxyProtocol else None)
+            port.stopReading()
+            self.ports.append(port)
+
+    async def _start(self) -> None:
+        assert self._listening is not None
+        await self._listening
+        for name, instance in self.built.instances:
+            if ILifecycle.providedBy(instance):
+                await self._bounded(f"plugin {name}: start", instance.start)
+            self._started.append((name, instance))
+            if IHealthCheck.providedBy(instance):
+                await self._bounded(f"plugin {name}: checkHealth", instance.checkHealth)
+        for certificates in self._contexts:
+            if certificates is not None:
+                self._stopWatching.append(certificates[0].watch(self._reactor, certificates[1]))
+        self._reopenOnSignal()
+        for port in self.ports:
+            port.startReading()
+            self._log.info("listening on {address}", address=_described(port.getHost()))
+
+    async def _bounded(self, what: str, function: Callable[[], Any]) -> None:
+        """:raises StartFailed: if foreign code raises or does not come back in time."""
+        waiting: Deferred[Any] = maybeDeferred(function)
+        waiting.addTimeout(START_TIMEOUT, self._reactor)
+        try:
+            await waiting
+        except (Exception, SystemExit) as error:
+            raise StartFailed(f"{what}: {type(error).__name__}: {error}") from error
+
+    def _startFailed(self, failure: Any) -> None:
+        """An edge that cannot start ends, and its exit status says so."""
+        if failure.check(StartFailed):
+            self._log.critical("{reason}", reason=failure.getErrorMessage())
+            self._log.failure("starting failed", failure)
+        else:
+            self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
+        # twistd knows no other exit status than 0 for a reactor that was stopped.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.callWhenRunning(self._reactor.stop)
+
+    def _reopenOnSignal(self) -> None:
+        if self._logFile is not None:
+            reopen = self._logFile.reopen
+            signal.signal(signal.SIGUSR1, lambda *_: self._reactor.callFromThread(self._reopen, reopen))
+
+    def _reopen(self, reopen: Callable[[], None]) -> None:
+        if self._accessLog is not None:
+            self._accessLog.flush()
+        reopen()
+
+    # Stopping
+
+    def stopService(self) -> Deferred[None]:
+        """Accept nothing more, let requests finish, stop plugins, write out the log."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._exitZero()
+        if self._starting is not None and not self._starting.called:
+            self._starting.cancel()
+        for stop in self._stopWatching:
+            stop()
+        for port in self.ports:
+            await maybeDeferred(port.stopListening)
+        if self.edge.connections:
+            self._log.info("draining {count} connections", count=len(self.edge.connections))
+        await self.edge.drain()
+        self.built.close()
+        for name, instance in reversed(self._started):
+            if ILifecycle.providedBy(instance):
+                try:
+                    await self._bounded(f"plugin {name}: stop", instance.stop)
+                except StartFailed as error:
+                    self._log.error("{reason}", reason=str(error))
+        self._answers.stop()
+        self._deadlines.stop()
+        await self._closeLog()
+
+    async def _closeLog(self) -> None:
+        if self._accessLog is not None:
+            self._accessLog.stop()
+        if self._logFile is not None:
+            pool = self._reactor.getThreadPool()
+            await deferToThreadPool(self._reactor, pool, self._logFile.close, _LOG_CLOSE_TIMEOUT)
+
+    def _exitZero(self) -> None:
+        """Being told to stop is no failure; twistd would end by the signal it was sent."""
+        if getattr(self._reactor, "_exitSignal", None) in (signal.SIGTERM, signal.SIGINT):
+            self._reactor._exitSignal = None
+
+
+class StartFailed(Exception):
+    """A plugin, or a port, could not be started."""
+
+
+def _certificatesOf(listener: ListenerConfig) -> tuple[CertificateFolder, ServerContexts]:
+    assert listener.tls is not None
+    folder = CertificateFolder(listener.tls)
+    return folder, folder.contexts()
+
+
+def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
+    def guards(serverName: str | None, host: bytes) -> bool:
+        return contexts.protectedHost(serverName, host.decode("latin-1"))
+
+    return guards
+
+
+def _described(address: Any) -> str:
+    host = getattr(address, "host", None)
+    if host is None:
+        return str(getattr(address, "name", address))
+    return f"{host}:{address.port}" if ":" not in host else f"[{host}]:{address.port}"

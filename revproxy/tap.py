@@ -1,0 +1,81 @@
+"""``twistd revproxy``: options, and the service made of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+
+from revproxy.control.certificates import CertificateError
+from revproxy.control.config import configFromOptions, loadConfig
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.service import EdgeService
+
+
+class Options(TwistedOptions):  # type: ignore[misc]
+    """What ``twistd revproxy`` understands."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "A TLS-terminating reverse proxy whose middleware are plugins. Either --config, or --listen and --upstream. "
+        "`revproxy init` writes a commented configuration to begin with, `revproxy check FILE` looks it over."
+    )
+    optParameters = [
+        ["config", "c", None, "Configuration file (revproxy.yaml)."],
+        ["plugins", "p", None, "Folder of plugins, where there is no configuration file."],
+        ["access-log", None, "-", "Where the access log goes without a configuration file: - is standard output."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+        self["upstream"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """A Twisted endpoint to accept connections on, such as tcp:8080. May be given again."""
+        self["listen"].append(endpoint)
+
+    def opt_upstream(self, url: str) -> None:
+        """Where requests go, such as http://127.0.0.1:9000. May be given again: they are taken in turn."""
+        self["upstream"].append(url)
+
+    opt_l = opt_listen
+    opt_u = opt_upstream
+
+    def postOptions(self) -> None:
+        """Either a file or options."""
+        single = [name for name in ("listen", "upstream", "plugins") if self[name]]
+        if self["config"] is not None and single:
+            raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")
+        if self["config"] is None and not single:
+            raise UsageError("give --config FILE, or --listen and --upstream (revproxy init writes a file)")
+
+
+def makeService(options: Options) -> IService:
+    """
+    The service that ``twistd`` runs. A configuration that will not do ends the process with status 1 and every
+    problem on standard error.
+    """
+    from twisted.internet import reactor
+
+    try:
+        if options["config"] is not None:
+            config = loadConfig(Path(options["config"]))
+        else:
+            config = configFromOptions(
+                options["listen"], options["upstream"], options["plugins"], access=options["access-log"]
+            )
+        service: Any = EdgeService(config, reactor)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            print(problem, file=sys.stderr)
+        raise SystemExit(1) from None
+    except CertificateError as error:
+        for line in error.problems:
+            print(line, file=sys.stderr)
+        raise SystemExit(1) from None
+    return service  # type: ignore[no-any-return]
