@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -31,6 +33,9 @@ def check(file: Path) -> None:
     """
     # What getPlugins says about drop-ins nobody named is for the server's log; those that are named become problems.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    # As twistd does: modules beside the configuration can be mounted as resources and imported by plugins.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         findings = checkFile(file)
     except ConfigErrors as errors:

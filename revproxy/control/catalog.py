@@ -109,9 +109,9 @@ class Catalog:
     ) -> tuple[Selected, ...]:
         """Who runs where, with which configuration, by name.
 
-        A directory plugin is on when its ``enabled`` is true; ``true`` in revproxy.yaml switches it on all the same,
-        ``false`` off. A drop-in is on where revproxy.yaml names it with ``true`` or a mapping. A route's word goes over
-        ``plugins.config``.
+        A plugin is on where revproxy.yaml names it with ``true`` or a mapping, and off where it is named with
+        ``false``; a route's word goes over ``plugins.config``. One that is not named is on if it is a directory plugin
+        whose ``enabled`` is true.
 
         :param document: where ``plugins`` and ``routes`` were written.
         :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
@@ -271,7 +271,7 @@ class _Selection:
     def _checkBroken(self) -> None:
         for broken in self.catalog.broken:
             says = [setting for name, setting in self._settings() if name == broken.name]
-            if any(says) or any(setting == {} for setting in says) or (broken.wanted and not says):
+            if any(setting is not False for setting in says) or (broken.wanted and not says):
                 self.problems.extend(broken.problems)
 
     def _settings(self) -> Iterator[tuple[str, PluginSetting]]:
@@ -297,7 +297,7 @@ class _Selection:
             if isinstance(own, Mapping):
                 path = ("routes", index, "plugins", name)
                 over.append(ConfigLayer(own, self.document, path, self.document.source))
-            routes[index] = self._config(entry, over) if _isOn(entry, own, everywhere) else None
+            routes[index] = self._config(entry, over) if _isOn(entry, own) else None
         if config is None and not any(one is not None for one in routes.values()):
             return None
         return Selected(entry, config, routes)
@@ -314,13 +314,11 @@ class _Selection:
         return self.configs[key]
 
 
-def _isOn(entry: CatalogEntry, setting: PluginSetting | None, otherwise: bool = False) -> bool:
-    if isinstance(setting, bool):
-        return setting
-    if entry.origin == "dropin":
-        return setting is not None or otherwise
-    # A mapping configures a directory plugin; plugin.json's "enabled" decides whether it runs.
-    return entry.manifest.enabled or otherwise
+def _isOn(entry: CatalogEntry, setting: PluginSetting | None) -> bool:
+    """What is named with true or a mapping is on; what is not named decides itself, and drop-ins are off."""
+    if setting is None:
+        return entry.origin == "directory" and entry.manifest.enabled
+    return setting if isinstance(setting, bool) else True
 
 
 def _letters(name: str) -> str:

@@ -194,7 +194,7 @@ def _described(error: BaseException) -> str:
 
 
 def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> PluginError:
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(f"{bundle.directory}/"):
         where = f"{plainFile(error.filename)}:{error.lineno or 1}:{error.offset or 1}"
         return PluginError(manifest.name, where, f"{type(error).__name__}: {error.msg}")
     where = _innermost(error, bundle.directory) or str(bundle.directory / "plugin.py")
@@ -245,7 +245,9 @@ class _SourceLoader(importlib.abc.InspectLoader):
         linecache.cache[self.filename] = len(source), None, lines, self.filename
         try:
             return compile(source, self.filename, "exec", dont_inherit=True)
-        except ValueError as error:
+        except (ValueError, SyntaxError) as error:  # of NUL characters Python does not say where they are
+            if isinstance(error, SyntaxError) and error.filename:
+                raise
             raise SyntaxError(str(error), (self.filename, 1, 1, None)) from None
 
     def is_package(self, fullname: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.python.reflect import namedAny
+from twisted.web.resource import IResource
 
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.config import loadConfig
@@ -95,12 +96,16 @@ def _resourceProblems(config: Config) -> Iterator[Problem]:
         if route.resource is None:
             continue
         try:
-            namedAny(route.resource)
+            found = namedAny(route.resource)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # foreign code is imported
             message = f"{quoted(route.resource)} cannot be imported: {type(error).__name__}: {error}"
             yield where.problem(("routes", index, "resource"), message)
+        else:
+            if not IResource.providedBy(found):
+                message = f"{quoted(route.resource)} is {quoted(found)}, which does not provide IResource"
+                yield where.problem(("routes", index, "resource"), message)
 
 
 def checkFile(path: Path) -> Findings:

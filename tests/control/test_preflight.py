@@ -1,0 +1,119 @@
+"""Everything short of starting."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from revproxy.control.config import parseConfig
+from revproxy.control.loader import ROOT
+from revproxy.control.preflight import Findings, checkFile, preflight
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.starters import writeConfig, writePlugin
+from revproxy.dropin import DropIn
+
+resource = Resource()
+
+CAREFUL = """\
+from zope.interface import implementer
+from revproxy.interfaces import IConfigurable, ILifecycle, IMiddleware
+
+@implementer(IMiddleware, IConfigurable, ILifecycle)
+class Careful:
+    name = "careful"
+    def handle(self, context):
+        return True
+    def validateConfig(self, config):
+        if config.get("x") == 2:
+            raise ValueError("x cannot be 2")
+    def updateConfig(self, config):
+        raise AssertionError
+    def start(self):
+        raise AssertionError("started")
+    stop = start
+
+def PluginMain(config):
+    return Careful()
+"""
+
+
+class PreflightTests(SynchronousTestCase):
+    """`preflight` and `checkFile`."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+        self.path = writeConfig(self.root)
+        self.folder = self.root / "plugins"
+
+    def check(self, plugins: str = "{}", route: str = "respond: {}", *dropins: DropIn) -> Findings:
+        """Check a configuration with the folder; line 2 is ``plugins.config``, line 3 the route."""
+        text = f"listeners: [{{endpoint: 'tcp:1'}}]\nplugins: {{directory: plugins, config: {plugins}}}\n" \
+               f"routes: [{{{route}}}]\n"
+        return preflight(parseConfig(text, "r.yaml", self.root), dropins)
+
+    def refused(self, *arguments: Any) -> list[str]:
+        """The messages with which a configuration is refused."""
+        return [str(problem) for problem in self.assertRaises(ConfigErrors, self.check, *arguments).problems]
+
+    def test_starters(self) -> None:
+        """What ``init`` and ``new-plugin`` write is sound."""
+        writePlugin(self.folder, "hello")
+        findings = checkFile(self.path)
+        self.flushLoggedErrors()
+        self.assertEqual([str(manifest) for manifest in findings.manifests], ["hello 0.1.0"])
+        self.assertEqual(len(findings.config.routes), 1)
+
+    def test_off(self) -> None:
+        """What is known and runs nowhere is told, and is not imported."""
+        (writePlugin(self.folder, "hello") / "plugin.py").write_text("1 / 0")
+        self.assertEqual(self.check("{hello: false}").off, ("hello",))
+
+    def test_nothingLeft(self) -> None:
+        """Modules of plugins are gone afterwards; nothing was started."""
+        (writePlugin(self.folder, "careful") / "plugin.py").write_text(CAREFUL)
+        self.check("{careful: true}", "respond: {}")
+        self.assertEqual([name for name in sys.modules if name.startswith(f"{ROOT}.careful")], [])
+
+    def test_everyConfiguration(self) -> None:
+        """Each configuration in use is tried, by the schema and by the plugin itself."""
+        place = writePlugin(self.folder, "careful")
+        (place / "plugin.py").write_text(CAREFUL)
+        (place / "plugin.json").write_text('{"name": "careful", "version": "1"}')
+        self.assertEqual(self.refused("{}", "respond: {}, plugins: {careful: {x: 2}}"), [
+            f"{place}/plugin.py: validateConfig refused the configuration: x cannot be 2 (plugin careful)"])
+
+    def test_pluginsThatFail(self) -> None:
+        """All plugins are tried; each failure is one problem."""
+        for name in ("one", "two"):
+            (writePlugin(self.folder, name) / "plugin.py").write_text(f"raise ValueError('{name}')")
+        self.assertEqual(self.refused(), [
+            f"{self.folder}/one/plugin.py:1: importing it raised ValueError: one (plugin one)",
+            f"{self.folder}/two/plugin.py:1: importing it raised ValueError: two (plugin two)"])
+
+    def test_dropIns(self) -> None:
+        """Drop-ins that are on are made too."""
+        broken = DropIn({"name": "d", "version": "1"}, lambda config: config["x"])
+        self.assertEqual(self.check("{}", "respond: {}", broken).off, ("d",))
+        self.assertEqual(self.refused("{d: {}}", "respond: {}", broken), [
+            f"{__name__}: create raised KeyError: 'x' (plugin d)"])
+
+    def test_order(self) -> None:
+        """Unmet requirements are found."""
+        manifest = writePlugin(self.folder, "a") / "plugin.json"
+        manifest.write_text('{"name": "a", "version": "1", "requires": {"b": ""}}')
+        self.assertIn("a 1 requires b, which is absent", self.refused()[0])
+
+    def test_resources(self) -> None:
+        """Dotted names must lead to an IResource."""
+        self.check("{}", f"resource: {__name__}.resource")
+        self.assertIn('r.yaml:3:11: $.routes[0].resource: "no.such.thing" cannot be imported: ',
+                      self.refused("{}", "resource: no.such.thing")[0])
+        self.assertIn("which does not provide IResource", self.refused("{}", f"resource: {__name__}.Resource")[0])
+
+    def test_stages(self) -> None:
+        """Problems of plugins and of resources come together."""
+        self.assertEqual(len(self.refused("{nobody: {}}", "resource: no.such.thing")), 2)
