@@ -1,0 +1,237 @@
+"""A folder of PEM files: what is read, what is refused, what happens when it changes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+from OpenSSL import SSL
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.certificates import CertificateError, CertificateFolder, selfSigned
+from revproxy.control.settings import ClientAuthConfig, TLSConfig
+from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts
+from tests.authority import Authority
+
+AUTHORITY = Authority()
+
+
+def servedBy(host: HostTLS) -> bytes:
+    """The certificate that a client of this host would be shown."""
+    certificate = SSL.Connection(host.context).get_certificate(as_cryptography=True)
+    assert certificate is not None
+    return certificate.fingerprint(certificate.signature_hash_algorithm)  # type: ignore[arg-type]
+
+
+class FolderCase(SynchronousTestCase):
+    """A folder to write into."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Write a file into the folder."""
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+
+class ReadingTests(FolderCase):
+    """What a folder gives."""
+
+    def test_oneFileWithChainAndKey(self) -> None:
+        """A file with certificate and key serves the names inside, addresses among them."""
+        issued = AUTHORITY.issue("Shop.example.com", "*.cdn.example.com", "192.0.2.7")
+        self.write("any-name.pem", issued.certificatePEM + AUTHORITY.own.certificatePEM + issued.keyPEM)
+        loaded = CertificateFolder(TLSConfig(self.folder)).read()
+        self.assertEqual(set(loaded.table), {"shop.example.com", "*.cdn.example.com", "192.0.2.7"})
+        self.assertEqual(loaded.warnings, ())
+
+    def test_twoFilesOfOneName(self) -> None:
+        """``name.crt`` and ``name.key`` belong together."""
+        issued = AUTHORITY.issue("a.example")
+        self.write("a.crt", issued.certificatePEM)
+        self.write("a.key", issued.keyPEM)
+        self.assertEqual(set(CertificateFolder(TLSConfig(self.folder)).read().table), {"a.example"})
+
+    def test_aFileInsteadOfAFolder(self) -> None:
+        """The setting may name one file."""
+        path = self.write("a.pem", AUTHORITY.issue("a.example").pem)
+        self.assertEqual(set(CertificateFolder(TLSConfig(path)).read().table), {"a.example"})
+
+    def test_keyOfAnother(self) -> None:
+        """A key that does not fit is a problem of that file; the others are loaded."""
+        self.write("good.pem", AUTHORITY.issue("good.example").pem)
+        bad = self.write("bad.pem", AUTHORITY.issue("bad.example").certificatePEM + AUTHORITY.issue("x").keyPEM)
+        loaded = CertificateFolder(TLSConfig(self.folder)).read()
+        self.assertEqual(set(loaded.table), {"good.example"})
+        self.assertEqual(
+            loaded.warnings, (f"{bad}: the key in bad.pem is not that of the first certificate",)
+        )
+
+    def test_noKey(self) -> None:
+        """A certificate without a key is named with where its key was looked for."""
+        path = self.write("a.crt", AUTHORITY.issue("a.example").certificatePEM)
+        error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(self.folder)).read)
+        self.assertEqual(error.problems, (f"{path}: no private key, neither in it nor in a.key",))
+
+    def test_rubbish(self) -> None:
+        """A file with no certificate says so."""
+        path = self.write("a.pem", b"rubbish")
+        error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(self.folder)).read)
+        self.assertEqual(error.problems, (f"{path}: no certificate in it",))
+
+    def test_namesNothing(self) -> None:
+        """A certificate with no alternative name serves no host."""
+        path = self.write("a.pem", AUTHORITY.issue(subject="a.example").pem)
+        error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(self.folder)).read)
+        self.assertIn(f"{path}: the certificate names no host", error.problems[0])
+
+    def test_emptyOrAbsentFolder(self) -> None:
+        """Nothing to serve with is an error that names the folder."""
+        absent = self.folder / "absent"
+        for folder in (self.folder, absent):
+            error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(folder)).read)
+            self.assertEqual(error.problems, (f"{folder}: no certificate in it",))
+
+    def test_expired(self) -> None:
+        """An expired certificate only warns, and gives way to another for the same host."""
+        old = AUTHORITY.issue("a.example", lifetime=timedelta(days=-1))
+        path = self.write("1.pem", old.pem)
+        loaded = CertificateFolder(TLSConfig(self.folder)).read()
+        self.assertIn("a.example", loaded.table)
+        self.assertIn(f"{path}: expired on", loaded.warnings[0])
+        new = AUTHORITY.issue("a.example")
+        self.write("2.pem", new.pem)
+        loaded = CertificateFolder(TLSConfig(self.folder)).read()
+        algorithm = new.certificate.signature_hash_algorithm
+        assert algorithm is not None
+        self.assertEqual(servedBy(loaded.table["a.example"]), new.certificate.fingerprint(algorithm))
+
+    def test_selfMadeGivesWay(self) -> None:
+        """The certificate made to begin with is not the default once there is another."""
+        selfSigned(self.folder)
+        self.write("z.pem", AUTHORITY.issue("z.example").pem)
+        loaded = CertificateFolder(TLSConfig(self.folder)).read()
+        self.assertIs(loaded.default, loaded.table["z.example"])
+
+
+class ClientAuthTests(FolderCase):
+    """Rules about client certificates."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("a.pem", AUTHORITY.issue("open.example", "*.example.com", "exact.example.com").pem)
+        self.authority = self.write("ca.crt", AUTHORITY.own.certificatePEM)
+
+    def test_hostsHaveContextsOfTheirOwn(self) -> None:
+        """A protected host on a shared certificate shares neither context nor sessions with the others."""
+        hosts = {"admin.example.com": ClientAuthConfig(self.authority, "required")}
+        loaded = CertificateFolder(TLSConfig(self.folder, hosts=hosts)).read()
+        self.assertEqual(loaded.table["admin.example.com"].clientAuth, "required")
+        self.assertEqual(loaded.table["*.example.com"].clientAuth, "none")
+        self.assertEqual(loaded.default.clientAuth, "none")
+        self.assertEqual(loaded.warnings, (), "the authority's file is no certificate to serve with")
+
+    def test_wildcardRule(self) -> None:
+        """A rule for a wildcard holds for names that a certificate spells out."""
+        hosts = {"*.example.com": ClientAuthConfig(self.authority, "optional")}
+        table = CertificateFolder(TLSConfig(self.folder, hosts=hosts)).read().table
+        self.assertEqual(table["exact.example.com"].clientAuth, "optional")
+        self.assertEqual(table["*.example.com"].clientAuth, "optional")
+        self.assertEqual(table["open.example"].clientAuth, "none")
+
+    def test_wholeListener(self) -> None:
+        """The listener's own rule holds for every host that has none, the default included."""
+        settings = TLSConfig(self.folder, clientCA=self.authority, clientAuth="required")
+        loaded = CertificateFolder(settings).read()
+        self.assertEqual({host.clientAuth for host in (*loaded.table.values(), loaded.default)}, {"required"})
+
+    def test_unreadableAuthority(self) -> None:
+        """An authority that cannot be read is an error: serving without would let everyone in."""
+        settings = TLSConfig(self.folder, clientCA=self.folder / "absent.pem", clientAuth="required")
+        error = self.assertRaises(CertificateError, CertificateFolder(settings).read)
+        self.assertIn("absent.pem: no authorities to be read", error.problems[0])
+
+
+class WatchTests(FolderCase):
+    """Changes on disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.write("a.pem", AUTHORITY.issue("a.example").pem)
+        self.watched = CertificateFolder(TLSConfig(self.folder))
+        self.contexts: ServerContexts = self.watched.contexts()
+        self.clock = Clock()
+        self.addCleanup(self.watched.watch(self.clock, self.contexts, 5))
+
+    def test_replaced(self) -> None:
+        """A new certificate is served at the next look."""
+        before = self.contexts.forName("a.example")
+        self.path.write_bytes(AUTHORITY.issue("a.example").pem)
+        self.clock.advance(4)
+        self.assertIs(self.contexts.forName("a.example"), before)
+        self.clock.advance(1)
+        self.assertNotEqual(servedBy(self.contexts.forName("a.example")), servedBy(before))
+
+    def test_contentDecides(self) -> None:
+        """A change that leaves size and time alone is seen; a new time alone changes nothing."""
+        before = self.contexts.forName("a.example")
+        times = self.path.stat()
+        os.utime(self.path, (1, 1))
+        self.clock.advance(5)
+        self.assertIs(self.contexts.forName("a.example"), before)
+        self.path.write_bytes(AUTHORITY.issue("b.example").pem)
+        os.utime(self.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        self.clock.advance(5)
+        self.assertIsNot(self.contexts.forName("b.example"), before)
+
+    def test_added(self) -> None:
+        """A new file adds its hosts."""
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        self.clock.advance(5)
+        self.assertIsNot(self.contexts.forName("b.example"), self.contexts.forName("a.example"))
+
+    def test_broken(self) -> None:
+        """A file that is bad now serves on as it was, beside what is new."""
+        before = servedBy(self.contexts.forName("a.example"))
+        self.path.write_bytes(self.path.read_bytes()[:-40])
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        self.clock.advance(5)
+        self.assertEqual(servedBy(self.contexts.forName("a.example")), before)
+        self.assertNotEqual(servedBy(self.contexts.forName("b.example")), before)
+
+    def test_allGone(self) -> None:
+        """An emptied folder changes nothing, and a later file is taken."""
+        before = self.contexts.forName("a.example")
+        self.path.unlink()
+        self.clock.advance(5)
+        self.assertIs(self.contexts.forName("a.example"), before)
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        self.clock.advance(5)
+        self.assertIsNot(self.contexts.forName("b.example"), before)
+
+
+class SelfSignedTests(FolderCase):
+    """The certificate to begin with."""
+
+    def test_madeOnce(self) -> None:
+        """It is made with a private mode, names the machine itself, can be served, and stays."""
+        path = selfSigned(self.folder / "new")
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        table = CertificateFolder(TLSConfig(path.parent)).read().table
+        self.assertEqual(set(table), {"localhost", "127.0.0.1", "::1"})
+        written = path.read_bytes()
+        self.assertEqual(selfSigned(path.parent), path)
+        self.assertEqual(path.read_bytes(), written)
+
+    def test_kind(self) -> None:
+        """It is a P-256 certificate for servers, and no authority."""
+        certificate = x509.load_pem_x509_certificate(selfSigned(self.folder).read_bytes())
+        self.assertEqual(certificate.public_key().curve.name, "secp256r1")  # type: ignore[union-attr]
+        self.assertFalse(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
