@@ -1,7 +1,7 @@
 # make run      start the edge in front of a small demo origin; Ctrl-C ends both
 #               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001
 # make test     lint, types, packaging, tests: what a change must pass
-# make bench    CPU, latency and memory beside nginx and others
+# make bench    CPU, latency and memory beside nginx and others; a short one: make bench ARGS=--quick
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -10,6 +10,7 @@
 HTTP ?= 8080
 HTTPS ?= 8443
 ORIGIN ?= 9000
+ARGS ?=
 PYTHON ?=
 VENV ?= .venv
 
@@ -45,7 +46,7 @@ trial: $(VENV)/.has-test
 	$(BIN)/python -m tests
 
 bench: $(VENV)/.has-bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.edge $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
