@@ -29,7 +29,8 @@ def main() -> None:
 def check(file: Path) -> None:
     """Check FILE (default: revproxy.yaml) and all plugins it uses.
 
-    Every problem is one line, FILE:LINE:COLUMN first. Nothing is started. Exits 0 when all is well, else 1.
+    Every problem is one line, FILE:LINE:COLUMN first. Nothing is started. Exits 0 when all is well, else 1; warnings
+    do not count.
     """
     # What getPlugins says about drop-ins nobody named is for the server's log; those that are named become problems.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
@@ -44,6 +45,8 @@ def check(file: Path) -> None:
         count = len(errors.problems)
         click.echo(f"{count} problem{'s' if count != 1 else ''}", err=True)
         raise SystemExit(1) from None
+    for warning in findings.warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(_summary(findings))
 
 

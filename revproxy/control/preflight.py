@@ -14,12 +14,14 @@ from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.config import loadConfig
 from revproxy.control.document import Document
 from revproxy.control.loader import PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
 from revproxy.control.problems import ConfigErrors, Problem, quoted
 from revproxy.control.settings import Config
+from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
 
 
@@ -29,20 +31,29 @@ class Findings:
 
     :ivar manifests: of the plugins that run, in order of their names.
     :ivar off: names of those that are known and run nowhere.
+    :ivar warnings: what will not stop the edge, or not for long: certificates that expired or are not there yet.
     """
 
     config: Config
     manifests: tuple[Manifest, ...]
     off: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
-    """Check plugins, their configuration, their order, and the dotted names of resources.
+    """Check plugins, their configuration and order, certificates, and the dotted names of resources.
 
     :param dropins: instead of what ``getPlugins`` finds.
-    :raises ConfigErrors: with all problems of the first stage that has any, and those of resources.
+    :raises ConfigErrors: with all problems. Plugins are imported only when their manifests, configuration and order
+        are sound.
     """
-    problems = list(_resourceProblems(config))
+    where = config.document or Document(config.source, None)
+    warnings: list[str] = []
+    problems = [
+        *_resourceProblems(config, where),
+        *_certificateProblems(config, where, warnings),
+        *_upstreamProblems(config, where),
+    ]
     try:
         catalog = readCatalog(config.plugins.directory, dropins)
         selected = catalog.select(config.plugins, config.routes, config.document)
@@ -53,13 +64,15 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         problems += _tryPlugin(one)
     if problems:
         raise ConfigErrors(problems)
-    return _findings(config, catalog, selected)
+    return _findings(config, catalog, selected, tuple(warnings))
 
 
-def _findings(config: Config, catalog: Catalog, selected: tuple[Selected, ...]) -> Findings:
+def _findings(
+    config: Config, catalog: Catalog, selected: tuple[Selected, ...], warnings: tuple[str, ...]
+) -> Findings:
     manifests = tuple(one.manifest for one in selected)
     running = {manifest.name for manifest in manifests}
-    return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running))
+    return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
 def _tryPlugin(one: Selected) -> Iterator[Problem]:
@@ -90,8 +103,37 @@ def _validate(made: Any, config: Mapping[str, Any], manifest: Manifest, where: s
         raise PluginError(manifest.name, where, f"validateConfig refused the configuration: {error}") from error
 
 
-def _resourceProblems(config: Config) -> Iterator[Problem]:
-    where = config.document or Document(config.source, None)
+def _certificateProblems(config: Config, where: Document, warnings: list[str]) -> Iterator[Problem]:
+    for index, listener in enumerate(config.listeners):
+        if listener.tls is None:
+            continue
+        path = ("listeners", index, "tls", "certificates")
+        if not listener.tls.certificates.exists():
+            warnings.append(f"{where.problem(path, 'the folder is not there yet; the edge needs it when it starts')}")
+            continue
+        try:
+            warnings += CertificateFolder(listener.tls).read().warnings
+        except CertificateError as error:
+            yield from (where.problem(path, text) for text in error.problems)
+        except OSError as error:
+            yield where.problem(path, f"cannot be read: {error.strerror}")
+
+
+def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:
+    for name, upstream in config.upstreams.items():
+        files = {"ca": upstream.tls.ca, "certificate": upstream.tls.certificate}
+        for key, file in files.items():
+            if file is None:
+                continue
+            try:
+                data = file.read_bytes()
+                clientContext(True, data if key == "ca" else None, data if key == "certificate" else None)
+            except Exception as error:  # OpenSSL's, cryptography's and pyOpenSSL's errors have no root in common
+                reason = " ".join(str(error).split()) or type(error).__name__
+                yield where.problem(("upstreams", name, "tls", key), f"{file} cannot be used: {reason}")
+
+
+def _resourceProblems(config: Config, where: Document) -> Iterator[Problem]:
     for index, route in enumerate(config.routes):
         if route.resource is None:
             continue
@@ -103,8 +145,8 @@ def _resourceProblems(config: Config) -> Iterator[Problem]:
             message = f"{quoted(route.resource)} cannot be imported: {type(error).__name__}: {error}"
             yield where.problem(("routes", index, "resource"), message)
         else:
-            if not IResource.providedBy(found):
-                message = f"{quoted(route.resource)} is {quoted(found)}, which does not provide IResource"
+            if not IResource.providedBy(found) and not callable(found):
+                message = f"{quoted(route.resource)} is neither an IResource nor a function that makes one"
                 yield where.problem(("routes", index, "resource"), message)
 
 

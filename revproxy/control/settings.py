@@ -145,7 +145,7 @@ class RouteConfig:
     :ivar name: unique among the routes; what logs and metrics say.
     :ivar upstream: name of an upstream.
     :ivar static: folder that is served.
-    :ivar resource: dotted name of a `twisted.web.resource.IResource`.
+    :ivar resource: dotted name of a `twisted.web.resource.IResource`, or of what makes one without arguments.
     :ivar stripPrefix: whether ``path`` is taken off the target before it is forwarded.
     :ivar plugins: plugin name to what this route says about it.
     """

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from revproxy.control.certificates import selfSigned
 from revproxy.control.config import parseConfig
 from revproxy.control.loader import ROOT
 from revproxy.control.preflight import Findings, checkFile, preflight
@@ -112,7 +113,39 @@ class PreflightTests(SynchronousTestCase):
         self.check("{}", f"resource: {__name__}.resource")
         self.assertIn('r.yaml:3:11: $.routes[0].resource: "no.such.thing" cannot be imported: ',
                       self.refused("{}", "resource: no.such.thing")[0])
-        self.assertIn("which does not provide IResource", self.refused("{}", f"resource: {__name__}.Resource")[0])
+        self.assertIn("is neither an IResource nor a function that makes one",
+                      self.refused("{}", f"resource: {__name__}.CAREFUL")[0])
+        self.check("{}", f"resource: {__name__}.Resource")
+
+    def test_certificates(self) -> None:
+        """A folder of certificates that is there must be usable; one that is not is a warning."""
+        text = "listeners: [{endpoint: 'tcp:1', tls: {certificates: certs}}]\nroutes: [{respond: {}}]\n"
+        config = parseConfig(text, "r.yaml", self.root)
+        self.assertEqual(preflight(config, []).warnings, (
+            "r.yaml:1:39: $.listeners[0].tls.certificates: the folder is not there yet; the edge needs it when it "
+            "starts",))
+        (self.root / "certs").mkdir()
+        error = self.assertRaises(ConfigErrors, preflight, config, [])
+        self.assertIn("r.yaml:1:39: $.listeners[0].tls.certificates: ", str(error))
+        self.assertIn("no certificate in it", str(error))
+        selfSigned(self.root / "certs")
+        self.assertEqual(preflight(config, []).warnings, ())
+
+    def test_upstreamTLS(self) -> None:
+        """The PEM files of an upstream must be what they are for."""
+        good = selfSigned(self.root / "certs")
+        (self.root / "bad.pem").write_text("bad")
+        for ca, certificate, count in ((good, good, 0), ("bad.pem", good, 1), ("bad.pem", "bad.pem", 2)):
+            text = "listeners: [{endpoint: 'tcp:1'}]\nupstreams:\n  a:\n    targets: [https://a]\n" \
+                   f"    tls: {{ca: {ca}, certificate: {certificate}}}\n"
+            config = parseConfig(text, "r.yaml", self.root)
+            if not count:
+                preflight(config, [])
+                continue
+            error = self.assertRaises(ConfigErrors, preflight, config, [])
+            self.assertEqual(len(error.problems), count)
+            self.assertIn("r.yaml:5:11: $.upstreams.a.tls.ca: ", str(error))
+            self.assertIn("bad.pem cannot be used: ", str(error))
 
     def test_stages(self) -> None:
         """Problems of plugins and of resources come together."""
