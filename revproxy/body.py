@@ -13,7 +13,7 @@ filter made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
@@ -114,7 +114,7 @@ class Body:
         self._paused = False
 
     @classmethod
-    def of(cls, data: bytes) -> Body:
+    def of(cls, data: bytes) -> Self:
         """A body that is complete already."""
         body = cls(None, len(data))
         if data:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from zope.interface.interface import InterfaceClass
 
-from revproxy.body import Body
+from revproxy.body import Body, Filter
 from revproxy.errors import REASONS, EdgeError
 from revproxy.headers import TOKEN, Headers
 
@@ -39,6 +39,26 @@ class Peer:
     connected: str
 
 
+class _AbsentBody(Body):
+    """
+    What a plugin finds where a request has no body: looking at it leaves the request without one, so that it can still
+    be sent again; giving it content makes it the request's body.
+    """
+
+    __slots__ = ("request",)
+
+    request: Request
+
+    def replace(self, data: bytes) -> None:
+        super().replace(data)
+        self.request._body = self
+
+    def addFilter(self, filter: Filter) -> None:
+        super().addFilter(filter)
+        if self.length:
+            self.request._body = self
+
+
 class Request:
     """
     A request. What is assigned here is what the origin gets.
@@ -56,6 +76,7 @@ class Request:
     """
 
     __slots__ = (
+        "_absent",
         "_body",
         "expectsContinue",
         "headers",
@@ -90,6 +111,7 @@ class Request:
         self.headers = headers
         self.peer = peer
         self.tls = tls
+        self._absent: _AbsentBody | None = None
         self._body = body
         self.upgrade: bytes | None = None
         self.expectsContinue = False
@@ -160,11 +182,13 @@ class Request:
 
     @property
     def body(self) -> Body:
-        """The body; an empty one if the request has none."""
-        body = self._body
-        if body is None:
-            body = self._body = Body.of(b"")
-        return body
+        """The body; an empty one if the request has none, which stays so unless that is replaced."""
+        if self._body is not None:
+            return self._body
+        if self._absent is None:
+            self._absent = _AbsentBody.of(b"")
+            self._absent.request = self
+        return self._absent
 
     @property
     def hasBody(self) -> bool:

@@ -79,6 +79,26 @@ class RequestTests(SynchronousTestCase):
         request = makeContext().request
         self.assertFalse(request.hasBody)
         self.assertEqual(self.successResultOf(request.body.read(0)), b"")
+        request.body.addFilter(lambda data, last: data)
+        self.assertFalse(request.hasBody)
+        self.assertIsNone(request._body)
+
+    def test_givenBody(self) -> None:
+        """A request without a body gets one when a plugin replaces or fills it."""
+        request = makeContext().request
+        body = request.body
+        body.replace(b"new")
+        self.assertTrue(request.hasBody)
+        self.assertIs(request._body, body)
+        self.assertIs(request.body, body)
+        filled = makeContext().request
+        filled.body.addFilter(lambda data, last: b"filled")
+        assert filled._body is not None
+        self.assertEqual(filled._body.take(), b"filled")
+
+    def test_emptyBody(self) -> None:
+        """A body of length 0 is a body."""
+        self.assertTrue(makeContext(body=b"").request.hasBody)
 
 
 class ResponseTests(SynchronousTestCase):
