@@ -168,18 +168,19 @@ class Http1Server:
             else:
                 self.transport.loseConnection()
                 self._expectGone()
-        elif state in (LINGER, CLOSED):
-            self.transport.abortConnection()
         elif self._stillSending():
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        elif state in (LINGER, CLOSED):
+            self.transport.abortConnection()
+        elif state == BODY and self._exchange is None:
+            self._linger()
         elif state == BODY and not self._responding:
-            body = self._body
-            assert body is not None
-            self._body = None
+            body, self._body = self._body, None
             self._state = BUSY
             self._keepAlive = False
             self.deadline = NEVER
-            body.fail(Failure(RequestTimeout("the request body did not go on in time")))
+            if body is not None:
+                body.fail(Failure(RequestTimeout("the request body did not go on in time")))
         else:
             self.transport.abortConnection()
 
@@ -288,7 +289,8 @@ class Http1Server:
             raise BadRequest("a bare line feed in the head")
         if self._scanned == 0 and self.served:
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
-        self._scanned = max(0, len(data) - 3)
+        # Never 0 again: the time for the head runs from its first byte.
+        self._scanned = max(1, len(data) - 3)
         return False
 
     def _begin(self, head: RequestHead) -> None:
@@ -329,7 +331,7 @@ class Http1Server:
                 self._body.onRead = self._continue
         request.wantsTrailers = head.wantsTrailers
         self._request = request
-        self._received = 0
+        self._received = length if length > 0 and self._state == BUSY else 0
         exchange = self._exchange = listener.newExchange(self, request, head.hostname)
         exchange.begin()
 
@@ -427,6 +429,8 @@ class Http1Server:
         if self._state == BODY:
             self._state = BUSY
             self.deadline = NEVER
+            # Its last piece may have been one too many for whoever takes it; the connection goes on being read.
+            self.transport.resumeProducing()
         if body is not None:
             body.finish(trailers)
         if self._exchange is None and self._state == BUSY:
@@ -625,12 +629,13 @@ class Http1Server:
         self._writer = None
         self._responding = False
         self.deadline = NEVER
+        received = self._received
         if self._state == BODY and self._body is not None:
             self._body.detach()
             self._body.stopProducing()
             self._body = None
         if exchange is not None:
-            exchange.responseSent(self._received, written)
+            exchange.responseSent(received, written)
         if self._state == CLOSED:
             return
         if not self._keepAlive:
