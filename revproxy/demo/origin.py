@@ -30,6 +30,7 @@ _PAGE = """<!doctype html>
  table {{ border-collapse: collapse }} td {{ padding: .1rem 1rem .1rem 0; vertical-align: top }}
  code, td {{ font-family: ui-monospace, monospace; font-size: 14px; overflow-wrap: anywhere }}
 </style>
+<body>
 <h1>It works</h1>
 <p>This page comes from the demo origin, through the edge. The origin received
 <code>{request}</code> from {peer} with these headers:</p>
@@ -41,6 +42,7 @@ _PAGE = """<!doctype html>
 <li><a href="/bytes/1000000">/bytes/1000000</a>: that many bytes</li>
 <li><a href="/stream">/stream</a>: server-sent events, one each second, without end</li>
 </ul>
+</body>
 """
 
 

@@ -44,6 +44,7 @@ class OriginTests(SynchronousTestCase):
         self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
         self.assertIn(b"&lt;script&gt;", body)
         self.assertNotIn(b"<script>", body)
+        self.assertTrue(body.rstrip().endswith(b"</body>"), "html-banner needs a place")
 
     def test_echo(self) -> None:
         """
