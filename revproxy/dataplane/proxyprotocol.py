@@ -68,10 +68,10 @@ def readProxyHeader(data: bytes) -> ProxyHeader:
         return _readV2(data)
     if data.startswith(_V1):
         return _readV1(data)
-    if SIGNATURE.startswith(data):
-        return ProxyHeader(needed=16)
     if _V1.startswith(data):
         return ProxyHeader(needed=_V1_SHORTEST)
+    if SIGNATURE.startswith(data):
+        return ProxyHeader(needed=16)
     raise ProxyHeaderError("it begins with something else")
 
 
