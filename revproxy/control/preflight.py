@@ -48,7 +48,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         are sound.
     """
     where = config.document or Document(config.source, None)
-    warnings: list[str] = []
+    warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
     problems = [
         *_resourceProblems(config, where),
         *_certificateProblems(config, where, warnings),
@@ -65,6 +65,13 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
+
+
+def unavailable(config: Config) -> Mapping[str, str]:
+    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
+    if config.admin is None:
+        return {}
+    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
 
 
 def _findings(
