@@ -48,9 +48,9 @@ class AccessRecord(msgspec.Struct, gc=False):
     :ivar host: as on the wire.
     :ivar version: ``1.0`` or ``1.1``.
     :ivar scheme: ``http`` or ``https``.
-    :ivar status: as sent; 0 when the client left before there was one.
+    :ivar status: as sent; 499 when the client left before there was one.
     :ivar bytesIn: body bytes received.
-    :ivar bytesOut: body bytes sent.
+    :ivar bytesOut: bytes of the answer that were written, head included.
     :ivar route: the route's name, empty when none matched.
     :ivar upstream: the target that answered or was tried last.
     :ivar upstreamSeconds: from sending the head there to receiving the answer's head.
