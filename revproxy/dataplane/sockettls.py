@@ -31,6 +31,7 @@ from typing import Any
 from OpenSSL import SSL
 from OpenSSL._util import ffi, lib
 from twisted.internet import abstract
+from twisted.internet.error import ConnectionDone
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
@@ -72,6 +73,7 @@ class SocketTLS(EagerConnection):
     _tls: Any = None
     _ssl: Any = None
     _heldEnd: Any = None
+    _closeNotified = False
     _readAwaitsWrite = False
     _writeAwaitsRead = False
 
@@ -239,7 +241,7 @@ class SocketTLS(EagerConnection):
 
     def _sendCloseNotify(self) -> bool:
         """:return: :obj:`False` when the kernel has no room for it yet."""
-        if self._ssl is None or self._broken:
+        if self._ssl is None or self._broken or self._closeNotified:
             return True
         try:
             self._tls.shutdown()
@@ -247,6 +249,7 @@ class SocketTLS(EagerConnection):
             return False
         except SSL.Error:
             pass
+        self._closeNotified = True
         return True
 
     def _postLoseConnection(self) -> Any:
@@ -263,7 +266,9 @@ class SocketTLS(EagerConnection):
             self.startWriting()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Release everything. A number of a closed socket must not be known to OpenSSL any more."""
+        """Answer a proper end properly, then release all: OpenSSL must not keep the number of a closed socket."""
+        if reason.check(ConnectionDone):
+            self._sendCloseNotify()
         super().connectionLost(reason)
         self._ssl = None
         self._tls = None
