@@ -295,7 +295,7 @@ class Us(Peer):
 
     name = "us"
     title = "revproxy"
-    logs = "JSON"
+    logs = "JSON, buffered"
     remark = "no plugin"
 
     def version(self) -> str:
@@ -340,7 +340,7 @@ class UsWithFive(Us):
 
     name = "us5"
     title = "revproxy, five plugins"
-    remark = "request-id, headers, rate-limit, ip-filter, one directory plugin"
+    remark = "request-id, headers, rate-limit, ip-filter, and server-timing from a folder"
 
     def plugins(self, site: Site) -> dict[str, object]:
         folder = _folder(site.directory / "plugins")
@@ -393,14 +393,14 @@ def twistdCommand(configuration: Path) -> list[str]:
 
 
 def directoryPlugin() -> Path:
-    """Return the folder of the bundled plugin that is measured: the first by name.
+    """Return the folder of the bundled plugin that is measured: one that acts on every request, both ways.
 
-    :raises BenchmarkError: when none is bundled.
+    :raises BenchmarkError: when it is not there.
     """
-    found = sorted(path.parent for path in (_ROOT / "plugins").glob("*/plugin.json"))
-    if not found:
-        raise BenchmarkError("no directory plugin is bundled in ./plugins")
-    return found[0]
+    folder = _ROOT / "plugins" / "server-timing"
+    if not folder.is_dir():
+        raise BenchmarkError(f"{folder.name} is not in ./plugins")
+    return folder
 
 
 def _folder(path: Path) -> Path:
