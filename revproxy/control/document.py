@@ -73,6 +73,13 @@ class Document:
             place = inner
         return place.line, place.column
 
+    def has(self, path: Sequence[Step]) -> bool:
+        """Whether there is text with a value at ``path``."""
+        place = self._root
+        for step in path:
+            place = place.items.get(step) if place is not None else None
+        return place is not None
+
     def problem(self, path: Sequence[Step], message: str) -> Problem:
         """A `Problem` with the value at ``path``."""
         line, column = self.position(path)

@@ -122,7 +122,7 @@ class _Assembly:
             leaf = self._leaf(index, route, upstreams)
             if leaf is not None and not self.problems:
                 host = (route.host or "").encode("ascii")
-                routes.append(Route(route.name, host, route.path.encode("latin-1"), leaf, self._chain(perRoute[index])))
+                routes.append(Route(route.name, host, route.path.encode(), leaf, self._chain(perRoute[index])))
         if self.problems:
             raise ConfigErrors(self.problems)
         instances = tuple((name, instance) for (name, _), instance in self.instances.items())
@@ -192,7 +192,7 @@ class _Assembly:
     # Leaves
 
     def _leaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, Upstream]) -> ILeaf | None:
-        prefix = route.path.encode("latin-1")
+        prefix = route.path.encode()
         if route.upstream is not None:
             strip = prefix if route.stripPrefix else b""
             policy = self.config.upstreams[route.upstream].host

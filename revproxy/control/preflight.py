@@ -17,9 +17,9 @@ from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.config import loadConfig
 from revproxy.control.document import Document
-from revproxy.control.loader import PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
-from revproxy.control.problems import ConfigErrors, Problem, quoted
+from revproxy.control.problems import ConfigErrors, Problem, Step, quoted
 from revproxy.control.settings import Config
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
@@ -61,7 +61,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
     for one in selected:
-        problems += _tryPlugin(one)
+        problems += _tryPlugin(one, where)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
@@ -82,23 +82,50 @@ def _findings(
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(one: Selected) -> Iterator[Problem]:
+def _tryPlugin(one: Selected, where: Document) -> Iterator[Problem]:
     configs = {id(config): config for config in (one.config, *one.routes.values()) if config is not None}
+    bundle = one.entry.bundle
+    if bundle is None:
+        for config in configs.values():
+            yield from _tryConfig(one, config, where, None)
+        return
     try:
-        if one.entry.bundle is None:
-            for config in configs.values():
-                made = instantiateFactory(one.entry.factory, one.manifest, config)
-                _validate(made, config, one.manifest, one.entry.source)
-            return
-        module = loadModule(one.entry.bundle, one.manifest)
-        try:
-            for config in configs.values():
-                made = instantiate(module, one.manifest, config)
-                _validate(made, config, one.manifest, str(one.entry.bundle.directory / "plugin.py"))
-        finally:
-            unload(module)
+        module = loadModule(bundle, one.manifest)
     except PluginError as error:
-        yield Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin})")
+        yield _problemOf(error)
+        return
+    try:
+        for config in configs.values():
+            yield from _tryConfig(one, config, where, module)
+    finally:
+        unload(module)
+
+
+def _tryConfig(one: Selected, config: Mapping[str, Any], where: Document, module: Module | None) -> Iterator[Problem]:
+    try:
+        if module is None:
+            made, source = instantiateFactory(one.entry.factory, one.manifest, config), one.entry.source
+        else:
+            made, source = instantiate(module, one.manifest, config), str(module.bundle.directory / "plugin.py")
+        _validate(made, config, one.manifest, source)
+    except PluginError as error:
+        yield _problemOf(error, _configPlace(one, config, where))
+
+
+def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
+    configured = f", configured in {configPlace}" if configPlace else ""
+    return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
+
+
+def _configPlace(one: Selected, config: Mapping[str, Any], where: Document) -> str:
+    """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
+    name = one.manifest.name
+    paths: list[tuple[Step, ...]] = [("routes", index, "plugins", name) for index in one.routes]
+    own = [path for path, each in zip(paths, one.routes.values(), strict=True) if each is config]
+    for path in [("plugins", "config", name)] if config is one.config else own:
+        if where.has(path):
+            return f"{where.source}:{where.position(path)[0]}"
+    return ""
 
 
 def _validate(made: Any, config: Mapping[str, Any], manifest: Manifest, where: str) -> None:

@@ -85,7 +85,8 @@ class PreflightTests(SynchronousTestCase):
         (place / "plugin.py").write_text(CAREFUL)
         (place / "plugin.json").write_text('{"name": "careful", "version": "1"}')
         self.assertEqual(self.refused("{}", "respond: {}, plugins: {careful: {x: 2}}"), [
-            f"{place}/plugin.py: validateConfig refused the configuration: x cannot be 2 (plugin careful)"])
+            f"{place}/plugin.py: validateConfig refused the configuration: x cannot be 2 "
+            "(plugin careful, configured in r.yaml:3)"])
 
     def test_pluginsThatFail(self) -> None:
         """All plugins are tried; each failure is one problem."""
@@ -100,7 +101,7 @@ class PreflightTests(SynchronousTestCase):
         broken = DropIn({"name": "d", "version": "1"}, lambda config: config["x"])
         self.assertEqual(self.check("{}", "respond: {}", broken).off, ("d",))
         self.assertEqual(self.refused("{d: {}}", "respond: {}", broken), [
-            f"{__name__}: create raised KeyError: 'x' (plugin d)"])
+            f"{__name__}: create raised KeyError: 'x' (plugin d, configured in r.yaml:2)"])
 
     def test_order(self) -> None:
         """Unmet requirements are found."""
