@@ -95,15 +95,14 @@ _VALUE_REFUSED = bytes(octet for octet in range(0x20) if octet != 0x09) + b"\x7f
 
 
 class _Head:
-    """What llhttp reports of one head."""
+    """What llhttp reports of one head, and what both kinds have in common."""
 
     __slots__ = ("fields", "forwarding", "noted", "target")
 
-    def __init__(self) -> None:
-        self.forwarding: list[Field] | None = None
-        self.target = b""
-        self.fields: list[Field] = []
-        self.noted: dict[bytes, bytes] | None = None
+    target: bytes
+    fields: list[Field]
+    forwarding: list[Field] | None
+    noted: dict[bytes, bytes] | None
 
     def on_url(self, url: bytes) -> None:
         self.target = url
@@ -112,7 +111,10 @@ class _Head:
         lower = name.lower()
         if lower not in _SPECIAL:
             self.fields.append((lower, name, value))
-            return
+        else:
+            self._note(lower, name, value)
+
+    def _note(self, lower: bytes, name: bytes, value: bytes) -> None:
         if lower in _FORWARDING:
             if self.forwarding is None:
                 self.forwarding = []
@@ -133,11 +135,13 @@ class _Head:
             noted[lower] = value
 
 
-def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip(b" \t").lower() for token in value.split(b",") if token.strip(b" \t")]
+@lru_cache(1024)
+def _tokens(value: bytes) -> tuple[bytes, ...]:
+    """The members of a comma-separated list, in lower case (RFC 9110 §5.6.1)."""
+    return tuple(token.strip(b" \t").lower() for token in value.split(b",") if token.strip(b" \t"))
 
 
-class RequestHead:
+class RequestHead(_Head):
     """
     An acceptable request head.
 
@@ -151,26 +155,24 @@ class RequestHead:
 
     __slots__ = (
         "expectsContinue",
-        "fields",
-        "forwarding",
         "host",
         "hostname",
         "keepAlive",
         "length",
         "method",
-        "target",
         "trailer",
         "upgrade",
         "version",
         "wantsTrailers",
     )
 
-    def __init__(self, method: bytes, target: bytes, version: str, fields: list[Field]) -> None:
-        self.method = method
-        self.target = target
+    def __init__(self, version: str) -> None:
         self.version = version
-        self.fields = fields
-        self.forwarding: list[Field] | None = None
+        self.method = b""
+        self.target = b""
+        self.fields = []
+        self.forwarding = None
+        self.noted = None
         self.host = b""
         self.hostname = b""
         self.length = 0
@@ -198,21 +200,19 @@ def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
         raise _wrongVersion(line)
     if line.count(b" ") != 2:
         raise BadRequest("the request line has not exactly two spaces")
-    head = _Head()
-    parser = HttpRequestParser(head)
+    request = RequestHead(parsedVersion)
+    parser = HttpRequestParser(request)
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise _refusal(error, BadRequest) from None
-    fields = head.fields
-    if len(fields) + len(head.forwarding or ()) > maxHeaders:
+    if len(request.fields) + len(request.forwarding or ()) > maxHeaders:
         raise HeadersTooLarge(f"more than {maxHeaders} fields")
-    request = RequestHead(parser.get_method(), head.target, parsedVersion, fields)
-    request.forwarding = head.forwarding
-    if head.noted is not None:
-        _heed(request, head.noted)
+    request.method = parser.get_method()
+    if request.noted is not None:
+        _heed(request, request.noted)
     _place(request)
     return request
 
@@ -261,7 +261,7 @@ def _heed(request: RequestHead, noted: dict[bytes, bytes]) -> None:
         _heedExpect(request, expect)
 
 
-def _heedConnection(request: RequestHead, tokens: list[bytes], noted: dict[bytes, bytes]) -> None:
+def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict[bytes, bytes]) -> None:
     for token in tokens:
         if token == b"close":
             request.keepAlive = False
@@ -358,7 +358,7 @@ def parseLength(value: bytes) -> int:
     return int(value)
 
 
-class ResponseHead:
+class ResponseHead(_Head):
     """
     An acceptable response head.
 
@@ -367,13 +367,15 @@ class ResponseHead:
     :ivar keepAlive: whether the origin will take another request on this connection.
     """
 
-    __slots__ = ("declared", "fields", "keepAlive", "length", "reason", "status", "trailer", "upgrade", "version")
+    __slots__ = ("declared", "keepAlive", "length", "reason", "status", "trailer", "upgrade", "version")
 
-    def __init__(self, status: int, reason: bytes, version: str, fields: list[Field]) -> None:
-        self.status = status
+    def __init__(self, reason: bytes, version: str) -> None:
+        self.status = 0
         self.reason = reason
         self.version = version
-        self.fields = fields
+        self.fields = []
+        self.forwarding = None
+        self.noted = None
         self.length = UNTIL_CLOSE
         self.declared: int | None = None
         self.keepAlive = version == "1.1"
@@ -398,28 +400,27 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
     else:
         raise BadResponse("the status line does not begin with HTTP/1.1 or HTTP/1.0")
     reason = line[13:]
-    if reason.translate(None, _VALUE_REFUSED) != reason:
+    if reason != b"OK" and reason.translate(None, _VALUE_REFUSED) != reason:
         raise BadResponse("a control character in the reason phrase")
-    head = _Head()
-    parser = HttpResponseParser(head)
+    response = ResponseHead(reason, parsedVersion)
+    parser = HttpResponseParser(response)
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise _refusal(error, BadResponse) from None
-    if head.forwarding is not None:
+    if response.forwarding is not None:
         # Said by an origin, these are fields like any other.
-        head.fields += head.forwarding
-    if len(head.fields) > maxHeaders:
+        response.fields += response.forwarding
+    if len(response.fields) > maxHeaders:
         raise BadResponse(f"more than {maxHeaders} fields")
-    status = parser.get_status_code()
+    status = response.status = parser.get_status_code()
     if not 100 <= status <= 599:
         raise BadResponse(f"status {status}")
-    response = ResponseHead(status, reason, parsedVersion, head.fields)
-    if head.noted is not None:
-        _heedResponse(response, head.noted)
-    if method == b"HEAD" or status == 304 or status == 204 or status < 200:
+    if response.noted is not None:
+        _heedResponse(response, response.noted)
+    if status < 200 or status == 204 or status == 304 or method == b"HEAD":
         _bodiless(response)
     return response
 
