@@ -13,16 +13,18 @@ from urllib.parse import urlsplit
 from twisted.internet.endpoints import serverFromString
 
 from revproxy.control.problems import quoted
+from revproxy.headers import HOP_BY_HOP
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
-#: Fields of an answer that belong to the message's framing or to the connection, never to configuration.
-FRAMING_FIELDS = frozenset(
-    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
-)
+_BRACES = re.compile(r"\{[^{}]*\}|[{}]")
+
+#: What a redirect's location may take from the request.
+PLACEHOLDERS = ("host", "hostname", "path", "query", "target")
 
 
 def endpoint(text: str) -> str:
@@ -150,11 +152,15 @@ def routePath(text: str) -> str:
 
 
 def location(text: str) -> str:
-    """What may stand in a Location field: a URL or an absolute path, in visible ASCII."""
+    """What may stand in a Location field: a URL or an absolute path, in visible ASCII, with `PLACEHOLDERS`."""
     if not text.isascii() or any(character <= " " or character == "\x7f" for character in text):
         raise ValueError(f"{quoted(text)}: a URL has no spaces and only ASCII; escape the rest with %")
-    if not text.startswith("/") and not urlsplit(text).scheme:
+    if not text.startswith("/") and not _SCHEME.match(text):
         raise ValueError(f"{quoted(text)}: write a whole URL, or a path that starts with /")
+    for match in _BRACES.findall(text):
+        if match[1:-1] not in PLACEHOLDERS:
+            known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+            raise ValueError(f"{quoted(text)}: {match} is not one of {known}")
     return text
 
 
@@ -162,11 +168,12 @@ def headerField(name: str, value: str) -> tuple[str, str]:
     """A header field of a fixed answer (RFC 9110 §5.1, §5.5)."""
     if not _TOKEN.match(name):
         raise ValueError(f"{quoted(name)} is not the name of a header field")
-    if name.lower() in FRAMING_FIELDS:
+    if name.lower() == "content-length" or name.lower().encode("ascii") in HOP_BY_HOP:
         raise ValueError(f"{name} is set by the edge itself")
-    if not all(character == "\t" or " " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value):
+    value = value.strip(" \t")
+    if not all(" " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value):
         raise ValueError(f"{quoted(value)} has characters that a header field cannot carry")
-    return name, value.strip(" \t")
+    return name, value
 
 
 def dottedName(text: str) -> str:

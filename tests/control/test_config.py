@@ -250,6 +250,13 @@ class ShortTests(ConfigTestCase):
         text = "upstreams: {a: {targets: [http://x], host: 'Origin.example:81'}}\nlisteners: [{endpoint: 'tcp:1'}]"
         self.assertEqual(self.parse(text).upstreams["a"].host, "origin.example:81")
 
+    def test_redirectFromRequest(self) -> None:
+        """A redirect may take parts of the request."""
+        text = "routes: [{redirect: 'https://{hostname}:8443{target}'}]\n"
+        config = self.parse("listeners: [{endpoint: 'tcp:1'}]\n" + text)
+        assert config.routes[0].redirect is not None
+        self.assertEqual(config.routes[0].redirect.location, "https://{hostname}:8443{target}")
+
     def test_load(self) -> None:
         """A file is read, and its folder is the base."""
         path = self.base / "r.yaml"
@@ -415,11 +422,15 @@ class RefusalTests(ConfigTestCase):
             ("redirect: 'https://a b'", "a URL has no spaces"),
             (r'redirect: "/a\r\nSet-Cookie: x"', "a URL has no spaces"),
             ("redirect: example.com", "write a whole URL"),
+            ("redirect: 'https://{hots}/'", "{hots} is not one of {host}, {hostname}, {path}, {query}, {target}"),
+            ("redirect: 'https://a/{path'", "{ is not one of"),
             ("redirect: {url: /, status: 200}", "200 is not one of 301, 302, 303, 307, 308"),
             ("respond: {status: 100}", "100 is less than the least allowed, 200"),
             ("respond: {status: 204, body: x}", "an answer 204 has no body"),
             ("respond: {headers: {'a b': x}}", "is not the name of a header field"),
             ("respond: {headers: {Content-Length: 5}}", "Content-Length is set by the edge itself"),
+            ("respond: {headers: {HTTP2-Settings: 5}}", "HTTP2-Settings is set by the edge itself"),
+            (r'respond: {headers: {A: "x\ty"}}', "characters that a header field cannot carry"),
             (r'respond: {headers: {A: "x\r\ny"}}', "characters that a header field cannot carry"),
             ("static: ./nope", "there is no folder"),
             ("static: ca.pem", "there is no folder"),

@@ -1,0 +1,104 @@
+"""From configuration and plugins to a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from revproxy.control.config import parseConfig
+from revproxy.control.generation import Built, Parts, buildGeneration
+from revproxy.control.loader import unload
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.starters import writePlugin
+from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.leaves import RedirectLeaf, RespondLeaf
+from revproxy.dataplane.mounted import MountedLeaf
+from revproxy.dataplane.proxy import ProxyLeaf
+from revproxy.dataplane.static import StaticLeaf
+
+resource = Resource()
+factory: Callable[[], Resource] = Resource
+
+
+class BuildTests(SynchronousTestCase):
+    """`buildGeneration`."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+        self.folder = self.root / "plugins"
+        self.folder.mkdir(parents=True)
+
+    def build(self, routes: str, plugins: str = "{}") -> Built:
+        """Build a configuration with an upstream ``app``."""
+        text = f"listeners: [{{endpoint: 'tcp:1'}}]\nupstreams: {{app: {{targets: ['http://127.0.0.1:1']}}}}\n" \
+               f"plugins: {{directory: plugins, config: {plugins}}}\nroutes: {routes}\n"
+        clock = Clock()
+        deadlines = Deadlines(clock, 1)
+        parts = Parts(clock, deadlines, deadlines)
+        built = buildGeneration(parseConfig(text, "r.yaml", self.root), parts, 7)
+        for module in built.modules:
+            self.addCleanup(unload, module)
+        self.addCleanup(built.close)
+        return built
+
+    def leafAt(self, built: Built, target: str, host: str = "h") -> type:
+        """The kind of leaf that answers."""
+        route = built.generation.find(host.encode(), target.encode())
+        assert route is not None
+        return type(route.leaf)
+
+    def test_leaves(self) -> None:
+        """Each kind of route ends in its leaf; what no route has has none."""
+        built = self.build(
+            "[{path: /u, upstream: app}, {path: /r, redirect: /u}, {path: /t, respond: {}}, {path: /s, static: .}, "
+            f"{{path: /m, resource: {__name__}.resource}}, {{path: /f, resource: {__name__}.factory}}, "
+            "{host: '*.example.com', respond: {}}]")
+        self.assertEqual(
+            [self.leafAt(built, path) for path in ("/u/x", "/r", "/t?q", "/s/a", "/m", "/f")],
+            [ProxyLeaf, RedirectLeaf, RespondLeaf, StaticLeaf, MountedLeaf, MountedLeaf])
+        self.assertIsNone(built.generation.find(b"h", b"/none"))
+        self.assertEqual(self.leafAt(built, "/", "a.example.com"), RespondLeaf)
+        self.assertEqual(built.generation.number, 7)
+
+    def test_pathsAreUTF8(self) -> None:
+        """A path beyond ASCII is found as browsers send it."""
+        built = self.build("[{path: /日本/é, respond: {}}]")
+        self.assertEqual(self.leafAt(built, "/%E6%97%A5%E6%9C%AC/%C3%A9/x"), RespondLeaf)
+
+    def test_sharedInstances(self) -> None:
+        """One instance per plugin and configuration, one chain per set of them."""
+        writePlugin(self.folder, "a")
+        built = self.build("[{path: /1, respond: {}}, {path: /2, respond: {}}, "
+                           "{path: /3, respond: {}, plugins: {a: {value: other}}}, "
+                           "{path: /4, respond: {}, plugins: {a: false}}]")
+        found = [built.generation.find(b"h", f"/{n}".encode()) for n in (1, 2, 3, 4)]
+        first, second, third, fourth = [route.chain for route in found if route is not None]
+        self.assertIs(first, second)
+        self.assertEqual([link.instance.value for link in (*first.links, *third.links)], ["a", "other"])
+        self.assertEqual(fourth.links, ())
+        self.assertEqual([name for name, _ in built.instances], ["a", "a"])
+        self.assertEqual(len(built.modules), 1)
+
+    def test_manifestReachesTheLink(self) -> None:
+        """What the manifest says about errors, time and bodies is what the chain goes by."""
+        (writePlugin(self.folder, "a") / "plugin.json").write_text(
+            '{"name": "a", "version": "2.0", "on_error": "open", "config": {"header": "A", "value": "b"}, '
+            '"limits": {"timeout_ms": 1500, "body_bytes": 5}}')
+        route = self.build("[{respond: {}}]").generation.find(b"h", b"/")
+        assert route is not None
+        link = route.chain.links[0]
+        self.assertEqual((link.name, link.version, link.open, link.timeout, link.bodyBytes),
+                         ("a", "2.0", True, 1.5, 5))
+
+    def test_problems(self) -> None:
+        """Plugins that cannot be made and resources that cannot be mounted are reported together."""
+        for name in ("a", "b"):
+            (writePlugin(self.folder, name) / "plugin.py").write_text("1 / 0\n")
+        error = self.assertRaises(ConfigErrors, self.build, "[{resource: no.such.thing}]")
+        messages = [str(problem) for problem in error.problems]
+        self.assertEqual(len(messages), 3, messages)
+        self.assertIn("r.yaml:4:11: $.routes[0].resource: no.such.thing cannot be mounted", messages[2])
