@@ -14,6 +14,7 @@ from revproxy.control.certificates import CertificateError
 from revproxy.control.config import configFromOptions, loadConfig
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.service import EdgeService
+from revproxy.dataplane.reactor import installUnlessChosen
 
 
 class Options(TwistedOptions):  # type: ignore[misc]
@@ -47,7 +48,8 @@ class Options(TwistedOptions):  # type: ignore[misc]
     opt_u = opt_upstream
 
     def postOptions(self) -> None:
-        """Either a file or options."""
+        """Either a file or options. The last moment to choose the reactor: after this, twistd imports it."""
+        installUnlessChosen()
         single = [name for name in ("listen", "upstream", "plugins") if self[name]]
         if self["config"] is not None and single:
             raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")

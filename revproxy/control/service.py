@@ -7,6 +7,7 @@ accepted. Stopping: nothing new is accepted, running requests finish, plugins ar
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -120,6 +121,7 @@ class EdgeService(Service):  # type: ignore[misc]
             if certificates is not None:
                 self._stopWatching.append(certificates[0].watch(self._reactor, certificates[1]))
         self._reopenOnSignal()
+        _quietGarbageCollector()
         for port in self.ports:
             port.startReading()
             self._log.info("listening on {address}", address=_described(port.getHost()))
@@ -194,6 +196,18 @@ class EdgeService(Service):  # type: ignore[misc]
         """Being told to stop is no failure; twistd would end by the signal it was sent."""
         if getattr(self._reactor, "_exitSignal", None) in (signal.SIGTERM, signal.SIGINT):
             self._reactor._exitSignal = None
+
+
+def _quietGarbageCollector() -> None:
+    """
+    Have collections look at what requests leave, not at the program.
+
+    A request makes no cycles, so by default the collector runs every dozen requests to find nothing, and each full
+    collection walks all modules and plugins: tens of milliseconds that every connection waits for.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class StartFailed(Exception):

@@ -1,0 +1,58 @@
+"""
+Twisted's epoll reactor without the ceremony around each event.
+
+For every event the stock reactor pushes a logging context, through five calls, so that ``log.msg`` can say which
+transport it came from. Nothing here logs that way, and a proxied request is two events: 3.5 µs of it. An event that is
+anything but plain readability takes Twisted's own path.
+
+``twistd revproxy`` installs it unless another reactor was chosen (``twistd --reactor``); everything works with any.
+"""
+
+from __future__ import annotations
+
+import sys
+from select import EPOLLIN
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.python import log
+
+
+class EdgeReactor(EPollReactor):  # type: ignore[misc]
+    """An epoll reactor that calls ``doRead`` directly."""
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for events and deliver them."""
+        selectables = self._selectables
+        try:
+            events = self._poller.poll(-1 if timeout is None else timeout, len(selectables))
+        except InterruptedError:
+            return
+        for fd, event in events:
+            selectable = selectables.get(fd)
+            if selectable is None:
+                continue
+            if event == EPOLLIN:
+                try:
+                    why = selectable.doRead()
+                except Exception:
+                    log.err()
+                    why = sys.exc_info()[1]
+                if why:
+                    self._disconnectSelectable(selectable, why, True)
+            else:
+                log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+
+    doIteration = doPoll
+
+
+def installUnlessChosen() -> Any:
+    """
+    Install it if no reactor is installed yet.
+
+    :returns: the reactor that is installed.
+    """
+    if "twisted.internet.reactor" not in sys.modules:
+        installReactor(EdgeReactor())
+    return sys.modules["twisted.internet.reactor"]
