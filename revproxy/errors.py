@@ -154,6 +154,10 @@ class UpstreamTimeout(EdgeError):
     text = "The upstream server did not answer in time."
 
 
+class ConnectTimedOut(UpstreamTimeout):
+    """No connection to the origin in time. Nothing was sent."""
+
+
 class VersionNotSupported(EdgeError):
     """An HTTP version other than 1.0 and 1.1 on the wire."""
 

@@ -148,10 +148,10 @@ class _Built(Outgoing):
                 for value in values:
                     parts += (name, b": ", value, b"\r\n")
         if self.body is not None:
-            if self.body.length is None:
+            if self.chunked:
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
-                parts.append(b"Content-Length: %d\r\n" % self.body.length)
+                parts.append(b"Content-Length: %d\r\n" % (self.body.length or 0))
         elif self.method in (b"POST", b"PUT", b"PATCH"):
             parts.append(b"Content-Length: 0\r\n")
         parts.append(b"\r\n")

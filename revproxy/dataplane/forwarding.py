@@ -160,7 +160,7 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n"
 
 
-def upstreamHead(request: Request, target: bytes, host: bytes | None) -> bytes:
+def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: bool) -> bytes:
     """
     The head that goes to the origin.
 
@@ -168,6 +168,7 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None) -> bytes:
 
     :param target: the request target to send, verbatim.
     :param host: what to send as Host; None to keep the client's.
+    :param chunked: whether the body is sent chunked.
     """
     fields = request.headers.fields
     parts = [request.rawMethod, b" ", target, b" HTTP/1.1\r\n"]
@@ -188,8 +189,8 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None) -> bytes:
         parts.append(_hop(request.peer.connected, request.scheme, request.rawHost, request.version))
     if not keepsLength:
         assert body is not None
-        if body.length is not None and body.trailers is None:
-            parts.append(b"Content-Length: %d\r\n" % body.length)
+        if not chunked:
+            parts.append(b"Content-Length: %d\r\n" % (body.length or 0))
         else:
             parts.append(b"Transfer-Encoding: chunked\r\n")
             if body.announced:

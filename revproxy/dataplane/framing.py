@@ -269,7 +269,8 @@ def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict
             if request.version == "1.0" and b"close" not in tokens:
                 request.keepAlive = True
         elif token == b"upgrade":
-            if request.version == "1.1":
+            # With a body it is passed over (RFC 9110 §7.8 lets us): nobody agrees on what would come first.
+            if request.version == "1.1" and not request.length:
                 request.upgrade = noted.get(b"upgrade")
         elif token == b"te":
             request.wantsTrailers = b"trailers" in _tokens(noted.get(b"te", b""))

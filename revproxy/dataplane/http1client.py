@@ -69,6 +69,7 @@ class Http1Client:
 
     __slots__ = (
         "_body",
+        "_chunked",
         "_decoder",
         "_head",
         "_held",
@@ -98,6 +99,7 @@ class Http1Client:
         self._left = 0
         self._informational = 0
         self._uploading: Body | None = None
+        self._chunked = False
         self._tunnel: Tunnel | None = None
 
     def makeConnection(self, transport: Any) -> None:
@@ -123,13 +125,14 @@ class Http1Client:
         body = outgoing.body
         if body is None:
             self.transport.write(outgoing.head)
-        elif body.complete and body.trailers is None:
+        elif body.complete and not outgoing.chunked:
             data = body.take()
             self.transport.write(outgoing.head + data if len(data) < 65536 else outgoing.head)
             if len(data) >= 65536:
                 self.transport.write(data)
         else:
             self._uploading = body
+            self._chunked = outgoing.chunked
             self.transport.write(outgoing.head)
             self.transport.registerProducer(body, True)
             body.attach(self)
@@ -141,14 +144,14 @@ class Http1Client:
             return
         timeouts = self._pool.timeouts
         self.deadline = self._pool.deadlines.now() + timeouts.response + timeouts.body
-        self.transport.write(data if body.length is not None else chunk(data))
+        self.transport.write(chunk(data) if self._chunked else data)
 
     def bodyFinished(self) -> None:
         """Part of IBodySink: the request is sent."""
         body, self._uploading = self._uploading, None
         if body is None:
             return
-        if body.length is None or body.trailers is not None:
+        if self._chunked:
             self.transport.write(lastChunk(body.trailers.fields if body.trailers is not None else []))
         self.transport.unregisterProducer()
         if self._state == HEAD:
@@ -318,7 +321,7 @@ class Http1Client:
         if rest:
             self._pool.poisoned += 1
         if rest or uploading is not None or not head.keepAlive or head.length == UNTIL_CLOSE:
-            self._close()
+            self._close(gently=not rest)
         else:
             self._state = IDLE
             pool = self._pool
@@ -355,8 +358,10 @@ class Http1Client:
 
     def deadlineExpired(self) -> None:
         """What this connection waited for has not come."""
-        if self._state in (IDLE, CLOSED):
-            self._close()
+        if self._state == CLOSED:
+            self.transport.abortConnection()
+        elif self._state == IDLE:
+            self._close(gently=True)
         else:
             self._breakOff(Failure(UpstreamTimeout("no answer, or no more of it, in time")))
 
@@ -370,8 +375,12 @@ class Http1Client:
         elif outgoing is not None:
             outgoing.failed(reason)
 
-    def _close(self) -> None:
-        """End the connection at once; nothing on it is worth waiting for."""
+    def _close(self, gently: bool = False) -> None:
+        """
+        End the connection; nothing on it is worth waiting for.
+
+        :param gently: say goodbye (FIN, close_notify) rather than reset.
+        """
         uploading, self._uploading = self._uploading, None
         if uploading is not None:
             self.transport.unregisterProducer()
@@ -380,8 +389,13 @@ class Http1Client:
         if self._state != CLOSED:
             self._state = CLOSED
             self.deadline = NEVER
+            if gently:
+                # Should the goodbye itself not come through.
+                self.deadline = self._pool.deadlines.now() + self._pool.timeouts.linger
+                self.transport.loseConnection()
+            else:
+                self.transport.abortConnection()
             self._pool.closed(self)
-            self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """The origin closed, or we did."""

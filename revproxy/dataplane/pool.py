@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import TimeoutError
 from twisted.python.failure import Failure
 
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.http1client import Http1Client
 from revproxy.dataplane.limits import Limits, Timeouts
-from revproxy.errors import ConnectFailed, EdgeError, Unavailable
+from revproxy.errors import ConnectFailed, ConnectTimedOut, EdgeError, Unavailable
 
 if TYPE_CHECKING:
     from revproxy.dataplane.upstream import Outgoing
@@ -143,7 +144,9 @@ class Pool:
         outgoing = self.waiting.popleft()
         self.deadlines.forget(outgoing)
         error = failure.value
-        if not isinstance(error, EdgeError):
+        if failure.check(TimeoutError):
+            error = ConnectTimedOut("the connection took too long")
+        elif not isinstance(error, EdgeError):
             error = ConnectFailed(f"{failure.type.__name__ if failure.type else ''}: {failure.getErrorMessage()}")
         outgoing.failed(Failure(error))
         self._refill()

@@ -52,13 +52,13 @@ class ProxyLeaf(Leaf):
         exchange.waitForOrigin(answer)
         return NOT_DONE_YET
 
-    def headFor(self, request: Request, target: Target) -> bytes:
+    def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
         """The request's head as this target gets it."""
         host = self._host
         if host is None and (not self._keepsHost or not request.rawHost):
             host = target.host
         path = request.rawTarget
-        return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host)
+        return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
 
 
 class Forwarded(Outgoing):
@@ -75,7 +75,7 @@ class Forwarded(Outgoing):
     def headFor(self, target: Target) -> bytes:
         exchange = self._exchange
         exchange.upstream = target.url
-        return self._leaf.headFor(exchange.context.request, target)
+        return self._leaf.headFor(exchange.context.request, target, self.chunked)
 
     def informational(self, status: int, headers: Headers) -> None:
         self._exchange.informational(status, headers)

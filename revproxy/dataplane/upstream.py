@@ -23,6 +23,7 @@ from revproxy.errors import (
     BadResponse,
     ConnectFailed,
     ConnectionStale,
+    ConnectTimedOut,
     EdgeError,
     Unavailable,
     UpstreamError,
@@ -141,6 +142,8 @@ class Outgoing:
     One request on its way to an upstream, over as many targets as it takes. Subclasses write the head.
 
     :ivar head: the request's head for the current target, as bytes.
+    :ivar chunked: whether that head says that the body is chunked. Decided once, with the head: a body that still
+        arrives may learn its length later.
     :ivar connection: the connection it was sent on.
     :ivar target: the target it was sent to last.
     :ivar deadline: how long it may wait for a connection.
@@ -152,6 +155,7 @@ class Outgoing:
         "_tried",
         "_upstream",
         "body",
+        "chunked",
         "connection",
         "deadline",
         "head",
@@ -174,6 +178,7 @@ class Outgoing:
         self.method = method
         self.head = b""
         self.body = body
+        self.chunked = False
         self.upgrade = upgrade
         self.connection: Http1Client | None = None
         self.target: Target | None = None
@@ -206,6 +211,9 @@ class Outgoing:
             return
         self.target = target
         self._tried.append(target)
+        body = self.body
+        if body is not None:
+            self.chunked = (body.changed or not body.framed) and (body.length is None or body.trailers is not None)
         self.head = self.headFor(target)
         target.pool.send(self)
 
@@ -226,7 +234,7 @@ class Outgoing:
         if self._answer is None:
             return
         error = reason.value
-        unsent = isinstance(error, (ConnectFailed, Unavailable))
+        unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
         repeatable = self.body is None and self.method in IDEMPOTENT and not self.upgrade
         if isinstance(error, ConnectionStale) and repeatable and not self._refreshed:
             self._refreshed = True
@@ -245,7 +253,7 @@ class Outgoing:
         assert self.target is not None
         pool = self.target.pool
         pool.withdraw(self)
-        self.failed(Failure(ConnectFailed("no connection in time") if pool.open else Unavailable("no connection")))
+        self.failed(Failure(Unavailable("no connection to the target came free in time")))
 
     def _errback(self, reason: Failure) -> None:
         answer, self._answer = self._answer, None
