@@ -66,7 +66,7 @@ class _MountedSite(Site):  # type: ignore[misc]
 
     def __init__(self, resource: IResource, prefix: bytes, reactor: IReactorTime) -> None:
         super().__init__(resource, reactor=reactor)
-        self.sessionFactory = partial(Session, reactor=reactor)
+        self.sessionFactory = partial(Session, reactor=reactor)  # type: ignore[assignment]
         self._above = [segment for segment in prefix.split(b"/") if segment]
 
     def getResourceFor(self, request: Any) -> Any:
