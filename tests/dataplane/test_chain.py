@@ -1,0 +1,441 @@
+"""Tests for :mod:`revproxy.dataplane.chain`: the same suite over every way a middleware can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import Interface, implementer
+
+from revproxy.context import Context
+from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.deadlines import Deadlines
+from revproxy.errors import EdgeError, PluginFailed
+from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
+from revproxy.testing import makeContext, makeResponse
+from tests.dataplane.doubles import makeLink
+
+Behaviour = Callable[[Context], Any]
+
+
+class Trace:
+    """What happened, in order; and the Deferreds that wait for :meth:`go`."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+
+    def go(self) -> None:
+        """Let everything that waits answer, until nothing waits."""
+        while self.waiting:
+            deferred, answer = self.waiting.pop(0)
+            try:
+                deferred.callback(answer())
+            except BaseException:
+                deferred.errback(Failure())
+
+
+def sync(trace: Trace, answer: Callable[[], Any]) -> Any:
+    return answer()
+
+
+def fired(trace: Trace, answer: Callable[[], Any]) -> Any:
+    try:
+        return succeed(answer())
+    except BaseException:
+        return fail(Failure())
+
+
+def later(trace: Trace, answer: Callable[[], Any]) -> Any:
+    deferred: Deferred[Any] = Deferred(lambda _: trace.events.append("cancelled"))
+    trace.waiting.append((deferred, answer))
+    return deferred
+
+
+async def coroutine(trace: Trace, answer: Callable[[], Any]) -> Any:
+    return answer()
+
+
+async def waitingCoroutine(trace: Trace, answer: Callable[[], Any]) -> Any:
+    return await later(trace, answer)
+
+
+class Middleware:
+    """Does what it is told, in one of the ways above."""
+
+    def __init__(self, trace: Trace, how: Callable[..., Any], name: str, does: Any = True) -> None:
+        self.trace = trace
+        self.how = how
+        self.name = name
+        self.does = does
+
+    def handle(self, context: Context) -> Any:
+        self.trace.events.append(f"{self.name} in")
+        return self.how(self.trace, lambda: self.act(context, self.does))
+
+    def act(self, context: Context, does: Any) -> Any:
+        if isinstance(does, BaseException):
+            raise does
+        return does(context) if callable(does) else does
+
+
+class Responder(Middleware):
+    """One that wants responses as well."""
+
+    onResponse: Any = None
+
+    def handleResponse(self, context: Context) -> Any:
+        self.trace.events.append(f"{self.name} out")
+        return self.how(self.trace, lambda: self.act(context, self.onResponse))
+
+
+class Observer(Responder):
+    """One that also wants to know the end."""
+
+    onFinish: BaseException | None = None
+
+    def finished(self, context: Context) -> None:
+        self.trace.events.append(f"{self.name} end")
+        if self.onFinish is not None:
+            raise self.onFinish
+
+
+implementer(IMiddleware)(Middleware)
+implementer(IResponseMiddleware)(Responder)
+implementer(IObserver)(Observer)
+
+
+class ChainSuite:
+    """The rules. Mixed in once per way of answering, which is ``how``."""
+
+    how: Callable[..., Any]
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.deadlines = Deadlines(self.clock, 0.5)
+        self.trace = Trace()
+        self.context = makeContext()
+
+    def link(self, name: str, does: Any = True, kind: type[Middleware] = Responder, **options: Any) -> Link:
+        how = type(self).__dict__["how"].__func__
+        return makeLink(kind(self.trace, how, name, does), self.deadlines, name=name, **options)
+
+    def enter(self, *links: Link) -> Any:
+        """The verdict, or the exception."""
+        self.chain = Chain(links)
+        return self.outcome(lambda: self.chain.enter(self.context))
+
+    def leave(self) -> Any:
+        return self.outcome(lambda: self.chain.leave(self.context))
+
+    def outcome(self, run: Callable[[], Any]) -> Any:
+        try:
+            result = run()
+        except EdgeError as error:
+            return error
+        if isinstance(result, Deferred):
+            results: list[Any] = []
+            result.addBoth(results.append)
+            self.trace.go()
+            (result,) = results
+        return result.value if isinstance(result, Failure) else result
+
+    def flushed(self, kind: type[BaseException], count: int = 1) -> None:
+        self.assertEqual(len(self.flushLoggedErrors(kind)), count)
+
+    def test_empty(self) -> None:
+        """An empty chain lets everything pass."""
+        self.assertIs(self.enter(), True)
+        self.assertIsNone(self.leave())
+
+    def test_order(self) -> None:
+        """In order on the way in, in reverse on the way out."""
+        self.assertIs(self.enter(self.link("a"), self.link("b", kind=Middleware), self.link("c")), True)
+        self.assertEqual(self.context.depth, 3)
+        self.context.response = makeResponse()
+        self.assertIsNone(self.leave())
+        self.assertEqual(self.trace.events, ["a in", "b in", "c in", "c out", "a out"])
+
+    def test_interrupted(self) -> None:
+        """False stops: later links are not asked, and only those before it see the response."""
+        stop = self.link("b", lambda context: context.respond(403, "no"))
+        self.assertIs(self.enter(self.link("a"), stop, self.link("c")), False)
+        self.assertEqual((self.context.depth, self.context.interruptedBy), (1, "b"))
+        self.assertIsNone(self.leave())
+        self.assertEqual(self.trace.events, ["a in", "b in", "a out"])
+        self.assertEqual(self.context.response.status, 403)
+
+    def test_interruptedByFirst(self) -> None:
+        """Interrupted by the first, nobody sees the response."""
+        self.assertIs(self.enter(self.link("a", lambda context: context.respond(403))), False)
+        self.assertEqual(self.context.depth, 0)
+        self.leave()
+        self.assertEqual(self.trace.events, ["a in"])
+
+    def test_falseWithoutResponse(self) -> None:
+        """False without a response is nonsense that stops the request, whatever the policy."""
+        for open in (False, True):
+            self.context = makeContext()
+            link = self.link("a", False, open=open)
+            self.assertIsInstance(self.enter(link), PluginFailed)
+            self.assertEqual(link.failures, 1)
+            self.flushed(TypeError)
+
+    def test_nonsense(self) -> None:
+        """What is neither True nor False is a failure of the plugin, also if it is truthy or falsy."""
+        for nonsense in (None, 1, 0, "yes", [], object()):
+            link = self.link("a", nonsense)
+            self.assertIsInstance(self.enter(link), PluginFailed, nonsense)
+            self.assertEqual(link.failures, 1)
+            self.flushed(TypeError)
+            link = self.link("a", nonsense, open=True)
+            self.assertIs(self.enter(link, self.link("b")), True)
+            self.flushed(TypeError)
+
+    def test_raisesClosed(self) -> None:
+        """A plugin that raises fails the request, which the later ones do not see."""
+        for error in (ValueError("x"), SystemExit(1), PluginFailed("its own"), CancelledError()):
+            self.trace.events.clear()
+            link = self.link("b", error)
+            outcome = self.enter(self.link("a"), link, self.link("c"))
+            self.assertIsInstance(outcome, PluginFailed, error)
+            self.assertEqual(outcome.status, 500)
+            self.assertIn("b 1.0", str(outcome))
+            self.assertEqual((link.failures, self.context.depth), (1, 1))
+            self.assertEqual(self.trace.events, ["a in", "b in"])
+            self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_raisesOpen(self) -> None:
+        """With ``open`` it is passed over, and counted."""
+        for error in (ValueError("x"), SystemExit(1)):
+            link = self.link("b", error, open=True)
+            self.assertIs(self.enter(self.link("a"), link, self.link("c")), True)
+            self.assertEqual((link.failures, self.context.depth), (1, 3))
+            self.flushed(type(error))
+
+    def test_responseRaises(self) -> None:
+        """The same on the way out: closed fails, open is passed over."""
+        for open in (False, True):
+            self.trace.events.clear()
+            link = self.link("b", open=open)
+            link.instance.onResponse = ValueError("x")
+            self.enter(self.link("a"), link, self.link("c"))
+            self.context.response = makeResponse()
+            outcome = self.leave()
+            self.assertEqual(isinstance(outcome, PluginFailed), not open)
+            self.assertEqual(self.trace.events[3:], ["c out", "b out", "a out"] if open else ["c out", "b out"])
+            self.assertEqual(link.failures, 1)
+            self.flushed(ValueError)
+
+    def test_responseAnswersAreIgnored(self) -> None:
+        """What handleResponse answers does not matter as long as it is None or True."""
+        link = self.link("a")
+        link.instance.onResponse = True
+        self.enter(link)
+        self.context.response = makeResponse()
+        self.assertIsNone(self.leave())
+
+    def test_toolbox(self) -> None:
+        """While a plugin is called, the context's tools are its own."""
+        seen: list[Any] = []
+
+        class IThing(Interface):
+            pass
+
+        def look(context: Context) -> bool:
+            seen.append((context._toolbox.name, context.client, context.log.namespace, context.services.get(IThing)))
+            return True
+
+        links = [self.link(name, look) for name in "ab"]
+        for link in links:
+            link.instance.onResponse = look
+        self.enter(*links)
+        self.leave()
+        self.assertEqual([each[0] for each in seen], ["a", "b", "b", "a"])
+        self.assertEqual([each[2] for each in seen[:2]], ["plugin.a", "plugin.b"])
+        self.assertIs(seen[0][1], seen[3][1])
+        self.assertIsNot(seen[0][1], seen[1][1])
+
+    def test_observers(self) -> None:
+        """Observers hear of the end in order, and what they raise stops nobody."""
+        links = [self.link(name, kind=Observer) for name in "abc"]
+        links[0].instance.onFinish = ValueError("x")
+        links[1].instance.onFinish = SystemExit(1)
+        chain = Chain(links)
+        self.assertTrue(chain.hasObservers)
+        chain.finished(self.context)
+        self.assertEqual(self.trace.events, ["a end", "b end", "c end"])
+        self.assertEqual([link.failures for link in links], [1, 1, 0])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit)), 2)
+
+    def test_compiled(self) -> None:
+        """A chain knows beforehand who wants what, and refuses what is no middleware."""
+        chain = Chain([self.link("a", kind=Middleware)])
+        self.assertEqual((chain.hasResponders, chain.hasObservers), (False, False))
+        self.assertTrue(Chain([self.link("a")]).hasResponders)
+
+        class Stranger:
+            name = "x"
+
+            def handle(self, context: Context) -> bool:
+                return True
+
+        with self.assertRaises(TypeError):
+            Chain([makeLink(Stranger(), self.deadlines)])
+
+    def test_noDeadlineLeft(self) -> None:
+        """After an answer in time nothing is watched any more."""
+        self.assertIs(self.enter(self.link("a", timeout=1)), True)
+        self.clock.advance(0.5)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class AsynchronousSuite(ChainSuite):
+    """What only those can do that answer later."""
+
+    def start(self, *links: Link) -> tuple[Deferred[bool], list[Any]]:
+        self.chain = Chain(links)
+        verdict = self.chain.enter(self.context)
+        assert isinstance(verdict, Deferred)
+        results: list[Any] = []
+        verdict.addBoth(results.append)
+        return verdict, results
+
+    def test_timeoutClosed(self) -> None:
+        """Who does not answer in time is cancelled, and fails the request."""
+        link = self.link("a", timeout=1.0)
+        _, results = self.start(link, self.link("b"))
+        self.clock.pump([0.5, 0.4])
+        self.assertEqual(results, [])
+        self.clock.pump([0.1, 0.5])
+        self.assertIsInstance(results[0].value, PluginFailed)
+        self.assertEqual((link.timeouts, link.failures), (1, 1))
+        self.assertEqual(self.trace.events, ["a in", "cancelled"])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_timeoutOpen(self) -> None:
+        """With ``open`` the request goes on without it; its late answer changes nothing."""
+        link = self.link("a", lambda context: context.respond(403), timeout=1.0, open=True)
+        deferreds = self.trace.waiting
+        _, results = self.start(link)
+        kept = list(deferreds)
+        deferreds.clear()
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(results, [True])
+        self.assertEqual(self.trace.events, ["a in", "cancelled"])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        self.assertTrue(kept[0][0].called)
+        self.assertIsNone(self.context.response)
+
+    def test_timeoutOfResponse(self) -> None:
+        """The time holds on the way out, too."""
+        link = self.link("a", timeout=1.0)
+        self.enter(link)
+        self.context.response = makeResponse()
+        results: list[Any] = []
+        self.chain.leave(self.context).addBoth(results.append)
+        self.clock.pump([0.5] * 4)
+        self.assertIsInstance(results[0].value, PluginFailed)
+        self.assertEqual(link.timeouts, 1)
+        self.flushLoggedErrors()
+
+    def test_cancelled(self) -> None:
+        """Cancelling the chain cancels what it waits for, and nobody's failure is counted."""
+        link, after = self.link("a", timeout=1.0, open=True), self.link("b")
+        verdict, results = self.start(link, after)
+        verdict.cancel()
+        self.assertEqual(self.trace.events, ["a in", "cancelled"])
+        self.assertTrue(results[0].check(CancelledError))
+        self.assertEqual((link.failures, self.flushLoggedErrors()), (0, []))
+        self.clock.advance(5)
+        self.assertEqual(link.timeouts, 0)
+
+    def test_cancelledOnTheWayOut(self) -> None:
+        """The same on the way out."""
+        link = self.link("a", open=True)
+        self.enter(self.link("first"), link)
+        self.context.response = makeResponse()
+        results: list[Any] = []
+        leaving = self.chain.leave(self.context)
+        leaving.addBoth(results.append)
+        leaving.cancel()
+        self.assertTrue(results[0].check(CancelledError))
+        self.assertEqual((link.failures, self.trace.events[-1]), (0, "cancelled"))
+
+    def test_ownCancelled(self) -> None:
+        """A plugin whose own Deferred somebody cancelled has failed; the client has not left."""
+        link = self.link("a")
+        _, results = self.start(link)
+        self.trace.waiting[0][0].cancel()
+        self.assertIsInstance(results[0].value, PluginFailed)
+        self.assertEqual(link.failures, 1)
+        self.flushLoggedErrors()
+
+    def test_mixed(self) -> None:
+        """Links that answer at once and others may follow each other in any order."""
+        quick = [makeLink(Responder(self.trace, sync, name), self.deadlines, name=name) for name in "ac"]
+        self.assertIs(self.enter(quick[0], self.link("b"), quick[1], self.link("d")), True)
+        self.context.response = makeResponse()
+        self.leave()
+        expected = [f"{name} in" for name in "abcd"] + [f"{name} out" for name in "dcba"]
+        self.assertEqual(self.trace.events, expected)
+
+
+class SyncTests(ChainSuite, SynchronousTestCase):
+    """Middleware that answer at once."""
+
+    how = staticmethod(sync)
+
+    def test_noDeferred(self) -> None:
+        """Nothing asynchronous is made for them."""
+        self.assertIs(Chain([self.link("a"), self.link("b")]).enter(self.context), True)
+
+
+class FiredTests(ChainSuite, SynchronousTestCase):
+    """Middleware that answer with a Deferred that has a result already."""
+
+    how = staticmethod(fired)
+
+
+class LaterTests(AsynchronousSuite, SynchronousTestCase):
+    """Middleware that answer with a Deferred."""
+
+    how = staticmethod(later)
+
+    def test_cancelIgnored(self) -> None:
+        """Who swallows being cancelled is not waited for, and what it says later goes nowhere."""
+        second: Deferred[bool] = Deferred()
+
+        class Deaf:
+            name = "deaf"
+
+            async def handle(self, context: Context) -> bool:
+                try:
+                    await Deferred()
+                except CancelledError:
+                    pass
+                return await second
+
+        implementer(IMiddleware)(Deaf)
+        _, results = self.start(makeLink(Deaf(), self.deadlines, timeout=1.0, open=True))
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(results, [True])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        second.errback(ValueError("late"))
+        self.assertEqual(results, [True])
+
+
+class CoroutineTests(ChainSuite, SynchronousTestCase):
+    """Middleware whose handle is ``async def`` and never waits."""
+
+    how = staticmethod(coroutine)
+
+
+class WaitingCoroutineTests(AsynchronousSuite, SynchronousTestCase):
+    """Middleware whose handle is ``async def`` and waits."""
+
+    how = staticmethod(waitingCoroutine)
