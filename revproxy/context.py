@@ -306,6 +306,8 @@ class Context:
     :ivar outcome: how it ended; for observers only.
     :ivar depth: how many links have let the request pass; kept by the chain.
     :ivar interruptedBy: the name of the plugin that answered instead of the route, or None.
+    :ivar pluginErrors: names of plugins whose failure failed the request.
+    :ivar pluginsSkipped: names of plugins that failed and were passed over (``on_error: open``).
     """
 
     __slots__ = (
@@ -315,6 +317,8 @@ class Context:
         "depth",
         "interruptedBy",
         "outcome",
+        "pluginErrors",
+        "pluginsSkipped",
         "request",
         "response",
         "route",
@@ -329,6 +333,8 @@ class Context:
         self.outcome = _UNFINISHED
         self.depth = 0
         self.interruptedBy: str | None = None
+        self.pluginErrors: tuple[str, ...] = ()
+        self.pluginsSkipped: tuple[str, ...] = ()
         self._id: str | None = None
         self._values: dict[str, Any] | None = None
         self._toolbox: Toolbox | None = None

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from zope.interface.interface import InterfaceClass
 
 from revproxy.control.catalog import Selected, chains, readCatalog
-from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule
+from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config, RouteConfig, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.chain import Chain, Link
@@ -124,6 +124,8 @@ class _Assembly:
                 host = (route.host or "").encode("ascii")
                 routes.append(Route(route.name, host, route.path.encode(), leaf, self._chain(perRoute[index])))
         if self.problems:
+            for module in self.modules.values():
+                unload(module)
             raise ConfigErrors(self.problems)
         instances = tuple((name, instance) for (name, _), instance in self.instances.items())
         return Built(

@@ -23,6 +23,7 @@ from revproxy.addresses import AddressSet
 from revproxy.control.certificates import CertificateFolder
 from revproxy.control.generation import Built, Parts, buildGeneration
 from revproxy.control.logfile import LogFile
+from revproxy.control.preflight import unavailable
 from revproxy.control.settings import Config, ListenerConfig
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.deadlines import Deadlines
@@ -67,7 +68,12 @@ class EdgeService(Service):  # type: ignore[misc]
             self._logFile = LogFile(config.logging.access, callInReactor=reactor.callFromThread)
             accessLog = AccessLog(self._logFile.write, cast(Any, config.logging.format), reactor)
         self._accessLog = accessLog
-        self.edge = Edge(reactor, deadlines, self.built.generation, config.limits, config.timeouts, accessLog)
+        combined = config.logging.format == "combined"
+        self.edge = Edge(
+            reactor, deadlines, self.built.generation, config.limits, config.timeouts, accessLog, logsAgents=combined
+        )
+        for key, message in unavailable(config).items():
+            self._log.warn("{key}: {message}", key=key, message=message)
         self._contexts: list[tuple[CertificateFolder, ServerContexts] | None] = [
             None if listener.tls is None else _certificatesOf(listener) for listener in config.listeners
         ]

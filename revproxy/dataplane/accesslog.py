@@ -58,7 +58,7 @@ class AccessRecord(msgspec.Struct, gc=False):
     :ivar pluginErrors: plugins that failed in this request.
     :ivar pluginsSkipped: plugins that failed and were passed over because they are ``open``.
     :ivar error: a short cause when the request did not end well.
-    :ivar userAgent: as on the wire.
+    :ivar userAgent: as on the wire; filled for the combined format only.
     :ivar referer: as on the wire.
     """
 

@@ -106,9 +106,9 @@ class Link:
         """What a running plugin provides for an interface. :raises KeyError: if none does."""
         return self._services(interface)
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, context: Context, failure: Failure) -> None:
         """
-        Count and log a failure of this link; return if it is to be passed over.
+        Count, log and note a failure of this link; return if it is to be passed over.
 
         :raises PluginFailed: if its policy is ``closed``.
         """
@@ -116,7 +116,10 @@ class Link:
             self.timeouts += 1
         self.failures += 1
         self.log.failure("{name} {version} failed", failure, name=self.name, version=self.version)
-        if not self.open:
+        if self.open:
+            context.pluginsSkipped += (self.name,)
+        else:
+            context.pluginErrors += (self.name,)
             raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
 
 
@@ -225,7 +228,7 @@ class Chain:
                 verdict = link.handle(context)
             except Foreign:
                 context.depth = depth
-                link.failed(Failure())
+                link.failed(context, Failure())
                 verdict = True
             if verdict is True:
                 depth += 1
@@ -251,7 +254,7 @@ class Chain:
             except CancelledError:
                 raise
             except Foreign:
-                link.failed(Failure())
+                link.failed(context, Failure())
                 verdict = True
             if verdict is False:
                 return self._interrupted(context, link)
@@ -266,7 +269,7 @@ class Chain:
             try:
                 verdict = link.handle(context)
             except Foreign:
-                link.failed(Failure())
+                link.failed(context, Failure())
                 verdict = True
 
     def _interrupted(self, context: Context, link: Link) -> bool:
@@ -274,7 +277,7 @@ class Chain:
             try:
                 raise TypeError("handle answered False without a response: return context.respond(status, body)")
             except TypeError:
-                link.failed(Failure())
+                link.failed(context, Failure())
             # Passed over is no option once it said stop: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request without a response")
         context.interruptedBy = link.name
@@ -297,7 +300,7 @@ class Chain:
             try:
                 answer = cast(Callable[[Context], Any], link.handleResponse)(context)
             except Foreign:
-                link.failed(Failure())
+                link.failed(context, Failure())
                 continue
             if answer is not None and answer is not True:
                 return Deferred.fromCoroutine(self._leaveLater(context, position, answer))
@@ -320,7 +323,7 @@ class Chain:
             except CancelledError:
                 raise
             except Foreign:
-                link.failed(Failure())
+                link.failed(context, Failure())
 
     def finished(self, context: Context) -> None:
         """Tell the observers. What they raise is logged."""

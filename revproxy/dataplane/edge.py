@@ -80,6 +80,7 @@ class Edge:
     :ivar refusals: how many heads were no acceptable requests.
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
+    :ivar logsAgents: whether the log shows User-Agent and Referer.
     """
 
     Record = AccessRecord
@@ -93,12 +94,14 @@ class Edge:
         limits: Limits,
         timeouts: Timeouts,
         accessLog: AccessLog | None,
+        logsAgents: bool = False,
     ) -> None:
         self.now = clock.seconds
         self.generation = generation
         self.limits = limits
         self.timeouts = timeouts
         self.accessLog = accessLog
+        self.logsAgents = logsAgents
         self.deadlines = deadlines
         self.connections: set[Http1Server] = set()
         self.draining = False

@@ -8,6 +8,7 @@ exactly once: observers, access log, the generation's release.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import count
 from os import urandom
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
 
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.errorpage import errorResponse
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 
 _serial = count(1).__next__
 _prefix = urandom(6).hex().encode()
+
+
+@lru_cache(2)
+def httpDate(second: int) -> bytes:
+    """A time as HTTP writes it (RFC 9110 §5.6.7)."""
+    date: bytes = datetimeToString(second)
+    return date
 
 
 class Exchange:
@@ -235,6 +244,9 @@ class Exchange:
         response = self.context.response
         assert response is not None
         self._answer = response
+        if response.headers.find(b"date") is None:
+            # RFC 9110 §6.6.1 asks it of whoever passes a response on.
+            response.headers.fields.append((b"date", b"Date", httpDate(int(self._listener.edge.now()))))
         if response.status == 101:
             self._stream.switchProtocols(response, response.tunnel)  # type: ignore[attr-defined]
         else:
@@ -310,7 +322,9 @@ class Exchange:
             self.upstream,
             self.upstreamSeconds,
             context.interruptedBy,
-            (),
-            (),
+            context.pluginErrors,
+            context.pluginsSkipped,
             None if error is None else f"{type(error).__name__}: {error}",
+            request.headers.find(b"user-agent") or b"" if self._listener.edge.logsAgents else b"",
+            request.headers.find(b"referer") or b"" if self._listener.edge.logsAgents else b"",
         )

@@ -218,6 +218,8 @@ class RateLimit:
         self._policy = self._policyOf(config.get("policy", "default"))
         self._onAllowed = bool(config.get("on_allowed", False)) and self._fields != "none"
         if self._onAllowed:
+            # Only then is there a response phase: one that has nothing to do would cost every request.
+            self.handleResponse = self._announce
             alsoProvides(self, IResponseMiddleware)
 
     def handle(self, context: Context) -> bool:
@@ -231,8 +233,8 @@ class RateLimit:
             context.values[self.name] = self._limiter.debt(key, now)
         return True
 
-    def handleResponse(self, context: Context) -> None:
-        """Tell the client what is left; called with ``on_allowed`` only."""
+    def _announce(self, context: Context) -> None:
+        """Tell the client what is left."""
         debt = context.values.get(self.name)
         if debt is not None and context.response is not None:
             self._tell(context.response.headers, self._limiter.remaining(debt), ceil(debt))
