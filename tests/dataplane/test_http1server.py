@@ -510,7 +510,7 @@ class StreamingTests(SynchronousTestCase):
         source.feed(b"def")
         source.finish()
         self.assertEqual(recorded.client.received(), b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef")
-        self.assertEqual(recorded.edge.log.records[0].bytesOut, 44)
+        self.assertEqual(recorded.edge.log.records[0].bytesOut, 81)
 
     def test_http10(self) -> None:
         """To a 1.0 client the close is the end of a body without a length, whatever it asked for."""
