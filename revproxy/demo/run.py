@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Setting:
 
     :ivar http: port.
     :ivar https: port.
-    :ivar origin: port.
+    :ivar origin: port; 0 until one is chosen.
     :ivar plugins: folder of plugins.
     :ivar state: folder for the certificate and the configuration.
     """
@@ -183,7 +183,7 @@ async def main(reactor: Any, setting: Setting) -> None:
         ports = " and ".join(map(str, taken))
         raise SystemExit(f"Cannot listen on port {ports}: in use? Choose others: make run HTTP=8081 HTTPS=8444")
     try:
-        listenForOrigin(reactor, setting.origin)
+        setting = replace(setting, origin=listenForOrigin(reactor, setting.origin))
     except CannotListenError:
         text = f"Cannot listen on port {setting.origin}: in use? Choose another: make run ORIGIN=9001"
         raise SystemExit(text) from None

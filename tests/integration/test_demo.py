@@ -1,0 +1,118 @@
+"""
+What ``make run`` does, with real processes on loopback.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+"Seconds until a test gives up on the demo."
+
+
+def freePorts(count: int) -> list[int]:
+    """
+    Ports that nobody listens on at the moment.
+    """
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class DemoTests(SynchronousTestCase):
+    """
+    One demo, from its start to its end.
+    """
+
+    def setUp(self) -> None:
+        base = Path(self.mktemp()).absolute()
+        self.plugins = base / "plugins"
+        shutil.copytree(ROOT / "plugins", self.plugins, ignore=shutil.ignore_patterns("__pycache__"))
+        self.http, self.https = freePorts(2)
+        ports = ["--http", str(self.http), "--https", str(self.https), "--origin", "0"]
+        folders = ["--plugins", str(self.plugins), "--state", str(base / "var")]
+        command = [sys.executable, "-m", "revproxy.demo.run", *ports, *folders]
+        self.demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(self.end)
+        self.seen: list[str] = []
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self) -> None:
+        """
+        In a thread: what the demo prints.
+        """
+        assert self.demo.stdout is not None
+        with self.demo.stdout as stream:
+            for line in stream:
+                self.lines.put(line)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """
+        The exit status after a signal.
+        """
+        self.demo.send_signal(number)
+        try:
+            return self.demo.wait(PATIENCE)
+        finally:
+            self.demo.kill()
+            self.demo.wait()
+
+    def awaitLine(self, text: str) -> None:
+        """
+        Read on until a line has this text.
+        """
+        while True:
+            try:
+                self.seen.append(self.lines.get(timeout=PATIENCE))
+            except queue.Empty:
+                raise AssertionError(f"no {text!r} in:\n{''.join(self.seen)}") from None
+            if text in self.seen[-1]:
+                return
+
+    def get(self, url: str) -> str:
+        """
+        The page; whoever signed the certificate.
+        """
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        with urllib.request.build_opener(*handlers).open(url, timeout=PATIENCE) as answer:
+            return str(answer.read().decode())
+
+    def test_demo(self) -> None:
+        """
+        Pages come over HTTP and HTTPS through the plugins; an edited plugin shows its effect, a broken one has none;
+        Ctrl-C ends everything.
+        """
+        self.awaitLine("The edge runs.")
+        urls = [f"http://127.0.0.1:{self.http}/", f"https://127.0.0.1:{self.https}/"]
+        for url in urls:
+            self.assertIn("served through revproxy", self.get(url))
+
+        manifest = self.plugins / "html-banner" / "plugin.json"
+        text = manifest.read_text()
+        manifest.write_text(text.replace("served through revproxy", "edited"))
+        self.awaitLine("restarted.")
+        self.assertIn('<p class="banner">edited</p>', self.get(urls[0]))
+
+        manifest.write_text("{")
+        self.awaitLine("would not start")
+        self.assertIn('<p class="banner">edited</p>', self.get(urls[0]))
+
+        self.assertEqual(self.end(signal.SIGINT), 0)
+        self.assertRaises(OSError, self.get, urls[0])
