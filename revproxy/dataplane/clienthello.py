@@ -18,6 +18,9 @@ from dataclasses import dataclass
 HELLO_LIMIT = 65536
 """Bytes of a hello that are looked at; longer ones are treated as nameless."""
 
+RECORD_LIMIT = 16
+"""Records of a hello that are looked at: each one may be a wake-up, and each wake-up reads from the start."""
+
 _HANDSHAKE_RECORD = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
@@ -45,7 +48,7 @@ def readHello(data: bytes) -> Hello:
     """:param data: the first bytes of a connection."""
     body = b""
     offset = 0
-    while True:
+    for _ in range(RECORD_LIMIT):
         if len(data) < offset + 5:
             # The first record of any hello has more than its header and a handshake header.
             return Hello(needed=offset + 5) if data[offset : offset + 1] in (b"", b"\x16") else _NAMELESS
@@ -65,6 +68,7 @@ def readHello(data: bytes) -> Hello:
                 return _NAMELESS
             if len(body) >= total:
                 return Hello(serverName=_serverName(body[4:total]))
+    return _NAMELESS
 
 
 def _serverName(hello: bytes) -> str | None:

@@ -54,13 +54,20 @@ class ReadHelloTests(SynchronousTestCase):
             self.assertTrue(end < needed <= len(hello), (end, needed))
 
     def test_manyRecords(self) -> None:
-        """A hello may be spread over records of any size."""
+        """A hello may be spread over some records of any size."""
         hello = helloFor("a.example")
-        for size in (1, 3, 4, 50, len(hello) - 6):
+        for size in (len(hello) // 12, 100, len(hello) - 6):
             spread = inRecords(hello, size)
             self.assertEqual(readHello(spread), Hello(serverName="a.example"), size)
             for end in range(0, len(spread), 7):
                 self.assertGreater(readHello(spread[:end]).needed, end)
+
+    def test_tooManyRecords(self) -> None:
+        """Who spreads it over more has no name: each record would be another look at all before it."""
+        spread = inRecords(helloFor("a.example"), 1)
+        self.assertEqual(readHello(spread), Hello())
+        self.assertEqual(readHello(spread[:200]), Hello())
+        self.assertGreater(readHello(spread[:60]).needed, 60)
 
     def test_notTLS(self) -> None:
         """Other protocols are nameless from their first byte: OpenSSL is to answer them."""
