@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.control.loader import verifyMiddleware
 from revproxy.interfaces import IResponseMiddleware
 from revproxy.plugins.rate_limit import Limiter, Rate, RateLimit, compileKey
 from revproxy.testing import Answer, EdgeDouble, makeContext
@@ -240,6 +241,11 @@ class RateLimitTests(SynchronousTestCase):
         plugin = self.plugin(rate="3/m")
         self.assertFalse(IResponseMiddleware.providedBy(plugin))
         self.assertNotIn("RateLimit", self.answers(1, plugin)[0].headers)
+
+    def test_declared(self) -> None:
+        """With and without on_allowed it has just the members that it declares, as the loader wants it."""
+        for onAllowed in (False, True):
+            verifyMiddleware(self.plugin(rate="3/m", on_allowed=onAllowed), "rate-limit", "rate_limit.py")
 
     def test_shortWindow(self) -> None:
         """A window of less than a second cannot be told in whole seconds, and is left out."""
