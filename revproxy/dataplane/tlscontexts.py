@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 
@@ -147,7 +148,7 @@ def clientContext(
     :param verify: :obj:`False` trusts whoever answers.
     :param caPEM: the only authorities to trust, instead of the system's.
     :param certificatePEM: our own certificate, its chain and its key, for origins that ask.
-    :raises ValueError: when a PEM cannot be read.
+    :raises ValueError: when a PEM cannot be read, or certificate and key do not belong together.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     _harden(context, "TLSv1.2")
@@ -158,14 +159,28 @@ def clientContext(
             _trust(context, x509.load_pem_x509_certificates(caPEM))
     context.set_verify(SSL.VERIFY_PEER if verify else SSL.VERIFY_NONE, _noteVerifyError)
     if certificatePEM is not None:
-        chain = x509.load_pem_x509_certificates(certificatePEM)
-        context.use_certificate(chain[0])
-        for issuer in chain[1:]:
-            context.add_extra_chain_cert(issuer)
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, certificatePEM))
+        _showCertificate(context, certificatePEM)
     if alpn:
         context.set_alpn_protos(list(alpn))
     return context
+
+
+def _showCertificate(context: SSL.Context, pem: bytes) -> None:
+    """:raises ValueError: with what is wrong."""
+    chain = x509.load_pem_x509_certificates(pem)
+    try:
+        # Not OpenSSL's own reader: it would ask the terminal for a pass phrase.
+        key: Any = load_pem_private_key(pem, None)
+    except TypeError:
+        raise ValueError("the key is encrypted; nobody is there to type its pass phrase")
+    context.use_certificate(chain[0])
+    for issuer in chain[1:]:
+        context.add_extra_chain_cert(issuer)
+    try:
+        context.use_privatekey(key)
+        context.check_privatekey()
+    except SSL.Error:
+        raise ValueError("the key is not that of the first certificate")
 
 
 def _harden(context: SSL.Context, minimumVersion: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from OpenSSL import SSL
 from OpenSSL._util import lib
 from twisted.trial.unittest import SynchronousTestCase
@@ -95,6 +96,16 @@ class ContextTests(SynchronousTestCase):
         """PEMs that hold nothing are refused."""
         self.assertRaises(ValueError, clientContext, caPEM=b"rubbish")
         self.assertRaises(ValueError, clientContext, certificatePEM=b"rubbish")
+        self.assertRaises(ValueError, clientContext, certificatePEM=ISSUED.certificatePEM)
+
+    def test_clientKeys(self) -> None:
+        """A key of someone else, or one that is encrypted, is refused at once: nobody is asked for a pass phrase."""
+        other = AUTHORITY.issue("b.example")
+        error = self.assertRaises(ValueError, clientContext, certificatePEM=ISSUED.certificatePEM + other.keyPEM)
+        self.assertIn("not that of the first certificate", str(error))
+        locked = ISSUED.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        error = self.assertRaises(ValueError, clientContext, certificatePEM=ISSUED.certificatePEM + locked)
+        self.assertIn("encrypted", str(error))
 
     def test_bindingNames(self) -> None:
         """The binding of pyOpenSSL has every name that the transports use past its methods."""
