@@ -15,7 +15,6 @@ import errno
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -83,7 +82,6 @@ class LogFile:
         self._lost = 0
         self._reopenWanted = False
         self._closing = False
-        self._deadline = 0.0
         self._failing = False
         # The thread's own, once it runs:
         self._thread: threading.Thread | None = None
@@ -92,6 +90,7 @@ class LogFile:
         self._written = 0
         self._reopenPending = False
         self._reported = False
+        self._lastAttempt = False
 
     def start(self) -> None:
         """
@@ -118,7 +117,8 @@ class LogFile:
 
     def reopen(self) -> None:
         """
-        Open the path anew, because the file was renamed. Lines written before this call may end up in either file.
+        Open the path anew, because the file was renamed. Lines written before this call go to the old file if it takes
+        them, and to the new one if it does not.
         """
         with self._changed:
             self._reopenWanted = True
@@ -127,17 +127,16 @@ class LogFile:
     def close(self, timeout: float) -> bool:
         """
         Write what is left, then close. Blocks: call it in a thread, or as the last thing before the process ends.
-        What cannot be written in time is reported, as a number of lines.
+        A file that takes nothing is tried once more. What cannot be written is reported, as a number of lines.
 
         :param timeout: seconds to wait at most.
         :return: whether every line was written.
         """
         with self._changed:
             self._closing = True
-            self._deadline = time.monotonic() + timeout
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(timeout + 0.1)
+            self._thread.join(timeout)
         with self._changed:
             lost, self._lost = self._lost + self._linesLeft(), 0
         if lost:
@@ -151,14 +150,14 @@ class LogFile:
 
     def _run(self) -> None:
         while self._awaitWork():
-            if self._reopenPending:
-                self._reopen()
             try:
                 self._writeBlock()
             except OSError as error:
                 self._failed(error)
             else:
                 self._succeeded()
+            if self._reopenPending:
+                self._reopen()
         if self._output is not None:
             self._output.close()
 
@@ -167,24 +166,21 @@ class LogFile:
         Sleep until there is something to do; fetch the next block. False: the end.
         """
         with self._changed:
-            if self._failing:
-                if not self._reopenWanted:
-                    self._changed.wait(self._pause())
-            else:
-                self._changed.wait_for(lambda: self._backlog or self._closing or self._reopenWanted)
+            if not self._failing:
+                self._changed.wait_for(lambda: self._block or self._backlog or self._closing or self._reopenWanted)
+            elif not (self._closing or self._reopenWanted):
+                self._changed.wait(self._retryInterval)
             self._reopenPending |= self._reopenWanted
             self._reopenWanted = False
             if not self._block:
                 self._block = b"".join(self._backlog)
                 self._backlog.clear()
-            return not self._closing or (
-                bool(self._block) and (not self._failing or time.monotonic() < self._deadline)
-            )
-
-    def _pause(self) -> float:
-        if not self._closing:
-            return self._retryInterval
-        return min(self._retryInterval, max(0.0, self._deadline - time.monotonic()))
+            if not self._closing:
+                return True
+            if self._failing and self._lastAttempt:
+                return False
+            self._lastAttempt = True
+            return bool(self._block)
 
     def _writeBlock(self) -> None:
         """
@@ -224,7 +220,7 @@ class LogFile:
         assert self._output is not None
         self._output.close()
         self._output = output
-        self._reopenPending = False
+        self._reopenPending = self._failing = False
         # Back to the beginning of the line that was cut: its first part stays behind in the old file.
         self._written = self._block.rfind(b"\n", 0, self._written) + 1
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -141,7 +142,7 @@ class RealFileTests(LogFileCase):
 
     def test_rotation(self) -> None:
         """
-        After a rename and a reopen, lines go to a new file of the old name, and each line to exactly one of the two.
+        Lines from before the reopening go to the file that was renamed, later ones to a new file of the old name.
         """
         path, rotated = Path(self.mktemp()), Path(self.mktemp())
         log = self.started(str(path))
@@ -149,9 +150,19 @@ class RealFileTests(LogFileCase):
         path.rename(rotated)
         log.write(b"two\n")
         log.reopen()
+        self.assertTrue(self.appears(path))
+        log.write(b"three\n")
         self.assertTrue(log.close(PATIENCE))
-        self.assertTrue(path.exists())
-        self.assertEqual(rotated.read_bytes() + path.read_bytes(), b"one\ntwo\n")
+        self.assertEqual((rotated.read_bytes(), path.read_bytes()), (b"one\ntwo\n", b"three\n"))
+
+    def appears(self, path: Path) -> bool:
+        """
+        Wait for a file.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not path.exists() and time.monotonic() < deadline:
+            os.sched_yield()
+        return path.exists()
 
     def test_fullDevice(self) -> None:
         """
