@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -199,6 +200,8 @@ async def main(reactor: Any, setting: Setting) -> None:
         state=lambda: digests(setting.plugins),
         tell=tell,
     )
+    # A closed terminal must not leave an edge behind that holds the ports.
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(supervisor.end()))
     if not await supervisor.start():
         raise SystemExit("The edge did not start; its reasons are above.")

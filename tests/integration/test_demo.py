@@ -116,3 +116,11 @@ class DemoTests(SynchronousTestCase):
 
         self.assertEqual(self.end(signal.SIGINT), 0)
         self.assertRaises(OSError, self.get, urls[0])
+
+    def test_hangUp(self) -> None:
+        """
+        When the terminal is closed the edge ends, too.
+        """
+        self.awaitLine("The edge runs.")
+        self.assertEqual(self.end(signal.SIGHUP), 0)
+        self.assertRaises(OSError, self.get, f"http://127.0.0.1:{self.http}/")
