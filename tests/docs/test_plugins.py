@@ -1,0 +1,120 @@
+"""
+What docs/plugins.md says of the plugins holds.
+"""
+
+import io
+import re
+import unittest
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+import revproxy.plugins
+from revproxy.control.catalog import readCatalog
+from revproxy.control.config import parseConfig
+from revproxy.control.manifest import effectiveConfig, manifestFromMapping
+from revproxy.interfaces import IMiddlewareFactory
+from revproxy.testing import EdgeDouble
+from tests.plugins.folders import problemsOf
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+BUILT_IN = {factory.manifest["name"]: factory for factory in getPlugins(IMiddlewareFactory, revproxy.plugins)}
+
+
+def section(name: str) -> str:
+    """What the page says about a middleware that comes along."""
+    return PAGE.partition(f"({name})=\n")[2].partition("\n(")[0]
+
+
+def blocks(language: str, text: str = PAGE) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def settings(value: Any, name: str) -> list[Any]:
+    """What a piece of revproxy.yaml says for a plugin, wherever it says it."""
+    if not isinstance(value, dict):
+        return [found for one in value for found in settings(one, name)] if isinstance(value, list) else []
+    return [one for key, one in value.items() if key == name] + [
+        found for key, one in value.items() if key != name for found in settings(one, name)
+    ]
+
+
+class BuiltInTests(SynchronousTestCase):
+    """
+    The middleware that come along.
+    """
+
+    def test_allOptions(self) -> None:
+        """
+        Every option of every middleware is in its table, and nothing else is.
+        """
+        for name, factory in BUILT_IN.items():
+            tabled = re.findall(r"^\| (`.*?) \|", section(name), re.MULTILINE)
+            options = [option for cell in tabled for option in re.findall("`(.*?)`", cell)]
+            self.assertEqual(sorted(options), sorted(factory.manifest["config_schema"]["properties"]), name)
+
+    def test_priorities(self) -> None:
+        """
+        They run in the order of the table.
+        """
+        table = re.findall(r"^\| ([0-9]+) \| \[([a-z-]+)\]", PAGE, re.MULTILINE)
+        actual = sorted((factory.manifest["priority"], name) for name, factory in BUILT_IN.items())
+        self.assertEqual([(int(priority), name) for priority, name in table], actual)
+
+    def test_examples(self) -> None:
+        """
+        Every example is taken by the schema, and by the plugin itself.
+        """
+        for name, factory in BUILT_IN.items():
+            manifest = manifestFromMapping(factory.manifest, name)
+            found = [
+                one for block in blocks("yaml", section(name)) for one in settings(YAML(typ="safe").load(block), name)
+            ]
+            self.assertTrue(found, name)
+            for config in found:
+                self.assertEqual(problemsOf(manifest, config), [], name)
+                factory.create({**effectiveConfig(manifest), **config})
+
+    def test_wholeConfigurations(self) -> None:
+        """
+        Each example is a piece of a configuration that selects what it names.
+        """
+        for name in BUILT_IN:
+            for block in blocks("yaml", section(name)):
+                text = "listeners: [{endpoint: tcp:0}]\nupstreams: {app: {targets: [http://127.0.0.1:1]}}\n" + block
+                if "routes:" not in block:
+                    text += "routes: [{upstream: app}]\n"
+                config = parseConfig(text, "plugins.md", Path("."))
+                selected = readCatalog(None).select(config.plugins, config.routes, config.document)
+                self.assertIn(name, [one.manifest.name for one in selected])
+
+
+class CodeTests(SynchronousTestCase):
+    """
+    The pieces of Python on the page.
+    """
+
+    def test_testsPass(self) -> None:
+        """
+        They run, and the tests among them pass with the plugin that is shown.
+        """
+        names: dict[str, Any] = {"__name__": "page"}
+        for block in blocks("python"):
+            exec(compile(block, "plugins.md", "exec"), names)
+        result = unittest.TextTestRunner(io.StringIO()).run(
+            unittest.defaultTestLoader.loadTestsFromTestCase(names["TenantTests"])
+        )
+        self.assertEqual((result.testsRun, result.failures, result.errors), (2, [], []))
+
+    def test_words(self) -> None:
+        """
+        The plugin that reads bodies refuses what it says, and what is too long.
+        """
+        names: dict[str, Any] = {"__name__": "page"}
+        exec(next(block for block in blocks("python") if "class Words" in block), names)
+        edge = EdgeDouble(names["Words"]())
+        for body, status in (([b"fine"], 200), ([b"forbid", b"den"], 422), ([b"x" * 65537], 413)):
+            self.assertEqual(edge.request("POST", "/", body=body).status, status)
