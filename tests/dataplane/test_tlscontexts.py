@@ -19,6 +19,28 @@ def host(clientAuth: str = "none") -> HostTLS:
     return HostTLS(SSL.Context(SSL.TLS_SERVER_METHOD), clientAuth)
 
 
+def agreedCipher(*offered: str) -> str | None:
+    """Which cipher a server of ours takes from a TLS 1.2 client that prefers these, in this order."""
+    wanted = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    wanted.set_max_proto_version(SSL.TLS1_2_VERSION)
+    wanted.set_cipher_list(":".join(offered).encode())
+    client = SSL.Connection(wanted)
+    client.set_connect_state()
+    server = SSL.Connection(serverContext([ISSUED.certificate], ISSUED.key))
+    server.set_accept_state()
+    for _ in range(3):
+        for one, other in ((client, server), (server, client)):
+            try:
+                one.do_handshake()
+            except SSL.WantReadError:
+                pass
+            try:
+                other.bio_write(one.bio_read(65536))
+            except SSL.WantReadError:
+                pass
+    return client.get_cipher_name()
+
+
 class ServerContextsTests(SynchronousTestCase):
     """Which host a name leads to."""
 
@@ -87,6 +109,17 @@ class ContextTests(SynchronousTestCase):
             for cipher in ciphers:
                 self.assertTrue(cipher.startswith(("TLS_", "ECDHE-")), cipher)
                 self.assertIn(cipher.split("-")[-1].split("_")[-1], ("SHA256", "SHA384", "POLY1305"), cipher)
+
+    def test_order(self) -> None:
+        """Our order of ciphers decides; a client that wants ChaCha20 first gets it."""
+        aes128, aes256, chacha = (
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+        )
+        self.assertEqual(agreedCipher(aes256, chacha, aes128), aes128)
+        self.assertEqual(agreedCipher(aes256, chacha), aes256)
+        self.assertEqual(agreedCipher(chacha, aes256, aes128), chacha)
 
     def test_otherKey(self) -> None:
         """Certificate and key of different owners are refused."""
