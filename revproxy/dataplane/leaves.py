@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from revproxy.interfaces import ILeaf
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
+
+
+_PLACEHOLDER = re.compile(r"(\{(?:host|hostname|target|path|query)\})")
 
 
 @implementer(ILeaf)
@@ -57,11 +61,11 @@ class RedirectLeaf(Leaf):
     def __init__(self, location: str, status: int) -> None:
         super().__init__()
         self._location = location
-        self._fixed = "{" not in location
+        self._parts = _PLACEHOLDER.split(location)
         self._status = status
 
     def render(self, exchange: Exchange) -> int:
-        location = self._location if self._fixed else self._fill(exchange.context.request)
+        location = self._location if len(self._parts) == 1 else self._fill(exchange.context.request)
         headers = Headers([(b"location", b"Location", location.encode("latin-1"))])
         exchange.answered(Response(self._status, None, headers, Body.of(b"")))
         return NOT_DONE_YET
@@ -69,13 +73,12 @@ class RedirectLeaf(Leaf):
     def _fill(self, request: Request) -> str:
         host = request.host
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        location = self._location
-        for key, value in (
-            ("{hostname}", name),
-            ("{host}", host),
-            ("{target}", request.target),
-            ("{path}", request.path),
-            ("{query}", request.query),
-        ):
-            location = location.replace(key, value)
-        return location
+        values = {
+            "{hostname}": name,
+            "{host}": host,
+            "{target}": request.target,
+            "{path}": request.path,
+            "{query}": request.query,
+        }
+        # In one pass: what the client wrote may look like a placeholder.
+        return "".join(values.get(part, part) for part in self._parts)

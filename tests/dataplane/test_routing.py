@@ -1,0 +1,278 @@
+"""Tests for :mod:`revproxy.dataplane.routing`."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import _UnsafeNoResource, getChildForRequest
+from twisted.web.server import NOT_DONE_YET
+
+from revproxy.dataplane import routing
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.routing import PathNode, Route, Tree, normalised, stripped
+from tests.dataplane.doubles import RecordingLeaf
+
+
+def route(path: str, host: str = "", name: str | None = None) -> Route:
+    return Route(name or f"{host}{path}", host.encode(), path.encode(), RecordingLeaf(), Chain([]))
+
+
+def tree(*paths: str) -> Tree:
+    return Tree([route(path) for path in paths])
+
+
+def found(tree: Tree, target: str, host: str = "a.example") -> str | None:
+    result = tree.find(host.encode(), target.encode())
+    return None if result is None else result.name
+
+
+class PathTests(SynchronousTestCase):
+    """Prefixes on segment boundaries, the longest wins."""
+
+    def test_longest(self) -> None:
+        """The most specific prefix answers, in whatever order they were given."""
+        paths = ["/", "/api/", "/api/v1", "/api/v1/users/", "/static"]
+        for order in (paths, paths[::-1]):
+            routes = tree(*order)
+            for target, name in (
+                ("/", "/"),
+                ("/x", "/"),
+                ("/api", "/api/"),
+                ("/api/", "/api/"),
+                ("/api/v2", "/api/"),
+                ("/api/v1", "/api/v1"),
+                ("/api/v1/", "/api/v1"),
+                ("/api/v1/users", "/api/v1/users/"),
+                ("/api/v1/users/7/mails?x=/static", "/api/v1/users/"),
+                ("/static/a.css", "/static"),
+            ):
+                self.assertEqual(found(routes, target), name, target)
+
+    def test_boundaries(self) -> None:
+        """A prefix ends where a segment ends, and case matters."""
+        routes = tree("/api")
+        for target in ("/apis", "/ap", "/API", "/x/api", "/", "/api.json", "/api;x"):
+            self.assertIsNone(found(routes, target), target)
+        for target in ("/api", "/api/", "/api?x", "/api/x", "/api//", "//api"):
+            self.assertEqual(found(routes, target), "/api", target)
+
+    def test_gap(self) -> None:
+        """Between two prefixes, the shorter one answers; without one, nothing does."""
+        self.assertEqual(found(tree("/", "/a/b/c"), "/a/b"), "/")
+        self.assertIsNone(found(tree("/a/b/c"), "/a/b"))
+
+    def test_spellings(self) -> None:
+        """No spelling of a path slips past its route."""
+        routes = tree("/", "/admin", "/public")
+        for target in (
+            "/admin",
+            "//admin",
+            "/./admin",
+            "/%61dmin",
+            "/%2561dmin/../admin",
+            "/x/../admin",
+            "/x/%2e%2e/admin",
+            "/x/.%2E/admin/y",
+            "/public/../admin",
+            "/public%2F..%2Fadmin",
+            "/public/%2e%2e%2fadmin",
+            "/../../admin",
+            "/%2fadmin",
+            "/admin/.",
+            "/admin/x/..",
+            "/x/y/../../admin?/public",
+            "///admin///",
+        ):
+            self.assertEqual(found(routes, target), "/admin", target)
+        for target in ("/admin/..", "/admin/../", "/admin/%2e%2e", "/%2561dmin", "/admin%00", "/x?/admin"):
+            self.assertEqual(found(routes, target), "/", target)
+
+    def test_encodedRoutes(self) -> None:
+        """Routes whose paths need encoding are found in any encoding."""
+        routes = Tree([Route("u", b"", "/ä b".encode(), RecordingLeaf(), Chain([]))])
+        for target in ("/%C3%A4%20b", "/%c3%a4%20b/x"):
+            self.assertEqual(found(routes, target), "u")
+
+    def test_asterisk(self) -> None:
+        """OPTIONS * goes where / goes."""
+        self.assertEqual(found(tree("/"), "*"), "/")
+
+    def test_twice(self) -> None:
+        """The same prefix twice is an error that names both routes."""
+        with self.assertRaisesRegex(ValueError, "one and two"):
+            Tree([route("/a", name="one"), route("/a/", name="two")])
+
+    def test_thousand(self) -> None:
+        """With a thousand routes each is found, in as many steps as its path has segments."""
+        routes = tree(*[f"/s{number}/t{number % 7}" for number in range(1000)])
+        for number in range(1000):
+            self.assertEqual(found(routes, f"/s{number}/t{number % 7}/x"), f"/s{number}/t{number % 7}")
+        calls: list[int] = []
+        longest = routing._longest
+
+        def counted(node: PathNode, path: bytes) -> Any:
+            calls.append(1)
+            return longest(node, path)
+
+        with patch.object(routing, "_longest", counted):
+            found(routes, "/s999/t5/x")
+        self.assertEqual(len(calls), 1)
+
+
+class HostTests(SynchronousTestCase):
+    """Exact, then wildcards from the narrowest, then any."""
+
+    def setUp(self) -> None:
+        self.tree = Tree(
+            [
+                route("/", "", "any"),
+                route("/only", "", "any-only"),
+                route("/", "a.example", "exact"),
+                route("/", "*.example", "wild"),
+                route("/deep", "*.b.example", "deeper"),
+                route("/api", "api.example", "api"),
+            ]
+        )
+
+    def test_hosts(self) -> None:
+        """Each host has its own tree."""
+        for host, target, name in (
+            ("a.example", "/x", "exact"),
+            ("c.example", "/x", "wild"),
+            ("x.y.example", "/x", "wild"),
+            ("x.b.example", "/deep/1", "deeper"),
+            ("example", "/x", "any"),
+            ("notexample", "/x", "any"),
+            ("", "/x", "any"),
+            ("[::1]", "/x", "any"),
+            ("127.0.0.1", "/x", "any"),
+        ):
+            self.assertEqual(found(self.tree, target, host), name, host)
+
+    def test_fallback(self) -> None:
+        """A host without a route for this path falls back to the next less specific one."""
+        self.assertEqual(found(self.tree, "/api/x", "api.example"), "api")
+        self.assertEqual(found(self.tree, "/other", "api.example"), "wild")
+        self.assertEqual(found(self.tree, "/other", "x.b.example"), "wild")
+        self.assertEqual(found(self.tree, "/only", "example"), "any-only")
+
+    def test_noFallbackLeft(self) -> None:
+        """Where nothing matches, there is no route."""
+        only = Tree([route("/", "a.example")])
+        self.assertIsNone(found(only, "/", "b.example"))
+        self.assertIsNone(found(only, "/", ""))
+        self.assertIsNone(found(Tree([]), "/"))
+
+    def test_manyLabels(self) -> None:
+        """A host of very many labels is looked up, not crashed on."""
+        self.assertEqual(found(self.tree, "/", "a." * 100 + "example"), "wild")
+
+
+class NormalisedTests(SynchronousTestCase):
+    """RFC 3986 §5.2.4, §6.2.2."""
+
+    def test_examples(self) -> None:
+        """Decoded once, no empty segments, no dots; a trailing slash stays."""
+        for path, expected in (
+            (b"/a/b", b"/a/b"),
+            (b"/a/b/", b"/a/b/"),
+            (b"/a//b", b"/a/b"),
+            (b"/a/./b", b"/a/b"),
+            (b"/a/../b", b"/b"),
+            (b"/a/..", b"/"),
+            (b"/a/b/..", b"/a/"),
+            (b"/a/.", b"/a/"),
+            (b"/../..", b"/"),
+            (b"//", b"/"),
+            (b"/%41", b"/A"),
+            (b"/%2541", b"/%41"),
+            (b"/a%2fb", b"/a/b"),
+            (b"/a/%2e%2e/b", b"/b"),
+            (b"/...", b"/..."),
+            (b"/.a", b"/.a"),
+            (b"/%", b"/%"),
+            (b"/%zz", b"/%zz"),
+        ):
+            self.assertEqual(normalised(path), expected, path)
+
+    @given(st.lists(st.sampled_from([b"/", b".", b"..", b"a", b"%2e", b"%2F", b"%61", b"%25"]), max_size=12))
+    def test_clean(self, parts: list[bytes]) -> None:
+        """What comes out has no empty, dot or dot-dot segment, and begins with a slash."""
+        path = normalised(b"/" + b"".join(parts))
+        self.assertTrue(path.startswith(b"/"))
+        for segment in path[1:].split(b"/")[:-1]:
+            self.assertNotIn(segment, (b"", b".", b".."))
+        self.assertNotIn(path.rsplit(b"/")[-1], (b".", b".."))
+
+
+class StrippedTests(SynchronousTestCase):
+    """The target without its route's prefix."""
+
+    def test_examples(self) -> None:
+        """Byte for byte where the prefix stands as configured, else from the normalised path."""
+        for target, prefix, expected in (
+            (b"/api/x%20y?q=1", b"/api", b"/x%20y?q=1"),
+            (b"/api/x", b"/api/", b"/x"),
+            (b"/api", b"/api", b"/"),
+            (b"/api?q", b"/api", b"/?q"),
+            (b"/api/", b"/api/", b"/"),
+            (b"/x", b"/", b"/x"),
+            (b"//api/x", b"/api", b"/x"),
+            (b"/%61pi/x%20y?q", b"/api", b"/x%20y?q"),
+            (b"/z/../api/x", b"/api", b"/x"),
+            (b"/api//b", b"/api", b"//b"),
+        ):
+            self.assertEqual(stripped(target, prefix), expected, target)
+
+
+class RequestDouble:
+    """As much of a request as ``getChildForRequest`` needs."""
+
+    def __init__(self, path: bytes) -> None:
+        self.prepath: list[bytes] = []
+        self.postpath = path[1:].split(b"/")
+
+
+SEGMENTS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=4)
+
+
+class ResourceTests(SynchronousTestCase):
+    """The nodes are IResource: what walks those walks the tree."""
+
+    @given(st.lists(SEGMENTS, min_size=1, max_size=6), SEGMENTS, st.booleans())
+    def test_sameAsTwisted(self, prefixes: list[list[str]], segments: list[str], slash: bool) -> None:
+        """``twisted.web.resource.getChildForRequest`` comes to the same leaf as ``find``."""
+        paths = sorted({"/" + "/".join(prefix) for prefix in prefixes})
+        routes = tree(*paths)
+        path = "/" + "/".join(segments) + ("/" if slash and segments else "")
+        expected = routes.find(b"", path.encode())
+        root = routes.resourceFor(b"")
+        assert root is not None
+        resource = getChildForRequest(root, RequestDouble(path.encode()))
+        if isinstance(resource, PathNode):
+            self.assertEqual(resource.route and resource.route.path, expected and expected.path)
+        elif expected is None:
+            self.assertIsInstance(resource, _UnsafeNoResource)
+        else:
+            self.assertIs(resource, expected.leaf)
+
+    def test_render(self) -> None:
+        """A node renders as its route's leaf."""
+        routes = tree("/a")
+        root = routes.resourceFor(b"")
+        assert root is not None
+        node = getChildForRequest(root, RequestDouble(b"/a"))
+        request = object()
+        self.assertEqual(node.render(request), NOT_DONE_YET)
+        leaf = routes.find(b"", b"/a").leaf
+        self.assertEqual(leaf.exchanges, [request])
+
+    def test_hosts(self) -> None:
+        """A named host has a root of its own."""
+        routes = Tree([route("/", "a.example"), route("/")])
+        self.assertEqual(routes.resourceFor(b"a.example").route.name, "a.example/")
+        self.assertEqual(routes.resourceFor(b"b.example").route.name, "/")
