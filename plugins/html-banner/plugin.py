@@ -60,14 +60,13 @@ class HTMLBanner:
         response = context.response
         if not self.wants(response.headers) or response.status == 206:
             return
-        # These go for HEAD and 304 too: they describe the page that GET would give.
+        # All of this goes for HEAD and 304 too, whose fields describe the page that GET would give.
         for name in STALE:
             response.headers.remove(name)
         etag = response.headers.get("ETag")
         if etag and not etag.startswith("W/"):
             response.headers.set("ETag", "W/" + etag)
-        if context.request.method != "HEAD" and response.status not in (204, 304):
-            response.body.addFilter(InsertBefore(self.insertion))
+        response.body.addFilter(InsertBefore(self.insertion))
 
     def wants(self, headers: Headers) -> bool:
         contentType = (headers.get("Content-Type") or "").lower()

@@ -503,7 +503,10 @@ class Http1Server:
             if body is not None:
                 if status == 204:
                     response.headers.removeRaw(b"content-length")
-                elif body.changed or (not body.framed and body.complete and body.length):
+                elif body.changed:
+                    # What a plugin makes of no body does not tell the length of what GET would get.
+                    response.headers.removeRaw(b"content-length")
+                elif not body.framed and body.complete and body.length:
                     self._declare(response.headers, body.length)
                 body.stopProducing()
             data = b""

@@ -144,6 +144,18 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(recorded.client.received(), b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
         self.assertTrue(source.stopped)
 
+    def test_headOfFiltered(self) -> None:
+        """HEAD of an answer that a plugin filters has no length: the origin's is wrong, and that of nothing too."""
+        for filtered in (b"", b"appended"):
+            recorded = Recorded()
+            recorded.client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            body = Body.of(b"")
+            body.framed = True
+            body.addFilter(lambda data, last, filtered=filtered: filtered)  # type: ignore[misc]
+            headers = Headers([(b"content-length", b"Content-Length", b"300"), (b"etag", b"ETag", b"x")])
+            recorded.leaf.exchanges[0].answered(Response(200, None, headers, body))
+            self.assertEqual(recorded.client.received(), b"HTTP/1.1 200 OK\r\nETag: x\r\n\r\n")
+
     def test_noContent(self) -> None:
         """204 has neither body nor length; 304 no body (RFC 9110 §8.6, §15.4.5)."""
         recorded = Recorded()

@@ -95,12 +95,13 @@ class HTMLBannerTests(SynchronousTestCase):
         self.assertEqual(self.get(b"", {**HTML, "ETag": 'W/"1"'}).headers.get("ETag"), 'W/"1"')
 
     def test_noBody(self) -> None:
-        """HEAD and 304 tell of the same page as GET, and have no body to change."""
+        """HEAD and 304 tell of the same page as GET: their length is no longer the origin's, and there is no body."""
         for status, method in ((200, "HEAD"), (304, "GET")):
             answer = self.get(b"", {**HTML, "ETag": '"1"'}, status, method)
             self.assertEqual(answer.headers.get("ETag"), 'W/"1"')
             assert answer.context.response is not None
-            self.assertFalse(answer.context.response.body.changed)
+            self.assertTrue(answer.context.response.body.changed)
+            self.assertEqual(answer.body, b"")
 
     def test_uncompressed(self) -> None:
         """Origins are asked for plain pages only where the configuration says so."""
