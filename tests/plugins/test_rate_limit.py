@@ -45,6 +45,12 @@ class LimiterTests(SynchronousTestCase):
         self.assertEqual(limiter.take("a", 5.1), 0)
         self.assertGreater(limiter.take("a", 5.1), 0)
 
+    def test_restIsNotSaved(self) -> None:
+        """However long a key rests, no more than a burst passes at once afterwards."""
+        limiter = Limiter(Rate(10, 1.0), 3, 100)
+        limiter.take("a", 0.0)
+        self.assertEqual([limiter.take("a", 1000.0) == 0 for _ in range(5)], [True] * 3 + [False] * 2)
+
     def test_wait(self) -> None:
         """After the wait that was named, and not much before, the next request passes."""
         limiter = Limiter(Rate(1, 10.0), 1, 100)
