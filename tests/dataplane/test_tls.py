@@ -107,13 +107,12 @@ class HandshakeTests(ServerCase):
     async def test_info(self) -> None:
         """The protocol is told of the handshake once, and what it agreed on is on the transport."""
         port = self.tls()
-        for version, name, cipher in [
-            (ssl.TLSVersion.TLSv1_3, "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
-            (ssl.TLSVersion.TLSv1_2, "TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
-        ]:
-            _, recorder = await self.meet(port, Peer(version))
+        for version, name in ((ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2")):
+            client, recorder = await self.meet(port, Peer(version))
             self.assertEqual(recorder.events, ["made", "handshake"])
-            expected = TLSInfo("open.example", name, cipher, b"http/1.1", None, False)
+            agreed = client.cipher()
+            assert agreed is not None
+            expected = TLSInfo("open.example", name, agreed[0], b"http/1.1", None, False)
             self.assertEqual(recorder.transport.tlsInfo, expected)  # type: ignore[attr-defined]
 
     async def test_serverName(self) -> None:
