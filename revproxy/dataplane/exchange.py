@@ -158,6 +158,9 @@ class Exchange:
     def answered(self, response: Response) -> None:
         """The leaf has an answer; its body may still be on its way."""
         self._waiting = None
+        if self._done:
+            self._discard(response)
+            return
         self.context.response = response
         self._respond()
 

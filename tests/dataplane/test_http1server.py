@@ -313,6 +313,63 @@ class PipeliningTests(SynchronousTestCase):
             self.assertEqual(client.received(), HI * 3, size)
 
 
+class EchoLeaf(Leaf):
+    """Answers, when told to, with the body it got."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: list[Deferred[None]] = []
+
+    def render(self, exchange: Any) -> int:
+        def got(data: bytes) -> None:
+            self.ready.append(Deferred())
+            answer = Response(200, None, Headers(), Body.of(data))
+            exchange.wait(self.ready[-1], lambda _: exchange.answered(answer))
+
+        exchange.wait(exchange.context.request.body.read(1000), got)
+        return NOT_DONE_YET
+
+    def go(self) -> None:
+        while self.ready:
+            self.ready.pop(0).callback(None)
+
+
+class AnyOrderTests(SynchronousTestCase):
+    """Whatever the pieces, and whenever the leaf answers."""
+
+    @given(
+        st.lists(st.tuples(st.binary(max_size=30), st.sampled_from(["none", "length", "chunks"])), max_size=6),
+        st.lists(st.integers(1, 60), max_size=40),
+        st.lists(st.booleans(), max_size=40),
+    )
+    def test_anyPieces(self, bodies: list[tuple[bytes, str]], sizes: list[int], answers: list[bool]) -> None:
+        """Every request is answered once, in order, with its own body."""
+        wire, expected = b"", b""
+        for body, kind in bodies:
+            if kind == "none":
+                wire, body = wire + GET, b""
+            elif kind == "length":
+                wire += post(len(body)) + body
+            else:
+                wire += CHUNKED + b"".join(b"1\r\n%c\r\n" % octet for octet in body) + b"0\r\n\r\n"
+            expected += b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        leaf = EchoLeaf()
+        edge = EdgeDouble(leaf)
+        client = edge.connect()
+        for size, answer in zip(sizes, answers, strict=False):
+            if wire:
+                client.send(wire[:size])
+                wire = wire[size:]
+            if answer:
+                leaf.go()
+        if wire:
+            client.send(wire)
+        leaf.go()
+        self.assertEqual(client.received(), expected)
+        self.assertTrue(client.transport.reading)
+        self.assertEqual((edge.generation.active, len(edge.log.records)), (0, len(bodies)))
+
+
 class RequestBodyTests(SynchronousTestCase):
     """Bodies stream in."""
 
@@ -868,6 +925,28 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(len(cancelled), 1)
         self.assertEqual([record.status for record in edge.log.records], [499])
         self.assertEqual(edge.generation.active, 0)
+
+    def test_lateAnswer(self) -> None:
+        """An answer that comes after the client has left goes nowhere, and its body's source is told."""
+        recorded = Recorded()
+        recorded.client.send(GET)
+        recorded.client.leave()
+        source = SourceDouble()
+        recorded.leaf.stream(0, source)
+        self.assertTrue(source.stopped)
+        self.assertEqual(recorded.client.received(), b"")
+        self.assertEqual((len(recorded.edge.log.records), recorded.edge.generation.active), (1, 0))
+
+    def test_date(self) -> None:
+        """Every answer has a Date; one that an origin gave is kept (RFC 9110 §6.6.1)."""
+        recorded = Recorded()
+        recorded.client.send(GET + GET)
+        recorded.leaf.answer(0)
+        self.assertIn(b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", bytes(recorded.client.transport.sent))
+        recorded.client.received()
+        date = "Sun, 06 Nov 1994 08:49:37 GMT"
+        recorded.leaf.exchanges[1].answered(Response(200, None, Headers.of({"Date": date}), None))
+        self.assertEqual(recorded.client.received().count(b"Date: "), 1)
 
     def test_noRoute(self) -> None:
         """Nothing for this host and path is 404, with the request's id."""
