@@ -10,6 +10,7 @@ because two recipients that repair differently are what request smuggling is mad
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain, product
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
@@ -55,11 +56,26 @@ _FORWARDING = frozenset(
         b"x-real-ip",
     )
 )
-_SPECIAL = _NOTED | _FORWARDING
+
+
+def _lookalikes(names: frozenset[bytes]) -> frozenset[bytes]:
+    """Every spelling with underscores: CGI and its heirs (WSGI, PHP) cannot tell it from the real name."""
+    spellings: set[bytes] = set()
+    for name in names:
+        parts = name.split(b"-")
+        for joints in product((b"-", b"_"), repeat=len(parts) - 1):
+            spellings.add(b"".join(chain.from_iterable(zip(parts, (*joints, b""), strict=True))))
+    return frozenset(spellings) - names
+
+
+_LOOKALIKES = _lookalikes(_NOTED | _FORWARDING)
+_SPECIAL = _NOTED | _FORWARDING | _LOOKALIKES
 _KEPT = frozenset((b"content-length", b"host", b"expect"))
 
 # What a Connection field may not name: it would change whom the request is for or where it ends.
 _NEVER_NOMINATED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
+
+_NEVER_UPGRADED = frozenset((b"h2", b"h2c", b"http", b"tls"))
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
 _NEVER_TRAILING = _SPECIAL | frozenset(
@@ -115,6 +131,9 @@ class _Head:
             self._note(lower, name, value)
 
     def _note(self, lower: bytes, name: bytes, value: bytes) -> None:
+        if lower in _LOOKALIKES:
+            self._noteLookalike(lower, name, value)
+            return
         if lower in _FORWARDING:
             if self.forwarding is None:
                 self.forwarding = []
@@ -133,6 +152,15 @@ class _Head:
             noted[lower] += b"," + value
         else:
             noted[lower] = value
+
+    def _noteLookalike(self, lower: bytes, name: bytes, value: bytes) -> None:
+        self.fields.append((lower, name, value))
+
+    def trim(self) -> None:
+        """Take blanks off the ends of values, which llhttp leaves there (RFC 9110 §5.5). Rarely needed."""
+        self.fields = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.fields]
+        if self.forwarding is not None:
+            self.forwarding = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.forwarding]
 
 
 @lru_cache(1024)
@@ -182,6 +210,9 @@ class RequestHead(_Head):
         self.wantsTrailers = False
         self.trailer: bytes | None = None
 
+    def _noteLookalike(self, lower: bytes, name: bytes, value: bytes) -> None:
+        """Dropped: an origin might believe that we said it."""
+
 
 def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
     """
@@ -208,6 +239,8 @@ def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
         pass
     except HttpParserError as error:
         raise _refusal(error, BadRequest) from None
+    if b" \r\n" in data or b"\t\r\n" in data:
+        request.trim()
     if len(request.fields) + len(request.forwarding or ()) > maxHeaders:
         raise HeadersTooLarge(f"more than {maxHeaders} fields")
     request.method = parser.get_method()
@@ -271,13 +304,20 @@ def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict
         elif token == b"upgrade":
             # With a body it is passed over (RFC 9110 §7.8 lets us): nobody agrees on what would come first.
             if request.version == "1.1" and not request.length:
-                request.upgrade = noted.get(b"upgrade")
+                request.upgrade = _offered(noted.get(b"upgrade", b""))
         elif token == b"te":
             request.wantsTrailers = b"trailers" in _tokens(noted.get(b"te", b""))
         elif token in _NEVER_NOMINATED:
             raise BadRequest(f"Connection names {token.decode('latin-1')}")
         else:
             request.fields = [field for field in request.fields if field[0] != token]
+
+
+def _offered(upgrade: bytes) -> bytes | None:
+    """The protocols that the client may change to: no HTTP, or requests that nobody looks at would pass."""
+    offers = [offer.strip(b" \t") for offer in upgrade.split(b",")]
+    kept = [offer for offer in offers if offer and offer.partition(b"/")[0].lower() not in _NEVER_UPGRADED]
+    return b", ".join(kept) or None
 
 
 def _heedExpect(request: RequestHead, expect: bytes) -> None:
@@ -296,12 +336,12 @@ def _place(request: RequestHead) -> None:
     host = request.host
     if target.translate(None, _TARGET_OCTETS):
         raise BadRequest("a character in the target that does not belong there")
+    if request.method == b"CONNECT":
+        raise NotSupported("CONNECT: this is no forward proxy")
     if not target.startswith(b"/"):
         if target == b"*":
             if request.method != b"OPTIONS":
                 raise BadRequest("only OPTIONS has the target *")
-        elif request.method == b"CONNECT":
-            raise NotSupported("CONNECT: this is no forward proxy")
         else:
             _placeAbsolute(request)
             host = request.host
@@ -322,8 +362,8 @@ def _placeAbsolute(request: RequestHead) -> None:
     if request.host and request.host.lower() != authority.lower():
         raise BadRequest("the target and the Host field name different hosts")
     if not request.host:
-        if not authority:
-            raise BadRequest("no host in the target")
+        if not authority or request.version != "1.0":
+            raise BadRequest("no Host field")
         request.host = authority
         request.fields.insert(0, (b"host", b"Host", authority))
     request.target = path if path.startswith(b"/") else b"/" + path
@@ -411,6 +451,8 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
         pass
     except HttpParserError as error:
         raise _refusal(error, BadResponse) from None
+    if b" \r\n" in data or b"\t\r\n" in data:
+        response.trim()
     if response.forwarding is not None:
         # Said by an origin, these are fields like any other.
         response.fields += response.forwarding
