@@ -362,8 +362,8 @@ def _placeAbsolute(request: RequestHead) -> None:
     if request.host and request.host.lower() != authority.lower():
         raise BadRequest("the target and the Host field name different hosts")
     if not request.host:
-        if not authority or request.version != "1.0":
-            raise BadRequest("no Host field")
+        if not authority or request.version != "1.0" or any(field[0] == b"host" for field in request.fields):
+            raise BadRequest("no Host field, or an empty one")
         request.host = authority
         request.fields.insert(0, (b"host", b"Host", authority))
     request.target = path if path.startswith(b"/") else b"/" + path

@@ -51,7 +51,12 @@ REQUESTS: list[tuple[bytes, int]] = [
     (_get(target=b"http:///"), 400),
     (_get(target=b"http://user@a.example/"), 400),
     (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", 501),
+    (b"CONNECT / HTTP/1.1\r\nHost: a.example\r\n\r\n", 501),
     # Host (RFC 9112 §3.2)
+    (_get(target=b"http://a.example/", host=b""), 400),
+    (_get(target=b"http://a.example/", host=b"Host:\r\n"), 400),
+    (_get(target=b"http://a.example/", host=b"Host:\r\n", version=b"HTTP/1.0"), 400),
+    (_get(host=b"Host:\r\n", version=b"HTTP/1.0"), 400),
     (_get(host=b""), 400),
     (_get(host=b"Host:\r\n"), 400),
     (_get(host=b"Host: a\r\nHost: a\r\n"), 400),
