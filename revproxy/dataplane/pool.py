@@ -82,9 +82,12 @@ class Pool:
 
     def send(self, outgoing: Outgoing) -> None:
         """Send on an idle connection, a new one, or the next that is free."""
-        if self.idle:
-            self.idle.pop().send(outgoing)
-            return
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.transport.isQuiet():
+                connection.send(outgoing)
+                return
+            connection.abort()
         self._enqueue(outgoing, first=False)
 
     def sendFresh(self, outgoing: Outgoing) -> None:
@@ -153,12 +156,15 @@ class Pool:
 
     def release(self, connection: Http1Client) -> None:
         """A connection is free."""
-        if self.waiting:
+        if self._closing and not self.waiting:
+            connection.abort()
+        elif self.waiting:
+            if connection.served and not connection.transport.isQuiet():
+                connection.abort()
+                return
             outgoing = self.waiting.popleft()
             self.deadlines.forget(outgoing)
             connection.send(outgoing)
-        elif self._closing:
-            connection.abort()
         else:
             self.idle.append(connection)
 

@@ -91,6 +91,9 @@ class Wire:
         if self.end == "close":
             self._clock.callLater(0, self._lose, ConnectionDone())
 
+    def isQuiet(self) -> bool:
+        return not self._arriving
+
     def pauseProducing(self) -> None:
         self.reading = False
 

@@ -56,6 +56,9 @@ class TransportDouble:
     def getPeer(self) -> IPv4Address:
         return self._peer
 
+    def isQuiet(self) -> bool:
+        return True
+
     def setTcpKeepAlive(self, enabled: bool) -> None:
         self.tcpKeepAlive = enabled
 
