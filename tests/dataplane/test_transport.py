@@ -312,7 +312,7 @@ class EndpointTests(WireCase):
         return ours, theirs
 
     async def test_isQuiet(self) -> None:
-        """A client's transport tells at once, without a turn of the loop, what waits in the kernel: bytes, or the end."""
+        """Without a turn of the loop, a client tells whether something waits in the kernel: bytes, or the end."""
         port = self.listen()
         for unasked in (b"evil", b""):
             ours = Recorder()
