@@ -102,6 +102,9 @@ class Wire:
             self.reading = True
             self._clock.callLater(0, self._deliver)
 
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
     def loseWriteConnection(self) -> None:
         self.end = self.end or "half"
 

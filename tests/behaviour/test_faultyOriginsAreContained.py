@@ -66,7 +66,7 @@ def understood(client: Client, method: str = "GET", since: int = 0) -> tuple[int
     """
     How an independent client reads the answer.
 
-    :return: status (0 for none), body, and whether it takes it for whole.
+    :return: status (0 for none), body, and whether it takes it for whole, with nothing behind it.
     """
     reader = h11.Connection(h11.CLIENT)
     reader.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
@@ -83,7 +83,7 @@ def understood(client: Client, method: str = "GET", since: int = 0) -> tuple[int
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
-                return status, body, True
+                return status, body, not reader.trailing_data[0]
             elif event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return status, body, False
     except h11.RemoteProtocolError:
