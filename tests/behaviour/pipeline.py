@@ -61,6 +61,8 @@ class Wire:
         self._clock = clock
         self._onWrite = onWrite
         self._arriving: list[Any] = []
+        self._stalled = False
+        self._producerPaused = False
         protocol.makeConnection(self)
 
     # The edge's side
@@ -73,9 +75,16 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         assert type(data) is bytes, type(data)
-        if self.end is None and not self.lost and data:
+        if self.end is not None or self.lost or not data:
+            return
+        if not self._stalled:
             self.sent += data
             self._clock.callLater(0, self._onWrite)
+            return
+        self.dataBuffer += data
+        if self.producer is not None and len(self.dataBuffer) > self.bufferSize and not self._producerPaused:
+            self._producerPaused = True
+            self.producer.pauseProducing()
 
     def writeSequence(self, pieces: list[bytes]) -> None:
         self.write(b"".join(pieces))
@@ -83,6 +92,7 @@ class Wire:
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         assert self.producer is None and streaming
         self.producer = producer
+        self._producerPaused = False
         if self.lost:
             producer.stopProducing()
 
@@ -126,6 +136,18 @@ class Wire:
         """The other side has sent bytes."""
         self._arriving.append(data)
         self._clock.callLater(0, self._deliver)
+
+    def stall(self) -> None:
+        """The other side reads no more."""
+        self._stalled = True
+
+    def take(self, size: int) -> None:
+        """The other side reads so many of the bytes that wait for it."""
+        self.sent += self.dataBuffer[:size]
+        self.dataBuffer = self.dataBuffer[size:]
+        if not self.dataBuffer and self.producer is not None and self._producerPaused:
+            self._producerPaused = False
+            self.producer.resumeProducing()
 
     def leave(self, reason: Exception | None = None, truncated: bool = False) -> None:
         """The other side has closed (``ConnectionDone``) or vanished, after what it has sent."""
@@ -282,9 +304,9 @@ def answerTo(method: bytes, target: bytes) -> bytes:
 class Client:
     """One client's connection."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, listener: Listener) -> None:
         self._pipeline = pipeline
-        protocol = pipeline.listener.buildProtocol(IPv4Address("TCP", "192.0.2.1", 50000))
+        protocol = listener.buildProtocol(IPv4Address("TCP", "192.0.2.1", 50000))
         self.server = protocol
         self.wire = Wire(pipeline.clock, protocol)
 
@@ -341,7 +363,11 @@ class Pipeline:
 
     def connect(self) -> Client:
         """A client connects."""
-        return Client(self)
+        return Client(self, self.listener)
+
+    def connectTLS(self) -> Client:
+        """A client connects where TLS is spoken, and says nothing yet."""
+        return Client(self, Listener(self.edge, tls=True))
 
     def settle(self) -> None:
         """Let happen what happens at once."""
