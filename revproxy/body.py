@@ -193,8 +193,8 @@ class Body:
     # What the source calls
 
     def feed(self, data: bytes) -> None:
-        """Some bytes have arrived."""
-        if self._finished or self._failure is not None:
+        """Some bytes have arrived. None are nothing: as a chunk, no bytes would be the end of the body."""
+        if not data or self._finished or self._failure is not None:
             return
         if self._filters is not None:
             data = self._filtered(data, False)

@@ -62,6 +62,14 @@ class PassingTests(SynchronousTestCase):
         source.finish()
         self.assertTrue(sink.finished)
 
+    def test_emptyPieces(self) -> None:
+        """A source that feeds no bytes feeds nothing: to a chunked receiver it would be the end."""
+        source = SourceDouble()
+        source.feed(b"")
+        sink = SinkDouble(source.body)
+        source.feed(b"")
+        self.assertEqual((sink.pieces, sink.finished), ([], False))
+
     def test_trailers(self) -> None:
         """Trailers are there when the end is."""
         trailers = Headers.of({"Checksum": "1"})

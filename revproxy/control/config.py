@@ -227,7 +227,7 @@ def _upstream(name: str, section: Section) -> UpstreamConfig:
         targets=_targets(section),
         policy=section.text("policy", "round_robin"),
         host=section.checked("host", _hostPolicy, "preserve"),
-        maxConnections=section.integer("max_connections", 256),
+        maxConnections=section.integer("max_connections", 1024),
         maxQueue=section.integer("max_queue", 1024),
         idleTimeout=section.seconds("idle_timeout", 30.0),
         maxFails=section.integer("max_fails", 3),

@@ -111,7 +111,7 @@ class UpstreamConfig:
     targets: tuple[TargetConfig, ...]
     policy: str = "round_robin"
     host: str = "preserve"
-    maxConnections: int = 256
+    maxConnections: int = 1024
     maxQueue: int = 1024
     idleTimeout: float = 30.0
     maxFails: int = 3

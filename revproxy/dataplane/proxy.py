@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from twisted.web.server import NOT_DONE_YET
 
+from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Request
 from revproxy.dataplane.forwarding import upstreamHead
 from revproxy.dataplane.leaves import Leaf
@@ -48,9 +49,17 @@ class ProxyLeaf(Leaf):
         self._host = None if hostPolicy in (PRESERVE, TARGET) else hostPolicy.encode("latin-1")
 
     def render(self, exchange: Exchange) -> int:
-        answer = self._client.request("", Forwarded(self, exchange))
-        exchange.waitForOrigin(answer)
+        request = exchange.context.request
+        body = request._body
+        if body is None or body.complete or not _isHeld(request, body):
+            self._forward(exchange)
+        else:
+            body.readLimit = None
+            exchange.wait(body.read(HIGH_WATER), lambda data: self._forward(exchange))
         return NOT_DONE_YET
+
+    def _forward(self, exchange: Exchange) -> None:
+        exchange.waitForOrigin(self._client.request("", Forwarded(self, exchange)))
 
     def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
         """The request's head as this target gets it."""
@@ -59,6 +68,16 @@ class ProxyLeaf(Leaf):
             host = target.host
         path = request.rawTarget
         return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
+
+
+def _isHeld(request: Request, body: Body) -> bool:
+    """
+    Whether to await the whole body before the origin hears of the request.
+
+    A small body is: clients that send it slowly would otherwise take up the connections to the origin. Not where the
+    origin has to say 100 first.
+    """
+    return body.length is not None and body.length <= HIGH_WATER and not request.expectsContinue
 
 
 class Forwarded(Outgoing):

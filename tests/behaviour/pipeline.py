@@ -351,7 +351,7 @@ class Pipeline:
             self.limits,
             self.timeouts,
             maxConnections=connections,
-            maxQueue=64,
+            maxQueue=1024,
             idleTimeout=30,
         )
         upstream = Upstream("app", [Target("http://origin", b"origin", 1, self.pool)], clock.seconds)

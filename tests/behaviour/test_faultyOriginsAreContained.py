@@ -241,7 +241,7 @@ class EarlyAnswerTests(SynchronousTestCase):
         answers = ["HTTP/1.1 200 OK@Content-Length: 5@@hello", "HTTP/1.1 413 No@Content-Length: 5@@hello"]
         after: list[list[str]] = [[], ["evil"], ["HTTP/1.1 200 OK@Content-Length: 4@@evil"], ["reset"], ["close"]]
         framings = [
-            (b"Content-Length: 10", b"01234", b"56789"),
+            (b"Content-Length: 70000", b"01234", b"x" * 69995),
             (b"Transfer-Encoding: chunked", b"5\r\n01234\r\n", b"5\r\n56789\r\n0\r\n\r\n"),
         ]
         for answer, steps, (framing, first, rest) in itertools.product(answers, after, framings):
@@ -268,7 +268,7 @@ class EarlyAnswerTests(SynchronousTestCase):
         pipeline = Pipeline(timeouts=TIMEOUTS)
         FaultyOrigin(pipeline, ["HTTP/1.1 200 OK@Content-Length: 5@@hello"])
         client = pipeline.connect()
-        client.send(b"POST /faulty HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+        client.send(b"POST /faulty HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n01234")
         self.assertIn(pipeline.origin.connections[0].wire.end, ("abort", "close"))
         pipeline.end()
 

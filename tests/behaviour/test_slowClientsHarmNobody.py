@@ -94,6 +94,21 @@ class SlowClientsTests(SynchronousTestCase):
         self.pass_(95, drip)
         self.assertEqual([client.statuses() for client in clients], [[200]] * MANY)
 
+    def test_slowBodiesAndFewConnections(self) -> None:
+        """Clients with slow small bodies take up no connection to the origin, so they cannot take up all of them."""
+        self.pipeline = Pipeline(timeouts=TIMEOUTS, connections=2)
+        clients = self.crowd(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+
+        def drip(second: int) -> None:
+            if second < 50 and second % 5 == 0:
+                for client in clients:
+                    client.wire.arrive(b"y")
+
+        self.pass_(60, drip)
+        self.assertEqual([client.statuses() for client in clients], [[200]] * MANY)
+        whole = [heard for heard in self.pipeline.origin.heard if heard.method == b"POST"]
+        self.assertEqual([heard.body for heard in whole], [b"y" * 10] * MANY)
+
     def test_idle(self) -> None:
         """Who has had an answer and says nothing more is let go after the idle time, without a word."""
         clients = self.crowd(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
