@@ -142,8 +142,10 @@ class Http1Client:
         body = self._uploading
         if body is None:
             return
-        timeouts = self._pool.timeouts
-        self.deadline = self._pool.deadlines.now() + timeouts.response + timeouts.body
+        if self.deadline != NEVER:
+            # Progress, unless the receiver of the answer wants us to wait anyway.
+            timeouts = self._pool.timeouts
+            self.deadline = self._pool.deadlines.now() + timeouts.response + timeouts.body
         self.transport.write(chunk(data) if self._chunked else data)
 
     def bodyFinished(self) -> None:
@@ -224,10 +226,15 @@ class Http1Client:
         self.deadline = NEVER
         self._outgoing = None
         self.transport.setTcpKeepAlive(True)
-        self._tunnel = tunnel = Tunnel(self.transport)
+        self._tunnel = tunnel = Tunnel(self.transport, self._clientLeft)
         if rest:
             tunnel.fromOrigin(rest)
         outgoing.answered(Switched(head, tunnel))
+
+    def _clientLeft(self) -> None:
+        """The tunnel's client is gone: the origin has some time to take what is queued for it."""
+        self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
+        self.transport.loseConnection()
 
     def _answer(self, outgoing: Outgoing, head: ResponseHead, rest: bytes) -> None:
         """The final head is here, and perhaps the body too."""
@@ -257,6 +264,10 @@ class Http1Client:
         body.announced = head.trailer
         if rest:
             self._readBody(rest)
+            if self._state == CLOSED and not body.complete:
+                # Wrong from the start: the client has got nothing yet and can be told so.
+                outgoing.failed(Failure(BadResponse("the body is not framed as the head says")))
+                return
         outgoing.answered(Response(head.status, head.reason, headers, body))
 
     def _readBody(self, data: bytes) -> None:
@@ -301,6 +312,8 @@ class Http1Client:
         if body is None:
             return
         self._decoder = None
+        # Its last piece may have been one too many for the receiver; the next answer is to be read all the same.
+        self.transport.resumeProducing()
         self._complete(rest)
         body.finish(trailers)
 

@@ -614,8 +614,10 @@ class Http1Server:
         self.transport.resumeProducing()
 
     def _tunnelClosed(self, bytesIn: int, bytesOut: int) -> None:
-        """The tunnel is over and has closed the transport."""
+        """The tunnel is over and has closed the transport: the client has some time to take what is queued for it."""
         self._tunnel = None
+        self._state = CLOSED
+        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
         self._received = bytesIn
         exchange, self._exchange = self._exchange, None
         if exchange is not None:

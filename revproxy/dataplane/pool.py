@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError
 from twisted.python.failure import Failure
 
@@ -134,15 +134,12 @@ class Pool:
 
     def _connected(self, connection: Http1Client) -> None:
         self._live.add(connection)
-        if self._closing:
-            connection.abort()
-            return
         connection.deadline = self.deadlines.now() + self.idleTimeout
         self.release(connection)
 
     def _connectFailed(self, failure: Failure) -> None:
         self.open -= 1
-        if not self.waiting:
+        if not self.waiting or failure.check(CancelledError):
             return
         outgoing = self.waiting.popleft()
         self.deadlines.forget(outgoing)
@@ -184,9 +181,9 @@ class Pool:
             self._open()
 
     def close(self) -> None:
-        """Keep nothing any more: idle connections end now, others after their answer."""
+        """Take nothing more and keep nothing: idle connections end now, others after the requests that need them."""
         self._closing = True
         for connection in self.idle[:]:
             connection.abort()
-        for connecting in list(self._connecting):
+        for connecting in list(self._connecting)[len(self.waiting) :]:
             connecting.cancel()

@@ -21,11 +21,18 @@ class Tunnel:
     :ivar bytesOut: bytes to the client, with those of the 101 answer.
     """
 
-    __slots__ = ("_client", "_closed", "_early", "_onClose", "_origin", "bytesIn", "bytesOut")
+    __slots__ = ("_client", "_closed", "_early", "_onClientLost", "_onClose", "_origin", "bytesIn", "bytesOut")
 
-    def __init__(self, origin: Any) -> None:
-        """:param origin: the origin's transport."""
+    def __init__(self, origin: Any, onClientLost: Callable[[], None]) -> None:
+        """
+        The origin is not read until the client is joined.
+
+        :param origin: the origin's transport.
+        :param onClientLost: called to close it once the client's side has ended.
+        """
         self._origin = origin
+        self._onClientLost = onClientLost
+        origin.pauseProducing()
         self._client: Any = None
         self._early: list[bytes] = []
         self._closed = False
@@ -49,6 +56,7 @@ class Tunnel:
             return
         client.registerProducer(self._origin, True)
         self._origin.registerProducer(client, True)
+        self._origin.resumeProducing()
         early, self._early = self._early, []
         for data in early:
             self.fromOrigin(data)
@@ -71,7 +79,7 @@ class Tunnel:
         if not self._closed:
             self._closed = True
             self._origin.unregisterProducer()
-            self._origin.loseConnection()
+            self._onClientLost()
             self._over()
 
     def originLost(self, reason: Failure) -> None:

@@ -235,12 +235,13 @@ class Outgoing:
             return
         error = reason.value
         unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
-        repeatable = self.body is None and self.method in IDEMPOTENT and not self.upgrade
-        if isinstance(error, ConnectionStale) and repeatable and not self._refreshed:
+        repeatable = self.body is None and self.method in IDEMPOTENT
+        stale = isinstance(error, ConnectionStale)
+        if stale and repeatable and not self._refreshed:
             self._refreshed = True
             target.pool.sendFresh(self)
             return
-        if isinstance(error, (UpstreamError, UpstreamTimeout)):
+        if isinstance(error, (UpstreamError, UpstreamTimeout)) and not stale:
             self._upstream.failedAt(target, reason)
         lostEarly = isinstance(error, UpstreamError) and not isinstance(error, BadResponse) and repeatable
         if unsent or lostEarly:
