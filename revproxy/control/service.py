@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 from collections.abc import Callable
 from typing import Any, cast
@@ -88,6 +89,7 @@ class EdgeService(Service):  # type: ignore[misc]
     def privilegedStartService(self) -> None:
         """Bind the ports; what connects waits in the kernel until the plugins are started."""
         super().privilegedStartService()
+        self._raiseDescriptorLimit()
         if self._logFile is not None:
             self._logFile.start()
         self._listening = Deferred.fromCoroutine(self._listen())
@@ -99,6 +101,23 @@ class EdgeService(Service):  # type: ignore[misc]
         super().startService()
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._startFailed)
+
+    def _raiseDescriptorLimit(self) -> None:
+        """Take all the descriptors that we may have; the usual 1024 are there for programs that use ``select``."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+                soft = hard
+            except (OSError, ValueError) as error:
+                self._log.warn("the limit of open files stays {soft}: {error}", soft=soft, error=error)
+        wanted = self.config.limits.maxConnections
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            self._log.warn(
+                "the limit of open files is {soft}, which is not enough for limits.max_connections {wanted}",
+                soft=soft,
+                wanted=wanted,
+            )
 
     async def _listen(self) -> None:
         reactor = EagerReactor(self._reactor)

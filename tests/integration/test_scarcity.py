@@ -57,6 +57,11 @@ class Origin:
         self._listening.close()
 
 
+def _limit(descriptors: int | None, most: int | None) -> None:
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, most or descriptors))
+
+
 class Edge:
     """
     ``twistd revproxy`` in a process.
@@ -64,7 +69,9 @@ class Edge:
     :ivar log: what it wrote to its own log so far.
     """
 
-    def __init__(self, originPort: int, accessLog: str, descriptors: int | None = None) -> None:
+    def __init__(
+        self, originPort: int, accessLog: str, descriptors: int | None = None, most: int | None = None
+    ) -> None:
         self.port = freePort()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         arguments = ("--listen", f"tcp:{self.port}:interface=127.0.0.1", "--upstream", f"http://127.0.0.1:{originPort}")
@@ -81,7 +88,7 @@ class Edge:
             cwd=ROOT,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: descriptors and resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)),
+            preexec_fn=lambda: _limit(descriptors, most),
         )
         self._await()
 
@@ -129,9 +136,9 @@ class ScarcityTests(SynchronousTestCase):
     """No spin, no death; who is in is served; back at once."""
 
     @contextlib.contextmanager
-    def edge(self, accessLog: str, descriptors: int | None = None) -> Iterator[Edge]:
+    def edge(self, accessLog: str, descriptors: int | None = None, most: int | None = None) -> Iterator[Edge]:
         origin = Origin()
-        edge = Edge(origin.port, accessLog, descriptors)
+        edge = Edge(origin.port, accessLog, descriptors, most)
         try:
             yield edge
         except BaseException:
@@ -183,6 +190,16 @@ class ScarcityTests(SynchronousTestCase):
                 client.close()
             with edge.connect() as late:
                 self.assertEqual(ask(late), 200)
+
+    def test_limitIsRaised(self) -> None:
+        """It takes all the descriptors it may have, and says so when they are too few for what is configured."""
+        hard = DESCRIPTORS * 4
+        with self.edge(os.devnull, DESCRIPTORS, hard) as edge:
+            crowd = [edge.connect() for _ in range(2 * DESCRIPTORS)]
+            self.assertEqual([ask(client) for client in crowd], [200] * len(crowd))
+            self.assertIn(f"limit of open files is {hard}, which is not enough for limits.max_connections", edge.log)
+            for client in crowd:
+                client.close()
 
     def test_fullDisk(self) -> None:
         """A log that takes nothing costs lines, not requests, and is reported once."""
