@@ -23,7 +23,7 @@ class AddressSet:
     __slots__ = ("_known", "_prefixes", "networks")
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
-        self.networks = tuple(ipaddress.ip_network(network) for network in networks)
+        self.networks = tuple(_unmapped(ipaddress.ip_network(network)) for network in networks)
         # By family, then by how many bits to drop: the numbers that are left of the networks' own addresses.
         self._prefixes: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
         for network in self.networks:
@@ -67,3 +67,12 @@ class AddressSet:
 
     def __repr__(self) -> str:
         return f"AddressSet({[str(network) for network in self.networks]})"
+
+
+def _unmapped(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """``::ffff:10.0.0.0/104`` as ``10.0.0.0/8``: it is under their IPv4 address that mapped hosts are looked up."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return network

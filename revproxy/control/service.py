@@ -12,6 +12,8 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from time import monotonic
+from types import FrameType
 from typing import Any, cast
 
 from twisted.application.service import Service
@@ -59,8 +61,8 @@ class EdgeService(Service):  # type: ignore[misc]
         """
         self.config = config
         self._reactor = reactor
-        deadlines = Deadlines(reactor, 0.5)
-        self._answers = Deadlines(reactor, 0.02)
+        deadlines = Deadlines(reactor, 0.5, monotonic)
+        self._answers = Deadlines(reactor, 0.02, monotonic)
         self._deadlines = deadlines
         self.built: Built = buildGeneration(config, Parts(reactor, deadlines, self._answers), 1)
         self._logFile: LogFile | None = None
@@ -71,7 +73,14 @@ class EdgeService(Service):  # type: ignore[misc]
         self._accessLog = accessLog
         combined = config.logging.format == "combined"
         self.edge = Edge(
-            reactor, deadlines, self.built.generation, config.limits, config.timeouts, accessLog, logsAgents=combined
+            reactor,
+            deadlines,
+            self.built.generation,
+            config.limits,
+            config.timeouts,
+            accessLog,
+            logsAgents=combined,
+            monotonic=monotonic,
         )
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
@@ -81,6 +90,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._stopWatching: list[Callable[[], None]] = []
         self._started: list[tuple[str, Any]] = []
         self.ports: list[Any] = []
+        self._signalBefore: Any = None
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
 
@@ -99,6 +109,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._listening is None:
             self.privilegedStartService()
         super().startService()
+        self._reopenOnSignal()
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._startFailed)
 
@@ -145,7 +156,6 @@ class EdgeService(Service):  # type: ignore[misc]
         for certificates in self._contexts:
             if certificates is not None:
                 self._stopWatching.append(certificates[0].watch(self._reactor, certificates[1]))
-        self._reopenOnSignal()
         _quietGarbageCollector()
         for port in self.ports:
             port.startReading()
@@ -172,14 +182,21 @@ class EdgeService(Service):  # type: ignore[misc]
         self._reactor.callWhenRunning(self._reactor.stop)
 
     def _reopenOnSignal(self) -> None:
-        if self._logFile is not None:
-            reopen = self._logFile.reopen
-            signal.signal(signal.SIGUSR1, lambda *_: self._reactor.callFromThread(self._reopen, reopen))
+        """SIGUSR1 reopens the access log; what ``twistd --logfile`` does with it (rotate) still happens too."""
+        before = signal.getsignal(signal.SIGUSR1)
 
-    def _reopen(self, reopen: Callable[[], None]) -> None:
-        if self._accessLog is not None:
+        def received(number: int, frame: FrameType | None) -> None:
+            if callable(before):
+                before(number, frame)
+            self._reactor.callFromThread(self._reopen)
+
+        signal.signal(signal.SIGUSR1, received)
+        self._signalBefore = before
+
+    def _reopen(self) -> None:
+        if self._accessLog is not None and self._logFile is not None:
             self._accessLog.flush()
-        reopen()
+            self._logFile.reopen()
 
     # Stopping
 
@@ -211,6 +228,8 @@ class EdgeService(Service):  # type: ignore[misc]
         await self._closeLog()
 
     async def _closeLog(self) -> None:
+        if self._signalBefore is not None:
+            signal.signal(signal.SIGUSR1, self._signalBefore)
         if self._accessLog is not None:
             self._accessLog.stop()
         if self._logFile is not None:

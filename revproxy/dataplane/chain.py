@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -205,11 +205,13 @@ class Chain:
         self.links = tuple(links)
         self._bounds = any(link.bodyBytes is not None for link in links)
         self._responders = tuple(
-            (index, link) for index, link in reversed(list(enumerate(links))) if link.handleResponse is not None
+            (index, link, link.handleResponse)
+            for index, link in reversed(list(enumerate(links)))
+            if link.handleResponse is not None
         )
         self.hasResponders = bool(self._responders)
         self.hasObservers = any(link.finished is not None for link in links)
-        self._observers = tuple(link for link in links if link.finished is not None)
+        self._observers = tuple((link, link.finished) for link in links if link.finished is not None)
 
     def enter(self, context: Context) -> bool | Deferred[bool]:
         """
@@ -291,33 +293,33 @@ class Chain:
         :raises PluginFailed: as :meth:`enter`.
         """
         responders = self._responders
-        for position, (index, link) in enumerate(responders):
-            if index >= context.depth:
+        depth = context.depth
+        for index, link, handleResponse in responders:
+            if index >= depth:
                 continue
             context._toolbox = link
             if self._bounds and context.response is not None:
                 context.response.body.readLimit = link.bodyBytes
             try:
-                answer = cast(Callable[[Context], Any], link.handleResponse)(context)
+                answer = handleResponse(context)
             except Foreign:
                 link.failed(context, Failure())
                 continue
             if answer is not None and answer is not True:
-                return Deferred.fromCoroutine(self._leaveLater(context, position, answer))
+                return Deferred.fromCoroutine(self._leaveLater(context, index, answer))
         return None
 
-    async def _leaveLater(self, context: Context, position: int, answer: Any) -> None:
-        responders = self._responders
-        for later in range(position, len(responders)):
-            index, link = responders[later]
-            if index >= context.depth:
+    async def _leaveLater(self, context: Context, waiting: int, answer: Any) -> None:
+        """The rest of the way out, from the link (by its index) whose answer is awaited."""
+        for index, link, handleResponse in self._responders:
+            if index > waiting:
                 continue
             context._toolbox = link
             if self._bounds and context.response is not None:
                 context.response.body.readLimit = link.bodyBytes
             try:
-                if later > position:
-                    answer = cast(Callable[[Context], Any], link.handleResponse)(context)
+                if index < waiting:
+                    answer = handleResponse(context)
                 if answer is not None and answer is not True:
                     await _waitFor(link, answer)
             except CancelledError:
@@ -327,10 +329,10 @@ class Chain:
 
     def finished(self, context: Context) -> None:
         """Tell the observers. What they raise is logged."""
-        for link in self._observers:
+        for link, finished in self._observers:
             context._toolbox = link
             try:
-                cast(Callable[[Context], Any], link.finished)(context)
+                finished(context)
             except Foreign:
                 link.failures += 1
                 link.log.failure("{name} {version} failed as observer", name=link.name, version=link.version)

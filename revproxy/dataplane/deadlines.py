@@ -8,6 +8,7 @@ are watched. A deadline is therefore kept late by up to one period, never early.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -29,14 +30,17 @@ class Deadlines:
     """
     Watches things that wait. The sweep runs only while there is something to watch.
 
-    :ivar now: the clock's ``seconds``: to compute deadlines with.
+    :ivar now: seconds of a clock that is never set back: to compute deadlines with.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, period: float) -> None:
-        """:param period: seconds between two sweeps: how late a deadline may be noticed."""
-        self.now = clock.seconds
+    def __init__(self, clock: IReactorTime, period: float, now: Callable[[], float] | None = None) -> None:
+        """
+        :param period: seconds between two sweeps: how late a deadline may be noticed.
+        :param now: instead of the clock's ``seconds``, which for a reactor is the time of day.
+        """
+        self.now = now or clock.seconds
         self._clock = clock
         self._period = period
         self._watched: set[Waiting] = set()

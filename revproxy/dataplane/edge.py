@@ -80,6 +80,7 @@ class Edge:
     :ivar refusals: how many heads were no acceptable requests.
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
+    :ivar monotonic: seconds of a clock that is never set back: for durations.
     :ivar logsAgents: whether the log shows User-Agent and Referer.
     """
 
@@ -95,8 +96,10 @@ class Edge:
         timeouts: Timeouts,
         accessLog: AccessLog | None,
         logsAgents: bool = False,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self.now = clock.seconds
+        self.monotonic = monotonic or clock.seconds
         self.generation = generation
         self.limits = limits
         self.timeouts = timeouts

@@ -51,11 +51,11 @@ class Exchange:
 
     __slots__ = (
         "_answer",
+        "_began",
         "_done",
         "_hostname",
         "_listener",
         "_sentAt",
-        "_startedAt",
         "_stream",
         "_waiting",
         "context",
@@ -72,7 +72,7 @@ class Exchange:
         self._listener = listener
         self._stream = stream
         self._hostname = hostname
-        self._startedAt = listener.edge.now()
+        self._began = listener.edge.monotonic()
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
@@ -136,12 +136,12 @@ class Exchange:
 
     def waitForOrigin(self, answer: Deferred[Response]) -> None:
         """The request is on its way; 101 (a :class:`~revproxy.dataplane.http1client.Switched`) opens a tunnel."""
-        self._sentAt = self._listener.edge.now()
+        self._sentAt = self._listener.edge.monotonic()
         self._waiting = answer
         answer.addCallbacks(self._originAnswered, self.failed)
 
     def _originAnswered(self, response: Response) -> None:
-        self.upstreamSeconds = self._listener.edge.now() - self._sentAt
+        self.upstreamSeconds = self._listener.edge.monotonic() - self._sentAt
         self._waiting = None
         self.context.response = response
         try:
@@ -286,7 +286,7 @@ class Exchange:
         context = self.context
         route = self.route
         edge = self._listener.edge
-        seconds = edge.now() - self._startedAt
+        seconds = edge.monotonic() - self._began
         response = self._answer
         status = 499 if response is None else response.status
         if route is not None and route.chain.hasObservers:
@@ -309,7 +309,7 @@ class Exchange:
         request = context.request
         error = self.error
         return self._listener.edge.Record(
-            self._startedAt,
+            self._listener.edge.now() - seconds,
             seconds,
             context.id,
             request.peer.host,

@@ -26,7 +26,8 @@ class EdgeReactor(EPollReactor):  # type: ignore[misc]
         """Wait for events and deliver them."""
         selectables = self._selectables
         try:
-            events = self._poller.poll(-1 if timeout is None else timeout, len(selectables))
+            # Room for every descriptor, as Twisted asks for, is an allocation that grows with idle connections.
+            events = self._poller.poll(-1 if timeout is None else timeout, min(len(selectables), 256))
         except InterruptedError:
             return
         for fd, event in events:
