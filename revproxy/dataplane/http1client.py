@@ -21,16 +21,10 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Response
+from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
 from revproxy.dataplane.deadlines import NEVER
-from revproxy.dataplane.framing import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    ChunkedDecoder,
-    ResponseHead,
-    chunk,
-    lastChunk,
-    parseResponseHead,
-)
+from revproxy.dataplane.framing import CHUNKED, UNTIL_CLOSE
+from revproxy.dataplane.responsehead import ResponseHead, parseResponseHead
 from revproxy.dataplane.tunnel import Tunnel
 from revproxy.errors import BadRequest, BadResponse, ConnectionStale, EdgeError, UpstreamError, UpstreamTimeout
 from revproxy.headers import Headers

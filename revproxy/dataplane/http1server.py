@@ -23,9 +23,11 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Peer, Request, Response
+from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
-from revproxy.dataplane.framing import CHUNKED, ChunkedDecoder, RequestHead, chunk, lastChunk, parseRequestHead
+from revproxy.dataplane.framing import CHUNKED
+from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
 from revproxy.errors import (
     REASONS,
     BadRequest,

@@ -7,19 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.framing import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    ChunkedDecoder,
-    RequestHead,
-    ResponseHead,
-    chunk,
-    hostname,
-    lastChunk,
-    parseLength,
-    parseRequestHead,
-    parseResponseHead,
-)
+from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
+from revproxy.dataplane.framing import CHUNKED, UNTIL_CLOSE
+from revproxy.dataplane.requesthead import RequestHead, hostname, parseLength, parseRequestHead
+from revproxy.dataplane.responsehead import ResponseHead, parseResponseHead
 from revproxy.errors import BadRequest, BadResponse, EdgeError, HeadersTooLarge
 from revproxy.headers import TOKEN
 from tests.dataplane.malformed import REQUESTS

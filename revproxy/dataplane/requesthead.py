@@ -1,0 +1,239 @@
+"""
+Which request heads are acceptable (RFC 9112 §2.2, §3, §6.3, RFC 9110 §7.6.1), and what they say.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from revproxy.dataplane.framing import CHUNKED, HEX, NEVER_NOMINATED, Head, listMembers, refusal
+from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotSupported, VersionNotSupported
+
+_TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#")
+_HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
+
+_NEVER_UPGRADED = frozenset((b"h2", b"h2c", b"http", b"tls"))
+
+
+class RequestHead(Head):
+    """
+    An acceptable request head.
+
+    :ivar host: host and port the request is for, as bytes; empty only for HTTP/1.0 without a Host.
+    :ivar hostname: the same without port, in lower case: what routes match.
+    :ivar fields: the header section without the fields of the connection.
+    :ivar forwarding: what the client says about those before it (X-Forwarded-*, Forwarded); not in ``fields``.
+    :ivar length: bytes of the body; 0 for none, or :data:`CHUNKED`.
+    :ivar keepAlive: whether the client will take another response on this connection.
+    """
+
+    __slots__ = (
+        "expectsContinue",
+        "host",
+        "hostname",
+        "keepAlive",
+        "length",
+        "method",
+        "trailer",
+        "upgrade",
+        "version",
+        "wantsTrailers",
+    )
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.method = b""
+        self.target = b""
+        self.fields = []
+        self.forwarding = None
+        self.noted = None
+        self.host = b""
+        self.hostname = b""
+        self.length = 0
+        self.keepAlive = version == "1.1"
+        self.upgrade: bytes | None = None
+        self.expectsContinue = False
+        self.wantsTrailers = False
+        self.trailer: bytes | None = None
+
+    def _noteLookalike(self, lower: bytes, name: bytes, value: bytes) -> None:
+        """Dropped: an origin might believe that we said it."""
+
+
+def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
+    """
+    Read one complete head.
+
+    :param data: from the first byte of the request line to the empty line, both included.
+    :raises EdgeError: with the status that says what is wrong with it.
+    """
+    line = data[: data.index(b"\r\n")]
+    version = line[-9:]
+    if version == b" HTTP/1.1":
+        parsedVersion = "1.1"
+    elif version == b" HTTP/1.0":
+        parsedVersion = "1.0"
+    else:
+        raise _wrongVersion(line)
+    if line.count(b" ") != 2:
+        raise BadRequest("the request line has not exactly two spaces")
+    request = RequestHead(parsedVersion)
+    parser = HttpRequestParser(request)
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError as error:
+        raise refusal(error, BadRequest) from None
+    if b" \r\n" in data or b"\t\r\n" in data:
+        request.trim()
+    if len(request.fields) + len(request.forwarding or ()) > maxHeaders:
+        raise HeadersTooLarge(f"more than {maxHeaders} fields")
+    request.method = parser.get_method()
+    if request.noted is not None:
+        _heed(request, request.noted)
+    _place(request)
+    return request
+
+
+def _wrongVersion(line: bytes) -> BadRequest | VersionNotSupported:
+    words = line.split(b" ")
+    if len(words) == 3 and words[2].startswith(b"HTTP/") and words[2][5:6].isdigit():
+        return VersionNotSupported(f"version {words[2].decode('latin-1')}")
+    return BadRequest("the request line does not end with an HTTP version")
+
+
+def _heed(request: RequestHead, noted: dict[bytes, bytes]) -> None:
+    """Act on the fields that concern the connection, the length and the host."""
+    host = noted.get(b"host")
+    if host is not None:
+        request.host = host
+        if len(noted) == 1:
+            return
+    coding = noted.get(b"transfer-encoding")
+    length = noted.get(b"content-length")
+    if coding is not None:
+        # RFC 9112 §6.1: in a 1.0 message it is a mistake somebody else may not notice.
+        if request.version == "1.0":
+            raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
+        if length is not None:
+            raise BadRequest("Transfer-Encoding and Content-Length")
+        if coding.lower() != b"chunked":
+            raise NotSupported(f"transfer coding {coding[:40]!r}")
+        request.length = CHUNKED
+        request.trailer = noted.get(b"trailer")
+    elif length is not None:
+        request.length = parseLength(length)
+    connection = noted.get(b"connection")
+    if connection is not None:
+        _heedConnection(request, listMembers(connection), noted)
+    expect = noted.get(b"expect")
+    if expect is not None:
+        _heedExpect(request, expect)
+
+
+def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict[bytes, bytes]) -> None:
+    for token in tokens:
+        if token == b"close":
+            request.keepAlive = False
+        elif token == b"keep-alive":
+            if request.version == "1.0" and b"close" not in tokens:
+                request.keepAlive = True
+        elif token == b"upgrade":
+            # With a body it is passed over (RFC 9110 §7.8 lets us): nobody agrees on what would come first.
+            if request.version == "1.1" and not request.length:
+                request.upgrade = _offered(noted.get(b"upgrade", b""))
+        elif token == b"te":
+            request.wantsTrailers = b"trailers" in listMembers(noted.get(b"te", b""))
+        elif token in NEVER_NOMINATED:
+            raise BadRequest(f"Connection names {token.decode('latin-1')}")
+        else:
+            request.fields = [field for field in request.fields if field[0] != token]
+
+
+def _offered(upgrade: bytes) -> bytes | None:
+    """The protocols that the client may change to: no HTTP, or requests that nobody looks at would pass."""
+    offers = [offer.strip(b" \t") for offer in upgrade.split(b",")]
+    kept = [offer for offer in offers if offer and offer.partition(b"/")[0].lower() not in _NEVER_UPGRADED]
+    return b", ".join(kept) or None
+
+
+def _heedExpect(request: RequestHead, expect: bytes) -> None:
+    if request.version == "1.0":
+        # RFC 9110 §10.1.1: ignored in 1.0.
+        request.fields = [field for field in request.fields if field[0] != b"expect"]
+    elif expect.lower() != b"100-continue":
+        raise ExpectationFailed(f"Expect: {expect[:40]!r}")
+    else:
+        request.expectsContinue = True
+
+
+def _place(request: RequestHead) -> None:
+    """Decide host and target from the request line and the Host field (RFC 9112 §3.2, §3.3)."""
+    target = request.target
+    host = request.host
+    if target.translate(None, _TARGET_OCTETS):
+        raise BadRequest("a character in the target that does not belong there")
+    if request.method == b"CONNECT":
+        raise NotSupported("CONNECT: this is no forward proxy")
+    if not target.startswith(b"/"):
+        if target == b"*":
+            if request.method != b"OPTIONS":
+                raise BadRequest("only OPTIONS has the target *")
+        else:
+            _placeAbsolute(request)
+            host = request.host
+    if host:
+        request.hostname = hostname(host)
+    elif request.version == "1.1":
+        raise BadRequest("no Host field")
+    elif any(field[0] == b"host" for field in request.fields):
+        raise BadRequest("an empty Host field")
+
+
+def _placeAbsolute(request: RequestHead) -> None:
+    scheme, separator, rest = request.target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise BadRequest("the target is neither a path nor an http URL")
+    cut = min((rest.index(mark) for mark in (b"/", b"?") if mark in rest), default=len(rest))
+    authority, path = rest[:cut], rest[cut:]
+    if request.host and request.host.lower() != authority.lower():
+        raise BadRequest("the target and the Host field name different hosts")
+    if not request.host:
+        if not authority or request.version != "1.0" or any(field[0] == b"host" for field in request.fields):
+            raise BadRequest("no Host field, or an empty one")
+        request.host = authority
+        request.fields.insert(0, (b"host", b"Host", authority))
+    request.target = path if path.startswith(b"/") else b"/" + path
+
+
+@lru_cache(4096)
+def hostname(host: bytes) -> bytes:
+    """
+    The name in ``host[:port]``: lower case, no port, no final dot.
+
+    :raises BadRequest: if it is no host (RFC 3986 §3.2.2) or carries a user.
+    """
+    name, _, port = host.rpartition(b":")
+    if not _ or (host.startswith(b"[") and host.endswith(b"]")):
+        name, port = host, b""
+    if port and not (port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise BadRequest("the port in Host is no port")
+    if name.startswith(b"["):
+        digits = name[1:-1].replace(b":", b"").replace(b".", b"")
+        if not (name.endswith(b"]") and digits and HEX.issuperset(digits)):
+            raise BadRequest("the address in Host is no address")
+        return name.lower()
+    if not name or not _HOST_OCTETS.issuperset(name):
+        raise BadRequest("the Host field is no host")
+    name = name.lower()
+    return name[:-1] if name.endswith(b".") and len(name) > 1 else name
+
+
+def parseLength(value: bytes) -> int:
+    """A Content-Length (RFC 9110 §8.6). :raises BadRequest: if it is anything but digits."""
+    if not value.isdigit() or len(value) > 18:
+        raise BadRequest("Content-Length is no number")
+    return int(value)

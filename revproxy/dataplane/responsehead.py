@@ -1,0 +1,130 @@
+"""
+Which response heads may be passed on (RFC 9112 §4, §6.3), and what they say.
+"""
+
+from __future__ import annotations
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from revproxy.dataplane.framing import (
+    CHUNKED,
+    NEVER_NOMINATED,
+    NOTED,
+    UNTIL_CLOSE,
+    VALUE_REFUSED,
+    Head,
+    listMembers,
+    refusal,
+)
+from revproxy.errors import BadResponse
+
+
+class ResponseHead(Head):
+    """
+    An acceptable response head.
+
+    :ivar length: bytes of the body; 0 for none, :data:`CHUNKED` or :data:`UNTIL_CLOSE`.
+    :ivar declared: the Content-Length, also where there is no body (HEAD, 304), or None.
+    :ivar keepAlive: whether the origin will take another request on this connection.
+    """
+
+    __slots__ = ("declared", "keepAlive", "length", "reason", "status", "trailer", "upgrade", "version")
+
+    def __init__(self, reason: bytes, version: str) -> None:
+        self.status = 0
+        self.reason = reason
+        self.version = version
+        self.fields = []
+        self.forwarding = None
+        self.noted = None
+        self.length = UNTIL_CLOSE
+        self.declared: int | None = None
+        self.keepAlive = version == "1.1"
+        self.upgrade: bytes | None = None
+        self.trailer: bytes | None = None
+
+
+def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHead:
+    """
+    Read one complete head.
+
+    :param data: from the first byte of the status line to the empty line, both included.
+    :param method: of the request this answers: it decides whether there is a body.
+    :raises BadResponse: if it may not be passed on.
+    """
+    line = data[: data.index(b"\r\n")]
+    version = line[:9]
+    if version == b"HTTP/1.1 ":
+        parsedVersion = "1.1"
+    elif version == b"HTTP/1.0 ":
+        parsedVersion = "1.0"
+    else:
+        raise BadResponse("the status line does not begin with HTTP/1.1 or HTTP/1.0")
+    reason = line[13:]
+    if reason != b"OK" and reason.translate(None, VALUE_REFUSED) != reason:
+        raise BadResponse("a control character in the reason phrase")
+    response = ResponseHead(reason, parsedVersion)
+    parser = HttpResponseParser(response)
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError as error:
+        raise refusal(error, BadResponse) from None
+    if b" \r\n" in data or b"\t\r\n" in data:
+        response.trim()
+    if response.forwarding is not None:
+        # Said by an origin, these are fields like any other.
+        response.fields += response.forwarding
+    if len(response.fields) > maxHeaders:
+        raise BadResponse(f"more than {maxHeaders} fields")
+    status = response.status = parser.get_status_code()
+    if not 100 <= status <= 599:
+        raise BadResponse(f"status {status}")
+    if response.noted is not None:
+        _heedResponse(response, response.noted)
+    if status < 200 or status == 204 or status == 304 or method == b"HEAD":
+        _bodiless(response)
+    return response
+
+
+def _heedResponse(response: ResponseHead, noted: dict[bytes, bytes]) -> None:
+    length = noted.get(b"content-length")
+    if length is not None:
+        if not length.isdigit() or len(length) > 18:
+            raise BadResponse("Content-Length is no number")
+        response.length = response.declared = int(length)
+        if len(noted) == 1:
+            return
+    coding = noted.get(b"transfer-encoding")
+    if coding is not None:
+        if response.version == "1.0":
+            raise BadResponse("Transfer-Encoding in an HTTP/1.0 response")
+        if length is not None:
+            raise BadResponse("Transfer-Encoding and Content-Length")
+        if coding.lower() != b"chunked":
+            raise BadResponse(f"transfer coding {coding[:40]!r}")
+        response.length = CHUNKED
+        response.trailer = noted.get(b"trailer")
+    connection = noted.get(b"connection")
+    if connection is not None:
+        tokens = listMembers(connection)
+        if b"close" in tokens:
+            response.keepAlive = False
+        elif response.version == "1.0":
+            response.keepAlive = b"keep-alive" in tokens
+        if b"upgrade" in tokens:
+            response.upgrade = noted.get(b"upgrade")
+        for token in tokens:
+            if token in NEVER_NOMINATED:
+                raise BadResponse(f"Connection names {token.decode('latin-1')}")
+            if token not in NOTED and token != b"close":
+                response.fields = [field for field in response.fields if field[0] != token]
+
+
+def _bodiless(response: ResponseHead) -> None:
+    """RFC 9112 §6.3 item 1; and what RFC 9110 §8.6 forbids a 1xx and 204 to say is taken out."""
+    if response.status == 204 or response.status < 200:
+        response.fields = [field for field in response.fields if field[0] != b"content-length"]
+        response.declared = None
+    response.length = 0
