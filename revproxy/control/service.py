@@ -93,6 +93,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._signalBefore: Any = None
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
+        self._stopping = False
 
     # Starting
 
@@ -172,6 +173,8 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
+        if self._stopping:
+            return
         if failure.check(StartFailed):
             self._log.critical("{reason}", reason=failure.getErrorMessage())
             self._log.failure("starting failed", failure)
@@ -207,6 +210,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def _stop(self) -> None:
         self._exitZero()
+        self._stopping = True
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
         for stop in self._stopWatching:
