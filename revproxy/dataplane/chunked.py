@@ -40,12 +40,14 @@ class ChunkedDecoder:
     """
     Takes the chunked transfer coding off (RFC 9112 §7.1), strictly: hexadecimal size, CRLF, nothing else.
 
+    :ivar left: -1: nobody knows how many bytes have not come.
     :ivar finished: True after the trailer section.
     :ivar trailers: the fields of the trailer section that may be passed on, in order.
     """
 
     __slots__ = ("_announced", "_held", "_left", "_maxTrailerBytes", "_state", "_trailerBytes", "finished", "trailers")
 
+    left = -1
     _SIZE, _DATA, _END, _TRAILER = range(4)
     _MAX_LINE = 4096
 

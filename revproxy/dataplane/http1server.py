@@ -11,25 +11,28 @@ the socket is not read once the bound is reached. The connection is in one of th
 ``HEAD`` reads a head and begins an exchange. ``BODY`` feeds the request's body while the exchange is under way.
 ``BUSY`` waits for the answer to be written. ``LINGER`` has closed its own direction and discards what still arrives, so
 that the client reads our answer instead of a reset (RFC 9112 §9.6).
+
+The file is long because the machine is one: every state shares the deadline, the bytes ahead and the question whether
+the connection may be kept, and a transition has to be seen beside the others.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Peer, Request, Response
-from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
+from revproxy.dataplane.chunked import ChunkedDecoder
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
-from revproxy.dataplane.framing import CHUNKED
+from revproxy.dataplane.framing import CHUNKED, LengthDecoder
 from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
+from revproxy.dataplane.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
 from revproxy.errors import (
-    REASONS,
     BadRequest,
     BodyTooLarge,
     ClientGone,
@@ -39,14 +42,12 @@ from revproxy.errors import (
     TargetTooLong,
 )
 from revproxy.headers import Headers
-from revproxy.interfaces import IBodySink, IBodySource, IClientStream
+from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
     from revproxy.dataplane.edge import Listener
 
 HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = range(6)
-
-STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, phrase.encode()) for code, phrase in REASONS.items()}
 
 _JOIN_UP_TO = 65536
 """Bytes of a complete body that are copied behind its head, to save a system call."""
@@ -72,11 +73,9 @@ class Http1Server:
         "_announcedClose",
         "_body",
         "_decoder",
-        "_discarding",
         "_edge",
         "_exchange",
         "_keepAlive",
-        "_left",
         "_listener",
         "_peer",
         "_received",
@@ -108,14 +107,12 @@ class Http1Server:
         self._exchange: Any = None
         self._request: Request | None = None
         self._body: Body | None = None
-        self._decoder: ChunkedDecoder | None = None
-        self._discarding = False
-        self._left = 0
+        self._decoder: ChunkedDecoder | LengthDecoder | None = None
         self._received = 0
         self._keepAlive = True
         self._announcedClose = False
         self._responding = False
-        self._writer: _Writer | None = None
+        self._writer: ResponseWriter | None = None
         self._tunnel: Any = None
         self._unsent = 0
 
@@ -166,12 +163,12 @@ class Http1Server:
             if self._ahead:
                 self._refuse(RequestTimeout("the head did not arrive in time"))
             elif self._stillSending():
-                self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+                self.deadline = self.bodyDeadline()
             else:
                 self.transport.loseConnection()
                 self._expectGone()
         elif self._stillSending():
-            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.deadline = self.bodyDeadline()
         elif state in (LINGER, CLOSED):
             self.transport.abortConnection()
         elif state == BODY and self._exchange is None:
@@ -192,6 +189,15 @@ class Http1Server:
         unsent = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         before, self._unsent = self._unsent, unsent
         return unsent > 0 and (before == 0 or unsent < before)
+
+    @property
+    def isReceiving(self) -> bool:
+        """Whether the request's body is still arriving."""
+        return self._state == BODY
+
+    def bodyDeadline(self) -> float:
+        """The time by which a body has to have gone on."""
+        return self._edge.deadlines.now() + self._edge.timeouts.body
 
     def _expectGone(self) -> None:
         """It was told to close: give it a moment to take what is queued, then break it off."""
@@ -356,7 +362,6 @@ class Http1Server:
     def _openBody(self, head: RequestHead) -> Body:
         length = head.length
         data = self._ahead
-        self._discarding = False
         if 0 < length <= len(data):
             # All of it is here already: no need to stream.
             self._state = BUSY
@@ -366,43 +371,19 @@ class Http1Server:
             body.framed = True
             return body
         self._state = BODY
-        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        self.deadline = self.bodyDeadline()
         if length == CHUNKED:
             self._decoder = ChunkedDecoder(head.trailer, self._edge.limits.maxHeaderBytes)
             self._body = Body(self, None)
             self._body.announced = head.trailer
         else:
-            self._left = length
+            self._decoder = LengthDecoder(length)
             self._body = Body(self, length)
             self._body.framed = True
         return self._body
 
     def _readBody(self, data: bytes) -> None:
-        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
-        if self._decoder is not None:
-            self._readChunks(data)
-            return
-        size = len(data)
-        left = self._left
-        if size < left:
-            self._left = left - size
-            self._received += size
-            if self._body is not None:
-                self._body.feed(data)
-            elif self._discarding and self._received > _DRAIN_UP_TO:
-                self._stopReadingBody()
-            return
-        self._received += left
-        if size > left:
-            self._ahead = data[left:]
-            data = data[:left]
-        self._left = 0
-        body = self._body
-        if body is not None:
-            body.feed(data)
-        self._bodyComplete(None)
-
-    def _readChunks(self, data: bytes) -> None:
+        self.deadline = self.bodyDeadline()
         decoder = self._decoder
         assert decoder is not None
         try:
@@ -411,7 +392,7 @@ class Http1Server:
             self._received += len(data)
             most = self._edge.limits.maxBodyBytes
             if most is not None and self._received > most:
-                raise BodyTooLarge("the chunked body is over the limit")
+                raise BodyTooLarge("the body is over the limit")
         except EdgeError as error:
             self._breakBody(error)
             return
@@ -469,16 +450,15 @@ class Http1Server:
     def resumeProducing(self) -> None:
         """The origin takes more."""
         if self._state == BODY:
-            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.deadline = self.bodyDeadline()
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """Nobody wants the rest of the request body."""
         if self._state == BODY:
             self._body = None
-            self._discarding = True
             self._received = 0
-            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.deadline = self.bodyDeadline()
             self.transport.resumeProducing()
 
     # Writing: IClientStream
@@ -488,11 +468,7 @@ class Http1Server:
         request = self._request
         if request is None or request.version == "1.0" or self._responding or self._state == CLOSED:
             return
-        parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        for _, name, value in headers.fields:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
-        self.transport.write(b"".join(parts))
+        self.transport.write(responseHead(status, None, headers, b"\r\n"))
 
     def sendResponse(self, response: Response) -> None:
         """Write an answer; tells the exchange when it is written, or that it never will be."""
@@ -509,7 +485,7 @@ class Http1Server:
                     # What a plugin makes of no body does not tell the length of what GET would get.
                     response.headers.removeRaw(b"content-length")
                 elif not body.framed and body.complete and body.length:
-                    self._declare(response.headers, body.length)
+                    declareLength(response.headers, body.length)
                 body.stopProducing()
             data = b""
         elif body is None or body.complete:
@@ -518,54 +494,36 @@ class Http1Server:
                 return
             data = b"" if body is None else body.take()
             if body is None or not body.framed or body.changed:
-                self._declare(response.headers, len(data))
+                declareLength(response.headers, len(data))
         else:
             self._stream(response, body)
             return
-        head = self._head(response, None)
+        answer = responseHead(response.status, response.rawReason, response.headers, self._connection())
         if len(data) <= _JOIN_UP_TO:
-            head += data
-            self.transport.write(head)
-            self._sent(len(head))
+            answer += data
+            self.transport.write(answer)
+            self._sent(len(answer))
         else:
-            self.transport.write(head)
+            self.transport.write(answer)
             self.transport.write(data)
-            self._sent(len(head) + len(data))
+            self._sent(len(answer) + len(data))
 
-    def _declare(self, headers: Headers, length: int | None) -> None:
-        headers.removeRaw(b"content-length")
-        if length is not None:
-            headers.fields.append((b"content-length", b"Content-Length", b"%d" % length))
-
-    def _head(self, response: Response, framing: bytes | None) -> bytes:
-        """Status line and header section, as bytes."""
-        reason = response.rawReason
-        status = response.status
-        if reason is None:
-            line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        else:
-            line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
-        parts = [line]
-        for _, name, value in response.headers.fields:
-            parts += (name, b": ", value, b"\r\n")
-        if framing is not None:
-            parts.append(framing)
+    def _connection(self) -> bytes:
+        """What the head says of the connection, and its end."""
         if not self._mayKeep():
             self._announcedClose = True
-            parts.append(b"Connection: close\r\n\r\n")
-        elif self._request is not None and self._request.version == "1.0":
-            parts.append(b"Connection: keep-alive\r\n\r\n")
-        else:
-            parts.append(b"\r\n")
-        return b"".join(parts)
+            return b"Connection: close\r\n\r\n"
+        if self._request is not None and self._request.version == "1.0":
+            return b"Connection: keep-alive\r\n\r\n"
+        return b"\r\n"
 
     def _mayKeep(self) -> bool:
         """Whether another request can follow on this connection."""
         if not self._keepAlive or self._edge.draining:
             self._keepAlive = False
         elif self._state == BODY and (
-            self._decoder is not None
-            or self._left > _DRAIN_UP_TO
+            self._decoder is None
+            or not 0 <= self._decoder.left <= _DRAIN_UP_TO
             or (self._request is not None and self._request.expectsContinue)
         ):
             # The answer comes before the request is whole, and the rest is long or may never be sent.
@@ -576,7 +534,7 @@ class Http1Server:
         """Write an answer whose body is still arriving."""
         request = self._request
         assert request is not None
-        framing: bytes | None = None
+        framing = b""
         chunked = False
         if body.framed and not body.changed:
             pass
@@ -592,25 +550,21 @@ class Http1Server:
             else:
                 # RFC 9112 §6.3: to a 1.0 client, the end of the connection is the end of the body.
                 self._keepAlive = False
-        head = self._head(response, framing)
-        self._writer = _Writer(self, body, head, chunked)
+        answer = responseHead(response.status, response.rawReason, response.headers, framing + self._connection())
+        self._writer = ResponseWriter(self, body, answer, chunked)
         self._writer.begin()
 
     def switchProtocols(self, response: Response, tunnel: Any) -> None:
         """Write a 101 answer; from then on bytes go both ways as they are (RFC 9110 §7.8)."""
-        parts = [STATUS_LINES[101]]
-        for _, name, value in response.headers.fields:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"Connection: Upgrade\r\n\r\n")
         self._responding = True
         self._state = TUNNEL
         self.deadline = NEVER
         self._tunnel = tunnel
-        head = b"".join(parts)
-        self.transport.write(head)
+        answer = responseHead(101, None, response.headers, b"Connection: Upgrade\r\n\r\n")
+        self.transport.write(answer)
         self.transport.setTcpKeepAlive(True)
         ahead, self._ahead = self._ahead, b""
-        tunnel.connectClient(self.transport, len(head), self._tunnelClosed)
+        tunnel.connectClient(self.transport, len(answer), self._tunnelClosed)
         if ahead:
             tunnel.fromClient(ahead)
         self.transport.resumeProducing()
@@ -619,7 +573,7 @@ class Http1Server:
         """The tunnel is over and has closed the transport: the client has some time to take what is queued for it."""
         self._tunnel = None
         self._state = CLOSED
-        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+        self.deadline = self.bodyDeadline()
         self._received = bytesIn
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -653,8 +607,7 @@ class Http1Server:
         elif self._state == BUSY:
             self._next()
         elif self._state == BODY:
-            self._discarding = True
-            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.deadline = self.bodyDeadline()
             self.transport.resumeProducing()
 
     def _next(self) -> None:
@@ -680,7 +633,7 @@ class Http1Server:
             self._linger()
         else:
             self._state = CLOSED
-            self.deadline = self._edge.deadlines.now() + self._edge.timeouts.body
+            self.deadline = self.bodyDeadline()
             self.transport.loseConnection()
 
     def _linger(self) -> None:
@@ -705,90 +658,3 @@ class Http1Server:
         self.transport.write(head + body)
         edge.refused(self._peer or self._meet(), self._listener.scheme, error, len(head) + len(body))
         self._linger()
-
-
-@implementer(IBodySink, IPushProducer)
-class _Writer:
-    """
-    Writes one answer whose body arrives piece by piece.
-
-    To its body it is the sink, to the transport the producer.
-
-    :ivar written: bytes so far, head included.
-    """
-
-    __slots__ = ("_body", "_chunked", "_head", "_server", "_transport", "written")
-
-    def __init__(self, server: Http1Server, body: Body, head: bytes, chunked: bool) -> None:
-        self._server = server
-        self._transport = server.transport
-        self._body = body
-        self._head = head
-        self._chunked = chunked
-        self.written = 0
-
-    def begin(self) -> None:
-        """Write the head, with what there is of the body behind it."""
-        self._transport.registerProducer(self, True)
-        self._body.attach(self)
-        if self._head:
-            head, self._head = self._head, b""
-            self._write(head)
-
-    def bodyData(self, data: bytes) -> None:
-        """Part of IBodySink."""
-        if self._chunked:
-            data = chunk(data)
-        if self._head:
-            data, self._head = self._head + data, b""
-        self._write(data)
-
-    def bodyFinished(self) -> None:
-        """Part of IBodySink."""
-        if self._chunked:
-            trailers = self._body.trailers
-            self.bodyEnd(lastChunk(trailers.fields if trailers is not None else []))
-        elif self._head:
-            self.bodyEnd(b"")
-        self._transport.unregisterProducer()
-        self._server._sent(self.written)
-
-    def bodyEnd(self, data: bytes) -> None:
-        """The last bytes, with the head if it has not gone yet."""
-        if self._head:
-            data, self._head = self._head + data, b""
-        self._write(data)
-
-    def bodyFailed(self, reason: Failure) -> None:
-        """Part of IBodySink: the client must not take what it has for whole."""
-        server = self._server
-        exchange, server._exchange = server._exchange, None
-        server._writer = None
-        self._transport.unregisterProducer()
-        if exchange is not None:
-            exchange.responseFailed(reason, server._received, self.written)
-        server.abort()
-
-    def _write(self, data: bytes) -> None:
-        self.written += len(data)
-        self._transport.write(data)
-
-    def pauseProducing(self) -> None:
-        """The client reads more slowly than the origin sends: from now on it is watched for progress."""
-        server = self._server
-        server._unsent = 0
-        if server._state != BODY:
-            server.deadline = server._edge.deadlines.now() + server._edge.timeouts.body
-        self._body.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """The client has read what was queued."""
-        server = self._server
-        if server._state != BODY:
-            server.deadline = NEVER
-        self._body.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """The connection is lost; :meth:`Http1Server.connectionLost` does the rest."""
-        self._body.detach()
-        self._body.stopProducing()
