@@ -20,7 +20,7 @@ from twisted.web.http import datetimeToString
 
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.errorpage import errorResponse
-from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound
+from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
@@ -212,10 +212,17 @@ class Exchange:
 
     def _left(self, _: None, leafs: Response | None) -> None:
         self._waiting = None
-        if leafs is not None and leafs is not self.context.response and leafs._body is not None:
+        response = self.context.response
+        if leafs is not response:
             # A plugin put another answer in its place.
-            leafs._body.detach()
-            leafs._body.stopProducing()
+            self._discard(leafs)
+        assert response is not None
+        switches = hasattr(response, "tunnel")
+        if switches and response.status != 101:
+            self._discard(response)
+        elif not switches and response.status == 101:
+            self._leaveFailed(PluginFailed("a plugin made 101 of an answer that opens no tunnel"), response)
+            return
         self._write()
 
     def _leftWrongly(self, failure: Failure, leafs: Response | None) -> None:
@@ -237,8 +244,9 @@ class Exchange:
     def _discard(self, response: Response | None) -> None:
         if response is None:
             return
-        if response.status == 101:
-            response.tunnel.clientLost(Failure(ClientGone("no tunnel")))  # type: ignore[attr-defined]
+        tunnel = getattr(response, "tunnel", None)
+        if tunnel is not None:
+            tunnel.clientLost(Failure(ClientGone("no tunnel")))
         elif response._body is not None:
             response._body.detach()
             response._body.stopProducing()

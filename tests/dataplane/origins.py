@@ -48,7 +48,9 @@ class Arrived:
         """The connection ends."""
         self.transport.truncated = rudely or truncated
         producer, self.transport.producer = self.transport.producer, None
-        if producer is not None:
+        if isinstance(producer, TransportDouble):
+            producer.loseConnection()
+        elif producer is not None:
             producer.stopProducing()
         self.transport.end = self.transport.end or "close"
         self.protocol.connectionLost(Failure(ConnectionLost() if rudely else ConnectionDone()))

@@ -252,7 +252,7 @@ class BadAnswersTests(ClientCase):
 
     def test_unasked(self) -> None:
         """Bytes on an idle connection end it, and never answer the next request."""
-        asked, connection = self.begin()
+        _, connection = self.begin()
         connection.says(OK)
         connection.says(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
         self.assertGone("abort")
