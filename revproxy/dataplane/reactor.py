@@ -37,7 +37,7 @@ class EdgeReactor(EPollReactor):  # type: ignore[misc]
             if event == EPOLLIN:
                 try:
                     why = selectable.doRead()
-                except Exception:
+                except BaseException:
                     log.err()
                     why = sys.exc_info()[1]
                 if why:
