@@ -27,7 +27,7 @@ from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config, RouteConfig, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
-from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.deadlines import NEVER, Deadlines
 from revproxy.dataplane.edge import Generation
 from revproxy.dataplane.http1client import Http1Client
 from revproxy.dataplane.leaves import RedirectLeaf, RespondLeaf
@@ -231,9 +231,9 @@ class _Assembly:
 
     # Upstreams
 
-    def _upstream(self, upstream: UpstreamConfig) -> Upstream:
+    def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER) -> Upstream:
         targets = [
-            Target(target.url, _authority(target), target.weight, self._pool(target, upstream))
+            Target(target.url, _authority(target), target.weight, self._pool(target, upstream, maxPause))
             for target in upstream.targets
         ]
         return Upstream(
@@ -247,9 +247,10 @@ class _Assembly:
     def _upstreamForOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:
         """For plugins' own clients: any origin."""
         target = TargetConfig(f"{scheme.decode()}://{host}:{port}", scheme.decode(), host, port)
-        return self._upstream(UpstreamConfig(target.url, (target,), maxConnections=32, maxQueue=256))
+        # A plugin that never reads an answer must not keep the connection.
+        return self._upstream(UpstreamConfig(target.url, (target,), maxConnections=32, maxQueue=256), CLIENT_TIMEOUT)
 
-    def _pool(self, target: TargetConfig, upstream: UpstreamConfig) -> Pool:
+    def _pool(self, target: TargetConfig, upstream: UpstreamConfig, maxPause: float) -> Pool:
         try:
             endpoint = self._endpoint(target, upstream.tls)
         except (OSError, ValueError) as error:
@@ -270,6 +271,7 @@ class _Assembly:
             maxConnections=upstream.maxConnections,
             maxQueue=upstream.maxQueue,
             idleTimeout=upstream.idleTimeout,
+            maxPause=maxPause,
         )
 
     def _endpoint(self, target: TargetConfig, tls: UpstreamTLSConfig) -> IStreamClientEndpoint:

@@ -15,6 +15,7 @@ from typing import Any
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IConsumer, IProtocol, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.client import URI, ResponseDone
@@ -167,21 +168,34 @@ class _ProducedBody:
         self.body = Body(self, None if length is UNKNOWN_LENGTH else length)
         self._producer = producer
         self._done = False
+        self._started = False
+        self._left = self.body.length
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, unless the request has failed already."""
+        if self._done:
+            return
+        self._started = True
         finished = maybeDeferred(self._producer.startProducing, self)
         finished.addCallbacks(lambda _: self._over(None), self._over)
 
     def _over(self, failure: Failure | None) -> None:
         self._done = True
-        if failure is None:
+        if failure is None and self._left:
+            self.body.fail(Failure(ValueError(f"the producer gave {self._left} bytes less than it said")))
+        elif failure is None:
             self.body.finish()
         else:
             self.body.fail(failure)
 
     def write(self, data: bytes) -> None:
-        """Part of IConsumer."""
+        """Part of IConsumer. More than was promised is never sent: the origin would take it for a request."""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                self.stopProducing()
+                self.body.fail(Failure(ValueError("the producer gives more bytes than it said")))
+                return
         self.body.feed(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -204,7 +218,8 @@ class _ProducedBody:
         """Part of IBodySource."""
         if not self._done:
             self._done = True
-            self._producer.stopProducing()
+            if self._started:
+                self._producer.stopProducing()
 
 
 @implementer(IResponse)
@@ -228,8 +243,9 @@ class AgentResponse:
     def deliverBody(self, protocol: IProtocol) -> None:
         """Give the body to a protocol, with ``ResponseDone`` at its end."""
         body = self._response.body
-        protocol.makeConnection(body)  # type: ignore[arg-type]
-        body.attach(_Delivery(protocol))
+        delivery = _Delivery(protocol, body)
+        protocol.makeConnection(delivery)  # type: ignore[arg-type]
+        body.attach(delivery)
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Part of IResponse: the answer that redirected here."""
@@ -238,10 +254,26 @@ class AgentResponse:
 
 @implementer(IBodySink)
 class _Delivery:
-    """A body's sink that is a protocol."""
+    """A body's sink that is a protocol, and the transport that this protocol sees."""
 
-    def __init__(self, protocol: IProtocol) -> None:
+    disconnecting = False
+
+    def __init__(self, protocol: IProtocol, body: Body) -> None:
         self._protocol = protocol
+        self.pauseProducing = body.pauseProducing
+        self.resumeProducing = body.resumeProducing
+        self._body = body
+
+    def stopProducing(self) -> None:
+        """The rest is not wanted: the connection ends, and the protocol hears of it."""
+        if not self.disconnecting:
+            self.disconnecting = True
+            self._body.detach()
+            self._body.stopProducing()
+            self._protocol.connectionLost(Failure(ConnectionAborted()))
+
+    loseConnection = stopProducing
+    abortConnection = stopProducing
 
     def bodyData(self, data: bytes) -> None:
         self._protocol.dataReceived(data)

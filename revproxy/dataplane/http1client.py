@@ -70,6 +70,7 @@ class Http1Client:
         "_informational",
         "_left",
         "_outgoing",
+        "_paused",
         "_pool",
         "_state",
         "_tunnel",
@@ -94,6 +95,7 @@ class Http1Client:
         self._informational = 0
         self._uploading: Body | None = None
         self._chunked = False
+        self._paused = False
         self._tunnel: Tunnel | None = None
 
     def makeConnection(self, transport: Any) -> None:
@@ -136,7 +138,7 @@ class Http1Client:
         body = self._uploading
         if body is None:
             return
-        if self.deadline != NEVER:
+        if not self._paused:
             # Progress, unless the receiver of the answer wants us to wait anyway.
             timeouts = self._pool.timeouts
             self.deadline = self._pool.deadlines.now() + timeouts.response + timeouts.body
@@ -307,6 +309,7 @@ class Http1Client:
             return
         self._decoder = None
         # Its last piece may have been one too many for the receiver; the next answer is to be read all the same.
+        self._paused = False
         self.transport.resumeProducing()
         self._complete(rest)
         body.finish(trailers)
@@ -340,12 +343,14 @@ class Http1Client:
     def pauseProducing(self) -> None:
         """The client is slower than the origin."""
         if self._state == BODY:
-            self.deadline = NEVER
+            self._paused = True
+            self.deadline = self._pool.deadlines.now() + self._pool.maxPause
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The client takes more."""
         if self._state == BODY:
+            self._paused = False
             self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
             self.transport.resumeProducing()
 

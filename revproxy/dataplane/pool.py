@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError
 from twisted.python.failure import Failure
 
-from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.deadlines import NEVER, Deadlines
 from revproxy.dataplane.http1client import Http1Client
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.errors import ConnectFailed, ConnectTimedOut, EdgeError, Unavailable
@@ -43,6 +43,7 @@ class Pool:
         "idle",
         "idleTimeout",
         "limits",
+        "maxPause",
         "open",
         "poisoned",
         "timeouts",
@@ -59,11 +60,13 @@ class Pool:
         maxConnections: int,
         maxQueue: int,
         idleTimeout: float,
+        maxPause: float = NEVER,
     ) -> None:
         """
         :param connect: given a function that makes the protocol, connects it; the Deferred fires with the protocol
             and can be cancelled.
         :param idleTimeout: seconds a connection is kept unused; less than the origin keeps it.
+        :param maxPause: seconds the receiver of an answer may take nothing, where it has no deadline itself.
         """
         self._connect = connect
         self.deadlines = deadlines
@@ -72,6 +75,7 @@ class Pool:
         self._maxConnections = maxConnections
         self._maxQueue = maxQueue
         self.idleTimeout = idleTimeout
+        self.maxPause = maxPause
         self.idle: list[Http1Client] = []
         self.waiting: deque[Outgoing] = deque()
         self.open = 0
