@@ -112,10 +112,10 @@ class Headers:
         self.removeRaw(lower)
 
     def find(self, lower: bytes) -> bytes | None:
-        """The first value of a lower-case name, as bytes."""
+        """The first value of a lower-case name, as bytes, without blanks at its end (RFC 9110 §5.5)."""
         for field in self.fields:
             if field[0] == lower:
-                return field[2]
+                return field[2].rstrip(b" \t")
         return None
 
     def setRaw(self, lower: bytes, name: bytes, value: bytes) -> None:

@@ -71,8 +71,6 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
         pass
     except HttpParserError as error:
         raise refusal(error, BadResponse) from None
-    if b" \r\n" in data or b"\t\r\n" in data:
-        response.trim()
     if response.forwarding is not None:
         # Said by an origin, these are fields like any other.
         response.fields += response.forwarding
