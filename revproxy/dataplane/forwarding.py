@@ -145,18 +145,26 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
         if lower in _APPENDED:
             said[lower] = said[lower] + b", " + value if lower in said else value
     connected = request.peer.connected.encode("latin-1", "replace")
-    hops = [hop for hop in (said.get(b"x-forwarded-for"), connected) if hop]
+    client = request.peer.host.encode("latin-1", "replace")
+    # A proxy that wrote only one of the two: whoever reads the other is to learn of the client, too.
+    before = client if client != connected else b""
+    hops = [hop for hop in (said.get(b"x-forwarded-for", before), connected) if hop]
     elements = [said[b"forwarded"]] if b"forwarded" in said else []
+    if before and not elements:
+        elements.append(_element(before, request.scheme, b""))
     elements.append(_element(connected, request.scheme, request.rawHost))
     vias = [said[b"via"]] if b"via" in said else []
     vias.append(b"%b %b" % (request.version.encode(), VIA))
     lines = [
-        b"X-Forwarded-For: " + b", ".join(hops),
         b"X-Forwarded-Proto: " + said.get(b"x-forwarded-proto", request.scheme.encode()),
-        b"X-Forwarded-Host: " + said.get(b"x-forwarded-host", request.rawHost),
         b"Forwarded: " + b", ".join(elements),
         b"Via: " + b", ".join(vias),
     ]
+    if hops:
+        lines.append(b"X-Forwarded-For: " + b", ".join(hops))
+    host = said.get(b"x-forwarded-host", request.rawHost)
+    if host:
+        lines.append(b"X-Forwarded-Host: " + host)
     return b"\r\n".join(lines) + b"\r\n"
 
 
