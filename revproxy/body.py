@@ -24,7 +24,7 @@ from revproxy.errors import BodyTooLarge
 from revproxy.interfaces import IBodySink, IBodySource
 
 if TYPE_CHECKING:
-    from revproxy.context import Headers
+    from revproxy.headers import Headers
 
 HIGH_WATER = 65536
 """Bytes that are held for a sink that has not come yet before the source is paused."""

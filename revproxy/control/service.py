@@ -30,8 +30,8 @@ from revproxy.control.preflight import unavailable
 from revproxy.control.settings import Config, ListenerConfig
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.edge import Edge, Listener
-from revproxy.dataplane.listener import serverTransport
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.listener import Listener, serverTransport
 from revproxy.dataplane.tlscontexts import ServerContexts
 from revproxy.dataplane.transport import EagerReactor
 from revproxy.interfaces import IHealthCheck, ILifecycle

@@ -1,5 +1,5 @@
 """
-What all connections share: the current generation, limits, deadlines, the log; and the listeners that accept them.
+What all connections share: the current generation, limits, deadlines, the log.
 
 The one mutable thing is :attr:`Edge.generation`: a swap is its assignment. An exchange reads it once.
 """
@@ -7,28 +7,21 @@ The one mutable thing is :attr:`Edge.generation`: a swap is its assignment. An e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from zope.interface import implementer
 
-from revproxy.context import Peer, Request
+from revproxy.context import Peer
 from revproxy.dataplane.accesslog import AccessLog, AccessRecord
 from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.exchange import Exchange
-from revproxy.dataplane.http1server import Http1Server
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.errors import EdgeError
 
-
-class Membership(Protocol):
-    """A set of addresses."""
-
-    def contains(self, host: str) -> bool:
-        """Whether the address is in it."""
+if TYPE_CHECKING:
+    from revproxy.dataplane.http1server import Http1Server
 
 
 class Generation:
@@ -166,56 +159,3 @@ class Edge:
         self._log.warn("drain time is over: breaking off {count} connections", count=len(self.connections))
         for connection in list(self.connections):
             connection.abort()
-
-
-@implementer(IProtocolFactory)
-class Listener:
-    """
-    Makes the protocol for each connection that one endpoint accepts.
-
-    :ivar scheme: ``"http"`` or ``"https"``.
-    :ivar guards: tells whether a host is protected from a TLS server name, or None where nothing is protected.
-    """
-
-    _log = Logger()
-
-    def __init__(
-        self,
-        edge: Edge,
-        *,
-        tls: bool,
-        trusted: Membership | None = None,
-        guards: Callable[[str | None, bytes], bool] | None = None,
-    ) -> None:
-        """
-        :param trusted: peers whose forwarding headers are believed.
-        """
-        self.edge = edge
-        self.tls = tls
-        self.scheme = "https" if tls else "http"
-        self.guards = guards
-        self.trusted = trusted
-
-    def trusts(self, host: str) -> bool:
-        """Whether what this peer says about its client is believed."""
-        return self.trusted is not None and self.trusted.contains(host)
-
-    def newExchange(self, stream: Http1Server, request: Request, hostname: bytes) -> Exchange:
-        """What answers one request."""
-        return Exchange(self, stream, request, hostname)
-
-    def buildProtocol(self, address: IAddress) -> Any:
-        """A connection was accepted; None turns it away."""
-        edge = self.edge
-        if edge.draining or len(edge.connections) >= edge.limits.maxConnections:
-            edge.turnedAway += 1
-            if edge.turnedAway % 1000 == 1:
-                self._log.warn("connection limit reached: {count} turned away so far", count=edge.turnedAway)
-            return None
-        return Http1Server(self)
-
-    def doStart(self) -> None:
-        """Part of IProtocolFactory."""
-
-    def doStop(self) -> None:
-        """Part of IProtocolFactory."""

@@ -25,7 +25,8 @@ from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
-    from revproxy.dataplane.edge import Generation, Listener
+    from revproxy.dataplane.edge import Generation
+    from revproxy.dataplane.listener import Listener
     from revproxy.dataplane.routing import Route
 
 _serial = count(1).__next__

@@ -45,7 +45,7 @@ from revproxy.headers import Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
-    from revproxy.dataplane.edge import Listener
+    from revproxy.dataplane.listener import Listener
 
 HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = range(6)
 

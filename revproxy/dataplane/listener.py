@@ -1,5 +1,6 @@
 """
-What a listening port makes of an accepted socket: plain or TLS, with or without a PROXY header first.
+What a listening port makes of an accepted socket: a protocol (:class:`Listener`), and a transport that is plain or TLS,
+with or without a PROXY header first (:func:`serverTransport`).
 
     port = yield serverFromString(EagerReactor(reactor), "tcp:8443").listen(factory)
     port.transport = serverTransport(contexts, trusted)
@@ -13,11 +14,73 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
 from revproxy.addresses import AddressSet
+from revproxy.context import Request
 from revproxy.dataplane.connection import EagerServer, EagerUNIXServer
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.exchange import Exchange
+from revproxy.dataplane.forwarding import Membership
+from revproxy.dataplane.http1server import Http1Server
 from revproxy.dataplane.proxyprotocol import ProxyHeaders
 from revproxy.dataplane.tls import TLSServer, TLSUNIXServer
 from revproxy.dataplane.tlscontexts import ServerContexts
+
+
+@implementer(IProtocolFactory)
+class Listener:
+    """
+    Makes the protocol for each connection that one endpoint accepts.
+
+    :ivar scheme: ``"http"`` or ``"https"``.
+    :ivar guards: tells whether a host is protected from a TLS server name, or None where nothing is protected.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        edge: Edge,
+        *,
+        tls: bool,
+        trusted: Membership | None = None,
+        guards: Callable[[str | None, bytes], bool] | None = None,
+    ) -> None:
+        """
+        :param trusted: peers whose forwarding headers are believed.
+        """
+        self.edge = edge
+        self.tls = tls
+        self.scheme = "https" if tls else "http"
+        self.guards = guards
+        self.trusted = trusted
+
+    def trusts(self, host: str) -> bool:
+        """Whether what this peer says about its client is believed."""
+        return self.trusted is not None and self.trusted.contains(host)
+
+    def newExchange(self, stream: Http1Server, request: Request, hostname: bytes) -> Exchange:
+        """What answers one request."""
+        return Exchange(self, stream, request, hostname)
+
+    def buildProtocol(self, address: IAddress) -> Any:
+        """A connection was accepted; None turns it away."""
+        edge = self.edge
+        if edge.draining or len(edge.connections) >= edge.limits.maxConnections:
+            edge.turnedAway += 1
+            if edge.turnedAway % 1000 == 1:
+                self._log.warn("connection limit reached: {count} turned away so far", count=edge.turnedAway)
+            return None
+        return Http1Server(self)
+
+    def doStart(self) -> None:
+        """Part of IProtocolFactory."""
+
+    def doStop(self) -> None:
+        """Part of IProtocolFactory."""
 
 
 def serverTransport(
@@ -49,4 +112,4 @@ def _transportClass(base: type[EagerServer], contexts: ServerContexts | None, tr
     return type(base.__name__, bases, shared) if shared else base
 
 
-__all__ = ["serverTransport"]
+__all__ = ["Listener", "serverTransport"]

@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.edge import Edge, Generation, Listener
+from revproxy.dataplane.edge import Edge, Generation
 from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.pool import Pool
 from revproxy.dataplane.proxy import ProxyLeaf
 from revproxy.dataplane.routing import Route, Tree

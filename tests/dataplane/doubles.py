@@ -16,10 +16,11 @@ from revproxy.body import Body
 from revproxy.context import Headers, Response
 from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.edge import Edge, Generation, Listener
+from revproxy.dataplane.edge import Edge, Generation
 from revproxy.dataplane.http1server import Http1Server
 from revproxy.dataplane.leaves import Leaf
 from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.interfaces import ILeaf
 from revproxy.testing import SourceDouble
