@@ -103,7 +103,7 @@ def stripped(target: bytes, prefix: bytes) -> bytes:
 class Tree:
     """All routes. Immutable once built."""
 
-    __slots__ = ("_any", "_exact", "_wildcard")
+    __slots__ = ("_any", "_exact", "_only", "_wildcard")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """:raises ValueError: for two routes of the same host and path."""
@@ -113,6 +113,8 @@ class Tree:
         self._any = _pathTree(byHost.pop(b"", []))
         self._exact = {host: _pathTree(some) for host, some in byHost.items() if not host.startswith(b"*.")}
         self._wildcard = {host[2:]: _pathTree(some) for host, some in byHost.items() if host.startswith(b"*.")}
+        # One route for everything is common, and then there is nothing to look at.
+        self._only = None if byHost or self._any.children else self._any.route
 
     def find(self, hostname: bytes, target: bytes) -> Route | None:
         """
@@ -121,6 +123,8 @@ class Tree:
         :param hostname: lower case, without port; empty if the client gave none.
         :param target: as the client wrote it.
         """
+        if self._only is not None:
+            return self._only
         path = target.partition(b"?")[0]
         if b"%" in path or b"//" in path or b"/." in path:
             path = normalised(path)
