@@ -100,6 +100,11 @@ class Pool:
             connection.abort()
         self._enqueue(outgoing, first=True)
 
+    @property
+    def isConnecting(self) -> bool:
+        """Whether any connection is being made."""
+        return bool(self._connecting)
+
     def withdraw(self, outgoing: Outgoing) -> None:
         """It is not to be sent any more."""
         self.deadlines.forget(outgoing)

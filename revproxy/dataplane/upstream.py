@@ -254,7 +254,10 @@ class Outgoing:
         assert self.target is not None
         pool = self.target.pool
         pool.withdraw(self)
-        self.failed(Failure(Unavailable("no connection to the target came free in time")))
+        if pool.isConnecting:
+            self.failed(Failure(ConnectTimedOut("the connection took too long, or the name to resolve")))
+        else:
+            self.failed(Failure(Unavailable("no connection to the target came free in time")))
 
     def _errback(self, reason: Failure) -> None:
         answer, self._answer = self._answer, None

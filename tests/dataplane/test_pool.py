@@ -132,7 +132,7 @@ class ConnectTests(OriginCase):
         """An endpoint that neither connects nor gives up does not keep a request waiting."""
         asked = self.ask()
         self.pass_(6)
-        self.assertIsNotNone(asked.got)
+        self.assertFailed(asked, ConnectTimedOut)
         self.origin.admits()
         self.assertEqual(len(self.origin.pool.idle), 1)
 
