@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from pathlib import Path
 
 import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
+from revproxy.control.loader import importBeside
 from revproxy.control.preflight import Findings, checkFile
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.starters import writeConfig, writePlugin
@@ -34,9 +33,7 @@ def check(file: Path) -> None:
     """
     # What getPlugins says about drop-ins nobody named is for the server's log; those that are named become problems.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
-    # As twistd does: modules beside the configuration can be mounted as resources and imported by plugins.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    importBeside(file)
     try:
         findings = checkFile(file)
     except ConfigErrors as errors:

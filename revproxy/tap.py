@@ -10,8 +10,8 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from revproxy.control.certificates import CertificateError
 from revproxy.control.config import configFromOptions, loadConfig
+from revproxy.control.loader import importBeside
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.service import EdgeService
 from revproxy.dataplane.reactor import installUnlessChosen
@@ -28,7 +28,7 @@ class Options(TwistedOptions):  # type: ignore[misc]
     optParameters = [
         ["config", "c", None, "Configuration file (revproxy.yaml)."],
         ["plugins", "p", None, "Folder of plugins, where there is no configuration file."],
-        ["access-log", None, "-", "Where the access log goes without a configuration file: - is standard output."],
+        ["access-log", None, None, "Where the access log goes without a configuration file, or off. [default: -]"],
     ]
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Options(TwistedOptions):  # type: ignore[misc]
     def postOptions(self) -> None:
         """Either a file or options. The last moment to choose the reactor: after this, twistd imports it."""
         installUnlessChosen()
-        single = [name for name in ("listen", "upstream", "plugins") if self[name]]
+        single = [name for name in ("listen", "upstream", "plugins", "access-log") if self[name]]
         if self["config"] is not None and single:
             raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")
         if self["config"] is None and not single:
@@ -67,17 +67,14 @@ def makeService(options: Options) -> IService:
     try:
         if options["config"] is not None:
             config = loadConfig(Path(options["config"]))
+            importBeside(Path(options["config"]))
         else:
             config = configFromOptions(
-                options["listen"], options["upstream"], options["plugins"], access=options["access-log"]
+                options["listen"], options["upstream"], options["plugins"], access=options["access-log"] or "-"
             )
         service: Any = EdgeService(config, reactor)
     except ConfigErrors as errors:
         for problem in errors.problems:
             print(problem, file=sys.stderr)
-        raise SystemExit(1) from None
-    except CertificateError as error:
-        for line in error.problems:
-            print(line, file=sys.stderr)
         raise SystemExit(1) from None
     return service  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,14 @@ def readExactly(peer: socket.socket, size: int) -> bytes:
 class EdgeProcess:
     """A running ``twistd revproxy``. :ivar folder: where its files are."""
 
-    def __init__(self, folder: Path, port: int, arguments: list[str]) -> None:
+    def __init__(
+        self, folder: Path, port: int, arguments: list[str], twistd: Sequence[str] = ("--pidfile=", "-n")
+    ) -> None:
         self.folder = folder
         self.port = port
-        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--pidfile=", "-n", "revproxy"]
+        command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *twistd, "revproxy"]
         with (folder / "edge.log").open("wb") as log:
-            self.process = subprocess.Popen([*twistd, *arguments], cwd=folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*command, *arguments], cwd=folder, stdout=log, stderr=log)
 
     def said(self) -> str:
         """What it has written to standard output and error."""

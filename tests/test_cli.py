@@ -107,7 +107,7 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("r.yaml: ok; 1 listener; 0 upstreams; 2 routes; no plugins", self.run_("check", "r.yaml").stdout)
 
     def test_resourceBesideTheFile(self) -> None:
-        """Modules in the working directory are found, as twistd finds them."""
+        """Modules beside the configuration are found, as twistd finds them."""
         Path("beside_cli_test.py").write_text("from twisted.web.resource import Resource\nroot = Resource()\n")
         Path("r.yaml").write_text("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{resource: beside_cli_test.root}]\n")
         self.addCleanup(sys.path.__setitem__, slice(None), list(sys.path))

@@ -110,6 +110,7 @@ class CertificateFolder:
         self.settings = settings
         self.alpn = alpn
         self._digest = b""
+        self._unreadable = ""
         self._good: dict[Path, Certificate] = {}
 
     def read(self) -> Loaded:
@@ -122,7 +123,9 @@ class CertificateFolder:
         self._digest = _digestOf(files)
         certificates, problems = self._certificates(files)
         if not certificates:
-            raise CertificateError(tuple(problems) or (f"{self.settings.certificates}: no certificate in it",))
+            folder = self.settings.certificates
+            reason = "no certificate in it" if folder.exists() else "there is no such folder"
+            raise CertificateError(tuple(problems) or (f"{folder}: {reason}",))
         problems += _expired(certificates)
         table = self._table(certificates)
         default = self._default(certificates, table)
@@ -199,8 +202,11 @@ class CertificateFolder:
     def _reloadSafely(self, contexts: ServerContexts) -> None:
         try:
             self.reload(contexts)
+            self._unreadable = ""
         except OSError as e:
-            _log.error("certificates kept as they were: {error}", error=str(e))
+            if str(e) != self._unreadable:  # said once, not with every look
+                self._unreadable = str(e)
+                _log.error("certificates kept as they were: {error}", error=str(e))
 
     # -- files
 

@@ -219,7 +219,7 @@ class _Assembly:
                 resource = resource()
             if not IResource.providedBy(resource):
                 raise TypeError(f"{name} is neither an IResource nor a function that makes one")
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # foreign code
             document = self.config.document
             message = f"{name} cannot be mounted: {type(error).__name__}: {error}"
             if document is None:

@@ -7,26 +7,31 @@ accepted. Stopping: nothing new is accepted, running requests finish, plugins ar
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from time import monotonic
 from types import FrameType
 from typing import Any, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from revproxy.addresses import AddressSet
-from revproxy.control.certificates import CertificateFolder
+from revproxy.control.certificates import CertificateError, CertificateFolder
+from revproxy.control.document import Document
 from revproxy.control.generation import Built, Parts, buildGeneration
 from revproxy.control.logfile import LogFile
 from revproxy.control.preflight import unavailable
+from revproxy.control.problems import ConfigErrors
 from revproxy.control.settings import Config, ListenerConfig
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.deadlines import Deadlines
@@ -56,8 +61,7 @@ class EdgeService(Service):  # type: ignore[misc]
         """
         Builds everything and opens nothing.
 
-        :raises ConfigErrors: with every problem of the configuration and its plugins.
-        :raises CertificateError: if a listener has no certificate that can be used.
+        :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
         self.config = config
         self._reactor = reactor
@@ -84,9 +88,7 @@ class EdgeService(Service):  # type: ignore[misc]
         )
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
-        self._contexts: list[tuple[CertificateFolder, ServerContexts] | None] = [
-            None if listener.tls is None else _certificatesOf(listener) for listener in config.listeners
-        ]
+        self._contexts = _allContexts(config)
         self._stopWatching: list[Callable[[], None]] = []
         self._started: list[tuple[str, Any]] = []
         self.ports: list[Any] = []
@@ -101,9 +103,13 @@ class EdgeService(Service):  # type: ignore[misc]
         """Bind the ports; what connects waits in the kernel until the plugins are started."""
         super().privilegedStartService()
         self._raiseDescriptorLimit()
-        if self._logFile is not None:
-            self._logFile.start()
-        self._listening = Deferred.fromCoroutine(self._listen())
+        try:
+            if self._logFile is not None:
+                self._logFile.start()
+        except OSError as error:
+            self._listening = fail(error)
+        else:
+            self._listening = Deferred.fromCoroutine(self._listen())
 
     def startService(self) -> None:
         """Start plugins, then accept."""
@@ -140,7 +146,7 @@ class EdgeService(Service):  # type: ignore[misc]
             if contexts is not None and config.tls is not None and (config.tls.clientAuth or config.tls.hosts):
                 guards = _guard(contexts)
             listener = Listener(self.edge, tls=contexts is not None, trusted=trusted or None, guards=guards)
-            port = await serverFromString(reactor, config.endpoint).listen(listener)
+            port = await _bound(reactor, config.endpoint, listener)
             port.transport = serverTransport(contexts, trusted if config.proxyProtocol else None)
             port.stopReading()
             self.ports.append(port)
@@ -180,8 +186,9 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.failure("starting failed", failure)
         else:
             self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
-        # twistd knows no other exit status than 0 for a reactor that was stopped.
-        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
+        # pid file.
+        atexit.register(_exitOne)
         self._reactor.callWhenRunning(self._reactor.stop)
 
     def _reopenOnSignal(self) -> None:
@@ -209,7 +216,8 @@ class EdgeService(Service):  # type: ignore[misc]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self._exitZero()
+        if self._exitZero():
+            self._hurryOnInterrupt()
         self._stopping = True
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
@@ -230,6 +238,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._answers.stop()
         self._deadlines.stop()
         await self._closeLog()
+        self._exitZero()
 
     async def _closeLog(self) -> None:
         if self._signalBefore is not None:
@@ -240,10 +249,26 @@ class EdgeService(Service):  # type: ignore[misc]
             pool = self._reactor.getThreadPool()
             await deferToThreadPool(self._reactor, pool, self._logFile.close, _LOG_CLOSE_TIMEOUT)
 
-    def _exitZero(self) -> None:
-        """Being told to stop is no failure; twistd would end by the signal it was sent."""
-        if getattr(self._reactor, "_exitSignal", None) in (signal.SIGTERM, signal.SIGINT):
-            self._reactor._exitSignal = None
+    def _exitZero(self) -> bool:
+        """
+        Being told to stop is no failure; twistd would end by the signal it was sent.
+
+        :returns: whether it was a signal that told.
+        """
+        if getattr(self._reactor, "_exitSignal", None) not in (signal.SIGTERM, signal.SIGINT):
+            return False
+        self._reactor._exitSignal = None
+        return True
+
+    def _hurryOnInterrupt(self) -> None:
+        """While draining, another SIGTERM changes nothing; SIGINT, from somebody who waits, ends it now."""
+
+        def received(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGINT:
+                self._reactor.callFromThread(self.edge.breakOff)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, received)
 
 
 def _quietGarbageCollector() -> None:
@@ -262,6 +287,38 @@ class StartFailed(Exception):
     """A plugin, or a port, could not be started."""
 
 
+def _exitOne() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+async def _bound(reactor: Any, endpoint: str, listener: Listener) -> Any:
+    """:raises CannotListenError, OSError: naming the address."""
+    try:
+        return await serverFromString(reactor, endpoint).listen(listener)
+    except CannotListenError:
+        raise
+    except OSError as error:  # of a Unix socket's lock: it names that, and our process
+        raise OSError(error.errno, error.strerror, endpoint) from error
+
+
+def _allContexts(config: Config) -> list[tuple[CertificateFolder, ServerContexts] | None]:
+    """:raises ConfigErrors: if a listener has no certificate that can be used."""
+    where = config.document or Document(config.source, None)
+    contexts: list[tuple[CertificateFolder, ServerContexts] | None] = []
+    problems = []
+    for index, listener in enumerate(config.listeners):
+        try:
+            contexts.append(None if listener.tls is None else _certificatesOf(listener))
+        except (CertificateError, OSError) as error:
+            texts = error.problems if isinstance(error, CertificateError) else (f"cannot be read: {error}",)
+            problems += [where.problem(("listeners", index, "tls", "certificates"), text) for text in texts]
+    if problems:
+        raise ConfigErrors(problems)
+    return contexts
+
+
 def _certificatesOf(listener: ListenerConfig) -> tuple[CertificateFolder, ServerContexts]:
     assert listener.tls is not None
     folder = CertificateFolder(listener.tls)
@@ -278,5 +335,6 @@ def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
 def _described(address: Any) -> str:
     host = getattr(address, "host", None)
     if host is None:
-        return str(getattr(address, "name", address))
+        name = getattr(address, "name", None)
+        return f"unix:{os.fsdecode(name)}" if name else str(address)
     return f"{host}:{address.port}" if ":" not in host else f"[{host}]:{address.port}"

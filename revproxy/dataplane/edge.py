@@ -147,7 +147,7 @@ class Edge:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._drained = drained
-        hardStop = self._clock.callLater(self.timeouts.drain, self._breakOff)
+        hardStop = self._clock.callLater(self.timeouts.drain, self._drainOver)
 
         def over(result: None) -> None:
             if hardStop.active():
@@ -155,7 +155,13 @@ class Edge:
 
         return drained.addCallback(over)
 
-    def _breakOff(self) -> None:
+    def _drainOver(self) -> None:
         self._log.warn("drain time is over: breaking off {count} connections", count=len(self.connections))
+        self.breakOff()
+
+    def breakOff(self) -> None:
+        """
+        End all connections at once.
+        """
         for connection in list(self.connections):
             connection.abort()

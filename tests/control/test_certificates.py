@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from datetime import timedelta
@@ -10,7 +11,9 @@ from pathlib import Path
 from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from revproxy.control.certificates import CertificateError, CertificateFolder, selfSigned
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
@@ -95,9 +98,9 @@ class ReadingTests(FolderCase):
     def test_emptyOrAbsentFolder(self) -> None:
         """Nothing to serve with is an error that names the folder."""
         absent = self.folder / "absent"
-        for folder in (self.folder, absent):
+        for folder, reason in ((self.folder, "no certificate in it"), (absent, "there is no such folder")):
             error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(folder)).read)
-            self.assertEqual(error.problems, (f"{folder}: no certificate in it",))
+            self.assertEqual(error.problems, (f"{folder}: {reason}",))
 
     def test_expired(self) -> None:
         """An expired certificate only warns, and gives way to another for the same host."""
@@ -196,6 +199,31 @@ class WatchTests(FolderCase):
         self.write("b.pem", AUTHORITY.issue("b.example").pem)
         self.clock.advance(5)
         self.assertIsNot(self.contexts.forName("b.example"), self.contexts.forName("a.example"))
+
+    def test_unreadableFolder(self) -> None:
+        """A folder that may not be read any more, as after a change of user: said once, and again when it recurs."""
+        said: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if "Permission denied" in event.get("error", ""):
+                said.append(event["error"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        before = self.contexts.forName("a.example")
+
+        def refuse() -> None:
+            raise PermissionError(13, "Permission denied")
+
+        for expected in (1, 2):
+            self.patch(self.watched, "_files", refuse)
+            self.clock.pump([5, 5, 5])
+            self.assertEqual(len(said), expected)
+            self.patch(self.watched, "_files", dict)
+            self.patch(self.watched, "_digest", hashlib.sha256().digest())
+            self.clock.advance(5)
+        self.assertIs(self.contexts.forName("a.example"), before)
 
     def test_broken(self) -> None:
         """A file that is bad now serves on as it was, beside what is new."""

@@ -1,0 +1,95 @@
+"""Tests for `revproxy.control.service`: starting that fails, and signals, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from pathlib import Path
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.service import _described
+from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll, readHead
+
+LISTENER = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n"
+
+
+class DescribedTests(SynchronousTestCase):
+    """Addresses in the log."""
+
+    def test_kinds(self) -> None:
+        """As they are written in a configuration or a URL."""
+        self.assertEqual(_described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
+        self.assertEqual(_described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
+        self.assertEqual(_described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")
+
+
+class FailedStartTests(EdgeCase):
+    """What cannot be known before the start."""
+
+    def refused(self, config: str) -> str:
+        edge = self.launch(config)
+        self.assertEqual(edge.status(), 1, edge.said())
+        self.assertNotIn("Traceback", edge.said())
+        return edge.said()
+
+    def test_log(self) -> None:
+        """An access log that cannot be opened is one line."""
+        said = self.refused(LISTENER + "routes: [{respond: {}}]\nlogging: {access: /proc/nothing}\n")
+        self.assertIn("cannot start: [Errno 2] No such file or directory: '/proc/nothing'", said)
+
+    def test_unixSocket(self) -> None:
+        """A socket that cannot be made is named, not its lock."""
+        said = self.refused("listeners: [{endpoint: 'unix:/nowhere/x.sock'}]\nroutes: [{respond: {}}]\n")
+        self.assertIn("cannot start: [Errno 2] No such file or directory: 'unix:/nowhere/x.sock'", said)
+
+    def test_pidFile(self) -> None:
+        """twistd's pid file does not stay behind: its number may be another process's by the next start."""
+        port = freePort()
+        with socket.create_server(("127.0.0.1", port)):
+            folder = Path(self.mktemp()).absolute()
+            folder.mkdir()
+            (folder / "r.yaml").write_text(LISTENER.replace("PORT", str(port)) + "routes: [{respond: {}}]\n")
+            edge = EdgeProcess(folder, port, ["--config", "r.yaml"], twistd=["-n", "--pidfile=e.pid"])
+            self.addCleanup(edge.kill)
+            self.assertEqual(edge.status(), 1, edge.said())
+        self.assertIn("cannot start: Couldn't listen on", edge.said())
+        self.assertFalse((folder / "e.pid").exists())
+
+
+class SecondSignalTests(EdgeCase):
+    """A request is under way, the edge was told to stop, and is told again."""
+
+    def setUp(self) -> None:
+        self.go = threading.Event()
+        self.addCleanup(self.go.set)
+        asked = threading.Event()
+
+        def handle(peer: socket.socket) -> None:
+            readHead(peer)
+            asked.set()
+            self.go.wait()
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+        self.edge = self.start([self.origin(handle)])
+        self.client = self.connect(self.edge)
+        self.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(asked.wait(PATIENCE))
+        self.edge.terminate()
+        self.until(lambda: "draining 1 connections" in self.edge.said())
+
+    def test_terminate(self) -> None:
+        """Another SIGTERM changes nothing: the request is answered, the status is 0, nothing is complained of."""
+        self.edge.terminate()
+        self.go.set()
+        self.assertTrue(readAll(self.client).endswith(b"hi"))
+        self.assertEqual(self.edge.status(), 0)
+        self.assertNotIn("Traceback", self.edge.said())
+
+    def test_interrupt(self) -> None:
+        """SIGINT ends it now; the log still has the request."""
+        self.edge.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.edge.status(), 0)
+        self.assertEqual(len(self.edge.records()), 1)
