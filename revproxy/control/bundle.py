@@ -24,8 +24,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_FILES = 1000
 MAX_DEPTH = 16
 
-#: What editors and Python leave behind; 4913 is the file vim tries whether it may write with.
-_PASSING = re.compile(r"\..*|.*~|.*\.sw[a-z]|4913|#.*#|.*\.py[co]|__pycache__|.*\.(?:tmp|bak|orig|rej)")
+#: What editors, Python and trial leave behind; 4913 is the file vim tries whether it may write with.
+_PASSING = re.compile(r"\..*|.*~|.*\.sw[a-z]|4913|#.*#|.*\.py[co]|__pycache__|_trial_temp.*|.*\.(?:tmp|bak|orig|rej)")
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 

@@ -404,6 +404,10 @@ def _logging(section: Section) -> LoggingConfig:
         access = None
     elif target != "-":
         path = section.pathAt("access")
+        if path is not None and not path.parent.is_dir():
+            section.refuse(f"there is no folder {path.parent}", "access")
+        elif path is not None and path.is_dir():
+            section.refuse(f"{path} is a folder; name a file in it", "access")
         access = str(path) if path else "-"
     return LoggingConfig(access, section.text("format", "json"))
 

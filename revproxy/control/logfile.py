@@ -205,7 +205,9 @@ class LogFile:
         """
         Standard output may be a pipe that someone made non-blocking; its reader may have stopped reading.
         """
-        if not select.select([], [output.fileno()], [], self._retryInterval)[1]:
+        waiting = select.poll()  # select() knows no descriptor above 1023
+        waiting.register(output.fileno(), select.POLLOUT)
+        if not waiting.poll(self._retryInterval * 1000):
             raise OSError(errno.EAGAIN, "the reader does not read")
 
     def _reopen(self) -> None:

@@ -50,6 +50,8 @@ def endpoint(text: str) -> str:
 
 
 def _endpointReason(kind: str, error: Exception) -> str:
+    if "invalid literal for int" in str(error):
+        return f"{quoted(str(error).rpartition(': ')[2].strip(chr(39)))} is no port number; write tcp:8080"
     if "Unknown endpoint type" in str(error):
         return f"there is no kind {quoted(kind)}; write tcp:8080, tcp:8080:interface=127.0.0.1, tcp6:8080 or unix:/path"
     if isinstance(error, TypeError):

@@ -45,7 +45,7 @@ class ReadTests(BundleTestCase):
         """Byte code, hidden files and what editors leave are no part of it."""
         before = readBundle(self.folder)
         for path in ("__pycache__/plugin.cpython-311.pyc", "plugin.pyc", ".hidden", ".git/config", "plugin.py~",
-                     ".plugin.py.swp", "4913", "#plugin.py#", "plugin.py.tmp"):
+                     ".plugin.py.swp", "_trial_temp.lock", "4913", "#plugin.py#", "plugin.py.tmp"):
             self.write(path, "junk")
         self.assertEqual(readBundle(self.folder), before)
 

@@ -451,6 +451,13 @@ class RefusalTests(ConfigTestCase):
         self.assertRefused("plugins: {directory: ./plugin}",
                            f"r.yaml:3:11: $.plugins.directory: there is no folder {self.base / 'plugin'}")
 
+    def test_accessLog(self) -> None:
+        """The access log needs a folder that is there, and a name in it."""
+        (self.base / "log").mkdir()
+        for path, reason in (("none/a.log", f"there is no folder {self.base / 'none'}"),
+                             ("log", f"{self.base / 'log'} is a folder; name a file in it")):
+            self.assertRefused(f"logging: {{access: {path}}}", f"r.yaml:3:11: $.logging.access: {reason}")
+
     def test_unreadable(self) -> None:
         """A file that is absent, a folder, or not UTF-8."""
         for path, part in ((self.base / "none.yaml", "cannot be read: No such file"),
