@@ -55,6 +55,7 @@ COMPANIONS: tuple[InterfaceClass, ...] = (
 
 _serial = itertools.count(1)
 _STAMP = re.compile(r"@[0-9a-f]{12}(?=$|[^0-9a-f])")
+_PREAMBLE = re.compile(r"The object <.*?> has failed to implement interface \S+: ")
 
 
 class PluginError(Exception):
@@ -139,8 +140,11 @@ def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: s
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # foreign code
-        place = _innermost(error, Path(where).parent) or where
-        raise PluginError(manifest.name, place, f"{name} raised {_described(error)}") from error
+        place = _innermost(error, Path(where).parent)
+        if place is None and isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
+            reason = f"{name} is given the configuration and nothing else, and does not take that: {error}"
+            raise PluginError(manifest.name, where, reason) from error
+        raise PluginError(manifest.name, place or where, f"{name} raised {_described(error)}") from error
     verifyMiddleware(made, manifest.name, where, name)
     return made
 
@@ -184,8 +188,8 @@ def _verify(interface: type[Interface], made: Any, kind: str, plugin: str, where
 
 def _reasonOf(error: Exception) -> str:
     text = " ".join(str(error).split())
-    # zope: "The object <…> has failed to implement interface <…>: The … attribute was not provided."
-    return text.rpartition(">: ")[2] if ">: " in text else text
+    # zope: "The object <…> has failed to implement interface NAME: The … attribute was not provided."
+    return _PREAMBLE.sub("", text)
 
 
 def _described(error: BaseException) -> str:

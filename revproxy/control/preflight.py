@@ -5,6 +5,7 @@ Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.s
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,9 +180,22 @@ def _resourceProblems(config: Config, where: Document) -> Iterator[Problem]:
             message = f"{quoted(route.resource)} cannot be imported: {type(error).__name__}: {error}"
             yield where.problem(("routes", index, "resource"), message)
         else:
-            if not IResource.providedBy(found) and not callable(found):
-                message = f"{quoted(route.resource)} is neither an IResource nor a function that makes one"
+            if not _makesResource(found):
+                message = f"{quoted(route.resource)} is neither an IResource nor makes one without arguments"
                 yield where.problem(("routes", index, "resource"), message)
+
+
+def _makesResource(found: Any) -> bool:
+    """As far as that can be told without calling it."""
+    if IResource.providedBy(found):
+        return True
+    try:
+        inspect.signature(found).bind()
+    except TypeError:  # not callable, or only with arguments
+        return False
+    except ValueError:  # it is written in C and does not say
+        return True
+    return True
 
 
 def checkFile(path: Path) -> Findings:

@@ -141,6 +141,8 @@ def _reason(error: ValidationError) -> str:
     own = error.schema.get("x-message") if isinstance(error.schema, Mapping) else None
     if own and keyword in ("pattern", "format", "minLength"):
         return f"{quoted(value)}: {own}"
+    if explain and keyword == "pattern" and isinstance(error.schema.get("description"), str):
+        return f"{explain(wanted, value)}; {error.schema['description']}"
     if explain:
         return explain(wanted, value)
     return f"does not fulfil {keyword}" if isinstance(value, _Hidden) else str(error.message)

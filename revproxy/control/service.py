@@ -24,6 +24,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.addresses import AddressSet
 from revproxy.control.certificates import CertificateError, CertificateFolder
@@ -181,11 +182,10 @@ class EdgeService(Service):  # type: ignore[misc]
         """An edge that cannot start ends, and its exit status says so."""
         if self._stopping:
             return
-        if failure.check(StartFailed):
-            self._log.critical("{reason}", reason=failure.getErrorMessage())
-            self._log.failure("starting failed", failure)
-        else:
-            self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
+        self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
+        cause = failure.value.__cause__
+        if failure.check(StartFailed) and not isinstance(cause, OSError):
+            self._log.failure("where it failed", Failure(cause))
         # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
         # pid file.
         atexit.register(_exitOne)

@@ -74,7 +74,8 @@ class _Index(_Leaf):
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         rows = (f"<tr><td>{escape(name)}<td>{escape(value)}" for name, value in _headers(request))
         line = f"{request.method.decode('latin-1')} {request.uri.decode('latin-1')}"
-        peer = escape(str(request.getClientAddress()))
+        address = request.getClientAddress()
+        peer = escape(f"{address.host}:{address.port}")
         return _PAGE.format(request=escape(line), peer=peer, headers="\n".join(rows)).encode()
 
 

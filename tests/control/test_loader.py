@@ -237,7 +237,10 @@ class InstantiateTests(LoaderTestCase):
         error = self.refused("def PluginMain(config):\n    return config['rate']\n")
         self.assertEqual(str(error), f"{PLACE}/plugin.py:2: PluginMain raised KeyError: 'rate' (plugin p-q)")
         self.assertIn("PluginMain raised SystemExit", str(self.refused("def PluginMain(config): raise SystemExit\n")))
-        self.assertIn("PluginMain raised TypeError", str(self.refused("def PluginMain(): pass\n")))
+        own = self.refused("def PluginMain(config): raise TypeError('no')\n")
+        self.assertIn("PluginMain raised TypeError: no", str(own))
+        self.assertIn("plugin.py: PluginMain is given the configuration and nothing else, and does not take that: "
+                      "PluginMain() takes 0 positional", str(self.refused("def PluginMain(): pass\n")))
 
     def test_nothing(self) -> None:
         """What is no middleware is refused by what it is."""
@@ -258,7 +261,9 @@ class InstantiateTests(LoaderTestCase):
         error = self.refused(GOOD.replace('name = "p"', "pass").replace("self, context", "self"))
         self.assertIn("plugin.Middleware does not fulfil IMiddleware: ", error.message)
         self.assertIn("name attribute was not provided", error.message)
-        self.assertIn("handle", error.message)
+        self.assertIn("handle(context) is violated", error.message)
+        for text in (GOOD.replace('name = "p"', "pass"), GOOD.replace("self, context", "self")):
+            self.assertNotIn("<", self.refused(text).message, "addresses and private names tell nobody anything")
 
     def test_companions(self) -> None:
         """Declared companions are verified too."""

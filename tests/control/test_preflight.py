@@ -114,8 +114,9 @@ class PreflightTests(SynchronousTestCase):
         self.check("{}", f"resource: {__name__}.resource")
         self.assertIn('r.yaml:3:11: $.routes[0].resource: "no.such.thing" cannot be imported: ',
                       self.refused("{}", "resource: no.such.thing")[0])
-        self.assertIn("is neither an IResource nor a function that makes one",
-                      self.refused("{}", f"resource: {__name__}.CAREFUL")[0])
+        for name in (f"{__name__}.CAREFUL", "os.path.join"):
+            self.assertIn(f'"{name}" is neither an IResource nor makes one without arguments',
+                          self.refused("{}", f"resource: {name}")[0])
         self.check("{}", f"resource: {__name__}.Resource")
 
     def test_certificates(self) -> None:

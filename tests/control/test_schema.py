@@ -34,6 +34,7 @@ class ReasonTests(SynchronousTestCase):
             ({"minLength": 1}, "''", "must not be empty"),
             ({"minProperties": 2}, "{a: 1}", "needs at least 2 keys"),
             ({"pattern": "^b"}, "a", '"a" does not match the pattern ^b'),
+            ({"pattern": "^b", "description": "A b."}, "a", '"a" does not match the pattern ^b; A b.'),
             ({"uniqueItems": True}, "[1, 1]", "has the same item twice"),
             ({"multipleOf": 2}, "3", "3 is not a multiple of 2"),
         ):

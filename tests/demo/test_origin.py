@@ -43,6 +43,7 @@ class OriginTests(SynchronousTestCase):
         head, body = self.ask(b"GET / HTTP/1.1\r\nX-Mark: <script>")
         self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
         self.assertIn(b"&lt;script&gt;", body)
+        self.assertIn(b" from 127.0.0.1:40000 with", body)
         self.assertNotIn(b"<script>", body)
         self.assertTrue(body.rstrip().endswith(b"</body>"), "html-banner needs a place")
 
