@@ -107,6 +107,8 @@ class EdgeService(Service):  # type: ignore[misc]
         try:
             if self._logFile is not None:
                 self._logFile.start()
+                if self._logFile.path == "-" and _leadsNowhere(1):
+                    self._log.warn("standard output is /dev/null, and the access log with it: name a file, or off")
         except OSError as error:
             self._listening = fail(error)
         else:
@@ -285,6 +287,14 @@ def _quietGarbageCollector() -> None:
 
 class StartFailed(Exception):
     """A plugin, or a port, could not be started."""
+
+
+def _leadsNowhere(descriptor: int) -> bool:
+    """Whether it is the null device, as standard output is in a daemon."""
+    try:
+        return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
 
 
 def _exitOne() -> None:

@@ -200,7 +200,7 @@ def formatCombined(records: list[AccessRecord]) -> bytes:
         peer, method, target, version, referer, agent = wire
         lines.append(
             b'%b - - [%b] "%b %b HTTP/%b" %d %d "%b" "%b"\n'
-            % (peer, stamp, method, target, version, r.status, r.bytesOut, referer or b"-", agent or b"-")
+            % (peer or b"-", stamp, method, target, version, r.status, r.bytesOut, referer or b"-", agent or b"-")
         )
     return b"".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.service import _described
+from revproxy.control.service import _described, _leadsNowhere
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll, readHead
 
 LISTENER = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n"
@@ -24,6 +25,17 @@ class DescribedTests(SynchronousTestCase):
         self.assertEqual(_described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
         self.assertEqual(_described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
         self.assertEqual(_described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")
+
+
+class NowhereTests(SynchronousTestCase):
+    """An access log on a daemon's standard output."""
+
+    def test_kinds(self) -> None:
+        """The null device is told from files, and from what is not open."""
+        with open(os.devnull, "wb") as nothing, open(self.mktemp(), "wb") as file:
+            self.assertTrue(_leadsNowhere(nothing.fileno()))
+            self.assertFalse(_leadsNowhere(file.fileno()))
+        self.assertFalse(_leadsNowhere(1 << 20))
 
 
 class FailedStartTests(EdgeCase):

@@ -133,6 +133,12 @@ class CombinedFormatTests(SynchronousTestCase):
             b'192.0.2.7 - - [22/Nov/2026:22:13:02 +0000] "GET /items?page=2 HTTP/1.1" 200 1234 "-" "curl/8"\n',
         )
 
+    def test_noAddress(self) -> None:
+        """
+        Clients that come by a Unix socket have none; the field is there all the same.
+        """
+        self.assertTrue(formatCombined([record(peer="")]).startswith(b"- - - ["))
+
     def test_forgery(self) -> None:
         """
         Line ends, quotes, backslashes, controls and bytes beyond ASCII are written as hexadecimal escapes.
