@@ -253,6 +253,10 @@ class Body:
         elif self._reader is not None:
             self._readDone(reason)
 
+    def brokenBy(self, error: Exception) -> bool:
+        """Whether this is why it will never be complete."""
+        return self._failure is not None and self._failure.value is error
+
     # What the sink uses
 
     @property

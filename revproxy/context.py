@@ -348,6 +348,8 @@ class Context:
 
     @id.setter
     def id(self, id: str) -> None:
+        if not id or len(id) > 255 or not (id.isascii() and id.isprintable()):
+            raise ValueError(f"an id is printable ASCII, for it is sent in a header: {id[:300]!r}")
         self._id = id
 
     @property
@@ -395,6 +397,11 @@ class Context:
                 out.fields.append((b"content-type", b"Content-Type", b"text/plain; charset=utf-8"))
         self.response = Response(status, None, out, Body.of(body))
         return False
+
+    def bodyBrokenBy(self, error: Exception) -> bool:
+        """Whether a body of this request will never be complete for exactly this reason."""
+        bodies = (self.request._body, self.response._body if isinstance(self.response, Response) else None)
+        return any(body is not None and body.brokenBy(error) for body in bodies)
 
     def _tools(self) -> Toolbox:
         if self._toolbox is None:

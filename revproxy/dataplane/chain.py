@@ -20,9 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
-from revproxy.context import Context
+from revproxy.context import Context, Response
 from revproxy.dataplane.deadlines import NEVER, Deadlines
-from revproxy.errors import PluginFailed
+from revproxy.errors import EdgeError, PluginFailed
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
 Foreign = (Exception, SystemExit)
@@ -111,7 +111,10 @@ class Link:
         Count, log and note a failure of this link; return if it is to be passed over.
 
         :raises PluginFailed: if its policy is ``closed``.
+        :raises EdgeError: if it only passed on why a body it read broke off, which is no failure of its own.
         """
+        if isinstance(failure.value, EdgeError) and context.bodyBrokenBy(failure.value):
+            raise failure.value
         if failure.check(PluginTimeout):
             self.timeouts += 1
         self.failures += 1
@@ -121,6 +124,16 @@ class Link:
         else:
             context.pluginErrors += (self.name,)
             raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
+
+
+def unsendable(response: Any) -> str | None:
+    """What keeps plugins' work from being an answer, or None."""
+    if not isinstance(response, Response):
+        return "left no response"
+    status = response.status
+    if not isinstance(status, int) or not (200 <= status <= 599 or (status == 101 and hasattr(response, "tunnel"))):
+        return f"left a response of status {status!r}"
+    return None
 
 
 class PluginTimeout(Exception):
@@ -275,13 +288,14 @@ class Chain:
                 verdict = True
 
     def _interrupted(self, context: Context, link: Link) -> bool:
-        if context.response is None:
+        wrong = unsendable(context.response)
+        if wrong is not None:
             try:
-                raise TypeError("handle answered False without a response: return context.respond(status, body)")
+                raise TypeError(f"handle answered False, but {wrong}: return context.respond(status, body)")
             except TypeError:
                 link.failed(context, Failure())
             # Passed over is no option once it said stop: nobody knows what it wanted.
-            raise PluginFailed(f"{link.name} {link.version}: stopped the request without a response")
+            raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
         context.interruptedBy = link.name
         return False
 

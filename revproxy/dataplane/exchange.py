@@ -18,7 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 
+from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
+from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.errorpage import errorResponse
 from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
@@ -38,6 +40,13 @@ def httpDate(second: int) -> bytes:
     """A time as HTTP writes it (RFC 9110 §5.6.7)."""
     date: bytes = datetimeToString(second)
     return date
+
+
+def _keepFramed(body: Body, headers: Headers) -> None:
+    """A plugin may have assigned another header section, without the length that the origin's had."""
+    length = headers.find(b"content-length")
+    if length is None or int(length) != body.length:
+        body.framed = False
 
 
 class Exchange:
@@ -99,15 +108,14 @@ class Exchange:
             if self._listener.guards is not None:
                 self._checkName(context.request)
             verdict = route.chain.enter(context)
-        except EdgeError as error:
-            self._fail(error)
-            return
-        if verdict is True:
-            route.leaf.render(self)
-        elif verdict is False:
-            self._respond()
-        else:
-            self.wait(verdict, self._entered)
+            if verdict is True:
+                route.leaf.render(self)
+            elif verdict is False:
+                self._respond()
+            else:
+                self.wait(verdict, self._entered)
+        except Exception:
+            self.failed(Failure())
 
     def _checkName(self, request: Request) -> None:
         """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
@@ -169,7 +177,7 @@ class Exchange:
         """The leaf, or the chain, has none."""
         self._waiting = None
         if self._done:
-            if not failure.check(CancelledError):
+            if not failure.check(CancelledError, ClientGone):
                 self._log.failure("after request {id} was over", failure, id=self.context.id)
             return
         if self._answer is not None:
@@ -181,7 +189,11 @@ class Exchange:
         if not isinstance(error, EdgeError):
             self._log.failure("request {id} failed", failure, id=self.context.id)
             error = EdgeError(f"{failure.getErrorMessage()}")
-        self._fail(error)
+        try:
+            self._fail(error)
+        except Exception:
+            self._log.failure("no way to answer request {id}", id=self.context.id)
+            self._stream.abort()
 
     def _fail(self, error: EdgeError) -> None:
         self.error = error
@@ -217,13 +229,16 @@ class Exchange:
         if leafs is not response:
             # A plugin put another answer in its place.
             self._discard(leafs)
-        assert response is not None
-        switches = hasattr(response, "tunnel")
-        if switches and response.status != 101:
-            self._discard(response)
-        elif not switches and response.status == 101:
-            self._leaveFailed(PluginFailed("a plugin made 101 of an answer that opens no tunnel"), response)
+        wrong = unsendable(response)
+        if wrong is not None:
+            self._leaveFailed(PluginFailed(wrong), response if isinstance(response, Response) else None)
             return
+        assert response is not None
+        if hasattr(response, "tunnel"):
+            if response.status != 101:
+                self._discard(response)
+        elif response._body is not None and response._body.framed:
+            _keepFramed(response._body, response.headers)
         self._write()
 
     def _leftWrongly(self, failure: Failure, leafs: Response | None) -> None:

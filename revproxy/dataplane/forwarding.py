@@ -172,7 +172,7 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     """
     The head that goes to the origin.
 
-    The body decides its framing: a body that a plugin changed, or that came chunked, gets new framing here.
+    The body decides its framing, not the header section, which may be another one by now.
 
     :param target: the request target to send, verbatim.
     :param host: what to send as Host; None to keep the client's.
@@ -184,19 +184,17 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
         host = request.rawHost
     parts += (b"Host: ", host, b"\r\n")
     body = request._body
-    keepsLength = body is None or (body.framed and not body.changed)
     passedOn = False
     for lower, name, value in fields:
         if lower in _APPENDED:
             passedOn = True
-        elif lower != b"host" and (keepsLength or lower != b"content-length"):
+        elif lower != b"host" and (body is None or lower != b"content-length"):
             parts += (name, b": ", value, b"\r\n")
     if passedOn:
         parts.append(_hopAfterProxy(fields, request))
     else:
         parts.append(_hop(request.peer.connected, request.scheme, request.rawHost, request.version))
-    if not keepsLength:
-        assert body is not None
+    if body is not None:
         if not chunked:
             parts.append(b"Content-Length: %d\r\n" % (body.length or 0))
         else:

@@ -239,14 +239,14 @@ class Http1Client:
         headers = Headers(head.fields)
         if length == len(rest):
             body = Body.of(rest)
-            body.framed = head.declared is not None
+            body.framed = head.declared == length
             self._complete(b"")
             outgoing.answered(Response(head.status, head.reason, headers, body))
             return
         if length == 0:
             # Bytes after an answer that has no body: the answer is good, the connection is not.
             body = Body.of(b"")
-            body.framed = head.declared is not None
+            body.framed = head.declared == length
             self._complete(rest)
             outgoing.answered(Response(head.status, head.reason, headers, body))
             return

@@ -75,6 +75,7 @@ class Http1Server:
         "_decoder",
         "_edge",
         "_exchange",
+        "_isHead",
         "_keepAlive",
         "_listener",
         "_peer",
@@ -109,6 +110,7 @@ class Http1Server:
         self._body: Body | None = None
         self._decoder: ChunkedDecoder | LengthDecoder | None = None
         self._received = 0
+        self._isHead = False
         self._keepAlive = True
         self._announcedClose = False
         self._responding = False
@@ -142,8 +144,6 @@ class Http1Server:
         edge.connections.discard(self)
         edge.deadlines.forget(self)
         body, self._body = self._body, None
-        if body is not None:
-            body.fail(Failure(ClientGone("the client left while sending the body")))
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
             tunnel.clientLost(reason)
@@ -154,6 +154,9 @@ class Http1Server:
                 written = self._writer.written
                 self._writer = None
             exchange.clientLost(self._received, written)
+        if body is not None:
+            # Last: who waits for the body has been cancelled by now, and takes this for no failure of its own.
+            body.fail(Failure(ClientGone("the client left while sending the body")))
         edge.connectionClosed()
 
     def deadlineExpired(self) -> None:
@@ -310,6 +313,8 @@ class Http1Server:
         self.served += 1
         self._keepAlive = head.keepAlive and not edge.draining
         self._announcedClose = False
+        # The client's method, whatever a plugin makes of it: it decides whether the client expects a body.
+        self._isHead = head.method == b"HEAD"
         scheme = listener.scheme
         if head.forwarding is not None and self._trusted:
             # From anyone else these fields are dropped here: nobody behind us could tell them from ours.
@@ -477,7 +482,7 @@ class Http1Server:
         self._responding = True
         body = response._body
         status = response.status
-        if request.rawMethod == b"HEAD" or status == 304 or status == 204:
+        if self._isHead or status == 304 or status == 204:
             if body is not None:
                 if status == 204:
                     response.headers.removeRaw(b"content-length")
