@@ -6,6 +6,7 @@ Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.s
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
+from revproxy.control.bundle import isPassing
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.config import loadConfig
@@ -50,6 +52,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     """
     where = config.document or Document(config.source, None)
     warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
+    warnings += _overlooked(config)
     problems = [
         *_resourceProblems(config, where),
         *_certificateProblems(config, where, warnings),
@@ -73,6 +76,18 @@ def unavailable(config: Config) -> Mapping[str, str]:
     if config.admin is None:
         return {}
     return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
+
+
+def _overlooked(config: Config) -> Iterator[str]:
+    """Folders that look like a plugin and are none; at the start they are passed over without a word."""
+    directory = config.plugins.directory
+    try:
+        names = sorted(os.listdir(directory)) if directory is not None else []
+    except OSError:
+        return  # readCatalog says so
+    for path in (Path(directory or "", name) for name in names if not isPassing(name)):
+        if os.path.isfile(path / "plugin.py") and not os.path.lexists(path / "plugin.json"):
+            yield f"{path}: has a plugin.py and no plugin.json, and is passed over"
 
 
 def _findings(

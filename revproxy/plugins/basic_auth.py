@@ -162,15 +162,13 @@ class BasicAuth:
         clock: Callable[[], float] = time.monotonic,
         makePool: Callable[[int], Any] = lambda size: ThreadPool(1, size, "basic-auth"),
     ) -> None:
-        """:raises ValueError: for hashes that cannot be used; says which, why, and what to do."""
-        self._allowSHA1 = bool(config.get("allow_sha1", False))
-        self._users: dict[bytes, PasswordHash] = dict(
-            checkUser(user, hash, f"basic-auth: users: {user}", self._allowSHA1)
-            for user, hash in config.get("users", {}).items()
-        )
-        self._file: str | None = config.get("file")
-        if not self._users and self._file is None:
-            raise ValueError("basic-auth has no users: give users or file")
+        """
+        Reads the file: here, so that a check of the configuration finds what is wrong with it.
+
+        :raises ValueError: for hashes that cannot be used; says which, why, and what to do.
+        :raises OSError: if the file cannot be read.
+        """
+        self._users = _usersOf(config)
         self._challenge = _challenge(config.get("realm", "restricted"))
         self._forward = bool(config.get("forward", False))
         name = config.get("user_header")
@@ -186,12 +184,7 @@ class BasicAuth:
         self._verifier: Verifier | None = None
 
     def start(self) -> None:
-        """Read the file, start the threads. :raises ValueError: for what cannot be used, with the line."""
-        users = dict(self._users)
-        if self._file is not None:
-            with open(self._file, encoding="utf-8") as lines:
-                users.update(parseUsers(lines.read(), self._file, self._allowSHA1))
-        table = UserTable(users)
+        """Start the threads."""
         if self._reactor is None:
             # A plugin is given its configuration and nothing else.
             from twisted.internet import reactor
@@ -199,7 +192,7 @@ class BasicAuth:
             self._reactor = reactor
         self._pool = self._makePool(self._threads)
         self._pool.start()
-        self._verifier = Verifier(self._reactor, self._pool, table, self._queue)
+        self._verifier = Verifier(self._reactor, self._pool, self._users, self._queue)
 
     def stop(self) -> Deferred[None] | None:
         """End the threads; a check that is running ends first, those that wait are dropped."""
@@ -254,6 +247,21 @@ class BasicAuth:
 
     def _refuse(self, context: Context) -> bool:
         return context.respond(401, "A user name and password are needed.\n", {"WWW-Authenticate": self._challenge})
+
+
+def _usersOf(config: Mapping[str, Any]) -> UserTable:
+    allowSHA1 = bool(config.get("allow_sha1", False))
+    users: dict[bytes, PasswordHash] = dict(
+        checkUser(user, hash, f"basic-auth: users: {user}", allowSHA1)
+        for user, hash in config.get("users", {}).items()
+    )
+    file: str | None = config.get("file")
+    if file is not None:
+        with open(file, encoding="utf-8") as lines:
+            users.update(parseUsers(lines.read(), file, allowSHA1))
+    if not users:
+        raise ValueError("basic-auth has no users: give users, or a file with users in it")
+    return UserTable(users)
 
 
 def _challenge(realm: str) -> str:

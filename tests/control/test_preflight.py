@@ -139,6 +139,14 @@ class PreflightTests(SynchronousTestCase):
         self.assertEqual(preflight(parseConfig(text, "r.yaml", self.root), []).warnings, (
             "r.yaml:3:1: $.admin: the admin API is not available in this version of revproxy; nothing listens there",))
 
+    def test_overlooked(self) -> None:
+        """A folder with a plugin.py and no plugin.json is a warning; other folders are nobody's business."""
+        (self.folder / "library").mkdir()
+        (self.folder / "half").mkdir()
+        (self.folder / "half" / "plugin.py").write_text("")
+        self.assertEqual(self.check().warnings, (
+            f"{self.folder}/half: has a plugin.py and no plugin.json, and is passed over",))
+
     def test_upstreamTLS(self) -> None:
         """The PEM files of an upstream must be what they are for."""
         good = selfSigned(self.root / "certs")

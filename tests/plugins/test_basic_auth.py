@@ -277,14 +277,14 @@ class BasicAuthTests(SynchronousTestCase):
         self.assertEqual(self.ask(plugin, basic("alice", "wonder")).status, 200)
 
     def test_badFile(self) -> None:
-        """A file that cannot be used refuses the start with file and line; one that is absent too."""
+        """A file that cannot be used refuses the configuration with file and line; one that is absent too."""
         path = self.mktemp()
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"alice:{ALICE}\nbob:secret\n")
-        error = self.assertRaises(ValueError, self.plugin, file=path)
+        error = self.assertRaises(ValueError, BasicAuth, {"file": path})
         self.assertIn(f"{path}:2", str(error))
         self.assertNotIn("secret", str(error))
-        self.assertRaises(OSError, self.plugin, file=self.mktemp())
+        self.assertRaises(OSError, BasicAuth, {"file": self.mktemp()})
 
     def test_refusesConfiguration(self) -> None:
         """No users at all, names and realms that cannot be, and hashes that cannot be used are refused."""
@@ -300,10 +300,10 @@ class BasicAuthTests(SynchronousTestCase):
             self.assertRaises(ValueError, BasicAuth, config)
 
     def test_emptyFile(self) -> None:
-        """A file without users refuses the start: it would lock everybody out."""
+        """A file without users refuses the configuration: it would lock everybody out."""
         path = self.mktemp()
         open(path, "w").close()
-        self.assertRaises(ValueError, BasicAuth({"file": path}, self.threads).start)
+        self.assertRaises(ValueError, BasicAuth, {"file": path})
 
 
 class ThreadedTests(TestCase):
