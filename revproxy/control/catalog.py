@@ -165,7 +165,10 @@ def readCatalog(directory: Path | None, dropins: Iterable[Any] | None = None) ->
     broken: list[BrokenPlugin] = []
     for one in (*_directoryPlugins(directory), *(_dropIn(factory) for factory in found)):
         if isinstance(one, CatalogEntry) and one.manifest.name in entries:
-            broken.append(_duplicate(one, entries[one.manifest.name]))
+            first = entries[one.manifest.name]
+            # Of a directory plugin and an installed one it is the first that can be given another name.
+            own = first.origin == "directory" and one.origin == "dropin"
+            broken.append(_duplicate(first, one) if own else _duplicate(one, first))
         elif isinstance(one, CatalogEntry):
             entries[one.manifest.name] = one
         else:

@@ -112,9 +112,9 @@ class ReadTests(CatalogTestCase):
         """A name given twice is refused, naming both places."""
         first, second = self.plugin("a", folder="x"), self.plugin("a", folder="y")
         self.assertEqual(self.refused(self.config(), dropIn("a")), [
-            f'{second}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {first}/plugin.json; '
+            f'{first}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {__name__}; '
             "give one of them another name",
-            f'{__name__}: $.name: "a" is also the name of the plugin in {first}/plugin.json; '
+            f'{second}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {first}/plugin.json; '
             "give one of them another name"])
 
     def test_getPlugins(self) -> None:
