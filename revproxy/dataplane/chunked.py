@@ -59,7 +59,7 @@ class ChunkedDecoder:
         self._state = self._SIZE
         self._left = 0
         self._held = b""
-        self._announced = frozenset(listMembers(announced)) if announced else frozenset()
+        self._announced = listMembers(announced) if announced else frozenset()
         self._maxTrailerBytes = maxTrailerBytes
         self._trailerBytes = 0
         self.trailers: list[Field] = []

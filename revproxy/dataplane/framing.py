@@ -127,10 +127,17 @@ class Head:
             self.forwarding = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.forwarding]
 
 
-@lru_cache(1024)
-def listMembers(value: bytes) -> tuple[bytes, ...]:
-    """The members of a comma-separated list, in lower case (RFC 9110 §5.6.1)."""
-    return tuple(token.strip(b" \t").lower() for token in value.split(b",") if token.strip(b" \t"))
+def listMembers(value: bytes) -> frozenset[bytes]:
+    """The members of a comma-separated list (RFC 9110 §5.6.1), in lower case, each once, however often it is named."""
+    # Long ones are not remembered: strangers write them, and a thousand would be half a gigabyte.
+    return _rememberedMembers(value) if len(value) <= 64 else _members(value)
+
+
+def _members(value: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip(b" \t").lower() for token in value.split(b",") if token.strip(b" \t"))
+
+
+_rememberedMembers = lru_cache(1024)(_members)
 
 
 def refusal(error: HttpParserError, kind: type[BadRequest] | type[BadResponse]) -> Exception:

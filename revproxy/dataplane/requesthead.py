@@ -14,6 +14,9 @@ from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotS
 _TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#")
 _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
 
+_HOST_LENGTH = 255 + len(":65535")
+"""The longest name (RFC 3986 §3.2.2) with a port. Hosts are remembered, here and by others: strangers write them."""
+
 _NEVER_UPGRADED = frozenset((b"h2", b"h2c", b"http", b"tls"))
 
 
@@ -134,7 +137,8 @@ def _heed(request: RequestHead, noted: dict[bytes, bytes]) -> None:
         _heedExpect(request, expect)
 
 
-def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict[bytes, bytes]) -> None:
+def _heedConnection(request: RequestHead, tokens: frozenset[bytes], noted: dict[bytes, bytes]) -> None:
+    nominated = False
     for token in tokens:
         if token == b"close":
             request.keepAlive = False
@@ -150,7 +154,9 @@ def _heedConnection(request: RequestHead, tokens: tuple[bytes, ...], noted: dict
         elif token in NEVER_NOMINATED:
             raise BadRequest(f"Connection names {token.decode('latin-1')}")
         else:
-            request.fields = [field for field in request.fields if field[0] != token]
+            nominated = True
+    if nominated:
+        request.fields = [field for field in request.fields if field[0] not in tokens]
 
 
 def _offered(upgrade: bytes) -> bytes | None:
@@ -216,6 +222,8 @@ def hostname(host: bytes) -> bytes:
 
     :raises BadRequest: if it is no host (RFC 3986 §3.2.2) or carries a user.
     """
+    if len(host) > _HOST_LENGTH:
+        raise BadRequest("the Host field is longer than a name can be")
     name, _, port = host.rpartition(b":")
     if not _ or (host.startswith(b"[") and host.endswith(b"]")):
         name, port = host, b""

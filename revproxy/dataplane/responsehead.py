@@ -18,6 +18,9 @@ from revproxy.dataplane.framing import (
 )
 from revproxy.errors import BadResponse
 
+_OPTIONS = NOTED | {b"close"}
+"""What a Connection field says that names no field of the header section."""
+
 
 class ResponseHead(Head):
     """
@@ -113,11 +116,10 @@ def _heedResponse(response: ResponseHead, noted: dict[bytes, bytes]) -> None:
             response.keepAlive = b"keep-alive" in tokens
         if b"upgrade" in tokens:
             response.upgrade = noted.get(b"upgrade")
-        for token in tokens:
-            if token in NEVER_NOMINATED:
-                raise BadResponse(f"Connection names {token.decode('latin-1')}")
-            if token not in NOTED and token != b"close":
-                response.fields = [field for field in response.fields if field[0] != token]
+        if not tokens.isdisjoint(NEVER_NOMINATED):
+            raise BadResponse("Connection names a field that decides whom the answer is for or where it ends")
+        if not tokens <= _OPTIONS:
+            response.fields = [field for field in response.fields if field[0] not in tokens]
 
 
 def _bodiless(response: ResponseHead) -> None:
