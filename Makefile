@@ -75,7 +75,7 @@ $(VENV)/.made:
 	done; \
 	if [ -n "$$found" ]; then \
 	    echo "Making $(VENV) with $$("$$found" --version) ..."; \
-	    "$$found" -m venv --clear $(VENV) && touch $@; \
+	    "$$found" -m venv $(VENV) && touch $@; \
 	elif [ -n "$$without" ]; then \
 	    echo "$$without cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
 	    echo "On Debian and Ubuntu: apt install python3-venv. Or name another Python: make PYTHON=/path/to/python3" >&2; \
