@@ -192,7 +192,7 @@ class Request:
 
     @property
     def hasBody(self) -> bool:
-        """Whether there is a body, even an empty one of length 0."""
+        """Whether there is a body: content was announced (a length above 0, or chunks), or a plugin gave it some."""
         return self._body is not None
 
 

@@ -116,6 +116,25 @@ class HeadersTests(ExchangeCase):
             self.assertEqual(body, SECOND)
             self.assertEqual(head.count(b"\r\nContent-Length: 40"), 1, head)
 
+    def test_expect(self) -> None:
+        """Without Expect the origin will not ask for the body: the edge does, or both would wait."""
+
+        def replaces(context: Context) -> bool:
+            context.request.headers = Headers()
+            return True
+
+        def removes(context: Context) -> bool:
+            context.request.headers.remove("Expect")
+            return True
+
+        for onEntry in (replaces, removes):
+            self.setUp()
+            self.plugin.onEntry = onEntry
+            self.client.send(POST[:-2] + b"Expect: 100-continue\r\n\r\n")
+            self.assertEqual(self.client.received(), b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.client.send(SECOND)
+            self.assertTrue(self.connection.heard().endswith(b"\r\n\r\n" + SECOND))
+
     def test_response(self) -> None:
         """So is the client."""
         for pieces in ((OK,), (OK[:-1], OK[-1:])):
