@@ -183,14 +183,14 @@ class _Answer:
         self._inner.cancel()
 
 
-def _waitFor(link: Link, answer: Any) -> Deferred[Any]:
-    """:raises TypeError: if it is nothing that can be waited for."""
+def _waitFor(link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+    """:raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted."""
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):
         inner = Deferred.fromCoroutine(_awaited(answer))
     else:
-        raise TypeError(f"handle answered {answer!r}: it must be True or False, or a Deferred or coroutine of that")
+        raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = _Answer(link, inner)
     inner.addBoth(waiting.arrived)
     return waiting.outer
@@ -263,7 +263,7 @@ class Chain:
             link = links[depth]
             try:
                 if verdict is not True and verdict is not False:
-                    verdict = await _waitFor(link, verdict)
+                    verdict = await _waitFor(link, verdict, "handle", "True or False")
                     if verdict is not True and verdict is not False:
                         raise TypeError(f"handle answered {verdict!r}, which is neither True nor False")
             except CancelledError:
@@ -319,7 +319,8 @@ class Chain:
             except Foreign:
                 link.failed(context, Failure())
                 continue
-            if answer is not None and answer is not True:
+            # False too: ``return context.respond(…)`` puts another answer in the place of this one.
+            if answer is not None and answer.__class__ is not bool:
                 return Deferred.fromCoroutine(self._leaveLater(context, index, answer))
         return None
 
@@ -334,8 +335,8 @@ class Chain:
             try:
                 if index < waiting:
                     answer = handleResponse(context)
-                if answer is not None and answer is not True:
-                    await _waitFor(link, answer)
+                if answer is not None and answer.__class__ is not bool:
+                    await _waitFor(link, answer, "handleResponse", "None")
             except CancelledError:
                 raise
             except Foreign:

@@ -232,12 +232,25 @@ class ChainSuite:
             self.flushed(ValueError)
 
     def test_responseAnswersAreIgnored(self) -> None:
-        """What handleResponse answers does not matter as long as it is None or True."""
+        """What handleResponse answers does not matter as long as it is None, True or False."""
+        for answer in (None, True, False):
+            link = self.link("a")
+            link.instance.onResponse = answer
+            self.enter(link)
+            self.context.response = makeResponse()
+            self.assertIsNone(self.leave())
+            self.assertEqual(link.failures, 0)
+
+    def test_responseNonsense(self) -> None:
+        """Anything else that cannot be awaited is a failure of the plugin, and the message says of which method."""
         link = self.link("a")
-        link.instance.onResponse = True
+        link.instance.onResponse = "yes"
         self.enter(link)
         self.context.response = makeResponse()
-        self.assertIsNone(self.leave())
+        outcome = self.leave()
+        self.assertIsInstance(outcome, PluginFailed)
+        self.assertIn("handleResponse answered 'yes'", str(outcome))
+        self.flushed(TypeError)
 
     def test_toolbox(self) -> None:
         """While a plugin is called, the context's tools are its own."""
