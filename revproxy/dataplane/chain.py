@@ -336,7 +336,9 @@ class Chain:
                 if index < waiting:
                     answer = handleResponse(context)
                 if answer is not None and answer.__class__ is not bool:
-                    await _waitFor(link, answer, "handleResponse", "None")
+                    answer = await _waitFor(link, answer, "handleResponse", "None")
+                    if answer is not None and answer.__class__ is not bool:
+                        raise TypeError(f"handleResponse answered {answer!r}: it must be None")
             except CancelledError:
                 raise
             except Foreign:
