@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Protocol
 
 from revproxy.context import Peer, Request
-from revproxy.headers import Field
+from revproxy.headers import TOKEN, Field
 
 VIA = b"revproxy"
 """Our name in Via: a pseudonym, not a host name (RFC 9110 §7.6.3)."""
 
 _APPENDED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
-_TOKEN_OCTETS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
 class Membership(Protocol):
@@ -133,7 +132,7 @@ def _element(address: bytes, scheme: str, host: bytes) -> bytes:
 
 
 def _quoted(value: bytes) -> bytes:
-    if _TOKEN_OCTETS.issuperset(value):
+    if TOKEN.issuperset(value):
         return value
     return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 

@@ -24,7 +24,6 @@ from revproxy.errors import (
     ConnectFailed,
     ConnectionStale,
     ConnectTimedOut,
-    EdgeError,
     Unavailable,
     UpstreamError,
     UpstreamTimeout,
@@ -279,6 +278,3 @@ class Outgoing:
         elif self.target is not None:
             self.target.pool.withdraw(self)
         self._release()
-
-
-__all__ = ["IDEMPOTENT", "EdgeError", "Outgoing", "Target", "Upstream"]
