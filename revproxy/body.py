@@ -70,6 +70,7 @@ class Body:
     :ivar framed: whether the header section carries the right Content-Length already.
     :ivar onRead: called when a plugin begins to wait for bytes that have not come (100-continue), or None.
     :ivar readLimit: the most that :meth:`read` gives the plugin being called (``limits.body_bytes``), or None.
+    :ivar sealed: True once a head was made that says how the body is framed: from then on it is not to be changed.
     :ivar announced: the value of the ``Trailer`` field (RFC 9110 §6.6.2), or None.
     :ivar changed: True once a plugin replaced or filtered the body, so that its original framing no longer holds.
     """
@@ -91,6 +92,7 @@ class Body:
         "length",
         "onRead",
         "readLimit",
+        "sealed",
         "trailers",
     )
 
@@ -100,6 +102,7 @@ class Body:
         self.trailers: Headers | None = None
         self.changed = False
         self.framed = False
+        self.sealed = False
         self.readLimit: int | None = None
         self.onRead: Callable[[], None] | None = None
         self.announced: bytes | None = None
@@ -154,7 +157,7 @@ class Body:
 
     def replace(self, data: bytes) -> None:
         """Send these bytes instead; what the source still has is discarded."""
-        if self._sink is not None:
+        if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: replace it in handle or handleResponse")
         self.changed = True
         self._filters = None
@@ -174,7 +177,7 @@ class Body:
         :raises Exception: what the filter raises for the bytes that are here already; the body is then as it was.
             Raised later, it fails the body: the receiver must not take half of it for whole.
         """
-        if self._sink is not None:
+        if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: filter it in handle or handleResponse")
         held = b"".join(self._chunks)
         if held or self._finished:

@@ -212,6 +212,7 @@ class Outgoing:
         self._tried.append(target)
         body = self.body
         if body is not None:
+            body.sealed = True
             self.chunked = (body.changed or not body.framed) and (body.length is None or body.trailers is not None)
         self.head = self.headFor(target)
         target.pool.send(self)

@@ -232,6 +232,27 @@ class LeafTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
+class LateTests(ExchangeCase):
+    """A plugin that goes on changing a request that waits for a connection."""
+
+    def test_queued(self) -> None:
+        """It is refused: the head that tells the length is made already."""
+        kept: list[Context] = []
+
+        def onEntry(context: Context) -> bool:
+            kept.append(context)
+            return True
+
+        self.plugin.onEntry = onEntry
+        self.origin.accepts = False
+        self.client.send(POST + SECOND)
+        body = kept[0].request.body
+        self.assertRaises(RuntimeError, body.replace, b"longer " * 20)
+        self.assertRaises(RuntimeError, body.addFilter, lambda data, last: data * 2)
+        self.origin.admits()
+        self.assertTrue(self.connection.heard().endswith(b"\r\nContent-Length: 40\r\n\r\n" + SECOND))
+
+
 class BrokenBodyTests(ExchangeCase):
     """A body that breaks off under a plugin that reads it is not that plugin's failure."""
 
