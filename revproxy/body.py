@@ -193,6 +193,11 @@ class Body:
             self._filters = []
         self._filters.append(filter)
 
+    @property
+    def isBeingRead(self) -> bool:
+        """Whether a plugin waits for :meth:`read`."""
+        return self._reader is not None
+
     # What the source calls
 
     def feed(self, data: bytes) -> None:

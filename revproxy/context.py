@@ -353,6 +353,15 @@ class Context:
         self._id = id
 
     @property
+    def isReadingBody(self) -> bool:
+        """Whether a plugin waits for a body of this request."""
+        body = self.request._body
+        if body is not None and body.isBeingRead:
+            return True
+        response = self.response
+        return response is not None and response._body is not None and response._body.isBeingRead
+
+    @property
     def values(self) -> dict[str, Any]:
         """A dict of this request's own."""
         values = self._values

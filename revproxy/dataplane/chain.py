@@ -141,11 +141,17 @@ class PluginTimeout(Exception):
 
 
 class _Answer:
-    """Waits for one asynchronous answer of foreign code, no longer than its link's time, and can be cancelled."""
+    """
+    Waits for one asynchronous answer of foreign code, no longer than its link's time, and can be cancelled.
 
-    __slots__ = ("_inner", "_link", "_over", "deadline", "outer")
+    While the plugin waits for a body, its time does not run: that is the client's slowness, or the origin's, and they
+    have deadlines of their own.
+    """
 
-    def __init__(self, link: Link, inner: Deferred[Any]) -> None:
+    __slots__ = ("_context", "_inner", "_link", "_over", "deadline", "outer")
+
+    def __init__(self, context: Context, link: Link, inner: Deferred[Any]) -> None:
+        self._context = context
         self._link = link
         self._inner = inner
         self._over = False
@@ -171,6 +177,9 @@ class _Answer:
             self.outer.errback(result)
 
     def deadlineExpired(self) -> None:
+        if self._link.timeout is not None and self._context.isReadingBody:
+            self.deadline = self._link.deadlines.now() + self._link.timeout
+            return
         # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
         self._over = True
         self._link.deadlines.forget(self)
@@ -183,7 +192,7 @@ class _Answer:
         self._inner.cancel()
 
 
-def _waitFor(link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+def _waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
     """:raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted."""
     if isinstance(answer, Deferred):
         inner = answer
@@ -191,7 +200,7 @@ def _waitFor(link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]
         inner = Deferred.fromCoroutine(_awaited(answer))
     else:
         raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
-    waiting = _Answer(link, inner)
+    waiting = _Answer(context, link, inner)
     inner.addBoth(waiting.arrived)
     return waiting.outer
 
@@ -263,7 +272,7 @@ class Chain:
             link = links[depth]
             try:
                 if verdict is not True and verdict is not False:
-                    verdict = await _waitFor(link, verdict, "handle", "True or False")
+                    verdict = await _waitFor(context, link, verdict, "handle", "True or False")
                     if verdict is not True and verdict is not False:
                         raise TypeError(f"handle answered {verdict!r}, which is neither True nor False")
             except CancelledError:
@@ -336,7 +345,7 @@ class Chain:
                 if index < waiting:
                     answer = handleResponse(context)
                 if answer is not None and answer.__class__ is not bool:
-                    answer = await _waitFor(link, answer, "handleResponse", "None")
+                    answer = await _waitFor(context, link, answer, "handleResponse", "None")
                     if answer is not None and answer.__class__ is not bool:
                         raise TypeError(f"handleResponse answered {answer!r}: it must be None")
             except CancelledError:

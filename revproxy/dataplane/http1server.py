@@ -87,6 +87,7 @@ class Http1Server:
         "_trusted",
         "_tunnel",
         "_unsent",
+        "_version",
         "_writer",
         "deadline",
         "served",
@@ -117,6 +118,8 @@ class Http1Server:
         self._writer: ResponseWriter | None = None
         self._tunnel: Any = None
         self._unsent = 0
+        # Of the request being answered, as the client sent it: a plugin may assign what it likes to its own view.
+        self._version = "1.1"
 
     # The connection's beginning and end
 
@@ -311,6 +314,7 @@ class Http1Server:
         if peer is None:
             peer = self._meet()
         self.served += 1
+        self._version = head.version
         self._keepAlive = head.keepAlive and not edge.draining
         self._announcedClose = False
         # The client's method, whatever a plugin makes of it: it decides whether the client expects a body.
@@ -471,7 +475,7 @@ class Http1Server:
     def sendInformational(self, status: int, headers: Headers) -> None:
         """Pass on a 1xx answer; HTTP/1.0 clients do not know them (RFC 9110 §15.2)."""
         request = self._request
-        if request is None or request.version == "1.0" or self._responding or self._state == CLOSED:
+        if request is None or self._version == "1.0" or self._responding or self._state == CLOSED:
             return
         self.transport.write(responseHead(status, None, headers, b"\r\n"))
 
@@ -494,7 +498,7 @@ class Http1Server:
                 body.stopProducing()
             data = b""
         elif body is None or body.complete:
-            if body is not None and body.trailers is not None and request.version == "1.1":
+            if body is not None and body.trailers is not None and self._version == "1.1":
                 self._stream(response, body)
                 return
             data = b"" if body is None else body.take()
@@ -518,7 +522,7 @@ class Http1Server:
         if not self._mayKeep():
             self._announcedClose = True
             return b"Connection: close\r\n\r\n"
-        if self._request is not None and self._request.version == "1.0":
+        if self._version == "1.0":
             return b"Connection: keep-alive\r\n\r\n"
         return b"\r\n"
 
@@ -547,7 +551,7 @@ class Http1Server:
             response.headers.removeRaw(b"content-length")
             if body.length is not None and body.trailers is None:
                 framing = b"Content-Length: %d\r\n" % body.length
-            elif request.version == "1.1":
+            elif self._version == "1.1":
                 chunked = True
                 framing = b"Transfer-Encoding: chunked\r\n"
                 if body.announced:
@@ -605,7 +609,7 @@ class Http1Server:
         if self._state == CLOSED:
             return
         if not self._keepAlive:
-            if self._announcedClose or self._request is None or self._request.version == "1.0":
+            if self._announcedClose or self._request is None or self._version == "1.0":
                 self._close()
             else:
                 self._linger()

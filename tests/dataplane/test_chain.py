@@ -16,7 +16,7 @@ from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.errors import EdgeError, PluginFailed
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
-from revproxy.testing import makeContext, makeResponse
+from revproxy.testing import SourceDouble, makeContext, makeResponse
 from tests.dataplane.doubles import makeLink
 
 Behaviour = Callable[[Context], Any]
@@ -440,6 +440,40 @@ class LaterTests(AsynchronousSuite, SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
         second.errback(ValueError("late"))
         self.assertEqual(results, [True])
+
+
+class BodyTests(SynchronousTestCase):
+    """A plugin that reads a body waits for somebody else's slowness, not its own."""
+
+    def test_clockStops(self) -> None:
+        """While it waits for the body its time does not run; afterwards it does."""
+        clock = Clock()
+        deadlines = Deadlines(clock, 0.5)
+        forever: Deferred[bool] = Deferred()
+
+        @implementer(IMiddleware)
+        class Reader:
+            name = "reader"
+            read = b""
+
+            async def handle(self, context: Context) -> bool:
+                self.read = await context.request.body.read(100)
+                return await forever
+
+        source = SourceDouble()
+        reader = Reader()
+        link = makeLink(reader, deadlines, timeout=1.0)
+        entered = Chain([link]).enter(makeContext(body=source.body))
+        assert isinstance(entered, Deferred)
+        clock.pump([0.5] * 20)
+        self.assertEqual(link.timeouts, 0)
+        source.feed(b"late")
+        source.finish()
+        self.assertEqual(reader.read, b"late")
+        clock.pump([0.5] * 5)
+        self.failureResultOf(entered, PluginFailed)
+        self.assertEqual(link.timeouts, 1)
+        self.flushLoggedErrors()
 
 
 class CoroutineTests(ChainSuite, SynchronousTestCase):

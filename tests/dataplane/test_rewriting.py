@@ -338,3 +338,21 @@ class IdTests(SynchronousTestCase):
             client.send(GET)
             self.assertTrue(client.received().startswith(b"HTTP/1.1 500 "))
             self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class VersionTests(ExchangeCase):
+    """The client's version, whatever a plugin assigns, tells how it is written to."""
+
+    def test_older(self) -> None:
+        """An HTTP/1.1 client gets no Connection: keep-alive and no body without an end."""
+
+        def onEntry(context: Context) -> bool:
+            context.request.version = "1.0"
+            return True
+
+        self.plugin.onEntry = onEntry
+        self.client.send(GET)
+        self.connection.says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        self.assertEqual(
+            self.client.received(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
+        )
