@@ -207,6 +207,9 @@ class CertificateFolder:
             if str(e) != self._unreadable:  # said once, not with every look
                 self._unreadable = str(e)
                 _log.error("certificates kept as they were: {error}", error=str(e))
+        except Exception:
+            # A loop that has died would go unnoticed until a certificate expires.
+            _log.failure("certificates kept as they were")
 
     # -- files
 

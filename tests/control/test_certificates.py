@@ -225,6 +225,18 @@ class WatchTests(FolderCase):
             self.clock.advance(5)
         self.assertIs(self.contexts.forName("a.example"), before)
 
+    def test_surprise(self) -> None:
+        """What nobody has thought of is logged, the next look happens, and watching can still be ended."""
+
+        def surprise(contexts: ServerContexts) -> bool:
+            raise ZeroDivisionError("nobody thought of this")
+
+        stop = self.watched.watch(self.clock, self.contexts, 5)
+        self.patch(self.watched, "reload", surprise)
+        self.clock.pump([5, 5])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
+        stop()
+
     def test_broken(self) -> None:
         """A file that is bad now serves on as it was, beside what is new."""
         before = servedBy(self.contexts.forName("a.example"))
