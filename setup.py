@@ -15,6 +15,7 @@ INSTALL = [
     "pyopenssl>=26.4,<27",
     "cryptography>=50,<51",
     "hupper>=1.12.1",
+    "watchdog>=7.1",
     "httptools>=0.9,<0.10",
     "msgspec>=0.22",
     "ruamel.yaml>=0.19.1",
