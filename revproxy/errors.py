@@ -1,7 +1,7 @@
 """
 Everything that can go wrong with one request, and what the client is told of it.
 
-Each class carries the ``status`` and the public ``text`` of the answer. The message given to the constructor is the
+Each :class:`EdgeError` carries the ``status`` and the public ``text`` of the answer. The message given to the constructor is the
 cause: it goes to the log, never to the client (RFC 9110 §15.5, §15.6).
 """
 
@@ -147,6 +147,17 @@ class Unavailable(EdgeError):
     text = "The service is temporarily unavailable."
 
 
+class PluginQuarantined(EdgeError):
+    """
+    A plugin this request would have gone through is out of service, and its ``on_error`` is ``closed``.
+
+    Raised by what stands in the plugin's place; it is no failure of the plugin, so nobody counts or logs it as one.
+    """
+
+    status = 503
+    text = "A part of this service is temporarily out of order."
+
+
 class UpstreamTimeout(EdgeError):
     """The origin did not connect, answer or go on in time."""
 
@@ -163,3 +174,13 @@ class VersionNotSupported(EdgeError):
 
     status = 505
     text = "This HTTP version is not supported."
+
+
+class PluginStalled(BaseException):
+    """
+    A plugin's call held the reactor too long and was ended.
+
+    Raised by the interval-timer guard inside the running call, at whatever line it has reached. Not an
+    :class:`Exception`, so that a plugin's own ``except Exception`` does not swallow it; the chain takes it for a
+    failure of the plugin.
+    """
