@@ -20,26 +20,19 @@ from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from revproxy.addresses import AddressSet
-from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.document import Document
 from revproxy.control.generation import Built, Parts, buildGeneration
+from revproxy.control.listeners import ListenerSet
 from revproxy.control.logfile import LogFile
 from revproxy.control.preflight import unavailable
-from revproxy.control.problems import ConfigErrors
-from revproxy.control.settings import Config, ListenerConfig
+from revproxy.control.settings import Config
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge
-from revproxy.dataplane.listener import Listener, serverTransport
-from revproxy.dataplane.tlscontexts import ServerContexts
-from revproxy.dataplane.transport import EagerReactor
 from revproxy.interfaces import IHealthCheck, ILifecycle
 
 START_TIMEOUT = 30.0
@@ -54,6 +47,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     :ivar edge: the data plane.
     :ivar built: the generation it runs.
+    :ivar listeners: its endpoints.
     """
 
     _log = Logger()
@@ -89,10 +83,9 @@ class EdgeService(Service):  # type: ignore[misc]
         )
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
-        self._contexts = _allContexts(config)
-        self._stopWatching: list[Callable[[], None]] = []
+        self.listeners = ListenerSet(reactor, self.edge)
+        self._prepared = self.listeners.load(config.listeners, config.document or Document(config.source, None))
         self._started: list[tuple[str, Any]] = []
-        self.ports: list[Any] = []
         self._signalBefore: Any = None
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
@@ -141,18 +134,7 @@ class EdgeService(Service):  # type: ignore[misc]
             )
 
     async def _listen(self) -> None:
-        reactor = EagerReactor(self._reactor)
-        for config, certificates in zip(self.config.listeners, self._contexts, strict=True):
-            contexts = certificates[1] if certificates is not None else None
-            trusted = AddressSet(config.trustedProxies)
-            guards = None
-            if contexts is not None and config.tls is not None and (config.tls.clientAuth or config.tls.hosts):
-                guards = _guard(contexts)
-            listener = Listener(self.edge, tls=contexts is not None, trusted=trusted or None, guards=guards)
-            port = await _bound(reactor, config.endpoint, listener)
-            port.transport = serverTransport(contexts, trusted if config.proxyProtocol else None)
-            port.stopReading()
-            self.ports.append(port)
+        await self.listeners.bind(self._prepared)
 
     async def _start(self) -> None:
         assert self._listening is not None
@@ -163,13 +145,8 @@ class EdgeService(Service):  # type: ignore[misc]
             self._started.append((name, instance))
             if IHealthCheck.providedBy(instance):
                 await self._bounded(f"plugin {name}: checkHealth", instance.checkHealth)
-        for certificates in self._contexts:
-            if certificates is not None:
-                self._stopWatching.append(certificates[0].watch(self._reactor, certificates[1]))
         _quietGarbageCollector()
-        for port in self.ports:
-            port.startReading()
-            self._log.info("listening on {address}", address=_described(port.getHost()))
+        self.listeners.commit(self._prepared)
 
     async def _bounded(self, what: str, function: Callable[[], Any]) -> None:
         """:raises StartFailed: if foreign code raises or does not come back in time."""
@@ -223,10 +200,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._stopping = True
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
-        for stop in self._stopWatching:
-            stop()
-        for port in self.ports:
-            await maybeDeferred(port.stopListening)
+        await self.listeners.stop()
         if self.edge.connections:
             self._log.info("draining {count} connections", count=len(self.edge.connections))
         await self.edge.drain()
@@ -301,50 +275,3 @@ def _exitOne() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
-
-
-async def _bound(reactor: Any, endpoint: str, listener: Listener) -> Any:
-    """:raises CannotListenError, OSError: naming the address."""
-    try:
-        return await serverFromString(reactor, endpoint).listen(listener)
-    except CannotListenError:
-        raise
-    except OSError as error:  # of a Unix socket's lock: it names that, and our process
-        raise OSError(error.errno, error.strerror, endpoint) from error
-
-
-def _allContexts(config: Config) -> list[tuple[CertificateFolder, ServerContexts] | None]:
-    """:raises ConfigErrors: if a listener has no certificate that can be used."""
-    where = config.document or Document(config.source, None)
-    contexts: list[tuple[CertificateFolder, ServerContexts] | None] = []
-    problems = []
-    for index, listener in enumerate(config.listeners):
-        try:
-            contexts.append(None if listener.tls is None else _certificatesOf(listener))
-        except (CertificateError, OSError) as error:
-            texts = error.problems if isinstance(error, CertificateError) else (f"cannot be read: {error}",)
-            problems += [where.problem(("listeners", index, "tls", "certificates"), text) for text in texts]
-    if problems:
-        raise ConfigErrors(problems)
-    return contexts
-
-
-def _certificatesOf(listener: ListenerConfig) -> tuple[CertificateFolder, ServerContexts]:
-    assert listener.tls is not None
-    folder = CertificateFolder(listener.tls)
-    return folder, folder.contexts()
-
-
-def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
-    def guards(serverName: str | None, host: bytes) -> bool:
-        return contexts.protectedHost(serverName, host.decode("latin-1"))
-
-    return guards
-
-
-def _described(address: Any) -> str:
-    host = getattr(address, "host", None)
-    if host is None:
-        name = getattr(address, "name", None)
-        return f"unix:{os.fsdecode(name)}" if name else str(address)
-    return f"{host}:{address.port}" if ":" not in host else f"[{host}]:{address.port}"

@@ -45,6 +45,7 @@ from revproxy.headers import Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
+    from revproxy.dataplane.chain import Chain
     from revproxy.dataplane.listener import Listener
 
 HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = range(6)
@@ -120,6 +121,11 @@ class Http1Server:
         self._unsent = 0
         # Of the request being answered, as the client sent it: a plugin may assign what it likes to its own view.
         self._version = "1.1"
+
+    @property
+    def listener(self) -> Listener:
+        """What accepted it."""
+        return self._listener
 
     # The connection's beginning and end
 
@@ -200,6 +206,15 @@ class Http1Server:
     def isReceiving(self) -> bool:
         """Whether the request's body is still arriving."""
         return self._state == BODY
+
+    @property
+    def chain(self) -> Chain | None:
+        """That of the running request, or of the tunnel it has become; None if it is idle, or was broken off."""
+        exchange = self._exchange
+        if exchange is None or exchange.route is None or self._state == CLOSED:
+            return None
+        chain: Chain = exchange.route.chain
+        return chain
 
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""
@@ -315,7 +330,7 @@ class Http1Server:
             peer = self._meet()
         self.served += 1
         self._version = head.version
-        self._keepAlive = head.keepAlive and not edge.draining
+        self._keepAlive = head.keepAlive and not (edge.draining or listener.draining)
         self._announcedClose = False
         # The client's method, whatever a plugin makes of it: it decides whether the client expects a body.
         self._isHead = head.method == b"HEAD"

@@ -37,6 +37,7 @@ class Listener:
 
     :ivar scheme: ``"http"`` or ``"https"``.
     :ivar guards: tells whether a host is protected from a TLS server name, or None where nothing is protected.
+    :ivar draining: True once its connections are to end.
     """
 
     _log = Logger()
@@ -57,6 +58,7 @@ class Listener:
         self.scheme = "https" if tls else "http"
         self.guards = guards
         self.trusted = trusted
+        self.draining = False
 
     def trusts(self, host: str) -> bool:
         """Whether what this peer says about its client is believed."""
@@ -75,6 +77,27 @@ class Listener:
                 self._log.warn("connection limit reached: {count} turned away so far", count=edge.turnedAway)
             return None
         return Http1Server(self)
+
+    def drain(self) -> None:
+        """
+        Its endpoint is gone or has other settings: idle connections close now, others after the answer to the request
+        they are at; one that has asked for nothing yet may ask once. Tunnels go on.
+        """
+        self.draining = True
+        for connection in self._connections():
+            if connection.served:
+                connection.drain()
+
+    def breakOff(self) -> None:
+        """End its connections at once."""
+        connections = self._connections()
+        if connections:
+            self._log.warn("drain time is over: breaking off {count} connections", count=len(connections))
+        for connection in connections:
+            connection.abort()
+
+    def _connections(self) -> list[Http1Server]:
+        return [connection for connection in self.edge.connections if connection.listener is self]
 
     def doStart(self) -> None:
         """Part of IProtocolFactory."""

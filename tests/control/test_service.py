@@ -8,23 +8,12 @@ import socket
 import threading
 from pathlib import Path
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.service import _described, _leadsNowhere
+from revproxy.control.service import _leadsNowhere
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll, readHead
 
 LISTENER = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n"
-
-
-class DescribedTests(SynchronousTestCase):
-    """Addresses in the log."""
-
-    def test_kinds(self) -> None:
-        """As they are written in a configuration or a URL."""
-        self.assertEqual(_described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
-        self.assertEqual(_described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
-        self.assertEqual(_described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")
 
 
 class NowhereTests(SynchronousTestCase):
