@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.errors import BodyTooLarge
+from revproxy.errors import BodyTooLarge, PluginStalled
 from revproxy.interfaces import IBodySink, IBodySource
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class Body:
                 if not data and not last:
                     break
                 data = _through(one, data, last)
-        except Exception:
+        except (Exception, SystemExit, PluginStalled):
             # Half a filtered body must not pass for a whole one.
             source = self._source
             self.fail(Failure())

@@ -1,8 +1,8 @@
 """
 Everything that can go wrong with one request, and what the client is told of it.
 
-Each :class:`EdgeError` carries the ``status`` and the public ``text`` of the answer. The message given to the constructor is the
-cause: it goes to the log, never to the client (RFC 9110 §15.5, §15.6).
+Each :class:`EdgeError` carries the ``status`` and the public ``text`` of the answer. The message given to the
+constructor is the cause: it goes to the log, never to the client (RFC 9110 §15.5, §15.6).
 """
 
 from __future__ import annotations

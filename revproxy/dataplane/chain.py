@@ -7,25 +7,30 @@ into its callbacks. Both paths run the same rules, and a test runs the same suit
 The rules: on the way in, links run in order until one answers False. On the way out, those that let the request pass
 run in reverse. Observers hear of every end. What a link raises, or answers instead of a bool, or does not answer in
 time, is its own failure: with ``on_error: closed`` the request fails with 500, with ``open`` the link is passed over.
+
+What each plugin does is counted in its :class:`~revproxy.dataplane.tally.Tally`; what requests are under way, in the
+chain, so that whoever has taken it out of service knows when nobody uses its plugins any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
+from itertools import cycle
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.deadlines import NEVER, Deadlines
-from revproxy.errors import EdgeError, PluginFailed
+from revproxy.dataplane.tally import SAMPLE, Tally
+from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
-Foreign = (Exception, SystemExit)
+Foreign = (Exception, SystemExit, PluginStalled)
 """What may come out of foreign code and must not go further."""
 
 
@@ -33,8 +38,7 @@ class Link:
     """
     One middleware in a chain, with what the edge knows and holds for it (a :class:`revproxy.context.Toolbox`).
 
-    :ivar failures: how often it raised or answered nonsense.
-    :ivar timeouts: how often it did not answer in time.
+    :ivar tally: what its version has done, here and elsewhere.
     """
 
     __slots__ = (
@@ -43,16 +47,16 @@ class Link:
         "_services",
         "bodyBytes",
         "deadlines",
-        "failures",
         "finished",
         "handle",
         "handleResponse",
         "instance",
         "log",
         "name",
+        "onFailure",
         "open",
+        "tally",
         "timeout",
-        "timeouts",
         "version",
     )
 
@@ -68,10 +72,17 @@ class Link:
         makeClient: Callable[[], Any],
         services: Callable[[InterfaceClass], Any],
         bodyBytes: int | None = None,
+        tally: Tally | None = None,
+        onFailure: Callable[[Failure], None] | None = None,
     ) -> None:
         """
         :param bodyBytes: the most of a body that it may hold in memory, or None.
+        :param deadlines: for asynchronous answers; their clock measures self time, too.
+        :param makeClient: makes :attr:`client`.
+        :param onFailure: told of each of its failures, after it was counted.
         :param open: pass the link over when it fails.
+        :param services: what a running plugin provides for an interface, or KeyError.
+        :param tally: of its version; by default one of its own.
         :param timeout: seconds an asynchronous answer may take, or None.
         """
         self.instance = instance
@@ -89,8 +100,8 @@ class Link:
             instance.finished if IObserver.providedBy(instance) else None
         )
         self.log = Logger(namespace=f"plugin.{name}")
-        self.failures = 0
-        self.timeouts = 0
+        self.tally = Tally() if tally is None else tally
+        self.onFailure = onFailure
         self._makeClient = makeClient
         self._client: Any = None
         self._services = services
@@ -115,15 +126,31 @@ class Link:
         """
         if isinstance(failure.value, EdgeError) and context.bodyBrokenBy(failure.value):
             raise failure.value
-        if failure.check(PluginTimeout):
-            self.timeouts += 1
-        self.failures += 1
-        self.log.failure("{name} {version} failed", failure, name=self.name, version=self.version)
+        self.blame(failure, "{name} {version} failed")
         if self.open:
             context.pluginsSkipped += (self.name,)
         else:
             context.pluginErrors += (self.name,)
             raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
+
+    def blame(self, failure: Failure, message: str) -> None:
+        """
+        Count and log a failure of this link, and tell who wants to know.
+
+        :param message: for the log, with ``{name}`` and ``{version}``.
+        """
+        tally = self.tally
+        tally.errors += 1
+        if failure.check(PluginTimeout):
+            tally.timeouts += 1
+        elif failure.check(PluginStalled):
+            tally.stalls += 1
+        self.log.failure(message, failure, name=self.name, version=self.version)
+        if self.onFailure is not None:
+            try:
+                self.onFailure(failure)
+            except Exception:
+                self.log.failure("while hearing of a failure of {name} {version}", name=self.name, version=self.version)
 
 
 def unsendable(response: Any) -> str | None:
@@ -197,7 +224,11 @@ def _waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):
+        # A coroutine begins to run only here. To the price of one, looking at the clock every time adds little.
+        now = link.deadlines.now
+        began = now()
         inner = Deferred.fromCoroutine(_awaited(answer))
+        link.tally.seconds += now() - began
     else:
         raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = _Answer(context, link, inner)
@@ -209,29 +240,82 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
     return await answer
 
 
+def _timed(call: Callable[[Context], Any], link: Link, weight: int) -> Callable[[Context], Any]:
+    """The same call, which adds its time to the link's tally, so many times."""
+    now = link.deadlines.now
+    tally = link.tally
+
+    def timed(context: Context) -> Any:
+        began = now()
+        try:
+            return call(context)
+        finally:
+            tally.seconds += (now() - began) * weight
+
+    return timed
+
+
+def _rounds(plain: Any, timed: Any) -> Callable[[], Any]:
+    """What gives one or the other: the timed one once in :data:`SAMPLE` times, and not first, when all is cold."""
+    before = SAMPLE // 2
+    return cycle([plain] * before + [timed] + [plain] * (SAMPLE - before - 1)).__next__
+
+
+_Calls = tuple[tuple[Link, Callable[[Context], Any], Tally], ...]
+_Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
+
+
 class Chain:
     """
-    The middleware of one route, in order.
+    The middleware of one route, in order. Compiled when it is made: what becomes of its links later does not matter.
 
+    :ivar active: exchanges that have begun with it and not ended.
     :ivar links: all of them.
     :ivar hasResponders: whether any of them wants responses.
     :ivar hasObservers: whether any of them wants to know the end.
     """
 
-    __slots__ = ("_bounds", "_observers", "_responders", "hasObservers", "hasResponders", "links")
+    __slots__ = (
+        "_bounds",
+        "_idle",
+        "_later",
+        "_laterResponders",
+        "_nextCalls",
+        "_nextResponders",
+        "_observers",
+        "active",
+        "hasObservers",
+        "hasResponders",
+        "links",
+    )
 
     def __init__(self, links: Sequence[Link]) -> None:
         for link in links:
             if not IMiddleware.providedBy(link.instance):
                 raise TypeError(f"{link.name} does not provide IMiddleware")
+        self.active = 0
+        self._idle: list[Deferred[None]] | None = None
         self.links = tuple(links)
         self._bounds = any(link.bodyBytes is not None for link in links)
-        self._responders = tuple(
+
+        def calls(weight: int) -> _Calls:
+            return tuple((link, _timed(link.handle, link, weight), link.tally) for link in links)
+
+        def responders(weight: int) -> _Responders:
+            return tuple((index, link, _timed(call, link, weight)) for index, link, call in plain)
+
+        self._nextCalls: Callable[[], _Calls] = _rounds(
+            tuple((link, link.handle, link.tally) for link in links), calls(SAMPLE)
+        )
+        self._later = calls(1)
+        plain: _Responders = tuple(
             (index, link, link.handleResponse)
             for index, link in reversed(list(enumerate(links)))
             if link.handleResponse is not None
         )
-        self.hasResponders = bool(self._responders)
+        self._nextResponders: Callable[[], _Responders] = _rounds(plain, responders(SAMPLE))
+        self._laterResponders = responders(1)
+        self.hasResponders = bool(plain)
         self.hasObservers = any(link.finished is not None for link in links)
         self._observers = tuple((link, link.finished) for link in links if link.finished is not None)
 
@@ -241,15 +325,21 @@ class Chain:
 
         :returns: True to go on to the leaf; False if ``context.response`` is the answer; or a Deferred of that.
         :raises PluginFailed: if a link failed and its policy is ``closed``.
+        :raises PluginQuarantined: what stands in the place of a link raised it; this is nobody's failure.
         """
         depth = 0
         bounds = self._bounds
-        for link in self.links:
+        for link, handle, tally in self._nextCalls():
             context._toolbox = link
             if bounds:
                 context.request.body.readLimit = link.bodyBytes
+            tally.calls += 1
             try:
-                verdict = link.handle(context)
+                verdict = handle(context)
+            except PluginQuarantined:
+                tally.calls -= 1
+                context.depth = depth
+                raise
             except Foreign:
                 context.depth = depth
                 link.failed(context, Failure())
@@ -267,9 +357,9 @@ class Chain:
 
     async def _enterLater(self, context: Context, depth: int, verdict: Any) -> bool:
         """The rest of the way in, from the link whose answer is awaited."""
-        links = self.links
+        calls = self._later
         while True:
-            link = links[depth]
+            link = calls[depth][0]
             try:
                 if verdict is not True and verdict is not False:
                     verdict = await _waitFor(context, link, verdict, "handle", "True or False")
@@ -284,14 +374,18 @@ class Chain:
                 return self._interrupted(context, link)
             depth += 1
             context.depth = depth
-            if depth == len(links):
+            if depth == len(calls):
                 return True
-            link = links[depth]
+            link, handle, tally = calls[depth]
             context._toolbox = link
             if self._bounds:
                 context.request.body.readLimit = link.bodyBytes
+            tally.calls += 1
             try:
-                verdict = link.handle(context)
+                verdict = handle(context)
+            except PluginQuarantined:
+                tally.calls -= 1
+                raise
             except Foreign:
                 link.failed(context, Failure())
                 verdict = True
@@ -305,6 +399,7 @@ class Chain:
                 link.failed(context, Failure())
             # Passed over is no option once it said stop: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
+        link.tally.interrupts += 1
         context.interruptedBy = link.name
         return False
 
@@ -315,9 +410,8 @@ class Chain:
         :returns: None when done, or a Deferred of that.
         :raises PluginFailed: as :meth:`enter`.
         """
-        responders = self._responders
         depth = context.depth
-        for index, link, handleResponse in responders:
+        for index, link, handleResponse in self._nextResponders():
             if index >= depth:
                 continue
             context._toolbox = link
@@ -335,15 +429,19 @@ class Chain:
 
     async def _leaveLater(self, context: Context, waiting: int, answer: Any) -> None:
         """The rest of the way out, from the link (by its index) whose answer is awaited."""
-        for index, link, handleResponse in self._responders:
+        for index, link, handleResponse in self._laterResponders:
             if index > waiting:
                 continue
             context._toolbox = link
             if self._bounds and context.response is not None:
                 context.response.body.readLimit = link.bodyBytes
-            try:
-                if index < waiting:
+            if index < waiting:
+                try:
                     answer = handleResponse(context)
+                except Foreign:
+                    link.failed(context, Failure())
+                    continue
+            try:
                 if answer is not None and answer.__class__ is not bool:
                     answer = await _waitFor(context, link, answer, "handleResponse", "None")
                     if answer is not None and answer.__class__ is not bool:
@@ -360,5 +458,28 @@ class Chain:
             try:
                 finished(context)
             except Foreign:
-                link.failures += 1
-                link.log.failure("{name} {version} failed as observer", name=link.name, version=link.version)
+                link.blame(Failure(), "{name} {version} failed as observer")
+
+    # Who uses it
+
+    def release(self) -> None:
+        """An exchange has ended."""
+        self.active -= 1
+        if self._idle is not None and self.active == 0:
+            waiting, self._idle = self._idle, None
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def whenIdle(self) -> Deferred[None]:
+        """Fires when no exchange uses it. Cancelling gives up the wait."""
+        if self.active == 0:
+            return succeed(None)
+        if self._idle is None:
+            self._idle = []
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._idle.append(waiting)
+        return waiting
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        if self._idle is not None and waiting in self._idle:
+            self._idle.remove(waiting)

@@ -1,12 +1,13 @@
 """
 What all connections share: the current generation, limits, deadlines, the log.
 
-The one mutable thing is :attr:`Edge.generation`: a swap is its assignment. An exchange reads it once.
+A swap is an assignment to :attr:`Edge.generation`; an exchange reads it once. Limits, timeouts and the log may be
+assigned at any time as well: everybody reads them here, so they hold from the next time that they are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -21,6 +22,7 @@ from revproxy.dataplane.routing import Route, Tree
 from revproxy.errors import EdgeError
 
 if TYPE_CHECKING:
+    from revproxy.dataplane.chain import Chain
     from revproxy.dataplane.http1server import Http1Server
 
 
@@ -28,53 +30,34 @@ class Generation:
     """
     The running form of a plan: resource tree, compiled chains, upstreams.
 
-    :ivar active: exchanges that have begun with it and not ended.
     :ivar number: counts up from 1.
+    :ivar find: the route for a host and a request target, or None.
     """
 
-    __slots__ = ("_idle", "active", "find", "number", "tree")
+    __slots__ = ("find", "number", "tree")
 
     def __init__(self, number: int, tree: Tree) -> None:
         self.number = number
         self.tree = tree
         self.find: Callable[[bytes, bytes], Route | None] = tree.find
-        self.active = 0
-        self._idle: list[Deferred[None]] | None = None
-
-    def release(self) -> None:
-        """An exchange has ended."""
-        self.active -= 1
-        if self._idle is not None and self.active == 0:
-            waiting, self._idle = self._idle, None
-            for deferred in waiting:
-                deferred.callback(None)
-
-    def whenIdle(self) -> Deferred[None]:
-        """Fires when no exchange uses it. Cancelling gives up the wait."""
-        if self.active == 0:
-            return succeed(None)
-        if self._idle is None:
-            self._idle = []
-        waiting: Deferred[None] = Deferred(self._forget)
-        self._idle.append(waiting)
-        return waiting
-
-    def _forget(self, waiting: Deferred[None]) -> None:
-        if self._idle is not None and waiting in self._idle:
-            self._idle.remove(waiting)
 
 
 class Edge:
     """
     The data plane as its connections see it.
 
+    :ivar accessLog: may be assigned; a request is recorded where this points when it ends.
     :ivar connections: every open client connection.
     :ivar draining: True once it is being stopped.
+    :ivar generation: may be assigned; every request that begins later goes through the new one.
+    :ivar limits: may be assigned; a request whose head is complete keeps the bounds of its trailer section, and
+        connections over a lowered limit stay.
+    :ivar timeouts: may be assigned; a deadline that runs already stays as it is.
     :ivar refusals: how many heads were no acceptable requests.
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
     :ivar monotonic: seconds of a clock that is never set back: for durations.
-    :ivar logsAgents: whether the log shows User-Agent and Referer.
+    :ivar logsAgents: whether the log shows User-Agent and Referer; may be assigned.
     """
 
     Record = AccessRecord
@@ -165,3 +148,16 @@ class Edge:
         """
         for connection in list(self.connections):
             connection.abort()
+
+    def breakOffChains(self, chains: Collection[Chain]) -> int:
+        """
+        End at once the connections whose running request, or tunnel, goes through one of these chains.
+
+        :returns: how many.
+        """
+        if not chains:
+            return 0
+        using = [connection for connection in self.connections if connection.chain in chains]
+        for connection in using:
+            connection.abort()
+        return len(using)

@@ -1,9 +1,9 @@
 """
 One request's life: route, chain, leaf, chain back, answer, finish.
 
-An exchange takes the generation it was begun with to its end. At any time it waits for at most one thing, a Deferred;
-when the client leaves, that one is cancelled, and with it all that hangs on it. However it ends, ``_finish`` runs
-exactly once: observers, access log, the generation's release.
+An exchange looks once for the current generation, and what it finds there is its own to the end. At any time it waits
+for at most one thing, a Deferred; when the client leaves, that one is cancelled, and with it all that hangs on it.
+However it ends, ``_finish`` runs exactly once: observers, access log, the chain's release.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
-    from revproxy.dataplane.edge import Generation
     from revproxy.dataplane.listener import Listener
     from revproxy.dataplane.routing import Route
 
@@ -70,7 +69,6 @@ class Exchange:
         "_waiting",
         "context",
         "error",
-        "generation",
         "route",
         "upstream",
         "upstreamSeconds",
@@ -86,7 +84,6 @@ class Exchange:
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
-        self.generation: Generation = listener.edge.generation
         self.context = Context(request, "", b"%b%08x" % (_prefix, _serial()))
         self.route: Route | None = None
         self.error: EdgeError | None = None
@@ -99,15 +96,16 @@ class Exchange:
     def begin(self) -> None:
         """Find the route and run its chain."""
         context = self.context
-        self.generation.active += 1
         try:
-            route = self.route = self.generation.find(self._hostname, context.request.rawTarget)
+            route = self.route = self._listener.edge.generation.find(self._hostname, context.request.rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
+            chain = route.chain
+            chain.active += 1
             context.route = route.name
             if self._listener.guards is not None:
                 self._checkName(context.request)
-            verdict = route.chain.enter(context)
+            verdict = chain.enter(context) if chain.links else True
             if verdict is True:
                 route.leaf.render(self)
             elif verdict is False:
@@ -327,7 +325,8 @@ class Exchange:
             route.chain.finished(context)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
-        self.generation.release()
+        if route is not None:
+            route.chain.release()
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context.request

@@ -357,9 +357,9 @@ class Pipeline:
         )
         upstream = Upstream("app", [Target("http://origin", b"origin", 1, self.pool)], clock.seconds)
         leaf = ProxyLeaf(UpstreamClient(PoolAgent(lambda *_: upstream), clock), upstream)
-        generation = Generation(1, Tree([Route("all", b"", b"/", leaf, Chain([]))]))
+        self.chain = Chain([])
+        generation = Generation(1, Tree([Route("all", b"", b"/", leaf, self.chain)]))
         self.edge = Edge(clock, self.deadlines, generation, self.limits, self.timeouts, None)
-        self.generation = generation
         self.listener = Listener(self.edge, tls=False)
 
     def connect(self) -> Client:
@@ -389,6 +389,6 @@ class Pipeline:
         """Wait until every connection has run into its deadline. :raises AssertionError: if something stays."""
         self.wait(200)
         assert not self.edge.connections, self.edge.connections
-        assert self.generation.active == 0, "an exchange never ended"
+        assert self.chain.active == 0, "an exchange never ended"
         assert not self.pool.waiting
         assert self.pool.open == 0, f"{self.pool.open} connections to the origin stay"

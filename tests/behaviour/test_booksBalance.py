@@ -112,7 +112,7 @@ class BooksTests(SynchronousTestCase):
             bury()
         while origin.attempts:
             origin.refuses(ConnectionRefusedError())
-        self.assertEqual(edge.generation.active, 0)
+        self.assertEqual(edge.active, 0)
         self.assertEqual(len(edge.edge.connections), 0)
         pool = origin.pool
         self.assertEqual([pool.open, len(pool.waiting), len(pool._connecting)], [len(pool.idle), 0, 0])

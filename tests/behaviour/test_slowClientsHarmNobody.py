@@ -44,7 +44,7 @@ class SlowClientsTests(SynchronousTestCase):
         """All have been told this, and nothing is left of them."""
         self.assertEqual([client.statuses() for client in clients], [statuses] * MANY)
         self.assertEqual(self.pipeline.edge.connections, set())
-        self.assertEqual(self.pipeline.generation.active, 0)
+        self.assertEqual(self.pipeline.chain.active, 0)
         self.pipeline.end()
 
     def test_silentFromTheStart(self) -> None:

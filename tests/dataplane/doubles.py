@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -22,6 +22,7 @@ from revproxy.dataplane.leaves import Leaf
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
+from revproxy.dataplane.tally import Tally
 from revproxy.interfaces import ILeaf
 from revproxy.testing import SourceDouble
 
@@ -155,7 +156,14 @@ class RecordingLeaf(Leaf):
 
 
 def makeLink(
-    instance: Any, deadlines: Deadlines, *, name: str = "plugin", open: bool = False, timeout: float | None = None
+    instance: Any,
+    deadlines: Deadlines,
+    *,
+    name: str = "plugin",
+    open: bool = False,
+    timeout: float | None = None,
+    tally: Tally | None = None,
+    onFailure: Callable[[Failure], None] | None = None,
 ) -> Link:
     """A link of a chain, with nothing in its toolbox."""
     return Link(
@@ -167,6 +175,8 @@ def makeLink(
         deadlines=deadlines,
         makeClient=object,
         services={}.__getitem__,
+        tally=tally,
+        onFailure=onFailure,
     )
 
 
@@ -196,6 +206,7 @@ class EdgeDouble:
         if routes is None:
             assert leaf is not None
             routes = [Route("default", b"", b"/", leaf, Chain(links))]
+        self.chains = [route.chain for route in routes]
         self.generation = Generation(1, Tree(routes))
         self.edge = Edge(
             self.clock,
@@ -206,6 +217,11 @@ class EdgeDouble:
             self.log,  # type: ignore[arg-type]
         )
         self.listener = Listener(self.edge, tls=tls, trusted=trusted, guards=guards)
+
+    @property
+    def active(self) -> int:
+        """How many exchanges have begun and not ended."""
+        return sum({id(chain): chain.active for chain in self.chains}.values())
 
     def connect(self, host: str = "192.0.2.1", tlsInfo: Any = None) -> ClientDouble:
         """A client connects."""

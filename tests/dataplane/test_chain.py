@@ -182,7 +182,7 @@ class ChainSuite:
             self.context = makeContext()
             link = self.link("a", False, open=open)
             self.assertIsInstance(self.enter(link), PluginFailed)
-            self.assertEqual(link.failures, 1)
+            self.assertEqual(link.tally.errors, 1)
             self.flushed(TypeError)
 
     def test_nonsense(self) -> None:
@@ -190,7 +190,7 @@ class ChainSuite:
         for nonsense in (None, 1, 0, "yes", [], object()):
             link = self.link("a", nonsense)
             self.assertIsInstance(self.enter(link), PluginFailed, nonsense)
-            self.assertEqual(link.failures, 1)
+            self.assertEqual(link.tally.errors, 1)
             self.flushed(TypeError)
             link = self.link("a", nonsense, open=True)
             self.assertIs(self.enter(link, self.link("b")), True)
@@ -205,7 +205,7 @@ class ChainSuite:
             self.assertIsInstance(outcome, PluginFailed, error)
             self.assertEqual(outcome.status, 500)
             self.assertIn("b 1.0", str(outcome))
-            self.assertEqual((link.failures, self.context.depth), (1, 1))
+            self.assertEqual((link.tally.errors, self.context.depth), (1, 1))
             self.assertEqual(self.trace.events, ["a in", "b in"])
             self.assertEqual(len(self.flushLoggedErrors()), 1)
 
@@ -214,7 +214,7 @@ class ChainSuite:
         for error in (ValueError("x"), SystemExit(1)):
             link = self.link("b", error, open=True)
             self.assertIs(self.enter(self.link("a"), link, self.link("c")), True)
-            self.assertEqual((link.failures, self.context.depth), (1, 3))
+            self.assertEqual((link.tally.errors, self.context.depth), (1, 3))
             self.flushed(type(error))
 
     def test_responseRaises(self) -> None:
@@ -228,7 +228,7 @@ class ChainSuite:
             outcome = self.leave()
             self.assertEqual(isinstance(outcome, PluginFailed), not open)
             self.assertEqual(self.trace.events[3:], ["c out", "b out", "a out"] if open else ["c out", "b out"])
-            self.assertEqual(link.failures, 1)
+            self.assertEqual(link.tally.errors, 1)
             self.flushed(ValueError)
 
     def test_responseAnswersAreIgnored(self) -> None:
@@ -239,7 +239,7 @@ class ChainSuite:
             self.enter(link)
             self.context.response = makeResponse()
             self.assertIsNone(self.leave())
-            self.assertEqual(link.failures, 0)
+            self.assertEqual(link.tally.errors, 0)
 
     def test_responseNonsense(self) -> None:
         """Anything else that cannot be awaited is a failure of the plugin, and the message says of which method."""
@@ -282,7 +282,7 @@ class ChainSuite:
         self.assertTrue(chain.hasObservers)
         chain.finished(self.context)
         self.assertEqual(self.trace.events, ["a end", "b end", "c end"])
-        self.assertEqual([link.failures for link in links], [1, 1, 0])
+        self.assertEqual([link.tally.errors for link in links], [1, 1, 0])
         self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit)), 2)
 
     def test_compiled(self) -> None:
@@ -326,7 +326,7 @@ class AsynchronousSuite(ChainSuite):
         self.assertEqual(results, [])
         self.clock.pump([0.1, 0.5])
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual((link.timeouts, link.failures), (1, 1))
+        self.assertEqual((link.tally.timeouts, link.tally.errors), (1, 1))
         self.assertEqual(self.trace.events, ["a in", "cancelled"])
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
@@ -353,7 +353,7 @@ class AsynchronousSuite(ChainSuite):
         self.chain.leave(self.context).addBoth(results.append)
         self.clock.pump([0.5] * 4)
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual(link.timeouts, 1)
+        self.assertEqual(link.tally.timeouts, 1)
         self.flushLoggedErrors()
 
     def test_cancelled(self) -> None:
@@ -363,9 +363,9 @@ class AsynchronousSuite(ChainSuite):
         verdict.cancel()
         self.assertEqual(self.trace.events, ["a in", "cancelled"])
         self.assertTrue(results[0].check(CancelledError))
-        self.assertEqual((link.failures, self.flushLoggedErrors()), (0, []))
+        self.assertEqual((link.tally.errors, self.flushLoggedErrors()), (0, []))
         self.clock.advance(5)
-        self.assertEqual(link.timeouts, 0)
+        self.assertEqual(link.tally.timeouts, 0)
 
     def test_cancelledOnTheWayOut(self) -> None:
         """The same on the way out."""
@@ -377,7 +377,7 @@ class AsynchronousSuite(ChainSuite):
         leaving.addBoth(results.append)
         leaving.cancel()
         self.assertTrue(results[0].check(CancelledError))
-        self.assertEqual((link.failures, self.trace.events[-1]), (0, "cancelled"))
+        self.assertEqual((link.tally.errors, self.trace.events[-1]), (0, "cancelled"))
 
     def test_ownCancelled(self) -> None:
         """A plugin whose own Deferred somebody cancelled has failed; the client has not left."""
@@ -385,7 +385,7 @@ class AsynchronousSuite(ChainSuite):
         _, results = self.start(link)
         self.trace.waiting[0][0].cancel()
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual(link.failures, 1)
+        self.assertEqual(link.tally.errors, 1)
         self.flushLoggedErrors()
 
     def test_mixed(self) -> None:
@@ -466,13 +466,13 @@ class BodyTests(SynchronousTestCase):
         entered = Chain([link]).enter(makeContext(body=source.body))
         assert isinstance(entered, Deferred)
         clock.pump([0.5] * 20)
-        self.assertEqual(link.timeouts, 0)
+        self.assertEqual(link.tally.timeouts, 0)
         source.feed(b"late")
         source.finish()
         self.assertEqual(reader.read, b"late")
         clock.pump([0.5] * 5)
         self.failureResultOf(entered, PluginFailed)
-        self.assertEqual(link.timeouts, 1)
+        self.assertEqual(link.tally.timeouts, 1)
         self.flushLoggedErrors()
 
 

@@ -1,46 +1,13 @@
-"""Generations that wait for their last request, and an edge that drains."""
+"""An edge that drains, that breaks off, and whose settings change."""
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.edge import Generation
 from revproxy.dataplane.limits import Limits, Timeouts
-from revproxy.dataplane.routing import Tree
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class GenerationTests(SynchronousTestCase):
-    """`whenIdle`."""
-
-    def setUp(self) -> None:
-        self.generation = Generation(1, Tree([]))
-
-    def test_unused(self) -> None:
-        """At once when nobody uses it."""
-        self.successResultOf(self.generation.whenIdle())
-
-    def test_used(self) -> None:
-        """After the last, for all who wait."""
-        self.generation.active = 2
-        waiting = [self.generation.whenIdle(), self.generation.whenIdle()]
-        self.generation.release()
-        self.assertNoResult(waiting[0])
-        self.generation.release()
-        for one in waiting:
-            self.successResultOf(one)
-
-    def test_cancelled(self) -> None:
-        """Who gives up the wait is not called."""
-        self.generation.active = 1
-        waiting = self.generation.whenIdle()
-        waiting.cancel()
-        self.failureResultOf(waiting, CancelledError)
-        self.generation.release()
-        self.assertEqual(self.generation.active, 0)
 
 
 class DrainTests(SynchronousTestCase):
@@ -82,7 +49,7 @@ class DrainTests(SynchronousTestCase):
         self.assertEqual(running.end, "abort")
         running.leave()
         self.successResultOf(drained)
-        self.assertEqual(self.double.generation.active, 0)
+        self.assertEqual(self.double.active, 0)
 
     def test_full(self) -> None:
         """No more connections than allowed; one that ends makes room."""

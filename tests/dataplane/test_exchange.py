@@ -71,7 +71,7 @@ class ExchangeCase(SynchronousTestCase):
             self.assertIsNone(record.error)
         else:
             self.assertIn(error, record.error or "")
-        self.assertEqual(self.edge.generation.active, 0)
+        self.assertEqual(self.edge.active, 0)
         self.assertEqual(self.origin.pool.open, len(self.origin.pool.idle))
 
 

@@ -82,7 +82,7 @@ class AnswerTests(SynchronousTestCase):
             client.send(GET)
             self.assertEqual(client.received(), HI)
         self.assertEqual(client.server.served, 3)
-        self.assertEqual(edge.generation.active, 0)
+        self.assertEqual(edge.active, 0)
 
     def test_byteByByte(self) -> None:
         """It does not matter in how many pieces a head arrives."""
@@ -258,16 +258,16 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(leaf.exchanges[0].context.request.scheme, "https")
 
     def test_generation(self) -> None:
-        """A request keeps the generation it began with; the next takes the new one."""
+        """A request keeps the chain it began with; the next takes that of the new generation."""
         recorded = Recorded()
         recorded.client.send(GET)
         other = hello().generation
         recorded.edge.edge.generation = other
         idle: list[None] = []
-        recorded.edge.generation.whenIdle().addCallback(idle.append)
-        self.assertEqual((recorded.edge.generation.active, idle), (1, []))
+        recorded.edge.chains[0].whenIdle().addCallback(idle.append)
+        self.assertEqual((recorded.edge.active, idle), (1, []))
         recorded.leaf.answer(0)
-        self.assertEqual((recorded.edge.generation.active, idle), (0, [None]))
+        self.assertEqual((recorded.edge.active, idle), (0, [None]))
         recorded.client.received()
         recorded.client.send(GET)
         self.assertEqual(recorded.client.received(), HI)
@@ -367,7 +367,7 @@ class AnyOrderTests(SynchronousTestCase):
         leaf.go()
         self.assertEqual(client.received(), expected)
         self.assertTrue(client.transport.reading)
-        self.assertEqual((edge.generation.active, len(edge.log.records)), (0, len(bodies)))
+        self.assertEqual((edge.active, len(edge.log.records)), (0, len(bodies)))
 
 
 class RequestBodyTests(SynchronousTestCase):
@@ -474,7 +474,7 @@ class RequestBodyTests(SynchronousTestCase):
         recorded.client.leave()
         self.assertIsInstance(sink.failure.value, ClientGone)
         self.assertEqual([record.status for record in recorded.edge.log.records], [499])
-        self.assertEqual(recorded.edge.generation.active, 0)
+        self.assertEqual(recorded.edge.active, 0)
 
     def test_earlyAnswerShortRest(self) -> None:
         """An answer before the end of a short body keeps the connection: the rest is read and dropped."""
@@ -635,7 +635,7 @@ class StreamingTests(SynchronousTestCase):
         self.assertEqual(recorded.client.end, "abort")
         recorded.client.leave(rudely=True)
         self.assertTrue(source.stopped)
-        self.assertEqual(recorded.edge.generation.active, 0)
+        self.assertEqual(recorded.edge.active, 0)
 
     def test_slowReaderOfLastBytes(self) -> None:
         """Also after the last byte is queued and the connection is to be closed, slow reading is reading."""
@@ -665,7 +665,7 @@ class StreamingTests(SynchronousTestCase):
         recorded.client.leave()
         self.assertEqual(len(recorded.edge.log.records), 1)
         self.assertIn("gone", recorded.edge.log.records[0].error)
-        self.assertEqual(recorded.edge.generation.active, 0)
+        self.assertEqual(recorded.edge.active, 0)
 
     def test_clientLeaves(self) -> None:
         """A client that leaves stops the source, and is logged once."""
@@ -676,7 +676,7 @@ class StreamingTests(SynchronousTestCase):
         self.assertTrue(source.stopped)
         self.assertEqual(len(recorded.edge.log.records), 1)
         self.assertIn("ClientGone", recorded.edge.log.records[0].error)
-        self.assertEqual(recorded.edge.generation.active, 0)
+        self.assertEqual(recorded.edge.active, 0)
 
     def test_whileUploading(self) -> None:
         """Request and answer can stream at the same time."""
@@ -924,7 +924,7 @@ class ExchangeTests(SynchronousTestCase):
         client.leave()
         self.assertEqual(len(cancelled), 1)
         self.assertEqual([record.status for record in edge.log.records], [499])
-        self.assertEqual(edge.generation.active, 0)
+        self.assertEqual(edge.active, 0)
 
     def test_lateAnswer(self) -> None:
         """An answer that comes after the client has left goes nowhere, and its body's source is told."""
@@ -935,7 +935,7 @@ class ExchangeTests(SynchronousTestCase):
         recorded.leaf.stream(0, source)
         self.assertTrue(source.stopped)
         self.assertEqual(recorded.client.received(), b"")
-        self.assertEqual((len(recorded.edge.log.records), recorded.edge.generation.active), (1, 0))
+        self.assertEqual((len(recorded.edge.log.records), recorded.edge.active), (1, 0))
 
     def test_date(self) -> None:
         """Every answer has a Date; one that an origin gave is kept (RFC 9110 §6.6.1)."""
@@ -1024,7 +1024,7 @@ class UpgradeTests(SynchronousTestCase):
         recorded.client.send(b"12345")
         recorded.client.leave()
         self.assertTrue(tunnel.lost)
-        self.assertEqual(recorded.edge.generation.active, 0)
+        self.assertEqual(recorded.edge.active, 0)
         (record,) = recorded.edge.log.records
         self.assertEqual((record.bytesIn, record.bytesOut), (5, tunnel.written))
 

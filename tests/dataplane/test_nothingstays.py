@@ -146,7 +146,7 @@ class NothingStaysTests(SynchronousTestCase):
                 self.edge.clock.advance(0.5)
         self.end()
         edge, pool = self.edge.edge, self.origin.pool
-        self.assertEqual((self.edge.generation.active, edge.connections, edge.deadlines._watched), (0, set(), set()))
+        self.assertEqual((self.edge.active, edge.connections, edge.deadlines._watched), (0, set(), set()))
         self.assertEqual((pool.open, pool.idle, len(pool.waiting), pool._live), (0, [], 0, set()))
         self.assertEqual((pool._connecting, pool.deadlines._watched), (set(), set()))
         self.assertEqual([one for one in self.origin.arrived if one.transport.producer is not None], [])

@@ -204,7 +204,7 @@ class NonsenseTests(ExchangeCase):
             self.connection.says(says)
             self.assertEqual(self.client.end, "abort")
             self.client.leave()
-            self.assertEqual(self.edge.generation.active, 0)
+            self.assertEqual(self.edge.active, 0)
             self.assertTrue(self.flushLoggedErrors(AttributeError))
 
 
@@ -228,7 +228,7 @@ class LeafTests(SynchronousTestCase):
         self.assertTrue(client.received().startswith(b"HTTP/1.1 500 "))
         leaf.answer(1, b"hi")
         self.assertTrue(client.received().endswith(b"hi"))
-        self.assertEqual(edge.generation.active, 0)
+        self.assertEqual(edge.active, 0)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
@@ -267,7 +267,7 @@ class BrokenBodyTests(ExchangeCase):
 
     @property
     def failures(self) -> int:
-        return self.edge.generation.find(b"x", b"/").chain.links[0].failures  # type: ignore[union-attr]
+        return self.edge.generation.find(b"x", b"/").chain.links[0].tally.errors  # type: ignore[union-attr]
 
     def test_slow(self) -> None:
         """Too slow: 408."""

@@ -377,7 +377,7 @@ class StreamTests(StaticCase):
             client.leave()
             self.threads.run()
             self.assertEqual(self.descriptors(), before, jobs)
-        self.assertEqual(self.edge.generation.active, 0)
+        self.assertEqual(self.edge.active, 0)
 
     def test_shrinks(self) -> None:
         """A file that becomes shorter while it is sent breaks off: the client must not take it for whole."""
