@@ -7,14 +7,20 @@ Only :class:`IMiddleware` is required of a plugin. Every other interface is opti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    import logging
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import LoopingCall
+
     from revproxy.context import Context, Headers, Response
 
 
@@ -93,6 +99,77 @@ class IStateful(Interface):
         Take over what the version named exported.
 
         :raises Exception: to refuse the update.
+        """
+
+
+class IHosted(Interface):
+    """A middleware that needs what outlives a request: timers, threads, a client, things to be closed."""
+
+    def attach(host: IHost) -> None:
+        """
+        Called once after the instance was made, before ``importState`` and ``start``. Keep it; no side effects here.
+
+        What is got through the host is booked to the plugin and ended with it.
+        """
+
+
+class IHost(IReactorTime):
+    """
+    What the edge does for one plugin beyond a request. All of it ends after the plugin's ``stop``.
+
+    It is a clock, so it can be ``LoopingCall.clock`` and the clock of ``Deferred.addTimeout``. Used in the reactor's
+    thread only, :meth:`callFromThread` apart. Once the plugin was stopped, every method that books something raises
+    RuntimeError.
+    """
+
+    name = Attribute("The plugin's name.")
+    version = Attribute("The plugin's version.")
+    log = Attribute("A twisted.logger.Logger in the plugin's name.")
+    client = Attribute("A treq client, as context.client; requests still under way at the end are cancelled.")
+
+    def callEvery(
+        interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
+    ) -> LoopingCall:
+        """
+        Call a function again and again. What it raises, or its Deferred fails with, is logged and counted, and the
+        next call comes all the same; while its Deferred waits, calls are left out.
+
+        :param interval: seconds.
+        :param now: whether the first call comes at once.
+        """
+
+    def callInThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+        """
+        Call a function in a thread of the reactor's pool.
+
+        :returns: its result; cancelled when the plugin is stopped. What runs by then cannot be interrupted, what has
+            not begun never does.
+        """
+
+    def callFromThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """
+        Call a function in the reactor's thread soon; the one method for use in other threads. Nothing happens once
+        the plugin was stopped.
+        """
+
+    def own(thing: Any, end: Callable[[], Any] | None = None) -> Any:
+        """
+        Book anything that must not outlive the plugin: a socket, file, port, Deferred. What is booked last ends first.
+
+        :param end: ends it, and may answer with a Deferred; if left out, the first that the thing has of ``close``,
+            ``stop``, ``stopListening``, ``loseConnection`` and ``cancel``.
+        :returns: the thing.
+        :raises TypeError: if nothing is known to end it.
+        """
+
+    def disown(thing: Any) -> None:
+        """The plugin has ended it itself. Deferreds that fire need no word; unknown things are ignored."""
+
+    def addLogHandler(handler: logging.Handler, logger: str = "") -> None:
+        """
+        Add a handler to a logger of the standard library; at the end it is removed and closed.
+
+        :param logger: its name; the root's if left out.
         """
 
 

@@ -12,19 +12,20 @@ Doubles for those who write plugins: run a middleware with no socket.
 :class:`EdgeDouble` takes one middleware or several through both phases, as the edge does: ``handle`` in order, the
 origin, ``handleResponse`` in reverse for those that let the request pass, ``finished`` at the end. Errors of the
 plugin are raised in the test. The pieces it uses (:func:`makeContext`, :class:`SourceDouble`, :class:`SinkDouble`,
-:class:`ToolboxDouble`, :class:`ClientDouble`) can be used alone.
+:class:`ToolboxDouble`, :class:`ClientDouble`) can be used alone. :class:`HostDouble` is for plugins with ``attach``.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,12 +33,14 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
 from revproxy.errors import EdgeError
+from revproxy.host import Host
 from revproxy.interfaces import IBodySink, IBodySource, IMiddleware, IObserver, IResponseMiddleware
 
 __all__ = [
     "Answer",
     "ClientDouble",
     "EdgeDouble",
+    "HostDouble",
     "SinkDouble",
     "SourceDouble",
     "ToolboxDouble",
@@ -239,6 +242,66 @@ class ToolboxDouble:
     def service(self, interface: InterfaceClass) -> Any:
         """:raises KeyError: if nothing is provided for it."""
         return self.provided[interface]
+
+
+class HostDouble(Host):
+    """
+    What a plugin is given by ``attach``: the edge's own host, on a clock that a test moves.
+
+    ::
+
+        host = HostDouble()
+        plugin.attach(host)
+        plugin.start()
+        host.clock.advance(60)
+        host.work()
+        self.assertEqual(self.successResultOf(host.close()), [])
+
+    :ivar clock: moves when told to.
+    :ivar clientDouble: answers the requests of ``client``.
+    :ivar events: what was logged.
+    """
+
+    def __init__(self, name: str = "plugin", version: str = "1") -> None:
+        self.clock = _ReactorDouble()
+        self.clientDouble = ClientDouble()
+        super().__init__(self.clock, name, version, lambda: self.clientDouble)
+        self.events: list[Any] = []
+        self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
+
+    def work(self) -> None:
+        """Do what waits for a thread, here and now."""
+        self.clock.work()
+
+
+class _ReactorDouble(Clock):
+    """A clock whose one thread works when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: deque[Callable[[], None]] = deque()
+
+    def getThreadPool(self) -> _ReactorDouble:
+        return self
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        function(*args, **kwargs)
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        def job() -> None:
+            try:
+                result, success = function(*args, **kwargs), True
+            except Exception:  # as a thread of the reactor would
+                result, success = Failure(), False
+            onResult(success, result)
+
+        self._jobs.append(job)
+
+    def work(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()()
 
 
 def makeContext(

@@ -35,6 +35,7 @@ from revproxy.control.problems import quoted
 from revproxy.interfaces import (
     IConfigurable,
     IHealthCheck,
+    IHosted,
     ILifecycle,
     IMiddleware,
     IMiddlewareFactory,
@@ -47,6 +48,7 @@ ROOT = "revproxy_plugins"
 COMPANIONS: tuple[InterfaceClass, ...] = (
     IResponseMiddleware,
     IObserver,
+    IHosted,
     ILifecycle,
     IHealthCheck,
     IConfigurable,

@@ -1,0 +1,326 @@
+"""
+What a plugin gets from the edge beyond a request, booked so that it can be ended with the plugin.
+
+A plugin that is replaced leaves behind whatever it forgot: a timer that goes on, a thread's result that arrives in code
+nobody runs any more, a handler in the logging tree. Everything got through :class:`Host` is in its book until it is
+over by itself, and :meth:`Host.close` ends the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from revproxy.bookedclient import BookedClient
+from revproxy.interfaces import IHost
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that all ends together may take that do not happen at once."""
+
+ENDINGS = ("close", "stop", "stopListening", "loseConnection", "cancel")
+"""Methods that end things, in the order in which they are looked for."""
+
+
+class _Booking:
+    """One thing, until it is over."""
+
+    __slots__ = ("_kind", "end")
+
+    def __init__(self, kind: str, end: Callable[[], Any]) -> None:
+        self._kind = kind
+        self.end = end
+
+    def kind(self) -> str:
+        """What it is, in words."""
+        return self._kind
+
+
+@implementer(IHost)
+class Host:
+    """
+    The edge, as one instance of a plugin sees it.
+
+    :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
+    """
+
+    def __init__(self, reactor: Any, name: str, version: str, makeClient: Callable[[], Any]) -> None:
+        """
+        :param reactor: the clock, and whose threads are used.
+        :param makeClient: makes the client, when it is first asked for.
+        """
+        self.name = name
+        self.version = version
+        self.log = Logger(namespace=f"plugin.{name}")
+        self.errors = 0
+        self._reactor = reactor
+        self._makeClient = makeClient
+        self._client: BookedClient | None = None
+        # In the order of booking; a million calls come and go, so each is found at once.
+        self._bookings: dict[_Booking | _Call, None] = {}
+        self._owned: dict[int, _Booking] = {}
+        self._closed = False
+
+    @property
+    def client(self) -> Any:
+        """A treq client over the edge's connections."""
+        if self._client is None:
+            self._client = BookedClient(self._makeClient(), self)
+        return self._client
+
+    # Time
+
+    def seconds(self) -> float:
+        """The reactor's time, which :meth:`callLater` goes by: good for differences, not for dates."""
+        now: float = self._reactor.seconds()
+        return now
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:
+        """Call a function after ``delay`` seconds. What it raises is logged and counted."""
+        self.check()
+        call = _Call(self, callable, args, kwargs)
+        call.start(self._reactor, delay)
+        self._bookings[call] = None
+        return call
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        """Those of :meth:`callLater` that are still to come."""
+        return [booking for booking in self._bookings if isinstance(booking, _Call)]
+
+    def callEvery(
+        self, interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
+    ) -> LoopingCall:
+        """As :meth:`IHost.callEvery`."""
+        self.check()
+        running: list[Deferred[Any]] = []
+
+        def call() -> Deferred[None]:
+            running[:] = [maybeDeferred(function, *args, **kwargs).addErrback(self._failed, function)]
+            return running[0]
+
+        def end() -> None:
+            if loop.running:
+                loop.stop()
+            for one in running:
+                one.cancel()
+
+        loop = LoopingCall(call)
+        loop.clock = self._reactor
+        unbook = self.booked(f"looping call {_nameOf(function)}", end)
+        loop.start(interval, now).addBoth(lambda _: unbook())
+        return loop
+
+    # Threads
+
+    def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+        """As :meth:`IHost.callInThread`."""
+        self.check()
+
+        def call() -> Any:
+            # In the thread: it may have waited for one until after the end.
+            if self._closed:
+                raise CancelledError
+            return function(*args, **kwargs)
+
+        result: Deferred[Any] = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call)
+        return self.untilFired(f"thread {_nameOf(function)}", result)
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """As :meth:`IHost.callFromThread`."""
+        self._reactor.callFromThread(self._call, function, args, kwargs)
+
+    # Things
+
+    def own(self, thing: Any, end: Callable[[], Any] | None = None) -> Any:
+        """As :meth:`IHost.own`."""
+        if isinstance(thing, Deferred) and end is None:
+            self.check()
+            return self.untilFired("Deferred", thing)
+        if end is None:
+            end = next((method for name in ENDINGS if callable(method := getattr(thing, name, None))), None)
+            if end is None:
+                raise TypeError(f"nothing is known to end a {type(thing).__qualname__}: it has no {', '.join(ENDINGS)}")
+        self.check()
+        self.disown(thing)
+        booking = self._owned[id(thing)] = _Booking(type(thing).__name__, partial(self._end, thing, end))
+        self._bookings[booking] = None
+        return thing
+
+    def disown(self, thing: Any) -> None:
+        """As :meth:`IHost.disown`."""
+        booking = self._owned.pop(id(thing), None)
+        if booking is not None:
+            self._bookings.pop(booking, None)
+
+    def addLogHandler(self, handler: logging.Handler, logger: str = "") -> None:
+        """As :meth:`IHost.addLogHandler`."""
+        target = logging.getLogger(logger)
+
+        def end() -> None:
+            target.removeHandler(handler)
+            handler.close()
+
+        self.booked(f"log handler {type(handler).__name__}", end)
+        target.addHandler(handler)
+
+    # The book
+
+    def check(self) -> None:
+        """:raises RuntimeError: if the plugin was stopped."""
+        if self._closed:
+            raise RuntimeError(f"plugin {self.name} {self.version} was stopped")
+
+    def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
+        """Book a Deferred until it fires. :returns: the same."""
+
+        def over(result: Any) -> Any:
+            unbook()
+            return result
+
+        def end() -> None:
+            waiting.cancel()
+            # Whoever waited has been told by now; if nobody did, that is no error.
+            waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+        unbook = self.booked(kind, end)
+        return waiting.addBoth(over)
+
+    def booked(self, kind: str, end: Callable[[], Any]) -> Callable[[], None]:
+        """
+        Book what tells when it is over.
+
+        :param kind: what it is, in words.
+        :param end: ends it; may answer with a Deferred.
+        :returns: takes it out again; may be called more than once.
+        :raises RuntimeError: if the plugin was stopped.
+        """
+        self.check()
+        booking = _Booking(kind, end)
+        self._bookings[booking] = None
+        return lambda: self._bookings.pop(booking, None)
+
+    def pending(self) -> dict[str, int]:
+        """What is booked: kinds, such as ``"delayed call Plugin.tick"``, and how many of each."""
+        return dict(Counter(booking.kind() for booking in self._bookings))
+
+    def close(self) -> Deferred[list[str]]:
+        """
+        End whatever is still booked, last things first; nothing can be booked any more.
+
+        :returns: what had to be ended, as ``"2 × delayed call Plugin.tick"``. Never fails: an end that raises is
+            logged, and :data:`CLOSE_TIMEOUT` seconds after the first the rest are not waited for.
+        """
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> list[str]:
+        self._closed = True
+        ended = [f"{count} × {kind}" for kind, count in self.pending().items()]
+        deadline = self.seconds() + CLOSE_TIMEOUT
+        while self._bookings:
+            booking, _ = self._bookings.popitem()
+            waiting = maybeDeferred(booking.end)
+            if not waiting.called or waiting.paused:
+                waiting.addTimeout(max(0.0, deadline - self.seconds()), self._reactor)
+            try:
+                await waiting
+            except (Exception, SystemExit):  # foreign code
+                self.log.failure("ending a {kind} of version {version}", kind=booking.kind(), version=self.version)
+        self._owned.clear()
+        self._client = None
+        return ended
+
+    def _end(self, thing: Any, end: Callable[[], Any]) -> Any:
+        # It holds the thing, whose id must not become another's while it is booked.
+        self._owned.pop(id(thing), None)
+        return end()
+
+    def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        if not self._closed:
+            maybeDeferred(function, *args, **kwargs).addErrback(self._failed, function)
+
+    def _failed(self, failure: Failure, function: Callable[..., Any]) -> None:
+        if self._closed and failure.check(CancelledError):
+            return
+        self.errors += 1
+        self.log.failure(
+            "{function} of version {version} failed", failure, function=_nameOf(function), version=self.version
+        )
+
+
+@implementer(IDelayedCall)
+class _Call:
+    """A call to come, and its own booking: what fires or is cancelled is out of the book at once."""
+
+    __slots__ = ("_args", "_delayed", "_function", "_host", "_kwargs")
+
+    def __init__(
+        self, host: Host, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
+        self._host = host
+        self._function: Callable[..., Any] | None = function
+        self._args = args
+        self._kwargs = kwargs
+        self._delayed: Any = None
+
+    def start(self, reactor: Any, delay: float) -> None:
+        """Have the reactor make it."""
+        self._delayed = reactor.callLater(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._host._bookings.pop(self, None)
+        function, args, kwargs = self._function, self._args, self._kwargs
+        self._forget()
+        assert function is not None
+        self._host._call(function, args, kwargs)
+
+    def _forget(self) -> None:
+        # Whoever keeps the call does not keep the plugin.
+        self._function, self._args, self._kwargs = None, (), {}
+
+    def cancel(self) -> None:
+        """As :meth:`IDelayedCall.cancel`."""
+        self._delayed.cancel()
+        self._host._bookings.pop(self, None)
+        self._forget()
+
+    def end(self) -> None:
+        """At the plugin's end."""
+        if self.active():
+            self.cancel()
+
+    def kind(self) -> str:
+        """What it is, in words."""
+        return f"delayed call {_nameOf(self._function)}"
+
+    def getTime(self) -> float:
+        """As :meth:`IDelayedCall.getTime`."""
+        time: float = self._delayed.getTime()
+        return time
+
+    def delay(self, secondsLater: float) -> None:
+        """As :meth:`IDelayedCall.delay`."""
+        self._delayed.delay(secondsLater)
+
+    def reset(self, secondsFromNow: float) -> None:
+        """As :meth:`IDelayedCall.reset`."""
+        self._delayed.reset(secondsFromNow)
+
+    def active(self) -> bool:
+        """As :meth:`IDelayedCall.active`."""
+        return bool(self._delayed.active())
+
+
+def _nameOf(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
