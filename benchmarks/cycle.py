@@ -15,11 +15,12 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accesslog import AccessLog, formatJSON
-from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge, Generation
@@ -34,6 +35,7 @@ from revproxy.dataplane.responsehead import parseResponseHead
 from revproxy.dataplane.responsewriter import responseHead
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream import Target, Upstream
+from revproxy.interfaces import IMiddleware
 
 REQUEST = b"GET /abc HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 HEAD = (
@@ -44,6 +46,7 @@ BODY = b"hello world!"
 
 _ROUNDS = 7
 _BATCH = 20_000
+_PLUGINS = 5
 
 
 class Transport:
@@ -67,10 +70,22 @@ class Transport:
         return IPv4Address("TCP", "127.0.0.1", 40000)
 
 
-class Edges:
-    """A data plane with one route, one client and one origin connection."""
+@implementer(IMiddleware)
+class Plugin:
+    """The least a plugin can do."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def handle(self, context: Context) -> bool:
+        """Part of IMiddleware."""
+        return True
+
+
+class Edges:
+    """A data plane with one route, one client and one origin connection, and so many plugins."""
+
+    def __init__(self, plugins: int = 0) -> None:
         clock = Clock()
         clock.seconds = time.time  # type: ignore[method-assign]
         self.deadlines = Deadlines(clock, 0.5, time.monotonic)
@@ -81,12 +96,25 @@ class Edges:
         upstream = Upstream("origin", [Target("http://127.0.0.1:9000", b"127.0.0.1:9000", 1, pool)], time.monotonic)
         client = UpstreamClient(PoolAgent(lambda *_: upstream), clock)
         self.leaf = ProxyLeaf(client, upstream)
-        self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf, Chain([]))]))
+        links = [self._link(f"plugin{number}") for number in range(plugins)]
+        self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf, Chain(links))]))
         self.log = AccessLog(lambda data: None, "json", clock)
         edge = Edge(clock, self.deadlines, self.generation, Limits(), Timeouts(), self.log, monotonic=time.monotonic)
         self.listener = Listener(edge, tls=False)
         self.server = self.listener.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))
         self.server.makeConnection(Transport())
+
+    def _link(self, name: str) -> Link:
+        return Link(
+            Plugin(name),
+            name,
+            "1.0",
+            open=False,
+            timeout=None,
+            deadlines=self.deadlines,
+            makeClient=object,
+            services={}.__getitem__,
+        )
 
     def _connect(self, build: Callable[[], Any]) -> Deferred[Any]:
         protocol = build()
@@ -147,9 +175,10 @@ def microseconds(function: Callable[[], Any], count: int) -> float:
 def main() -> None:
     """Measure and print."""
     edges = Edges()
-    edges.requests(1000)
-    whole = microseconds(lambda: edges.requests(_BATCH), 1) / _BATCH
-    print(f"{whole:7.2f} µs  a proxied GET, Python alone")
+    for one, name in ((edges, "a proxied GET, Python alone"), (Edges(_PLUGINS), f"with {_PLUGINS} plugins")):
+        one.requests(1000)
+        whole = microseconds(lambda: one.requests(_BATCH), 1) / _BATCH  # noqa: B023
+        print(f"{whole:7.2f} µs  {name}")
     for name, function in parts(edges).items():
         print(f"{microseconds(function, _BATCH // 256 if '256' in name else _BATCH):7.2f} µs    {name}")
 

@@ -14,7 +14,8 @@ from zope.interface import Interface, implementer
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.deadlines import Deadlines
-from revproxy.errors import EdgeError, PluginFailed
+from revproxy.dataplane.tally import SAMPLE, Tally
+from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.testing import SourceDouble, makeContext, makeResponse
 from tests.dataplane.doubles import makeLink
@@ -104,6 +105,17 @@ class Observer(Responder):
             raise self.onFinish
 
 
+class Gate:
+    """What stands in the place of a plugin that is out of service."""
+
+    name = "b"
+    error = PluginQuarantined("b is out of service")
+
+    def handle(self, context: Context) -> bool:
+        raise self.error
+
+
+implementer(IMiddleware)(Gate)
 implementer(IMiddleware)(Middleware)
 implementer(IResponseMiddleware)(Responder)
 implementer(IObserver)(Observer)
@@ -273,17 +285,75 @@ class ChainSuite:
         self.assertIs(seen[0][1], seen[3][1])
         self.assertIsNot(seen[0][1], seen[1][1])
 
+    def test_counted(self) -> None:
+        """Calls and stopped requests are counted for the links that had them, and shared by all links of a version."""
+        tally = Tally()
+        links = [self.link("a", tally=tally), self.link("b", lambda context: context.respond(403)), self.link("c")]
+        for _ in range(3):
+            self.context = makeContext()
+            self.assertIs(self.enter(*links), False)
+        self.context = makeContext()
+        self.enter(self.link("a", tally=tally))
+        self.assertEqual(tally.calls, 4)
+        self.assertEqual([link.tally.calls for link in links], [4, 3, 0])
+        self.assertEqual([link.tally.interrupts for link in links], [0, 3, 0])
+        self.assertEqual([link.tally.errors for link in links], [0, 0, 0])
+
+    def test_stalled(self) -> None:
+        """A call that the guard ended is a failure of the plugin like any other, and counted as a stall."""
+        for open in (False, True):
+            link = self.link("a", PluginStalled("held"), open=open)
+            outcome = self.enter(link)
+            self.assertEqual((isinstance(outcome, PluginFailed), outcome is True), (not open, open))
+            link.instance.onResponse = PluginStalled("held")
+            self.context.depth = 1
+            self.context.response = makeResponse()
+            self.assertEqual(isinstance(self.leave(), PluginFailed), not open)
+            self.assertEqual((link.tally.stalls, link.tally.errors, link.tally.timeouts), (2, 2, 0))
+            self.flushed(PluginStalled, 2)
+
+    def test_quarantined(self) -> None:
+        """What is out of service fails the request with its own error, and nobody counts, logs or passes it over."""
+        heard: list[Failure] = []
+        gate = Gate()
+        link = makeLink(gate, self.deadlines, name="b", open=True, onFailure=heard.append)
+        outcome = self.enter(self.link("a"), link, self.link("c"))
+        self.assertIs(outcome, gate.error)
+        self.assertEqual((outcome.status, self.context.depth), (503, 1))
+        self.assertEqual((link.tally.calls, link.tally.errors, heard), (0, 0, []))
+        self.assertEqual((self.context.pluginErrors, self.context.pluginsSkipped), ((), ()))
+        self.assertEqual((self.trace.events, self.flushLoggedErrors()), (["a in"], []))
+
+    def test_failuresAreTold(self) -> None:
+        """Who wants to know hears of each failure after it was counted; what that raises harms nobody."""
+        heard: list[tuple[Any, int]] = []
+
+        def hear(failure: Failure) -> None:
+            heard.append((failure.type, link.tally.errors))
+            raise RuntimeError("deaf")
+
+        link = self.link("a", ValueError("x"), kind=Observer, open=True, onFailure=hear)
+        link.instance.onFinish = KeyError("y")
+        self.assertIs(self.enter(link), True)
+        self.chain.finished(self.context)
+        self.assertEqual(heard, [(ValueError, 1), (KeyError, 2)])
+        self.flushed(RuntimeError, 2)
+        self.flushed(ValueError)
+        self.flushed(KeyError)
+
     def test_observers(self) -> None:
         """Observers hear of the end in order, and what they raise stops nobody."""
         links = [self.link(name, kind=Observer) for name in "abc"]
         links[0].instance.onFinish = ValueError("x")
         links[1].instance.onFinish = SystemExit(1)
+        links[2].instance.onFinish = PluginStalled("held")
         chain = Chain(links)
         self.assertTrue(chain.hasObservers)
         chain.finished(self.context)
         self.assertEqual(self.trace.events, ["a end", "b end", "c end"])
-        self.assertEqual([link.tally.errors for link in links], [1, 1, 0])
-        self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit)), 2)
+        self.assertEqual([link.tally.errors for link in links], [1, 1, 1])
+        self.assertEqual(links[2].tally.stalls, 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit, PluginStalled)), 3)
 
     def test_compiled(self) -> None:
         """A chain knows beforehand who wants what, and refuses what is no middleware."""
@@ -388,6 +458,20 @@ class AsynchronousSuite(ChainSuite):
         self.assertEqual(link.tally.errors, 1)
         self.flushLoggedErrors()
 
+    def test_responseCancelledAfterAnother(self) -> None:
+        """A plugin that raises CancelledError itself has failed, also after another that was waited for."""
+        links = self.link("a"), self.link("b")
+        self.enter(*links)
+        self.context.response = makeResponse()
+
+        def cancelled(context: Context) -> None:
+            raise CancelledError
+
+        links[0].instance.handleResponse = cancelled
+        self.chain = Chain([makeLink(links[0].instance, self.deadlines, name="a"), links[1]])
+        self.assertIsInstance(self.leave(), PluginFailed)
+        self.flushed(CancelledError)
+
     def test_mixed(self) -> None:
         """Links that answer at once and others may follow each other in any order."""
         quick = [makeLink(Responder(self.trace, sync, name), self.deadlines, name=name) for name in "ac"]
@@ -406,6 +490,39 @@ class SyncTests(ChainSuite, SynchronousTestCase):
     def test_noDeferred(self) -> None:
         """Nothing asynchronous is made for them."""
         self.assertIs(Chain([self.link("a"), self.link("b")]).enter(self.context), True)
+
+    def test_selfTime(self) -> None:
+        """One call in a sample is timed and counts for all of them, on both ways, each for its own plugin."""
+
+        def busy(seconds: float) -> Callable[[Context], bool]:
+            def work(context: Context) -> bool:
+                self.clock.advance(seconds)
+                return True
+
+            return work
+
+        links = [self.link("a", busy(0.25)), self.link("b", busy(1.0))]
+        links[0].instance.onResponse = busy(0.5)
+        chain = Chain(links)
+        for _ in range(2 * SAMPLE):
+            self.context.response = makeResponse()
+            chain.enter(self.context)
+            chain.leave(self.context)
+        self.assertEqual([link.tally.seconds for link in links], [2 * SAMPLE * 0.75, 2 * SAMPLE * 1.0])
+
+    def test_timeOfFailures(self) -> None:
+        """A call that raises has taken its time, too."""
+
+        def fails(context: Context) -> bool:
+            self.clock.advance(1.0)
+            raise ValueError
+
+        link = self.link("a", fails, open=True)
+        chain = Chain([link])
+        for _ in range(SAMPLE):
+            chain.enter(self.context)
+        self.assertEqual(link.tally.seconds, SAMPLE)
+        self.flushed(ValueError, SAMPLE)
 
 
 class FiredTests(ChainSuite, SynchronousTestCase):
@@ -474,6 +591,74 @@ class BodyTests(SynchronousTestCase):
         self.failureResultOf(entered, PluginFailed)
         self.assertEqual(link.tally.timeouts, 1)
         self.flushLoggedErrors()
+
+
+class AsynchronousTimeTests(SynchronousTestCase):
+    """Self time of those that answer later."""
+
+    def test_coroutines(self) -> None:
+        """It is what they take before they first wait; and what comes after one of them is timed every time."""
+        clock = Clock()
+        deadlines = Deadlines(clock, 0.5)
+        going: list[Deferred[None]] = []
+
+        @implementer(IMiddleware)
+        class Later:
+            name = "later"
+
+            async def handle(self, context: Context) -> bool:
+                clock.advance(0.25)
+                going.append(Deferred())
+                await going[-1]
+                clock.advance(16)
+                return True
+
+        @implementer(IMiddleware)
+        class Busy:
+            name = "busy"
+
+            def handle(self, context: Context) -> bool:
+                clock.advance(1.0)
+                return True
+
+        links = [makeLink(Later(), deadlines), makeLink(Busy(), deadlines)]
+        entered = Chain(links).enter(makeContext())
+        assert isinstance(entered, Deferred)
+        clock.advance(4)
+        going[0].callback(None)
+        self.assertIs(self.successResultOf(entered), True)
+        self.assertEqual([link.tally.seconds for link in links], [0.25, 1.0])
+        self.assertEqual([link.tally.calls for link in links], [1, 1])
+
+
+class ActivityTests(SynchronousTestCase):
+    """`Chain.whenIdle`."""
+
+    def setUp(self) -> None:
+        self.chain = Chain([])
+
+    def test_unused(self) -> None:
+        """At once when nobody uses it."""
+        self.successResultOf(self.chain.whenIdle())
+
+    def test_used(self) -> None:
+        """After the last, for all who wait."""
+        self.chain.active = 2
+        waiting = [self.chain.whenIdle(), self.chain.whenIdle()]
+        self.chain.release()
+        self.assertNoResult(waiting[0])
+        self.chain.release()
+        for one in waiting:
+            self.successResultOf(one)
+
+    def test_cancelled(self) -> None:
+        """Who gives up the wait is not called."""
+        self.chain.active = 1
+        waiting = self.chain.whenIdle()
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.chain.release()
+        self.assertEqual(self.chain.active, 0)
 
 
 class CoroutineTests(ChainSuite, SynchronousTestCase):
