@@ -266,7 +266,7 @@ def _parse(data: bytes) -> Ledger:
         if written > FORMAT:
             raise ValueError(f"has format {written}, this revproxy knows {FORMAT}: a newer one wrote it")
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"is damaged: {error}") from None
     if file.format != FORMAT:
         raise ValueError(f"is damaged: there is no format {file.format}")

@@ -259,10 +259,12 @@ def _writeTree(folder: int, files: Mapping[str, bytes]) -> None:
 
 def _writeFile(folder: int, path: str, content: bytes) -> None:
     descriptor = os.open(path, _WRITE, 0o600, dir_fd=folder)
-    with open(descriptor, "wb", buffering=0) as file:
+    try:
         rest = memoryview(content)
         while rest:
-            rest = rest[file.write(rest):]
+            rest = rest[os.write(descriptor, rest):]
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: int, path: str) -> None:
