@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.body import HIGH_WATER, Body
-from revproxy.errors import BodyTooLarge, UpstreamError
+from revproxy.errors import BodyTooLarge, PluginStalled, UpstreamError
 from revproxy.headers import Headers
 from revproxy.testing import SinkDouble, SourceDouble
 
@@ -449,6 +449,21 @@ class FilterTests(SynchronousTestCase):
             assert sink.failure is not None
             sink.failure.trap(ZeroDivisionError)
             self.assertEqual((sink.pieces, source.calls), ([], ["stop"]))
+
+    def test_heldTheReactor(self) -> None:
+        """The same if the guard ended it because it took too long, or if it wants to end the process."""
+        for error in (PluginStalled("held"), SystemExit(1)):
+
+            def broken(data: bytes, last: bool, error: BaseException = error) -> bytes:
+                raise error
+
+            source = SourceDouble()
+            source.body.addFilter(broken)
+            sink = SinkDouble(source.body)
+            source.feed(b"a")
+            assert sink.failure is not None
+            self.assertIs(sink.failure.value, error)
+            self.assertEqual(source.calls, ["stop"])
 
     def test_raisesAtOnce(self) -> None:
         """A filter that raises for what is here already raises where it was added; the body is as it was."""

@@ -10,9 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from revproxy.context import Context
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.proxy import ProxyLeaf
 from revproxy.dataplane.upstream import Upstream
+from revproxy.errors import PluginQuarantined
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.dataplane.doubles import ClientDouble, EdgeDouble
 from tests.dataplane.origins import OK, Arrived, Origin
@@ -85,6 +87,21 @@ class EndTests(ExchangeCase):
         self.assertTrue(self.client.received().endswith(b"hi"))
         self.assertOver(200)
         self.assertEqual(self.edge.log.records[0].upstream, "http://origin")
+
+    def test_outOfService(self) -> None:
+        """A plugin that is out of service: 503, and the log says why; the plugin is not blamed."""
+
+        def closed(context: Context) -> bool:
+            raise PluginQuarantined("onlooker 1.0: 5 errors in 10 s")
+
+        self.plugin.onEntry = closed
+        self.client.send(GET)
+        answer = self.client.received()
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+        self.assertNotIn(b"5 errors", answer)
+        self.assertOver(503, "5 errors in 10 s")
+        self.assertEqual(self.edge.log.records[0].pluginErrors, ())
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_leavesBeforeTheAnswer(self) -> None:
         """The client leaves: the origin's connection ends."""
@@ -256,4 +273,17 @@ class TunnelTests(ExchangeCase):
         self.connection.leaves()
         self.assertOver(499, "ClientGone")
 
-
+    def test_brokenOffWithItsChain(self) -> None:
+        """A tunnel belongs to the chain that its request went through: others may be broken off, this one ends."""
+        self.client.send(UPGRADE)
+        self.connection.says(SWITCH)
+        self.assertTrue(self.client.received().startswith(b"HTTP/1.1 101 "))
+        self.assertEqual(self.edge.active, 1)
+        self.assertEqual(self.edge.edge.breakOffChains([Chain([])]), 0)
+        self.assertIsNone(self.client.end)
+        self.assertEqual(self.edge.edge.breakOffChains(self.edge.chains), 1)
+        self.assertEqual(self.client.end, "abort")
+        self.client.leave(rudely=True)
+        self.assertEqual(self.connection.end, "close")
+        self.connection.leaves()
+        self.assertOver(101)
