@@ -15,9 +15,11 @@ import importlib.machinery
 import importlib.util
 import itertools
 import linecache
+import logging
 import re
 import sys
 import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -45,6 +47,9 @@ from revproxy.interfaces import (
 )
 
 ROOT = "revproxy_plugins"
+SENTINEL = "__revproxy_sentinel__"
+"""The global in every module of a plugin that tells whether its globals still exist."""
+
 COMPANIONS: tuple[InterfaceClass, ...] = (
     IResponseMiddleware,
     IObserver,
@@ -66,29 +71,46 @@ class PluginError(Exception):
     :ivar plugin: its name.
     :ivar where: ``FILE:LINE`` or ``FILE:LINE:COLUMN`` if that is known, else the file or dotted name.
     :ivar message: what is wrong and what to do. The cause, if there is one, is chained.
+    :ivar details: the traceback of the cause, or nothing. Whoever keeps the error itself, or its cause, keeps the
+        plugin's frames and modules from being freed; whoever keeps these texts does not.
     """
 
-    def __init__(self, plugin: str, where: str, message: str) -> None:
+    def __init__(self, plugin: str, where: str, message: str, details: str = "") -> None:
         super().__init__(plugin, where, message)
         self.plugin = plugin
         self.where = where
         self.message = message
+        self.details = details
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message} (plugin {self.plugin})"
 
 
+class Sentinel:
+    """One per load, in the globals of each of its modules: as long as it exists, some of them do.
+
+    A module object is not enough: its functions keep its globals alive, and not the module.
+    """
+
+    __slots__ = ("__weakref__", "package")
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
-    """An imported bundle.
+    """An imported bundle. Whoever keeps it keeps the plugin's code.
 
     :ivar package: the unique name of its package in ``sys.modules``.
     :ivar main: the module of plugin.py.
+    :ivar sentinel: dead when the globals of all its modules are gone.
     """
 
     package: str
     main: ModuleType
     bundle: Bundle
+    sentinel: weakref.ref[Sentinel]
 
 
 def loadModule(bundle: Bundle, manifest: Manifest) -> Module:
@@ -97,7 +119,7 @@ def loadModule(bundle: Bundle, manifest: Manifest) -> Module:
     :raises PluginError: it cannot be compiled or its top level raises, ``SystemExit`` included. Nothing is left behind.
     """
     package = f"{ROOT}.{manifest.name.replace('-', '_')}_{bundle.digest[:12]}_{next(_serial)}"
-    _finder.add(package, bundle)
+    sentinel = _finder.add(package, bundle)
     try:
         main = importlib.import_module(f"{package}.plugin")
     except KeyboardInterrupt:
@@ -107,7 +129,7 @@ def loadModule(bundle: Bundle, manifest: Manifest) -> Module:
         failed = _importError(bundle, manifest, error)
         _forget(package)
         raise failed from error
-    return Module(package, main, bundle)
+    return Module(package, main, bundle, sentinel)
 
 
 def unload(module: Module) -> None:
@@ -146,7 +168,8 @@ def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: s
         if place is None and isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
             reason = f"{name} is given the configuration and nothing else, and does not take that: {error}"
             raise PluginError(manifest.name, where, reason) from error
-        raise PluginError(manifest.name, place or where, f"{name} raised {_described(error)}") from error
+        message = f"{name} raised {_described(error)}"
+        raise PluginError(manifest.name, place or where, message, _details(error)) from error
     verifyMiddleware(made, manifest.name, where, name)
     return made
 
@@ -209,7 +232,11 @@ def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> Pl
         if f"{first}.py" in bundle.files or any(path.startswith(f"{first}/") for path in bundle.files):
             hint = f"no module named {first}; a file of the plugin itself is imported as: from . import {first}"
             return PluginError(manifest.name, where, hint)
-    return PluginError(manifest.name, where, f"importing it raised {_described(error)}")
+    return PluginError(manifest.name, where, f"importing it raised {_described(error)}", _details(error))
+
+
+def _details(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _innermost(error: BaseException, directory: Path) -> str | None:
@@ -240,12 +267,19 @@ def plainFile(filename: str) -> str:
 class _SourceLoader(importlib.abc.InspectLoader):
     """Runs one file of a bundle; ``get_data`` gives its other files to `pkgutil.get_data`."""
 
-    def __init__(self, bundle: Bundle, path: str | None, isPackage: bool) -> None:
+    def __init__(
+        self, bundle: Bundle, path: str | None, isPackage: bool, sentinel: weakref.ref[Sentinel]
+    ) -> None:
         self._bundle = bundle
+        self._sentinel = sentinel
         self._path = path
         self._isPackage = isPackage
         self._stamp = f"@{bundle.digest[:12]}"
         self.filename = f"{bundle.directory / (path or '__init__.py')}{self._stamp}"
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__[SENTINEL] = self._sentinel()
+        super().exec_module(module)
 
     def get_source(self, fullname: str) -> str:
         content = self._bundle.files[self._path] if self._path is not None else b""
@@ -285,15 +319,19 @@ class _BundleFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self.bundles: dict[str, Bundle] = {}
+        self.sentinels: dict[str, Sentinel] = {}
 
-    def add(self, package: str, bundle: Bundle) -> None:
+    def add(self, package: str, bundle: Bundle) -> weakref.ref[Sentinel]:
+        """Serve a bundle from now on."""
         self.bundles[package] = bundle
+        sentinel = self.sentinels[package] = Sentinel(package)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         if ROOT not in sys.modules:
             root = ModuleType(ROOT, "The plugins that are loaded; each under a name that never comes again.")
             root.__path__ = []
             sys.modules[ROOT] = root
+        return weakref.ref(sentinel)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -307,7 +345,7 @@ class _BundleFinder(importlib.abc.MetaPathFinder):
         found = _find(bundle, "/".join(inner))
         if found is None:
             return None
-        loader = _SourceLoader(bundle, *found)
+        loader = _SourceLoader(bundle, *found, weakref.ref(self.sentinels[f"{ROOT}.{name}"]))
         spec = importlib.util.spec_from_loader(fullname, loader, origin=loader.filename, is_package=found[1])
         if spec is not None:
             spec.has_location = True
@@ -330,14 +368,36 @@ _finder = _BundleFinder()
 
 
 def _forget(package: str) -> None:
-    bundle = _finder.bundles.pop(package, None)
-    for name in [name for name in list(sys.modules) if name == package or name.startswith(f"{package}.")]:
+    _finder.bundles.pop(package, None)
+    _finder.sentinels.pop(package, None)
+    for name in [name for name in list(sys.modules) if _isWithin(name, package)]:
         del sys.modules[name]
     root = sys.modules.get(ROOT)
     if root is not None:
         root.__dict__.pop(package.rpartition(".")[2], None)
-    if bundle is None or any(other.digest == bundle.digest for other in _finder.bundles.values()):
-        return  # another load of the same bytes still needs its lines
-    stamp = f"@{bundle.digest[:12]}"
-    for name in [name for name in list(linecache.cache) if name.endswith(stamp)]:
-        del linecache.cache[name]
+    _forgetLines(package)
+    _forgetLoggers(package)
+
+
+def _isWithin(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _forgetLines(package: str) -> None:
+    """Lines of bundles that nobody runs, those too that a late traceback had read once more; and what attrs wrote."""
+    loaded = {f"@{bundle.digest[:12]}" for bundle in _finder.bundles.values()}
+    for name in list(linecache.cache):
+        stamp = _STAMP.search(name)
+        generated = name.startswith("<attrs generated") and package in name
+        if generated or (stamp is not None and stamp.group() not in loaded):
+            linecache.cache.pop(name, None)
+
+
+def _forgetLoggers(package: str) -> None:
+    """Loggers of ``logging.getLogger(__name__)``: kept for ever by their names, which never come again."""
+    known = logging.root.manager.loggerDict
+    gone = [known.pop(name) for name in list(known) if _isWithin(name, package)]
+    root = known.get(ROOT)
+    if isinstance(root, logging.PlaceHolder):
+        for logger in gone:
+            root.loggerMap.pop(logger, None)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import linecache
+import logging
 import pkgutil
 import sys
 import textwrap
@@ -17,7 +18,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.bundle import Bundle, makeBundle, readBundle
-from revproxy.control.loader import ROOT, Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.control.loader import (
+    ROOT,
+    SENTINEL,
+    Module,
+    PluginError,
+    instantiate,
+    instantiateFactory,
+    loadModule,
+    unload,
+)
 from revproxy.control.manifest import Manifest, manifestFromMapping
 from revproxy.dropin import DropIn
 from revproxy.interfaces import IMiddleware
@@ -287,3 +297,94 @@ class InstantiateTests(LoaderTestCase):
                          "return an object that provides IMiddleware (plugin p)")
         error = self.assertRaises(PluginError, instantiateFactory, DropIn({}, lambda config: config["x"]), good, {})
         self.assertEqual(str(error), "some.module: create raised KeyError: 'x' (plugin p)")
+
+
+class UnloadTests(SynchronousTestCase):
+    """What `unload` leaves, which is nothing."""
+
+    def sentinelOf(self, main: str, **others: str) -> weakref.ref[Any]:
+        """The sentinel of a plugin that was loaded, made, and unloaded again."""
+        module = loadModule(bundle(main, **others), manifest())
+        instantiate(module, manifest(), {})
+        sentinel = module.sentinel
+        self.assertIsNotNone(sentinel())
+        unload(module)
+        return sentinel
+
+    def test_sentinel(self) -> None:
+        """All modules of a load have the same sentinel, another load has another; the finder lets go of it."""
+        one = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        two = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        marks = [vars(module)[SENTINEL] for module in (one.main, one.main.a, sys.modules[one.package])]
+        self.assertEqual({id(mark) for mark in marks}, {id(one.sentinel())})
+        self.assertIsNot(one.sentinel(), two.sentinel())
+        gone = one.sentinel
+        kept = one.main.a.__dict__
+        for module in (one, two):
+            unload(module)
+        del one, two, module, marks
+        gc.collect()
+        self.assertIsNotNone(gone(), "globals that are kept keep it")
+        del kept
+        gc.collect()
+        self.assertIsNone(gone())
+
+    def test_loggers(self) -> None:
+        """Loggers by the modules' names are forgotten, with their handlers."""
+        text = "import logging\nlogging.getLogger(__name__).addHandler(logging.Handler())\n" + GOOD
+        before = set(logging.root.manager.loggerDict)
+        gone = self.sentinelOf(text)
+        gc.collect()
+        self.assertIsNone(gone())
+        self.assertEqual({name for name in set(logging.root.manager.loggerDict) - before if "." in name}, set())
+        root = logging.root.manager.loggerDict[ROOT]
+        assert isinstance(root, logging.PlaceHolder)
+        self.assertEqual(list(root.loggerMap), [])
+
+    def test_lateLines(self) -> None:
+        """Lines that a traceback reads after the unload go with the next one."""
+        module = loadModule(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
+        late = module.main.f
+        unload(module)
+        try:
+            late()
+        except ZeroDivisionError:
+            traceback.format_exc()
+        unload(loadModule(bundle(), manifest()))
+        self.assertEqual([name for name in linecache.cache if str(PLACE) in name], [])
+
+    def test_errorKept(self) -> None:
+        """The texts of an error keep nothing; the traceback is among them."""
+        kept: list[str] = []
+        gone: list[weakref.ref[Any]] = []
+
+        def fails() -> None:
+            module = loadModule(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
+            gone.append(module.sentinel)
+            try:
+                instantiate(module, manifest(), {})
+            except PluginError as error:
+                kept.extend([error.where, error.message, error.details])
+            finally:
+                unload(module)
+
+        fails()
+        gc.collect()
+        self.assertIsNone(gone[0]())
+        self.assertIn("    raise ValueError('no')\n", kept[2])
+
+    def test_hundreds(self) -> None:
+        """Loading and unloading the same plugin again and again does not add up."""
+
+        def objects() -> int:
+            gc.collect()
+            return len(gc.get_objects())
+
+        text = "from typing import List, Optional\nimport logging\nlog = logging.getLogger(__name__)\n" + GOOD
+        gone = [self.sentinelOf(text, a="A = 1") for _ in range(5)]
+        before, lines = objects(), len(linecache.cache)
+        gone += [self.sentinelOf(text, a="A = 1") for _ in range(300)]
+        after = objects() - 300  # the weak references
+        self.assertEqual([one for one in gone if one() is not None], [])
+        self.assertLess(abs(after - before), 100)
+        self.assertEqual(len(linecache.cache), lines)
