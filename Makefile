@@ -2,6 +2,7 @@
 #               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001
 # make test     lint, types, packaging, tests: what a change must pass
 # make bench    CPU, latency and memory beside nginx and others; a short one: make bench ARGS=--quick
+# make bench-hotswap   10,000 swaps of a plugin under load, and what else swaps cost; shorter with ARGS=--quick
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types packaging trial bench docs clean
+.PHONY: help run test lint types packaging trial bench bench-hotswap docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -47,6 +48,9 @@ trial: $(VENV)/.has-test
 
 bench: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.edge $(ARGS)
+
+bench-hotswap: $(VENV)/.has-run
+	$(BIN)/python -m benchmarks.hotswap $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build

@@ -18,5 +18,16 @@ In the order in which a benchmark flows:
 ``report``
     samples to medians, tables, verdicts.
 
-``profile`` is apart: it shows where our own time goes.
+``profile`` and ``cycle`` are apart: they show where our own time goes.
+
+What swapping plugins costs is a program of its own, in the same manner:
+
+``hotswap``
+    the command line, the rows, their tables.
+``swapedge``
+    an edge whose plugins are changed while it runs.
+``traffic``, ``bothends``, ``judge``
+    the load: its handle, the process at both ends of the edge, and what every response must be.
+``manyswaps``, ``swaptimes``, ``badversions``
+    thousands of swaps; how long they take; twenty ways in which a new version can be bad. Tests use these, too.
 """

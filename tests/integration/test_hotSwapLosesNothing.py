@@ -1,0 +1,47 @@
+"""
+Five hundred swaps under load from 64 connections: the ten thousand of ``make bench-hotswap``, in short.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.manyswaps import SwapRun, swapManyTimes
+from benchmarks.swapedge import FIVE, PARTNER, SWAPPED, SwapEdge, fivePlugins
+from benchmarks.traffic import EVERY_WAY, Traffic
+
+SWAPS = 500
+SECONDS = 60.0
+"""A machine that is much slower than ours makes fewer swaps, and the test is none the less one."""
+ENOUGH = 100
+
+
+class HotSwapTests(SynchronousTestCase):
+    """One edge with five plugins, one of which is swapped without pause, now and then together with another."""
+
+    def swapped(self) -> SwapRun:
+        """Make the swaps."""
+        cpus = frozenset(os.sched_getaffinity(0))
+        directory = Path(self.mktemp()).absolute()
+        with Traffic(cpus) as traffic, SwapEdge(directory, traffic.origin, cpus, fivePlugins()) as edge:
+            traffic.begin(edge.port, len(FIVE), SWAPPED, EVERY_WAY)
+            run = swapManyTimes(edge, traffic, SWAPS, seconds=SECONDS)
+            self.assertTrue(edge.process.alive)
+            return run
+
+    def test_swapping(self) -> None:
+        """
+        Every request is answered rightly, by one generation and on the connection on which it came; every version
+        serves, plugins that did not change keep their objects, and nothing of the old versions stays in memory.
+        """
+        run = self.swapped()
+        self.assertEqual(run.trouble, {})
+        self.assertGreaterEqual(run.swaps, ENOUGH)
+        self.assertGreater(run.requests, 10 * run.swaps)
+        self.assertGreater(run.seen, run.swaps * 0.95, "versions that nobody met: they did not serve")
+        unchanged = {name: count for name, count in run.kept.items() if name not in (SWAPPED, PARTNER)}
+        self.assertEqual(unchanged, dict.fromkeys(unchanged, 1))
+        self.assertEqual(run.alive, 1)
