@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from errno import ECONNABORTED, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, EPERM, EPROTO
 from typing import Any
 
@@ -142,9 +143,20 @@ class EagerPort(tcp.Port):
 
 
 class EagerUNIXPort(EagerPort, unix.Port):
-    """The same for UNIX sockets."""
+    """The same for UNIX sockets; closes also when somebody has removed its file."""
 
     transport: Any = EagerUNIXServer
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The port is closed."""
+        try:
+            unix.Port.connectionLost(self, reason)
+        except OSError:
+            # Twisted would leave ``stopListening`` waiting for ever.
+            if self.lockFile is not None:
+                with suppress(OSError, ValueError):
+                    self.lockFile.unlock()
+            tcp.Port.connectionLost(self, reason)
 
 
 class EagerReactor:

@@ -212,6 +212,19 @@ class DifferenceTests(ListenersCase):
         self.refuses(0)
         self.assertFalse(path.exists())
 
+    def test_unixSocketRemoved(self) -> None:
+        """A socket file that somebody has removed keeps nobody waiting, and can be made again."""
+        path = Path(self.mktemp()).absolute()
+        unix = ListenerConfig(f"unix:{path}")
+        self.become(unix)
+        path.unlink()
+        self.become(self.one)
+        self.become(unix)
+        self.assertTrue(path.exists())
+        path.unlink()
+        path.with_name(path.name + ".lock").unlink()
+        self.become(self.one)
+
     def test_whoWaits(self) -> None:
         """Clients in the kernel's backlog of a port that goes are let in, and answered once."""
         with socket.create_connection(("127.0.0.1", self.number(self.two))) as client:

@@ -1,0 +1,352 @@
+"""
+The Unix socket through which a running edge is steered, and its client.
+
+Each line is a JSON object, up to :data:`LINE_LIMIT` bytes with its line feed. A request names a call and its arguments,
+the answer has its result or one text that says why there is none; requests of a connection are answered in turn::
+
+    {"call": "rollback", "arguments": {"name": "hello", "version": null}}
+    {"result": {"text": ["hello 1.1.0 (0a1b2c3d4e5f) runs again"], "refused": []}}
+    {"error": "there is no plugin \\"helo\\"; did you mean \\"hello\\"?"}
+
+Who may open the file may do everything: its mode is 0600. A call that has begun goes on when its client leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from errno import EADDRINUSE
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.logger import Logger
+from twisted.protocols.policies import TimeoutMixin
+
+from revproxy.dataplane.transport import EagerReactor
+
+LINE_LIMIT = 65536
+"""Bytes of a request."""
+
+CONNECTIONS = 16
+"""Clients at a time."""
+
+IDLE_TIMEOUT = 60.0
+"""Seconds that a client may keep its place without asking, or without taking its answer."""
+
+_ANSWER_LIMIT = 64 << 20
+_PATH_LIMIT = 107
+
+
+class SteeringError(Exception):
+    """A call cannot be carried out; the text is for whoever made it."""
+
+
+class EdgeNotRunning(Exception):
+    """Nobody can be asked; says which socket, and what to do."""
+
+
+class NoAnswer(Exception):
+    """The edge was asked and has not answered; what it was asked may still happen."""
+
+
+class Steering(Protocol):
+    """What can be called."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """
+        :return: what JSON can say.
+        :raises SteeringError: if there is no such call, its arguments are wrong, or it cannot be carried out.
+        """
+
+
+# -- the edge's end
+
+
+class ControlSocket:
+    """
+    The socket of one edge.
+
+    :ivar connections: of clients that are connected.
+    """
+
+    def __init__(self, reactor: Any, path: Path, steering: Steering) -> None:
+        self.steering = steering
+        self.connections: set[ControlProtocol] = set()
+        self.reactor = reactor
+        self._path = path
+        self._port: Any = None
+        self._held = ExitStack()
+
+    def open(self) -> None:
+        """
+        Listen. To be called by the process that goes on, after a daemon has forked; the folder has to be there. What a
+        dead process has left is replaced.
+
+        :raises OSError: if another process listens there, or the file cannot be made.
+        """
+        _removeStale(self._path)
+        with ExitStack() as held:
+            short = held.enter_context(_shortened(self._path))
+            # Bound, its mode set, and only then listened on.
+            try:
+                self._port = EagerReactor(self.reactor).listenUNIX(short, _ControlFactory(self), mode=0o600)
+            except CannotListenError as error:
+                reason = error.socketError
+                raise OSError(getattr(reason, "errno", None), getattr(reason, "strerror", None), str(self._path))
+            # The short name is needed again, to remove the file.
+            self._held = held.pop_all()
+
+    async def close(self) -> None:
+        """Listen no more, remove the file, end the connections. Calls that are running are not waited for."""
+        port, self._port = self._port, None
+        if port is not None:
+            await maybeDeferred(port.stopListening)
+            self._held.close()
+        for connection in list(self.connections):
+            connection.end()
+
+
+class _ControlFactory(Factory):  # type: ignore[misc]
+    noisy = False
+
+    def __init__(self, owner: ControlSocket) -> None:
+        self._owner = owner
+
+    def buildProtocol(self, addr: Any) -> ControlProtocol:
+        return ControlProtocol(self._owner)
+
+
+class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
+    """One client. While its call is running it is not read."""
+
+    transport: Any
+    _log = Logger()
+
+    def __init__(self, owner: ControlSocket) -> None:
+        self._owner = owner
+        self._unread = b""
+        self._advancing = False
+        self._busy = False
+        self._gone = False
+
+    def callLater(self, period: float, function: Any) -> Any:
+        """Part of TimeoutMixin."""
+        return self._owner.reactor.callLater(period, function)
+
+    def connectionMade(self) -> None:
+        """Somebody has connected."""
+        if len(self._owner.connections) >= CONNECTIONS:
+            self._send({"error": f"{CONNECTIONS} others are connected; try again later"})
+            self.end()
+            return
+        self._owner.connections.add(self)
+        self.setTimeout(IDLE_TIMEOUT)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Some bytes of requests."""
+        if self._gone:
+            return
+        self._unread += data
+        self._advance()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The client is gone; its call goes on."""
+        self._gone = True
+        self._unread = b""
+        self.setTimeout(None)
+        self._owner.connections.discard(self)
+
+    def timeoutConnection(self) -> None:
+        """Part of TimeoutMixin. What was sent is not waited for any more either."""
+        self.transport.abortConnection()
+
+    def end(self) -> None:
+        """Close, once what was answered is sent; in time, if the client does not take it."""
+        self._gone = True
+        self._unread = b""
+        self.setTimeout(IDLE_TIMEOUT)
+        self.transport.loseConnection()
+
+    def _advance(self) -> None:
+        """Begin the next call, if there is one. A loop, so that calls answered at once do not pile up."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            self._readLines()
+        finally:
+            self._advancing = False
+
+    def _readLines(self) -> None:
+        while not self._busy and not self._gone:
+            line, found, rest = self._unread.partition(b"\n")
+            if len(line) >= LINE_LIMIT:
+                self._send({"error": f"a request has {LINE_LIMIT} bytes at most"})
+                self.end()
+                return
+            if not found:
+                self.transport.resumeProducing()
+                self.setTimeout(IDLE_TIMEOUT)
+                return
+            self._unread = rest
+            self._busy = True
+            self._begin(line)
+
+    def _begin(self, line: bytes) -> None:
+        self.transport.pauseProducing()
+        self.setTimeout(None)
+        running = Deferred.fromCoroutine(self._answer(line))
+        running.addCallback(self._answered)
+        running.addErrback(lambda reason: self._log.failure("control socket", reason))
+
+    async def _answer(self, line: bytes) -> Mapping[str, Any]:
+        name = "?"
+        try:
+            name, arguments = _request(line)
+            return {"result": await self._owner.steering.call(name, arguments)}
+        except SteeringError as error:
+            return {"error": str(error)}
+        except Exception as error:  # a mistake of ours must cost neither the connection nor the edge
+            self._log.failure("control socket: {name} failed", name=name)
+            return {"error": f"{name}: {type(error).__name__}: {error}; the edge's log has more"}
+
+    def _answered(self, answer: Mapping[str, Any]) -> None:
+        self._busy = False
+        if self._gone:
+            return
+        self._send(answer)
+        self._advance()
+
+    def _send(self, answer: Mapping[str, Any]) -> None:
+        try:
+            text = json.dumps(answer)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._log.failure("control socket: a result that JSON cannot say")
+            text = json.dumps({"error": f"the result cannot be written: {error}"})
+        self.transport.write(text.encode() + b"\n")
+
+
+def _request(line: bytes) -> tuple[str, Mapping[str, Any]]:
+    """:raises SteeringError: if it is none."""
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SteeringError(f"a request is a line of JSON: {error}") from None
+    if not isinstance(request, dict) or not request.keys() <= {"call", "arguments"}:
+        raise SteeringError('a request is {"call": NAME, "arguments": {…}} and has nothing else')
+    name, arguments = request.get("call"), request.get("arguments", {})
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise SteeringError('"call" is a text and "arguments" an object')
+    return name, arguments
+
+
+# -- the file
+
+
+@contextmanager
+def _shortened(path: Path) -> Iterator[str]:
+    """
+    A name of the same file that fits into ``sun_path``, while the context lasts.
+
+    :raises OSError: if there is no such folder.
+    """
+    if len(os.fsencode(path)) <= _PATH_LIMIT:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def _connected(path: Path, timeout: float | None) -> socket.socket:
+    """:raises OSError: as ``connect``."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        client.settimeout(timeout)
+        with _shortened(path) as short:
+            client.connect(short)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _removeStale(path: Path) -> None:
+    """
+    :raises OSError: if it is no socket, or somebody listens on it.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(EADDRINUSE, "it is in the way, and no socket; move it elsewhere", str(path))
+        _connected(path, 0).close()
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except BlockingIOError:
+        pass  # it has so many clients that one more would have to wait
+    raise OSError(EADDRINUSE, "another process listens there; stop that first", str(path))
+
+
+# -- the client's end
+
+
+def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:
+    """
+    Have a running edge do something, and wait for it. Blocks.
+
+    :param socketPath: ``control.sock`` in the edge's state folder.
+    :param timeout: seconds; for each of connecting, and waiting for the answer.
+    :return: the result of the call.
+    :raises EdgeNotRunning: if nobody listens there, or not for us.
+    :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
+    :raises SteeringError: with the edge's reason for a refusal.
+    """
+    request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
+    try:
+        client = _connected(socketPath, timeout)
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        raise EdgeNotRunning(
+            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
+            "with --config FILE or its state folder with --state DIR"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or "it does not take the connection"
+        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
+    with client:
+        try:
+            client.sendall(request)
+            line = _line(client)
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {timeout:g} s; the edge may still do it: see revproxy events") from None
+        except OSError as error:
+            raise NoAnswer(f"the edge has broken off: {error.strerror}; see its log") from None
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        raise NoAnswer("the edge ended before it had answered; see its log") from None
+    if "error" in answer:
+        raise SteeringError(answer["error"])
+    return answer["result"]
+
+
+def _line(client: socket.socket) -> bytes:
+    """Up to a line feed, or what there is at the end of the connection."""
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) < _ANSWER_LIMIT and (more := client.recv(65536)):
+        data += more
+    return bytes(data)
+
+
+__all__ = ["ControlSocket", "EdgeNotRunning", "NoAnswer", "Steering", "SteeringError", "callEdge"]

@@ -1,0 +1,282 @@
+"""Tests for `revproxy.control.controlsocket`: a real socket, blocking clients in threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from revproxy.control import controlsocket
+from revproxy.control.controlsocket import (
+    CONNECTIONS,
+    LINE_LIMIT,
+    ControlSocket,
+    EdgeNotRunning,
+    NoAnswer,
+    SteeringError,
+    callEdge,
+)
+
+reactor: Any = _reactor
+PATIENCE = 10.0
+
+
+class SteeringDouble:
+    """
+    Some calls.
+
+    :ivar calls: what was called, in order.
+    :ivar gate: what ``wait`` waits for.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.finished: list[str] = []
+        self.gate: Deferred[str] = Deferred()
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        self.calls.append((name, arguments))
+        if name == "refuse":
+            raise SteeringError("not today")
+        if name == "break":
+            raise ZeroDivisionError("ours")
+        if name == "bytes":
+            return b"not for JSON"
+        if name == "wait":
+            await self.gate
+            self.finished.append(name)
+        if name == "big":
+            return "x" * (1 << 20)
+        return {"called": name, **arguments}
+
+
+class SocketCase(TestCase):
+    """A socket in a folder of its own."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        # In a short path: test_longPath is the one about long ones.
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.path = Path(folder) / "control.sock"
+        self.steering = SteeringDouble()
+        self.socket = self.opened(self.path)
+
+    def opened(self, path: Path) -> ControlSocket:
+        made = ControlSocket(reactor, path, self.steering)
+        made.open()
+        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+        return made
+
+    def call(self, name: str, path: Path | None = None, timeout: float = PATIENCE, **arguments: Any) -> Deferred[Any]:
+        return deferToThread(callEdge, path or self.path, name, arguments, timeout)
+
+    def client(self) -> socket.socket:
+        one = controlsocket._connected(self.path, PATIENCE)
+        self.addCleanup(one.close)
+        return one
+
+    async def until(self, fact: Any) -> None:
+        ends = reactor.seconds() + PATIENCE
+        while not fact():
+            if reactor.seconds() > ends:
+                self.fail("it did not come to pass")
+            await deferLater(reactor, 0.002)
+
+    async def lines(self, one: socket.socket, count: int) -> list[Any]:
+        """The next answers; fewer at the end of the connection."""
+
+        def read() -> list[Any]:
+            data = b""
+            while data.count(b"\n") < count and (more := one.recv(65536)):
+                data += more
+            return [json.loads(line) for line in data.splitlines()]
+
+        result: list[Any] = await deferToThread(read)
+        return result
+
+
+class CallTests(SocketCase):
+    """Asking."""
+
+    async def test_result(self) -> None:
+        """Arguments arrive, the result comes back, however large."""
+        expected = {"called": "pin", "plugin": "x", "version": None}
+        self.assertEqual(await self.call("pin", plugin="x", version=None), expected)
+        self.assertEqual(self.steering.calls, [("pin", {"plugin": "x", "version": None})])
+        self.assertEqual(len(await self.call("big")), 1 << 20)
+
+    async def test_refusal(self) -> None:
+        """A refusal is the edge's own text."""
+        error = await self.assertFailure(self.call("refuse"), SteeringError)
+        self.assertEqual(str(error), "not today")
+
+    async def test_mistake(self) -> None:
+        """A mistake of ours is told, logged, and costs nothing else; so is a result that is none."""
+        error = await self.assertFailure(self.call("break"), SteeringError)
+        self.assertEqual(str(error), "break: ZeroDivisionError: ours; the edge's log has more")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        error = await self.assertFailure(self.call("bytes"), SteeringError)
+        self.assertIn("the result cannot be written", str(error))
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        await self.call("again")
+
+    async def test_nobody(self) -> None:
+        """Without an edge the error names the socket and what to do; what a dead one left is as good as nothing."""
+        await self.socket.close()
+        self.assertFalse(self.path.exists())
+        dead = socket.socket(socket.AF_UNIX)
+        for prepare in (lambda: None, lambda: dead.bind(str(self.path)), dead.close):
+            prepare()
+            error = await self.assertFailure(self.call("x"), EdgeNotRunning)
+            self.assertTrue(str(error).startswith(f"{self.path}: no edge listens there; start one with twistd"))
+
+    async def test_notOurs(self) -> None:
+        """A path that leads through a file."""
+        error = await self.assertFailure(self.call("x", self.path / "y"), EdgeNotRunning)
+        self.assertIn("no edge listens there", str(error))
+
+    async def test_late(self) -> None:
+        """An edge that takes too long is not waited for; what it was asked still happens."""
+        error = await self.assertFailure(self.call("wait", timeout=0.05), NoAnswer)
+        self.assertIn("no answer within 0.05 s; the edge may still do it", str(error))
+        self.steering.gate.callback("")
+        self.assertEqual(self.steering.finished, ["wait"])
+        await self.call("again")
+
+    async def test_ends(self) -> None:
+        """An edge that ends meanwhile."""
+        waiting = self.assertFailure(self.call("wait"), NoAnswer)
+        await self.until(lambda: self.steering.calls)
+        await self.socket.close()
+        self.assertIn("ended before it had answered", str(await waiting))
+        self.steering.gate.callback("")
+
+
+class ConnectionTests(SocketCase):
+    """What a client may do."""
+
+    async def test_inTurn(self) -> None:
+        """Requests sent at once are answered one after the other, in order; many of them, too."""
+        one = self.client()
+        one.sendall(b'{"call": "wait"}\n{"call": "a"}\n' + b'{"call": "b", "arguments": {}}\n' * 1500)
+        await self.until(lambda: self.steering.calls)
+        self.assertEqual(len(self.steering.calls), 1)
+        self.steering.gate.callback("")
+        answers = await self.lines(one, 1502)
+        self.assertEqual([answer["result"]["called"] for answer in answers], ["wait", "a", *["b"] * 1500])
+
+    async def test_noRequests(self) -> None:
+        """What is no request is answered so, and the connection goes on."""
+        one = self.client()
+        bad = [b"", b"hello", b"[]", b"[" * 10000, b'{"call": 1}', b'{"call": "x", "arguments": []}', b'{"x": 1}']
+        for line in [*bad, b"\xff"]:
+            one.sendall(line + b"\n")
+            self.assertEqual([*(await self.lines(one, 1))[0]], ["error"], line)
+        one.sendall(b'{"call": "x"}\n')
+        self.assertEqual(await self.lines(one, 1), [{"result": {"called": "x"}}])
+        self.assertEqual(len(self.steering.calls), 1)
+
+    async def test_tooLong(self) -> None:
+        """A request without an end is given up at the limit."""
+        one = self.client()
+        one.sendall(b"x" * LINE_LIMIT)
+        self.assertEqual(await self.lines(one, 9), [{"error": "a request has 65536 bytes at most"}])
+
+    async def test_tooMany(self) -> None:
+        """One more than may be is told so; when one has left there is room."""
+        clients = [self.client() for _ in range(CONNECTIONS)]
+        await self.until(lambda: len(self.socket.connections) == CONNECTIONS)
+        self.assertIn("16 others are connected", (await self.lines(self.client(), 9))[0]["error"])
+        clients[0].close()
+        await self.until(lambda: len(self.socket.connections) < CONNECTIONS)
+        await self.call("x")
+
+    async def test_idle(self) -> None:
+        """Who asks nothing loses the place."""
+        self.patch(controlsocket, "IDLE_TIMEOUT", 0.05)
+        one = self.client()
+        self.assertEqual(await self.lines(one, 1), [])
+
+    async def test_leaves(self) -> None:
+        """A call goes on when its client has left; the end of a client's sending does not cost it the answer."""
+        one, two = self.client(), self.client()
+        for client in (one, two):
+            client.sendall(b'{"call": "wait"}\n')
+        two.shutdown(socket.SHUT_WR)
+        await self.until(lambda: len(self.steering.calls) == 2)
+        one.close()
+        self.steering.gate.callback("")
+        self.assertEqual(await self.lines(two, 9), [{"result": {"called": "wait"}}])
+        self.assertEqual(self.steering.finished, ["wait", "wait"])
+        await self.until(lambda: not self.socket.connections)
+
+
+class FileTests(SocketCase):
+    """The file."""
+
+    def test_mode(self) -> None:
+        """It is for its owner only, and a socket."""
+        mode = self.path.stat().st_mode
+        self.assertEqual((stat.S_ISSOCK(mode), stat.S_IMODE(mode)), (True, 0o600))
+
+    async def test_live(self) -> None:
+        """Another that lives is left alone, and said to be there."""
+        error = self.assertRaises(OSError, ControlSocket(reactor, self.path, self.steering).open)
+        self.assertIn("another process listens there", str(error))
+        self.assertIn(str(self.path), str(error))
+        await self.call("x")
+
+    async def test_stale(self) -> None:
+        """What a dead process has left is replaced."""
+        await self.socket.close()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(self.path))
+        self.opened(self.path)
+        await self.call("x")
+
+    def test_notASocket(self) -> None:
+        """Somebody's file is not removed."""
+        path = self.path.with_name("file")
+        path.write_text("mine")
+        error = self.assertRaises(OSError, ControlSocket(reactor, path, self.steering).open)
+        self.assertIn("no socket", str(error))
+        self.assertEqual(path.read_text(), "mine")
+
+    def test_noFolder(self) -> None:
+        """A folder that is not there."""
+        for path in (self.path.parent / "no" / "x", self.path.parent / ("n" * 120) / "x"):
+            self.assertRaises(FileNotFoundError, ControlSocket(reactor, path, self.steering).open)
+
+    async def test_longPath(self) -> None:
+        """A path of any length will do, and leaves neither file nor descriptor behind."""
+        folder = self.path.parent / ("a" * 100) / ("b" * 100)
+        folder.mkdir(parents=True)
+        path = folder / "control.sock"
+        made = self.opened(path)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertEqual((await self.call("x", path))["called"], "x")
+        error = self.assertRaises(OSError, ControlSocket(reactor, path, self.steering).open)
+        self.assertIn("another process", str(error))
+        await made.close()
+        self.assertFalse(path.exists())
+        held = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+        self.assertNotIn(str(folder), held)
+
+    async def test_removed(self) -> None:
+        """A file that somebody has removed does not keep the edge from stopping."""
+        self.path.unlink()
+        await self.socket.close()
