@@ -13,7 +13,7 @@ from twisted.python.usage import UsageError
 from revproxy.control.config import configFromOptions, loadConfig
 from revproxy.control.loader import importBeside
 from revproxy.control.problems import ConfigErrors
-from revproxy.control.service import EdgeService
+from revproxy.control.service import EdgeService, quietGarbageCollector
 from revproxy.dataplane.reactor import installUnlessChosen
 
 
@@ -64,15 +64,17 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    path = None if options["config"] is None else Path(options["config"])
     try:
-        if options["config"] is not None:
-            config = loadConfig(Path(options["config"]))
-            importBeside(Path(options["config"]))
+        if path is not None:
+            config = loadConfig(path)
+            importBeside(path)
         else:
             config = configFromOptions(
                 options["listen"], options["upstream"], options["plugins"], access=options["access-log"] or "-"
             )
-        service: Any = EdgeService(config, reactor)
+        quietGarbageCollector()
+        service: Any = EdgeService(config, reactor, path)
     except ConfigErrors as errors:
         for problem in errors.problems:
             print(problem, file=sys.stderr)

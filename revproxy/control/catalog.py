@@ -17,7 +17,7 @@ from typing import Any
 from twisted.plugin import getPlugins
 
 import revproxy.plugins
-from revproxy.control.bundle import Bundle, isPassing, readBundle
+from revproxy.control.bundle import Bundle, BundleReader, isPassing
 from revproxy.control.document import Document
 from revproxy.control.manifest import (
     ConfigLayer,
@@ -49,6 +49,11 @@ class CatalogEntry:
     factory: Any
     source: str
 
+    @property
+    def digest(self) -> str | None:
+        """Of its files; ``None`` for a drop-in."""
+        return None if self.bundle is None else self.bundle.digest
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenPlugin:
@@ -56,12 +61,14 @@ class BrokenPlugin:
 
     :ivar name: its own if that could be read, else its folder's.
     :ivar wanted: whether it would run without being named.
+    :ivar bundle: its files, if they could be read.
     """
 
     name: str
     wanted: bool
     source: str
     problems: tuple[Problem, ...]
+    bundle: Bundle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,11 @@ class Catalog:
         return tuple(problem for broken in self.broken for problem in broken.problems)
 
     def select(
-        self, plugins: PluginsConfig, routes: Sequence[RouteConfig], document: Document | None = None
+        self,
+        plugins: PluginsConfig,
+        routes: Sequence[RouteConfig],
+        document: Document | None = None,
+        switches: Mapping[str, bool] | None = None,
     ) -> tuple[Selected, ...]:
         """Who runs where, with which configuration, by name.
 
@@ -114,9 +125,11 @@ class Catalog:
         whose ``enabled`` is true.
 
         :param document: where ``plugins`` and ``routes`` were written.
+        :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is
+            off on every route, ``True`` on where a route does not say otherwise.
         :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
         """
-        return _Selection(self, plugins, routes, document or Document("configuration", None)).run()
+        return _Selection(self, plugins, routes, document or Document("configuration", None), switches or {}).run()
 
 
 def chains(selected: Sequence[Selected], routes: Sequence[RouteConfig]) -> tuple[tuple[tuple[Selected, Any], ...], ...]:
@@ -154,16 +167,76 @@ def _orderOn(route: RouteConfig, manifests: Sequence[Manifest], problems: list[P
 
 
 def readCatalog(directory: Path | None, dropins: Iterable[Any] | None = None) -> Catalog:
-    """Look at every plugin there is. Reads files, imports drop-in modules, imports no directory plugin.
+    """Look at every plugin there is, once; see `CatalogReader`."""
+    return CatalogReader(dropins).read(directory)
 
-    :param directory: folder of plugin folders; those without a plugin.json are passed over.
-    :param dropins: instead of what ``getPlugins`` finds.
-    :raises ConfigErrors: ``directory`` itself cannot be read.
+
+class CatalogReader:
+    """Looks at every plugin there is, again and again.
+
+    Reads files, imports drop-in modules, imports no directory plugin. What has not changed since the last look is the same object: bundles, entries, broken plugins.
+
+    :param dropins: instead of what ``getPlugins`` finds. They are looked for once: what is installed with pip into a
+        running process is found after a restart.
     """
-    found = getPlugins(IMiddlewareFactory, revproxy.plugins) if dropins is None else dropins
+
+    def __init__(self, dropins: Iterable[Any] | None = None) -> None:
+        self._given = None if dropins is None else tuple(dropins)
+        self._dropins: tuple[CatalogEntry | BrokenPlugin, ...] | None = None
+        self._bundles = BundleReader()
+        self._known: dict[Path, tuple[Bundle, CatalogEntry | BrokenPlugin]] = {}
+
+    def read(self, directory: Path | None, preferred: Iterable[Path] = ()) -> Catalog:
+        """Blocks while it reads.
+
+        :param directory: folder of plugin folders; those without a plugin.json are passed over.
+        :param preferred: folders that keep their names when another one claims the same.
+        :raises ConfigErrors: ``directory`` itself cannot be read.
+        """
+        if self._dropins is None:
+            given = self._given
+            found = getPlugins(IMiddlewareFactory, revproxy.plugins) if given is None else given
+            self._dropins = tuple(_dropIn(factory) for factory in found)
+        first = set(preferred)
+        folders = sorted(_pluginFolders(directory), key=lambda folder: (folder not in first, folder))
+        self._bundles.retain(folders)
+        for gone in self._known.keys() - set(folders):
+            del self._known[gone]
+        return _catalogOf((*(self._plugin(folder) for folder in folders), *self._dropins))
+
+    def _plugin(self, folder: Path) -> CatalogEntry | BrokenPlugin:
+        source = str(folder / "plugin.json")
+        try:
+            bundle = self._bundles.read(folder)
+        except ConfigErrors as errors:
+            self._known.pop(folder, None)
+            return BrokenPlugin(folder.name, True, source, errors.problems)
+        known = self._known.get(folder)
+        if known is None or known[0] is not bundle:
+            if known is not None and known[0].digest == bundle.digest:
+                self._known[folder] = bundle, known[1]  # touched, and the same
+            else:
+                self._known[folder] = bundle, _entryOf(bundle, source)
+        return self._known[folder][1]
+
+
+def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:
+    """One directory plugin."""
+    return CatalogReader(())._plugin(folder)
+
+
+def storedEntry(bundle: Bundle) -> CatalogEntry:
+    """A plugin from the version store. :raises ConfigErrors: this version of revproxy does not take its manifest."""
+    entry = _entryOf(bundle, str(bundle.directory / "plugin.json"))
+    if isinstance(entry, BrokenPlugin):
+        raise ConfigErrors(entry.problems)
+    return entry
+
+
+def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin]) -> Catalog:
     entries: dict[str, CatalogEntry] = {}
     broken: list[BrokenPlugin] = []
-    for one in (*_directoryPlugins(directory), *(_dropIn(factory) for factory in found)):
+    for one in found:
         if isinstance(one, CatalogEntry) and one.manifest.name in entries:
             first = entries[one.manifest.name]
             # Of a directory plugin and an installed one it is the first that can be given another name.
@@ -180,29 +253,24 @@ def _duplicate(entry: CatalogEntry, first: CatalogEntry) -> BrokenPlugin:
     name = entry.manifest.name
     message = f"{quoted(name)} is also the name of the plugin in {first.source}; give one of them another name"
     where = entry.manifest.document or Document(entry.source, None)
-    return BrokenPlugin(name, True, entry.source, (where.problem(("name",), message),))
+    return BrokenPlugin(name, True, entry.source, (where.problem(("name",), message),), entry.bundle)
 
 
-def _directoryPlugins(directory: Path | None) -> Iterator[CatalogEntry | BrokenPlugin]:
+def _pluginFolders(directory: Path | None) -> list[Path]:
     if directory is None:
-        return
+        return []
     try:
-        folders = sorted(path for path in directory.iterdir() if not isPassing(path.name))
-        folders = [path for path in folders if (path / "plugin.json").is_file() or (path / "plugin.json").is_symlink()]
+        folders = [path for path in directory.iterdir() if not isPassing(path.name)]
+        return [path for path in folders if (path / "plugin.json").is_file() or (path / "plugin.json").is_symlink()]
     except OSError as error:
         raise ConfigErrors([Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
-    for folder in folders:
-        yield readPlugin(folder)
 
 
-def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:
-    """One directory plugin."""
-    source = str(folder / "plugin.json")
+def _entryOf(bundle: Bundle, source: str) -> CatalogEntry | BrokenPlugin:
     try:
-        bundle = readBundle(folder)
         manifest = parseManifest(bundle.files["plugin.json"], source)
     except ConfigErrors as errors:
-        return BrokenPlugin(folder.name, True, source, errors.problems)
+        return BrokenPlugin(bundle.name, True, source, errors.problems, bundle)
     return CatalogEntry(manifest, "directory", bundle, None, source)
 
 
@@ -231,9 +299,15 @@ class _Selection:
     """One run of `Catalog.select`."""
 
     def __init__(
-        self, catalog: Catalog, plugins: PluginsConfig, routes: Sequence[RouteConfig], document: Document
+        self,
+        catalog: Catalog,
+        plugins: PluginsConfig,
+        routes: Sequence[RouteConfig],
+        document: Document,
+        switches: Mapping[str, bool],
     ) -> None:
         self.catalog = catalog
+        self.switches = switches
         self.plugins = plugins
         self.routes = routes
         self.document = document
@@ -273,6 +347,8 @@ class _Selection:
 
     def _checkBroken(self) -> None:
         for broken in self.catalog.broken:
+            if self.switches.get(broken.name) is False:
+                continue
             says = [setting for name, setting in self._settings() if name == broken.name]
             if any(setting is not False for setting in says) or (broken.wanted and not says):
                 self.problems.extend(broken.problems)
@@ -289,7 +365,10 @@ class _Selection:
         layers: list[ConfigLayer] = []
         if isinstance(setting, Mapping):
             layers.append(ConfigLayer(setting, self.document, ("plugins", "config", name), self.document.source))
-        everywhere = _isOn(entry, setting)
+        switch = self.switches.get(name)
+        if switch is False:
+            return None
+        everywhere = switch is True or _isOn(entry, setting)
         overrides = self.overrides.get(name, {})
         # Where every route says its own, nobody uses the common configuration, and it need not be complete.
         used = everywhere and (not self.routes or len(overrides) < len(self.routes))

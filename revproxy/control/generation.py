@@ -1,14 +1,16 @@
 """
-The one place where everything is wired together: from configuration and plugins to a running generation.
+The one place where everything is wired together: from a plan and its instances to a running generation.
 
-Nothing here has side effects outside the process: plugins are imported and made, not started; upstreams do not connect
-before the first request. So a generation that fails to build is simply dropped.
+Nothing here has side effects: instances were made and started before, upstreams do not connect before the first
+request. So a generation that fails to build is simply dropped. What a new generation has in common with the one before
+is the same object: instances, upstreams with their connections, leaves, the client of plugins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -16,13 +18,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 from zope.interface import implementer
 from zope.interface.interface import InterfaceClass
 
-from revproxy.control.catalog import Selected, chains, readCatalog
-from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.control.catalog import Selected
+from revproxy.control.instance import Instance
+from revproxy.control.plan import Plan
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config, RouteConfig, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.chain import Chain, Link
@@ -40,7 +44,7 @@ from revproxy.dataplane.tls import TLSClientReactor
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.dataplane.transport import EagerReactor
 from revproxy.dataplane.upstream import Target, Upstream
-from revproxy.interfaces import IConfigurable, ILeaf
+from revproxy.interfaces import ILeaf
 
 CLIENT_TIMEOUT = 30.0
 """Seconds a plugin's request through ``context.client`` may take when it does not say otherwise."""
@@ -61,144 +65,183 @@ class Parts:
     answers: Deadlines
 
 
-@dataclass(frozen=True, slots=True)
+class PluginClient:
+    """
+    The connections of plugins' own clients; the same for all generations.
+
+    :ivar client: what instances are given, wrapped, as ``context.client``.
+    """
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self._upstreams = _Upstreams(config, parts)
+        self._agent = PoolAgent(self._upstreams.forOrigin)
+        self.client = UpstreamClient(self._agent, parts.reactor, CLIENT_TIMEOUT)
+
+    def adopt(self, config: Config) -> None:
+        """Connections to further origins are made with the limits and time-outs of this configuration."""
+        self._upstreams.config = config
+
+    def close(self) -> None:
+        """Give up connections as they become idle."""
+        self._agent.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """
+    An instance's part in a generation.
+
+    :ivar middleware: what stands in the chain: the instance's object, or the gate before it.
+    :ivar onFailure: told of each failed call.
+    """
+
+    instance: Instance
+    middleware: Any
+    onFailure: Callable[[Failure], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Built:
     """
     A generation and what it is made of.
 
-    :ivar instances: every middleware instance with its name, in the order they are to be started.
-    :ivar upstreams: by name.
-    :ivar modules: the imported bundles.
-    :ivar agent: the connections of plugins' own clients.
+    :ivar instances: in the order they are to be started.
+    :ivar chains: each with the instances that requests in it use.
+    :ivar upstreams: by name, each with the key under which it may be shared.
+    :ivar leaves: by host and path of their routes, each with the key under which it may be shared.
     """
 
+    plan: Plan
     generation: Generation
-    instances: tuple[tuple[str, Any], ...]
-    upstreams: Mapping[str, Upstream]
-    modules: tuple[Module, ...]
-    agent: PoolAgent
+    instances: tuple[Instance, ...]
+    chains: Mapping[Chain, tuple[Instance, ...]]
+    upstreams: Mapping[str, tuple[Any, Upstream]]
+    leaves: Mapping[tuple[str | None, str], tuple[Any, ILeaf]]
 
-    def close(self) -> None:
-        """Give up upstream connections as they become idle."""
-        for upstream in self.upstreams.values():
-            upstream.close()
-        self.agent.close()
+    def close(self, successor: Built | None = None) -> None:
+        """Give up upstream connections that the successor does not share, as they become idle."""
+        kept = set() if successor is None else {id(upstream) for _, upstream in successor.upstreams.values()}
+        for _, upstream in self.upstreams.values():
+            if id(upstream) not in kept:
+                upstream.close()
 
 
-def buildGeneration(config: Config, parts: Parts, number: int) -> Built:
+def buildGeneration(
+    plan: Plan,
+    members: Callable[[Selected, Mapping[str, Any]], Member],
+    parts: Parts,
+    plugins: PluginClient,
+    previous: Built | None = None,
+) -> Built:
     """
-    Build what the configuration describes.
+    Build what a plan describes.
 
+    :param members: the instance that a plugin with a configuration has in this generation.
+    :param previous: what it may share parts with.
     :raises ConfigErrors: with every problem found; nothing is left behind.
     """
-    return _Assembly(config, parts).build(number)
+    return _Assembly(plan, members, parts, plugins, previous).build()
 
 
 class _Assembly:
     """One run of :func:`buildGeneration`."""
 
-    def __init__(self, config: Config, parts: Parts) -> None:
-        self.config = config
+    def __init__(
+        self,
+        plan: Plan,
+        members: Callable[[Selected, Mapping[str, Any]], Member],
+        parts: Parts,
+        plugins: PluginClient,
+        previous: Built | None,
+    ) -> None:
+        self.plan = plan
+        self.config = plan.config
+        self.members = members
         self.parts = parts
+        self.plugins = plugins
+        self.previous = previous
         self.problems: list[Problem] = []
-        self.modules: dict[str, Module] = {}
-        self.instances: dict[tuple[str, int], Any] = {}
-        self.links: dict[tuple[str, int], Link] = {}
+        self.links: dict[tuple[str, int], tuple[Link, Instance]] = {}
         self.chains: dict[int, Chain] = {}
-        self.agent = PoolAgent(self._upstreamForOrigin)
-        self.client = UpstreamClient(self.agent, parts.reactor, CLIENT_TIMEOUT)
+        self.uses: dict[Chain, tuple[Instance, ...]] = {}
+        self.leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]] = {}
+        self.providers: list[Any] = []
 
-    def build(self, number: int) -> Built:
-        config = self.config
-        catalog = readCatalog(config.plugins.directory)
-        selected = catalog.select(config.plugins, config.routes, config.document)
-        perRoute = chains(selected, config.routes)
-        for links in perRoute:
-            for one, settings in links:
-                self._instantiate(one, settings)
-        upstreams = {name: self._upstream(upstream) for name, upstream in config.upstreams.items()}
+    def build(self) -> Built:
+        upstreams = _Upstreams(self.config, self.parts, self.previous)
+        made = {name: upstreams.shared(upstream) for name, upstream in self.config.upstreams.items()}
+        self.problems += upstreams.problems
         routes = []
-        for index, route in enumerate(config.routes):
-            leaf = self._leaf(index, route, upstreams)
+        for index, route in enumerate(self.config.routes):
+            leaf = self._leaf(index, route, made)
             if leaf is not None and not self.problems:
                 host = (route.host or "").encode("ascii")
-                routes.append(Route(route.name, host, route.path.encode(), leaf, self._chain(perRoute[index])))
+                chain = self._chain(self.plan.perRoute[index])
+                routes.append(Route(route.name, host, route.path.encode(), leaf, chain))
         if self.problems:
-            for module in self.modules.values():
-                unload(module)
             raise ConfigErrors(self.problems)
-        instances = tuple((name, instance) for (name, _), instance in self.instances.items())
-        return Built(
-            Generation(number, Tree(routes)), instances, upstreams, tuple(self.modules.values()), self.agent
-        )
+        instances = tuple(dict.fromkeys(instance for _, instance in self.links.values()))
+        generation = Generation(self.plan.number, Tree(routes))
+        return Built(self.plan, generation, instances, self.uses, made, self.leaves)
 
-    # Plugins
-
-    def _instantiate(self, one: Selected, settings: Mapping[str, Any]) -> None:
-        """One instance for each plugin and configuration."""
-        name = one.manifest.name
-        key = name, id(settings)
-        if key in self.instances:
-            return
-        try:
-            if one.entry.bundle is None:
-                instance = instantiateFactory(one.entry.factory, one.manifest, settings)
-            else:
-                if name not in self.modules:
-                    self.modules[name] = loadModule(one.entry.bundle, one.manifest)
-                instance = instantiate(self.modules[name], one.manifest, settings)
-            if IConfigurable.providedBy(instance):
-                self._validate(one, instance, settings)
-        except PluginError as error:
-            self.problems.append(Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin})"))
-            return
-        self.instances[key] = instance
-        manifest = one.manifest
-        self.links[key] = Link(
-            instance,
-            name,
-            str(manifest.version),
-            open=manifest.onError == "open",
-            timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
-            deadlines=self.parts.answers,
-            makeClient=self._clientForPlugin,
-            services=self._service,
-            bodyBytes=manifest.bodyBytes,
-        )
-
-    def _validate(self, one: Selected, instance: Any, settings: Mapping[str, Any]) -> None:
-        try:
-            instance.validateConfig(settings)
-        except Exception as error:
-            message = f"validateConfig refused the configuration: {error}"
-            raise PluginError(one.manifest.name, one.entry.source, message) from error
-
-    def _clientForPlugin(self) -> UpstreamClient:
-        return self.client
-
-    def _service(self, interface: InterfaceClass) -> Any:
-        """The first running plugin, in the order of the chains, that provides an interface."""
-        for instance in self.instances.values():
-            if interface.providedBy(instance):
-                return instance
-        raise KeyError(f"no running plugin provides {interface.__name__}")
+    # Chains
 
     def _chain(self, links: Sequence[tuple[Selected, Any]]) -> Chain:
         """Routes with the same links share one chain."""
         chain = self.chains.get(id(links))
         if chain is None:
-            chain = Chain([self.links[one.manifest.name, id(settings)] for one, settings in links])
-            self.chains[id(links)] = chain
+            pairs = [self._link(one, settings) for one, settings in links]
+            chain = self.chains[id(links)] = Chain([link for link, _ in pairs])
+            self.uses[chain] = tuple(instance for _, instance in pairs)
         return chain
+
+    def _link(self, one: Selected, settings: Mapping[str, Any]) -> tuple[Link, Instance]:
+        key = one.manifest.name, id(settings)
+        if key not in self.links:
+            member = self.members(one, settings)
+            instance, manifest = member.instance, one.manifest
+            self.providers.append(instance.object)
+            link = Link(
+                member.middleware,
+                manifest.name,
+                str(manifest.version),
+                open=manifest.onError == "open",
+                timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+                deadlines=self.parts.answers,
+                makeClient=_clientOf(instance),
+                services=_serviceAmong(self.providers),
+                bodyBytes=manifest.bodyBytes,
+                tally=instance.version.tally,
+                onFailure=member.onFailure,
+            )
+            self.links[key] = link, instance
+        return self.links[key]
 
     # Leaves
 
-    def _leaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, Upstream]) -> ILeaf | None:
+    def _leaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, tuple[Any, Upstream]]) -> ILeaf | None:
+        """A leaf that would be made the same is the same: what a mounted resource holds outlives the change."""
+        place = route.host, route.path
+        key = (
+            route.upstream and (upstreams[route.upstream][1], self.config.upstreams[route.upstream].host),
+            (route.redirect, route.respond, route.static, route.resource, route.stripPrefix),
+            route.resource and self.config.limits.maxBodyBytes,
+        )
+        known = self.previous.leaves.get(place) if self.previous is not None else None
+        if known is not None and known[0] == key:
+            self.leaves[place] = known
+            return known[1]
+        leaf = self._newLeaf(index, route, upstreams)
+        if leaf is not None:
+            self.leaves[place] = key, leaf
+        return leaf
+
+    def _newLeaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, tuple[Any, Upstream]]) -> ILeaf | None:
         prefix = route.path.encode()
         if route.upstream is not None:
             strip = prefix if route.stripPrefix else b""
             policy = self.config.upstreams[route.upstream].host
-            return ProxyLeaf(self.client, upstreams[route.upstream], hostPolicy=policy, strip=strip)
+            return ProxyLeaf(self.plugins.client, upstreams[route.upstream][1], hostPolicy=policy, strip=strip)
         if route.redirect is not None:
             return RedirectLeaf(route.redirect.location, route.redirect.status)
         if route.respond is not None:
@@ -229,7 +272,40 @@ class _Assembly:
             return None
         return MountedLeaf(resource, prefix, self.parts.reactor, self.config.limits.maxBodyBytes)
 
-    # Upstreams
+
+def _clientOf(instance: Instance) -> Callable[[], Any]:
+    return lambda: instance.host.client
+
+
+def _serviceAmong(providers: Sequence[Any]) -> Callable[[InterfaceClass], Any]:
+    def service(interface: InterfaceClass) -> Any:
+        """The first running plugin of this generation, in the order of the chains, that provides an interface."""
+        for one in providers:
+            if interface.providedBy(one):
+                return one
+        raise KeyError(f"no running plugin provides {interface.__name__}")
+
+    return service
+
+
+class _Upstreams:
+    """Makes upstreams, or takes those of the generation before that would be the same."""
+
+    def __init__(self, config: Config, parts: Parts, previous: Built | None = None) -> None:
+        self.config = config
+        self.parts = parts
+        self.problems: list[Problem] = []
+        self._known = {} if previous is None else previous.upstreams
+
+    def shared(self, upstream: UpstreamConfig) -> tuple[Any, Upstream]:
+        """With the key that tells whether another would be the same: the files of its TLS settings count too."""
+        paths = upstream.tls.ca, upstream.tls.certificate
+        files = tuple(None if path is None else _contentOf(path) for path in paths)
+        key = upstream, self.config.limits, self.config.timeouts, files
+        known = self._known.get(upstream.name)
+        if known is not None and known[0] == key:
+            return known
+        return key, self._upstream(upstream)
 
     def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER) -> Upstream:
         targets = [
@@ -244,7 +320,7 @@ class _Assembly:
             failTimeout=upstream.failTimeout,
         )
 
-    def _upstreamForOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:
+    def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:
         """For plugins' own clients: any origin."""
         target = TargetConfig(f"{scheme.decode()}://{host}:{port}", scheme.decode(), host, port)
         # A plugin that never reads an answer must not keep the connection.
@@ -293,6 +369,13 @@ class _Assembly:
             return TCP6ClientEndpoint(reactor, target.host, target.port, timeout=timeout)
         # Resolves anew for each connection, and tries the addresses as RFC 8305 says.
         return HostnameEndpoint(reactor, target.host, target.port, timeout=timeout)
+
+
+def _contentOf(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 @implementer(IProtocolFactory)

@@ -1,8 +1,9 @@
 """
 The edge as a Twisted service: opens listeners, starts plugins, accepts; and the same backwards.
 
-Order matters. Starting: ports are bound (while privileges last), plugins are started, then the first connection is
-accepted. Stopping: nothing new is accepted, running requests finish, plugins are stopped, the log is written out.
+Order matters. Starting: ports are bound (while privileges last), the state folder is taken, plugins are started, then
+the first connection is accepted and the files are watched. Stopping: nothing new is accepted or looked at, running
+requests finish, plugins are stopped, the log is written out.
 """
 
 from __future__ import annotations
@@ -13,32 +14,36 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from revproxy.control.accesslogging import AccessLogging, OpenedLog
+from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.document import Document
-from revproxy.control.generation import Built, Parts, buildGeneration
-from revproxy.control.listeners import ListenerSet
-from revproxy.control.logfile import LogFile
+from revproxy.control.events import EventLog
+from revproxy.control.generation import Parts
+from revproxy.control.instance import StageFailed, Version
+from revproxy.control.ledger import readLedger
+from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle
+from revproxy.control.listeners import ListenerSet, Prepared
 from revproxy.control.preflight import unavailable
+from revproxy.control.problems import ConfigErrors, Problem
+from revproxy.control.scan import Scan
 from revproxy.control.settings import Config
-from revproxy.dataplane.accesslog import AccessLog
+from revproxy.control.stalls import Culprit, Stall, StallGuard
+from revproxy.control.statefolder import StateError, StateFolder, StateInUse
+from revproxy.control.steering import Steering
+from revproxy.control.watcher import Watcher
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge
-from revproxy.interfaces import IHealthCheck, ILifecycle
-
-START_TIMEOUT = 30.0
-"""Seconds one plugin's ``start``, ``checkHealth`` or ``stop`` may take."""
-
-_LOG_CLOSE_TIMEOUT = 5.0
 
 
 class EdgeService(Service):  # type: ignore[misc]
@@ -46,50 +51,53 @@ class EdgeService(Service):  # type: ignore[misc]
     A running edge.
 
     :ivar edge: the data plane.
-    :ivar built: the generation it runs.
+    :ivar lifecycle: what it runs, and how that changes.
     :ivar listeners: its endpoints.
+    :ivar events: what happened.
     """
 
     _log = Logger()
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, path: Path | None = None) -> None:
         """
         Builds everything and opens nothing.
 
+        :param path: the file the configuration was read from, to be watched; None if there is none.
         :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
         self.config = config
         self._reactor = reactor
-        deadlines = Deadlines(reactor, 0.5, monotonic)
+        self._path = None if path is None else path.absolute()
+        self._deadlines = Deadlines(reactor, 0.5, monotonic)
         self._answers = Deadlines(reactor, 0.02, monotonic)
-        self._deadlines = deadlines
-        self.built: Built = buildGeneration(config, Parts(reactor, deadlines, self._answers), 1)
-        self._logFile: LogFile | None = None
-        accessLog = None
-        if config.logging.access is not None:
-            self._logFile = LogFile(config.logging.access, callInReactor=reactor.callFromThread)
-            accessLog = AccessLog(self._logFile.write, cast(Any, config.logging.format), reactor)
-        self._accessLog = accessLog
-        combined = config.logging.format == "combined"
+        self._state = StateFolder(config.state)
+        self.events = EventLog(reactor.seconds)
+        ledger, damaged = readLedger(self._state.ledgerPath)
+        if damaged is not None:
+            self.events.add("ledger-damaged", damaged)
+        parts = Parts(reactor, self._deadlines, self._answers)
+        self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
+        built = self.lifecycle.prepare()
         self.edge = Edge(
-            reactor,
-            deadlines,
-            self.built.generation,
-            config.limits,
-            config.timeouts,
-            accessLog,
-            logsAgents=combined,
-            monotonic=monotonic,
+            reactor, self._deadlines, built.generation, config.limits, config.timeouts, None, monotonic=monotonic
         )
+        self.lifecycle.edge = self.edge
+        self.lifecycle.surroundings = self
+        self.lifecycle.retirement.breakOff = self.edge.breakOffChains
+        self._accessLogging = AccessLogging(reactor, self.edge)
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
         self.listeners = ListenerSet(reactor, self.edge)
-        self._prepared = self.listeners.load(config.listeners, config.document or Document(config.source, None))
-        self._started: list[tuple[str, Any]] = []
+        self._prepared: Prepared | None = self.listeners.load(config.listeners, _documentOf(config))
+        self._guard = StallGuard(reactor, self._culprit, self._stalled)
+        self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
+        self._watcher: Watcher | None = None
         self._signalBefore: Any = None
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
+        self._looking = False
+        self._lookAgain = False
 
     # Starting
 
@@ -97,15 +105,7 @@ class EdgeService(Service):  # type: ignore[misc]
         """Bind the ports; what connects waits in the kernel until the plugins are started."""
         super().privilegedStartService()
         self._raiseDescriptorLimit()
-        try:
-            if self._logFile is not None:
-                self._logFile.start()
-                if self._logFile.path == "-" and _leadsNowhere(1):
-                    self._log.warn("standard output is /dev/null, and the access log with it: name a file, or off")
-        except OSError as error:
-            self._listening = fail(error)
-        else:
-            self._listening = Deferred.fromCoroutine(self._listen())
+        self._listening = Deferred.fromCoroutine(self._listen())
 
     def startService(self) -> None:
         """Start plugins, then accept."""
@@ -134,41 +134,130 @@ class EdgeService(Service):  # type: ignore[misc]
             )
 
     async def _listen(self) -> None:
+        assert self._prepared is not None
+        self._accessLogging.open(self.config.logging)
         await self.listeners.bind(self._prepared)
 
     async def _start(self) -> None:
-        assert self._listening is not None
+        assert self._listening is not None and self._prepared is not None
         await self._listening
-        for name, instance in self.built.instances:
-            if ILifecycle.providedBy(instance):
-                await self._bounded(f"plugin {name}: start", instance.start)
-            self._started.append((name, instance))
-            if IHealthCheck.providedBy(instance):
-                await self._bounded(f"plugin {name}: checkHealth", instance.checkHealth)
-        _quietGarbageCollector()
+        await self._takeState()
+        self._guard.start()
+        await self.lifecycle.begin()
         self.listeners.commit(self._prepared)
+        self._prepared = None
+        self._watcher = Watcher(self._reactor, self._watched(self.config), self._changed)
+        await self._watcher.start()
+        self._changed()  # what was written since the files were read
 
-    async def _bounded(self, what: str, function: Callable[[], Any]) -> None:
-        """:raises StartFailed: if foreign code raises or does not come back in time."""
-        waiting: Deferred[Any] = maybeDeferred(function)
-        waiting.addTimeout(START_TIMEOUT, self._reactor)
+    async def _takeState(self) -> None:
+        """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
         try:
-            await waiting
-        except (Exception, SystemExit) as error:
-            raise StartFailed(f"{what}: {type(error).__name__}: {error}") from error
+            self._state.acquire()
+            self._socket.open()
+        except StateInUse:
+            raise
+        except (StateError, OSError) as error:
+            text = "{error}; versions and pins are not kept, and there is no control socket"
+            self._log.warn(text, error=error)
+        else:
+            self.lifecycle.remembers = True
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
         if self._stopping:
             return
         self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
-        cause = failure.value.__cause__
-        if failure.check(StartFailed) and not isinstance(cause, OSError):
-            self._log.failure("where it failed", Failure(cause))
+        if failure.check(StageFailed):
+            if failure.value.traceback:
+                self._log.critical("where it failed: {traceback}", traceback=failure.value.traceback)
+        elif not failure.check(OSError, CannotListenError, StateError):
+            self._log.failure("where it failed", failure)
         # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
         # pid file.
         atexit.register(_exitOne)
         self._reactor.callWhenRunning(self._reactor.stop)
+
+    # Changing
+
+    def _watched(self, config: Config) -> list[Path]:
+        return [path for path in (self._path, config.plugins.directory) if path is not None]
+
+    def _changed(self) -> None:
+        """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
+        if self._looking:
+            self._lookAgain = True
+            return
+        self._looking = True
+        looking = Deferred.fromCoroutine(self._look())
+        looking.addErrback(lambda failure: self._log.failure("looking at the files", failure))
+
+    async def _look(self) -> None:
+        try:
+            again = True
+            while again and not self._stopping:
+                self._lookAgain = False
+                try:
+                    await self.lifecycle.apply(Change())
+                except ChangeRefused:
+                    pass  # an event says so
+                again = self._lookAgain
+        finally:
+            self._looking = False
+
+    async def prepareConfig(self, config: Config) -> tuple[Config, Prepared, OpenedLog]:
+        """See :class:`revproxy.control.lifecycle.Surroundings`."""
+        where = _documentOf(config)
+        if config.state != self.config.state:
+            message = f"it is {self.config.state} while the edge runs; restart it to change that"
+            raise ConfigErrors([where.problem(("state",), message)])
+        pool = self._reactor.getThreadPool()
+        prepared = await deferToThreadPool(self._reactor, pool, self.listeners.load, config.listeners, where)
+        try:
+            await self.listeners.bind(prepared)
+        except (CannotListenError, OSError) as error:
+            raise ConfigErrors([Problem(config.source, 0, 0, "$.listeners", str(error))]) from None
+        try:
+            opened = await self._accessLogging.prepare(config.logging)
+        except OSError as error:
+            await self.listeners.discard(prepared)
+            raise ConfigErrors([where.problem(("logging", "access"), str(error))]) from None
+        return config, prepared, opened
+
+    def commitConfig(self, prepared: tuple[Config, Prepared, OpenedLog]) -> None:
+        """See :class:`revproxy.control.lifecycle.Surroundings`."""
+        config, listeners, opened = prepared
+        before, self.config = self.config, config
+        self.edge.limits = config.limits
+        self.edge.timeouts = config.timeouts
+        self.listeners.commit(listeners)
+        self._accessLogging.commit(opened)
+        for key, message in unavailable(config).items():
+            self._log.warn("{key}: {message}", key=key, message=message)
+        if self._watcher is not None and before.plugins.directory != config.plugins.directory:
+            self._watcher.watch(self._watched(config))
+
+    async def discardConfig(self, prepared: tuple[Config, Prepared, OpenedLog]) -> None:
+        """See :class:`revproxy.control.lifecycle.Surroundings`."""
+        _, listeners, opened = prepared
+        await self.listeners.discard(listeners)
+        await self._accessLogging.discard(opened)
+
+    # Stalls
+
+    def _culprit(self, module: str) -> Culprit | None:
+        version = self.lifecycle.identify(module)
+        return None if version is None else Culprit(version.name, str(version), version.limit, version)
+
+    def _stalled(self, stall: Stall) -> None:
+        where = f"{stall.function} at {stall.where}"
+        does = ", and was ended" if stall.ended else ""
+        self.events.add(
+            "stalled", f"the reactor was held for {stall.seconds:.2f} s by {where}{does}",
+            stall.plugin or "", stall.version or "",
+        )
+        if stall.ended and isinstance(stall.key, Version):
+            self.lifecycle.stalled(stall.key)
 
     def _reopenOnSignal(self) -> None:
         """SIGUSR1 reopens the access log; what ``twistd --logfile`` does with it (rotate) still happens too."""
@@ -183,9 +272,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._signalBefore = before
 
     def _reopen(self) -> None:
-        if self._accessLog is not None and self._logFile is not None:
-            self._accessLog.flush()
-            self._logFile.reopen()
+        self._accessLogging.reopen()
 
     # Stopping
 
@@ -200,30 +287,24 @@ class EdgeService(Service):  # type: ignore[misc]
         self._stopping = True
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
+        if self._watcher is not None:
+            await self._watcher.stop()
+        await self._socket.close()
+        if self._prepared is not None:
+            await self.listeners.discard(self._prepared)
         await self.listeners.stop()
         if self.edge.connections:
             self._log.info("draining {count} connections", count=len(self.edge.connections))
         await self.edge.drain()
-        self.built.close()
-        for name, instance in reversed(self._started):
-            if ILifecycle.providedBy(instance):
-                try:
-                    await self._bounded(f"plugin {name}: stop", instance.stop)
-                except StartFailed as error:
-                    self._log.error("{reason}", reason=str(error))
+        await self.lifecycle.end()
+        self._guard.stop()
+        self._state.release()
         self._answers.stop()
         self._deadlines.stop()
-        await self._closeLog()
-        self._exitZero()
-
-    async def _closeLog(self) -> None:
         if self._signalBefore is not None:
             signal.signal(signal.SIGUSR1, self._signalBefore)
-        if self._accessLog is not None:
-            self._accessLog.stop()
-        if self._logFile is not None:
-            pool = self._reactor.getThreadPool()
-            await deferToThreadPool(self._reactor, pool, self._logFile.close, _LOG_CLOSE_TIMEOUT)
+        await self._accessLogging.close()
+        self._exitZero()
 
     def _exitZero(self) -> bool:
         """
@@ -247,28 +328,21 @@ class EdgeService(Service):  # type: ignore[misc]
             signal.signal(number, received)
 
 
-def _quietGarbageCollector() -> None:
+def quietGarbageCollector() -> None:
     """
     Have collections look at what requests leave, not at the program.
 
     A request makes no cycles, so by default the collector runs every dozen requests to find nothing, and each full
-    collection walks all modules and plugins: tens of milliseconds that every connection waits for.
+    collection walks all modules: tens of milliseconds that every connection waits for. To be called before plugins are
+    loaded: what is frozen is never collected, and a plugin is to be gone when it is replaced.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
-class StartFailed(Exception):
-    """A plugin, or a port, could not be started."""
-
-
-def _leadsNowhere(descriptor: int) -> bool:
-    """Whether it is the null device, as standard output is in a daemon."""
-    try:
-        return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
-    except OSError:
-        return False
+def _documentOf(config: Config) -> Document:
+    return config.document or Document(config.source, None)
 
 
 def _exitOne() -> None:

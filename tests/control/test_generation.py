@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from revproxy.control.config import parseConfig
-from revproxy.control.generation import Built, Parts, buildGeneration
+from revproxy.control.events import EventLog
+from revproxy.control.generation import Built, Parts
+from revproxy.control.ledger import Ledger
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.loader import unload
 from revproxy.control.problems import ConfigErrors
+from revproxy.control.scan import Scan
 from revproxy.control.starters import writePlugin
+from revproxy.control.statefolder import StateFolder
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.leaves import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.mounted import MountedLeaf
 from revproxy.dataplane.proxy import ProxyLeaf
 from revproxy.dataplane.static import StaticLeaf
+from tests.control.lifecycles import Threadless
 
 resource = Resource()
 factory: Callable[[], Resource] = Resource
 
 
 class BuildTests(SynchronousTestCase):
-    """`buildGeneration`."""
+    """The first generation of a lifecycle."""
 
     def setUp(self) -> None:
         self.root = Path(self.mktemp()).absolute()
@@ -36,12 +41,16 @@ class BuildTests(SynchronousTestCase):
         """Build a configuration with an upstream ``app``."""
         text = f"listeners: [{{endpoint: 'tcp:1'}}]\nupstreams: {{app: {{targets: ['http://127.0.0.1:1']}}}}\n" \
                f"plugins: {{directory: plugins, config: {plugins}}}\nroutes: {routes}\n"
-        clock = Clock()
+        config = parseConfig(text, "r.yaml", self.root)
+        clock = Threadless()
         deadlines = Deadlines(clock, 1)
+        state = StateFolder(config.state)
         parts = Parts(clock, deadlines, deadlines)
-        built = buildGeneration(parseConfig(text, "r.yaml", self.root), parts, 7)
-        for module in built.modules:
-            self.addCleanup(unload, module)
+        lifecycle = Lifecycle(config, Scan(None, config), parts, EventLog(clock.seconds), state, Ledger())
+        built = lifecycle.prepare()
+        for instance in built.instances:
+            if instance.version.module is not None:
+                self.addCleanup(unload, instance.version.module)
         self.addCleanup(built.close)
         return built
 
@@ -62,7 +71,7 @@ class BuildTests(SynchronousTestCase):
             [ProxyLeaf, RedirectLeaf, RespondLeaf, StaticLeaf, MountedLeaf, MountedLeaf])
         self.assertIsNone(built.generation.find(b"h", b"/none"))
         self.assertEqual(self.leafAt(built, "/", "a.example.com"), RespondLeaf)
-        self.assertEqual(built.generation.number, 7)
+        self.assertEqual(built.generation.number, 1)
 
     def test_pathsAreUTF8(self) -> None:
         """A path beyond ASCII is found as browsers send it."""
@@ -80,8 +89,8 @@ class BuildTests(SynchronousTestCase):
         self.assertIs(first, second)
         self.assertEqual([link.instance.value for link in (*first.links, *third.links)], ["a", "other"])
         self.assertEqual(fourth.links, ())
-        self.assertEqual([name for name, _ in built.instances], ["a", "a"])
-        self.assertEqual(len(built.modules), 1)
+        self.assertEqual([instance.version.name for instance in built.instances], ["a", "a"])
+        self.assertEqual(len({instance.version.module for instance in built.instances}), 1)
 
     def test_manifestReachesTheLink(self) -> None:
         """What the manifest says about errors, time and bodies is what the chain goes by."""

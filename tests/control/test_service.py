@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.service import _leadsNowhere
+from revproxy.control.accesslogging import leadsNowhere
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll, readHead
 
 LISTENER = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n"
@@ -22,9 +22,9 @@ class NowhereTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """The null device is told from files, and from what is not open."""
         with open(os.devnull, "wb") as nothing, open(self.mktemp(), "wb") as file:
-            self.assertTrue(_leadsNowhere(nothing.fileno()))
-            self.assertFalse(_leadsNowhere(file.fileno()))
-        self.assertFalse(_leadsNowhere(1 << 20))
+            self.assertTrue(leadsNowhere(nothing.fileno()))
+            self.assertFalse(leadsNowhere(file.fileno()))
+        self.assertFalse(leadsNowhere(1 << 20))
 
 
 class FailedStartTests(EdgeCase):

@@ -15,7 +15,8 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from revproxy.control.config import parseConfig
-from revproxy.control.generation import Parts, buildGeneration
+from revproxy.control.generation import Parts, PluginClient, buildGeneration
+from revproxy.control.plan import Plan
 from revproxy.dataplane.deadlines import Deadlines
 
 
@@ -67,8 +68,10 @@ class MovingTests(TestCase):
             text = f"listeners: [{{endpoint: 'tcp:0'}}]\nupstreams: {{app: {{targets: ['{target}']}}}}\n"
             config = parseConfig(text, "revproxy.yaml", Path.cwd())
             clock = Clock()
-            built = buildGeneration(config, Parts(reactor, Deadlines(clock, 0.5), Deadlines(clock, 0.02)), 1)
-            pool = built.upstreams["app"].targets[0].pool
+            parts = Parts(reactor, Deadlines(clock, 0.5), Deadlines(clock, 0.02))
+            plan = Plan(1, config, {}, (), ((),))
+            built = buildGeneration(plan, lambda one, settings: self.fail("no plugins"), parts, PluginClient(config, parts))
+            pool = built.upstreams["app"][1].targets[0].pool
             origin.settimeout(10)
             for address in ("127.0.0.1", "127.0.0.2"):
                 connected: Deferred[Any] = pool._connect(pool._build)

@@ -1,0 +1,247 @@
+"""
+What a change prepares before it takes effect: instances that are made, started and healthy, and serve nobody yet.
+
+A draft outlives its failures: when one plugin fails, its change is dropped, and what was prepared for the others is
+used for the next try. What is not used in the end is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from revproxy.control.catalog import CatalogEntry, Selected
+from revproxy.control.events import EventLog
+from revproxy.control.instance import Instance, StageFailed, StageLimits, Version, configKey
+from revproxy.control.plan import Plan
+from revproxy.interfaces import IConfigurable
+
+
+def pairsOf(plan: Plan) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
+    """Each plugin with each of its configurations, in the order of the chains."""
+    seen = set()
+    routes = set()
+    for links in plan.perRoute:
+        if id(links) in routes:
+            continue
+        routes.add(id(links))
+        for one, settings in links:
+            if (one.manifest.name, id(settings)) not in seen:
+                seen.add((one.manifest.name, id(settings)))
+                yield one, settings
+
+
+class Running:
+    """
+    What serves requests: a plan, and the instance of each plugin and configuration in it.
+
+    :ivar versions: by the plugin's name.
+    """
+
+    def __init__(self, plan: Plan, members: Mapping[tuple[str, str], Instance]) -> None:
+        """:param members: by name and `configKey`."""
+        self.plan = plan
+        self.members = members
+        self.versions: dict[str, Version] = {name: one.version for (name, _), one in members.items()}
+        self._keys: dict[int, str] = {}
+
+    def member(self, name: str, settings: Mapping[str, Any]) -> Instance:
+        """The instance of a plugin with a configuration of the plan."""
+        return self.members[name, self.keyOf(settings)]
+
+    def keyOf(self, settings: Mapping[str, Any]) -> str:
+        """`configKey`, once for each configuration of the plan."""
+        key = self._keys.get(id(settings))
+        if key is None:
+            key = self._keys[id(settings)] = configKey(settings)
+        return key
+
+    def of(self, name: str) -> list[Instance]:
+        """The instances of a plugin."""
+        return [one for (each, _), one in self.members.items() if each == name]
+
+    def onRoute(self, name: str, route: str) -> Instance | None:
+        """The instance of a plugin on a route, by the route's name."""
+        config = self.plan.config
+        one = next((one for one in self.plan.selected if one.manifest.name == name), None)
+        if one is None:
+            return None
+        for index, each in enumerate(config.routes):
+            if each.name == route:
+                settings = one.configFor(index)
+                return None if settings is None else self.members.get((name, self.keyOf(settings)))
+        return None
+
+
+class Draft:
+    """
+    One change in the making.
+
+    :ivar handedOver: pairs of predecessor and successor whose state went over.
+    """
+
+    def __init__(
+        self,
+        before: Running | None,
+        limits: StageLimits,
+        reactor: Any,
+        makeClient: Callable[[], Any],
+        events: EventLog,
+        loading: Callable[[Version | None], None],
+        withoutState: bool = False,
+    ) -> None:
+        """
+        :param loading: told which version's code is about to run for the first time, and None after it.
+        :param withoutState: a handover that fails is an event and no failure.
+        """
+        self._before = before
+        self._limits = limits
+        self._reactor = reactor
+        self._makeClient = makeClient
+        self._events = events
+        self._loading = loading
+        self._withoutState = withoutState
+        self._versions: dict[tuple[str, str | None], Version] = {}
+        self._fresh: dict[tuple[Version, str], Instance] = {}
+        self._ready: set[Instance] = set()
+        self._updates: dict[Instance, Mapping[str, Any]] = {}
+        self._updated: list[tuple[Instance, Mapping[str, Any]]] = []
+        self.handedOver: list[tuple[Instance, Instance]] = []
+
+    # What is needed
+
+    def make(self, plan: Plan) -> dict[tuple[str, str], Instance]:
+        """
+        The instance for each plugin and configuration of a plan: one that runs, one of this draft, or a new one.
+        Makes, and starts nothing.
+
+        :raises StageFailed:
+        """
+        keys = [(one, settings, configKey(settings)) for one, settings in pairsOf(plan)]
+        self._updates.clear()
+        members: dict[tuple[str, str], Instance] = {}
+        for one, settings, key in keys:
+            name = one.manifest.name
+            version = self._version(one.entry)
+            instance = next((each for each in version.instances if each.key == key and not each.retiring), None)
+            if instance is None:
+                wanted = {each for other, _, each in keys if other.manifest.name == name}
+                instance = self._inPlace(plan, one, settings, version, wanted)
+            if instance is None:
+                self._loading(version)
+                try:
+                    instance = version.make(settings, self._reactor, self._makeClient)
+                finally:
+                    self._loading(None)
+                self._fresh[version, key] = instance
+            members[name, key] = instance
+        return members
+
+    def _version(self, entry: CatalogEntry) -> Version:
+        name = entry.manifest.name
+        running = self._before.versions.get(name) if self._before is not None else None
+        if running is not None and running.isCodeOf(entry):
+            return running
+        key = name, entry.digest
+        if key not in self._versions:
+            self._versions[key] = Version(entry, self._limits)
+        return self._versions[key]
+
+    def _inPlace(
+        self, plan: Plan, one: Selected, settings: Mapping[str, Any], version: Version, wanted: set[str]
+    ) -> Instance | None:
+        """A running instance that nobody needs as it is, and that can take the new configuration."""
+        old = self._predecessor(plan, one, settings)
+        if old is None or old.version is not version or old.key in wanted or old in self._updates:
+            return None
+        if not old.provides(IConfigurable):
+            return None
+        old.validate(settings)
+        self._updates[old] = settings
+        return old
+
+    def _predecessor(self, plan: Plan, one: Selected, settings: Mapping[str, Any]) -> Instance | None:
+        """The running instance of the plugin on the first route where this configuration holds."""
+        before = self._before
+        if before is None:
+            return None
+        name = one.manifest.name
+        running = before.of(name)
+        if len(running) < 2:
+            return running[0] if running else None
+        for index, route in enumerate(plan.config.routes):
+            if one.configFor(index) is settings:
+                old = before.onRoute(name, route.name)
+                if old is not None:
+                    return old
+        return running[0]
+
+    # What is done
+
+    async def begin(self, plan: Plan, members: Mapping[tuple[str, str], Instance]) -> None:
+        """
+        Bring all new instances of a plan to health, and then, in place, those that take another configuration.
+
+        :raises StageFailed: what was updated in place is as it was.
+        """
+        for one, settings in pairsOf(plan):
+            instance = members[one.manifest.name, configKey(settings)]
+            if instance in self._fresh.values() and instance not in self._ready:
+                old = self._predecessor(plan, one, settings)
+                if old is not None and await self._handOver(old, instance):
+                    self.handedOver.append((old, instance))
+                await instance.start()
+                await instance.checkHealth()
+                self._ready.add(instance)
+        for instance, settings in list(self._updates.items()):
+            await self._update(instance, settings)
+
+    async def _handOver(self, old: Instance, new: Instance) -> bool:
+        try:
+            return await old.handOver(new)
+        except StageFailed as failed:
+            if not self._withoutState:
+                raise
+            self._events.add("handover-lost", failed.message, new.version.name, str(new.version), failed.traceback)
+            return False
+
+    async def _update(self, instance: Instance, settings: Mapping[str, Any]) -> None:
+        before = instance.config
+        self._updated.append((instance, before))
+        try:
+            await instance.updateConfig(settings)
+            await instance.checkHealth()
+        except StageFailed:
+            await self.undo()
+            raise
+
+    async def handOverAgain(self, used: Iterable[Instance]) -> None:
+        """
+        Hand over once more what requests have left in the meantime; after this, the swap must follow at once.
+
+        :raises StageFailed:
+        """
+        kept = set(used)
+        for old, new in self.handedOver:
+            if new in kept:
+                await self._handOver(old, new)
+
+    async def undo(self) -> None:
+        """Give instances that were updated in place their old configuration back."""
+        updated, self._updated = self._updated, []
+        for instance, before in reversed(updated):
+            try:
+                await instance.updateConfig(before)
+            except StageFailed as failed:
+                instance.config, instance.key = before, configKey(before)
+                text = f"the old configuration could not be given back: {failed.message}"
+                self._events.add("stop-failed", text, instance.version.name, str(instance.version), failed.traceback)
+
+    def unused(self, members: Mapping[tuple[str, str], Instance] | None) -> list[Instance]:
+        """Instances of this draft that a plan does not use, or all: to be closed."""
+        used = set() if members is None else set(members.values())
+        return [one for one in self._fresh.values() if one not in used]
+
+    def versions(self) -> list[Version]:
+        """Those that this draft has loaded."""
+        return list(self._versions.values())

@@ -1,0 +1,76 @@
+"""What happened to plugins and configuration: a bounded memory of it, and a line in the log for each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import Logger, LogLevel
+
+#: Kinds of events that are somebody's business at night.
+_WARNINGS = frozenset((
+    "refused", "handover-lost", "quarantined", "probe-failed", "stalled", "stop-failed", "remains", "broken-off",
+    "ledger-damaged", "store-failed",
+))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    :ivar at: seconds since the epoch.
+    :ivar kind: one word, such as ``loaded``, ``refused``, ``quarantined``; ``docs/operations.md`` lists them.
+    :ivar plugin: its name; empty for what concerns the whole edge.
+    :ivar version: the version and the beginning of its digest, or empty.
+    :ivar text: one sentence, the reason included.
+    :ivar traceback: of foreign code that failed, or empty.
+    """
+
+    at: float
+    kind: str
+    plugin: str
+    version: str
+    text: str
+    traceback: str = ""
+
+    def asDict(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return {"at": self.at, "kind": self.kind, "plugin": self.plugin, "version": self.version, "text": self.text,
+                "traceback": self.traceback}
+
+
+class EventLog:
+    """The latest events.
+
+    :ivar subscribers: called with each event as it happens; must not raise.
+    """
+
+    _log = Logger()
+
+    def __init__(self, now: Callable[[], float], capacity: int = 1000) -> None:
+        """
+        :param now: seconds since the epoch.
+        :param capacity: how many are remembered.
+        """
+        self._now = now
+        self._events: deque[Event] = deque(maxlen=capacity)
+        self.subscribers: list[Callable[[Event], None]] = []
+
+    def add(self, kind: str, text: str, plugin: str = "", version: str = "", traceback: str = "") -> Event:
+        """Remember and log an event."""
+        event = Event(self._now(), kind, plugin, version, text, traceback)
+        self._events.append(event)
+        level = LogLevel.warn if kind in _WARNINGS else LogLevel.info
+        who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
+        self._log.emit(level, "{who}{kind}: {text}", who=who, kind=kind, text=text)
+        if traceback:
+            self._log.emit(level, "{traceback}", traceback=traceback)
+        for subscriber in self.subscribers:
+            subscriber(event)
+        return event
+
+    def latest(self, count: int) -> list[Event]:
+        """The last ones, oldest first."""
+        return list(self._events)[-count:] if count > 0 else []

@@ -1,0 +1,777 @@
+"""
+How the edge becomes another one: one transaction at a time, from a look at the files to the swap.
+
+    look ─▶ choose ─▶ resolve ─▶ make ─▶ hand over, start, check health ─▶ store ─▶ build ─▶ swap ─▶ retire
+             (plan.py: pure)       (draft.py: nothing serves yet)                     (one assignment)  (retirement.py)
+
+Whatever fails before the swap leaves what runs untouched. When one plugin's change fails, that change is dropped and
+the rest is tried again without it; what was prepared for the others is kept. When the configuration file's change
+fails, the plugins' changes are tried with the configuration that is in force.
+
+The first generation comes about in the same way, in two halves: `Lifecycle.prepare` at once, before anything is bound,
+and `Lifecycle.begin` when the edge starts. What ran before a restart is what stands in for a plugin that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from revproxy.control.breaker import Breaker
+from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected, storedEntry
+from revproxy.control.draft import Draft, Running
+from revproxy.control.events import EventLog
+from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
+from revproxy.control.instance import Instance, StageFailed, StageLimits, Version
+from revproxy.control.ledger import Ledger, Pin, writeLedger
+from revproxy.control.loader import ROOT
+from revproxy.control.plan import Choice, Plan, Refusal, Resolution, choose, resolve
+from revproxy.control.problems import ConfigErrors, Problem
+from revproxy.control.quarantine import Quarantined
+from revproxy.control.retirement import Retirement
+from revproxy.control.scan import Look, Scan
+from revproxy.control.settings import Config
+from revproxy.control.statefolder import StateFolder
+from revproxy.control.store import StoreError
+from revproxy.dataplane.edge import Edge
+
+
+class Surroundings(Protocol):
+    """What of a configuration is not in a generation: listeners, limits, logs."""
+
+    async def prepareConfig(self, config: Config) -> Any:
+        """Make ready; nothing changes yet. :raises ConfigErrors: it cannot be done; all is as it was."""
+
+    def commitConfig(self, prepared: Any) -> None:
+        """Make it so, at once."""
+
+    async def discardConfig(self, prepared: Any) -> None:
+        """Give it up."""
+
+
+class ChangeRefused(Exception):
+    """A change that somebody asked for was not made.
+
+    :ivar refusals: why.
+    """
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("\n".join(refusal.message for refusal in refusals))
+        self.refusals = refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transaction is to do beyond looking at the files.
+
+    :ivar plugin: whose change this is; if that one fails, nothing is changed.
+    :ivar mutate: the ledger, and what is in the folders, to the ledger as it is to be; may raise `ChangeRefused`.
+    :ivar force: try again what failed before.
+    :ivar withoutState: replace plugins also where their state cannot be handed over.
+    :ivar rebuild: swap also if nothing has changed.
+    """
+
+    plugin: str = ""
+    mutate: Callable[[Ledger, Catalog], Ledger] | None = None
+    force: bool = False
+    withoutState: bool = False
+    rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a transaction did.
+
+    :ivar text: a line for each thing that has changed.
+    :ivar refused: what it found and did not do.
+    """
+
+    text: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A transaction's notes."""
+
+    change: Change
+    look: Look
+    ledger: Ledger
+    choice: Choice
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class Lifecycle:
+    """
+    Keeps the edge what files and ledger say it is to be.
+
+    :ivar current: what serves requests; None before `prepare`.
+    :ivar built: its generation.
+    :ivar ledger: what is remembered.
+    :ivar failures: the last refusal of each plugin, or (under an empty name) the configuration, that still holds; with
+        its time in seconds since the epoch.
+    :ivar edge: set once there is one; before that a swap is only noted.
+    :ivar surroundings: set by the service.
+    :ivar remembers: whether the state folder can be written.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        scan: Scan,
+        parts: Parts,
+        events: EventLog,
+        state: StateFolder,
+        ledger: Ledger,
+        limits: StageLimits | None = None,
+    ) -> None:
+        self.parts = parts
+        self.events = events
+        self.ledger = ledger
+        self.config = config
+        self.current: Running | None = None
+        self.built: Built | None = None
+        self.catalog: Catalog = Catalog({})
+        self.failures: dict[str, tuple[float, Refusal]] = {}
+        self.edge: Edge | None = None
+        self.surroundings: Surroundings | None = None
+        self.remembers = False
+        self.retirement = Retirement(parts.reactor, events, config.timeouts.drain)
+        self.limits = limits or StageLimits()
+        self._scan = scan
+        self._state = state
+        self._lock = DeferredLock()
+        self._gates: dict[Instance, Quarantined] = {}
+        self._breakers: dict[Version, Breaker] = {}
+        self._loading: Version | None = None
+        self._packages: WeakValueDictionary[str, Version] = WeakValueDictionary()
+        self._client = PluginClient(config, parts)
+        self._draft: Draft | None = None
+        self._attempt: _Attempt | None = None
+        self._ended = False
+        # Nothing ran here ever before: a plugin that fails is not left out in silence.
+        self._strict = not ledger.plugins
+        self._now = parts.reactor.seconds
+
+    # The first generation
+
+    def prepare(self) -> Built:
+        """
+        Make the first generation; nothing is started.
+
+        :raises ConfigErrors: it cannot be made, and nothing that ran before can stand in.
+        """
+        running = self._remembered()
+        attempt = self._choose(Change(), self._scan.look(self.config, useCurrent=True), running)
+        if attempt.look.catalogErrors is not None:
+            raise attempt.look.catalogErrors
+        self._draft = self._newDraft(Change())
+        self._attempt = attempt
+        problems: list[Problem] = []
+        while True:
+            plan = self._resolve(attempt, running)
+            try:
+                members = self._draft.make(plan)
+            except StageFailed as failed:
+                if not self._revert(attempt, failed, running):
+                    # What fails for good is left out of the next try, to find all that fails; then all is said.
+                    problems.append(Problem(failed.where, 0, 0, "", f"{failed.reason} (plugin {failed.plugin})"))
+                    if not self._leaveOut(attempt, failed.plugin):
+                        raise ConfigErrors(problems) from None
+                continue
+            except ConfigErrors as errors:
+                raise ConfigErrors([*problems, *errors.problems]) from None
+            try:
+                self._build(plan, members)
+            except ConfigErrors as errors:
+                problems += errors.problems
+            if problems:
+                self._giveUp(self._draft.unused(None), self._draft.versions())
+                raise ConfigErrors(problems)
+            assert self.built is not None
+            return self.built
+
+    async def begin(self) -> None:
+        """
+        Start what `prepare` made. What ran before a restart stands in for what fails.
+
+        :raises StageFailed: of a plugin that nothing can stand in for.
+        """
+        await self._lock.acquire()
+        try:
+            await self._begin()
+        finally:
+            self._lock.release()
+
+    async def _begin(self) -> None:
+        attempt, draft = self._attempt, self._draft
+        assert attempt is not None and draft is not None and self.current is not None
+        running = self._remembered()
+        again = False
+        while True:
+            try:
+                if again:
+                    plan = self._resolve(attempt, running)
+                    self._build(plan, draft.make(plan))
+                await draft.begin(self.current.plan, self.current.members)
+                break
+            except StageFailed as failed:
+                if not self._revert(attempt, failed, running):
+                    await self.retirement.discard(draft.unused(None), draft.versions())
+                    raise
+                again = True
+        self._draft = self._attempt = None
+        self._strict = False
+        if self.edge is not None and self.built is not None:
+            self.edge.generation = self.built.generation
+        await self.retirement.discard(draft.unused(self.current.members), draft.versions())
+        await self._store(self.current.plan)
+        self._adopt(self.current)
+        await self._remember(attempt.ledger, None, self.current.plan)
+        self._note(attempt.refusals, self.current.plan)
+
+    def _remembered(self) -> dict[str, CatalogEntry]:
+        """What ran when the edge ended, from the store."""
+        found = {}
+        for name, record in self.ledger.plugins.items():
+            if record.running is not None:
+                try:
+                    found[name] = self._stored(name, record.running)
+                except (StoreError, ConfigErrors) as error:
+                    self._log.warn("plugin {name}: what ran before cannot be had: {error}", name=name, error=error)
+        return found
+
+    def _leaveOut(self, attempt: _Attempt, name: str) -> bool:
+        """:returns: whether it was there to be left out."""
+        if name not in attempt.choice.entries:
+            return False
+        entries = {each: entry for each, entry in attempt.choice.entries.items() if each != name}
+        broken = (*attempt.choice.broken, BrokenPlugin(name, False, name, ()))
+        attempt.choice = replace(attempt.choice, entries=entries, broken=broken)
+        return True
+
+    # Transactions
+
+    async def apply(self, change: Change = Change()) -> Report:
+        """
+        Look at the files, and become what they and the ledger say.
+
+        :raises ChangeRefused: the change that was asked for was not made; others may have been.
+        """
+        await self._lock.acquire()
+        try:
+            if self._ended or self.current is None:
+                return Report()
+            return await self._transact(change)
+        except ChangeRefused as refused:
+            for one in refused.refusals:
+                label = f"{one.version} ({one.digest[:12]})" if one.digest else one.version
+                self.events.add("refused", one.message, one.plugin, label, one.traceback)
+            raise
+        finally:
+            self._lock.release()
+
+    async def _transact(self, change: Change) -> Report:
+        current = self.current
+        assert current is not None
+        running = current.plan.entries
+        preferred = [entry.bundle.directory for entry in running.values() if entry.bundle is not None]
+        useCurrent = False
+        refusals: list[Refusal] = []
+        draft = self._newDraft(change)
+        while True:
+            look = await self._inThread(self._scan.look, current.plan.config, preferred, useCurrent)
+            try:
+                attempt = await self._inThread(self._choose, change, look, running)
+                attempt.refusals[:0] = refusals
+                return await self._try(attempt, draft, current)
+            except _ConfigFailed as failed:
+                await draft.undo()
+                if useCurrent:
+                    self._giveUp(draft.unused(None), draft.versions())
+                    raise ChangeRefused((failed.refusal,)) from None
+                refusals.append(failed.refusal)
+                useCurrent = True
+            except BaseException:
+                await draft.undo()
+                self._giveUp(draft.unused(None), draft.versions())
+                raise
+
+    def _choose(self, change: Change, look: Look, running: Mapping[str, CatalogEntry]) -> _Attempt:
+        refusals = []
+        if look.configErrors is not None:
+            refusals.append(Refusal("", "files", "", None, str(look.configErrors)))
+        catalog = look.catalog
+        if catalog is None:
+            # The whole folder is gone, or not mounted: that is nobody's wish to be without plugins.
+            refusals.append(Refusal("", "files", "", None, str(look.catalogErrors)))
+            catalog = Catalog(running)
+        ledger = self.ledger if change.mutate is None else change.mutate(self.ledger, catalog)
+        avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if change.force else self._failedBefore
+        cold = self.current is None
+        choice = choose(catalog, running, ledger, self._stored, avoid, cold=cold, strict=self._strict)
+        for name in choice.released:
+            ledger = ledger.unpinned(name)
+        self.catalog = catalog
+        return _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
+
+    async def _try(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
+        running = current.plan.entries
+        change = attempt.change
+        while True:
+            try:
+                plan = self._resolve(attempt, running)
+            except ConfigErrors as errors:
+                # It goes with the files as they are, but not with what was asked for.
+                raise ChangeRefused((Refusal(change.plugin, "order", "", None, str(errors)),)) from None
+            self._refuseAsked(attempt)
+            if not change.rebuild and _same(plan, current.plan):
+                return await self._unchanged(attempt, draft, current)
+            try:
+                members = draft.make(plan)
+                await draft.begin(plan, members)
+                prepared = await self._prepareConfig(plan, current)
+            except StageFailed as failed:
+                if not self._revert(attempt, failed, running):
+                    self._failConfig(attempt, failed, current)
+                self._refuseAsked(attempt)
+                continue
+            try:
+                await self._store(plan)
+                await draft.handOverAgain(members.values())
+                before = self._swap(plan, members, prepared)
+            except BaseException as error:
+                await self._discardConfig(prepared)
+                await draft.undo()
+                if isinstance(error, StageFailed) and self._revert(attempt, error, running):
+                    self._refuseAsked(attempt)
+                    continue
+                if isinstance(error, ConfigErrors):
+                    raise _ConfigFailed(Refusal("", "build", "", None, str(error))) from None
+                raise
+            self._giveUp(draft.unused(members), [one for one in draft.versions() if not one.instances])
+            return await self._settled(attempt, before, plan)
+
+    def _resolve(self, attempt: _Attempt, running: Mapping[str, CatalogEntry]) -> Plan:
+        """:raises ConfigErrors: not even what runs would do."""
+        before = None if self.current is None or self.edge is None else self.current.plan
+        number = 1 if before is None else before.number + 1
+        switches = _switches(attempt.ledger)
+        resolution: Resolution = resolve(number, attempt.look.config, attempt.choice, before, running, switches)
+        known = {(refusal.plugin, refusal.stage, refusal.digest) for refusal in attempt.refusals}
+        attempt.refusals += [one for one in resolution.refusals if (one.plugin, one.stage, one.digest) not in known]
+        return resolution.plan
+
+    def _revert(self, attempt: _Attempt, failed: StageFailed, running: Mapping[str, CatalogEntry]) -> bool:
+        """
+        Drop the change of a plugin that failed.
+
+        :returns: False if it is not its own change that failed.
+        """
+        name = failed.plugin
+        entries = dict(attempt.choice.entries)
+        if name not in entries or entries[name] is running.get(name):
+            return False
+        if name not in running and self._strict:
+            return False
+        attempt.refusals.append(
+            Refusal(name, failed.stage, failed.version, failed.digest, failed.message, failed.traceback)
+        )
+        broken = attempt.choice.broken
+        if name in running:
+            entries[name] = running[name]
+        else:
+            source = entries.pop(name).source
+            problem = Problem(source, 0, 0, "", failed.message)
+            broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
+        attempt.choice = replace(attempt.choice, entries=entries, broken=broken)
+        return True
+
+    def _failConfig(self, attempt: _Attempt, failed: StageFailed, current: Running) -> None:
+        """:raises _ConfigFailed: what failed can only be the new configuration, or the change that was asked for."""
+        message = f"plugin {failed.plugin} {failed.version}: {failed.message}"
+        if attempt.look.config is not current.plan.config:
+            raise _ConfigFailed(Refusal("", failed.stage, "", None, message, failed.traceback))
+        raise ChangeRefused(
+            (Refusal(failed.plugin, failed.stage, failed.version, failed.digest, failed.message, failed.traceback),)
+        )
+
+    def _refuseAsked(self, attempt: _Attempt) -> None:
+        """:raises ChangeRefused: the plugin whose change was asked for is among the refused."""
+        name = attempt.change.plugin
+        refused = tuple(one for one in attempt.refusals if name and one.plugin == name and one.stage != "files")
+        if refused:
+            raise ChangeRefused(refused)
+
+    async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
+        self._giveUp(draft.unused(None), draft.versions())
+        text = []
+        if attempt.ledger is not self.ledger:
+            text.append("nothing else had to change")
+            await self._remember(attempt.ledger, current.plan, current.plan)
+        self._note(attempt.refusals, current.plan)
+        return Report(tuple(text), tuple(attempt.refusals))
+
+    # The swap
+
+    def _swap(self, plan: Plan, members: Mapping[tuple[str, str], Instance], prepared: Any) -> Running:
+        """From one moment to the next. :raises ConfigErrors: the generation cannot be built; nothing has changed."""
+        before, beforeBuilt = self.current, self.built
+        assert before is not None and beforeBuilt is not None
+        self._build(plan, members)
+        built, edge = self.built, self.edge
+        assert built is not None
+        if prepared is not None and self.surroundings is not None:
+            self.surroundings.commitConfig(prepared)
+            self.retirement.drainTime = plan.config.timeouts.drain
+            self._client.adopt(plan.config)
+        if edge is not None:
+            edge.generation = built.generation
+        assert self.current is not None
+        self._adopt(self.current)
+        beforeBuilt.close(built)
+        kept = set(built.instances)
+        gone = [one for one in beforeBuilt.instances if one not in kept]
+        for one in gone:
+            self._gates.pop(one, None)
+        self.retirement.retire(gone)
+        return before
+
+    def _build(self, plan: Plan, members: Mapping[tuple[str, str], Instance]) -> None:
+        running = Running(plan, members)
+        before = self.built
+        built = buildGeneration(plan, partial(self._member, running), self.parts, self._client, before)
+        inUse = set(built.chains)
+        for chain, instances in built.chains.items():
+            for instance in instances:
+                instance.chains.add(chain)
+        for instance in built.instances:
+            instance.chains = {chain for chain in instance.chains if chain.active or chain in inUse}
+        self.current, self.built, self.config = running, built, plan.config
+
+    def _member(self, running: Running, one: Selected, settings: Mapping[str, Any]) -> Member:
+        instance = running.member(one.manifest.name, settings)
+        gate = self._gates.get(instance)
+        return Member(instance, gate or instance.object, partial(self._failed, instance.version))
+
+    def _adopt(self, running: Running) -> None:
+        """What is loaded now, for the guard and the breakers."""
+        for one in running.plan.selected:
+            version = running.versions.get(one.manifest.name)
+            if version is not None and version.entry is not one.entry:
+                version.rebase(one.entry)
+        versions = set(running.versions.values())
+        for version in [version for version in self._breakers if version not in versions]:
+            del self._breakers[version]
+        for version in versions:
+            if version not in self._breakers:
+                tally = version.tally
+                self._breakers[version] = Breaker(
+                    partial(getattr, tally, "calls"), self._now, partial(self._tripped, version)
+                )
+        for instance in running.members.values():
+            self._packages[_packageOf(instance)] = instance.version
+
+    async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
+        text = self._tell(before, plan)
+        await self._remember(attempt.ledger, before.plan, plan)
+        self._note(attempt.refusals, plan)
+        return Report(tuple(text), tuple(attempt.refusals))
+
+    def _tell(self, before: Running, plan: Plan) -> list[str]:
+        """An event for each thing that has changed."""
+        assert self.current is not None
+        text = []
+        if before.plan.config is not plan.config:
+            self.events.add("configured", f"{plan.config.source} is in force")
+            text.append(f"{plan.config.source} is in force")
+        old = {one.manifest.name: one for one in before.plan.selected}
+        new = {one.manifest.name: one for one in plan.selected}
+        for name in sorted({*old, *new}):
+            was, now = old.get(name), new.get(name)
+            label = "" if now is None else _label(now.entry)
+            if was is None:
+                kind, line = "loaded", f"{label} runs"
+            elif now is None:
+                kind, line = "removed", f"{_label(was.entry)} runs no more"
+            elif before.versions.get(name) is not self.current.versions.get(name):
+                kind, line = "replaced", f"{_label(was.entry)} → {label}"
+            elif was.entry.digest != now.entry.digest or (was.config, was.routes) != (now.config, now.routes):
+                kind, line = "configured", f"{label} has another configuration"
+            else:
+                continue
+            self.events.add(kind, line, name, label)
+            text.append(f"{name}: {line}")
+        return text
+
+    # What is remembered
+
+    def _stored(self, name: str, digest: str) -> CatalogEntry:
+        folder = None if self.config.plugins.directory is None else self.config.plugins.directory / name
+        return storedEntry(self._state.store.read(name, digest, folder))
+
+    async def _store(self, plan: Plan) -> None:
+        """Keep every bundle that is about to run. A full disk is an event, and no reason not to go on."""
+        if not self.remembers:
+            return
+        for one in plan.selected:
+            bundle = one.entry.bundle
+            if bundle is not None and self.ledger.get(one.manifest.name).running != bundle.digest:
+                try:
+                    await self._inThread(self._state.store.keep, one.manifest.name, bundle)
+                except StoreError as error:
+                    self.events.add("store-failed", str(error), one.manifest.name, _label(one.entry))
+
+    async def _remember(self, ledger: Ledger, before: Plan | None, plan: Plan) -> None:
+        """Write down what runs, and let go of versions that are not to be kept."""
+        names = set()
+        for one in plan.selected:
+            name, digest = one.manifest.name, one.entry.digest
+            if digest is not None and ledger.get(name).running != digest:
+                ledger = ledger.ran(name, digest, str(one.manifest.version), self._now())
+                names.add(name)
+        selected = {one.manifest.name for one in plan.selected if one.entry.digest is not None}
+        for name, record in list(ledger.plugins.items()):
+            if record.running is not None and name not in selected:
+                ledger = ledger.stopped(name)
+        if ledger == self.ledger:
+            return
+        self.ledger = ledger
+        if not self.remembers:
+            return
+        try:
+            for name in names:
+                kept = ledger.toKeep(name, plan.config.plugins.keepVersions)
+                gone = await self._inThread(self._state.store.prune, name, kept)
+                ledger = ledger.forgotten(name, gone)
+            self.ledger = ledger
+            await self._inThread(writeLedger, self._state.ledgerPath, ledger)
+        except (StoreError, OSError) as error:
+            self.events.add("store-failed", f"what runs cannot be written down: {error}")
+
+    def _failedBefore(self, entry: CatalogEntry) -> bool:
+        known = self.failures.get(entry.manifest.name)
+        if known is None or entry.digest is None:
+            return False
+        return known[1].digest == entry.digest and known[1].stage not in ("files", "order", "store")
+
+    def _note(self, refusals: list[Refusal], plan: Plan) -> None:
+        """Tell of what is newly refused; forget what holds no more."""
+        now = {refusal.plugin: refusal for refusal in refusals}
+        present = self.catalog.entries
+        for name, (_, known) in list(self.failures.items()):
+            entry = plan.entries.get(name)
+            here = present.get(name)
+            # It stands while the folder still has what failed.
+            if name not in now and (here is None or here is entry or here.digest != known.digest):
+                del self.failures[name]
+        for name, refusal in now.items():
+            if self.failures.get(name, (0.0, None))[1] != refusal:
+                self.failures[name] = self._now(), refusal
+                label = f"{refusal.version} ({refusal.digest[:12]})" if refusal.digest else refusal.version
+                self.events.add("refused", refusal.message, name, label, refusal.traceback)
+
+    # Versions that fail while they run
+
+    def identify(self, module: str) -> Version | None:
+        """The version whose code a module is, by the module's name; for the guard against stalls."""
+        if not module.startswith(ROOT):
+            return self._packages.get(module)
+        package = ".".join(module.split(".", 2)[:2])
+        return self._packages.get(package) or self._loading
+
+    def stalled(self, version: Version) -> None:
+        """A call of it held the reactor until it was ended."""
+        breaker = self._breakers.get(version)
+        if breaker is not None:
+            breaker.stalled()
+
+    def _failed(self, version: Version, failure: Failure) -> None:
+        breaker = self._breakers.get(version)
+        if breaker is not None:
+            breaker.failed()
+
+    def _tripped(self, version: Version, reason: str) -> None:
+        # In the middle of a request; what follows is long.
+        self.parts.reactor.callLater(0, self._quarantineSoon, version, reason)
+
+    def _quarantineSoon(self, version: Version, reason: str) -> None:
+        later = Deferred.fromCoroutine(self.quarantine(version, reason))
+        later.addErrback(lambda failure: self._log.failure("putting a plugin into quarantine", failure))
+
+    async def quarantine(self, version: Version, reason: str) -> None:
+        """Take a version out: the previous good one runs, or else its ``on_error`` decides, until probes succeed."""
+        await self._lock.acquire()
+        try:
+            current = self.current
+            if self._ended or current is None or current.versions.get(version.name) is not version:
+                return
+            if any(instance in self._gates for instance in version.instances):
+                return
+            if not await self._backToGood(version, reason):
+                await self._gate(version, reason)
+        finally:
+            self._lock.release()
+
+    async def _backToGood(self, version: Version, reason: str) -> bool:
+        name, digest = version.name, version.digest
+        pin = self.ledger.get(name).pin
+        good = None if digest is None else self.ledger.previousGood(name, digest)
+        if digest is None or good is None or (pin is not None and pin.by == "user"):
+            return False
+        bad = digest
+
+        def mutate(ledger: Ledger, found: Catalog) -> Ledger:
+            return ledger.quarantined(name, bad, reason).pinned(name, Pin(good.digest, "quarantine", bad))
+
+        try:
+            await self._transact(Change(name, mutate, withoutState=True))
+        except ChangeRefused as refused:
+            self.events.add("refused", f"there is no way back to {good.version}: {refused}", name, str(version))
+            return False
+        text = f"{reason}; back to {good.version} ({good.digest[:12]}), until its folder has something new"
+        self.events.add("quarantined", text, name, str(version))
+        return True
+
+    async def _gate(self, version: Version, reason: str) -> None:
+        manifest = version.entry.manifest
+        isOpen = manifest.onError == "open"
+        for instance in version.instances:
+            if not instance.retiring:
+                self._gates[instance] = Quarantined(
+                    instance.object,
+                    version.name,
+                    isOpen,
+                    self._now,
+                    onEvent=lambda kind, text: self._gateSays(version, kind, text),
+                    onRestored=lambda: self._restored(version),
+                )
+        does = "requests pass without it" if isOpen else "requests it would see are answered 503"
+        text = f"{reason}; there is no other version: {does}, until probes succeed"
+        self.events.add("quarantined", text, version.name, str(version))
+        await self._transact(Change(rebuild=True))
+
+    def _gateSays(self, version: Version, kind: str, text: str) -> None:
+        self.events.add(kind, text, version.name, str(version))
+
+    def _restored(self, version: Version) -> None:
+        later = Deferred.fromCoroutine(self._lift(version))
+        later.addErrback(lambda failure: self._log.failure("lifting a quarantine", failure))
+
+    async def _lift(self, version: Version) -> None:
+        await self._lock.acquire()
+        try:
+            gated = [instance for instance in self._gates if instance.version is version]
+            if self._ended or not gated:
+                return
+            for instance in gated:
+                del self._gates[instance]
+            breaker = self._breakers.get(version)
+            if breaker is not None:
+                breaker.reset()
+            self.events.add("restored", "its probes succeeded; it is called again", version.name, str(version))
+            await self._transact(Change(rebuild=True))
+        finally:
+            self._lock.release()
+
+    def isGated(self, name: str) -> bool:
+        """Whether a plugin is in quarantine without another version in its place."""
+        return any(instance.version.name == name for instance in self._gates)
+
+    # The end
+
+    async def end(self) -> None:
+        """Stop all instances, in the reverse order of their start. Requests are over by now."""
+        self._ended = True
+        await self._lock.acquire()
+        try:
+            if self.built is not None:
+                self.built.close()
+                for instance in reversed(self.built.instances):
+                    instance.retiring = True
+                    failed = await instance.close()
+                    if failed is not None:
+                        text = failed.message
+                        self.events.add("stop-failed", text, failed.plugin, failed.version, failed.traceback)
+            await self.retirement.finish()
+            self._client.close()
+        finally:
+            self._lock.release()
+
+    # Small things
+
+    def _newDraft(self, change: Change) -> Draft:
+        return Draft(
+            self.current,
+            self.limits,
+            self.parts.reactor,
+            lambda: self._client.client,
+            self.events,
+            self._setLoading,
+            change.withoutState,
+        )
+
+    def _setLoading(self, version: Version | None) -> None:
+        self._loading = version
+
+    def _giveUp(self, instances: list[Instance], versions: list[Version]) -> None:
+        later = self.retirement.discard(instances, versions)
+        later.addErrback(lambda failure: self._log.failure("closing what was not used", failure))
+
+    async def _prepareConfig(self, plan: Plan, current: Running) -> Any:
+        if plan.config is current.plan.config or self.surroundings is None:
+            return None
+        try:
+            return await self.surroundings.prepareConfig(plan.config)
+        except ConfigErrors as errors:
+            raise _ConfigFailed(Refusal("", "listen", "", None, str(errors))) from None
+
+    async def _discardConfig(self, prepared: Any) -> None:
+        if prepared is not None and self.surroundings is not None:
+            await self.surroundings.discardConfig(prepared)
+
+    def _inThread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        reactor = self.parts.reactor
+        return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args)
+
+
+class _ConfigFailed(Exception):
+    """The configuration file's change is to be dropped."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """Whether both amount to the same generation."""
+    return (
+        one.config is other.config
+        and one.switches == other.switches
+        and one.entries.keys() == other.entries.keys()
+        and all(entry is other.entries[name] for name, entry in one.entries.items())
+    )
+
+
+def _switches(ledger: Ledger) -> dict[str, bool]:
+    return {name: record.enabled for name, record in ledger.plugins.items() if record.enabled is not None}
+
+
+def _packageOf(instance: Instance) -> str:
+    module = instance.version.module
+    return module.package if module is not None else type(instance.object).__module__
+
+
+def _label(entry: CatalogEntry) -> str:
+    version = str(entry.manifest.version)
+    return f"{version} ({entry.digest[:12]})" if entry.digest else version

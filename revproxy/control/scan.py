@@ -1,0 +1,80 @@
+"""
+A look at everything on disk that says what the edge is to be: the configuration file, and the folder of plugins.
+
+Blocks, and is therefore run in a thread. What has not changed since the last look is the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from revproxy.control.catalog import Catalog, CatalogReader
+from revproxy.control.config import parseConfig
+from revproxy.control.document import decodeText
+from revproxy.control.problems import ConfigErrors, Problem
+from revproxy.control.settings import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found.
+
+    :ivar config: that of the file, or, if that will not do, the one that was there before.
+    :ivar configErrors: why the file will not do.
+    :ivar catalogErrors: why the folder of plugins cannot be read; the catalog is then None.
+    """
+
+    config: Config
+    catalog: Catalog | None
+    configErrors: ConfigErrors | None = None
+    catalogErrors: ConfigErrors | None = None
+
+
+class Scan:
+    """
+    Looks again and again.
+
+    :ivar path: the configuration file; None where there is none.
+    """
+
+    def __init__(self, path: Path | None, config: Config, reader: CatalogReader | None = None) -> None:
+        """:param config: what was read from the file at first."""
+        self.path = path
+        self._reader = reader or CatalogReader()
+        self._text: bytes | None = None
+        self._config: Config = config
+        self._errors: ConfigErrors | None = None
+
+    def look(self, current: Config, preferred: Iterable[Path] = (), useCurrent: bool = False) -> Look:
+        """
+        :param current: the configuration that is in force.
+        :param preferred: folders of plugins that keep their names when another one claims the same.
+        :param useCurrent: pay no attention to the file.
+        """
+        config, errors = (current, None) if useCurrent else self._read(current)
+        try:
+            return Look(config, self._reader.read(config.plugins.directory, preferred), errors)
+        except ConfigErrors as unreadable:
+            return Look(config, None, errors, unreadable)
+
+    def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
+        if self.path is None:
+            return current, None
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            return current, ConfigErrors([Problem(str(self.path), 0, 0, "", f"cannot be read: {error.strerror}")])
+        if data != self._text:
+            try:
+                source = str(self.path)
+                read = parseConfig(decodeText(data, source), source, self.path.absolute().parent)
+                self._config, self._errors = read, None
+            except ConfigErrors as wrong:
+                self._errors = wrong
+            else:
+                if self._config == current:
+                    self._config = current  # only comments have changed, or nothing since the start
+            self._text = data
+        return (self._config, None) if self._errors is None else (current, self._errors)

@@ -1,0 +1,226 @@
+"""
+What can be asked of a running edge, and what it answers: the calls behind ``revproxy plugins``, ``rollback`` and so
+on.
+
+Whoever carries them (the control socket, later an HTTP API) adds nothing to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from revproxy.control.catalog import Catalog, CatalogEntry
+from revproxy.control.controlsocket import SteeringError
+from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
+from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle, Report
+from revproxy.control.plan import Refusal
+from revproxy.control.problems import suggestion
+
+
+class Steering:
+    """The calls, by name, over one edge's lifecycle."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
+            "plugins": self._plugins,
+            "events": self._events,
+            "plan": self._plan,
+            "reload": self._reload,
+            "rollback": self._rollback,
+            "pin": self._pin,
+            "unpin": self._unpin,
+            "enable": self._enable,
+            "disable": self._disable,
+        }
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """:raises SteeringError: no such call or argument, or it cannot be done; the text says why."""
+        call = self._calls.get(name)
+        if call is None:
+            raise SteeringError(f"no call named {name!r}{suggestion(name, self._calls)}")
+        try:
+            return await call(**arguments)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                raise SteeringError(f"{name}: {error}") from None
+            raise
+
+    # Looking
+
+    async def _plugins(self, name: str | None = None) -> list[dict[str, Any]]:
+        lifecycle = self._lifecycle
+        names = {*lifecycle.catalog.entries, *(one for one in lifecycle.failures if one)}
+        names |= {one for one, record in lifecycle.ledger.plugins.items() if record.pin or record.running}
+        if lifecycle.current is not None:
+            names |= lifecycle.current.versions.keys()
+        if name is not None and name not in names | lifecycle.ledger.plugins.keys():
+            raise SteeringError(f"no plugin named {name!r}{suggestion(name, names)}")
+        return [self._status(one) for one in sorted(names) if name is None or one == name]
+
+    def _status(self, name: str) -> dict[str, Any]:
+        lifecycle = self._lifecycle
+        record = lifecycle.ledger.get(name)
+        current = lifecycle.current
+        version = current.versions.get(name) if current is not None else None
+        entry: CatalogEntry | None = None
+        if current is not None:
+            entry = current.plan.entries.get(name)
+        entry = entry or lifecycle.catalog.entries.get(name)
+        at, refusal = lifecycle.failures.get(name, (0.0, None))
+        tally = None if version is None else version.tally
+        return {
+            "name": name,
+            "origin": "directory" if entry is None else entry.origin,
+            "version": str(entry.manifest.version) if entry is not None else "",
+            "digest": None if entry is None else entry.digest,
+            "state": self._stateOf(name, version is not None, entry, refusal),
+            "pinned": _pinned(record),
+            "calls": tally.calls if tally else 0,
+            "errors": tally.errors if tally else 0,
+            "timeouts": tally.timeouts if tally else 0,
+            "interrupts": tally.interrupts if tally else 0,
+            "stalls": tally.stalls if tally else 0,
+            "self_seconds": tally.seconds if tally else 0.0,
+            "generations_alive": (version is not None) + lifecycle.retirement.alive(name),
+            "failure": None if refusal is None else _failure(at, refusal),
+            "versions": [
+                {
+                    "version": one.version,
+                    "digest": one.digest,
+                    "ran_at": one.ranAt,
+                    "running": version is not None and version.digest == one.digest,
+                    "quarantined": one.quarantined,
+                }
+                for one in record.versions
+            ],
+        }
+
+    def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
+        if running:
+            return "quarantined" if self._lifecycle.isGated(name) else "running"
+        if refusal is not None:
+            return "failed"
+        return "removed" if entry is None else "off"
+
+    async def _events(self, count: int = 20) -> list[dict[str, Any]]:
+        return [event.asDict() for event in self._lifecycle.events.latest(count)]
+
+    async def _plan(self) -> dict[str, Any]:
+        current = self._lifecycle.current
+        return {} if current is None else current.plan.describe()
+
+    # Changing
+
+    async def _reload(self, without_state: bool = False) -> dict[str, Any]:
+        return await self._apply(Change(force=True, withoutState=without_state))
+
+    async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
+        self._directoryPlugin(name)
+        return await self._apply(Change(name, self._pinning(name, version, "rollback"), withoutState=True))
+
+    async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
+        self._directoryPlugin(name)
+        return await self._apply(Change(name, self._pinning(name, version, "user")))
+
+    async def _unpin(self, name: str) -> dict[str, Any]:
+        self._known(name)
+        if self._lifecycle.ledger.get(name).pin is None:
+            raise SteeringError(f"{name} is not pinned")
+        return await self._apply(Change(name, lambda ledger, found: ledger.unpinned(name), force=True))
+
+    async def _enable(self, name: str) -> dict[str, Any]:
+        return await self._switch(name, True)
+
+    async def _disable(self, name: str) -> dict[str, Any]:
+        return await self._switch(name, False)
+
+    async def _switch(self, name: str, on: bool) -> dict[str, Any]:
+        self._known(name)
+        return await self._apply(Change(name, lambda ledger, found: ledger.switched(name, on), force=on))
+
+    def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
+        def mutate(ledger: Ledger, found: Catalog) -> Ledger:
+            present = found.entries.get(name)
+            against = present.digest if present is not None else None
+            if present is None:
+                broken = next((one for one in found.broken if one.name == name), None)
+                against = broken.bundle.digest if broken is not None and broken.bundle is not None else None
+            target = _target(ledger, name, wanted, by)
+            if by == "rollback":
+                ledger = ledger.cleared(name, target.digest)
+            return ledger.pinned(name, Pin(target.digest, by, against))  # type: ignore[arg-type]
+
+        return mutate
+
+    async def _apply(self, change: Change) -> dict[str, Any]:
+        try:
+            report = await self._lifecycle.apply(change)
+        except ChangeRefused as refused:
+            report = Report((), refused.refusals)
+        answers = [_refused(one) for one in report.refused]
+        return {"text": list(report.text) or ([] if answers else ["nothing had to change"]), "refused": answers}
+
+    def _known(self, name: str) -> CatalogEntry | None:
+        """:raises SteeringError: there is no such plugin."""
+        lifecycle = self._lifecycle
+        current = {} if lifecycle.current is None else lifecycle.current.plan.entries
+        known = {*current, *lifecycle.catalog.entries, *lifecycle.ledger.plugins, *lifecycle.failures} - {""}
+        if name not in known:
+            raise SteeringError(f"no plugin named {name!r}{suggestion(name, known)}")
+        return current.get(name) or lifecycle.catalog.entries.get(name)
+
+    def _directoryPlugin(self, name: str) -> None:
+        entry = self._known(name)
+        if entry is not None and entry.origin != "directory":
+            raise SteeringError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
+
+
+def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRecord:
+    """:raises SteeringError: there is none, or more than one."""
+    record = ledger.get(name)
+    if wanted is None and by == "rollback":
+        good = ledger.previousGood(name, record.running or "")
+        if good is None:
+            raise SteeringError(f"{name} has no earlier version to go back to; `revproxy plugins {name}` lists them")
+        return good
+    if wanted is None:
+        running = None if record.running is None else record.find(record.running)
+        if running is None:
+            raise SteeringError(f"{name} does not run; say which version")
+        return running
+    exact = [one for one in record.versions if one.version == wanted]
+    prefixed = [one for one in record.versions if len(wanted) >= 4 and one.digest.startswith(wanted)]
+    found = exact[-1:] or prefixed
+    if len(found) != 1:
+        known = ", ".join(f"{one.version} ({one.digest[:12]})" for one in record.versions) or "none"
+        problem = "several versions begin so" if found else "no such version"
+        raise SteeringError(f"{name}: {wanted}: {problem}; kept are: {known}")
+    return found[0]
+
+
+def _pinned(record: PluginRecord) -> dict[str, Any] | None:
+    if record.pin is None:
+        return None
+    known = record.find(record.pin.digest)
+    return {"version": known.version if known else "", "digest": record.pin.digest, "by": record.pin.by}
+
+
+def _failure(at: float, refusal: Refusal) -> dict[str, Any]:
+    return {
+        "at": at,
+        "stage": refusal.stage,
+        "version": refusal.version,
+        "digest": refusal.digest,
+        "message": refusal.message,
+        "traceback": refusal.traceback,
+    }
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    return {"plugin": refusal.plugin, "stage": refusal.stage, "message": refusal.message}
+
+
+__all__ = ["Steering", "SteeringError"]
+
