@@ -192,29 +192,31 @@ class HolderSearch:
     def _searchForwards(self) -> Iterator[None]:
         visited = self._visited
         visited.update((id(self), id(self._reached), id(self._frontier), id(self._phases), id(visited)))
-        waiting: deque[tuple[Any, str, str]] = deque()
+        waiting: deque[tuple[Iterator[Any], str, str]] = deque()
         visited.add(id(waiting))
         for module in list(sys.modules.values()):
             if _isModule(module) and id(vars(module)) in self._modules:
                 visited.add(id(vars(module)))
                 for key, value in list(vars(module).items()):
-                    if not isinstance(value, _ATOMS):
-                        waiting.append((value, f"{module.__name__}.{key}", ""))
+                    waiting.append((iter((value,)), f"{module.__name__}.{key}", ""))
         yield
         ends = perf_counter() + _SLICE
         while waiting and len(visited) < _MAX_VISITED and len(self._names) < MAX_HOLDERS:
-            thing, name, inside = waiting.popleft()
-            if id(thing) in self._reached:
-                end = _endOf(thing) if inside else None
-                self._tell(end or f"module attribute {name}", [f"a {inside}"] if inside and not end else ())
-            elif id(thing) not in visited:
-                visited.add(id(thing))
-                inside = type(thing).__qualname__
-                waiting.extend((one, name, inside) for one in gc.get_referents(thing) if not isinstance(one, _ATOMS))
-            if perf_counter() > ends:
-                yield
-                ends = perf_counter() + _SLICE
+            things, name, inside = waiting.popleft()
+            for thing in things:
+                if id(thing) in self._reached:
+                    self._tellForwards(thing, name, inside)
+                elif id(thing) not in visited and not isinstance(thing, _ATOMS):
+                    visited.add(id(thing))
+                    waiting.append((iter(gc.get_referents(thing)), name, type(thing).__qualname__))
+                if perf_counter() > ends:
+                    yield
+                    ends = perf_counter() + _SLICE
         waiting.clear()
+
+    def _tellForwards(self, thing: Any, name: str, inside: str) -> None:
+        end = _endOf(thing) if inside else None
+        self._tell(end or f"module attribute {name}", [f"a {inside}"] if inside and not end else ())
 
     def _tellTops(self) -> None:
         """Those whose own holders cannot be seen."""
