@@ -1,0 +1,196 @@
+"""
+What the commands print about a running edge: tables for terminals, plain columns for everything else.
+
+Texts come from plugins, too: what is not printable is shown, not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Sequence[str]
+Facts = Mapping[str, Any]
+
+_COLUMNS = (
+    "name", "version", "state", "pinned", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"
+)  # fmt: skip
+_NUMBERS = frozenset(("calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"))
+_HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call"}
+_LONG = frozenset(("text", "note"))
+_LONG_AT_LEAST = 24
+_STYLES = {"running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim"}
+_DIGEST = 12
+
+
+class Report:
+    """
+    Lines on standard output.
+
+    :param terminal: whether somebody is looking at it.
+    :param width: columns of the terminal; None finds out.
+    """
+
+    def __init__(self, terminal: bool, width: int | None = None) -> None:
+        self._terminal = terminal
+        self._console = Console(
+            force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
+
+    def plugins(self, plugins: Sequence[Facts]) -> None:
+        """One line each, and below what is wrong."""
+        if not plugins:
+            self._line("no plugins")
+            return
+        self._table(_COLUMNS, [_row(plugin) for plugin in plugins])
+        for plugin in plugins:
+            if plugin["failure"] is not None:
+                self._line("")
+                self._line(f"{plugin['name']}: {_failed(plugin['failure'])}")
+
+    def plugin(self, plugin: Facts) -> None:
+        """Everything about one."""
+        calls = plugin["calls"]
+        counts = ((calls, "call"), (plugin["errors"], "error"), (plugin["timeouts"], "time-out"),
+                  (plugin["interrupts"], "interrupt"), (plugin["stalls"], "stall"))  # fmt: skip
+        self._line(f"{plugin['name']} {_version(plugin)}".rstrip() + f": {plugin['state']}")
+        self._line(f"  origin    {plugin['origin']}")
+        if plugin["pinned"] is not None:
+            self._line(f"  pinned    to {_version(plugin['pinned'])}, by {plugin['pinned']['by']}")
+        self._line("  counted   " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts))
+        self._line(f"  self time {_perCall(plugin)} ms per call, {plugin['self_seconds']:.3f} s in total")
+        self._line(f"  alive     {plugin['generations_alive']}")
+        if plugin["versions"]:
+            self._line("")
+            self._table(("version", "digest", "ran at", "note"), [_versionRow(one) for one in plugin["versions"]])
+        failure = plugin["failure"]
+        if failure is not None:
+            self._line("")
+            self._line(f"{_time(failure['at'])}: {_failed(failure)}")
+            if failure["traceback"]:
+                self._line("")
+                self._line(failure["traceback"].rstrip("\n"))
+
+    def events(self, events: Sequence[Facts]) -> None:
+        """One line each, the latest last."""
+        if not events:
+            self._line("nothing has happened")
+            return
+        rows = [
+            (_time(event["at"]), event["kind"], f"{event['plugin']} {event['version']}".strip() or "-", event["text"])
+            for event in events
+        ]
+        self._table(("time", "what", "plugin", "text"), rows)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """As they are."""
+        for line in lines:
+            self._line(line)
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(printable(text)))
+
+    def _table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        safe = [tuple(printable(cell) for cell in row) for row in rows]
+        heads = [_HEADS.get(column, column) for column in columns]
+        needed = _needed(columns, heads, safe)
+        room = self._console.width - needed
+        if not self._terminal or room < len(columns):
+            self.lines(_aligned(columns, safe))
+            return
+        table = Table(box=None, pad_edge=False, collapse_padding=room < 2 * len(columns), header_style="bold")
+        for column, head in zip(columns, heads, strict=True):
+            table.add_column(
+                head, justify="right" if column in _NUMBERS else "left", no_wrap=column not in _LONG, overflow="fold"
+            )
+        for row in safe:
+            table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
+        # Tables fold their cells themselves; soft wrapping is for lines.
+        self._console.print(table, soft_wrap=False)
+
+
+def printable(text: str) -> str:
+    """Control characters, which could drive a terminal, as escapes; lines stay lines."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def refusal(refused: Facts) -> str:
+    """What was not done, and why."""
+    who = f"{refused['plugin']}: " if refused["plugin"] else ""
+    return printable(f"refused: {who}{refused['stage']}: {refused['message']}")
+
+
+def _aligned(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Columns two spaces apart; an empty cell is a hyphen, a line feed a space: one line each."""
+    flat = [[" ".join(cell.split("\n")) or "-" for cell in row] for row in (columns, *rows)]
+    widths = [max(len(row[index]) for row in flat) for index in range(len(columns))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        ).rstrip()
+        for row in flat
+    ]
+
+
+def _needed(columns: Sequence[str], heads: Sequence[str], rows: Sequence[Row]) -> int:
+    """What a table's cells take at least, if only long texts are folded."""
+    total = 0
+    for column, *cells in zip(columns, heads, *rows, strict=True):
+        widest = max(len(line) for cell in cells for line in cell.split("\n"))
+        total += min(widest, _LONG_AT_LEAST) if column in _LONG else widest
+    return total
+
+
+def _row(plugin: Facts) -> Row:
+    pinned = plugin["pinned"]
+    return (
+        plugin["name"],
+        plugin["version"],
+        plugin["state"],
+        "" if pinned is None else pinned["version"] or pinned["digest"][:_DIGEST],
+        str(plugin["calls"]),
+        str(plugin["errors"]),
+        str(plugin["timeouts"]),
+        str(plugin["interrupts"]),
+        _perCall(plugin),
+        str(plugin["generations_alive"]),
+    )
+
+
+def _versionRow(one: Facts) -> Row:
+    notes = ["running"] if one["running"] else []
+    if one["quarantined"]:
+        notes.append(f"quarantined: {one['quarantined']}")
+    return one["version"], one["digest"][:_DIGEST], _time(one["ran_at"]), "; ".join(notes)
+
+
+def _perCall(plugin: Facts) -> str:
+    calls = plugin["calls"]
+    return f"{plugin['self_seconds'] * 1000 / calls:.3f}" if calls else "-"
+
+
+def _version(facts: Facts) -> str:
+    digest = f"({facts['digest'][:_DIGEST]})" if facts["digest"] else ""
+    return f"{facts['version']} {digest}".strip()
+
+
+def _failed(failure: Facts) -> str:
+    version = _version(failure)
+    return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
+
+
+def _time(at: float | None) -> str:
+    """Local time."""
+    return "" if not at else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+__all__ = ["Report", "printable", "refusal"]
