@@ -1,0 +1,283 @@
+"""Real files, changed in the ways that editors, copies and deployments do: one call for each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from revproxy.control.monitor import FileMonitor
+from revproxy.control.signature import signatureOf
+from revproxy.control.watcher import Watcher
+
+PATIENCE = 20.0
+SETTLE = 0.2
+"""More than the default: what changes files is in competition for the processor with other tests."""
+
+QUIET = 0.7
+"""Seconds in which a second call would come: a look from outside is among them."""
+
+
+class WatchingCase(TestCase):
+    """A folder of plugins, a configuration, a watcher of both."""
+
+    timeout = 60
+    rescan = 0.25
+    monitorFactory: Callable[..., Any] = FileMonitor
+
+    async def begin(self, *paths: Path) -> None:
+        """Have it watched."""
+        self.watcher = Watcher(
+            reactor,
+            paths or (self.plugins, self.yaml),
+            lambda: self.calls.append(signatureOf([self.plugins])),
+            settle=SETTLE,
+            rescan=self.rescan,
+            monitorFactory=self.monitorFactory,
+        )
+        await self.watcher.start()
+        self.addCleanup(self.watcher.stop)
+
+    def setUp(self) -> None:
+        self.base = Path(self.mktemp()).absolute()
+        self.plugins = self.base / "plugins"
+        self.one = self.plugins / "one"
+        self.one.mkdir(parents=True)
+        self.file = self.one / "plugin.py"
+        self.file.write_text("1")
+        (self.one / "plugin.json").write_text("{}")
+        self.yaml = self.base / "revproxy.yaml"
+        self.yaml.write_text("1")
+        self.calls: list[object] = []
+
+    def onThread(self, act: Callable[[], object]) -> Deferred[Any]:
+        return deferToThread(act)
+
+    async def once(self, act: Callable[[], object], times: int = 1) -> None:
+        """Do something in a thread: one call comes, when it is over, and no other."""
+        await self.onThread(act)
+        over = signatureOf([self.plugins])
+        ends = time.monotonic() + PATIENCE
+        while not self.calls and time.monotonic() < ends:
+            await deferLater(reactor, 0.02)
+        await deferLater(reactor, QUIET)
+        self.assertEqual(len(self.calls), times)
+        if times:
+            self.assertEqual(self.calls[-1], over, "the call came before all was over")
+        self.calls.clear()
+
+
+class ChangeTests(WatchingCase):
+    """What has to be noticed in any way."""
+
+    async def test_basics(self) -> None:
+        """A file is created, changed, touched, renamed, deleted; the configuration is written."""
+        await self.begin()
+        other = self.one / "other.py"
+        await self.once(lambda: other.write_text("1"))
+        await self.once(lambda: other.write_text("2"))
+        await self.once(other.touch)
+        await self.once(lambda: other.rename(self.one / "another.py"))
+        await self.once((self.one / "another.py").unlink)
+        await self.once(lambda: self.yaml.write_text("2"))
+
+    async def test_copies(self) -> None:
+        """A slow copy of two hundred files, rsync, and a folder that is moved in whole."""
+        await self.begin()
+
+        def copy() -> None:
+            folder = self.plugins / "two" / "lib"
+            folder.mkdir(parents=True)
+            for i in range(200):
+                (folder / f"m{i}.py").write_text("x" * 1000)
+                time.sleep(0.002)
+
+        def rsync() -> None:
+            for i in range(200):
+                temporary = self.plugins / "two" / "lib" / f".m{i}.py.Xa3f9Q"
+                temporary.write_text("y" * 1000)
+                temporary.rename(temporary.parent / f"m{i}.py")
+
+        def move() -> None:
+            shutil.copytree(self.plugins / "two", self.base / "three")
+            (self.base / "three").rename(self.plugins / "three")
+
+        for act in (copy, rsync, move):
+            await self.once(act)
+
+    async def test_checkout(self) -> None:
+        """git: many files unlinked and created, folders emptied and removed."""
+        folder = self.plugins / "two" / "lib"
+        folder.mkdir(parents=True)
+        for i in range(50):
+            (folder / f"m{i}.py").write_text("1")
+        await self.begin()
+
+        def checkout() -> None:
+            for i in range(50):
+                (folder / f"m{i}.py").unlink()
+                if i % 2:
+                    (folder / f"m{i}.py").write_text("22")
+            shutil.rmtree(self.one)
+            self.one.mkdir()
+            self.file.write_text("22")
+
+        await self.once(checkout)
+
+    async def test_links(self) -> None:
+        """A plugin that is a link, exchanged; and what the link's link leads to, exchanged."""
+        for version in ("v1", "v2", "v3"):
+            shutil.copytree(self.one, self.base / version)
+            (self.base / version / "plugin.py").write_text(version)
+        current = self.base / "current"
+        current.symlink_to("v1")
+        (self.plugins / "linked").symlink_to(current)
+        (self.plugins / "direct").symlink_to(self.base / "v1")
+        await self.begin()
+
+        def swap(link: Path, target: str) -> None:
+            new = link.with_name("new.tmp")
+            new.symlink_to(target)
+            new.rename(link)
+
+        await self.once(lambda: swap(self.plugins / "direct", "../v2"))
+        await self.once(lambda: (self.base / "v2" / "plugin.py").write_text("changed"))
+        await self.once(lambda: swap(current, "v3"))
+        await self.once(lambda: (self.base / "v3" / "plugin.py").write_text("changed"))
+
+    async def test_deletedAndMadeAnew(self) -> None:
+        """The folder of plugins is deleted, and comes back; then all in one go."""
+        await self.begin()
+
+        def make() -> None:
+            self.one.mkdir(parents=True)
+            self.file.write_text("2")
+
+        await self.once(lambda: shutil.rmtree(self.plugins))
+        await self.once(make)
+        await self.once(lambda: (shutil.rmtree(self.plugins), make()))
+        await self.once(lambda: self.file.write_text("3"))
+
+
+
+class EventTests(WatchingCase):
+    """What only the kernel can tell, or need not be tried without it."""
+
+    async def test_editors(self) -> None:
+        """vim's way of saving, and that of those who write another file and rename it."""
+        await self.begin()
+
+        def vim() -> None:
+            (self.one / "4913").touch()
+            (self.one / "4913").unlink()
+            self.file.rename(self.one / "plugin.py~")
+            self.file.write_text("2")
+            (self.one / "plugin.py~").unlink()
+
+        def temporary() -> None:
+            new = self.one / "plugin.py.tmp"
+            new.write_text("3")
+            new.rename(self.file)
+
+        def configuration() -> None:
+            new = self.base / ".revproxy.yaml.swp"
+            new.write_text("3")
+            new.rename(self.yaml)
+
+        for save in (vim, temporary, configuration):
+            await self.once(save)
+
+    async def test_oneLargeFile(self) -> None:
+        """A file that is written with pauses is complete when it is closed."""
+        await self.begin()
+
+        def write() -> None:
+            with self.file.open("w", buffering=1) as file:
+                for _ in range(3):
+                    file.write("x\n")
+                    time.sleep(SETTLE * 1.5)
+
+        await self.once(write)
+
+    async def test_notThereYet(self) -> None:
+        """A folder of plugins that comes to be."""
+        shutil.rmtree(self.plugins)
+        await self.begin()
+        await self.once(lambda: (self.one.mkdir(parents=True), self.file.write_text("1")))
+
+    async def test_passing(self) -> None:
+        """Byte code, hidden files and swap files are no reason to call; neither is reading."""
+        await self.begin()
+
+        def act() -> None:
+            (self.one / "__pycache__").mkdir()
+            (self.one / "__pycache__" / "plugin.pyc").write_text("x")
+            (self.one / ".plugin.py.swp").write_text("x")
+            (self.plugins / ".git").mkdir()
+            (self.plugins / ".git" / "index").write_text("x")
+            self.file.read_text()
+            os.listdir(self.one)
+
+        await self.onThread(act)
+        await deferLater(reactor, QUIET)
+        self.assertEqual(self.calls, [])
+
+    async def test_stopped(self) -> None:
+        """After the end nothing is called."""
+        await self.begin()
+        await self.onThread(lambda: self.file.write_text("2"))
+        await self.watcher.stop()
+        await deferLater(reactor, QUIET)
+        self.assertEqual(self.calls, [])
+
+
+def _exhausted(told: object) -> Any:
+    raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+
+def _polling(*args: Any, **more: Any) -> FileMonitor:
+    return FileMonitor(*args, interval=0.1, openWatches=_exhausted, **more)
+
+
+class PollingTests(ChangeTests):
+    """The same with a monitor that has no inotify."""
+
+    monitorFactory = staticmethod(_polling)
+
+
+class _Deaf:
+    """A monitor on a network folder: nothing is told."""
+
+    def __init__(self, callback: object, writing: object) -> None:
+        pass
+
+    def add_path(self, path: str) -> None:
+        pass
+
+    start = check = stop = join = lambda self: None
+
+
+class LookingTests(WatchingCase):
+    """Nothing but looks from outside."""
+
+    monitorFactory = _Deaf
+
+    async def test_found(self) -> None:
+        """Changes of every kind are found."""
+        await self.begin()
+        older = self.base / "older"
+        older.write_text("2")
+        os.utime(older, (1, 1))
+        await self.once(lambda: older.rename(self.file))
+        await self.once(lambda: self.yaml.write_text("2"))
+        await self.once(lambda: shutil.rmtree(self.plugins))
