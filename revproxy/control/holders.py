@@ -31,7 +31,6 @@ from time import perf_counter
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
-    CodeType,
     CoroutineType,
     FrameType,
     GeneratorType,
@@ -58,9 +57,10 @@ MAX_TEXT = 200
 
 _MAX_LEVELS = 30
 _MAX_REACHED = 20_000
-_MAX_VISITED = 400_000
+_MAX_VISITED = 200_000
+_ENOUGH = 20_000
 _SLICE = 0.005
-_ATOMS = (str, bytes, int, float, complex, type(None), CodeType, ModuleType, BuiltinFunctionType)
+_ATOMS = (ModuleType, BuiltinFunctionType)
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
@@ -198,21 +198,28 @@ class HolderSearch:
             if _isModule(module) and id(vars(module)) in self._modules:
                 visited.add(id(vars(module)))
                 for key, value in list(vars(module).items()):
-                    waiting.append((iter((value,)), f"{module.__name__}.{key}", ""))
-        yield
+                    if _mayHold(value):
+                        waiting.append((iter((value,)), f"{module.__name__}.{key}", ""))
+                if len(visited) % 100 == 0:
+                    yield
+        last = _MAX_VISITED
         ends = perf_counter() + _SLICE
-        while waiting and len(visited) < _MAX_VISITED and len(self._names) < MAX_HOLDERS:
+        while waiting and len(visited) < last and len(self._names) < MAX_HOLDERS:
             things, name, inside = waiting.popleft()
             for thing in things:
                 if id(thing) in self._reached:
                     self._tellForwards(thing, name, inside)
-                elif id(thing) not in visited and not isinstance(thing, _ATOMS):
+                    last = min(last, len(visited) + _ENOUGH)
+                elif id(thing) not in visited and _mayHold(thing):
                     visited.add(id(thing))
                     waiting.append((iter(gc.get_referents(thing)), name, type(thing).__qualname__))
                 if perf_counter() > ends:
                     yield
                     ends = perf_counter() + _SLICE
-        waiting.clear()
+        while waiting:
+            for _ in range(min(5000, len(waiting))):
+                waiting.pop()
+            yield
 
     def _tellForwards(self, thing: Any, name: str, inside: str) -> None:
         end = _endOf(thing) if inside else None
@@ -399,6 +406,11 @@ def _kindOf(thing: Any) -> str:
 def _placeOf(frame: FrameType) -> str:
     code = frame.f_code
     return f"function {code.co_qualname} at {plainFile(code.co_filename).rpartition('/')[2]}:{frame.f_lineno}"
+
+
+def _mayHold(thing: Any) -> bool:
+    # What the collector does not track holds nothing that it tracks.
+    return gc.is_tracked(thing) and not isinstance(thing, _ATOMS)
 
 
 def _isModule(module: Any) -> bool:
