@@ -285,6 +285,8 @@ class _Partial:
 
     def _withConfig(self, added: Sequence[str]) -> tuple[Config, dict[str, CatalogEntry]]:
         """The new configuration if it goes with what runs; it may name plugins that have come with it."""
+        said = {*self.config.plugins.config, *(name for route in self.config.routes for name in route.plugins)}
+        added = [name for name in added if name in said]
         before = self.before
         if before is None or before.config is self.config:
             return self.config, dict(self.running)
