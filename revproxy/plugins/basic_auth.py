@@ -29,7 +29,7 @@ from zope.interface import implementer
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
 from revproxy.headers import Field
-from revproxy.interfaces import ILifecycle, IMiddleware
+from revproxy.interfaces import IHost, IHosted, ILifecycle, IMiddleware
 from revproxy.plugins._passwords import PasswordHash, UserTable, checkUser, parseUsers
 
 MAX_CREDENTIALS = 2048
@@ -88,11 +88,12 @@ class Verifier:
     """
     Checks credentials in threads.
 
+    :param host: whose thread gets the results.
     :param limit: checks that may be under way or waiting.
     """
 
-    def __init__(self, reactor: Any, pool: Any, users: UserTable, limit: int) -> None:
-        self._reactor = reactor
+    def __init__(self, host: Any, pool: Any, users: UserTable, limit: int) -> None:
+        self._host = host
         self._pool = pool
         self._users = users
         self._limit = limit
@@ -115,7 +116,7 @@ class Verifier:
             result.errback(Busy())
             return result
         self._waiting[digest] = [result]
-        checking = deferToThreadPool(self._reactor, self._pool, self._check, user, password)
+        checking = deferToThreadPool(self._host, self._pool, self._check, user, password)
         checking.addBoth(self._done, digest)
         return result
 
@@ -144,12 +145,11 @@ class Verifier:
             waiting.remove(gone)
 
 
-@implementer(IMiddleware, ILifecycle)
+@implementer(IMiddleware, IHosted, ILifecycle)
 class BasicAuth:
     """
     Lets those pass who know a password; answers 401 to others.
 
-    :param reactor: for the threads' results; the running one if not given.
     :param makePool: makes the thread pool.
     """
 
@@ -158,7 +158,6 @@ class BasicAuth:
     def __init__(
         self,
         config: Mapping[str, Any],
-        reactor: Any = None,
         clock: Callable[[], float] = time.monotonic,
         makePool: Callable[[int], Any] = lambda size: ThreadPool(1, size, "basic-auth"),
     ) -> None:
@@ -178,30 +177,31 @@ class BasicAuth:
         self._threads = int(config.get("threads", 2))
         self._queue = int(config.get("queue", 64))
         self._key = os.urandom(32)
-        self._reactor = reactor
+        self._host: IHost | None = None
         self._makePool = makePool
         self._pool: Any = None
         self._verifier: Verifier | None = None
 
-    def start(self) -> None:
-        """Start the threads."""
-        if self._reactor is None:
-            # A plugin is given its configuration and nothing else.
-            from twisted.internet import reactor
+    def attach(self, host: IHost) -> None:
+        """Be told whose thread gets the results."""
+        self._host = host
 
-            self._reactor = reactor
+    def start(self) -> None:
+        """Start the threads. :raises RuntimeError: if there was no `attach`."""
+        if self._host is None:
+            raise RuntimeError("basic-auth was not attached to a host")
         self._pool = self._makePool(self._threads)
         self._pool.start()
-        self._verifier = Verifier(self._reactor, self._pool, self._users, self._queue)
+        self._verifier = Verifier(self._host, self._pool, self._users, self._queue)
 
     def stop(self) -> Deferred[None] | None:
         """End the threads; a check that is running ends first, those that wait are dropped."""
-        if self._verifier is None or self._pool is None:
+        if self._host is None or self._verifier is None or self._pool is None:
             return None
         self._verifier.close()
         pool, self._pool = self._pool, None
         # It waits for its threads, so another thread has to wait for it.
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), pool.stop)
+        return self._host.callInThread(pool.stop)
 
     def handle(self, context: Context) -> bool | Deferred[bool]:
         """Let pass, at once for credentials that are remembered; or answer 401, or 503 when too many wait."""

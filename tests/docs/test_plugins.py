@@ -104,10 +104,10 @@ class CodeTests(SynchronousTestCase):
         names: dict[str, Any] = {"__name__": "page"}
         for block in blocks("python"):
             exec(compile(block, "plugins.md", "exec"), names)
-        result = unittest.TextTestRunner(io.StringIO()).run(
-            unittest.defaultTestLoader.loadTestsFromTestCase(names["TenantTests"])
-        )
-        self.assertEqual((result.testsRun, result.failures, result.errors), (2, [], []))
+        for case, count in (("TenantTests", 2), ("BlocklistTests", 1)):
+            tests = unittest.defaultTestLoader.loadTestsFromTestCase(names[case])
+            result = unittest.TextTestRunner(io.StringIO()).run(tests)
+            self.assertEqual((result.testsRun, result.failures, result.errors), (count, [], []))
 
     def test_words(self) -> None:
         """

@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from revproxy.host import Host
 from revproxy.plugins._passwords import PasswordHash, UserTable, parseHash, parseUsers
 from revproxy.plugins.basic_auth import BasicAuth, decodeCredentials
-from revproxy.testing import Answer, EdgeDouble, makeContext
+from revproxy.testing import Answer, ClientDouble, EdgeDouble, makeContext
 
 ALICE = bcrypt.hashpw(b"wonder", bcrypt.gensalt(4)).decode()
 BOB = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("builder")
@@ -72,7 +73,8 @@ class BasicAuthTests(SynchronousTestCase):
 
     def plugin(self, **config: Any) -> BasicAuth:
         config.setdefault("users", {"alice": ALICE, "bob": BOB})
-        plugin = BasicAuth(config, self.threads, self.clock.seconds, lambda size: self.threads)
+        plugin = BasicAuth(config, self.clock.seconds, lambda size: self.threads)
+        plugin.attach(Host(self.threads, "basic-auth", "1", ClientDouble))
         plugin.start()
         return plugin
 
@@ -266,6 +268,8 @@ class BasicAuthTests(SynchronousTestCase):
         plugin = BasicAuth({"users": {"alice": ALICE}})
         context = makeContext(headers={"Authorization": basic("alice", "wonder")})
         self.assertRaises(RuntimeError, plugin.handle, context)
+        self.assertRaises(RuntimeError, plugin.start)
+        self.assertIsNone(plugin.stop())
 
     def test_file(self) -> None:
         """Users can stand in a file as htpasswd writes it, beside those of the configuration."""
@@ -311,7 +315,9 @@ class ThreadedTests(TestCase):
 
     async def test_realThreads(self) -> None:
         """Passwords are checked in threads while the reactor runs, and the threads end with the plugin."""
-        plugin = BasicAuth({"users": {"alice": ALICE}}, reactor)
+        plugin = BasicAuth({"users": {"alice": ALICE}})
+        host = Host(reactor, "basic-auth", "1", ClientDouble)
+        plugin.attach(host)
         plugin.start()
         threads = plugin._pool
         try:
@@ -324,6 +330,7 @@ class ThreadedTests(TestCase):
             await stopping
         self.assertEqual((right.status, wrong.status), (200, 401))
         self.assertFalse([thread for thread in threads.threads if thread.is_alive()])
+        self.assertEqual(await host.close(), [])
 
 
 class CredentialsTests(SynchronousTestCase):
