@@ -127,8 +127,8 @@ def _failure(edge: SwapEdge) -> str:
 
 
 def _eventOn(edge: SwapEdge, kind: BadVersion) -> str:
-    told = [str(event) for event in edge.call("events")]
-    return next((event for event in reversed(told) if kind.explains(event)), "")
+    told = [str(event["text"]) for event in edge.call("events") if event["plugin"] == SWAPPED]
+    return next((text for text in reversed(told) if kind.explains(text)), "")
 
 
 def _goodManifest(**changed: Any) -> str:
@@ -286,7 +286,7 @@ BAD_VERSIONS: tuple[BadVersion, ...] = (
     ),
     _kind("wrong interface", _replaced(_DECLARED, ""), "plugin.py", "does not declare IMiddleware"),
     _kind("wrong arity", _replaced("handle(self, context)", "handle(self)"), "plugin.py", "IMiddleware.*handle"),
-    _kind("start hangs", _declared("ILifecycle", _HANGS), SWAPPED, "start.*(time|second|answer|finish|came)"),
+    _kind("start hangs", _declared("ILifecycle", _HANGS), "plugin.py", r"start did not come back within \d+ s"),
     _kind("unhealthy", _declared("IHealthCheck", _UNHEALTHY), "plugin.py", "the database is away"),
     _kind("bad JSON", _badJson, "plugin.json", r"plugin\.json:\d+:\d+"),
     _kind("config against its schema", _description(config={"greeting": 7}), "plugin.json", "greeting"),
@@ -300,12 +300,16 @@ BAD_VERSIONS: tuple[BadVersion, ...] = (
     _kind("downgrade of a required one", _description(version="0.9.0"), "plugin.json", rf"requires {SWAPPED}.*0\.9\.0"),
     _kind("sys.exit at import", _begun("import sys; sys.exit(3)"), "plugin.py", "SystemExit"),
     _kind(
-        "stop raises", _declared("ILifecycle", _STOPS_BADLY), SWAPPED, "stop.*the door is stuck", Shows.WHEN_REPLACED
+        "stop raises",
+        _declared("ILifecycle", _STOPS_BADLY),
+        "plugin.py",
+        "stop raised.*the door is stuck",
+        Shows.WHEN_REPLACED,
     ),
     _kind(
         "exportState raises",
         _declared("IStateful", _KEEPS_STATE),
-        SWAPPED,
+        "plugin.py",
         "exportState.*these counts are mine",
         Shows.WHEN_HANDED_OVER,
     ),

@@ -158,19 +158,25 @@ class SwapEdge:
                 raise BenchmarkError(f"the edge has died: {self.process.lastWords()}") from error
             raise BenchmarkError(f"{name}: {type(error).__name__}: {error}") from error
 
-    def reload(self) -> Any:
-        """Have it look at its folder; returns when everything that follows from that is done."""
-        return self.call("reload")
+    def reload(self) -> dict[str, Any]:
+        """Have it look at its folder; what came of it: ``text``, what has changed, and ``refused``."""
+        told: dict[str, Any] = self.call("reload")
+        return told
 
     def plugin(self, name: str) -> dict[str, Any]:
         """What it says of one plugin; empty when it knows none of that name."""
         return next((one for one in self.call("plugins") if one["name"] == name), {})
 
     def swap(self, serial: int, epoch: int, *names: str) -> None:
-        """Give plugins new code, and return when the edge has answered that it looked at them."""
+        """Give plugins new code in one transaction, and return when that is over.
+
+        :raises BenchmarkError: the edge refused.
+        """
         for name in names:
             self.write(name, "plugin.py", stampedSource(name, serial, epoch))
-        self.reload()
+        told = self.reload()
+        if told["refused"]:
+            raise BenchmarkError(f"swap {serial} was refused: {told['refused'][0]['message']}")
 
     def cutLog(self) -> None:
         """Cut the access log, so that long load does not fill the disk."""

@@ -14,9 +14,9 @@ from benchmarks.swapedge import FIVE, PARTNER, SWAPPED, SwapEdge, fivePlugins
 from benchmarks.traffic import EVERY_WAY, Traffic
 
 SWAPS = 500
-SECONDS = 60.0
-"""A machine that is much slower than ours makes fewer swaps, and the test is none the less one."""
+SECONDS = 30.0
 ENOUGH = 100
+"""So many must fit into these seconds, however busy the machine is."""
 
 
 class HotSwapTests(SynchronousTestCase):
