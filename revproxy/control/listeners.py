@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from errno import EADDRINUSE
+from errno import EADDRINUSE, ECANCELED
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
@@ -37,6 +37,8 @@ from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener, serverTransport
 from revproxy.dataplane.tlscontexts import ServerContexts
 from revproxy.dataplane.transport import EagerReactor
+
+_ALL = frozenset(("", "0.0.0.0", "::"))
 
 
 class Certificates:
@@ -122,6 +124,7 @@ class ListenerSet:
         self._waiting: list[Listening] = []
         self._closing: list[Awaitable[Any]] = []
         self._hardStops: list[Any] = []
+        self._stopped = False
 
     @property
     def ports(self) -> list[Any]:
@@ -167,6 +170,8 @@ class ListenerSet:
         await self._closed()
         try:
             for one in prepared.unbound:
+                if self._stopped:
+                    raise OSError(ECANCELED, "the edge is being stopped", one.config.endpoint)
                 port = await self._bound(one)
                 port.transport = one.transport
                 port.stopReading()
@@ -177,7 +182,9 @@ class ListenerSet:
             raise
 
     def commit(self, prepared: Prepared) -> None:
-        """Make it so. Has to be bound."""
+        """Make it so. Has to be bound. Nothing happens if everything has been stopped meanwhile."""
+        if self._stopped:
+            return
         before, self._running = self._running, prepared.listeners
         for one in prepared.listeners:
             old = prepared.replaced.get(one)
@@ -208,6 +215,7 @@ class ListenerSet:
 
     async def stop(self) -> None:
         """Accept nothing more and watch nothing; connections are left to :meth:`Edge.drain`."""
+        self._stopped = True
         for hardStop in self._hardStops:
             if hardStop.active():
                 hardStop.cancel()
@@ -226,7 +234,7 @@ class ListenerSet:
         try:
             return await serverFromString(self._eager, endpoint).listen(one.listener)
         except CannotListenError as error:
-            ours = self._holder(error.port)
+            ours = self._holder(error.interface, error.port)
             if ours is None:
                 raise
             text = f'this edge listens there already, as "{ours}"; take that away first, then add this'
@@ -234,10 +242,12 @@ class ListenerSet:
         except OSError as error:  # of a Unix socket's lock: it names that, and our process
             raise OSError(error.errno, error.strerror, endpoint) from error
 
-    def _holder(self, port: Any) -> str | None:
-        """The endpoint of ours that has this port number or path."""
+    def _holder(self, interface: str | None, port: Any) -> str | None:
+        """The endpoint of ours that has this address, or one that includes it."""
         for one in (*self._running, *self._waiting):
-            if port and port in (one.port.port, getattr(one.port, "_realPortNumber", None)):
+            # Of Unix sockets, Twisted has the path as it was given, and as bytes.
+            names = [getattr(one.port, name, None) for name in ("port", "_realPortNumber", "_bindPath")]
+            if port and port in names and _overlap(interface, getattr(one.port, "interface", None)):
                 return one.config.endpoint
         return None
 
@@ -274,6 +284,11 @@ def _certificatesFor(config: ListenerConfig, old: Listening | None) -> Certifica
     if old is not None and old.config.tls == config.tls:
         return old.certificates
     return Certificates(config.tls)
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    """Whether two interfaces are the same, or one of them is all; files have none."""
+    return one == other or not _ALL.isdisjoint((one, other))
 
 
 def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:

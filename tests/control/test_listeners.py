@@ -117,6 +117,17 @@ class BeginningTests(ListenersCase):
         self.done(self.set.stop())
         self.assertTrue(self.refuses(number))
 
+    def test_committedAfterTheStop(self) -> None:
+        """A change that comes too late has no effect, whether it was bound before or is to be now."""
+        running = on(freePort())
+        self.become(running)
+        bound = self.prepare([replace(running, trustedProxies=("::1",)), on(freePort())])
+        unbound = self.set.load([on(freePort())], NOWHERE)
+        self.done(self.set.stop())
+        self.set.commit(bound)
+        self.assertIn("is being stopped", self.failed(self.set.bind(unbound), OSError))
+        self.assertEqual((self.set.ports, self.accepting(), self.reactor.getDelayedCalls()), ([], [], []))
+
     def test_taken(self) -> None:
         """Somebody else's port is named; what was bound before it is closed, what runs is left alone."""
         running, another = freePort(), freePort()
@@ -136,6 +147,22 @@ class BeginningTests(ListenersCase):
         prepared = self.set.load([ListenerConfig(f"tcp:{number}")], NOWHERE)
         said = self.failed(self.set.bind(prepared), CannotListenError)
         self.assertIn(f'this edge listens there already, as "tcp:{number}:interface=127.0.0.1"; take that away', said)
+
+    def test_ourFile(self) -> None:
+        """Likewise a file."""
+        path = Path(self.mktemp()).absolute()
+        self.become(ListenerConfig(f"unix:{path}"))
+        prepared = self.set.load([ListenerConfig(f"unix:{path}:mode=600")], NOWHERE)
+        self.assertIn(f'already, as "unix:{path}"', self.failed(self.set.bind(prepared), CannotListenError))
+
+    def test_notOurs(self) -> None:
+        """The same number on another interface is somebody else's."""
+        number = freePort()
+        self.become(on(number))
+        with socket.create_server(("127.0.0.2", number)):
+            prepared = self.set.load([ListenerConfig(f"tcp:{number}:interface=127.0.0.2")], NOWHERE)
+            said = self.failed(self.set.bind(prepared), CannotListenError)
+        self.assertNotIn("this edge", said)
 
     def test_anyPort(self) -> None:
         """A port that the kernel chose stays, although its endpoint names none."""
