@@ -13,18 +13,25 @@ from twisted.python.usage import UsageError
 from revproxy.control.config import configFromOptions, loadConfig
 from revproxy.control.loader import importBeside
 from revproxy.control.problems import ConfigErrors
+from revproxy.control.reloader import superviseUnlessSupervised
 from revproxy.control.service import EdgeService, quietGarbageCollector
 from revproxy.dataplane.reactor import installUnlessChosen
 
 
 class Options(TwistedOptions):  # type: ignore[misc]
-    """What ``twistd revproxy`` understands."""
+    """
+    What ``twistd revproxy`` understands.
+
+    ``twistd -n revproxy --reload …`` is for development: the process is started anew when code that it imported
+    changes, its own or that of mounted resources. Plugins and the configuration need no restart, with it or without.
+    """
 
     synopsis = "[options]"
     longdesc = (
         "A TLS-terminating reverse proxy whose middleware are plugins. Either --config, or --listen and --upstream. "
         "`revproxy init` writes a commented configuration to begin with, `revproxy check FILE` looks it over."
     )
+    optFlags = [["reload", None, "For development: restart when imported code changes. Plugins need no restart."]]
     optParameters = [
         ["config", "c", None, "Configuration file (revproxy.yaml)."],
         ["plugins", "p", None, "Folder of plugins, where there is no configuration file."],
@@ -48,13 +55,20 @@ class Options(TwistedOptions):  # type: ignore[misc]
     opt_u = opt_upstream
 
     def postOptions(self) -> None:
-        """Either a file or options. The last moment to choose the reactor: after this, twistd imports it."""
-        installUnlessChosen()
+        """
+        Either a file or options. The last moment to choose the reactor: after this, twistd imports it. With --reload
+        this does not return, except in the process that will be the edge.
+        """
         single = [name for name in ("listen", "upstream", "plugins", "access-log") if self[name]]
         if self["config"] is not None and single:
             raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")
         if self["config"] is None and not single:
             raise UsageError("give --config FILE, or --listen and --upstream (revproxy init writes a file)")
+        if self["reload"]:
+            if self.parent is None or not self.parent.get("nodaemon"):
+                raise UsageError("--reload needs a process in the foreground: twistd -n revproxy --reload ...")
+            superviseUnlessSupervised([Path(self["config"])] if self["config"] is not None else [])
+        installUnlessChosen()
 
 
 def makeService(options: Options) -> IService:

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 
 from revproxy.control import inotify
 from revproxy.control.inotify import FolderWatches, Told
-from revproxy.control.signature import MAX_DEPTH, Signature, entriesOf, signatureOf, statOf
+from revproxy.control.signature import MAX_DEPTH, Signature, entriesOf, nothing, signatureOf, statOf
 
 __all__ = ["FileMonitor"]
 
@@ -101,6 +101,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
     :param logger: a `hupper.interfaces.ILogger`; the default is Twisted's log.
     :param writing: called instead of ``callback`` when a file is being written: the callback will follow when it is
         closed. Without it the callback is called both times.
+    :param skip: which names in folders are passed over, with all below.
     :param openWatches: makes `FolderWatches`; raises `OSError`.
     """
 
@@ -110,11 +111,13 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         interval: float = 1.0,
         logger: _Says | None = None,
         writing: Callable[[str], object] | None = None,
+        skip: Callable[[str], bool] = nothing,
         openWatches: Callable[[Told], FolderWatches] = FolderWatches,
         **kw: Any,
     ) -> None:
         self._callback = callback
         self._writing = writing or callback
+        self._skip = skip
         self._interval = interval
         self._say: _Says = logger or _Log()
         self._openWatches = openWatches
@@ -140,7 +143,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
             if path not in self._targets:
                 self._targets[path] = _Target(path, statOf(path))
                 if self._seen is not None:
-                    self._seen.update(signatureOf([path]))
+                    self._seen.update(signatureOf([path], self._skip))
         self._wake.set()
 
     def start(self) -> None:
@@ -200,7 +203,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
                 self._wake.set()
                 return
             self._degrade(error)
-        seen, self._seen = self._seen, signatureOf(self._targets)
+        seen, self._seen = self._seen, signatureOf(self._targets, self._skip)
         if seen is not None:
             self._report(reports, _differences(seen, self._seen))
             return
@@ -299,7 +302,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
 
     def _lookAtLinks(self, folder: str, reports: _Reports) -> None:
         """Links directly in a folder: each may lead elsewhere than it did, without the folder's having changed."""
-        links = set(_linksIn(folder))
+        links = {path for path in _linksIn(folder) if not self._skip(os.path.basename(path))}
         for path in links | {path for path in self._links if os.path.dirname(path) == folder}:
             known = statOf(path) if path in links else None
             if known is not None and not S_ISDIR(known[0]):
@@ -328,7 +331,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         if not watch(folder):
             return
         self._trees[folder] = depth
-        folders, others = entriesOf(folder, depth == 0)
+        folders, others = entriesOf(folder, depth == 0, self._skip)
         if reports is not None:
             self._report(reports, others + folders)
         if depth < MAX_DEPTH:
@@ -380,7 +383,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
             self._wake.set()
         target = self._targets.get(path)
         isFile = target is not None and not target.tree and not mask & inotify.ISDIR
-        depth = self._trees.get(folder)
+        depth = None if self._skip(os.path.basename(path)) else self._trees.get(folder)
         if not isFile and depth is None:
             return
         if target is not None and isFile:

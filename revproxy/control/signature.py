@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from stat import S_ISDIR
 
-__all__ = ["MAX_DEPTH", "Signature", "entriesOf", "signatureOf", "statOf"]
+__all__ = ["MAX_DEPTH", "Signature", "entriesOf", "nothing", "signatureOf", "statOf"]
 
 MAX_DEPTH = 17
 """Folders below folders that are looked at; one more than a plugin may have, its own folder included."""
@@ -23,11 +23,12 @@ folders without size and times, which every file that is passed over would alter
 """
 
 
-def _nothing(name: str) -> bool:
+def nothing(name: str) -> bool:
+    """No name is passed over."""
     return False
 
 
-def signatureOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], bool] = _nothing) -> Signature:
+def signatureOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], bool] = nothing) -> Signature:
     """
     The signature of files, and of folders with all below them. Never raises: what is gone is not in it.
 
@@ -58,15 +59,18 @@ def statOf(path: str, follow: bool = True) -> tuple[int, ...] | None:
     return known.st_mode, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
 
 
-def entriesOf(folder: str, follow: bool) -> tuple[list[str], list[str]]:
+def entriesOf(folder: str, follow: bool, skip: Callable[[str], bool] = nothing) -> tuple[list[str], list[str]]:
     """
     The paths of what is directly in a folder: folders, and all else. Nothing if it cannot be listed.
 
     :param follow: whether a link to a folder counts as one.
+    :param skip: which names are passed over.
     """
     folders: list[str] = []
     others: list[str] = []
     for name in _names(folder):
+        if skip(name):
+            continue
         path = os.path.join(folder, name)
         known = statOf(path, follow)
         (folders if known is not None and S_ISDIR(known[0]) else others).append(path)

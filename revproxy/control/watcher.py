@@ -49,7 +49,9 @@ class Monitor(Protocol):
 class MonitorFactory(Protocol):
     """Makes a monitor; see `FileMonitor`."""
 
-    def __call__(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object]) -> Monitor: ...
+    def __call__(
+        self, callback: Callable[[str], object], /, *, writing: Callable[[str], object], skip: Callable[[str], bool]
+    ) -> Monitor: ...
 
 
 class _Inbox:
@@ -187,7 +189,7 @@ class Watcher:
         self._open.clear()
         self._inbox = _Inbox(self._reactor, self._happened)
         try:
-            self._monitor = self._monitorFactory(self._inbox.changed, writing=self._inbox.writing)
+            self._monitor = self._monitorFactory(self._inbox.changed, writing=self._inbox.writing, skip=self._skip)
             for path in self._paths:
                 self._monitor.add_path(path)
             self._monitor.start()

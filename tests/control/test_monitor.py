@@ -202,6 +202,22 @@ class FolderTests(MonitorCase):
         self.expect(self.folder / "b" / "lib" / "x")
 
 
+    def test_skipped(self) -> None:
+        """Names that are passed over are told neither now nor below; a folder renamed from one is told."""
+        (self.folder / ".git" / "objects").mkdir(parents=True)
+        monitor = self.monitor(self.folder, skip=lambda name: name.startswith("."))
+        (self.folder / ".git" / "objects" / "x").touch()
+        (self.folder / ".new").mkdir()
+        (self.folder / ".new" / "plugin.py").touch()
+        (self.folder / ".link").symlink_to(".new")
+        monitor.check()
+        (self.folder / "a").touch()
+        self.until(lambda: str(self.folder / "a") in self.told)
+        self.assertEqual(set(self.told), {str(self.folder / "a")})
+        (self.folder / ".new").rename(self.folder / "new")
+        self.expect(self.folder / "new" / "plugin.py")
+
+
 class LinkTests(MonitorCase):
     """Symbolic links."""
 
@@ -496,11 +512,21 @@ class TroubleTests(MonitorCase):
 
     def test_unreadable(self) -> None:
         """A folder that may not be listed is no reason to poll, and no reason to stop."""
-        (self.folder / "secret").mkdir(mode=0)
-        self.addCleanup((self.folder / "secret").chmod, 0o700)
-        monitor = self.monitor(self.folder)
-        (self.folder / "x").touch()
-        self.expect(self.folder / "x")
+
+        class Forbidding(FolderWatches):
+            def __init__(self, told: Told) -> None:
+                super().__init__(told)
+                add = self._descriptor.add_callback
+                # watchdog's answer where the kernel's is EACCES
+                self._descriptor.add_callback = lambda path, *more: -1 if b"secret" in path else add(path, *more)
+
+        for name in ("secret", "open"):
+            (self.folder / name).mkdir()
+        monitor = self.monitor(self.folder, openWatches=Forbidding)
+        (self.folder / "open" / "x").touch()
+        self.expect(self.folder / "open" / "x")
+        (self.folder / "secret2").mkdir()
+        self.expect(self.folder / "secret2")
         self.assertFalse(monitor.polling)
 
     def test_noThreadsLeft(self) -> None:

@@ -29,7 +29,7 @@ class CallingClock(Clock):
 class HandMonitor:
     """Tells what it is told to tell."""
 
-    def __init__(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object]) -> None:
+    def __init__(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object], skip: object) -> None:
         self.changed = callback
         self.writing = writing
         self.calls: list[str] = []
@@ -64,8 +64,8 @@ class WatcherCase(SynchronousTestCase):
         ready = self.watcher.start()
         self.assertIsNone(self.successResultOf(ready))
 
-    def make(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object]) -> HandMonitor:
-        self.monitors.append(HandMonitor(callback, writing=writing))
+    def make(self, callback: Callable[[str], object], /, **more: Any) -> HandMonitor:
+        self.monitors.append(HandMonitor(callback, **more))
         return self.monitors[-1]
 
     def inThread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
@@ -293,7 +293,7 @@ class RescanTests(WatcherCase):
     def test_monitorCannotStart(self) -> None:
         """Without a monitor there are still the looks."""
 
-        def broken(callback: object, /, *, writing: object) -> HandMonitor:
+        def broken(callback: object, /, **more: object) -> HandMonitor:
             raise RuntimeError("can't start new thread")
 
         self.watcher._monitorFactory = broken  # type: ignore[assignment]

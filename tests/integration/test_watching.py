@@ -258,7 +258,7 @@ class PollingTests(ChangeTests):
 class _Deaf:
     """A monitor on a network folder: nothing is told."""
 
-    def __init__(self, callback: object, writing: object) -> None:
+    def __init__(self, callback: object, **more: object) -> None:
         pass
 
     def add_path(self, path: str) -> None:
