@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import socket
 import weakref
 from functools import partial
 from typing import Any
@@ -256,6 +257,13 @@ class OwnTests(HostTestCase):
         self.closed()
         self.assertEqual(self.calls, ["given", "stopListening"])
 
+    def test_realThings(self) -> None:
+        """Files and sockets are closed."""
+        file = self.host.own(open(self.mktemp(), "w"))
+        one, other = (self.host.own(end) for end in socket.socketpair())
+        self.assertEqual(self.closed(), ["1 × TextIOWrapper", "2 × socket"])
+        self.assertEqual((file.closed, one.fileno(), other.fileno()), (True, -1, -1))
+
     def test_disown(self) -> None:
         """What the plugin has ended itself is not ended again; owning twice is owning once."""
         thing = Thing(self.calls, "x")
@@ -332,7 +340,7 @@ class OwnTests(HostTestCase):
 
 
 class ClientTests(HostTestCase):
-    """`client`, above a double; above real pools in tests.dataplane.test_client."""
+    """`client`, above a double; above real pools in tests.test_bookedclient."""
 
     def test_answer(self) -> None:
         """An answer arrives, and the book is empty."""

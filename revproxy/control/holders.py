@@ -179,13 +179,9 @@ class HolderSearch:
             if any(id(one) in self._reached for one in parts if one is not None):
                 self._tell(what)
         for thread, frame in _framesOfThreads():
-            if self._isConcerned(frame):
+            # Not its locals: to read them is to have them kept, in a copy that lasts as long as the call.
+            if id(frame.f_globals) in self._reached:
                 self._tell(f"a thread: {thread.name}, in {_placeOf(frame)}")
-
-    def _isConcerned(self, frame: FrameType) -> bool:
-        if id(frame.f_globals) in self._reached:
-            return True
-        return any(id(value) in self._reached for value in frame.f_locals.values())
 
     # Forwards
 
