@@ -174,7 +174,8 @@ def readCatalog(directory: Path | None, dropins: Iterable[Any] | None = None) ->
 class CatalogReader:
     """Looks at every plugin there is, again and again.
 
-    Reads files, imports drop-in modules, imports no directory plugin. What has not changed since the last look is the same object: bundles, entries, broken plugins.
+    Reads files, imports drop-in modules, imports no directory plugin. What has not changed since the last look is the
+    same object: bundles, entries, broken plugins.
 
     :param dropins: instead of what ``getPlugins`` finds. They are looked for once: what is installed with pip into a
         running process is found after a restart.
@@ -199,8 +200,9 @@ class CatalogReader:
             self._dropins = tuple(_dropIn(factory) for factory in found)
         first = set(preferred)
         folders = sorted(_pluginFolders(directory), key=lambda folder: (folder not in first, folder))
-        self._bundles.retain(folders)
-        for gone in self._known.keys() - set(folders):
+        here = set(folders)
+        self._bundles.retain(here)
+        for gone in self._known.keys() - here:
             del self._known[gone]
         return _catalogOf((*(self._plugin(folder) for folder in folders), *self._dropins))
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from twisted.internet.task import deferLater
+
 from revproxy.control.catalog import CatalogEntry, Selected
 from revproxy.control.events import EventLog
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version, configKey
 from revproxy.control.plan import Plan
+from revproxy.dataplane.tally import Tally
 from revproxy.interfaces import IConfigurable
 
 
@@ -88,9 +91,11 @@ class Draft:
         makeClient: Callable[[], Any],
         events: EventLog,
         loading: Callable[[Version | None], None],
+        tallyOf: Callable[[CatalogEntry], Tally],
         withoutState: bool = False,
     ) -> None:
         """
+        :param tallyOf: where what a version does is counted.
         :param loading: told which version's code is about to run for the first time, and None after it.
         :param withoutState: a handover that fails is an event and no failure.
         """
@@ -100,6 +105,7 @@ class Draft:
         self._makeClient = makeClient
         self._events = events
         self._loading = loading
+        self._tallyOf = tallyOf
         self._withoutState = withoutState
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
@@ -117,9 +123,20 @@ class Draft:
 
         :raises StageFailed:
         """
+        return {key: instance for key, instance, _ in self._making(plan)}
+
+    async def makeWhileServing(self, plan: Plan) -> dict[tuple[str, str], Instance]:
+        """The same, and requests are served between one new instance and the next. :raises StageFailed:"""
+        members = {}
+        for key, instance, isNew in self._making(plan):
+            members[key] = instance
+            if isNew:
+                await deferLater(self._reactor, 0)
+        return members
+
+    def _making(self, plan: Plan) -> Iterator[tuple[tuple[str, str], Instance, bool]]:
         keys = [(one, settings, configKey(settings)) for one, settings in pairsOf(plan)]
         self._updates.clear()
-        members: dict[tuple[str, str], Instance] = {}
         for one, settings, key in keys:
             name = one.manifest.name
             version = self._version(one.entry)
@@ -127,6 +144,7 @@ class Draft:
             if instance is None:
                 wanted = {each for other, _, each in keys if other.manifest.name == name}
                 instance = self._inPlace(plan, one, settings, version, wanted)
+            isNew = instance is None
             if instance is None:
                 self._loading(version)
                 try:
@@ -134,8 +152,7 @@ class Draft:
                 finally:
                     self._loading(None)
                 self._fresh[version, key] = instance
-            members[name, key] = instance
-        return members
+            yield (name, key), instance, isNew
 
     def _version(self, entry: CatalogEntry) -> Version:
         name = entry.manifest.name
@@ -144,7 +161,7 @@ class Draft:
             return running
         key = name, entry.digest
         if key not in self._versions:
-            self._versions[key] = Version(entry, self._limits)
+            self._versions[key] = Version(entry, self._limits, self._tallyOf(entry))
         return self._versions[key]
 
     def _inPlace(
@@ -235,7 +252,7 @@ class Draft:
             except StageFailed as failed:
                 instance.config, instance.key = before, configKey(before)
                 text = f"the old configuration could not be given back: {failed.message}"
-                self._events.add("stop-failed", text, instance.version.name, str(instance.version), failed.traceback)
+                self._events.add("undo-failed", text, instance.version.name, str(instance.version), failed.traceback)
 
     def unused(self, members: Mapping[tuple[str, str], Instance] | None) -> list[Instance]:
         """Instances of this draft that a plan does not use, or all: to be closed."""

@@ -11,8 +11,8 @@ from twisted.logger import Logger, LogLevel
 
 #: Kinds of events that are somebody's business at night.
 _WARNINGS = frozenset((
-    "refused", "handover-lost", "quarantined", "probe-failed", "stalled", "stop-failed", "remains", "broken-off",
-    "ledger-damaged", "store-failed",
+    "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "stop-failed", "remains",
+    "broken-off", "ledger-damaged", "store-failed",
 ))
 
 

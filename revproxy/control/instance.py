@@ -100,10 +100,10 @@ class Version:
     :ivar limit: seconds one call may hold the reactor, or None.
     """
 
-    def __init__(self, entry: CatalogEntry, limits: StageLimits) -> None:
+    def __init__(self, entry: CatalogEntry, limits: StageLimits, tally: Tally | None = None) -> None:
         self.entry = entry
         self.module: Module | None = None
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.limits = limits
         self.instances: set[Instance] = set()
         self.ended: list[ref[Any]] = []

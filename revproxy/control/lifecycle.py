@@ -42,6 +42,7 @@ from revproxy.control.settings import Config
 from revproxy.control.statefolder import StateFolder
 from revproxy.control.store import StoreError
 from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.tally import Tally
 
 
 class Surroundings(Protocol):
@@ -118,6 +119,7 @@ class Lifecycle:
     :ivar ledger: what is remembered.
     :ivar failures: the last refusal of each plugin, or (under an empty name) the configuration, that still holds; with
         its time in seconds since the epoch.
+    :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
     :ivar edge: set once there is one; before that a swap is only noted.
     :ivar surroundings: set by the service.
     :ivar remembers: whether the state folder can be written.
@@ -143,6 +145,7 @@ class Lifecycle:
         self.built: Built | None = None
         self.catalog: Catalog = Catalog({})
         self.failures: dict[str, tuple[float, Refusal]] = {}
+        self.tallies: dict[tuple[str, str | None], Tally] = {}
         self.edge: Edge | None = None
         self.surroundings: Surroundings | None = None
         self.remembers = False
@@ -338,7 +341,7 @@ class Lifecycle:
             if not change.rebuild and _same(plan, current.plan):
                 return await self._unchanged(attempt, draft, current)
             try:
-                members = draft.make(plan)
+                members = await draft.makeWhileServing(plan)
                 await draft.begin(plan, members)
                 prepared = await self._prepareConfig(plan, current)
             except StageFailed as failed:
@@ -547,6 +550,7 @@ class Lifecycle:
         if ledger == self.ledger:
             return
         self.ledger = ledger
+        self._forgetTallies()
         if not self.remembers:
             return
         try:
@@ -555,9 +559,15 @@ class Lifecycle:
                 gone = await self._inThread(self._state.store.prune, name, kept)
                 ledger = ledger.forgotten(name, gone)
             self.ledger = ledger
+            self._forgetTallies()
             await self._inThread(writeLedger, self._state.ledgerPath, ledger)
         except (StoreError, OSError) as error:
             self.events.add("store-failed", f"what runs cannot be written down: {error}")
+
+    def _forgetTallies(self) -> None:
+        known = {(name, one.digest) for name, record in self.ledger.plugins.items() for one in record.versions}
+        for key in [key for key in self.tallies if key[1] is not None and key not in known]:
+            del self.tallies[key]
 
     def _failedBefore(self, entry: CatalogEntry) -> bool:
         known = self.failures.get(entry.manifest.name)
@@ -718,8 +728,12 @@ class Lifecycle:
             lambda: self._client.client,
             self.events,
             self._setLoading,
+            self._tallyOf,
             change.withoutState,
         )
+
+    def _tallyOf(self, entry: CatalogEntry) -> Tally:
+        return self.tallies.setdefault((entry.manifest.name, entry.digest), Tally())
 
     def _setLoading(self, version: Version | None) -> None:
         self._loading = version

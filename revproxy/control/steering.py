@@ -16,6 +16,9 @@ from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
 from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle, Report
 from revproxy.control.plan import Refusal
 from revproxy.control.problems import suggestion
+from revproxy.dataplane.tally import Tally
+
+_NOTHING = Tally()
 
 
 class Steering:
@@ -92,8 +95,11 @@ class Steering:
                     "ran_at": one.ranAt,
                     "running": version is not None and version.digest == one.digest,
                     "quarantined": one.quarantined,
+                    "calls": counted.calls,
+                    "errors": counted.errors,
                 }
                 for one in record.versions
+                for counted in (lifecycle.tallies.get((name, one.digest), _NOTHING),)
             ],
         }
 

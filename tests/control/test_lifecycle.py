@@ -282,7 +282,7 @@ class StageTests(LifecycleCase):
         self.bench.write("a", text, version="2.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["one"])
-        at, refusal = self.bench.lifecycle.failures["a"]
+        _, refusal = self.bench.lifecycle.failures["a"]
         self.assertEqual(refusal.stage, stage, refusal.message)
         self.assertIn(reason, refusal.message)
         self.assertEqual(self.alive("a"), 0)
@@ -360,6 +360,7 @@ class StateTests(LifecycleCase):
         self.addCleanup(lambda: delattr(builtins, "revproxyTest"))
         self.bench.write("a", code(body=COUNTING + starting, interfaces="IStateful, ILifecycle"))
         done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.clock.advance(0)
         self.assertEqual(self.bench.seen(), ["2"])
         builtins.revproxyTest.callback(None)  # type: ignore[attr-defined]
         self.successResultOf(done)
