@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import logging
 import socket
 import weakref
@@ -259,9 +260,9 @@ class OwnTests(HostTestCase):
 
     def test_realThings(self) -> None:
         """Files and sockets are closed."""
-        file = self.host.own(open(self.mktemp(), "w"))
+        file = self.host.own(io.FileIO(self.mktemp(), "w"))
         one, other = (self.host.own(end) for end in socket.socketpair())
-        self.assertEqual(self.closed(), ["1 × TextIOWrapper", "2 × socket"])
+        self.assertEqual(self.closed(), ["1 × FileIO", "2 × socket"])
         self.assertEqual((file.closed, one.fileno(), other.fileno()), (True, -1, -1))
 
     def test_disown(self) -> None:
