@@ -120,7 +120,12 @@ class _ControlFactory(Factory):  # type: ignore[misc]
     def __init__(self, owner: ControlSocket) -> None:
         self._owner = owner
 
+    def logPrefix(self) -> str:
+        """What the log calls the port."""
+        return "control socket"
+
     def buildProtocol(self, addr: Any) -> ControlProtocol:
+        """Somebody connects."""
         return ControlProtocol(self._owner)
 
 
