@@ -89,12 +89,6 @@ class FolderWatches:
         self.drop([path])
         return known is not None and self._add(path, known)
 
-    def renew(self, path: str) -> bool:
-        """The same for a folder that was just made: a number that the old one had is no sign that it is the old one."""
-        self.drop([path])
-        known = statOf(path)
-        return known is not None and self._add(path, known)
-
     def _add(self, path: str, known: tuple[int, ...]) -> bool:
         identity = next(self._ids)
         try:

@@ -327,8 +327,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         :raises OSError: there are no watches left.
         """
         assert self._watches is not None
-        watch = self._watches.ensure if reports is None else self._watches.renew
-        if not watch(folder):
+        if not self._watches.ensure(folder):
             return
         self._trees[folder] = depth
         folders, others = entriesOf(folder, depth == 0, self._skip)
