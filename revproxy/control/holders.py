@@ -293,7 +293,7 @@ def _wayOf(thing: Any) -> str | None:
     if isinstance(thing, Deferred):
         if thing.called and not thing.paused:
             return None
-        added: Any = thing.callbacks
+        added: Any = getattr(thing, "_callbacks", ())  # the public name is deprecated, without a successor
         callbacks = [nameOf(pair[0][0]) for pair in added]
         return f"a pending Deferred with callback {callbacks[0]}" if callbacks else "a pending Deferred"
     if isinstance(thing, _SUSPENDED):
