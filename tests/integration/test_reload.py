@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort
 
+LONG = 60.0
+"""Seconds until a test gives up on processes that start one after the other."""
+
 MODULE = """\
 from twisted.web.resource import Resource
 
@@ -99,23 +102,23 @@ class ReloadTests(EdgeCase):
         except OSError:
             return b""
 
-    def awaitAnswer(self, edge: EdgeProcess, expected: bytes, act: object = None) -> None:
+    def awaitAnswer(self, edge: EdgeProcess, expected: bytes) -> None:
         self.until(lambda: self.answer(edge) == expected, f"never {expected!r}: {edge.said()}")
 
     def change(self, edge: EdgeProcess, answer: str) -> None:
         """
-        Write the module until its answer is served. hupper asks once a second which modules there are: one that changes
-        in the second after its import is not known yet.
+        Write the module, and have its answer served. hupper asks once a second which modules there are, and forgets
+        what changed while it started a process: what comes too early is written again, but not while one is starting.
         """
-        ends = time.monotonic() + PATIENCE
-        served = b""
-        while served != answer.encode():
-            self.assertLess(time.monotonic(), ends, edge.said())
-            self.module.write_text(MODULE.format(answer=answer))
-            again = time.monotonic() + 3
-            while served != answer.encode() and time.monotonic() < again:
-                served = self.answer(edge)
-                time.sleep(0.02)
+        ends = time.monotonic() + LONG
+        writtenAt = -LONG
+        while (served := self.answer(edge)) != answer.encode():
+            now = time.monotonic()
+            self.assertLess(now, ends, edge.said())
+            if now > writtenAt + (LONG / 20 if served else LONG / 4):
+                self.module.write_text(MODULE.format(answer=answer))
+                writtenAt = now
+            time.sleep(0.02)
 
     def assertEnds(self, edge: EdgeProcess) -> None:
         self.noteChildren(edge)
