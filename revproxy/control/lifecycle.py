@@ -689,7 +689,6 @@ class Lifecycle:
             breaker = self._breakers.get(version)
             if breaker is not None:
                 breaker.reset()
-            self.events.add("restored", "its probes succeeded; it is called again", version.name, str(version))
             await self._transact(Change(rebuild=True))
         finally:
             self._lock.release()

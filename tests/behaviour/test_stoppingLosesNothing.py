@@ -150,7 +150,7 @@ class StartTests(EdgeCase):
 
     def test_pluginRaises(self) -> None:
         """A plugin's start raises."""
-        self.assertRefuses(self.ONE + PLUGINS, "plugin one: start", "no database", files=plugin(
+        self.assertRefuses(self.ONE + PLUGINS, "plugin one 1.0: start", "no database", files=plugin(
             "raise RuntimeError('no database')"))
 
     def test_pluginIsBroken(self) -> None:
