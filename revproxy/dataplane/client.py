@@ -26,6 +26,7 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Response
 from revproxy.dataplane.upstream import Outgoing, Target, Upstream
+from revproxy.errors import Unavailable
 from revproxy.headers import TOKEN
 from revproxy.interfaces import IBodySink, IBodySource
 
@@ -73,6 +74,7 @@ class PoolAgent:
         self._upstreamFor = upstreamFor
         self._capacity = capacity
         self._upstreams: OrderedDict[tuple[bytes, str, int], Upstream] = OrderedDict()
+        self._closed = False
 
     def request(
         self,
@@ -82,6 +84,8 @@ class PoolAgent:
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
         """As :meth:`twisted.web.iweb.IAgent.request`. :raises ValueError: (in the Deferred) for what cannot be sent."""
+        if self._closed:
+            return fail(Unavailable("the edge stops"))
         parsed = URI.fromBytes(uri)
         if parsed.scheme not in (b"http", b"https"):
             return fail(ValueError(f"not an http URL: {uri!r}"))
@@ -105,7 +109,8 @@ class PoolAgent:
         return upstream
 
     def close(self) -> None:
-        """Give up all connections as they become idle."""
+        """Give up all connections as they become idle, and send nothing more."""
+        self._closed = True
         for upstream in self._upstreams.values():
             upstream.close()
 

@@ -115,7 +115,7 @@ class Pool:
 
     def _enqueue(self, outgoing: Outgoing, first: bool) -> None:
         canConnect = self.open < self._maxConnections
-        if self._closing or (not canConnect and len(self.waiting) >= self._maxQueue):
+        if not canConnect and len(self.waiting) >= self._maxQueue:
             outgoing.failed(Failure(Unavailable("the queue for this target is full")))
             return
         outgoing.deadline = self.deadlines.now() + self.timeouts.connect
@@ -190,7 +190,12 @@ class Pool:
             self._open()
 
     def close(self) -> None:
-        """Take nothing more and keep nothing: idle connections end now, others after the requests that need them."""
+        """
+        Keep nothing: idle connections end now, others after the requests that need them.
+
+        Requests that come later are served all the same, each on a connection of its own: they are of a generation
+        that was replaced while their middleware took their time.
+        """
         self._closing = True
         for connection in self.idle[:]:
             connection.abort()

@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionRefusedError
 from revproxy.body import Body
 from revproxy.dataplane.limits import Timeouts
 from revproxy.dataplane.upstream import Upstream
-from revproxy.errors import BadResponse, ConnectFailed, Unavailable, UpstreamError, UpstreamTimeout
+from revproxy.errors import BadResponse, ConnectFailed, UpstreamError, UpstreamTimeout
 from revproxy.testing import SourceDouble
 from tests.dataplane.origins import OK, Asked, Origin, OriginCase
 
@@ -117,7 +117,8 @@ class FailOverTests(OriginCase):
 
     def test_full(self) -> None:
         """A target that has no place leaves the request to the other."""
-        self.first.pool.close()
+        self.first = Origin(self.clock, url="http://first", maxConnections=0, maxQueue=0)
+        self.upstream = self.upstreamOf(self.first, self.second)
         asked = self.ask()
         self.second.arrived[0].says(OK)
         self.assertEqual(asked.got.status, 200)
@@ -196,5 +197,8 @@ class FailOverTests(OriginCase):
 
     def test_close(self) -> None:
         """Closing gives up the connections to all."""
+        for origin in (self.first, self.second):
+            self.ask()
+            origin.arrived[0].says(OK)
         self.upstream.close()
-        self.assertFailed(self.ask(), Unavailable)
+        self.assertEqual((self.first.pool.open, self.second.pool.open), (0, 0))
