@@ -138,6 +138,7 @@ class StallGuard:
         self._hangSet = 0.0
         self._sightings = Sightings(identify)
         self._due = 0.0
+        self._armed = 0.0
         self._busy = 0.0
         self._awake = 0.0
         self._slept = 0.0
@@ -248,6 +249,7 @@ class StallGuard:
     # In the signal's handler
 
     def _arm(self, seconds: float) -> None:
+        self._armed = seconds
         self._due = time.monotonic() + seconds
         self._busy = time.clock_gettime(self._cpu)
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -302,9 +304,17 @@ class StallGuard:
 
         Then the processor was busy in this thread, or the other one was up meanwhile. Else the process was suspended.
         """
-        if time.clock_gettime(self._cpu) - self._busy >= lag / 2:
+        if self._worked(time.clock_gettime(self._cpu) - self._busy - self._armed, lag):
             return True
         return self._awake > now - lag and now - self._slept > lag
+
+    def _worked(self, busy: float, lag: float) -> bool:
+        """
+        Whether the reactor's thread had the processor while it was late. Not for all that time: others may want it.
+
+        :param busy: seconds of the processor's, at least.
+        """
+        return busy >= min(self._tick, lag / 5)
 
     # In the thread
 
@@ -322,7 +332,7 @@ class StallGuard:
             if now - before > pause + short:
                 # Either the process was suspended, or the reactor had the interpreter's lock, for one instruction.
                 self._slept = now
-                if busy - wasBusy >= (now - before) / 2:
+                if self._worked(busy - wasBusy - pause, now - before - pause):
                     since = before + pause
                 else:
                     lost = now - before
@@ -342,7 +352,11 @@ class StallGuard:
     def _glance(self, see: Callable[[FrameType], object]) -> None:
         """Look at the reactor's stack from outside."""
         try:
-            see(sys._current_frames()[self._ident])
+            frame: FrameType | None = sys._current_frames()[self._ident]
+            while frame is not None and frame.f_globals.get("__name__") in (__name__, Sightings.__module__):
+                frame = frame.f_back  # the alarm's handler, on top of what it looks at
+            if frame is not None:
+                see(frame)
         except Exception as error:  # of ``identify``, or the stack changed meanwhile
             self._complain(error)
 

@@ -231,6 +231,32 @@ play(lambda: attempt(other.handle, deferred, results))
         self.assertEqual(played.outcomes[0][0], "'PluginStalled'")
         self.assertEqual([(s.plugin, s.ended) for s in played.stalls], [("slow", True)])
 
+    def test_inChain(self) -> None:
+        """To the chain it is a failure of the plugin, whether its answer comes at once or later."""
+        scene = """
+from zope.interface import directlyProvides
+from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.deadlines import Deadlines
+from revproxy.interfaces import IMiddleware
+from revproxy.testing import makeContext
+chains = []
+for kind in ("def", "async def"):
+    plugin = load("slow", f"{kind} handle(context):\\n    while True: pass")
+    directlyProvides(plugin, IMiddleware)
+    chains.append(Chain([Link(plugin, "slow", "1.2.0", open=False, timeout=10, deadlines=Deadlines(reactor, 0.5),
+                              makeClient=lambda: None, services=lambda interface: None)]))
+def scene():
+    attempt(chains[0].enter, makeContext())
+    chains[1].enter(makeContext()).addErrback(lambda failure: outcomes.append((repr(failure.value), 0)))
+    outcomes.extend((repr(chain.links[0].tally.stalls), 0) for chain in chains)
+play(scene)
+"""
+        played = Played(self, scene)
+        first, second, *stalls = (came for came, _ in played.outcomes)
+        self.assertIn("PluginFailed: slow 1.2.0: ", first)
+        self.assertIn("PluginFailed('slow 1.2.0: ", second)
+        self.assertEqual(stalls, ["1", "1"])
+
 
 class SparedTests(SynchronousTestCase):
     """What is not ended."""
@@ -332,7 +358,7 @@ import subprocess
 plugin = load("slow", '''
 import os, signal, time
 def handle(context):
-    ends = time.thread_time() + 0.1
+    ends = time.thread_time() + 0.03
     os.kill(os.getpid(), signal.SIGSTOP)
     while time.thread_time() < ends: pass
 ''')
