@@ -147,8 +147,8 @@ class EdgeService(Service):  # type: ignore[misc]
         self.listeners.commit(self._prepared)
         self._prepared = None
         self._watcher = Watcher(self._reactor, self._watched(self.config), self._changed)
-        await self._watcher.start()
-        self._changed()  # what was written since the files were read
+        # Not waited for: the edge has started. What was written since the files were read is looked at then.
+        self._watcher.start().addCallback(lambda _: self._changed())
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
@@ -185,7 +185,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._looking:
+        if self._looking or self._stopping:
             self._lookAgain = True
             return
         self._looking = True
