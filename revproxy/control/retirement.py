@@ -12,7 +12,6 @@ from typing import Any
 from weakref import ref
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from revproxy.control.events import EventLog
@@ -91,13 +90,13 @@ class Retirement:
             self._unload(instance.version)
 
     async def _idle(self, chains: Collection[Chain], seconds: float) -> bool:
-        waiting = DeferredList([chain.whenIdle() for chain in chains])
-        waiting.addTimeout(seconds, self._reactor)
-        try:
-            await waiting
-        except DeferredTimeout:
-            return False
-        return True
+        # A list that is cancelled fires all the same, with those that were cancelled as failures.
+        waiting = DeferredList([chain.whenIdle() for chain in chains], consumeErrors=True)
+        late = self._reactor.callLater(seconds, waiting.cancel)
+        results = await waiting
+        if late.active():
+            late.cancel()
+        return all(isIdle for isIdle, _ in results)
 
     async def _close(self, instance: Instance) -> None:
         version = instance.version
