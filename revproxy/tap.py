@@ -35,6 +35,7 @@ class Options(TwistedOptions):  # type: ignore[misc]
     optParameters = [
         ["config", "c", None, "Configuration file (revproxy.yaml)."],
         ["plugins", "p", None, "Folder of plugins, where there is no configuration file."],
+        ["state", None, None, "Folder for versions and pins, where there is no configuration file. [default: ./var]"],
         ["access-log", None, None, "Where the access log goes without a configuration file, or off. [default: -]"],
     ]
 
@@ -59,7 +60,7 @@ class Options(TwistedOptions):  # type: ignore[misc]
         Either a file or options. The last moment to choose the reactor: after this, twistd imports it. With --reload
         this does not return, except in the process that will be the edge.
         """
-        single = [name for name in ("listen", "upstream", "plugins", "access-log") if self[name]]
+        single = [name for name in ("listen", "upstream", "plugins", "state", "access-log") if self[name]]
         if self["config"] is not None and single:
             raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")
         if self["config"] is None and not single:
@@ -85,7 +86,11 @@ def makeService(options: Options) -> IService:
             importBeside(path)
         else:
             config = configFromOptions(
-                options["listen"], options["upstream"], options["plugins"], access=options["access-log"] or "-"
+                options["listen"],
+                options["upstream"],
+                options["plugins"],
+                access=options["access-log"] or "-",
+                state=options["state"] or "./var",
             )
         quietGarbageCollector()
         service: Any = EdgeService(config, reactor, path)

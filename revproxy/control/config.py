@@ -121,7 +121,7 @@ def configFromOptions(
         raise ConfigErrors([_optionProblem(problem) for problem in errors.problems]) from None
 
 
-_OPTIONS = {"$.listeners": "--listen", "$.upstreams": "--upstream", "$.plugins": "--plugins"}
+_OPTIONS = {"$.state": "--state", "$.listeners": "--listen", "$.upstreams": "--upstream", "$.plugins": "--plugins"}
 
 
 def _optionProblem(problem: Problem) -> Problem:

@@ -254,6 +254,17 @@ class Draft:
                 text = f"the old configuration could not be given back: {failed.message}"
                 self._events.add("undo-failed", text, instance.version.name, str(instance.version), failed.traceback)
 
+    def settle(self, members: Mapping[tuple[str, str], Instance]) -> list[Instance]:
+        """
+        It has taken effect: nothing can be undone any more.
+
+        :returns: the instances that were not needed after all, to be closed.
+        """
+        unused = self.unused(members)
+        self._updated.clear()
+        self._fresh.clear()
+        return unused
+
     def unused(self, members: Mapping[tuple[str, str], Instance] | None) -> list[Instance]:
         """Instances of this draft that a plan does not use, or all: to be closed."""
         used = set() if members is None else set(members.values())

@@ -21,7 +21,7 @@ from weakref import ref
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from zope.interface import providedBy
+from zope.interface import Invalid, providedBy
 
 from revproxy.control.catalog import CatalogEntry
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, plainFile
@@ -34,7 +34,7 @@ from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle
 Foreign = (Exception, SystemExit, PluginStalled)
 """What may come out of foreign code and must not go further."""
 
-MAX_TRACEBACK = 20_000
+MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept; the end is what tells."""
 
 
@@ -190,7 +190,19 @@ class Version:
             return StageFailed(self, stage, error.where, error.message, "" if cause is None else tracebackOf(cause))
         late = isinstance(error, DeferredTimeout)
         text = "" if late else tracebackOf(error)
-        return StageFailed(self, stage, self.place, reason or described(error), text, late)
+        return StageFailed(self, stage, self._lineOf(error) or self.place, reason or described(error), text, late)
+
+    def _lineOf(self, error: BaseException) -> str | None:
+        """The last line of this very version that an exception came through."""
+        if self.module is None:
+            return None
+        start, end = f"{self.module.bundle.directory}/", f"@{self.module.bundle.digest[:12]}"
+        lines = [
+            f"{plainFile(frame.filename)}:{frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename.startswith(start) and frame.filename.endswith(end)
+        ]
+        return lines[-1] if lines else None
 
     @property
     def place(self) -> str:
@@ -200,7 +212,7 @@ class Version:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line, with the place in the plugin."""
+    """An exception in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -208,7 +220,9 @@ def described(error: BaseException) -> str:
 def tracebackOf(error: BaseException) -> str:
     """As text, from the first frame of a plugin on, and only its end if it is long."""
     shown = traceback.TracebackException.from_exception(error)
-    first = next((n for n, frame in enumerate(shown.stack) if plainFile(frame.filename) != frame.filename), 0)
+    # These say by themselves what is wrong with the plugin; the stack is ours.
+    none = len(shown.stack) if isinstance(error, (SyntaxError, Invalid)) else 0
+    first = next((n for n, frame in enumerate(shown.stack) if plainFile(frame.filename) != frame.filename), none)
     del shown.stack[:first]
     return "".join(shown.format())[-MAX_TRACEBACK:]
 

@@ -362,7 +362,7 @@ class Lifecycle:
                 if isinstance(error, ConfigErrors):
                     raise _ConfigFailed(Refusal("", "build", "", None, str(error))) from None
                 raise
-            self._giveUp(draft.unused(members), [one for one in draft.versions() if not one.instances])
+            self._giveUp(draft.settle(members), draft.versions())
             return await self._settled(attempt, before, plan)
 
     def _resolve(self, attempt: _Attempt, running: Mapping[str, CatalogEntry]) -> Plan:
