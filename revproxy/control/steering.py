@@ -60,7 +60,7 @@ class Steering:
             names |= lifecycle.current.versions.keys()
         if name is not None and name not in names | lifecycle.ledger.plugins.keys():
             raise SteeringError(f"no plugin named {name!r}{suggestion(name, names)}")
-        return [self._status(one) for one in sorted(names) if name is None or one == name]
+        return [self._status(one) for one in (sorted(names) if name is None else [name])]
 
     def _status(self, name: str) -> dict[str, Any]:
         lifecycle = self._lifecycle
