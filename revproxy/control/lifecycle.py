@@ -240,7 +240,7 @@ class Lifecycle:
         await self.retirement.discard(draft.unused(self.current.members), draft.versions())
         await self._store(self.current.plan)
         self._adopt(self.current)
-        await self._remember(attempt.ledger, None, self.current.plan)
+        await self._remember(attempt.ledger, self.current.plan)
         self._note(attempt.refusals, self.current.plan)
 
     def _remembered(self) -> dict[str, CatalogEntry]:
@@ -418,12 +418,10 @@ class Lifecycle:
 
     async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         self._giveUp(draft.unused(None), draft.versions())
-        text = []
         if attempt.ledger is not self.ledger:
-            text.append("nothing else had to change")
-            await self._remember(attempt.ledger, current.plan, current.plan)
+            await self._remember(attempt.ledger, current.plan)
         self._note(attempt.refusals, current.plan)
-        return Report(tuple(text), tuple(attempt.refusals))
+        return Report((), tuple(attempt.refusals))
 
     # The swap
 
@@ -487,7 +485,7 @@ class Lifecycle:
 
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
         text = self._tell(before, plan)
-        await self._remember(attempt.ledger, before.plan, plan)
+        await self._remember(attempt.ledger, plan)
         self._note(attempt.refusals, plan)
         return Report(tuple(text), tuple(attempt.refusals))
 
@@ -535,7 +533,7 @@ class Lifecycle:
                 except StoreError as error:
                     self.events.add("store-failed", str(error), one.manifest.name, _label(one.entry))
 
-    async def _remember(self, ledger: Ledger, before: Plan | None, plan: Plan) -> None:
+    async def _remember(self, ledger: Ledger, plan: Plan) -> None:
         """Write down what runs, and let go of versions that are not to be kept."""
         names = set()
         for one in plan.selected:

@@ -13,7 +13,7 @@ from typing import Any
 from revproxy.control.catalog import Catalog, CatalogEntry
 from revproxy.control.controlsocket import SteeringError
 from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
-from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle, Report
+from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle
 from revproxy.control.plan import Refusal
 from revproxy.control.problems import suggestion
 from revproxy.dataplane.tally import Tally
@@ -128,13 +128,14 @@ class Steering:
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
-        return await self._apply(Change(name, self._pinning(name, version, "user")))
+        return await self._apply(Change(name, self._pinning(name, version, "user")), f"{name}: pinned")
 
     async def _unpin(self, name: str) -> dict[str, Any]:
         self._known(name)
         if self._lifecycle.ledger.get(name).pin is None:
             raise SteeringError(f"{name} is not pinned")
-        return await self._apply(Change(name, lambda ledger, found: ledger.unpinned(name), force=True))
+        change = Change(name, lambda ledger, found: ledger.unpinned(name), force=True)
+        return await self._apply(change, f"{name}: not pinned any more; it follows its folder")
 
     async def _enable(self, name: str) -> dict[str, Any]:
         return await self._switch(name, True)
@@ -144,7 +145,8 @@ class Steering:
 
     async def _switch(self, name: str, on: bool) -> dict[str, Any]:
         self._known(name)
-        return await self._apply(Change(name, lambda ledger, found: ledger.switched(name, on), force=on))
+        change = Change(name, lambda ledger, found: ledger.switched(name, on), force=on)
+        return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
 
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
         def mutate(ledger: Ledger, found: Catalog) -> Ledger:
@@ -160,13 +162,15 @@ class Steering:
 
         return mutate
 
-    async def _apply(self, change: Change) -> dict[str, Any]:
+    async def _apply(self, change: Change, done: str = "") -> dict[str, Any]:
+        """:param done: what to say when it succeeds, beside what has changed by it."""
         try:
             report = await self._lifecycle.apply(change)
         except ChangeRefused as refused:
-            report = Report((), refused.refusals)
+            return {"text": [], "refused": [_refused(one) for one in refused.refusals]}
+        text = [done, *report.text] if done else list(report.text)
         answers = [_refused(one) for one in report.refused]
-        return {"text": list(report.text) or ([] if answers else ["nothing had to change"]), "refused": answers}
+        return {"text": text or ([] if answers else ["nothing had to change"]), "refused": answers}
 
     def _known(self, name: str) -> CatalogEntry | None:
         """:raises SteeringError: there is no such plugin."""
