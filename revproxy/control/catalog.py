@@ -50,6 +50,12 @@ class CatalogEntry:
     source: str
 
     @property
+    def label(self) -> str:
+        """Version and the beginning of the digest, as messages and events call it."""
+        version = str(self.manifest.version)
+        return version if self.bundle is None else f"{version} ({self.bundle.digest[:12]})"
+
+    @property
     def digest(self) -> str | None:
         """Of its files; ``None`` for a drop-in."""
         return None if self.bundle is None else self.bundle.digest

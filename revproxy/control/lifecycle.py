@@ -14,7 +14,7 @@ and `Lifecycle.begin` when the edge starts. What ran before a restart is what st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -23,26 +23,24 @@ from weakref import WeakValueDictionary
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from revproxy.control.breaker import Breaker
-from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected, storedEntry
+from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
+from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
 from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version
-from revproxy.control.ledger import Ledger, Pin, writeLedger
+from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
+from revproxy.control.memory import Memory
 from revproxy.control.plan import Choice, Plan, Refusal, Resolution, choose, resolve
 from revproxy.control.problems import ConfigErrors, Problem
-from revproxy.control.quarantine import Quarantined
 from revproxy.control.retirement import Retirement
 from revproxy.control.scan import Look, Scan
 from revproxy.control.settings import Config
 from revproxy.control.statefolder import StateFolder
-from revproxy.control.store import StoreError
+from revproxy.control.ward import Ward
 from revproxy.dataplane.edge import Edge
-from revproxy.dataplane.tally import Tally
 
 
 class Surroundings(Protocol):
@@ -56,47 +54,6 @@ class Surroundings(Protocol):
 
     async def discardConfig(self, prepared: Any) -> None:
         """Give it up."""
-
-
-class ChangeRefused(Exception):
-    """A change that somebody asked for was not made.
-
-    :ivar refusals: why.
-    """
-
-    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
-        super().__init__("\n".join(refusal.message for refusal in refusals))
-        self.refusals = refusals
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a transaction is to do beyond looking at the files.
-
-    :ivar plugin: whose change this is; if that one fails, nothing is changed.
-    :ivar mutate: the ledger, and what is in the folders, to the ledger as it is to be; may raise `ChangeRefused`.
-    :ivar force: try again what failed before.
-    :ivar withoutState: replace plugins also where their state cannot be handed over.
-    :ivar rebuild: swap also if nothing has changed.
-    """
-
-    plugin: str = ""
-    mutate: Callable[[Ledger, Catalog], Ledger] | None = None
-    force: bool = False
-    withoutState: bool = False
-    rebuild: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a transaction did.
-
-    :ivar text: a line for each thing that has changed.
-    :ivar refused: what it found and did not do.
-    """
-
-    text: tuple[str, ...] = ()
-    refused: tuple[Refusal, ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,13 +73,13 @@ class Lifecycle:
 
     :ivar current: what serves requests; None before `prepare`.
     :ivar built: its generation.
-    :ivar ledger: what is remembered.
+    :ivar memory: what is remembered, also over a restart.
+    :ivar ward: versions that fail while they run.
+    :ivar retirement: versions that do not run any more.
     :ivar failures: the last refusal of each plugin, or (under an empty name) the configuration, that still holds; with
         its time in seconds since the epoch.
-    :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
     :ivar edge: set once there is one; before that a swap is only noted.
     :ivar surroundings: set by the service.
-    :ivar remembers: whether the state folder can be written.
     """
 
     _log = Logger()
@@ -139,23 +96,19 @@ class Lifecycle:
     ) -> None:
         self.parts = parts
         self.events = events
-        self.ledger = ledger
         self.config = config
         self.current: Running | None = None
         self.built: Built | None = None
         self.catalog: Catalog = Catalog({})
         self.failures: dict[str, tuple[float, Refusal]] = {}
-        self.tallies: dict[tuple[str, str | None], Tally] = {}
         self.edge: Edge | None = None
         self.surroundings: Surroundings | None = None
-        self.remembers = False
+        self.memory = Memory(state, ledger, events, parts.reactor.seconds, self._inThread)
+        self.ward = Ward(self)
         self.retirement = Retirement(parts.reactor, events, config.timeouts.drain)
         self.limits = limits or StageLimits()
         self._scan = scan
-        self._state = state
         self._lock = DeferredLock()
-        self._gates: dict[Instance, Quarantined] = {}
-        self._breakers: dict[Version, Breaker] = {}
         self._loading: Version | None = None
         self._packages: WeakValueDictionary[str, Version] = WeakValueDictionary()
         self._client = PluginClient(config, parts)
@@ -166,6 +119,11 @@ class Lifecycle:
         self._strict = not ledger.plugins
         self._now = parts.reactor.seconds
 
+    @property
+    def ledger(self) -> Ledger:
+        """What is remembered of each plugin."""
+        return self.memory.ledger
+
     # The first generation
 
     def prepare(self) -> Built:
@@ -174,7 +132,7 @@ class Lifecycle:
 
         :raises ConfigErrors: it cannot be made, and nothing that ran before can stand in.
         """
-        running = self._remembered()
+        running = self.memory.ranBefore(self.config.plugins.directory)
         attempt = self._choose(Change(), self._scan.look(self.config, useCurrent=True), running)
         if attempt.look.catalogErrors is not None:
             raise attempt.look.catalogErrors
@@ -219,7 +177,7 @@ class Lifecycle:
     async def _begin(self) -> None:
         attempt, draft = self._attempt, self._draft
         assert attempt is not None and draft is not None and self.current is not None
-        running = self._remembered()
+        running = self.memory.ranBefore(self.config.plugins.directory)
         again = False
         while True:
             try:
@@ -238,21 +196,10 @@ class Lifecycle:
         if self.edge is not None and self.built is not None:
             self.edge.generation = self.built.generation
         await self.retirement.discard(draft.unused(self.current.members), draft.versions())
-        await self._store(self.current.plan)
+        await self.memory.keep(self.current.plan)
         self._adopt(self.current)
-        await self._remember(attempt.ledger, self.current.plan)
+        await self.memory.record(attempt.ledger, self.current.plan)
         self._note(attempt.refusals, self.current.plan)
-
-    def _remembered(self) -> dict[str, CatalogEntry]:
-        """What ran when the edge ended, from the store."""
-        found = {}
-        for name, record in self.ledger.plugins.items():
-            if record.running is not None:
-                try:
-                    found[name] = self._stored(name, record.running)
-                except (StoreError, ConfigErrors) as error:
-                    self._log.warn("plugin {name}: what ran before cannot be had: {error}", name=name, error=error)
-        return found
 
     def _leaveOut(self, attempt: _Attempt, name: str) -> bool:
         """:returns: whether it was there to be left out."""
@@ -265,7 +212,7 @@ class Lifecycle:
 
     # Transactions
 
-    async def apply(self, change: Change = Change()) -> Report:
+    async def apply(self, change: Change = NOTHING_ASKED) -> Report:
         """
         Look at the files, and become what they and the ledger say.
 
@@ -275,7 +222,7 @@ class Lifecycle:
         try:
             if self._ended or self.current is None:
                 return Report()
-            return await self._transact(change)
+            return await self.transact(change)
         except ChangeRefused as refused:
             for one in refused.refusals:
                 label = f"{one.version} ({one.digest[:12]})" if one.digest else one.version
@@ -284,7 +231,19 @@ class Lifecycle:
         finally:
             self._lock.release()
 
-    async def _transact(self, change: Change) -> Report:
+    async def exclusively(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something when no transaction runs, and let none run meanwhile. After the end it is not done."""
+        await self._lock.acquire()
+        try:
+            if self._ended:
+                work.close()
+            else:
+                await work
+        finally:
+            self._lock.release()
+
+    async def transact(self, change: Change) -> Report:
+        """As :meth:`apply`, for who has come in through :meth:`exclusively`. :raises ChangeRefused:"""
         current = self.current
         assert current is not None
         running = current.plan.entries
@@ -322,7 +281,8 @@ class Lifecycle:
         ledger = self.ledger if change.mutate is None else change.mutate(self.ledger, catalog)
         avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if change.force else self._failedBefore
         cold = self.current is None
-        choice = choose(catalog, running, ledger, self._stored, avoid, cold=cold, strict=self._strict)
+        stored = partial(self.memory.stored, plugins=look.config.plugins.directory)
+        choice = choose(catalog, running, ledger, stored, avoid, cold=cold, strict=self._strict)
         for name in choice.released:
             ledger = ledger.unpinned(name)
         self.catalog = catalog
@@ -350,7 +310,7 @@ class Lifecycle:
                 self._refuseAsked(attempt)
                 continue
             try:
-                await self._store(plan)
+                await self.memory.keep(plan)
                 await draft.handOverAgain(members.values())
                 before = self._swap(plan, members, prepared)
             except BaseException as error:
@@ -419,7 +379,7 @@ class Lifecycle:
     async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         self._giveUp(draft.unused(None), draft.versions())
         if attempt.ledger is not self.ledger:
-            await self._remember(attempt.ledger, current.plan)
+            await self.memory.record(attempt.ledger, current.plan)
         self._note(attempt.refusals, current.plan)
         return Report((), tuple(attempt.refusals))
 
@@ -443,8 +403,7 @@ class Lifecycle:
         beforeBuilt.close(built)
         kept = set(built.instances)
         gone = [one for one in beforeBuilt.instances if one not in kept]
-        for one in gone:
-            self._gates.pop(one, None)
+        self.ward.discharge(gone)
         self.retirement.retire(gone)
         return before
 
@@ -462,8 +421,7 @@ class Lifecycle:
 
     def _member(self, running: Running, one: Selected, settings: Mapping[str, Any]) -> Member:
         instance = running.member(one.manifest.name, settings)
-        gate = self._gates.get(instance)
-        return Member(instance, gate or instance.object, partial(self._failed, instance.version))
+        return Member(instance, self.ward.middleware(instance), partial(self.ward.failed, instance.version))
 
     def _adopt(self, running: Running) -> None:
         """What is loaded now, for the guard and the breakers."""
@@ -471,21 +429,20 @@ class Lifecycle:
             version = running.versions.get(one.manifest.name)
             if version is not None and version.entry is not one.entry:
                 version.rebase(one.entry)
-        versions = set(running.versions.values())
-        for version in [version for version in self._breakers if version not in versions]:
-            del self._breakers[version]
-        for version in versions:
-            if version not in self._breakers:
-                tally = version.tally
-                self._breakers[version] = Breaker(
-                    partial(getattr, tally, "calls"), self._now, partial(self._tripped, version)
-                )
         for instance in running.members.values():
             self._packages[_packageOf(instance)] = instance.version
+        self.ward.watch(running.versions.values())
+
+    def identify(self, module: str) -> Version | None:
+        """The version whose code a module is, by the module's name; for the guard against stalls."""
+        if not module.startswith(ROOT):
+            return self._packages.get(module)
+        package = ".".join(module.split(".", 2)[:2])
+        return self._packages.get(package) or self._loading
 
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
         text = self._tell(before, plan)
-        await self._remember(attempt.ledger, plan)
+        await self.memory.record(attempt.ledger, plan)
         self._note(attempt.refusals, plan)
         return Report(tuple(text), tuple(attempt.refusals))
 
@@ -500,13 +457,13 @@ class Lifecycle:
         new = {one.manifest.name: one for one in plan.selected}
         for name in sorted({*old, *new}):
             was, now = old.get(name), new.get(name)
-            label = "" if now is None else _label(now.entry)
+            label = "" if now is None else now.entry.label
             if was is None:
                 kind, line = "loaded", f"{label} runs"
             elif now is None:
-                kind, line = "removed", f"{_label(was.entry)} runs no more"
+                kind, line = "removed", f"{was.entry.label} runs no more"
             elif before.versions.get(name) is not self.current.versions.get(name):
-                kind, line = "replaced", f"{_label(was.entry)} → {label}"
+                kind, line = "replaced", f"{was.entry.label} → {label}"
             elif was.entry.digest != now.entry.digest or (was.config, was.routes) != (now.config, now.routes):
                 kind, line = "configured", f"{label} has another configuration"
             else:
@@ -514,58 +471,6 @@ class Lifecycle:
             self.events.add(kind, line, name, label)
             text.append(f"{name}: {line}")
         return text
-
-    # What is remembered
-
-    def _stored(self, name: str, digest: str) -> CatalogEntry:
-        folder = None if self.config.plugins.directory is None else self.config.plugins.directory / name
-        return storedEntry(self._state.store.read(name, digest, folder))
-
-    async def _store(self, plan: Plan) -> None:
-        """Keep every bundle that is about to run. A full disk is an event, and no reason not to go on."""
-        if not self.remembers:
-            return
-        for one in plan.selected:
-            bundle = one.entry.bundle
-            if bundle is not None and self.ledger.get(one.manifest.name).running != bundle.digest:
-                try:
-                    await self._inThread(self._state.store.keep, one.manifest.name, bundle)
-                except StoreError as error:
-                    self.events.add("store-failed", str(error), one.manifest.name, _label(one.entry))
-
-    async def _remember(self, ledger: Ledger, plan: Plan) -> None:
-        """Write down what runs, and let go of versions that are not to be kept."""
-        names = set()
-        for one in plan.selected:
-            name, digest = one.manifest.name, one.entry.digest
-            if digest is not None and ledger.get(name).running != digest:
-                ledger = ledger.ran(name, digest, str(one.manifest.version), self._now())
-                names.add(name)
-        selected = {one.manifest.name for one in plan.selected if one.entry.digest is not None}
-        for name, record in list(ledger.plugins.items()):
-            if record.running is not None and name not in selected:
-                ledger = ledger.stopped(name)
-        if ledger == self.ledger:
-            return
-        self.ledger = ledger
-        self._forgetTallies()
-        if not self.remembers:
-            return
-        try:
-            for name in names:
-                kept = ledger.toKeep(name, plan.config.plugins.keepVersions)
-                gone = await self._inThread(self._state.store.prune, name, kept)
-                ledger = ledger.forgotten(name, gone)
-            self.ledger = ledger
-            self._forgetTallies()
-            await self._inThread(writeLedger, self._state.ledgerPath, ledger)
-        except (StoreError, OSError) as error:
-            self.events.add("store-failed", f"what runs cannot be written down: {error}")
-
-    def _forgetTallies(self) -> None:
-        known = {(name, one.digest) for name, record in self.ledger.plugins.items() for one in record.versions}
-        for key in [key for key in self.tallies if key[1] is not None and key not in known]:
-            del self.tallies[key]
 
     def _failedBefore(self, entry: CatalogEntry) -> bool:
         known = self.failures.get(entry.manifest.name)
@@ -588,112 +493,6 @@ class Lifecycle:
                 self.failures[name] = self._now(), refusal
                 label = f"{refusal.version} ({refusal.digest[:12]})" if refusal.digest else refusal.version
                 self.events.add("refused", refusal.message, name, label, refusal.traceback)
-
-    # Versions that fail while they run
-
-    def identify(self, module: str) -> Version | None:
-        """The version whose code a module is, by the module's name; for the guard against stalls."""
-        if not module.startswith(ROOT):
-            return self._packages.get(module)
-        package = ".".join(module.split(".", 2)[:2])
-        return self._packages.get(package) or self._loading
-
-    def stalled(self, version: Version) -> None:
-        """A call of it held the reactor until it was ended."""
-        breaker = self._breakers.get(version)
-        if breaker is not None:
-            breaker.stalled()
-
-    def _failed(self, version: Version, failure: Failure) -> None:
-        breaker = self._breakers.get(version)
-        if breaker is not None:
-            breaker.failed()
-
-    def _tripped(self, version: Version, reason: str) -> None:
-        # In the middle of a request; what follows is long.
-        self.parts.reactor.callLater(0, self._quarantineSoon, version, reason)
-
-    def _quarantineSoon(self, version: Version, reason: str) -> None:
-        later = Deferred.fromCoroutine(self.quarantine(version, reason))
-        later.addErrback(lambda failure: self._log.failure("putting a plugin into quarantine", failure))
-
-    async def quarantine(self, version: Version, reason: str) -> None:
-        """Take a version out: the previous good one runs, or else its ``on_error`` decides, until probes succeed."""
-        await self._lock.acquire()
-        try:
-            current = self.current
-            if self._ended or current is None or current.versions.get(version.name) is not version:
-                return
-            if any(instance in self._gates for instance in version.instances):
-                return
-            if not await self._backToGood(version, reason):
-                await self._gate(version, reason)
-        finally:
-            self._lock.release()
-
-    async def _backToGood(self, version: Version, reason: str) -> bool:
-        name, digest = version.name, version.digest
-        pin = self.ledger.get(name).pin
-        good = None if digest is None else self.ledger.previousGood(name, digest)
-        if digest is None or good is None or (pin is not None and pin.by == "user"):
-            return False
-        bad = digest
-
-        def mutate(ledger: Ledger, found: Catalog) -> Ledger:
-            return ledger.quarantined(name, bad, reason).pinned(name, Pin(good.digest, "quarantine", bad))
-
-        try:
-            await self._transact(Change(name, mutate, withoutState=True))
-        except ChangeRefused as refused:
-            self.events.add("refused", f"there is no way back to {good.version}: {refused}", name, str(version))
-            return False
-        text = f"{reason}; back to {good.version} ({good.digest[:12]}), until its folder has something new"
-        self.events.add("quarantined", text, name, str(version))
-        return True
-
-    async def _gate(self, version: Version, reason: str) -> None:
-        manifest = version.entry.manifest
-        isOpen = manifest.onError == "open"
-        for instance in version.instances:
-            if not instance.retiring:
-                self._gates[instance] = Quarantined(
-                    instance.object,
-                    version.name,
-                    isOpen,
-                    self._now,
-                    onEvent=lambda kind, text: self._gateSays(version, kind, text),
-                    onRestored=lambda: self._restored(version),
-                )
-        does = "requests pass without it" if isOpen else "requests it would see are answered 503"
-        text = f"{reason}; there is no other version: {does}, until probes succeed"
-        self.events.add("quarantined", text, version.name, str(version))
-        await self._transact(Change(rebuild=True))
-
-    def _gateSays(self, version: Version, kind: str, text: str) -> None:
-        self.events.add(kind, text, version.name, str(version))
-
-    def _restored(self, version: Version) -> None:
-        later = Deferred.fromCoroutine(self._lift(version))
-        later.addErrback(lambda failure: self._log.failure("lifting a quarantine", failure))
-
-    async def _lift(self, version: Version) -> None:
-        await self._lock.acquire()
-        try:
-            gated = [instance for instance in self._gates if instance.version is version]
-            if self._ended or not gated:
-                return
-            for instance in gated:
-                del self._gates[instance]
-            breaker = self._breakers.get(version)
-            if breaker is not None:
-                breaker.reset()
-            await self._transact(Change(rebuild=True))
-        finally:
-            self._lock.release()
-
-    def isGated(self, name: str) -> bool:
-        """Whether a plugin is in quarantine without another version in its place."""
-        return any(instance.version.name == name for instance in self._gates)
 
     # The end
 
@@ -725,12 +524,9 @@ class Lifecycle:
             lambda: self._client.client,
             self.events,
             self._setLoading,
-            self._tallyOf,
+            self.memory.tallyOf,
             change.withoutState,
         )
-
-    def _tallyOf(self, entry: CatalogEntry) -> Tally:
-        return self.tallies.setdefault((entry.manifest.name, entry.digest), Tally())
 
     def _setLoading(self, version: Version | None) -> None:
         self._loading = version
@@ -781,8 +577,3 @@ def _switches(ledger: Ledger) -> dict[str, bool]:
 def _packageOf(instance: Instance) -> str:
     module = instance.version.module
     return module.package if module is not None else type(instance.object).__module__
-
-
-def _label(entry: CatalogEntry) -> str:
-    version = str(entry.manifest.version)
-    return f"{version} ({entry.digest[:12]})" if entry.digest else version

@@ -26,13 +26,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from revproxy.control.accesslogging import AccessLogging, OpenedLog
+from revproxy.control.change import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.document import Document
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Parts
 from revproxy.control.instance import StageFailed, Version
 from revproxy.control.ledger import readLedger
-from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.listeners import ListenerSet, Prepared
 from revproxy.control.preflight import unavailable
 from revproxy.control.problems import ConfigErrors, Problem
@@ -161,7 +162,7 @@ class EdgeService(Service):  # type: ignore[misc]
             text = "{error}; versions and pins are not kept, and there is no control socket"
             self._log.warn(text, error=error)
         else:
-            self.lifecycle.remembers = True
+            self.lifecycle.memory.isWritable = True
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
@@ -198,7 +199,7 @@ class EdgeService(Service):  # type: ignore[misc]
             while again and not self._stopping:
                 self._lookAgain = False
                 try:
-                    await self.lifecycle.apply(Change())
+                    await self.lifecycle.apply()
                 except ChangeRefused:
                     pass  # an event says so
                 again = self._lookAgain
@@ -257,7 +258,7 @@ class EdgeService(Service):  # type: ignore[misc]
             stall.plugin or "", stall.version or "",
         )
         if stall.ended and isinstance(stall.key, Version):
-            self.lifecycle.stalled(stall.key)
+            self.lifecycle.ward.stalled(stall.key)
 
     def _reopenOnSignal(self) -> None:
         """SIGUSR1 reopens the access log; what ``twistd --logfile`` does with it (rotate) still happens too."""

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from revproxy.control.catalog import Catalog, CatalogEntry
+from revproxy.control.change import Change, ChangeRefused
 from revproxy.control.controlsocket import SteeringError
 from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
-from revproxy.control.lifecycle import Change, ChangeRefused, Lifecycle
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.plan import Refusal
 from revproxy.control.problems import suggestion
 from revproxy.dataplane.tally import Tally
@@ -99,13 +100,13 @@ class Steering:
                     "errors": counted.errors,
                 }
                 for one in record.versions
-                for counted in (lifecycle.tallies.get((name, one.digest), _NOTHING),)
+                for counted in (lifecycle.memory.tallies.get((name, one.digest), _NOTHING),)
             ],
         }
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
         if running:
-            return "quarantined" if self._lifecycle.isGated(name) else "running"
+            return "quarantined" if self._lifecycle.ward.isGated(name) else "running"
         if refusal is not None:
             return "failed"
         return "removed" if entry is None else "off"

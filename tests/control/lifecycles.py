@@ -11,12 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from revproxy.control.catalog import CatalogReader
+from revproxy.control.change import Change
 from revproxy.control.config import parseConfig
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Parts
 from revproxy.control.instance import StageLimits
 from revproxy.control.ledger import readLedger
-from revproxy.control.lifecycle import Change, Lifecycle
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.scan import Scan
 from revproxy.control.statefolder import StateFolder
 from revproxy.dataplane.deadlines import Deadlines
@@ -113,7 +114,7 @@ class Bench:
         self.lifecycle.retirement.breakOff = self.edge.breakOffChains
         state.acquire()
         self.state = state
-        self.lifecycle.remembers = True
+        self.lifecycle.memory.isWritable = True
         return self.lifecycle
 
     def start(self, limits: StageLimits | None = None) -> None:

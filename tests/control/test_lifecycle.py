@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.control.change import Change, ChangeRefused
 from revproxy.control.instance import StageFailed, StageLimits
-from revproxy.control.lifecycle import Change, ChangeRefused
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.steering import Steering, SteeringError
 from tests.control.lifecycles import Bench
@@ -329,6 +329,17 @@ class StageTests(LifecycleCase):
         lines = self.bench.lifecycle.failures["a"][1].traceback.splitlines()
         self.assertIn("plugin.py", lines[1])
 
+    def test_line(self) -> None:
+        """What fails names the line."""
+        text = code(body="    def checkHealth(self): raise RuntimeError", interfaces="IHealthCheck")
+        self.refused(text, "checkHealth raised RuntimeError", "health")
+        self.assertRegex(self.bench.failure("a"), r"plugin\.py:\d+: checkHealth raised RuntimeError$")
+
+    def test_noLineOfOurs(self) -> None:
+        """What cannot be parsed has no stack but ours, which is left out."""
+        self.refused("def f(:", "plugin.py:1:7: SyntaxError", "import")
+        self.assertNotIn("loader.py", self.bench.lifecycle.failures["a"][1].traceback)
+
 
 class StateTests(LifecycleCase):
     """State is handed over."""
@@ -576,9 +587,14 @@ class VersionTests(LifecycleCase):
         self.call("unpin", name="a")
         self.assertEqual(self.bench.seen(), ["a 3.0"])
 
+    def test_pinWhatRuns(self) -> None:
+        """What was done is said also where nothing else has to change."""
+        self.assertEqual(self.call("pin", name="a")["text"], ["a: pinned"])
+        self.assertEqual(self.call("unpin", name="a")["text"], ["a: not pinned any more; it follows its folder"])
+
     def test_switches(self) -> None:
         """Off and on, over a restart too."""
-        self.call("disable", name="a")
+        self.assertEqual(self.call("disable", name="a")["text"][0], "a: switched off")
         self.assertEqual(self.bench.seen(), [])
         self.restart()
         self.assertEqual(self.bench.seen(), [])
@@ -630,6 +646,13 @@ class VersionTests(LifecycleCase):
         self.assertEqual([one["version"] for one in self.call("plugins", name="a")[0]["versions"]],
                          ["6.0", "7.0", "8.0"])
         self.assertEqual(len(kept), 3)
+
+    def test_removed(self) -> None:
+        """One whose folder is gone can be asked about: its versions are there to go back to."""
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        (status,) = self.call("plugins", name="a")
+        self.assertEqual((status["state"], len(status["versions"])), ("removed", 2))
 
     def test_status(self) -> None:
         """What is shown of a plugin."""

@@ -1,0 +1,128 @@
+"""
+What the edge remembers of its plugins: the ledger, the store of versions, and what each version has counted.
+
+Where the state folder cannot be written, all this lasts as long as the process. A disk that fails is an event, and no
+reason not to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from revproxy.control.catalog import CatalogEntry, storedEntry
+from revproxy.control.events import EventLog
+from revproxy.control.ledger import Ledger, writeLedger
+from revproxy.control.plan import Plan
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.statefolder import StateFolder
+from revproxy.control.store import StoreError
+from revproxy.dataplane.tally import Tally
+
+
+class Memory:
+    """
+    One edge's.
+
+    :ivar ledger: what is remembered; assigned by :meth:`record`.
+    :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
+    :ivar isWritable: whether the state folder is ours, and can be written.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        state: StateFolder,
+        ledger: Ledger,
+        events: EventLog,
+        now: Callable[[], float],
+        inThread: Callable[..., Deferred[object]],
+    ) -> None:
+        """
+        :param now: seconds since the epoch.
+        :param inThread: runs a function, with arguments, in a thread.
+        """
+        self.ledger = ledger
+        self.tallies: dict[tuple[str, str | None], Tally] = {}
+        self.isWritable = False
+        self._state = state
+        self._events = events
+        self._now = now
+        self._inThread = inThread
+
+    def stored(self, name: str, digest: str, plugins: Path | None) -> CatalogEntry:
+        """
+        A version that was kept. Blocks.
+
+        :param plugins: the folder of plugins, for messages.
+        :raises StoreError: it is not there, or damaged.
+        :raises ConfigErrors: this version of revproxy does not take its manifest.
+        """
+        return storedEntry(self._state.store.read(name, digest, None if plugins is None else plugins / name))
+
+    def ranBefore(self, plugins: Path | None) -> dict[str, CatalogEntry]:
+        """What ran when the edge ended. Blocks."""
+        found = {}
+        for name, record in self.ledger.plugins.items():
+            if record.running is not None:
+                try:
+                    found[name] = self.stored(name, record.running, plugins)
+                except (StoreError, ConfigErrors) as error:
+                    self._log.warn("plugin {name}: what ran before cannot be had: {error}", name=name, error=error)
+        return found
+
+    def tallyOf(self, entry: CatalogEntry) -> Tally:
+        """Where it is counted what a version does, also when it comes back."""
+        return self.tallies.setdefault((entry.manifest.name, entry.digest), Tally())
+
+    async def keep(self, plan: Plan) -> None:
+        """Store every bundle that is about to run."""
+        if not self.isWritable:
+            return
+        for one in plan.selected:
+            bundle, name = one.entry.bundle, one.manifest.name
+            if bundle is not None and self.ledger.get(name).running != bundle.digest:
+                try:
+                    await self._inThread(self._state.store.keep, name, bundle)
+                except StoreError as error:
+                    self._events.add("store-failed", str(error), name, one.entry.label)
+
+    async def record(self, ledger: Ledger, plan: Plan) -> None:
+        """
+        Write down what runs, and let go of versions that are not to be kept.
+
+        :param ledger: what else is to be remembered.
+        """
+        ledger, begun = self._withRunning(ledger, plan)
+        if ledger == self.ledger:
+            return
+        self.ledger = ledger
+        try:
+            if self.isWritable:
+                for name in begun:
+                    kept = ledger.toKeep(name, plan.config.plugins.keepVersions)
+                    gone = await self._inThread(self._state.store.prune, name, kept)
+                    ledger = ledger.forgotten(name, gone)  # type: ignore[arg-type]
+                self.ledger = ledger
+                await self._inThread(writeLedger, self._state.ledgerPath, ledger)
+        except (StoreError, OSError) as error:
+            self._events.add("store-failed", f"what runs cannot be written down: {error}")
+        known = {(name, one.digest) for name, record in ledger.plugins.items() for one in record.versions}
+        for key in [key for key in self.tallies if key[1] is not None and key not in known]:
+            del self.tallies[key]
+
+    def _withRunning(self, ledger: Ledger, plan: Plan) -> tuple[Ledger, set[str]]:
+        begun = set()
+        running = {one.manifest.name: one.entry for one in plan.selected if one.entry.digest is not None}
+        for name, entry in running.items():
+            if entry.digest is not None and ledger.get(name).running != entry.digest:
+                ledger = ledger.ran(name, entry.digest, str(entry.manifest.version), self._now())
+                begun.add(name)
+        for name, record in list(ledger.plugins.items()):
+            if record.running is not None and name not in running:
+                ledger = ledger.stopped(name)
+        return ledger, begun
