@@ -62,7 +62,11 @@ class Retirement:
 
     def discard(self, instances: Iterable[Instance], versions: Iterable[Version]) -> Deferred[None]:
         """These never served anybody: :returns: fires when they are closed."""
-        return Deferred.fromCoroutine(self._discard(list(instances), list(versions)))
+        unused = list(instances)
+        for instance in unused:
+            # Stopping takes its time, and the next change must not take it for one that runs.
+            instance.retiring = True
+        return Deferred.fromCoroutine(self._discard(unused, list(versions)))
 
     async def finish(self) -> None:
         """Wait for all that are leaving."""
@@ -72,7 +76,8 @@ class Retirement:
     async def _discard(self, instances: list[Instance], versions: list[Version]) -> None:
         for instance in instances:
             await self._close(instance)
-        for version in versions:
+        retired = [one.version for one in instances if one.version in self._versions.get(one.version.name, ())]
+        for version in dict.fromkeys([*versions, *retired]):
             if not version.instances:
                 self._unload(version)
 
@@ -100,6 +105,7 @@ class Retirement:
 
     async def _close(self, instance: Instance) -> None:
         version = instance.version
+        version.ended = [one for one in version.ended if one() is not None]
         try:
             version.ended.append(ref(instance.object))
         except TypeError:
