@@ -22,6 +22,7 @@ from zope.interface import alsoProvides, implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Foreign, unsendable
+from revproxy.dataplane.tally import Tally
 from revproxy.errors import EdgeError, PluginQuarantined
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
@@ -76,6 +77,7 @@ class Quarantined:
         cooldown: float = COOLDOWN,
         longest: float = LONGEST,
         probes: int = PROBES,
+        tally: Tally | None = None,
         onEvent: Callable[[str, str], None],
         onRestored: Callable[[], None],
     ) -> None:
@@ -86,11 +88,13 @@ class Quarantined:
         :param onRestored: called once, after the last probe that was needed; from then on all requests reach the
             instance.
         :param open: whether requests are let past; else they get 503.
+        :param tally: where the chain counts calls; what is let past is none.
         """
         self.instance = instance
         self.name = name
         self.open = open
         self.cooldown = cooldown
+        self._tally = tally
         self._now = now
         self._longest = longest
         self._probes = probes
@@ -125,6 +129,9 @@ class Quarantined:
         if self._restored or self._admits():
             return self._probe(context)
         if self.open:
+            if self._tally is not None:
+                self._tally.calls -= 1
+            context.pluginsSkipped += (self.name,)
             return True
         raise PluginQuarantined(f"{self.name} is out of service")
 

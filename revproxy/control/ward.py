@@ -8,7 +8,7 @@ stands before it: its ``on_error`` decides what becomes of requests, until probe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +90,15 @@ class Ward:
 
     async def _quarantine(self, version: Version, reason: str) -> None:
         current = self._lifecycle.current
-        if current is None or current.versions.get(version.name) is not version or self._isUnderGate(version):
+        if current is None or current.versions.get(version.name) is not version:
             return
-        if not await self._backToGood(version, reason):
+        if self._isUnderGate(version):
+            self._reset(version)
+        elif not await self._backToGood(version, reason):
             await self._gate(version, reason)
 
     def _isUnderGate(self, version: Version) -> bool:
-        return any(instance in self._gates for instance in version.instances)
+        return all(instance in self._gates for instance in version.instances if not instance.retiring)
 
     async def _backToGood(self, version: Version, reason: str) -> bool:
         """:returns: whether there was a way back."""
@@ -108,7 +110,11 @@ class Ward:
             return False
 
         def mutate(ledger: Ledger, found: Catalog) -> Ledger:
-            return ledger.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", digest))
+            # What its folder has by now, and would not do, is nothing new.
+            here, refused = found.entries.get(name), self._lifecycle.failures.get(name)
+            isRefused = here is not None and refused is not None and refused[1].digest == here.digest
+            against = here.digest if here is not None and isRefused else digest
+            return ledger.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
 
         label = str(version)
         try:
@@ -123,19 +129,22 @@ class Ward:
     async def _gate(self, version: Version, reason: str) -> None:
         isOpen = version.entry.manifest.onError == "open"
         for instance in version.instances:
-            if not instance.retiring:
+            if not instance.retiring and instance not in self._gates:
                 self._gates[instance] = Quarantined(
                     instance.object,
                     version.name,
                     isOpen,
                     self._now,
+                    tally=version.tally,
                     onEvent=partial(self._says, version),
                     onRestored=partial(self._restored, version),
                 )
+        # Another instance of it, with another configuration, may come beside these.
+        self._reset(version)
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
         text = f"{reason}; there is no other version: {does}, until probes succeed"
         self._events.add("quarantined", text, version.name, str(version))
-        await self._lifecycle.transact(Change(rebuild=True))
+        await self._rebuild(version, lambda ledger, digest: ledger.quarantined(version.name, digest, reason))
 
     def _says(self, version: Version, kind: str, text: str) -> None:
         self._events.add(kind, text, version.name, str(version))
@@ -145,7 +154,16 @@ class Ward:
         if not gated:
             return
         self.discharge(gated)
+        self._reset(version)
+        await self._rebuild(version, lambda ledger, digest: ledger.cleared(version.name, digest))
+
+    async def _rebuild(self, version: Version, mark: Callable[[Ledger, str], Ledger]) -> None:
+        """With or without gates; what was taken out is nothing that others go back to."""
+        digest = version.digest
+        mutate = None if digest is None else lambda ledger, found: mark(ledger, digest)
+        await self._lifecycle.transact(Change(mutate=mutate, rebuild=True))
+
+    def _reset(self, version: Version) -> None:
         breaker = self._breakers.get(version)
         if breaker is not None:
             breaker.reset()
-        await self._lifecycle.transact(Change(rebuild=True))
