@@ -8,6 +8,7 @@ wants that. Plugins find it by the name that is in their code.
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -20,7 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control import generation
 from revproxy.control.instance import StageLimits
-from revproxy.control.lifecycle import Change, Lifecycle
+from revproxy.control.change import Change
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.settings import Config
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
@@ -220,10 +222,8 @@ class Changing(Bench):
 
     :ivar origin: at port 9000; ``echo`` at port 9001.
     :ivar stage: for its plugins.
-    :ivar remembers: whether versions are kept; it takes the disk's time.
     """
 
-    remembers = False
     _serial = itertools.count(1)
 
     def __init__(self, case: SynchronousTestCase, routes: str = ROUTES, extra: str = UPSTREAMS) -> None:
@@ -237,13 +237,14 @@ class Changing(Bench):
         }
         self.stage = Stage(f"stage{next(self._serial)}")
         STAGES[self.stage.name] = self.stage
+        # Nothing here survives a power failure, nor takes the time for it.
+        case.patch(os, "fsync", lambda descriptor: None)
         case.patch(generation._Upstreams, "_endpoint", lambda _, target, tls: _Endpoint(self, target))
         case.addCleanup(self._end)
 
     def prepare(self, limits: StageLimits | None = None) -> Lifecycle:
         lifecycle = super().prepare(limits)
         lifecycle.surroundings = _Surroundings(self.edge)
-        lifecycle.remembers = self.remembers
         self._listener = Listener(self.edge, tls=False)
         return lifecycle
 
