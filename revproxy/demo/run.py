@@ -16,23 +16,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
+from twisted.python.failure import Failure
 
 from revproxy.control.certificates import selfSigned
 from revproxy.demo.origin import listenForOrigin
-from revproxy.demo.supervisor import Supervisor, digests
 
-__all__ = ["Setting", "configuration", "introduction", "takenPorts"]
+__all__ = ["Edge", "Setting", "configuration", "introduction", "takenPorts"]
 
 HOST = "127.0.0.1"
 
 # A process group of its own: a Ctrl-C in the terminal is for us, and we end the edge.
 _EDGE = "import os; os.setpgid(0, 0); from twisted.scripts.twistd import run; run()"
-_CHECK = "from revproxy.cli import main; main()"
+_PROBE = 0.05
+"Seconds between two looks whether the edge accepts connections."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,11 @@ def introduction(setting: Setting) -> str:
     curl -i http://{HOST}:{setting.http}/
     curl -k -d hello https://{HOST}:{setting.https}/api/echo
     $EDITOR {_shown(setting.banner)}
-         change "text", save, ask the first one again: a changed plugin is checked, then the edge restarts with it
+         change "text", save, ask the first one again: plugins are replaced while requests run
+    {_shown(Path(sys.executable).parent / "revproxy")} plugins --state {_shown(setting.state)}
+         what they do, and why a change was refused
 
-  Its configuration: {_shown(setting.state / "revproxy.yaml")}
+  Its configuration is watched, too: {_shown(setting.state / "revproxy.yaml")}
 """
 
 
@@ -140,25 +143,55 @@ def _shown(path: Path) -> Path:
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
 
 
-def tell(line: str) -> None:
+class Edge(ProcessProtocol):  # type: ignore[misc]
     """
-    To the console, recognisable among the edge's own lines.
-    """
-    print(f"[demo] {line}", flush=True)
+    The edge's process, writing where we write and reading nothing.
 
-
-class _Console:
-    """
-    Starts processes that write where we write and read nothing.
+    :ivar status: its exit status once it has ended; negative, the signal that ended it.
     """
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._nothing = os.open(os.devnull, os.O_RDONLY)
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self._waiting: list[Deferred[int]] = []
 
-    def spawn(self, process: ProcessProtocol, command: Sequence[str], /) -> object:
-        files = {0: self._nothing, 1: 1, 2: 2}
-        return self._reactor.spawnProcess(process, command[0], command, env=os.environ, childFDs=files)
+    def start(self, reactor: Any, command: Sequence[str]) -> None:
+        """
+        Start it; once.
+        """
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            reactor.spawnProcess(self, command[0], command, env=os.environ, childFDs={0: nothing, 1: 1, 2: 2})
+        finally:
+            os.close(nothing)
+
+    def processEnded(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        error = reason.value
+        code, number = getattr(error, "exitCode", None), getattr(error, "signal", None)
+        self.status = status = -number if number else code or 0
+        waiting, self._waiting = self._waiting, []
+        for ended in waiting:
+            ended.callback(status)
+
+    def ended(self) -> Deferred[int]:
+        """
+        Fires with the status when it has ended, at once when it has.
+        """
+        if self.status is not None:
+            return succeed(self.status)
+        deferred: Deferred[int] = Deferred()
+        self._waiting.append(deferred)
+        return deferred
+
+    def end(self) -> Deferred[int]:
+        """
+        SIGTERM: what runs finishes. Fires when it has ended.
+        """
+        if self.status is None and self.transport is not None:
+            try:
+                self.transport.signalProcess("TERM")
+            except ProcessExitedAlready:
+                pass  # its end is about to be reported
+        return self.ended()
 
 
 async def _listening(reactor: Any, ports: Sequence[int]) -> bool:
@@ -191,22 +224,19 @@ async def main(reactor: Any, setting: Setting) -> None:
     selfSigned(setting.certificates)
     file = setting.state / "revproxy.yaml"
     file.write_text(configuration(setting), encoding="utf-8")
-    supervisor = Supervisor(
-        clock=reactor,
-        spawn=_Console(reactor).spawn,
-        edge=[sys.executable, "-c", _EDGE, "-n", "--pidfile=", "revproxy", "--config", str(file)],
-        check=[sys.executable, "-c", _CHECK, "check", str(file)],
-        listening=lambda: _listening(reactor, [setting.http, setting.https]),
-        state=lambda: digests(setting.plugins),
-        tell=tell,
-    )
+    edge = Edge()
     # A closed terminal must not leave an edge behind that holds the ports.
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
-    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(supervisor.end()))
-    if not await supervisor.start():
+    reactor.addSystemEventTrigger("before", "shutdown", edge.end)
+    edge.start(reactor, [sys.executable, "-c", _EDGE, "-n", "--pidfile=", "revproxy", "--config", str(file)])
+    while edge.status is None and not await _listening(reactor, [setting.http, setting.https]):
+        await deferLater(reactor, _PROBE)
+    if edge.status is not None:
         raise SystemExit("The edge did not start; its reasons are above.")
     print(introduction(setting), flush=True)
-    await supervisor.watch()
+    status = await edge.ended()
+    if reactor.running and status:
+        raise SystemExit(f"The edge has ended with status {status}; its reasons are above.")
 
 
 def options(arguments: Sequence[str]) -> Setting:

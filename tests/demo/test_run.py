@@ -4,13 +4,77 @@ Tests for `revproxy.demo.run`: what is decided before anything runs.
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.config import parseConfig
-from revproxy.demo.run import Setting, configuration, introduction, options, takenPorts
+from revproxy.demo.run import Edge, Setting, configuration, introduction, options, takenPorts
+
+
+class ProcessDouble:
+    """
+    A process that is there, or has just gone.
+    """
+
+    def __init__(self, gone: bool = False) -> None:
+        self.signals: list[str] = []
+        self._gone = gone
+
+    def signalProcess(self, name: str) -> None:
+        """
+        As of `IProcessTransport`.
+        """
+        if self._gone:
+            raise ProcessExitedAlready
+        self.signals.append(name)
+
+
+class EdgeTests(SynchronousTestCase):
+    """
+    The edge's process, from our side.
+    """
+
+    def test_end(self) -> None:
+        """
+        It is asked to end, and waited for.
+        """
+        edge, process = Edge(), ProcessDouble()
+        edge.makeConnection(process)
+        ended = edge.end()
+        self.assertEqual(process.signals, ["TERM"])
+        self.assertNoResult(ended)
+        edge.processEnded(Failure(ProcessDone(0)))
+        self.assertEqual(self.successResultOf(ended), 0)
+        self.assertEqual(self.successResultOf(edge.end()), 0)
+        self.assertEqual(process.signals, ["TERM"])
+
+    def test_statuses(self) -> None:
+        """
+        Its status is what it ended with, or the signal that ended it.
+        """
+        for reason, status in ((ProcessTerminated(3), 3), (ProcessTerminated(None, 9), -9), (ProcessDone(0), 0)):
+            edge = Edge()
+            edge.makeConnection(ProcessDouble())
+            ended = edge.ended()
+            edge.processEnded(Failure(reason))
+            self.assertEqual((edge.status, self.successResultOf(ended)), (status, status))
+
+    def test_gone(self) -> None:
+        """
+        One that has ended a moment ago is waited for all the same; one that never began has nothing to end.
+        """
+        edge = Edge()
+        self.assertNoResult(edge.end())
+        edge = Edge()
+        edge.makeConnection(ProcessDouble(gone=True))
+        ended = edge.end()
+        edge.processEnded(Failure(ProcessDone(0)))
+        self.assertEqual(self.successResultOf(ended), 0)
 
 
 class RunTests(SynchronousTestCase):
@@ -54,13 +118,14 @@ class RunTests(SynchronousTestCase):
 
     def test_introduction(self) -> None:
         """
-        It names both URLs and a plugin that exists.
+        It names both URLs, a plugin that exists, and a command that finds the edge.
         """
         setting = self.setting()
         text = introduction(setting)
         self.assertIn("http://127.0.0.1:8081/", text)
         self.assertIn("https://127.0.0.1:8444/", text)
         self.assertIn(str(setting.banner), text)
+        self.assertRegex(text, rf"revproxy plugins --state {re.escape(str(setting.state))}\n")
 
     def test_takenPorts(self) -> None:
         """

@@ -5,12 +5,14 @@ What docs/tutorial.md and README.md tell people to type works as they say.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 import types
-import unittest
+from dataclasses import replace
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.catalog import CatalogEntry, readPlugin
 from revproxy.control.config import parseConfig
 from revproxy.testing import EdgeDouble
+from tests.docs.walkthrough import Command, File, perform, steps
+from tests.harness import PATIENCE, EdgeCase, freePort
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,77 +36,112 @@ def module(name: str, source: str) -> types.ModuleType:
     return made
 
 
-class TutorialTests(SynchronousTestCase):
+class TutorialTests(EdgeCase):
     """
-    The blocks of the page, by caption.
+    The page, from its first command to its last.
     """
 
     def setUp(self) -> None:
-        text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-        pattern = r"```\{code-block\} \w+\n:caption: (?:plugins/greeting/)?(.+)\n((?s:.+?))```"
-        self.blocks = dict(re.findall(pattern, text))
-        self.text = text
+        self.page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+        self.folder = Path(self.mktemp()).absolute()
+        shutil.copytree(ROOT / "plugins", self.folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
+        self.port = freePort()
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
 
-    def refusing(self) -> str:
+    def makeRun(self) -> None:
         """
-        The plugin after its handle was replaced.
+        What ``make run`` does when everything is installed: an origin, and ``twistd revproxy`` before it.
         """
-        replacement = indent(self.blocks["the new handle"], "    ")
-        source = self.blocks["plugin.py"]
-        changed, count = re.subn(r"    def handle\((?s:.+?)\n\n", lambda match: replacement + "\n", source, count=1)
-        self.assertEqual(count, 1)
-        return changed
+        ports = ["--http", str(self.port), "--https", str(freePort()), "--origin", "0"]
+        log = self.folder / "demo.log"
+        with log.open("wb") as file:
+            demo = subprocess.Popen(
+                [sys.executable, "-m", "revproxy.demo.run", *ports], cwd=self.folder, env=self.environment,
+                stdout=file, stderr=file,
+            )  # fmt: skip
+        self.addCleanup(demo.wait, PATIENCE)
+        self.addCleanup(demo.terminate)
+        self.until(lambda: "The edge runs." in log.read_text() or demo.poll() is not None)
+        self.assertIsNone(demo.poll(), log.read_text())
 
-    def test_first(self) -> None:
+    def type(self, command: Command) -> None:
         """
-        The plugin as it is first written greets, and lets every request pass.
+        Until it prints what it should: a change takes a moment.
         """
-        config = json.loads(self.blocks["plugin.json"])["config"]
-        answer = EdgeDouble(module("plugin", self.blocks["plugin.py"]).PluginMain(config)).get("/")
-        self.assertEqual((answer.status, answer.headers.get("X-Greeting")), (200, "hello"))
-        self.assertIn("X-Greeting: hello", self.text)
+        command = replace(command, line=command.line.replace(":8080", f":{self.port}"))
+        printed = ""
 
-    def test_accepted(self) -> None:
-        """
-        The folder is a valid plugin, with the schema of the configuration, too.
-        """
-        schema = re.search(r'```json\n("config_schema"(?s:.+?))```', self.text)
-        assert schema is not None
-        manifest = json.loads(self.blocks["plugin.json"]) | json.loads("{" + schema[1] + "}")
-        folder = Path(self.mktemp()) / "greeting"
-        folder.mkdir(parents=True)
-        (folder / "plugin.json").write_text(json.dumps(manifest))
-        (folder / "plugin.py").write_text(self.refusing())
-        self.assertIsInstance(readPlugin(folder), CatalogEntry, readPlugin(folder))
+        def shows() -> bool:
+            nonlocal printed
+            printed = perform(command, self.folder, self.environment)
+            return command.isShownBy(printed)
 
-    def test_tests(self) -> None:
-        """
-        The tests at the end pass, and do not pass with the first version.
-        """
-        self.assertTrue(self.run_(self.refusing()).wasSuccessful())
-        self.assertFalse(self.run_(self.blocks["plugin.py"]).wasSuccessful())
+        try:
+            self.assertTrue(shows() if command.once else self.until(shows))
+        except self.failureException:
+            expected = "\n".join(command.output)
+            self.fail(f"$ {command.line}\nprints\n{printed}\nand not\n{expected}")
 
-    def run_(self, source: str) -> unittest.TestResult:
+    def test_isExecuted(self) -> None:
         """
-        The tutorial's tests on a plugin.
+        Each file is written, each command typed; each prints what the page says, and the edge is never restarted.
         """
-        self.patch(sys, "modules", {**sys.modules, "plugin": module("plugin", source)})
-        tests = module("test_plugin", self.blocks["test_plugin.py"]).GreetingTests
-        suite = unittest.defaultTestLoader.loadTestsFromTestCase(tests)
-        self.assertEqual(suite.countTestCases(), 2)
-        result = unittest.TestResult()
-        suite.run(result)
-        return result
+        first, second, *rest = steps(self.page)
+        self.assertEqual(first, Command("make run", ()))
+        self.assertIn("export PATH=", second.line if isinstance(second, Command) else "")
+        self.makeRun()
+        lock = self.folder / "var" / "lock"
+        process = lock.read_text()
+        for step in rest:
+            if isinstance(step, Command):
+                self.type(step)
+            else:
+                perform(step, self.folder, self.environment)
+        self.assertGreater(len(rest), 20)
+        self.assertEqual(lock.read_text(), process)
 
     def test_configuration(self) -> None:
         """
         The piece of revproxy.yaml is valid where there are a listener and an upstream.
         """
-        piece = re.search(r"```yaml\n((?s:.+?))```", self.text)
+        piece = re.search(r"```yaml\n((?s:.+?))```", self.page)
         assert piece is not None
         rest = "listeners: [{endpoint: 'tcp:8080'}]\nupstreams: {app: {targets: ['http://127.0.0.1:9000']}}\n"
         config = parseConfig(rest + piece[1], "tutorial", ROOT)
         self.assertEqual([dict(route.plugins) for route in config.routes], [{}, {"greeting": False}])
+
+    def test_schema(self) -> None:
+        """
+        With the schema of the configuration, too, the folder is a valid plugin.
+        """
+        schema = re.search(r'```json\n("config_schema"(?s:.+?))```', self.page)
+        assert schema is not None
+        for step in steps(self.page):
+            if isinstance(step, File):
+                perform(step, self.folder, {})
+        manifest = self.folder / "plugins" / "greeting" / "plugin.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | json.loads("{" + schema[1] + "}")))
+        found = readPlugin(manifest.parent)
+        self.assertIsInstance(found, CatalogEntry, found)
+
+
+class WalkthroughTests(SynchronousTestCase):
+    """
+    How a page is read.
+    """
+
+    def test_patterns(self) -> None:
+        """
+        What may differ may; what may not is noticed.
+        """
+        page = "```console\n$ revproxy plugins\na  1.0  running  -  4  0.1\na: 1.0 (d5b9473ec2f5) failed\n```\n"
+        (command,) = steps(page)
+        assert isinstance(command, Command)
+        shown = "name\na 1.0   running -   17   0.002\na: 1.0 (000000000000) failed\n"
+        self.assertTrue(command.isShownBy(shown))
+        for text, other in (("running", "off"), ("failed", "ran"), ("000000000000", "2.0"), ("a 1.0", "b 1.0")):
+            self.assertFalse(command.isShownBy(shown.replace(text, other)), other)
 
 
 class ReadmeTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ What ``make run`` does, with real processes on loopback.
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import signal
@@ -12,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -44,7 +46,8 @@ class DemoTests(SynchronousTestCase):
         shutil.copytree(ROOT / "plugins", self.plugins, ignore=shutil.ignore_patterns("__pycache__"))
         self.http, self.https = freePorts(2)
         ports = ["--http", str(self.http), "--https", str(self.https), "--origin", "0"]
-        folders = ["--plugins", str(self.plugins), "--state", str(base / "var")]
+        self.state = base / "var"
+        folders = ["--plugins", str(self.plugins), "--state", str(self.state)]
         command = [sys.executable, "-m", "revproxy.demo.run", *ports, *folders]
         self.demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.addCleanup(self.end)
@@ -94,28 +97,48 @@ class DemoTests(SynchronousTestCase):
         with urllib.request.build_opener(*handlers).open(url, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
+    def awaitPage(self, url: str, text: str) -> None:
+        """
+        Ask until the page has this text.
+        """
+        ends = time.monotonic() + PATIENCE
+        while text not in (page := self.get(url)):
+            if time.monotonic() > ends:
+                self.fail(f"no {text!r} in:\n{page}")
+            time.sleep(0.02)
+
     def test_demo(self) -> None:
         """
-        Pages come over HTTP and HTTPS through the plugins; an edited plugin shows its effect, a broken one has none;
-        Ctrl-C ends everything.
+        Pages come over HTTP and HTTPS through the plugins; an edited plugin is served by the same process, a broken one
+        is not served; Ctrl-C ends everything.
         """
         self.awaitLine("The edge runs.")
         urls = [f"http://127.0.0.1:{self.http}/", f"https://127.0.0.1:{self.https}/"]
         for url in urls:
             self.assertIn("served through revproxy", self.get(url))
+        process = (self.state / "lock").read_text()
 
         manifest = self.plugins / "html-banner" / "plugin.json"
         text = manifest.read_text()
         manifest.write_text(text.replace("served through revproxy", "edited"))
-        self.awaitLine("restarted.")
-        self.assertIn('<p class="banner">edited</p>', self.get(urls[0]))
+        self.awaitPage(urls[0], '<p class="banner">edited</p>')
 
         manifest.write_text("{")
-        self.awaitLine("would not start")
+        self.awaitLine("plugin.json:1:2: not JSON")
         self.assertIn('<p class="banner">edited</p>', self.get(urls[0]))
+        self.assertEqual((self.state / "lock").read_text(), process)
 
         self.assertEqual(self.end(signal.SIGINT), 0)
         self.assertRaises(OSError, self.get, urls[0])
+
+    def test_edgeEnds(self) -> None:
+        """
+        Without an edge there is no demo.
+        """
+        self.awaitLine("The edge runs.")
+        os.kill(int((self.state / "lock").read_text()), signal.SIGKILL)
+        self.awaitLine("The edge has ended with status -9")
+        self.assertEqual(self.demo.wait(PATIENCE), 1)
 
     def test_hangUp(self) -> None:
         """
