@@ -49,13 +49,15 @@ class Document:
 
     :ivar source: the file as the user named it; the start of every message.
     :ivar value: the plain value; to be left unchanged.
+    :ivar text: what was parsed, or None.
     """
 
-    __slots__ = ("_root", "source", "value")
+    __slots__ = ("_root", "source", "text", "value")
 
-    def __init__(self, source: str, value: Any, root: Place | None = None) -> None:
+    def __init__(self, source: str, value: Any, root: Place | None = None, text: str | None = None) -> None:
         self.source = source
         self.value = value
+        self.text = text
         self._root = root
 
     def position(self, path: Sequence[Step]) -> tuple[int, int]:
@@ -102,13 +104,13 @@ def parseYAML(text: str, source: str) -> Document:
     except Exception as error:  # the scanner has no one class for what it cannot read
         raise ConfigErrors([_unreadable(error, text, source)]) from None
     if node is None:
-        return Document(source, None, Place(1, 1))
+        return Document(source, None, Place(1, 1), text)
     reader = _NodeReader(source)
     root = Place(1, 1)
     value = reader.read(node, root, ())
     if reader.problems:
         raise ConfigErrors(reader.problems)
-    return Document(source, value, root)
+    return Document(source, value, root, text)
 
 
 def parseJSON(text: str, source: str) -> Document:

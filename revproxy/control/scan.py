@@ -37,13 +37,15 @@ class Scan:
     Looks again and again.
 
     :ivar path: the configuration file; None where there is none.
+    :ivar source: what messages call it.
     """
 
     def __init__(self, path: Path | None, config: Config, reader: CatalogReader | None = None) -> None:
         """:param config: what was read from the file at first."""
         self.path = path
+        self.source = config.source
         self._reader = reader or CatalogReader()
-        self._text: bytes | None = None
+        self._text = None if config.document is None else config.document.text
         self._config: Config = config
         self._errors: ConfigErrors | None = None
 
@@ -66,15 +68,17 @@ class Scan:
             data = self.path.read_bytes()
         except OSError as error:
             return current, ConfigErrors([Problem(str(self.path), 0, 0, "", f"cannot be read: {error.strerror}")])
-        if data != self._text:
+        try:
+            text = decodeText(data, self.source)
+        except ConfigErrors as undecodable:
+            return current, undecodable
+        if text != self._text:
             try:
-                source = str(self.path)
-                read = parseConfig(decodeText(data, source), source, self.path.absolute().parent)
-                self._config, self._errors = read, None
+                self._config, self._errors = parseConfig(text, self.source, self.path.absolute().parent), None
             except ConfigErrors as wrong:
                 self._errors = wrong
             else:
                 if self._config == current:
-                    self._config = current  # only comments have changed, or nothing since the start
-            self._text = data
+                    self._config = current  # only comments have changed
+            self._text = text
         return (self._config, None) if self._errors is None else (current, self._errors)
