@@ -98,6 +98,10 @@ class IStateful(Interface):
         """
         Take over what the version named exported.
 
+        Comes before ``start``, and again right before requests come: each time with all there is by then. Where one
+        instance follows several, with each of theirs, the nearest last. So it is to replace, or to keep the larger,
+        and not to add.
+
         :raises Exception: to refuse the update.
         """
 

@@ -17,7 +17,7 @@ from revproxy.control.events import EventLog
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version, configKey
 from revproxy.control.plan import Plan
 from revproxy.dataplane.tally import Tally
-from revproxy.interfaces import IConfigurable
+from revproxy.interfaces import IConfigurable, IStateful
 
 
 def pairsOf(plan: Plan) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
@@ -47,6 +47,7 @@ class Running:
         self.members = members
         self.versions: dict[str, Version] = {name: one.version for (name, _), one in members.items()}
         self._keys: dict[int, str] = {}
+        self._places = {route.name: index for index, route in enumerate(plan.config.routes)}
 
     def member(self, name: str, settings: Mapping[str, Any]) -> Instance:
         """The instance of a plugin with a configuration of the plan."""
@@ -65,15 +66,10 @@ class Running:
 
     def onRoute(self, name: str, route: str) -> Instance | None:
         """The instance of a plugin on a route, by the route's name."""
-        config = self.plan.config
+        index = self._places.get(route)
         one = next((one for one in self.plan.selected if one.manifest.name == name), None)
-        if one is None:
-            return None
-        for index, each in enumerate(config.routes):
-            if each.name == route:
-                settings = one.configFor(index)
-                return None if settings is None else self.members.get((name, self.keyOf(settings)))
-        return None
+        settings = None if one is None or index is None else one.configFor(index)
+        return None if settings is None else self.members.get((name, self.keyOf(settings)))
 
 
 class Draft:
@@ -140,7 +136,7 @@ class Draft:
         for one, settings, key in keys:
             name = one.manifest.name
             version = self._version(one.entry)
-            instance = next((each for each in version.instances if each.key == key and not each.retiring), None)
+            instance = self._fresh.get((version, key)) or self._running(plan, one, settings, version, key)
             if instance is None:
                 wanted = {each for other, _, each in keys if other.manifest.name == name}
                 instance = self._inPlace(plan, one, settings, version, wanted)
@@ -164,34 +160,40 @@ class Draft:
             self._versions[key] = Version(entry, self._limits, self._tallyOf(entry))
         return self._versions[key]
 
+    def _running(
+        self, plan: Plan, one: Selected, settings: Mapping[str, Any], version: Version, key: str
+    ) -> Instance | None:
+        """The one that has this configuration already, unless it would need what others have counted on its routes."""
+        instance = next((each for each in version.instances if each.key == key and not each.retiring), None)
+        if instance is None or not instance.provides(IStateful):
+            return instance
+        return None if set(self._predecessors(plan, one, settings)) - {instance} else instance
+
     def _inPlace(
         self, plan: Plan, one: Selected, settings: Mapping[str, Any], version: Version, wanted: set[str]
     ) -> Instance | None:
         """A running instance that nobody needs as it is, and that can take the new configuration."""
-        old = self._predecessor(plan, one, settings)
+        found = self._predecessors(plan, one, settings)
+        old = found[0] if found else None
         if old is None or old.version is not version or old.key in wanted or old in self._updates:
             return None
-        if not old.provides(IConfigurable):
+        if not old.provides(IConfigurable) or (len(found) > 1 and old.provides(IStateful)):
             return None
         old.validate(settings)
         self._updates[old] = settings
         return old
 
-    def _predecessor(self, plan: Plan, one: Selected, settings: Mapping[str, Any]) -> Instance | None:
-        """The running instance of the plugin on the first route where this configuration holds."""
+    def _predecessors(self, plan: Plan, one: Selected, settings: Mapping[str, Any]) -> list[Instance]:
+        """The running instances of the plugin on the routes where this configuration holds, the nearest first."""
         before = self._before
-        if before is None:
-            return None
         name = one.manifest.name
-        running = before.of(name)
-        if len(running) < 2:
-            return running[0] if running else None
-        for index, route in enumerate(plan.config.routes):
-            if one.configFor(index) is settings:
-                old = before.onRoute(name, route.name)
-                if old is not None:
-                    return old
-        return running[0]
+        running = [] if before is None else before.of(name)
+        if before is None or len(running) < 2:
+            return running
+        routes = [route.name for index, route in enumerate(plan.config.routes) if one.configFor(index) is settings]
+        found = dict.fromkeys(old for route in routes if (old := before.onRoute(name, route)) is not None)
+        key = configKey(settings)
+        return sorted(found, key=lambda old: old.key != key) or running[:1]
 
     # What is done
 
@@ -204,9 +206,10 @@ class Draft:
         for one, settings in pairsOf(plan):
             instance = members[one.manifest.name, configKey(settings)]
             if instance in self._fresh.values() and instance not in self._ready:
-                old = self._predecessor(plan, one, settings)
-                if old is not None and await self._handOver(old, instance):
-                    self.handedOver.append((old, instance))
+                # The nearest last: where a state takes the place of another, it is its own.
+                for old in reversed(self._predecessors(plan, one, settings)):
+                    if await self._handOver(old, instance):
+                        self.handedOver.append((old, instance))
                 await instance.start()
                 await instance.checkHealth()
                 self._ready.add(instance)
