@@ -107,9 +107,17 @@ class Limiter:
         return {key: arrival - now for key, arrival in self._arrivals.items() if arrival > now}
 
     def restore(self, debts: Mapping[str, float], now: float) -> None:
-        """Take over what :meth:`debts` gave; the newest, if there are more than fit."""
+        """
+        Take over what :meth:`debts` gave; the newest, if there are more than fit.
+
+        Of two debts of one key the larger one counts: the same may come twice, and must not double.
+        """
+        arrivals = self._arrivals
         for key, debt in list(debts.items())[-self._maxKeys :]:
-            self._arrivals[key] = now + min(debt, self._tolerance + self.interval)
+            arrivals[key] = max(arrivals.get(key, now), now + min(debt, self._tolerance + self.interval))
+            arrivals.move_to_end(key)
+        while len(arrivals) > self._maxKeys:
+            arrivals.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._arrivals)
@@ -245,15 +253,26 @@ class RateLimit:
 
     def importState(self, state: Any, version: str) -> None:
         """
-        Take over debts, counted in requests if the rate has changed. State of another key is of no use and is left.
+        Take over debts, counted in requests if the rate has changed.
+
+        Where what is counted by has become less, or stands in another order, the largest debt counts of those that
+        are now one. Debts by other keys mean nothing here, and are left.
 
         :raises ValueError: if it is not what :meth:`exportState` gives.
         """
         if not isinstance(state, dict) or not isinstance(state.get("debts"), dict):
             raise ValueError(f"rate-limit: not a state of version {version}")
-        if state.get("key") == self._parts:
+        parts = state.get("key") or []
+        if set(self._parts) <= set(parts):
+            places = [parts.index(part) for part in self._parts]
             scale = self._limiter.interval / float(state["interval"])
-            self._limiter.restore({key: debt * scale for key, debt in state["debts"].items()}, self._now())
+            debts: dict[str, float] = {}
+            for key, debt in state["debts"].items():
+                values = key.split("\0")
+                if len(values) == len(parts):
+                    kept = "\0".join([values[place] for place in places])
+                    debts[kept] = max(debts.pop(kept, 0.0), debt * scale)
+            self._limiter.restore(debts, self._now())
 
     def _refuse(self, context: Context, wait: float) -> bool:
         seconds = max(1, ceil(wait))

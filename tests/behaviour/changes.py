@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control import generation
-from revproxy.control.instance import StageLimits
 from revproxy.control.change import Change
+from revproxy.control.instance import StageLimits
 from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.settings import Config
 from revproxy.dataplane.edge import Edge

@@ -72,7 +72,8 @@ class NothingStaysTests(ChangingCase):
         shutil.rmtree(bench.plugins / "bad")
         shutil.rmtree(bench.plugins / f"new{number % 2}")
         upstreams = UPSTREAMS.replace("9000\"]}", f"9000\"], max_queue: {number}}}") if number % 2 else UPSTREAMS
-        bench.configure(f"[{{upstream: app}}, {{path: /r{number}, upstream: echo, plugins: {{a: {{mark: x}}}}}}]", upstreams)
+        route = f"{{path: /r{number}, upstream: echo, plugins: {{a: {{mark: x}}}}}}"
+        bench.configure(f"[{{upstream: app}}, {route}]", upstreams)
         self.apply()
         client.wire.leave(ConnectionDone())
         bench.settle()

@@ -67,7 +67,10 @@ class Bench:
     A folder with plugins and a state, and a lifecycle over it.
 
     :ivar lifecycle: None until :meth:`start`.
+    :ivar dropins: what is installed.
     """
+
+    dropins: tuple[Any, ...] = ()
 
     def __init__(self, root: Path, routes: str = "[{respond: {}}]", extra: str = "") -> None:
         self.root = root.absolute()
@@ -105,7 +108,7 @@ class Bench:
         self.events = EventLog(self.clock.seconds)
         state = StateFolder(config.state)
         ledger, _ = readLedger(state.ledgerPath)
-        scan = Scan(self.file, config, CatalogReader(()))
+        scan = Scan(self.file, config, CatalogReader(self.dropins))
         parts = Parts(self.clock, deadlines, deadlines)
         self.lifecycle = Lifecycle(config, scan, parts, self.events, state, ledger, limits)
         built = self.lifecycle.prepare()
