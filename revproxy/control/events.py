@@ -10,7 +10,7 @@ from typing import Any
 from twisted.logger import Logger, LogLevel
 
 #: Kinds of events that are somebody's business at night.
-_WARNINGS = frozenset((
+WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "stop-failed", "remains",
     "broken-off", "ledger-damaged", "store-failed",
 ))
@@ -62,7 +62,7 @@ class EventLog:
         """Remember and log an event."""
         event = Event(self._now(), kind, plugin, version, text, traceback)
         self._events.append(event)
-        level = LogLevel.warn if kind in _WARNINGS else LogLevel.info
+        level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
         self._log.emit(level, "{who}{kind}: {text}", who=who, kind=kind, text=text)
         if traceback:
