@@ -12,6 +12,7 @@ from typing import Any
 from weakref import ref
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.control.events import EventLog
@@ -89,6 +90,9 @@ class Retirement:
             text = f"{count} requests still used it after {self.drainTime:g} s, and were broken off"
             self._events.add("broken-off", text, instance.version.name, str(instance.version))
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
+        if busy:
+            # The last request tells that it is over before it cancels what it waits for; that comes before the stop.
+            await deferLater(self._reactor, 0)
         await self._close(instance)
         instance.chains.clear()
         if not instance.version.instances:
