@@ -84,6 +84,7 @@ class HotSwap:
 
     def __init__(self, directory: Path, placement: Placement, sizes: Sizes) -> None:
         self._directory = directory
+        self._core = placement.proxy
         self._proxy = frozenset([placement.proxy])
         self._load = placement.load
         self._sizes = sizes
@@ -103,11 +104,12 @@ class HotSwap:
         """Row b."""
         sizes = self._sizes
         with Traffic(self._load) as traffic, self._five(traffic) as edge:
-            full = measureLatencies(edge, traffic, len(FIVE), sizes.rounds, sizes.window, 10.0)
+            full = measureLatencies(edge, traffic, self._core, sizes.rounds, sizes.window, 10.0)
             _progress(f"as fast as answers come: {full.ratio:.2f} × p99")
-            rate = round(statistics.median(window.rate for window in full.quiet) / 2, -2)
-            half = measureLatencies(edge, traffic, len(FIVE), sizes.rounds, sizes.window, 10.0, rate)
-        return latencySection(full, half, rate)
+            # A quarter: both ends of the edge share a core, and must keep time.
+            rate = round(statistics.median(window.rate for window in full.quiet) / 4, -2)
+            light = measureLatencies(edge, traffic, self._core, sizes.rounds, sizes.window, 10.0, rate)
+        return latencySection(full, light, rate)
 
     def saves(self) -> Section:
         """Row c."""
@@ -230,10 +232,10 @@ def manySection(run: SwapRun) -> Section:
     return Section("Swaps under load", text, goals)
 
 
-def latencySection(full: Latencies, half: Latencies, rate: float) -> Section:
+def latencySection(full: Latencies, light: Latencies, rate: float) -> Section:
     """Row b as text."""
     lines = []
-    for title, one in (("as fast as answered", full), (f"{rate:,.0f} requests/s", half)):
+    for title, one in (("as fast as answered", full), (f"{rate:,.0f} requests/s", light)):
         p50 = [statistics.median(w.p50 for w in windows) for windows in (one.quiet, one.swapping)]
         p99 = [statistics.median(w.p99 for w in windows) for windows in (one.quiet, one.swapping)]
         worst = [max(w.worst for w in windows) for windows in (one.quiet, one.swapping)]
@@ -242,7 +244,8 @@ def latencySection(full: Latencies, half: Latencies, rate: float) -> Section:
     head = ("load, 64 connections", "swaps/s", "p50 ms", "p99 ms", "highest ms", "× p99", "note")
     note = (
         f"{len(full.quiet)} rounds of windows of {full.quiet[0].seconds:.0f} s in turn without → with swaps; medians, "
-        "the ratio that of the rounds. At a fixed rate each request has its time, from which its latency counts."
+        "the ratio that of the rounds. At a fixed rate each request has its time, from which its latency counts. "
+        f"Others used the edge's core for {max(full.foreign, light.foreign):.0%} of a window at worst."
     )
     goal = Goal("p99 at 10 swaps a second ≤ 1.5 × without", f"{full.ratio:.2f}", full.ratio <= 1.5)
     return Section("Latency while plugins are swapped", f"{table(head, lines)}\n\n{note}", [goal])

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import BenchmarkError, Running
-from benchmarks.swapedge import SWAPPED, SwapEdge, manifest, stampedSource
+from benchmarks.processes import BenchmarkError, Running, coreBusySeconds
+from benchmarks.swapedge import FIVE, SWAPPED, SwapEdge, manifest, stampedSource
 from benchmarks.traffic import PLAIN, Traffic, Window
 
 _SERIAL = re.compile(rb"\r\nX-Stamp-swapped: \d+ (\d+) ")
@@ -25,11 +25,13 @@ class Latencies:
     :ivar quiet: without.
     :ivar swapping: with.
     :ivar swaps: how many were made per second in the latter.
+    :ivar foreign: the highest share of the edge's core that anybody else used in a window.
     """
 
     quiet: list[Window]
     swapping: list[Window]
     swaps: float
+    foreign: float
 
     @property
     def ratio(self) -> float:
@@ -43,21 +45,26 @@ class Latencies:
 
 
 def measureLatencies(
-    edge: SwapEdge, traffic: Traffic, plugins: int, rounds: int, seconds: float, perSecond: float, rate: float = 0.0
+    edge: SwapEdge, traffic: Traffic, core: int, rounds: int, seconds: float, perSecond: float, rate: float = 0.0
 ) -> Latencies:
-    """Load from 64 connections, windows of ``seconds`` in turn without and with so many swaps per second.
+    """Load from 64 connections on five plugins, windows of ``seconds`` in turn without and with swaps.
 
+    :param core: the one that the edge has.
+    :param perSecond: swaps.
     :param rate: requests per second; 0: as fast as they are answered.
     """
     with Asking(edge.port) as asking:
         serial = asking.serial()
-    traffic.begin(edge.port, plugins, SWAPPED, PLAIN, rate)
-    quiet, swapping, swaps = [], [], 0
+    traffic.begin(edge.port, len(FIVE), SWAPPED, PLAIN, rate)
+    quiet, swapping, swaps, foreign = [], [], 0, 0.0
     time.sleep(1.0)
     for _ in range(rounds):
         traffic.window()
+        others = _Others(edge, core)
         time.sleep(seconds)
         quiet.append(traffic.window())
+        foreign = max(foreign, others.share())
+        others = _Others(edge, core)
         began = time.monotonic()
         for number in range(round(seconds * perSecond)):
             if (moment := time.monotonic()) > began + seconds:
@@ -68,10 +75,28 @@ def measureLatencies(
             edge.swap(serial, 1, SWAPPED)
         time.sleep(max(began + seconds - time.monotonic(), 0.0))
         swapping.append(traffic.window())
+        foreign = max(foreign, others.share())
         edge.cutLog()
         time.sleep(0.5)
     traffic.end()
-    return Latencies(quiet, swapping, swaps / sum(window.seconds for window in swapping))
+    return Latencies(quiet, swapping, swaps / sum(window.seconds for window in swapping), foreign)
+
+
+class _Others:
+    """Who else uses the edge's core, from here on."""
+
+    def __init__(self, edge: SwapEdge, core: int) -> None:
+        self._process = edge.process
+        self._core = core
+        self._began = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        return time.monotonic(), coreBusySeconds(self._core) - self._process.cpuSeconds()
+
+    def share(self) -> float:
+        """How much of it that was, from 0 to 1."""
+        (since, before), (now, after) = self._began, self._now()
+        return max(after - before, 0.0) / (now - since)
 
 
 class Asking:
