@@ -139,7 +139,7 @@ class Retirement:
     def _remains(self, remains: Remains) -> None:
         holders = "; ".join(remains.holders) or "nobody who can be named"
         kinds = ", ".join(remains.kinds)
-        text = f"still in memory {remains.seconds:g} s after it ended ({kinds}), held by: {holders}"
+        text = f"still in memory {remains.seconds:.0f} s after it ended ({kinds}), held by: {holders}"
         self._events.add("remains", text, remains.plugin, f"{remains.version} ({remains.digest[:12]})")
 
 
