@@ -71,6 +71,10 @@ def restore(folder: Path, serial: int) -> None:
     writeWhole(folder / "plugin.py", stampedSource(SWAPPED, serial))
 
 
+class TooLate(BenchmarkError):
+    """The edge had read everything before it was deleted: a good version, and nothing to learn. Try again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one bad version.
@@ -91,11 +95,14 @@ def endure(edge: SwapEdge, kind: BadVersion, serial: int) -> Outcome:
     Three serials are used up; that of the good version before is ``serial``, and only for those that are not refused at
     once others may come up.
 
+    :raises TooLate: of a kind that depends on being quick.
     :raises BenchmarkError: the edge did not stay as it must.
     """
     folder = edge.folder / SWAPPED
     kind.spoil(folder, serial + 1)
     edge.reload()
+    if kind.spoil is _deletedInside and _serves(edge, serial + 1):
+        raise TooLate(kind.title)
     if kind.shows is Shows.AT_ONCE:
         return _refused(edge, kind, serial)
     _mustServe(edge, serial + 1)
@@ -114,10 +121,13 @@ def _refused(edge: SwapEdge, kind: BadVersion, serial: int) -> Outcome:
     return Outcome(reason, kind.explains(reason), serial)
 
 
+def _serves(edge: SwapEdge, serial: int) -> bool:
+    return f"X-Stamp-{SWAPPED}: 0 {serial} 0 {serial} ".encode() in edge.ask()
+
+
 def _mustServe(edge: SwapEdge, serial: int) -> None:
-    answer = edge.ask()
-    if f"X-Stamp-{SWAPPED}: 0 {serial} 0 {serial} ".encode() not in answer:
-        raise BenchmarkError(f"version {serial} does not serve: {answer.decode('latin-1')!r}")
+    if not _serves(edge, serial):
+        raise BenchmarkError(f"version {serial} does not serve: {edge.ask().decode('latin-1')!r}")
 
 
 def _failure(edge: SwapEdge) -> str:
@@ -216,15 +226,15 @@ def _notUtf8(folder: Path, serial: int) -> None:
 
 def _deletedInside(folder: Path, serial: int) -> None:
     """Delete plugin.py when the first of its many neighbours is opened, which stand before it in the alphabet."""
-    for number in range(600):
-        (folder / f"data{number:03}.txt").write_bytes(b"x" * 20000)
+    for number in range(900):
+        (folder / f"data{number:03}.txt").write_bytes(b"x" * 17000)
     writeWhole(folder / "plugin.py", stampedSource(SWAPPED, serial))
     watch = _opened(folder)
 
     def delete() -> None:
         os.read(watch, 4096)
-        (folder / "plugin.py").unlink(missing_ok=True)
         os.close(watch)
+        (folder / "plugin.py").unlink(missing_ok=True)
 
     threading.Thread(target=delete, daemon=True).start()
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.badversions import BAD_VERSIONS, BadVersion, Shows, endure, restore, threePlugins
+from benchmarks.badversions import BAD_VERSIONS, BadVersion, Shows, TooLate, endure, restore, threePlugins
 from benchmarks.edge import describeMachine
 from benchmarks.manyswaps import SwapRun, swapManyTimes
 from benchmarks.processes import BenchmarkError, Placement
@@ -160,7 +160,7 @@ class HotSwap:
             edge.ask()
             traffic.begin(edge.port, 3, SWAPPED, EVERY_WAY)
             for number, kind in enumerate(BAD_VERSIONS):
-                line = self._badVersion(edge, traffic, kind, 10 * (number + 1))
+                line = self._badVersion(edge, traffic, kind, 10_000 * (number + 1))
                 lines.append([kind.title, *line.cells])
                 affected += line.affected
                 explained += line.explained
@@ -173,7 +173,9 @@ class HotSwap:
         ]
         return Section("Bad versions under load", text, goals)
 
-    def _badVersion(self, edge: SwapEdge, traffic: Traffic, kind: BadVersion, serial: int) -> _BadLine:
+    def _badVersion(
+        self, edge: SwapEdge, traffic: Traffic, kind: BadVersion, serial: int, attempts: int = 5
+    ) -> _BadLine:
         restore(edge.folder / SWAPPED, serial)
         edge.reload()
         edge.cutLog()
@@ -182,6 +184,10 @@ class HotSwap:
         try:
             outcome = endure(edge, kind, serial)
             reason, explained = outcome.reason, outcome.explained
+        except TooLate:
+            if attempts > 1:
+                return self._badVersion(edge, traffic, kind, serial + 1000, attempts - 1)
+            raise
         except BenchmarkError as error:
             reason, explained = f"NOT AS IT MUST BE: {error}", False
         time.sleep(0.3)
