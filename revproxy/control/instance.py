@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import ref
+from weakref import WeakSet, ref
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -240,7 +240,8 @@ class Instance:
     :ivar key: equal for equal configurations.
     :ivar host: what it was given that outlives a request.
     :ivar retiring: True once no new request comes to it.
-    :ivar chains: of all generations that use it; those that are retired and idle are dropped from time to time.
+    :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not keep
+        the others in it alive.
     """
 
     def __init__(
@@ -251,7 +252,7 @@ class Instance:
         self.config = config
         self.key = configKey(config)
         self.host = Host(reactor, version.name, version.text, makeClient)
-        self.chains: set[Chain] = set()
+        self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
         self.retiring = False
         self._reactor = reactor

@@ -411,12 +411,9 @@ class Lifecycle:
         running = Running(plan, members)
         before = self.built
         built = buildGeneration(plan, partial(self._member, running), self.parts, self._client, before)
-        inUse = set(built.chains)
         for chain, instances in built.chains.items():
             for instance in instances:
                 instance.chains.add(chain)
-        for instance in built.instances:
-            instance.chains = {chain for chain in instance.chains if chain.active or chain in inUse}
         self.current, self.built, self.config = running, built, plan.config
 
     def _member(self, running: Running, one: Selected, settings: Mapping[str, Any]) -> Member:

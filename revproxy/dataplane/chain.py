@@ -276,6 +276,7 @@ class Chain:
     """
 
     __slots__ = (
+        "__weakref__",
         "_bounds",
         "_idle",
         "_later",
