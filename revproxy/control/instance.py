@@ -240,8 +240,8 @@ class Instance:
     :ivar key: equal for equal configurations.
     :ivar host: what it was given that outlives a request.
     :ivar retiring: True once no new request comes to it.
-    :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not keep
-        the others in it alive.
+    :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not
+        keep the others in it alive.
     """
 
     def __init__(
