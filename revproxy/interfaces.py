@@ -92,11 +92,15 @@ class IStateful(Interface):
     """A middleware whose state is handed over between versions."""
 
     def exportState() -> Any:
-        """Plain data (what JSON can hold) for the next version."""
+        """
+        Plain data (what JSON can hold) for the next version. Called twice while that is made ready; requests go on
+        being served here in between.
+        """
 
     def importState(state: Any, version: str) -> None:
         """
-        Take over what the version named exported.
+        Take over what the version named exported. Called before :meth:`ILifecycle.start`, and again right before the
+        first request, with all that has happened in between: what comes replaces what is there.
 
         Comes before ``start``, and again right before requests come: each time with all there is by then. Where one
         instance follows several, with each of theirs, the nearest last. So it is to replace, or to keep the larger,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 CONFIG = """\
 # revproxy.yaml: what the edge does. All keys are in docs/reference.md; unknown keys are errors.
-# After each change:  revproxy check revproxy.yaml
-# To start:           twistd -n revproxy --config revproxy.yaml
+# To start:  twistd -n revproxy --config revproxy.yaml
+# While it runs, this file and the plugins are watched: what you save takes effect, or is refused and nothing changes.
+# revproxy plugins and revproxy events say which; revproxy check revproxy.yaml tells before.
 # Relative paths start at the folder of this file.
 
 listeners:
@@ -39,7 +40,7 @@ plugins:
   directory: ./plugins                         # each folder with a plugin.json in it runs; see revproxy new-plugin
   config: {}                                   # NAME: {key: value} goes over the plugin's own; NAME: false is off
 
-state: ./var
+state: ./var                                   # versions of plugins, pins, the socket of the commands
 # limits: {max_body_bytes: 10485760}
 # timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, drain: 30}
 logging: {access: "-", format: json}           # "-" is standard output
