@@ -176,6 +176,8 @@ def plugins(edge: Edge, name: str | None) -> None:
     """What the plugins of a running edge do; or, with NAME, all about one: its versions and its last failure too."""
     if name is None:
         edge.show(edge.ask("plugins"), edge.report.plugins)
+        if not edge.json:
+            edge.report.configuration(edge.ask("configuration"))
     else:
         edge.show(edge.ask("plugins", name=name), lambda found: edge.report.plugin(found[0]))
 

@@ -53,6 +53,12 @@ class Report:
                 self._line("")
                 self._line(f"{plugin['name']}: {_failed(plugin['failure'])}")
 
+    def configuration(self, configuration: Facts) -> None:
+        """What keeps the configuration file from being in force, if anything does."""
+        if configuration["failure"] is not None:
+            self._line("")
+            self._line(f"{configuration['source']}: as it is now, not in force: {_failed(configuration['failure'])}")
+
     def plugin(self, plugin: Facts) -> None:
         """Everything about one."""
         calls = plugin["calls"]

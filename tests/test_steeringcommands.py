@@ -20,11 +20,14 @@ from tests.test_report import failure, plugin
 PATIENCE = 10.0
 
 
+CONFIGURATION = b'{"result": {"source": "r.yaml", "failure": null}}\n'
+
+
 class EdgeThread:
     """
-    Gives every request the same answer.
+    Gives every request the same answer, but says of its configuration that it is in force.
 
-    :ivar requests: as they came, in order.
+    :ivar requests: as they came, in order; without those for the configuration.
     """
 
     def __init__(self, path: Path, answer: bytes) -> None:
@@ -46,7 +49,11 @@ class EdgeThread:
                 client.settimeout(PATIENCE)
                 line = lines.readline()
                 if line:
-                    self.requests.append(json.loads(line))
+                    request = json.loads(line)
+                    if request["call"] == "configuration":
+                        client.sendall(CONFIGURATION)
+                        continue
+                    self.requests.append(request)
                     client.sendall(self._answer)
 
     def close(self) -> None:

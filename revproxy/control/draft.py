@@ -257,6 +257,11 @@ class Draft:
                 text = f"the old configuration could not be given back: {failed.message}"
                 self._events.add("undo-failed", text, instance.version.name, str(instance.version), failed.traceback)
 
+    def hurry(self) -> None:
+        """Wait for nothing any more: the edge is being stopped."""
+        for instance in self._fresh.values():
+            instance.giveUp()
+
     def settle(self, members: Mapping[tuple[str, str], Instance]) -> list[Instance]:
         """
         It has taken effect: nothing can be undone any more.

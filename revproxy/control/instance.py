@@ -255,6 +255,7 @@ class Instance:
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
         self.retiring = False
+        self._waiting: Deferred[Any] | None = None
         self._reactor = reactor
 
     def __str__(self) -> str:
@@ -330,6 +331,11 @@ class Instance:
         )
         return True
 
+    def giveUp(self) -> None:
+        """Cancel the step that is under way."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
     async def close(self) -> StageFailed | None:
         """Stop it and end what it was given. Never raises.
 
@@ -354,6 +360,7 @@ class Instance:
         with self.version.staging():
             waiting: Deferred[Any] = maybeDeferred(function)
         waiting.addTimeout(seconds, self._reactor)
+        self._waiting = waiting
         try:
             return await waiting
         except CancelledError as error:

@@ -198,6 +198,9 @@ class Lifecycle:
         await self.retirement.discard(draft.unused(self.current.members), draft.versions())
         await self.memory.keep(self.current.plan)
         self._adopt(self.current)
+        for name in running.keys() - self.current.versions.keys() - {refusal.plugin for refusal in attempt.refusals}:
+            text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
+            self.events.add("removed", text, name, running[name].label)
         await self.memory.record(attempt.ledger, self.current.plan)
         self._note(attempt.refusals, self.current.plan)
 
@@ -225,8 +228,7 @@ class Lifecycle:
             return await self.transact(change)
         except ChangeRefused as refused:
             for one in refused.refusals:
-                label = f"{one.version} ({one.digest[:12]})" if one.digest else one.version
-                self.events.add("refused", one.message, one.plugin, label, one.traceback)
+                self.events.add("refused", one.message, one.plugin, one.label, one.traceback)
             raise
         finally:
             self._lock.release()
@@ -246,11 +248,17 @@ class Lifecycle:
         """As :meth:`apply`, for who has come in through :meth:`exclusively`. :raises ChangeRefused:"""
         current = self.current
         assert current is not None
+        draft = self._draft = self._newDraft(change)
+        try:
+            return await self._transactWith(draft, change, current)
+        finally:
+            self._draft = None
+
+    async def _transactWith(self, draft: Draft, change: Change, current: Running) -> Report:
         running = current.plan.entries
         preferred = [entry.bundle.directory for entry in running.values() if entry.bundle is not None]
         useCurrent = False
         refusals: list[Refusal] = []
-        draft = self._newDraft(change)
         while True:
             look = await self._inThread(self._scan.look, current.plan.config, preferred, useCurrent)
             try:
@@ -301,6 +309,7 @@ class Lifecycle:
             if not change.rebuild and _same(plan, current.plan):
                 return await self._unchanged(attempt, draft, current)
             try:
+                self._refuseAtEnd()
                 members = await draft.makeWhileServing(plan)
                 await draft.begin(plan, members)
                 prepared = await self._prepareConfig(plan, current)
@@ -312,6 +321,7 @@ class Lifecycle:
             try:
                 await self.memory.keep(plan)
                 await draft.handOverAgain(members.values())
+                self._refuseAtEnd()
                 before = self._swap(plan, members, prepared)
             except BaseException as error:
                 await self._discardConfig(prepared)
@@ -368,6 +378,11 @@ class Lifecycle:
         raise ChangeRefused(
             (Refusal(failed.plugin, failed.stage, failed.version, failed.digest, failed.message, failed.traceback),)
         )
+
+    def _refuseAtEnd(self) -> None:
+        """:raises ChangeRefused: the edge is being stopped."""
+        if self._ended:
+            raise ChangeRefused((Refusal("", "stop", "", None, "the edge is being stopped"),))
 
     def _refuseAsked(self, attempt: _Attempt) -> None:
         """:raises ChangeRefused: the plugin whose change was asked for is among the refused."""
@@ -482,20 +497,22 @@ class Lifecycle:
         for name, (_, known) in list(self.failures.items()):
             entry = plan.entries.get(name)
             here = present.get(name)
-            # It stands while the folder still has what failed.
-            if name not in now and (here is None or here is entry or here.digest != known.digest):
+            # It stands while the folder still has what failed, and that does not run.
+            runs = entry is not None and entry.digest == known.digest
+            if name not in now and (runs or here is None or here is entry or here.digest != known.digest):
                 del self.failures[name]
         for name, refusal in now.items():
             if self.failures.get(name, (0.0, None))[1] != refusal:
                 self.failures[name] = self._now(), refusal
-                label = f"{refusal.version} ({refusal.digest[:12]})" if refusal.digest else refusal.version
-                self.events.add("refused", refusal.message, name, label, refusal.traceback)
+                self.events.add("refused", refusal.message, name, refusal.label, refusal.traceback)
 
     # The end
 
     async def end(self) -> None:
         """Stop all instances, in the reverse order of their start. Requests are over by now."""
         self._ended = True
+        if self._draft is not None:
+            self._draft.hurry()
         await self._lock.acquire()
         try:
             if self.built is not None:

@@ -41,6 +41,11 @@ class Refusal:
     message: str
     traceback: str = ""
 
+    @property
+    def label(self) -> str:
+        """Version and the beginning of the digest, as far as they are known."""
+        return f"{self.version} ({self.digest[:12]})".strip() if self.digest else self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

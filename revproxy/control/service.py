@@ -252,7 +252,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _stalled(self, stall: Stall) -> None:
         where = f"{stall.function} at {stall.where}"
-        does = ", and was ended" if stall.ended else ""
+        does = "; the call was ended" if stall.ended else ""
         self.events.add(
             "stalled", f"the reactor was held for {stall.seconds:.2f} s by {where}{does}",
             stall.plugin or "", stall.version or "",

@@ -31,6 +31,7 @@ class Steering:
             "plugins": self._plugins,
             "events": self._events,
             "plan": self._plan,
+            "configuration": self._configuration,
             "reload": self._reload,
             "rollback": self._rollback,
             "pin": self._pin,
@@ -114,6 +115,11 @@ class Steering:
     async def _events(self, count: int = 20) -> list[dict[str, Any]]:
         return [event.asDict() for event in self._lifecycle.events.latest(count)]
 
+    async def _configuration(self) -> dict[str, Any]:
+        at, refusal = self._lifecycle.failures.get("", (0.0, None))
+        failure = None if refusal is None else _failure(at, refusal)
+        return {"source": self._lifecycle.config.source, "failure": failure}
+
     async def _plan(self) -> dict[str, Any]:
         current = self._lifecycle.current
         return {} if current is None else current.plan.describe()
@@ -125,7 +131,8 @@ class Steering:
 
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
-        return await self._apply(Change(name, self._pinning(name, version, "rollback"), withoutState=True))
+        change = Change(name, self._pinning(name, version, "rollback"), withoutState=True)
+        return await self._apply(change, f"{name}: pinned until its folder has something new")
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
@@ -192,7 +199,10 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
     """:raises SteeringError: there is none, or more than one."""
     record = ledger.get(name)
     if wanted is None and by == "rollback":
-        good = ledger.previousGood(name, record.running or "")
+        # What a rollback has just left is nothing to go back to: a second one goes further back.
+        left = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
+        earlier = ledger if left is None else ledger.forgotten(name, {left})
+        good = earlier.previousGood(name, record.running or "")
         if good is None:
             raise SteeringError(f"{name} has no earlier version to go back to; `revproxy plugins {name}` lists them")
         return good

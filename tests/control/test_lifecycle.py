@@ -214,6 +214,25 @@ class ChangeTests(LifecycleCase):
         self.assertIn('"a" is also the name of the plugin in', self.bench.failure("a"))
 
 
+    def test_nameTakenAndGivenBack(self) -> None:
+        """Which is forgotten when the other folder goes."""
+        self.test_nameTaken()
+        shutil.rmtree(self.bench.plugins / "0")
+        self.apply()
+        self.assertEqual(self.bench.failure("a"), "")
+
+    def test_stoppedMeanwhile(self) -> None:
+        """A transaction whose plugin takes its time to start does not keep the edge from stopping."""
+        text = code(body="    def start(self): return Deferred()\n    def stop(self): pass", interfaces="ILifecycle")
+        self.bench.write("b", text)
+        done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.clock.advance(0)
+        self.assertNoResult(done)
+        self.bench.later(self.bench.lifecycle.end())
+        self.assertEqual([one.plugin for one in self.successResultOf(done).refused], ["b"])
+        self.assertEqual(self.bench.edge.generation.number, 1)
+
+
 class DependencyTests(LifecycleCase):
     """Plugins that require each other."""
 
@@ -547,7 +566,8 @@ class VersionTests(LifecycleCase):
     def test_rollback(self) -> None:
         """The previous version serves, and stays until the folder has something new."""
         answer = self.call("rollback", name="a")
-        self.assertRegex(answer["text"][0], r"^a: 2\.0 \(.*\) → 1\.0\.0 \(")
+        self.assertEqual(answer["text"][0], "a: pinned until its folder has something new")
+        self.assertRegex(answer["text"][1], r"^a: 2\.0 \(.*\) → 1\.0\.0 \(")
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.apply(Change(force=True))
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
@@ -555,6 +575,14 @@ class VersionTests(LifecycleCase):
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 3.0"])
         self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+
+    def test_rollbackAgain(self) -> None:
+        """A second rollback goes further back, and not to what was just left."""
+        self.bench.write("a", version="3.0")
+        self.apply()
+        for expected in ("a 2.0", "a 1.0.0"):
+            self.call("rollback", name="a")
+            self.assertEqual(self.bench.seen(), [expected])
 
     def test_rollbackWithoutFolder(self) -> None:
         """It works when the folder is broken, or gone."""
@@ -601,6 +629,13 @@ class VersionTests(LifecycleCase):
         self.assertEqual(self.call("plugins")[0]["state"], "off")
         self.call("enable", name="a")
         self.assertEqual(self.bench.seen(), ["a 2.0"])
+
+    def test_goneMeanwhile(self) -> None:
+        """A plugin whose folder was deleted while the edge was down is told of."""
+        shutil.rmtree(self.bench.plugins / "a")
+        self.restart()
+        self.assertEqual(self.bench.seen(), [])
+        self.assertEqual(self.bench.kinds(), [("removed", "a")])
 
     def test_restart(self) -> None:
         """What ran before runs after, though its folder is broken meanwhile; the reason is shown."""

@@ -70,7 +70,8 @@ class MovingTests(TestCase):
             clock = Clock()
             parts = Parts(reactor, Deadlines(clock, 0.5), Deadlines(clock, 0.02))
             plan = Plan(1, config, {}, (), ((),))
-            built = buildGeneration(plan, lambda one, settings: self.fail("no plugins"), parts, PluginClient(config, parts))
+            client = PluginClient(config, parts)
+            built = buildGeneration(plan, lambda one, settings: self.fail("no plugins"), parts, client)
             pool = built.upstreams["app"][1].targets[0].pool
             origin.settimeout(10)
             for address in ("127.0.0.1", "127.0.0.2"):

@@ -37,6 +37,8 @@ class SteeringDouble:
             raise SteeringError("no such plugin")
         if name == "plugins":
             return [plugin("hello")]
+        if name == "configuration":
+            return {"source": "revproxy.yaml", "failure": None}
         return {"text": [f"{name} done"], "refused": []}
 
 
