@@ -6,11 +6,16 @@ An old instance is stopped once, after the last request that uses it was told to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
+from typing import Any
+from weakref import ref
 
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 
-from tests.behaviour.changes import UPSTREAMS, ChangingCase
+from tests.behaviour.changes import UPSTREAMS, Changing, ChangingCase
 from tests.behaviour.pipeline import Client
 
 ENDLESS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -156,6 +161,8 @@ class DrainTests(StreamCase):
         self.finish("/2")
         self.assertEqual(self.stage.stops, [("a 1", ())])
         self.assertEqual(self.bench.retired(), 0)
+        self.bench.wait(20)
+        self.assertEqual(self.bench.lifecycle.retirement.alive("a"), 0, "nobody who stays holds it")
         self.bench.wait(60)
         self.assertEqual(self.stage.stops, [("a 1", ())])
         self.assertNotIn(("broken-off", "a"), self.bench.kinds())
@@ -291,3 +298,119 @@ class GenerationsTests(StreamCase):
         del self.bench.state
         self.assertEqual(sorted(self.stage.stops), [("a 1", ()), ("a 2", ()), ("b 1", ())])
         self.check()
+
+
+class Stream:
+    """
+    A response without an end.
+
+    :ivar plugins: the instances that it uses, weakly.
+    :ivar since: when the first of them was replaced.
+    """
+
+    def __init__(self, bench: Changing, path: str) -> None:
+        self.bench = bench
+        self.path = path
+        route = bench.edge.generation.find(b"h", path.encode())
+        assert route is not None
+        self.plugins = [ref(link.instance) for link in route.chain.links]
+        self.since: float | None = None
+        bench.origin.answers[path.encode()] = ENDLESS
+        self.client = bench.ask(path)
+
+    def look(self) -> None:
+        """Whether its instances are still current."""
+        assert self.bench.lifecycle.built is not None
+        current = [one.object for one in self.bench.lifecycle.built.instances]
+        if self.since is None and any(one() not in current for one in self.plugins):
+            self.since = self.bench.clock.seconds()
+
+    def verify(self, case: ChangingCase) -> bool:
+        """It is open if it may be, and closed if it must be. :returns: which."""
+        age = 0.0 if self.since is None else self.bench.clock.seconds() - self.since
+        if age < 29:
+            case.assertFalse(self.client.closed, f"{self.path} was broken off after {age} s")
+        if age > 31:
+            case.assertTrue(self.client.closed, f"{self.path} goes on after {age} s")
+        return not self.client.closed
+
+    def end(self, leaves: bool) -> None:
+        """The client leaves, or the origin is done."""
+        if leaves:
+            self.client.wire.leave(ConnectionDone())
+        else:
+            self.bench.origin.asked[self.path.encode()].wire.arrive(b"0\r\n\r\n")
+        self.bench.settle()
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("open"), st.sampled_from(["/", "/x/"])),
+        st.tuples(st.just("end"), st.booleans()),
+        st.tuples(st.just("swap"), st.sampled_from(["a", "b", "ab"])),
+        st.tuples(st.just("back"), st.sampled_from(["a", "b"])),
+        st.tuples(st.just("config"), st.sampled_from(["a", "b"])),
+        st.tuples(st.just("remove"), st.just("b")),
+        st.tuples(st.just("wait"), st.sampled_from([1, 5, 20])),
+        st.tuples(st.just("step"), st.integers(1, 4)),
+    ),
+    min_size=15,
+    max_size=60,
+)
+
+
+class InterleavingTests(StreamCase):
+    """Streams, swaps and time, in any order."""
+
+    @settings(
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(actions=ACTIONS)
+    def test_anyOrder(self, actions: list[tuple[str, Any]]) -> None:
+        """Each stream goes on while all of its instances are current, and for the drain time after; no instance is
+        stopped in use, or twice; in the end all that was replaced is stopped and unloaded."""
+        self.setUp()
+        bench = self.bench
+        streams: list[Stream] = []
+        transaction: Iterator[int] = iter(())
+        for number, (what, which) in enumerate(actions):
+            if what == "open":
+                streams.append(Stream(bench, f"{which}{number}"))
+            elif what == "end" and streams:
+                streams.pop(number % len(streams)).end(which)
+            elif what == "wait":
+                for _ in transaction:
+                    pass
+                bench.wait(which)
+            elif what == "step":
+                for _ in range(which):
+                    next(transaction, None)
+            elif what in ("swap", "back", "config", "remove"):
+                for _ in transaction:
+                    pass
+                if what == "remove":
+                    (bench.plugins / which / "plugin.json").unlink(missing_ok=True)
+                else:
+                    for name in which:
+                        mark = "1" if what in ("back", "config") else str(number)
+                        bench.stamp(name, mark, config={"mark": f" {number}"} if what == "config" else {})
+                transaction = bench.changing()
+            for stream in streams:
+                stream.look()
+            streams = [stream for stream in streams if stream.verify(self)]
+        for _ in transaction:
+            pass
+        for stream in streams:
+            stream.end(False)
+        # The sockets would be gone, and what they held.
+        bench.origin.connections.clear()
+        bench.origin.asked.clear()
+        bench.wait(20)
+        self.check()
+        assert bench.lifecycle.built is not None
+        self.assertEqual(len(self.stage.starts) - len(self.stage.stops), len(bench.lifecycle.built.instances))
+        self.assertEqual([bench.retired(), *map(bench.lifecycle.retirement.alive, "ab")], [0, 0, 0])
