@@ -229,10 +229,8 @@ class Host:
         while self._bookings:
             booking, _ = self._bookings.popitem()
             waiting = maybeDeferred(booking.end)
-            if not waiting.called or waiting.paused:
-                waiting.addTimeout(max(0.0, deadline - self.seconds()), self._reactor)
             try:
-                await waiting
+                await notLonger(waiting, max(0.0, deadline - self.seconds()), self._reactor)
             except (Exception, SystemExit):  # foreign code
                 self.log.failure("ending a {kind} of version {version}", kind=booking.kind(), version=self.version)
         self._owned.clear()
@@ -318,6 +316,25 @@ class _Call:
     def active(self) -> bool:
         """As :meth:`IDelayedCall.active`."""
         return bool(self._delayed.active())
+
+
+def notLonger(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
+    """
+    What foreign code answers, or a time-out, which cancels it.
+
+    A coroutine may catch its cancellation and go on: nobody waits for it any longer, and its answer is dropped.
+    """
+    if waiting.called and not waiting.paused:
+        return waiting
+    outer: Deferred[Any] = Deferred(lambda _: waiting.cancel())
+
+    def arrived(result: Any) -> None:
+        if not outer.called:
+            outer.callback(result)  # a Failure goes on as one
+
+    outer.addTimeout(seconds, reactor)
+    waiting.addBoth(arrived)
+    return outer
 
 
 def _nameOf(function: Any) -> str:

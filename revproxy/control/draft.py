@@ -193,7 +193,9 @@ class Draft:
         routes = [route.name for index, route in enumerate(plan.config.routes) if one.configFor(index) is settings]
         found = dict.fromkeys(old for route in routes if (old := before.onRoute(name, route)) is not None)
         key = configKey(settings)
-        return sorted(found, key=lambda old: old.key != key) or running[:1]
+        # A route of another name may be the same route with another path.
+        near = found or [old for old in running if old.key == key] or running[:1]
+        return sorted(near, key=lambda old: old.key != key)
 
     # What is done
 

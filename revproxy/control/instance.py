@@ -28,7 +28,7 @@ from revproxy.control.loader import Module, PluginError, instantiate, instantiat
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.tally import Tally
 from revproxy.errors import PluginStalled
-from revproxy.host import Host
+from revproxy.host import Host, notLonger
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 
 Foreign = (Exception, SystemExit, PluginStalled)
@@ -42,8 +42,8 @@ MAX_TRACEBACK = 8_000
 class StageLimits:
     """How much a plugin is given outside of requests.
 
-    :ivar start: seconds ``start`` may take; ``health``, ``stop``, ``update`` and ``handover`` likewise for
-        ``checkHealth``, ``stop``, ``updateConfig``, and ``exportState`` and ``importState`` together.
+    :ivar start: seconds ``start`` may take; ``health``, ``stop`` and ``update`` likewise for ``checkHealth``, ``stop``
+        and ``updateConfig``, ``handover`` for ``exportState`` and for ``importState``, each.
     :ivar hold: seconds any of them, or the import, may hold the reactor without coming back.
     :ivar stateBytes: the most that ``exportState`` may give, as JSON.
     """
@@ -180,6 +180,7 @@ class Version:
                     instance.attach()
             except StageFailed:
                 self.instances.discard(instance)
+                instance.host.close()
                 raise
         return instance
 
@@ -359,10 +360,9 @@ class Instance:
         """:param blame: whose stage failed when this does."""
         with self.version.staging():
             waiting: Deferred[Any] = maybeDeferred(function)
-        waiting.addTimeout(seconds, self._reactor)
-        self._waiting = waiting
         try:
-            return await waiting
+            self._waiting = notLonger(waiting, seconds, self._reactor)
+            return await self._waiting
         except CancelledError as error:
             raise (blame or self).version.failed(stage, error, f"{_METHODS[stage]}: it was cancelled") from None
         except Foreign as error:

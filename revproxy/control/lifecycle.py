@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -65,6 +66,7 @@ class _Attempt:
     ledger: Ledger
     choice: Choice
     refusals: list[Refusal] = field(default_factory=list)
+    resolved: list[Refusal] = field(default_factory=list)
 
 
 class Lifecycle:
@@ -115,6 +117,10 @@ class Lifecycle:
         self._draft: Draft | None = None
         self._attempt: _Attempt | None = None
         self._ended = False
+        self._ranBefore: dict[str, CatalogEntry] = {}
+        self._lookedAt: Config = config
+        # The file that was refused last is not tried with every change of a plugin.
+        self._badConfig: tuple[Config, Refusal] | None = None
         # Nothing ran here ever before: a plugin that fails is not left out in silence.
         self._strict = not ledger.plugins
         self._now = parts.reactor.seconds
@@ -132,16 +138,17 @@ class Lifecycle:
 
         :raises ConfigErrors: it cannot be made, and nothing that ran before can stand in.
         """
-        running = self.memory.ranBefore(self.config.plugins.directory)
-        attempt = self._choose(Change(), self._scan.look(self.config, useCurrent=True), running)
+        running = self._ranBefore = self.memory.ranBefore(self.config.plugins.directory)
+        look = self._scan.look(self.config, _foldersOf(running), useCurrent=True)
+        attempt = self._choose(Change(), look, running)
         if attempt.look.catalogErrors is not None:
             raise attempt.look.catalogErrors
         self._draft = self._newDraft(Change())
         self._attempt = attempt
         problems: list[Problem] = []
         while True:
-            plan = self._resolve(attempt, running)
             try:
+                plan = self._resolve(attempt, running)
                 members = self._draft.make(plan)
             except StageFailed as failed:
                 if not self._revert(attempt, failed, running):
@@ -177,7 +184,7 @@ class Lifecycle:
     async def _begin(self) -> None:
         attempt, draft = self._attempt, self._draft
         assert attempt is not None and draft is not None and self.current is not None
-        running = self.memory.ranBefore(self.config.plugins.directory)
+        running = self._ranBefore
         again = False
         while True:
             try:
@@ -187,7 +194,7 @@ class Lifecycle:
                 await draft.begin(self.current.plan, self.current.members)
                 break
             except StageFailed as failed:
-                if not self._revert(attempt, failed, running):
+                if self._ended or not self._revert(attempt, failed, running):
                     await self.retirement.discard(draft.unused(None), draft.versions())
                     raise
                 again = True
@@ -201,7 +208,7 @@ class Lifecycle:
         for name in running.keys() - self.current.versions.keys() - {refusal.plugin for refusal in attempt.refusals}:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
             self.events.add("removed", text, name, running[name].label)
-        await self.memory.record(attempt.ledger, self.current.plan)
+        await self.memory.record(_unpinned(attempt, self.current.plan), self.current.plan)
         self._note(attempt.refusals, self.current.plan)
 
     def _leaveOut(self, attempt: _Attempt, name: str) -> bool:
@@ -219,7 +226,7 @@ class Lifecycle:
         """
         Look at the files, and become what they and the ledger say.
 
-        :raises ChangeRefused: the change that was asked for was not made; others may have been.
+        :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
         await self._lock.acquire()
         try:
@@ -256,11 +263,16 @@ class Lifecycle:
 
     async def _transactWith(self, draft: Draft, change: Change, current: Running) -> Report:
         running = current.plan.entries
-        preferred = [entry.bundle.directory for entry in running.values() if entry.bundle is not None]
+        preferred = _foldersOf(running)
         useCurrent = False
         refusals: list[Refusal] = []
         while True:
             look = await self._inThread(self._scan.look, current.plan.config, preferred, useCurrent)
+            bad = self._badConfig
+            if bad is not None and look.config is bad[0] and not change.force:
+                refusals.append(bad[1])
+                useCurrent = True
+                continue
             try:
                 attempt = await self._inThread(self._choose, change, look, running)
                 attempt.refusals[:0] = refusals
@@ -272,6 +284,8 @@ class Lifecycle:
                     raise ChangeRefused((failed.refusal,)) from None
                 refusals.append(failed.refusal)
                 useCurrent = True
+                if failed.refusal.stage != "listen":  # a port may become free
+                    self._badConfig = look.config, failed.refusal
             except BaseException:
                 await draft.undo()
                 self._giveUp(draft.unused(None), draft.versions())
@@ -287,12 +301,13 @@ class Lifecycle:
             refusals.append(Refusal("", "files", "", None, str(look.catalogErrors)))
             catalog = Catalog(running)
         ledger = self.ledger if change.mutate is None else change.mutate(self.ledger, catalog)
-        avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if change.force else self._failedBefore
+        # With another configuration everything is worth another try.
+        retries = change.force or look.config is not self._lookedAt
+        avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if retries else self._failedBefore
+        self._lookedAt = look.config
         cold = self.current is None
         stored = partial(self.memory.stored, plugins=look.config.plugins.directory)
         choice = choose(catalog, running, ledger, stored, avoid, cold=cold, strict=self._strict)
-        for name in choice.released:
-            ledger = ledger.unpinned(name)
         self.catalog = catalog
         return _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
 
@@ -326,7 +341,9 @@ class Lifecycle:
             except BaseException as error:
                 await self._discardConfig(prepared)
                 await draft.undo()
-                if isinstance(error, StageFailed) and self._revert(attempt, error, running):
+                if isinstance(error, StageFailed):
+                    if not self._revert(attempt, error, running):
+                        self._failConfig(attempt, error, current)
                     self._refuseAsked(attempt)
                     continue
                 if isinstance(error, ConfigErrors):
@@ -341,8 +358,11 @@ class Lifecycle:
         number = 1 if before is None else before.number + 1
         switches = _switches(attempt.ledger)
         resolution: Resolution = resolve(number, attempt.look.config, attempt.choice, before, running, switches)
-        known = {(refusal.plugin, refusal.stage, refusal.digest) for refusal in attempt.refusals}
-        attempt.refusals += [one for one in resolution.refusals if (one.plugin, one.stage, one.digest) not in known]
+        known = {(one.plugin, one.stage, one.digest) for one in attempt.refusals if one not in attempt.resolved}
+        # Those of an earlier resolution hold no more: what stood in the way may have been dropped.
+        attempt.refusals[:] = [one for one in attempt.refusals if one not in attempt.resolved]
+        attempt.resolved = [one for one in resolution.refusals if (one.plugin, one.stage, one.digest) not in known]
+        attempt.refusals += attempt.resolved
         return resolution.plan
 
     def _revert(self, attempt: _Attempt, failed: StageFailed, running: Mapping[str, CatalogEntry]) -> bool:
@@ -393,8 +413,7 @@ class Lifecycle:
 
     async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         self._giveUp(draft.unused(None), draft.versions())
-        if attempt.ledger is not self.ledger:
-            await self.memory.record(attempt.ledger, current.plan)
+        await self.memory.record(_unpinned(attempt, current.plan), current.plan)
         self._note(attempt.refusals, current.plan)
         return Report((), tuple(attempt.refusals))
 
@@ -454,7 +473,7 @@ class Lifecycle:
 
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
         text = self._tell(before, plan)
-        await self.memory.record(attempt.ledger, plan)
+        await self.memory.record(_unpinned(attempt, plan), plan)
         self._note(attempt.refusals, plan)
         return Report(tuple(text), tuple(attempt.refusals))
 
@@ -508,11 +527,15 @@ class Lifecycle:
 
     # The end
 
-    async def end(self) -> None:
-        """Stop all instances, in the reverse order of their start. Requests are over by now."""
+    def halt(self) -> None:
+        """Change nothing any more; what is under way is given up."""
         self._ended = True
         if self._draft is not None:
             self._draft.hurry()
+
+    async def end(self) -> None:
+        """Stop all instances, in the reverse order of their start. Requests are over by now."""
+        self.halt()
         await self._lock.acquire()
         try:
             if self.built is not None:
@@ -588,6 +611,20 @@ def _switches(ledger: Ledger) -> dict[str, bool]:
     return {name: record.enabled for name, record in ledger.plugins.items() if record.enabled is not None}
 
 
+def _foldersOf(entries: Mapping[str, CatalogEntry]) -> list[Path]:
+    return [entry.bundle.directory for entry in entries.values() if entry.bundle is not None]
+
+
 def _packageOf(instance: Instance) -> str:
     module = instance.version.module
     return module.package if module is not None else type(instance.object).__module__
+
+
+def _unpinned(attempt: _Attempt, plan: Plan) -> Ledger:
+    """Pins end when what is new in the folder runs, not when it was tried."""
+    ledger = attempt.ledger
+    for name in attempt.choice.released:
+        pin, entry = ledger.get(name).pin, plan.entries.get(name)
+        if pin is not None and (entry is None or entry.digest != pin.digest):
+            ledger = ledger.unpinned(name)
+    return ledger

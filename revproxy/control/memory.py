@@ -49,6 +49,7 @@ class Memory:
         self.ledger = ledger
         self.tallies: dict[tuple[str, str | None], Tally] = {}
         self.isWritable = False
+        self._unkept: set[str] = set()
         self._state = state
         self._events = events
         self._now = now
@@ -85,9 +86,12 @@ class Memory:
             return
         for one in plan.selected:
             bundle, name = one.entry.bundle, one.manifest.name
-            if bundle is not None and self.ledger.get(name).running != bundle.digest:
+            isNew = bundle is not None and self.ledger.get(name).running != bundle.digest
+            if bundle is not None and (isNew or bundle.digest in self._unkept):
+                self._unkept.add(bundle.digest)
                 try:
                     await self._inThread(self._state.store.keep, name, bundle)
+                    self._unkept.discard(bundle.digest)
                 except StoreError as error:
                     self._events.add("store-failed", str(error), name, one.entry.label)
 
@@ -105,8 +109,12 @@ class Memory:
             if self.isWritable:
                 for name in begun:
                     kept = ledger.toKeep(name, plan.config.plugins.keepVersions)
-                    gone = await self._inThread(self._state.store.prune, name, kept)
-                    ledger = ledger.forgotten(name, gone)  # type: ignore[arg-type]
+                    try:
+                        gone = await self._inThread(self._state.store.prune, name, kept)
+                    except StoreError as error:
+                        self._events.add("store-failed", str(error), name)
+                    else:
+                        ledger = ledger.forgotten(name, gone)  # type: ignore[arg-type]
                 self.ledger = ledger
                 await self._inThread(writeLedger, self._state.ledgerPath, ledger)
         except (StoreError, OSError) as error:

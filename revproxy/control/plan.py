@@ -148,7 +148,11 @@ class _Chooser:
             name = folders.get(one.source, one.name)
             broken.setdefault(name, replace(one, name=name))
         pinned = {name for name, record in self.ledger.plugins.items() if record.pin is not None}
-        for name in sorted({*self.found.entries, *broken, *pinned}):
+        here = {*self.found.entries, *broken, *pinned}
+        if any(name not in self.running and name not in self.found.entries for name in broken):
+            # A folder that does not tell its name may be the one of a plugin that seems to be gone.
+            here |= self.running.keys()
+        for name in sorted(here):
             self._one(name, self.found.entries.get(name), broken.get(name))
         return Choice(self.entries, tuple(self.left), tuple(self.refusals), tuple(self.released))
 
@@ -156,7 +160,7 @@ class _Chooser:
         if broken is not None:
             self._refuse(broken)
         pin = self.ledger.get(name).pin
-        if pin is not None and pin.by != "user" and _digestHere(present, broken) not in (None, pin.against):
+        if pin is not None and pin.by != "user" and _digestHere(present) not in (None, pin.against):
             self.released.append(name)
             pin = None
         if pin is not None:
@@ -199,9 +203,7 @@ class _Chooser:
         self.refusals.append(Refusal(broken.name, "files", "", digest, message))
 
 
-def _digestHere(present: CatalogEntry | None, broken: BrokenPlugin | None) -> str | None:
-    if broken is not None:
-        return None
+def _digestHere(present: CatalogEntry | None) -> str | None:
     return None if present is None else present.digest
 
 

@@ -41,6 +41,7 @@ class Retirement:
         self._reactor = reactor
         self._events = events
         self._proof = UnloadProof(reactor, self._unloaded, self._remains)
+        self._discarding: set[Deferred[None]] = set()
         self._leaving: dict[Instance, Deferred[None]] = {}
         self._versions: dict[str, list[Version]] = {}
 
@@ -67,11 +68,19 @@ class Retirement:
         for instance in unused:
             # Stopping takes its time, and the next change must not take it for one that runs.
             instance.retiring = True
-        return Deferred.fromCoroutine(self._discard(unused, list(versions)))
+        closing = Deferred.fromCoroutine(self._discard(unused, list(versions)))
+        self._discarding.add(closing)
+
+        def closed(result: Any) -> Any:
+            self._discarding.discard(closing)
+            return result
+
+        return closing.addBoth(closed)
 
     async def finish(self) -> None:
         """Wait for all that are leaving."""
-        await DeferredList([Deferred.fromCoroutine(_outcome(one)) for one in list(self._leaving.values())])
+        left = [*self._leaving.values(), *self._discarding]
+        await DeferredList([Deferred.fromCoroutine(_outcome(one)) for one in left])
         self._proof.stop()
 
     async def _discard(self, instances: list[Instance], versions: list[Version]) -> None:

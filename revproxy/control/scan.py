@@ -72,7 +72,7 @@ class Scan:
             text = decodeText(data, self.source)
         except ConfigErrors as undecodable:
             return current, undecodable
-        if text != self._text:
+        if text != self._text or self._errors is not None:  # a folder it names may have come
             try:
                 self._config, self._errors = parseConfig(text, self.source, self.path.absolute().parent), None
             except ConfigErrors as wrong:

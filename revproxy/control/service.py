@@ -145,6 +145,8 @@ class EdgeService(Service):  # type: ignore[misc]
         await self._takeState()
         self._guard.start()
         await self.lifecycle.begin()
+        if self._stopping:
+            return
         self.listeners.commit(self._prepared)
         self._prepared = None
         self._watcher = Watcher(self._reactor, self._watched(self.config), self._changed)
@@ -286,6 +288,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._exitZero():
             self._hurryOnInterrupt()
         self._stopping = True
+        self.lifecycle.halt()
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
         if self._watcher is not None:

@@ -81,8 +81,8 @@ class Ward:
         # In the middle of a request; what follows is long.
         self._lifecycle.parts.reactor.callLater(0, self._soon, self._quarantine(version, reason))
 
-    def _restored(self, version: Version) -> None:
-        self._soon(self._lift(version))
+    def _restored(self, instance: Instance) -> None:
+        self._soon(self._lift(instance))
 
     def _soon(self, work: Any) -> None:
         later = Deferred.fromCoroutine(self._lifecycle.exclusively(work))
@@ -122,6 +122,10 @@ class Ward:
         except ChangeRefused as refused:
             self._events.add("refused", f"there is no way back to {good.version}: {refused}", name, label)
             return False
+        current = self._lifecycle.current
+        if current is not None and current.versions.get(name) is version:
+            # The same code with its old configuration: if it fails on, there is nothing to go back to, or an older one.
+            self._reset(version)
         text = f"{reason}; back to {good.version} ({good.digest[:12]}), until its folder has something new"
         self._events.add("quarantined", text, name, label)
         return True
@@ -137,7 +141,7 @@ class Ward:
                     self._now,
                     tally=version.tally,
                     onEvent=partial(self._says, version),
-                    onRestored=partial(self._restored, version),
+                    onRestored=partial(self._restored, instance),
                 )
         # Another instance of it, with another configuration, may come beside these.
         self._reset(version)
@@ -149,13 +153,14 @@ class Ward:
     def _says(self, version: Version, kind: str, text: str) -> None:
         self._events.add(kind, text, version.name, str(version))
 
-    async def _lift(self, version: Version) -> None:
-        gated = [instance for instance in self._gates if instance.version is version]
-        if not gated:
+    async def _lift(self, instance: Instance) -> None:
+        if instance not in self._gates:
             return
-        self.discharge(gated)
+        version = instance.version
+        self.discharge([instance])
         self._reset(version)
-        await self._rebuild(version, lambda ledger, digest: ledger.cleared(version.name, digest))
+        isLast = not any(one.version is version for one in self._gates)
+        await self._rebuild(version, lambda ledger, digest: ledger.cleared(version.name, digest) if isLast else ledger)
 
     async def _rebuild(self, version: Version, mark: Callable[[Ledger, str], Ledger]) -> None:
         """With or without gates; what was taken out is nothing that others go back to."""
