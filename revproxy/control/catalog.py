@@ -353,7 +353,8 @@ class _Selection:
 
     def _checkNames(self) -> None:
         known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
-        absent = [(name, path) for name, path in self._named() if name not in known]
+        off = {name for name, on in self.switches.items() if not on}
+        absent = [(name, path) for name, path in self._named() if name not in known | off]
         failed = list(brokenDropInModules()) if absent else []
         for name, path in absent:
             message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"

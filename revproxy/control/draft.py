@@ -105,6 +105,7 @@ class Draft:
         self._withoutState = withoutState
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
+        self._failed: list[Instance] = []
         self._ready: set[Instance] = set()
         self._updates: dict[Instance, Mapping[str, Any]] = {}
         self._updated: list[tuple[Instance, Mapping[str, Any]]] = []
@@ -177,6 +178,8 @@ class Draft:
         old = found[0] if found else None
         if old is None or old.version is not version or old.key in wanted or old in self._updates:
             return None
+        if len(wanted) > 1 and old not in self._onRoutes(plan, one, settings):
+            return None  # another of the new ones is its heir
         if not old.provides(IConfigurable) or (len(found) > 1 and old.provides(IStateful)):
             return None
         old.validate(settings)
@@ -190,33 +193,64 @@ class Draft:
         running = [] if before is None else before.of(name)
         if before is None or len(running) < 2:
             return running
-        routes = [route.name for index, route in enumerate(plan.config.routes) if one.configFor(index) is settings]
-        found = dict.fromkeys(old for route in routes if (old := before.onRoute(name, route)) is not None)
+        found = self._onRoutes(plan, one, settings)
         key = configKey(settings)
         # A route of another name may be the same route with another path.
         near = found or [old for old in running if old.key == key] or running[:1]
         return sorted(near, key=lambda old: old.key != key)
 
+    def _onRoutes(self, plan: Plan, one: Selected, settings: Mapping[str, Any]) -> list[Instance]:
+        """The running instances of the plugin on the very routes where this configuration holds."""
+        before = self._before
+        if before is None:
+            return []
+        name = one.manifest.name
+        routes = [route.name for index, route in enumerate(plan.config.routes) if one.configFor(index) is settings]
+        return list(dict.fromkeys(old for route in routes if (old := before.onRoute(name, route)) is not None))
+
     # What is done
 
     async def begin(self, plan: Plan, members: Mapping[tuple[str, str], Instance]) -> None:
         """
-        Bring all new instances of a plan to health, and then, in place, those that take another configuration.
+        Bring all new instances of a plan to health.
 
-        :raises StageFailed: what was updated in place is as it was.
+        :raises StageFailed: one of them will not do, and is not tried again.
         """
         for one, settings in pairsOf(plan):
             instance = members[one.manifest.name, configKey(settings)]
             if instance in self._fresh.values() and instance not in self._ready:
-                # The nearest last: where a state takes the place of another, it is its own.
-                for old in reversed(self._predecessors(plan, one, settings)):
-                    if await self._handOver(old, instance):
-                        self.handedOver.append((old, instance))
-                await instance.start()
+                try:
+                    await self._begin(instance, self._predecessors(plan, one, settings))
+                except StageFailed:
+                    self._fresh = {key: each for key, each in self._fresh.items() if each is not instance}
+                    self._failed.append(instance)
+                    instance.retiring = True
+                    raise
+
+    async def _begin(self, instance: Instance, predecessors: list[Instance]) -> None:
+        # The nearest last: where a state takes the place of another, it is its own.
+        for old in reversed(predecessors):
+            if await self._handOver(old, instance):
+                self.handedOver.append((old, instance))
+        await instance.start()
+        await instance.checkHealth()
+        self._ready.add(instance)
+
+    async def update(self) -> None:
+        """
+        Have instances that can take another configuration in place take it. They serve requests, so this comes late.
+
+        :raises StageFailed: all are as they were.
+        """
+        try:
+            for instance, settings in list(self._updates.items()):
+                self._updated.append((instance, instance.config))
+                await instance.updateConfig(settings)
+            for instance in list(self._updates):
                 await instance.checkHealth()
-                self._ready.add(instance)
-        for instance, settings in list(self._updates.items()):
-            await self._update(instance, settings)
+        except StageFailed:
+            await self.undo()
+            raise
 
     async def _handOver(self, old: Instance, new: Instance) -> bool:
         try:
@@ -226,16 +260,6 @@ class Draft:
                 raise
             self._events.add("handover-lost", failed.message, new.version.name, str(new.version), failed.traceback)
             return False
-
-    async def _update(self, instance: Instance, settings: Mapping[str, Any]) -> None:
-        before = instance.config
-        self._updated.append((instance, before))
-        try:
-            await instance.updateConfig(settings)
-            await instance.checkHealth()
-        except StageFailed:
-            await self.undo()
-            raise
 
     async def handOverAgain(self, used: Iterable[Instance]) -> None:
         """
@@ -273,12 +297,13 @@ class Draft:
         unused = self.unused(members)
         self._updated.clear()
         self._fresh.clear()
+        self._failed.clear()
         return unused
 
     def unused(self, members: Mapping[tuple[str, str], Instance] | None) -> list[Instance]:
         """Instances of this draft that a plan does not use, or all: to be closed."""
         used = set() if members is None else set(members.values())
-        return [one for one in self._fresh.values() if one not in used]
+        return [*self._failed, *(one for one in self._fresh.values() if one not in used)]
 
     def versions(self) -> list[Version]:
         """Those that this draft has loaded."""

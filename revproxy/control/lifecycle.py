@@ -121,8 +121,7 @@ class Lifecycle:
         self._lookedAt: Config = config
         # The file that was refused last is not tried with every change of a plugin.
         self._badConfig: tuple[Config, Refusal] | None = None
-        # Nothing ran here ever before: a plugin that fails is not left out in silence.
-        self._strict = not ledger.plugins
+        self._begun = False
         self._now = parts.reactor.seconds
 
     @property
@@ -199,7 +198,7 @@ class Lifecycle:
                     raise
                 again = True
         self._draft = self._attempt = None
-        self._strict = False
+        self._begun = True
         if self.edge is not None and self.built is not None:
             self.edge.generation = self.built.generation
         await self.retirement.discard(draft.unused(self.current.members), draft.versions())
@@ -208,8 +207,22 @@ class Lifecycle:
         for name in running.keys() - self.current.versions.keys() - {refusal.plugin for refusal in attempt.refusals}:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
             self.events.add("removed", text, name, running[name].label)
-        await self.memory.record(_unpinned(attempt, self.current.plan), self.current.plan)
+        ledger = _unpinned(attempt, self.current.plan)
+        for version in self.current.versions.values():
+            if version.digest is not None:
+                ledger = ledger.cleared(version.name, version.digest)  # it is well until it fails again
+        await self.memory.record(ledger, self.current.plan)
         self._note(attempt.refusals, self.current.plan)
+
+    def _isNeeded(self, name: str) -> bool:
+        """
+        Whether the edge does not start without a plugin: it may be the one that guards the door. If nothing ever ran
+        here, that is every one; after that, those that ran.
+        """
+        if self._begun:
+            return False
+        record = self.ledger.get(name)
+        return not self.ledger.plugins or record.running is not None or record.pin is not None
 
     def _leaveOut(self, attempt: _Attempt, name: str) -> bool:
         """:returns: whether it was there to be left out."""
@@ -305,9 +318,8 @@ class Lifecycle:
         retries = change.force or look.config is not self._lookedAt
         avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if retries else self._failedBefore
         self._lookedAt = look.config
-        cold = self.current is None
         stored = partial(self.memory.stored, plugins=look.config.plugins.directory)
-        choice = choose(catalog, running, ledger, stored, avoid, cold=cold, strict=self._strict)
+        choice = choose(catalog, running, ledger, stored, avoid, self._isNeeded)
         self.catalog = catalog
         return _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
 
@@ -335,6 +347,7 @@ class Lifecycle:
                 continue
             try:
                 await self.memory.keep(plan)
+                await draft.update()
                 await draft.handOverAgain(members.values())
                 self._refuseAtEnd()
                 before = self._swap(plan, members, prepared)
@@ -375,7 +388,7 @@ class Lifecycle:
         entries = dict(attempt.choice.entries)
         if name not in entries or entries[name] is running.get(name):
             return False
-        if name not in running and self._strict:
+        if name not in running and self._isNeeded(name):
             return False
         attempt.refusals.append(
             Refusal(name, failed.stage, failed.version, failed.digest, failed.message, failed.traceback)
@@ -460,6 +473,8 @@ class Lifecycle:
             version = running.versions.get(one.manifest.name)
             if version is not None and version.entry is not one.entry:
                 version.rebase(one.entry)
+            if version is not None:
+                self.memory.tallies[version.name, version.digest] = version.tally
         for instance in running.members.values():
             self._packages[_packageOf(instance)] = instance.version
         self.ward.watch(running.versions.values())
@@ -507,7 +522,7 @@ class Lifecycle:
         known = self.failures.get(entry.manifest.name)
         if known is None or entry.digest is None:
             return False
-        return known[1].digest == entry.digest and known[1].stage not in ("files", "order", "store")
+        return known[1].digest == entry.digest and known[1].isItsOwn
 
     def _note(self, refusals: list[Refusal], plan: Plan) -> None:
         """Tell of what is newly refused; forget what holds no more."""

@@ -78,7 +78,7 @@ class Memory:
 
     def tallyOf(self, entry: CatalogEntry) -> Tally:
         """Where it is counted what a version does, also when it comes back."""
-        return self.tallies.setdefault((entry.manifest.name, entry.digest), Tally())
+        return self.tallies.get((entry.manifest.name, entry.digest)) or Tally()
 
     async def keep(self, plan: Plan) -> None:
         """Store every bundle that is about to run."""

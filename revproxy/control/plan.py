@@ -42,6 +42,11 @@ class Refusal:
     traceback: str = ""
 
     @property
+    def isItsOwn(self) -> bool:
+        """Whether it failed by itself, and will again, whatever becomes of other plugins."""
+        return self.stage not in ("files", "order", "store")
+
+    @property
     def label(self) -> str:
         """Version and the beginning of the digest, as far as they are known."""
         return f"{self.version} ({self.digest[:12]})".strip() if self.digest else self.version
@@ -101,18 +106,16 @@ def choose(
     ledger: Ledger,
     stored: Callable[[str, str], CatalogEntry],
     avoid: Callable[[CatalogEntry], bool] = lambda entry: False,
-    cold: bool = False,
-    strict: bool = False,
+    needed: Callable[[str], bool] = lambda name: False,
 ) -> Choice:
     """Decide for each plugin by itself.
 
     :param running: what runs now, or ran before a restart.
     :param stored: name and digest to the version kept; raises `StoreError` or `ConfigErrors`.
     :param avoid: whether this version was tried before and failed by itself.
-    :param cold: nothing runs yet.
-    :param strict: nothing ran here ever before, so that a plugin that cannot be used is not to be left out.
+    :param needed: whether a plugin that cannot be used is not to be left out, by its name.
     """
-    return _Chooser(found, running, ledger, stored, avoid, cold, strict).run()
+    return _Chooser(found, running, ledger, stored, avoid, needed).run()
 
 
 class _Chooser:
@@ -125,16 +128,14 @@ class _Chooser:
         ledger: Ledger,
         stored: Callable[[str, str], CatalogEntry],
         avoid: Callable[[CatalogEntry], bool],
-        cold: bool,
-        strict: bool,
+        needed: Callable[[str], bool],
     ) -> None:
         self.found = found
         self.running = running
         self.ledger = ledger
         self.stored = stored
         self.avoid = avoid
-        self.cold = cold
-        self.strict = strict
+        self.needed = needed
         self.entries: dict[str, CatalogEntry] = {}
         self.left: list[BrokenPlugin] = []
         self.refusals: list[Refusal] = []
@@ -172,7 +173,7 @@ class _Chooser:
         elif name in self.running:
             self.entries[name] = self.running[name]
         elif broken is not None:
-            self.left.append(replace(broken, wanted=broken.wanted and self.strict))
+            self.left.append(replace(broken, wanted=broken.wanted and self.needed(name)))
         elif present is not None:
             message = f"version {present.manifest.version} failed before; `revproxy plugins {name}` says why"
             problem = Problem(present.source, 0, 0, "", message)
@@ -195,7 +196,7 @@ class _Chooser:
             if now is not None:
                 self.entries[name] = now
             else:
-                self.left.append(BrokenPlugin(name, self.cold, name, (Problem(name, 0, 0, "", message),)))
+                self.left.append(BrokenPlugin(name, self.needed(name), name, (Problem(name, 0, 0, "", message),)))
 
     def _refuse(self, broken: BrokenPlugin) -> None:
         digest = None if broken.bundle is None else broken.bundle.digest

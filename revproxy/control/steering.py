@@ -108,7 +108,7 @@ class Steering:
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
         if running:
             return "quarantined" if self._lifecycle.ward.isGated(name) else "running"
-        if refusal is not None:
+        if refusal is not None and self._lifecycle.ledger.get(name).enabled is not False:
             return "failed"
         return "removed" if entry is None else "off"
 

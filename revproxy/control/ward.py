@@ -42,12 +42,14 @@ class Ward:
         self._now = lifecycle.parts.reactor.seconds
         self._gates: dict[Instance, Quarantined] = {}
         self._breakers: dict[Version, Breaker] = {}
+        self._marked: dict[Version, set[str]] = {}
 
     def watch(self, versions: Iterable[Version]) -> None:
         """These run now, and no others."""
         running = set(versions)
         for version in self._breakers.keys() - running:
             del self._breakers[version]
+            self._marked.pop(version, None)
         for version in running - self._breakers.keys():
             calls = partial(getattr, version.tally, "calls")
             self._breakers[version] = Breaker(calls, self._now, partial(self._tripped, version))
@@ -113,6 +115,7 @@ class Ward:
             # What its folder has by now, and would not do, is nothing new.
             here, refused = found.entries.get(name), self._lifecycle.failures.get(name)
             isRefused = here is not None and refused is not None and refused[1].digest == here.digest
+            isRefused = isRefused and refused is not None and refused[1].isItsOwn
             against = here.digest if here is not None and isRefused else digest
             return ledger.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
 
@@ -148,6 +151,8 @@ class Ward:
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
         text = f"{reason}; there is no other version: {does}, until probes succeed"
         self._events.add("quarantined", text, version.name, str(version))
+        if version.digest is not None:
+            self._marked.setdefault(version, set()).add(version.digest)
         await self._rebuild(version, lambda ledger, digest: ledger.quarantined(version.name, digest, reason))
 
     def _says(self, version: Version, kind: str, text: str) -> None:
@@ -159,8 +164,18 @@ class Ward:
         version = instance.version
         self.discharge([instance])
         self._reset(version)
-        isLast = not any(one.version is version for one in self._gates)
-        await self._rebuild(version, lambda ledger, digest: ledger.cleared(version.name, digest) if isLast else ledger)
+        if any(one.version is version for one in self._gates):
+            await self._rebuild(version, lambda ledger, digest: ledger)
+            return
+        # It may have been given another configuration, and so another digest, since.
+        marked = self._marked.pop(version, set())
+
+        def cleared(ledger: Ledger, digest: str) -> Ledger:
+            for each in {*marked, digest}:
+                ledger = ledger.cleared(version.name, each)
+            return ledger
+
+        await self._rebuild(version, cleared)
 
     async def _rebuild(self, version: Version, mark: Callable[[Ledger, str], Ledger]) -> None:
         """With or without gates; what was taken out is nothing that others go back to."""
