@@ -115,7 +115,6 @@ class Ward:
             # What its folder has by now, and would not do, is nothing new.
             here, refused = found.entries.get(name), self._lifecycle.failures.get(name)
             isRefused = here is not None and refused is not None and refused[1].digest == here.digest
-            isRefused = isRefused and refused is not None and refused[1].isItsOwn
             against = here.digest if here is not None and isRefused else digest
             return ledger.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
 
