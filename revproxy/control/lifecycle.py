@@ -139,6 +139,8 @@ class Lifecycle:
         """
         running = self._ranBefore = self.memory.ranBefore(self.config.plugins.directory)
         look = self._scan.look(self.config, _foldersOf(running), useCurrent=True)
+        if own := _ownFolders(look.catalog, running):
+            look = self._scan.look(self.config, own, useCurrent=True)
         attempt = self._choose(Change(), look, running)
         if attempt.look.catalogErrors is not None:
             raise attempt.look.catalogErrors
@@ -628,6 +630,15 @@ def _switches(ledger: Ledger) -> dict[str, bool]:
 
 def _foldersOf(entries: Mapping[str, CatalogEntry]) -> list[Path]:
     return [entry.bundle.directory for entry in entries.values() if entry.bundle is not None]
+
+
+def _ownFolders(catalog: Catalog | None, running: Mapping[str, CatalogEntry]) -> list[Path]:
+    """Empty, unless another folder has got the name of a plugin whose own folder, with what ran before, is there."""
+    broken = () if catalog is None else catalog.broken
+    found = [(one.name, one.bundle) for one in broken if one.bundle is not None]
+    own = {name: one.directory for name, one in found if name in running and one.digest == running[name].digest}
+    others = {name: entry for name, entry in running.items() if name not in own}
+    return [*own.values(), *_foldersOf(others)] if own else []
 
 
 def _packageOf(instance: Instance) -> str:
