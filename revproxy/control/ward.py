@@ -128,6 +128,11 @@ class Ward:
         if current is not None and current.versions.get(name) is version:
             # The same code with its old configuration: if it fails on, there is nothing to go back to, or an older one.
             self._reset(version)
+        ledger, known = self._lifecycle.ledger, self._lifecycle.failures.get(name)
+        if current is not None and known is not None and not known[1].isItsOwn:
+            # What its folder has waits for other plugins: it is tried with every change, and taken once it goes.
+            pin = Pin(good.digest, "quarantine", digest)
+            await self._lifecycle.memory.record(ledger.pinned(name, pin), current.plan)
         text = f"{reason}; back to {good.version} ({good.digest[:12]}), until its folder has something new"
         self._events.add("quarantined", text, name, label)
         return True

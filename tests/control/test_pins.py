@@ -1,0 +1,118 @@
+"""How long a version that somebody went back to stays: until its folder has something new that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from revproxy.control.ledger import readLedger
+from revproxy.control.store import StoreError, VersionStore
+from tests.control.witnesses import FAILING, WitnessCase
+
+
+class RollbackTests(WitnessCase):
+    """A rollback from 2.0 to 1.0.0."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.bench.write("a", version="2.0")
+        self.apply()
+
+    def rollback(self) -> None:
+        self.call("rollback", name="a")
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+    def test_newIsBroken(self) -> None:
+        """Something new that does not load does not end it: with the old files back, it still holds."""
+        self.rollback()
+        self.bench.write("a", "1 / 0", version="3.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.bench.write("a", version="2.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+    def test_newIsBrokenOverRestart(self) -> None:
+        """The same if the edge is down meanwhile."""
+        self.rollback()
+        self.bench.write("a", "1 / 0", version="3.0")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.bench.write("a", version="2.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+    def test_newBesideAnother(self) -> None:
+        """Something new ends it, though another folder claims the plugin's name."""
+        self.rollback()
+        self.bench.write("zz", says="thief")
+        self.manifest("zz", '{"name": "a", "version": "9.0"}')
+        self.bench.write("a", version="3.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 3.0"])
+        self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+
+    def test_storeCannotForget(self) -> None:
+        """It is written down though old versions cannot be deleted."""
+
+        def fails(*_: Any) -> None:
+            raise StoreError("cannot be deleted")
+
+        self.patch(VersionStore, "prune", fails)
+        self.bench.write("a", version="3.0")
+        self.apply()
+        self.call("rollback", name="a", version="1.0.0")
+        self.assertIn(("store-failed", "a"), self.bench.kinds())
+        written, _ = readLedger(self.bench.state.ledgerPath)
+        self.assertIsNotNone(written.get("a").pin)
+
+
+class QuarantineTests(WitnessCase):
+    """2.0 runs and fails, and its folder has something else by then."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.bench.write("a", FAILING, version="2.0")
+        self.apply()
+
+    def assertGoesBack(self) -> None:
+        """After all errors 1.0.0 serves."""
+        self.assertEqual(self.requests(30), "a 1.0.0")
+
+    def test_newFailed(self) -> None:
+        """A newer version that failed before is not what it goes over to."""
+        self.bench.write("a", "1 / 0", version="3.0")
+        self.apply()
+        self.assertGoesBack()
+
+    def test_manifestBroken(self) -> None:
+        """Neither is a folder that cannot be read."""
+        self.manifest("a", "{")
+        self.apply()
+        self.assertGoesBack()
+
+    def test_newWaits(self) -> None:
+        """A newer version that waits for another plugin does not keep it from going back, and runs once it can."""
+        self.bench.write("a", version="3.0", requires={"q": ""})
+        self.apply()
+        self.assertGoesBack()
+        self.bench.write("other")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "other 1.0.0"])
+        self.assertIn("requires q, which is absent", self.bench.failure("a"))
+        self.bench.write("q")
+        self.apply()
+        self.assertEqual(sorted(self.bench.seen()), ["a 3.0", "other 1.0.0", "q 1.0.0"])
+        self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+
+    def test_newWaitsAndIsUndone(self) -> None:
+        """If the failing version's files come back instead, it stays out."""
+        self.bench.write("a", version="3.0", requires={"q": ""})
+        self.apply()
+        self.assertGoesBack()
+        self.bench.write("a", FAILING, version="2.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
