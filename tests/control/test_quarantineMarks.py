@@ -56,7 +56,7 @@ class ConfigurationTests(WitnessCase):
         self.apply()
         self.witness.flags.clear()
         for _ in range(12):
-            self.pass_(11)
+            self.elapse(11)
             self.request()
         self.assertEqual(self.request(), "well")
         (status,) = self.call("plugins")
@@ -79,7 +79,7 @@ class RouteTests(WitnessCase):
         self.assertEqual(self.request("/x"), "PluginQuarantined")
         failed = passed = 0
         for _ in range(300):
-            self.pass_(1)
+            self.elapse(1)
             failed += self.request("/x") == "PluginFailed"
             passed += self.request() == "passed"
         self.assertGreater(passed, 250)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from twisted.internet.defer import TimeoutError
+
 from revproxy.control.change import ChangeRefused
 from revproxy.control.instance import StageFailed, StageLimits
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.store import StoreError, VersionStore
+from revproxy.host import CLOSE_TIMEOUT
 from tests.control.lifecycles import Bench
 from tests.control.test_lifecycle import code
 from tests.control.witnesses import HANGING, WitnessCase, witnessed
@@ -208,6 +211,15 @@ class EndTests(RestartCase):
         self.bench.start(StageLimits(stop=3))
         self.assertTrue(self.finished(self.bench, 4))
         self.assertEqual(self.witness.log, ["not impressed"])
+
+    def test_bookingIgnoresItsCancellation(self) -> None:
+        """Neither is the end of something that a plugin has given its host."""
+        body = "    def attach(self, host): host.own(self, self.witness.stubborn)"
+        self.bench.write("a", witnessed(body, "IHosted"))
+        self.bench.start()
+        self.assertTrue(self.finished(self.bench, CLOSE_TIMEOUT + 1))
+        self.assertEqual(self.witness.log, ["not impressed"])
+        self.assertEqual(len(self.flushLoggedErrors(TimeoutError)), 1)
 
     def test_startIgnoresItsCancellation(self) -> None:
         """Neither is a start; and after it there are other changes."""

@@ -118,7 +118,7 @@ class FigureTests(WitnessCase):
     def test_ended(self) -> None:
         """Instances that have ended are forgotten, though their version runs on."""
         self.change(20)
-        self.pass_(1)
+        self.elapse(1)
         assert self.bench.lifecycle.current is not None
         self.assertLess(len(self.bench.lifecycle.current.versions["a"].ended), 5)
 

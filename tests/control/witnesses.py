@@ -74,7 +74,7 @@ class WitnessCase(LifecycleCase):
         """:param config: what revproxy.yaml says of plugins, as YAML in one line."""
         self.bench.configure(routes, f"plugins: {{directory: plugins, config: {config}}}\n")
 
-    def pass_(self, seconds: int) -> None:
+    def elapse(self, seconds: int) -> None:
         """Time passes."""
         for _ in range(seconds):
             self.bench.clock.advance(1)
