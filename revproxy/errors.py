@@ -158,6 +158,13 @@ class PluginQuarantined(EdgeError):
     text = "A part of this service is temporarily out of order."
 
 
+class BrokenOff(EdgeError):
+    """The edge ended the request before it was over; nobody sees this status but the log."""
+
+    status = 503
+    text = "The edge ended this request."
+
+
 class UpstreamTimeout(EdgeError):
     """The origin did not connect, answer or go on in time."""
 

@@ -147,7 +147,7 @@ class Edge:
         End all connections at once.
         """
         for connection in list(self.connections):
-            connection.abort()
+            connection.breakOff("the edge is being stopped")
 
     def breakOffChains(self, chains: Collection[Chain]) -> int:
         """
@@ -159,5 +159,5 @@ class Edge:
             return 0
         using = [connection for connection in self.connections if connection.chain in chains]
         for connection in using:
-            connection.abort()
+            connection.breakOff("the drain time of a replaced plugin is over")
         return len(using)

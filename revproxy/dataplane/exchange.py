@@ -22,7 +22,7 @@ from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.errorpage import errorResponse
-from revproxy.errors import ClientGone, EdgeError, Misdirected, NotFound, PluginFailed
+from revproxy.errors import BrokenOff, ClientGone, EdgeError, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
@@ -289,8 +289,12 @@ class Exchange:
         self.error = error if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage())
         self._finish(bytesIn, bytesOut)
 
+    def breakingOff(self, reason: str) -> None:
+        """The edge ends the connection, and :meth:`clientLost` comes next, or the end of the tunnel."""
+        self.error = self.error or BrokenOff(reason)
+
     def clientLost(self, bytesIn: int, bytesOut: int) -> None:
-        """The client left before the end."""
+        """The connection is gone before the end."""
         if self._done:
             return
         self.error = self.error or ClientGone("the client left")
@@ -310,7 +314,10 @@ class Exchange:
         edge = self._listener.edge
         seconds = edge.monotonic() - self._began
         response = self._answer
-        status = 499 if response is None else response.status
+        if response is not None:
+            status = response.status
+        else:
+            status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
         if route is not None and route.chain.hasObservers:
             context.outcome = Outcome(
                 status,

@@ -608,6 +608,12 @@ class Http1Server:
         self._state = CLOSED
         self.transport.abortConnection()
 
+    def breakOff(self, reason: str) -> None:
+        """As :meth:`abort`, by the edge and not because of this request: the log gives the reason."""
+        if self._exchange is not None:
+            self._exchange.breakingOff(reason)
+        self.abort()
+
     def _sent(self, written: int) -> None:
         """The answer has been handed to the transport in full."""
         exchange, self._exchange = self._exchange, None

@@ -94,7 +94,7 @@ class Listener:
         if connections:
             self._log.warn("drain time is over: breaking off {count} connections", count=len(connections))
         for connection in connections:
-            connection.abort()
+            connection.breakOff("the drain time of a removed listener is over")
 
     def _connections(self) -> list[Http1Server]:
         return [connection for connection in self.edge.connections if connection.listener is self]

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route
-from tests.dataplane.doubles import AccessLogDouble, EdgeDouble, RecordingLeaf
+from tests.dataplane.doubles import AccessLogDouble, EdgeDouble, RecordingLeaf, SourceDouble
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -52,6 +52,8 @@ class DrainTests(SynchronousTestCase):
         running.leave()
         self.successResultOf(drained)
         self.assertEqual(self.double.active, 0)
+        (record,) = self.double.log.records
+        self.assertEqual((record.status, record.error), (503, "BrokenOff: the edge is being stopped"))
 
     def test_full(self) -> None:
         """No more connections than allowed; one that ends makes room."""
@@ -84,6 +86,18 @@ class BreakingOffTests(SynchronousTestCase):
         self.assertEqual([chain.active for chain in self.chains], [0, 0, 1])
         self.leaf.answer(2, b"hi")
         self.assertTrue(clients[2].received().endswith(b"\r\n\r\nhi"))
+
+    def test_logged(self) -> None:
+        """It was not the client that left: the log says so, of requests and of answers on their way."""
+        waiting, reading = self.double.connect(), self.double.connect()
+        waiting.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        reading.send(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.leaf.stream(1, SourceDouble())
+        self.double.edge.breakOffChains(self.chains)
+        for client in (waiting, reading):
+            client.leave(rudely=True)
+        text = "BrokenOff: the drain time of a replaced plugin is over"
+        self.assertEqual([(one.status, one.error) for one in self.double.log.records], [(503, text), (200, text)])
 
     def test_idle(self) -> None:
         """A connection that waits for its next request is not concerned by what it went through before."""

@@ -286,4 +286,4 @@ class TunnelTests(ExchangeCase):
         self.client.leave(rudely=True)
         self.assertEqual(self.connection.end, "close")
         self.connection.leaves()
-        self.assertOver(101)
+        self.assertOver(101, "BrokenOff: the drain time of a replaced plugin is over")
