@@ -8,10 +8,12 @@ used for the next try. What is not used in the end is closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from twisted.internet.task import deferLater
 
+from revproxy.control.alarm import noLongerThan
 from revproxy.control.catalog import CatalogEntry, Selected
 from revproxy.control.events import EventLog
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version, configKey
@@ -145,11 +147,16 @@ class Draft:
             if instance is None:
                 self._loading(version)
                 try:
-                    instance = version.make(settings, self._reactor, self._makeClient)
+                    with self._bounded():
+                        instance = version.make(settings, self._reactor, self._makeClient)
                 finally:
                     self._loading(None)
                 self._fresh[version, key] = instance
             yield (name, key), instance, isNew
+
+    def _bounded(self) -> AbstractContextManager[None]:
+        """Before the first start there is no reactor whose guard would end what does not come back."""
+        return nullcontext() if self._before is not None else noLongerThan(self._limits.hold)
 
     def _version(self, entry: CatalogEntry) -> Version:
         name = entry.manifest.name
@@ -276,6 +283,7 @@ class Draft:
         """Give instances that were updated in place their old configuration back."""
         updated, self._updated = self._updated, []
         for instance, before in reversed(updated):
+            await deferLater(self._reactor, 0)  # requests are served between two calls that may take their time
             try:
                 await instance.updateConfig(before)
             except StageFailed as failed:

@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from inspect import isawaitable, isgenerator
+from math import isfinite
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -25,14 +27,12 @@ from zope.interface import Invalid, providedBy
 
 from revproxy.control.catalog import CatalogEntry
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, plainFile
-from revproxy.dataplane.chain import Chain
+from revproxy.control.problems import quoted, textOf
+from revproxy.dataplane.chain import Chain, Foreign
 from revproxy.dataplane.tally import Tally
 from revproxy.errors import PluginStalled
 from revproxy.host import Host, notLonger
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
-
-Foreign = (Exception, SystemExit, PluginStalled)
-"""What may come out of foreign code and must not go further."""
 
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept; the end is what tells."""
@@ -157,7 +157,7 @@ class Version:
             with self.staging():
                 try:
                     self.module = loadModule(self.entry.bundle, self.entry.manifest)
-                except PluginError as error:
+                except (PluginError, *Foreign) as error:
                     raise self.failed("import", error) from None
 
     def make(self, config: Mapping[str, Any], reactor: Any, makeClient: Callable[[], Any]) -> Instance:
@@ -170,7 +170,8 @@ class Version:
                     made = instantiate(self.module, manifest, config)
                 else:
                     made = instantiateFactory(self.entry.factory, manifest, config)
-            except PluginError as error:
+            except (PluginError, *Foreign) as error:
+                # Foreign too: what it made may raise when it is only looked at.
                 raise self.failed("main", error) from None
             instance = Instance(self, made, config, reactor, makeClient)
             self.instances.add(instance)
@@ -214,7 +215,7 @@ class Version:
 
 def described(error: BaseException) -> str:
     """An exception in one line."""
-    text = " ".join(str(error).split())
+    text = textOf(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -271,15 +272,16 @@ class Instance:
         if self.provides(IConfigurable):
             with self.version.staging():
                 try:
-                    self.object.validateConfig(config)
+                    _plainly("validateConfig", self.object.validateConfig(config))
                 except Foreign as error:
-                    message = f"validateConfig refused the configuration: {error}"
+                    text = textOf(error) if isinstance(error, ValueError) else described(error)
+                    message = f"validateConfig refused the configuration: {text}"
                     raise self.version.failed("validate", error, message) from None
 
     def attach(self) -> None:
         """Give it its host. :raises StageFailed:"""
         try:
-            self.object.attach(self.host)
+            _plainly("attach", self.object.attach(self.host))
         except Foreign as error:
             raise self.version.failed("attach", error, f"attach raised {described(error)}") from None
 
@@ -322,7 +324,9 @@ class Instance:
             data = msgspec.json.encode(state)
             if len(data) > limits.stateBytes:
                 raise ValueError(f"{len(data)} bytes of state are more than the {limits.stateBytes} that may be")
-            state = msgspec.json.decode(data)
+            given, state = state, msgspec.json.decode(data)
+            if given != state:
+                _checkPlain(given)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             what = f"exportState of the running version {self.version}"
             message = f"{what} gave what JSON cannot hold, or too much of it: {error}"
@@ -359,7 +363,7 @@ class Instance:
     ) -> Any:
         """:param blame: whose stage failed when this does."""
         with self.version.staging():
-            waiting: Deferred[Any] = maybeDeferred(function)
+            waiting: Deferred[Any] = maybeDeferred(_notGenerator, function)
         try:
             self._waiting = notLonger(waiting, seconds, self._reactor)
             return await self._waiting
@@ -375,6 +379,38 @@ class Instance:
             else:
                 reason = f"{what} raised {described(error)}"
             raise (blame or self).version.failed(stage, error, reason) from None
+
+
+def _notGenerator(function: Callable[[], Any]) -> Any:
+    """:raises TypeError: of a generator, whose code would never run."""
+    answer = function()
+    if isgenerator(answer):
+        raise TypeError("it is a generator, whose code would never run; write async def, or inlineCallbacks")
+    return answer
+
+
+def _plainly(method: str, answer: Any) -> None:
+    """:raises TypeError: of what would have to be waited for, and nobody does."""
+    if isawaitable(answer) or isgenerator(answer) or isinstance(answer, Deferred):
+        if hasattr(answer, "close"):
+            answer.close()
+        raise TypeError(f"{method} answered {type(answer).__name__}, which nobody waits for; write a plain function")
+
+
+def _checkPlain(value: Any) -> None:
+    """:raises TypeError, ValueError: of what JSON makes something else of. A tuple may come back as a list."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"the key {quoted(key)} of a dict is no str")
+            _checkPlain(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _checkPlain(inner)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is no number to JSON")
+    elif value is not None and not isinstance(value, (str, int, float)):
+        raise TypeError(f"{quoted(value)} would not come back as it went")
 
 
 _METHODS = {

@@ -15,6 +15,7 @@ and `Lifecycle.begin` when the edge starts. What ran before a restart is what st
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -122,6 +123,7 @@ class Lifecycle:
         # The file that was refused last is not tried with every change of a plugin.
         self._badConfig: tuple[Config, Refusal] | None = None
         self._begun = False
+        self._held: dict[str, str] = {}
         self._now = parts.reactor.seconds
 
     @property
@@ -323,7 +325,10 @@ class Lifecycle:
         stored = partial(self.memory.stored, plugins=look.config.plugins.directory)
         choice = choose(catalog, running, ledger, stored, avoid, self._isNeeded)
         self.catalog = catalog
-        return _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
+        attempt = _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
+        here = {*catalog.entries, *(one.name for one in catalog.broken)}
+        self._holdBack(attempt, running, self.failures.keys() & here)
+        return attempt
 
     async def _try(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         running = current.plan.entries
@@ -402,8 +407,25 @@ class Lifecycle:
             source = entries.pop(name).source
             problem = Problem(source, 0, 0, "", failed.message)
             broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
+            self._held.update((gone, name) for gone in running.keys() - entries.keys())
         attempt.choice = replace(attempt.choice, entries=entries, broken=broken)
+        self._holdBack(attempt, running, {name})
         return True
+
+    def _holdBack(self, attempt: _Attempt, running: Mapping[str, CatalogEntry], failed: AbstractSet[str]) -> None:
+        """
+        What was removed when a newcomer came that fails runs on until that is mended: a plugin that gets another name
+        is both, and requests must not pass without either.
+        """
+        entries = dict(attempt.choice.entries)
+        for gone, newcomer in list(self._held.items()):
+            if gone in running and gone not in entries and newcomer not in entries and newcomer in failed:
+                entries[gone] = running[gone]
+                reason = f"it was removed when {newcomer} came, which failed; it runs on until that is mended"
+                attempt.refusals.append(Refusal(gone, "held", str(running[gone].manifest.version), None, reason))
+            elif gone not in running or newcomer not in failed:
+                del self._held[gone]
+        attempt.choice = replace(attempt.choice, entries=entries)
 
     def _failConfig(self, attempt: _Attempt, failed: StageFailed, current: Running) -> None:
         """:raises _ConfigFailed: what failed can only be the new configuration, or the change that was asked for."""
@@ -583,7 +605,10 @@ class Lifecycle:
         )
 
     def _setLoading(self, version: Version | None) -> None:
-        self._loading = version
+        loaded, self._loading = self._loading, version
+        if loaded is not None and loaded.module is not None:
+            # Its start and the rest are to be known by name, long before it serves.
+            self._packages[loaded.module.package] = loaded
 
     def _giveUp(self, instances: list[Instance], versions: list[Version]) -> None:
         later = self.retirement.discard(instances, versions)

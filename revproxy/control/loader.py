@@ -33,7 +33,7 @@ from zope.interface.verify import verifyObject
 
 from revproxy.control.bundle import Bundle
 from revproxy.control.manifest import Manifest
-from revproxy.control.problems import quoted
+from revproxy.control.problems import quoted, textOf
 from revproxy.interfaces import (
     IConfigurable,
     IHealthCheck,
@@ -122,10 +122,7 @@ def loadModule(bundle: Bundle, manifest: Manifest) -> Module:
     sentinel = _finder.add(package, bundle)
     try:
         main = importlib.import_module(f"{package}.plugin")
-    except KeyboardInterrupt:
-        _forget(package)
-        raise
-    except BaseException as error:  # foreign code: SystemExit at import must not end the edge
+    except BaseException as error:  # foreign code: neither SystemExit nor KeyboardInterrupt of a plugin ends the edge
         failed = _importError(bundle, manifest, error)
         _forget(package)
         raise failed from error
@@ -161,12 +158,10 @@ def instantiateFactory(factory: IMiddlewareFactory, manifest: Manifest, config: 
 def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: str, name: str) -> Any:
     try:
         made = main(deepcopy(dict(config)))
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # foreign code
         place = _innermost(error, Path(where).parent)
         if place is None and isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
-            reason = f"{name} is given the configuration and nothing else, and does not take that: {error}"
+            reason = f"{name} is given the configuration and nothing else, and does not take that: {textOf(error)}"
             raise PluginError(manifest.name, where, reason) from error
         message = f"{name} raised {_described(error)}"
         raise PluginError(manifest.name, place or where, message, _details(error)) from error
@@ -212,13 +207,13 @@ def _verify(interface: type[Interface], made: Any, kind: str, plugin: str, where
 
 
 def _reasonOf(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = textOf(error)
     # zope: "The object <…> has failed to implement interface NAME: The … attribute was not provided."
     return _PREAMBLE.sub("", text)
 
 
 def _described(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = textOf(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -44,7 +44,7 @@ class Refusal:
     @property
     def isItsOwn(self) -> bool:
         """Whether it failed by itself, and will again, whatever becomes of other plugins."""
-        return self.stage not in ("files", "order", "store")
+        return self.stage not in ("files", "order", "store", "held")
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
+from revproxy.control.alarm import noLongerThan
 from revproxy.control.bundle import isPassing
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.certificates import CertificateError, CertificateFolder
@@ -22,10 +23,14 @@ from revproxy.control.config import loadConfig
 from revproxy.control.document import Document
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
-from revproxy.control.problems import ConfigErrors, Problem, Step, quoted
+from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.control.settings import Config
+from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
+
+HOLD = 5.0
+"""Seconds that a plugin's import, or the making of an instance, may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,8 @@ def _tryPlugin(one: Selected, where: Document) -> Iterator[Problem]:
             yield from _tryConfig(one, config, where, None)
         return
     try:
-        module = loadModule(bundle, one.manifest)
+        with noLongerThan(HOLD):
+            module = loadModule(bundle, one.manifest)
     except PluginError as error:
         yield _problemOf(error)
         return
@@ -118,14 +124,18 @@ def _tryPlugin(one: Selected, where: Document) -> Iterator[Problem]:
 
 
 def _tryConfig(one: Selected, config: Mapping[str, Any], where: Document, module: Module | None) -> Iterator[Problem]:
+    source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
     try:
-        if module is None:
-            made, source = instantiateFactory(one.entry.factory, one.manifest, config), one.entry.source
-        else:
-            made, source = instantiate(module, one.manifest, config), str(module.bundle.directory / "plugin.py")
-        _validate(made, config, one.manifest, source)
+        with noLongerThan(HOLD):
+            if module is None:
+                made = instantiateFactory(one.entry.factory, one.manifest, config)
+            else:
+                made = instantiate(module, one.manifest, config)
+            _validate(made, config, one.manifest, source)
     except PluginError as error:
         yield _problemOf(error, _configPlace(one, config, where))
+    except Foreign as error:  # what it made may raise when it is only looked at
+        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {one.manifest.name})")
 
 
 def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
@@ -150,7 +160,7 @@ def _validate(made: Any, config: Mapping[str, Any], manifest: Manifest, where: s
     try:
         made.validateConfig(config)
     except Exception as error:  # foreign code
-        raise PluginError(manifest.name, where, f"validateConfig refused the configuration: {error}") from error
+        raise PluginError(manifest.name, where, f"validateConfig refused the configuration: {textOf(error)}") from error
 
 
 def _certificateProblems(config: Config, where: Document, warnings: list[str]) -> Iterator[Problem]:

@@ -61,6 +61,14 @@ def pathText(path: Sequence[Step]) -> str:
     return text
 
 
+def textOf(value: object) -> str:
+    """``str(value)`` in one line, also of foreign objects that cannot be asked for it."""
+    try:
+        return " ".join(str(value).split())
+    except BaseException as error:  # foreign code
+        return f"(its text cannot be had: __str__ raised {type(error).__name__})"
+
+
 def quoted(value: object, limit: int = 60) -> str:
     """A value as it may be shown in a message: one line, at most ``limit`` characters, text in double quotes."""
     if isinstance(value, str):
@@ -69,7 +77,10 @@ def quoted(value: object, limit: int = 60) -> str:
     elif value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     else:
-        text = repr(value)
+        try:
+            text = repr(value)
+        except BaseException as error:  # foreign code
+            text = f"<{type(value).__qualname__}, whose __repr__ raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

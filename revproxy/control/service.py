@@ -22,6 +22,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -144,6 +145,7 @@ class EdgeService(Service):  # type: ignore[misc]
         await self._listening
         await self._takeState()
         self._guard.start()
+        await deferLater(self._reactor, 0)  # the guard, and signals, work from the reactor's first turn on
         await self.lifecycle.begin()
         if self._stopping:
             return

@@ -14,6 +14,7 @@ chain, so that whoever has taken it out of service knows when nobody uses its pl
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from itertools import cycle
@@ -30,7 +31,7 @@ from revproxy.dataplane.tally import SAMPLE, Tally
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
-Foreign = (Exception, SystemExit, PluginStalled)
+Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
 """What may come out of foreign code and must not go further."""
 
 

@@ -233,6 +233,31 @@ class ChangeTests(LifecycleCase):
         self.assertEqual(self.bench.edge.generation.number, 1)
 
 
+    def test_renamedAndBroken(self) -> None:
+        """A plugin that gets another name, and is broken by that, runs on under its old one; mended, it is the new."""
+        shutil.move(self.bench.plugins / "a", self.bench.plugins / "b")
+        self.bench.write("b", "1 / 0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.assertIn("it was removed when b came", self.bench.failure("a"))
+        self.bench.write("c")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "c 1.0.0"])
+        self.bench.write("b")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["b 1.0.0", "c 1.0.0"])
+        self.assertEqual(self.bench.failure("a"), "")
+
+    def test_renamedAndGone(self) -> None:
+        """Without the newcomer there is nothing to wait for any more: the removal is a removal."""
+        shutil.rmtree(self.bench.plugins / "a")
+        self.bench.write("b", "1 / 0")
+        self.apply()
+        shutil.rmtree(self.bench.plugins / "b")
+        self.apply()
+        self.assertEqual(self.bench.seen(), [])
+
+
 class DependencyTests(LifecycleCase):
     """Plugins that require each other."""
 
@@ -360,6 +385,43 @@ class StageTests(LifecycleCase):
         self.assertNotIn("loader.py", self.bench.lifecycle.failures["a"][1].traceback)
 
 
+    def test_oddException(self) -> None:
+        """One that cannot be asked for its text is the plugin's failure as any other; others load beside it."""
+        odd = "class Odd(Exception):\n    def __str__(self): raise RuntimeError('no')\n    __repr__ = __str__\n"
+        self.refused(odd + "raise Odd()", "importing it raised Odd: (its text cannot be had", "import")
+        self.refused(odd + "def PluginMain(config): return Odd()", "__repr__ raised RuntimeError", "main")
+        self.bench.write("b")
+        self.bench.write("a", odd + "raise Odd() # 3", version="3.0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["one", "b 1.0.0"])
+
+    def test_interrupt(self) -> None:
+        """KeyboardInterrupt out of a plugin is a failure of the plugin."""
+        self.refused("raise KeyboardInterrupt", "importing it raised KeyboardInterrupt", "import")
+        self.refused(code() + "\ndef PluginMain(config): raise KeyboardInterrupt", "raised KeyboardInterrupt", "main")
+
+    def test_cancelled(self) -> None:
+        """So is asyncio's cancellation, which is no Exception."""
+        body = "    def start(self):\n        import asyncio; raise asyncio.CancelledError\n    def stop(self): pass"
+        self.refused(code(body=body, interfaces="ILifecycle"), "start raised CancelledError", "start")
+
+    def test_lookedAt(self) -> None:
+        """What raises when it is only looked at."""
+        text = code(body="    @property\n    def name(self): raise LookupError('x')").replace('    name = "a"\n', "")
+        self.refused(text, "LookupError", "main")
+
+    def test_generator(self) -> None:
+        """A start that is a generator would never run."""
+        body = "    def start(self): yield\n    def stop(self): pass"
+        self.refused(code(body=body, interfaces="ILifecycle"), "it is a generator", "start")
+
+    def test_awaitable(self) -> None:
+        """validateConfig is not waited for."""
+        body = "    async def validateConfig(self, config): pass\n    def updateConfig(self, config): pass"
+        self.refused(code(body=body, interfaces="IConfigurable"), "answered coroutine, which nobody waits for",
+                     "validate")
+
+
 class StateTests(LifecycleCase):
     """State is handed over."""
 
@@ -424,6 +486,24 @@ class StateTests(LifecycleCase):
         self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="3.0")
         self.apply()
         self.assertIn("gave what JSON cannot hold", self.bench.failure("a"))
+
+
+    def test_changedByJSON(self) -> None:
+        """What JSON would make something else of is refused, and named; a tuple may come back as a list."""
+        for state, reason in (("{1: 2}", "the key 1 of a dict is no str"), ("float('nan')", "nan is no number to JSON"),
+                              ("[b'x']", "would not come back as it went"), ("{'a'}", "would not come back")):
+            self.bench.write("a", code(body=COUNTING.replace('{"count": self.count}', state), interfaces="IStateful"),
+                             version="2.0")
+            self.apply(Change(force=True, withoutState=True))
+            self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="3.0")
+            self.apply()
+            self.assertIn(reason, self.bench.failure("a"))
+        tupled = COUNTING.replace('{"count": self.count}', '{"count": self.count, "t": (1, 2)}')
+        self.bench.write("a", code(body=tupled, interfaces="IStateful"), version="4.0")
+        self.apply(Change(force=True, withoutState=True))
+        self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="5.0")
+        self.apply()
+        self.assertEqual(self.bench.failure("a"), "")
 
 
 class ConfigurationTests(LifecycleCase):

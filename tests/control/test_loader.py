@@ -203,9 +203,9 @@ class ImportErrorTests(LoaderTestCase):
         self.assertIsInstance(error.__cause__, ValueError)
 
     def test_exit(self) -> None:
-        """SystemExit at import is an error like any other; an interrupt of ours is not swallowed."""
+        """SystemExit at import is an error like any other, and so is what looks like somebody's Ctrl-C."""
         self.assertIn("importing it raised SystemExit: 3", str(self.refused("raise SystemExit(3)")))
-        self.assertRaises(KeyboardInterrupt, loadModule, bundle("raise KeyboardInterrupt"), manifest())
+        self.assertIn("importing it raised KeyboardInterrupt", str(self.refused("raise KeyboardInterrupt")))
 
     def test_sibling(self) -> None:
         """An absolute import of a file of its own says how it is written."""
