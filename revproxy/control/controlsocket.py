@@ -219,7 +219,9 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
             return {"result": await self._owner.steering.call(name, arguments)}
         except SteeringError as error:
             return {"error": str(error)}
-        except Exception as error:  # a mistake of ours must cost neither the connection nor the edge
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # a mistake of ours must cost neither the connection nor the edge
             self._log.failure("control socket: {name} failed", name=name)
             return {"error": f"{name}: {type(error).__name__}: {error}; the edge's log has more"}
 

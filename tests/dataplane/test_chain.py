@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -210,7 +211,8 @@ class ChainSuite:
 
     def test_raisesClosed(self) -> None:
         """A plugin that raises fails the request, which the later ones do not see."""
-        for error in (ValueError("x"), SystemExit(1), PluginFailed("its own"), CancelledError()):
+        errors = (ValueError("x"), SystemExit(1), asyncio.CancelledError(), PluginFailed("its own"), CancelledError())
+        for error in errors:
             self.trace.events.clear()
             link = self.link("b", error)
             outcome = self.enter(self.link("a"), link, self.link("c"))
@@ -223,7 +225,7 @@ class ChainSuite:
 
     def test_raisesOpen(self) -> None:
         """With ``open`` it is passed over, and counted."""
-        for error in (ValueError("x"), SystemExit(1)):
+        for error in (ValueError("x"), SystemExit(1), asyncio.CancelledError(), KeyboardInterrupt()):
             link = self.link("b", error, open=True)
             self.assertIs(self.enter(self.link("a"), link, self.link("c")), True)
             self.assertEqual((link.tally.errors, self.context.depth), (1, 3))
