@@ -14,7 +14,8 @@ In the order in which a change passes through:
 - `lifecycle` makes all of this one transaction, which ends in one assignment;
 - `retirement` sees off what was replaced; `unloading` and `holders` prove that it is gone, or name who keeps it;
 - `memory` remembers what runs: `ledger` and `store`, in the `statefolder`;
-- `ward` takes out versions that fail as they run: `breaker`, `quarantine`; `stalls` ends calls that hold the reactor;
+- `ward` takes out versions that fail as they run: `breaker`, `quarantine`; `stalls` (`alarm` before the
+  start) ends calls that hold the reactor;
 - `steering` is what can be asked and told, over the `controlsocket`; `events` is what happened;
 - `service` is the edge as a Twisted service.
 """
