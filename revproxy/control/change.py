@@ -49,7 +49,9 @@ class Report:
 
     :ivar text: a line for each thing that has changed.
     :ivar refused: what it found and did not do.
+    :ivar unwritten: why what is in force now would not outlive a restart; empty if it would.
     """
 
     text: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    unwritten: str = ""

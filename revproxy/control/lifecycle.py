@@ -158,17 +158,17 @@ class Lifecycle:
                     # What fails for good is left out of the next try, to find all that fails; then all is said.
                     problems.append(Problem(failed.where, 0, 0, "", f"{failed.reason} (plugin {failed.plugin})"))
                     if not self._leaveOut(attempt, failed.plugin):
-                        raise ConfigErrors(problems) from None
+                        raise self._refusal(attempt, problems) from None
                 continue
             except ConfigErrors as errors:
-                raise ConfigErrors([*problems, *errors.problems]) from None
+                raise self._refusal(attempt, [*problems, *errors.problems]) from None
             try:
                 self._build(plan, members)
             except ConfigErrors as errors:
                 problems += errors.problems
             if problems:
                 self._giveUp(self._draft.unused(None), self._draft.versions())
-                raise ConfigErrors(problems)
+                raise self._refusal(attempt, problems)
             assert self.built is not None
             return self.built
 
@@ -227,6 +227,19 @@ class Lifecycle:
             return False
         record = self.ledger.get(name)
         return not self.ledger.plugins or record.running is not None or record.pin is not None
+
+    def _refusal(self, attempt: _Attempt, problems: list[Problem]) -> ConfigErrors:
+        """These, and why nothing stands in for those among them that did run when the edge ended."""
+        sources = {problem.source for problem in problems}
+        failed = {one.name for one in attempt.choice.broken}
+        failed |= {name for name, entry in attempt.choice.entries.items() if entry.source in sources}
+        if failed - self.ledger.plugins.keys():
+            # A folder that does not tell its name may be any one's that seems to be gone.
+            failed |= self.memory.lost.keys() - attempt.choice.entries.keys()
+        lost = [(name, text) for name, text in self.memory.lost.items() if name in failed]
+        return ConfigErrors(
+            [*problems, *(Problem(name, 0, 0, "", f"what ran before cannot stand in: {text}") for name, text in lost)]
+        )
 
     def _leaveOut(self, attempt: _Attempt, name: str) -> bool:
         """:returns: whether it was there to be left out."""
@@ -452,7 +465,7 @@ class Lifecycle:
         self._giveUp(draft.unused(None), draft.versions())
         await self.memory.record(_unpinned(attempt, current.plan), current.plan)
         self._note(attempt.refusals, current.plan)
-        return Report((), tuple(attempt.refusals))
+        return Report((), tuple(attempt.refusals), self.memory.unwritten)
 
     # The swap
 
@@ -514,7 +527,7 @@ class Lifecycle:
         text = self._tell(before, plan)
         await self.memory.record(_unpinned(attempt, plan), plan)
         self._note(attempt.refusals, plan)
-        return Report(tuple(text), tuple(attempt.refusals))
+        return Report(tuple(text), tuple(attempt.refusals), self.memory.unwritten)
 
     def _tell(self, before: Running, plan: Plan) -> list[str]:
         """An event for each thing that has changed."""

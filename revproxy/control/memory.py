@@ -29,6 +29,7 @@ class Memory:
 
     :ivar ledger: what is remembered; assigned by :meth:`record`.
     :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
+    :ivar lost: by name, why what ran when the edge ended cannot be had.
     :ivar isWritable: whether the state folder is ours, and can be written.
     """
 
@@ -48,8 +49,12 @@ class Memory:
         """
         self.ledger = ledger
         self.tallies: dict[tuple[str, str | None], Tally] = {}
+        self.lost: dict[str, str] = {}
         self.isWritable = False
-        self._unkept: set[str] = set()
+        # Why, for each bundle that runs and is not stored.
+        self._unkept: dict[tuple[str, str], str] = {}
+        self._notWritten = ""
+        self._onDisk = ledger
         self._state = state
         self._events = events
         self._now = now
@@ -74,54 +79,87 @@ class Memory:
                     found[name] = self.stored(name, record.running, plugins)
                 except (StoreError, ConfigErrors) as error:
                     self._log.warn("plugin {name}: what ran before cannot be had: {error}", name=name, error=error)
+                    # If it runs again, it is stored again.
+                    self.lost[name] = self._unkept[name, record.running] = str(error)
         return found
 
     def tallyOf(self, entry: CatalogEntry) -> Tally:
         """Where it is counted what a version does, also when it comes back."""
         return self.tallies.get((entry.manifest.name, entry.digest)) or Tally()
 
+    @property
+    def unwritten(self) -> str:
+        """Why what is in force would not outlive a restart; empty if it would."""
+        if not self.isWritable:
+            return "the state folder cannot be written" if self.ledger != self._onDisk else ""
+        return "; ".join([*filter(None, (self._notWritten,)), *dict.fromkeys(self._unkept.values())])
+
     async def keep(self, plan: Plan) -> None:
-        """Store every bundle that is about to run."""
+        """Store every bundle that is about to run, and those that run and could not be stored before."""
         if not self.isWritable:
             return
         for one in plan.selected:
             bundle, name = one.entry.bundle, one.manifest.name
-            isNew = bundle is not None and self.ledger.get(name).running != bundle.digest
-            if bundle is not None and (isNew or bundle.digest in self._unkept):
-                self._unkept.add(bundle.digest)
-                try:
-                    await self._inThread(self._state.store.keep, name, bundle)
-                    self._unkept.discard(bundle.digest)
-                except StoreError as error:
+            if bundle is None:
+                continue
+            known = self._unkept.get((name, bundle.digest))
+            if known is None and self.ledger.get(name).running == bundle.digest:
+                continue
+            try:
+                await self._inThread(self._state.store.keep, name, bundle)
+                self._unkept.pop((name, bundle.digest), None)
+            except StoreError as error:
+                self._unkept[name, bundle.digest] = str(error)
+                if known != str(error):
                     self._events.add("store-failed", str(error), name, one.entry.label)
 
     async def record(self, ledger: Ledger, plan: Plan) -> None:
         """
-        Write down what runs, and let go of versions that are not to be kept.
+        Write down what runs, and let go of versions that are not to be kept. What could not be written before is tried
+        again, also if nothing has changed.
 
         :param ledger: what else is to be remembered.
         """
         ledger, begun = self._withRunning(ledger, plan)
-        if ledger == self.ledger:
-            return
+        isSame = ledger == self.ledger
         self.ledger = ledger
-        try:
-            if self.isWritable:
-                for name in begun:
-                    kept = ledger.toKeep(name, plan.config.plugins.keepVersions)
-                    try:
-                        gone = await self._inThread(self._state.store.prune, name, kept)
-                    except StoreError as error:
-                        self._events.add("store-failed", str(error), name)
-                    else:
-                        ledger = ledger.forgotten(name, gone)  # type: ignore[arg-type]
-                self.ledger = ledger
-                await self._inThread(writeLedger, self._state.ledgerPath, ledger)
-        except (StoreError, OSError) as error:
-            self._events.add("store-failed", f"what runs cannot be written down: {error}")
-        known = {(name, one.digest) for name, record in ledger.plugins.items() for one in record.versions}
+        if self._unkept:
+            running = {(one.manifest.name, one.entry.digest) for one in plan.selected}
+            self._unkept = {key: text for key, text in self._unkept.items() if key in running}
+            await self.keep(plan)
+        if isSame and not self._notWritten:
+            return
+        if self.isWritable:
+            for name in begun:
+                await self._prune(name, plan.config.plugins.keepVersions)
+            await self._write()
+        known = {(name, one.digest) for name, record in self.ledger.plugins.items() for one in record.versions}
         for key in [key for key in self.tallies if key[1] is not None and key not in known]:
             del self.tallies[key]
+
+    async def _prune(self, name: str, count: int) -> None:
+        # What the file names outlives a restart, so it must be there: the file may stay as it is.
+        kept = self.ledger.toKeep(name, count) | self._onDisk.toKeep(name, 0)
+        try:
+            gone = await self._inThread(self._state.store.prune, name, kept)
+        except StoreError as error:
+            self._events.add("store-failed", str(error), name)
+        else:
+            self.ledger = self.ledger.forgotten(name, gone)  # type: ignore[arg-type]
+
+    async def _write(self) -> None:
+        path, ledger, before = self._state.ledgerPath, self.ledger, self._notWritten
+        try:
+            await self._inThread(writeLedger, path, ledger)
+        except OSError as error:
+            self._notWritten = f"{path}: cannot be written: {error.strerror or error}"
+            if self._notWritten != before:
+                self._events.add("store-failed", f"what runs cannot be written down: {self._notWritten}")
+        else:
+            self._notWritten = ""
+            self._onDisk = ledger
+            if before:
+                self._log.info("{path}: is written again", path=path)
 
     def _withRunning(self, ledger: Ledger, plan: Plan) -> tuple[Ledger, set[str]]:
         begun = set()

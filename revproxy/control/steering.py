@@ -171,13 +171,21 @@ class Steering:
         return mutate
 
     async def _apply(self, change: Change, done: str = "") -> dict[str, Any]:
-        """:param done: what to say when it succeeds, beside what has changed by it."""
+        """
+        What is refused of other plugins than the one that the change is about is in the events, and no failure of the
+        command.
+
+        :param done: what to say when it succeeds, beside what has changed by it.
+        """
         try:
             report = await self._lifecycle.apply(change)
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(one) for one in refused.refusals]}
         text = [done, *report.text] if done else list(report.text)
-        answers = [_refused(one) for one in report.refused]
+        answers = [_refused(one) for one in report.refused if change.plugin in ("", one.plugin)]
+        if report.unwritten:
+            message = f"in force, but not written down: {report.unwritten}; lost with a restart until it can be"
+            answers.append({"plugin": "", "stage": "state", "message": message})
         return {"text": text or ([] if answers else ["nothing had to change"]), "refused": answers}
 
     def _known(self, name: str) -> CatalogEntry | None:

@@ -1,0 +1,167 @@
+"""What is remembered when the disk does not take it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+from revproxy.control import memory
+from revproxy.control.ledger import Ledger, readLedger
+from revproxy.control.problems import ConfigErrors
+from revproxy.control.store import StoreError, VersionStore
+from tests.control.test_lifecycle import LifecycleCase
+
+
+def full(path: Path, *_: Any) -> None:
+    """As `writeLedger` on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def unstored(*_: Any) -> None:
+    """As the store on a full disk."""
+    raise StoreError("versions: cannot be written: No space left on device")
+
+
+class FullDiskTests(LifecycleCase):
+    """What is in force, and not on the disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.bench.write("a", version="2.0")
+        self.apply()
+
+    def written(self) -> Ledger:
+        return readLedger(self.bench.state.ledgerPath)[0]
+
+    def stored(self) -> int:
+        return len(self.bench.state.store.digests("a"))
+
+    def storeFailures(self) -> int:
+        return self.bench.kinds().count(("store-failed", ""))
+
+    def test_told(self) -> None:
+        """A command says that it is in force until a restart only."""
+        self.patch(memory, "writeLedger", full)
+        answer = self.call("pin", name="a", version="1.0.0")
+        self.assertEqual(answer["text"][0], "a: pinned")
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        path = self.bench.state.ledgerPath
+        self.assertEqual(answer["refused"], [{
+            "plugin": "",
+            "stage": "state",
+            "message": f"in force, but not written down: {path}: cannot be written: No space left on device; "
+            "lost with a restart until it can be",
+        }])  # fmt: skip
+
+    def test_writtenLater(self) -> None:
+        """Each look at the files tries again, also one that finds nothing; one event tells of all that fail alike."""
+        broken = self.patch(memory, "writeLedger", full)
+        self.call("disable", name="a")
+        self.assertNotEqual(self.apply().unwritten, "")
+        self.assertEqual(self.storeFailures(), 1)
+        self.assertIsNone(self.written().get("a").enabled)
+        broken.restore()
+        self.assertEqual(self.apply().unwritten, "")
+        self.assertIs(self.written().get("a").enabled, False)
+        self.assertEqual(self.call("reload")["refused"], [])
+
+    def test_againFull(self) -> None:
+        """What fails again after it was well is another event."""
+        for _ in range(2):
+            broken = self.patch(memory, "writeLedger", full)
+            self.call("pin", name="a")
+            broken.restore()
+            self.call("unpin", name="a")
+        self.assertEqual(self.storeFailures(), 2)
+
+    def test_bundle(self) -> None:
+        """A version that could not be stored is tried again by each look, too, and told of until it is."""
+        broken = self.patch(VersionStore, "keep", unstored)
+        self.bench.write("a", version="3.0")
+        self.assertIn("versions: cannot be written", self.apply().unwritten)
+        self.assertIn("versions: cannot be written", self.apply().unwritten)
+        self.assertEqual((self.stored(), self.bench.kinds().count(("store-failed", "a"))), (2, 1))
+        broken.restore()
+        self.assertEqual(self.apply().unwritten, "")
+        self.assertEqual(self.stored(), 3)
+
+    def test_bundleReplaced(self) -> None:
+        """One that runs no more is not waited for."""
+        broken = self.patch(VersionStore, "keep", unstored)
+        self.bench.write("a", version="3.0")
+        self.apply()
+        broken.restore()
+        self.bench.write("a", version="4.0")
+        self.assertEqual(self.apply().unwritten, "")
+
+    def test_whatTheDiskNames(self) -> None:
+        """What the disk says is running stays in the store, however many run after it."""
+        self.bench.configure(extra="plugins: {directory: plugins, keep_versions: 1}\n")
+        self.apply()
+        self.patch(memory, "writeLedger", full)
+        for number in range(3, 8):
+            self.bench.write("a", version=f"{number}.0")
+            self.apply()
+        self.assertIn(self.written().get("a").running, self.bench.state.store.digests("a"))
+
+    def test_noStateFolder(self) -> None:
+        """Without a state folder nothing is written down, and that is said."""
+        self.bench.lifecycle.memory.isWritable = False
+        answer = self.call("disable", name="a")
+        self.assertIn("the state folder cannot be written", answer["refused"][0]["message"])
+        self.assertEqual(self.storeFailures(), 0)  # the log said so at the start
+
+
+class RanBeforeTests(LifecycleCase):
+    """What ran before a restart, and is damaged since."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.write("b")
+        self.bench.start()
+        self.bench.stop()
+        del self.bench.state
+        for stored in (self.bench.root / "var" / "versions").glob("*/*/plugin.py"):
+            stored.write_text("damaged")
+
+    def test_toldBesideTheFolder(self) -> None:
+        """When its folder is broken, too, the refusal says what of the store could not be had; of others nothing."""
+        self.bench.write("a", "1 / 0")
+        error = str(self.assertRaises(ConfigErrors, self.bench.prepare))
+        self.assertIn("ZeroDivisionError", error)
+        self.assertIn("what ran before cannot stand in: ", error)
+        self.assertIn('this version is damaged: "plugin.py" was changed', error)
+        self.assertNotIn("versions/b/", error)
+
+    def test_manifest(self) -> None:
+        """So it does when the manifest is what is broken."""
+        (self.bench.plugins / "a" / "plugin.json").write_text("{")
+        error = str(self.assertRaises(ConfigErrors, self.bench.prepare))
+        self.assertIn("plugin.json:1", error)
+        self.assertIn("what ran before cannot stand in: ", error)
+
+    def test_order(self) -> None:
+        """So it does when the version in the folder does not go with the rest."""
+        self.bench.write("a", requires={"nobody": ""})
+        error = str(self.assertRaises(ConfigErrors, self.bench.prepare))
+        self.assertIn("nobody", error)
+        self.assertIn("a: what ran before cannot stand in: ", error)
+        self.assertNotIn("versions/b/", error)
+
+    def test_mended(self) -> None:
+        """What is damaged in the store and runs again is stored again."""
+        self.bench.start()
+        self.bench.write("a", "1 / 0")
+        self.restart()
+        self.assertEqual(sorted(self.bench.seen()), ["a 1.0.0", "b 1.0.0"])
+
+    def test_gone(self) -> None:
+        """A plugin that is there and well needs none; nor does one that is gone."""
+        shutil.rmtree(self.bench.plugins / "b")
+        self.bench.start()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
