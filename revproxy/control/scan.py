@@ -36,13 +36,16 @@ class Scan:
     """
     Looks again and again.
 
-    :ivar path: the configuration file; None where there is none.
+    :ivar path: the configuration file, absolute; None where there is none.
     :ivar source: what messages call it.
     """
 
     def __init__(self, path: Path | None, config: Config, reader: CatalogReader | None = None) -> None:
-        """:param config: what was read from the file at first."""
-        self.path = path
+        """
+        :param path: plugins may change the working directory later.
+        :param config: what was read from the file at first.
+        """
+        self.path = None if path is None else path.absolute()
         self.source = config.source
         self._reader = reader or CatalogReader()
         self._text = None if config.document is None else config.document.text
@@ -67,14 +70,14 @@ class Scan:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            return current, ConfigErrors([Problem(str(self.path), 0, 0, "", f"cannot be read: {error.strerror}")])
+            return current, ConfigErrors([Problem(self.source, 0, 0, "", f"cannot be read: {error.strerror}")])
         try:
             text = decodeText(data, self.source)
         except ConfigErrors as undecodable:
             return current, undecodable
         if text != self._text or self._errors is not None:  # a folder it names may have come
             try:
-                self._config, self._errors = parseConfig(text, self.source, self.path.absolute().parent), None
+                self._config, self._errors = parseConfig(text, self.source, self.path.parent), None
             except ConfigErrors as wrong:
                 self._errors = wrong
             else:
