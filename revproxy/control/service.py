@@ -14,6 +14,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -75,11 +77,15 @@ class EdgeService(Service):  # type: ignore[misc]
         self._state = StateFolder(config.state)
         self.events = EventLog(reactor.seconds)
         ledger, damaged = readLedger(self._state.ledgerPath)
+        told = []
         if damaged is not None:
             self.events.add("ledger-damaged", damaged)
+            where = str(self._state.ledgerPath)
+            told.append(Problem(where, 0, 0, "", damaged.removeprefix(f"{where}: ")))
         parts = Parts(reactor, self._deadlines, self._answers)
         self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
-        built = self.lifecycle.prepare()
+        with _refusingWith(told):
+            built = self.lifecycle.prepare()
         self.edge = Edge(
             reactor, self._deadlines, built.generation, config.limits, config.timeouts, None, monotonic=monotonic
         )
@@ -90,7 +96,8 @@ class EdgeService(Service):  # type: ignore[misc]
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
         self.listeners = ListenerSet(reactor, self.edge)
-        self._prepared: Prepared | None = self.listeners.load(config.listeners, _documentOf(config))
+        with _refusingWith(told):
+            self._prepared: Prepared | None = self.listeners.load(config.listeners, _documentOf(config))
         self._guard = StallGuard(reactor, self._culprit, self._stalled)
         self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
         self._watcher: Watcher | None = None
@@ -174,6 +181,9 @@ class EdgeService(Service):  # type: ignore[misc]
             return
         self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
         if failure.check(StageFailed):
+            lost = self.lifecycle.memory.lost.get(failure.value.plugin)
+            if lost is not None:
+                self._log.critical("what ran before cannot stand in: {lost}", lost=lost)
             if failure.value.traceback:
                 self._log.critical("where it failed: {traceback}", traceback=failure.value.traceback)
         elif not failure.check(OSError, CannotListenError, StateError):
@@ -349,6 +359,15 @@ def quietGarbageCollector() -> None:
 
 def _documentOf(config: Config) -> Document:
     return config.document or Document(config.source, None)
+
+
+@contextmanager
+def _refusingWith(told: Sequence[Problem]) -> Iterator[None]:
+    """Whoever is refused is told these, too."""
+    try:
+        yield
+    except ConfigErrors as errors:
+        raise ConfigErrors([*errors.problems, *told]) from None
 
 
 def _exitOne() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from tests.behaviour.test_stoppingLosesNothing import plugin
+from tests.behaviour.test_stoppingLosesNothing import MANIFEST, plugin
 from tests.harness import EdgeCase, EdgeProcess
 
 
@@ -34,3 +35,45 @@ class RestartTests(EdgeCase):
         self.assertEqual(edge.status(), 0, edge.said())
         self.assertNotIn("the old one starts", edge.said())
         self.assertNotIn("listening on", edge.said())
+
+
+class RefusedStartTests(EdgeCase):
+    """What is wrong with what is remembered, when an edge does not start."""
+
+    BAD = "import (\n"
+
+    def begin(self, plugin: str, **files: str) -> EdgeProcess:
+        """:param plugin: its code. :param files: in the state folder, by name without its suffix."""
+        config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
+        return self.launch(config + "plugins: {directory: plugins}\n", files={
+            "plugins/one/plugin.json": MANIFEST,
+            "plugins/one/plugin.py": plugin,
+            **{f"var/{name}.json": text for name, text in files.items()},
+        })  # fmt: skip
+
+    def test_damaged(self) -> None:
+        """A damaged plugins.json, which may be why nothing stands in, is told beside the plugin's error."""
+        edge = self.begin(self.BAD, plugins="{")
+        self.assertEqual(edge.status(), 1, edge.said())
+        path = edge.folder / "var" / "plugins.json"
+        self.assertIn("plugin.py:1", edge.said())
+        self.assertIn(f"{path}: is damaged: ", edge.said())
+        self.assertIn("the file is now plugins.json.damaged-1", edge.said())
+        self.assertEqual(edge.said().count(str(path)), 1)
+
+    def test_sound(self) -> None:
+        """One that is not there is not told of."""
+        edge = self.begin(self.BAD)
+        self.assertEqual(edge.status(), 1, edge.said())
+        self.assertNotIn("plugins.json", edge.said())
+
+    def test_storedVersion(self) -> None:
+        """When a plugin does not start, it is told why what ran before does not either."""
+        digest = "0" * 64
+        ledger = {"one": {"versions": [{"digest": digest, "version": "0.9", "ran_at": 1.0}], "running": digest}}
+        edge = self.begin(plugin("raise OSError('unwell')")["plugins/one/plugin.py"],
+                          plugins=json.dumps({"format": 1, "plugins": ledger}))  # fmt: skip
+        self.assertEqual(edge.status(), 1, edge.said())
+        self.assertIn("unwell", edge.said())
+        self.assertIn("what ran before cannot stand in: ", edge.said())
+        self.assertIn("there is no such version of one", edge.said())
