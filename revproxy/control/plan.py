@@ -191,7 +191,8 @@ class _Chooser:
         try:
             self.entries[name] = self.stored(name, digest)
         except (StoreError, ConfigErrors) as error:
-            message = f"the pinned version cannot be had: {error}; unpin it with: revproxy unpin {name}"
+            instead = f"choose another: revproxy rollback {name} VERSION, or revproxy unpin {name}"
+            message = f"the wanted version cannot be had: {error}; {instead}"
             self.refusals.append(Refusal(name, "store", "", digest, message))
             if now is not None:
                 self.entries[name] = now

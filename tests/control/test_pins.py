@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from revproxy.control.ledger import readLedger
@@ -66,6 +67,14 @@ class RollbackTests(WitnessCase):
         self.assertIn(("store-failed", "a"), self.bench.kinds())
         written, _ = readLedger(self.bench.state.ledgerPath)
         self.assertIsNotNone(written.get("a").pin)
+
+    def test_notThere(self) -> None:
+        """A version that cannot be had is refused with what to do instead."""
+        shutil.rmtree(self.bench.root / "var" / "versions" / "a")
+        for command in ("rollback", "pin"):
+            (refused,) = self.call(command, name="a", version="1.0.0")["refused"]
+            self.assertRegex(refused["message"], "^the wanted version cannot be had: .*: there is no such version of "
+                             "a; none is kept; choose another: revproxy rollback a VERSION, or revproxy unpin a$")
 
 
 class QuarantineTests(WitnessCase):
