@@ -8,6 +8,7 @@ Whoever carries them (the control socket, later an HTTP API) adds nothing to the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from revproxy.control.catalog import Catalog, CatalogEntry
@@ -20,6 +21,13 @@ from revproxy.control.problems import suggestion
 from revproxy.dataplane.tally import Tally
 
 _NOTHING = Tally()
+
+_CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
+_LOOK_BACK = 100
+_RECENT = 10.0
+"""Seconds that a change is told of to who asks for it again."""
+_ONE_CHANGE = 0.1
+"""Seconds that the events of one transaction are apart at most."""
 
 
 class Steering:
@@ -186,7 +194,19 @@ class Steering:
         if report.unwritten:
             message = f"in force, but not written down: {report.unwritten}; lost with a restart until it can be"
             answers.append({"plugin": "", "stage": "state", "message": message})
-        return {"text": text or ([] if answers else ["nothing had to change"]), "refused": answers}
+        return {"text": text or ([] if answers else [self._nothing()]), "refused": answers}
+
+    def _nothing(self) -> str:
+        """Files are watched: what somebody saved and has then asked for may just have been done."""
+        text = "nothing had to change"
+        changes = [event for event in self._lifecycle.events.latest(_LOOK_BACK) if event.kind in _CHANGES]
+        now = self._lifecycle.parts.reactor.seconds()
+        if not changes or now - changes[-1].at > _RECENT:
+            return text
+        last = [event for event in changes if changes[-1].at - event.at < _ONE_CHANGE]
+        at = datetime.fromtimestamp(last[-1].at).strftime("%H:%M:%S")
+        told = "; ".join(f"{event.plugin}: {event.text}" if event.plugin else event.text for event in last)
+        return f"{text}; the last change was at {at}: {told}"
 
     def _known(self, name: str) -> CatalogEntry | None:
         """:raises SteeringError: there is no such plugin."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.control.test_lifecycle import LifecycleCase
 
 
@@ -26,6 +28,18 @@ class AnswerTests(LifecycleCase):
         (self.bench.plugins / "a" / "plugin.json").write_text("{")
         answer = self.call("pin", name="a")
         self.assertEqual([one["plugin"] for one in answer["refused"]], ["a"])
+
+    def test_lastChange(self) -> None:
+        """``reload`` that finds nothing to do tells of what was done without it a moment ago, and not of older."""
+        for name in "cd":
+            self.bench.write(name)
+        shutil.rmtree(self.bench.plugins / "b")
+        self.bench.apply()
+        (text,) = self.call("reload")["text"]
+        self.assertRegex(text, r"^nothing had to change; the last change was at \d\d:\d\d:\d\d: "
+                         r"c: 1\.0\.0 \(\w+\) runs; d: 1\.0\.0 \(\w+\) runs$")
+        self.bench.clock.advance(11)
+        self.assertEqual(self.call("reload")["text"], ["nothing had to change"])
 
     def test_all(self) -> None:
         """``reload`` is about all of them."""
