@@ -96,7 +96,8 @@ class Retirement:
         if busy and not await self._idle(busy, self.drainTime):
             busy = {chain for chain in busy if chain.active}
             count = self.breakOff(busy)
-            text = f"{count} requests still used it after {self.drainTime:g} s, and were broken off"
+            who, were = ("request", "was") if count == 1 else ("requests", "were")
+            text = f"{count} {who} still used it after {self.drainTime:g} s, and {were} broken off"
             self._events.add("broken-off", text, instance.version.name, str(instance.version))
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
         if busy:
