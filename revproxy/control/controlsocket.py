@@ -326,7 +326,8 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         raise EdgeNotRunning(
             f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
-            "with --config FILE or its state folder with --state DIR"
+            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
+            "no socket"
         ) from None
     except OSError as error:
         reason = error.strerror or "it does not take the connection"

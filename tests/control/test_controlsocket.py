@@ -143,6 +143,7 @@ class CallTests(SocketCase):
             prepare()
             error = await self.assertFailure(self.call("x"), EdgeNotRunning)
             self.assertTrue(str(error).startswith(f"{self.path}: no edge listens there; start one with twistd"))
+            self.assertIn("an edge whose state folder cannot be written has no socket", str(error))
 
     async def test_notOurs(self) -> None:
         """A path that leads through a file."""
