@@ -74,7 +74,9 @@ class Edge:
     ) -> None:
         self.port = freePort()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
-        arguments = ("--listen", f"tcp:{self.port}:interface=127.0.0.1", "--upstream", f"http://127.0.0.1:{originPort}")
+        self._state = tempfile.TemporaryDirectory()
+        arguments = ("--listen", f"tcp:{self.port}:interface=127.0.0.1", "--upstream", f"http://127.0.0.1:{originPort}",
+                     "--state", self._state.name)  # fmt: skip
         self.process = subprocess.Popen(
             [
                 str(Path(sys.executable).with_name("twistd")),
@@ -123,6 +125,7 @@ class Edge:
             return self.process.wait(20)
         finally:
             self._output.close()
+            self._state.cleanup()
 
 
 def ask(client: socket.socket) -> int:
