@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.behaviour.test_stoppingLosesNothing import MANIFEST, plugin
-from tests.harness import EdgeCase, EdgeProcess
+from tests.harness import PATIENCE, EdgeCase, EdgeProcess
 
 
 class RestartTests(EdgeCase):
@@ -77,3 +79,32 @@ class RefusedStartTests(EdgeCase):
         self.assertIn("unwell", edge.said())
         self.assertIn("what ran before cannot stand in: ", edge.said())
         self.assertIn("there is no such version of one", edge.said())
+
+
+class UnwrittenTests(EdgeCase):
+    """The disk does not take what a command has changed."""
+
+    def run_(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "revproxy.cli", *arguments, "--state", str(self.edge.folder / "var")]
+        return subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE)
+
+    def test_command(self) -> None:
+        """It is done, standard error says that it would not outlive a restart, the status is 1; ``reload`` tries
+        again."""
+        config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
+        self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
+        ledger = self.edge.folder / "var" / "plugins.json"
+        self.until(ledger.exists)
+        before = ledger.read_text()
+        # Where the new file is written first, before it takes the old one's place.
+        obstacle = ledger.with_name(".plugins.json.new")
+        obstacle.mkdir()
+        result = self.run_("disable", "one")
+        self.assertEqual((result.returncode, ledger.read_text()), (1, before))
+        self.assertTrue(result.stdout.startswith("one: switched off\n"), result.stdout)
+        self.assertRegex(result.stderr, "^refused: state: in force, but not written down: .*plugins.json: cannot be "
+                         "written: .*; lost with a restart until it can be\n$")
+        obstacle.rmdir()
+        result = self.run_("reload")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertNotEqual(ledger.read_text(), before)
