@@ -10,6 +10,8 @@ fails, the plugins' changes are tried with the configuration that is in force.
 
 The first generation comes about in the same way, in two halves: `Lifecycle.prepare` at once, before anything is bound,
 and `Lifecycle.begin` when the edge starts. What ran before a restart is what stands in for a plugin that fails.
+
+A long file, for it is one procedure: each step is elsewhere, and what to do when one fails is best read in one place.
 """
 
 from __future__ import annotations

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from revproxy.control.accesslogging import leadsNowhere
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll, readHead
 
 LISTENER = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n"
-
-
-class NowhereTests(SynchronousTestCase):
-    """An access log on a daemon's standard output."""
-
-    def test_kinds(self) -> None:
-        """The null device is told from files, and from what is not open."""
-        with open(os.devnull, "wb") as nothing, open(self.mktemp(), "wb") as file:
-            self.assertTrue(leadsNowhere(nothing.fileno()))
-            self.assertFalse(leadsNowhere(file.fileno()))
-        self.assertFalse(leadsNowhere(1 << 20))
 
 
 class FailedStartTests(EdgeCase):
