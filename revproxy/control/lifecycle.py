@@ -301,7 +301,7 @@ class Lifecycle:
         while True:
             look = await self._inThread(self._scan.look, current.plan.config, preferred, useCurrent)
             bad = self._badConfig
-            if bad is not None and look.config is bad[0] and not change.force:
+            if bad is not None and look.config is bad[0] and not (change.force or useCurrent):
                 refusals.append(bad[1])
                 useCurrent = True
                 continue
@@ -424,7 +424,7 @@ class Lifecycle:
             broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
             self._held.update((gone, name) for gone in running.keys() - entries.keys())
         attempt.choice = replace(attempt.choice, entries=entries, broken=broken)
-        self._holdBack(attempt, running, {name})
+        self._holdBack(attempt, running, self.failures.keys() | {one.plugin for one in attempt.refusals})
         return True
 
     def _holdBack(self, attempt: _Attempt, running: Mapping[str, CatalogEntry], failed: AbstractSet[str]) -> None:
@@ -478,6 +478,8 @@ class Lifecycle:
         self._build(plan, members)
         built, edge = self.built, self.edge
         assert built is not None
+        if self._badConfig is not None and self._badConfig[0] is plan.config:
+            self._badConfig = None  # tried once more, it would do
         if prepared is not None and self.surroundings is not None:
             self.surroundings.commitConfig(prepared)
             self.retirement.drainTime = plan.config.timeouts.drain

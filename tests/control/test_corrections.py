@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from revproxy.control.alarm import noLongerThan
 from revproxy.control.change import Change
 from tests.control.test_lifecycle import COUNTING, code
 from tests.control.witnesses import WitnessCase, witnessed
@@ -105,6 +106,24 @@ class ConfigurationFileTests(WitnessCase):
         self.call("rollback", name="a")
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.assertLess(self.bench.clock.seconds() - before, 5)
+
+
+    def test_forcedInTheEnd(self) -> None:
+        """A file that was refused, and is taken when it is tried again, is in force: the next change is made."""
+        mark = self.bench.root / "mark"
+        body = f"    def start(self): open({str(mark)!r})\n    def stop(self): pass"
+        self.bench.write("h", code("h", body, "ILifecycle"), enabled=False)
+        self.apply()
+        self.configurePlugins("{h: true}")
+        self.apply()
+        self.assertIn("No such file", self.bench.failure(""))
+        mark.touch()
+        self.apply(Change(force=True))
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "h"])
+        self.bench.write("a", version="2.0")
+        with noLongerThan(5):  # it once looked at the files for ever
+            self.apply()
+        self.assertEqual((self.bench.seen(), self.bench.failure("")), (["a 2.0", "h"], ""))
 
 
 class FolderTests(WitnessCase):

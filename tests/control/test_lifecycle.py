@@ -248,6 +248,17 @@ class ChangeTests(LifecycleCase):
         self.assertEqual(self.bench.seen(), ["b 1.0.0", "c 1.0.0"])
         self.assertEqual(self.bench.failure("a"), "")
 
+    def test_renamedBesideOthers(self) -> None:
+        """That others fail in the same change, or in a later one, lets nothing pass that was held back."""
+        shutil.move(self.bench.plugins / "a", self.bench.plugins / "b")
+        for name in "bcd":
+            self.bench.write(name, "1 / 0")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.bench.write("e")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "e 1.0.0"])
+
     def test_renamedAndGone(self) -> None:
         """Without the newcomer there is nothing to wait for any more: the removal is a removal."""
         shutil.rmtree(self.bench.plugins / "a")
