@@ -30,6 +30,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 
+from revproxy.control.syntax import SOCKET_PATH_LIMIT
 from revproxy.dataplane.transport import EagerReactor
 
 LINE_LIMIT = 65536
@@ -42,7 +43,6 @@ IDLE_TIMEOUT = 60.0
 """Seconds that a client may keep its place without asking, or without taking its answer."""
 
 _ANSWER_LIMIT = 64 << 20
-_PATH_LIMIT = 107
 
 
 class SteeringError(Exception):
@@ -265,7 +265,7 @@ def _shortened(path: Path) -> Iterator[str]:
 
     :raises OSError: if there is no such folder.
     """
-    if len(os.fsencode(path)) <= _PATH_LIMIT:
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         yield str(path)
         return
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ person who wrote it.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
+
+#: Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7).
+SOCKET_PATH_LIMIT = 107
 
 #: What a redirect's location may take from the request.
 PLACEHOLDERS = ("host", "hostname", "path", "query", "target")
@@ -46,6 +50,9 @@ def endpoint(text: str) -> str:
     port = getattr(made, "_port", None)
     if isinstance(port, int) and kind in ("tcp", "tcp6") and not 0 <= port <= 65535:
         raise ValueError(f"{quoted(text)}: port {port} is not between 0 and 65535")
+    size = len(os.fsencode(getattr(made, "_address", ""))) if kind == "unix" else 0
+    if size > SOCKET_PATH_LIMIT:
+        raise ValueError(f"{quoted(text)}: the path has {size} bytes, and Unix sockets take {SOCKET_PATH_LIMIT}")
     return text
 
 

@@ -330,6 +330,8 @@ class RefusalTests(ConfigTestCase):
             ("tcp:99999", "port 99999 is not between 0 and 65535"),
             ("tcp:1:foo=2", "an argument is missing or unknown"),
             ("ssl:443:privateKey=x", 'the certificates in a "tls" section'),
+            ("unix:/" + 107 * "x", "the path has 108 bytes, and Unix sockets take 107"),
+            ("unix:/" + 54 * "é", "the path has 109 bytes"),
         ):
             self.assertIn(part, self.refused(f"listeners: [{{endpoint: '{text}'}}]\nroutes: [{{respond: {{}}}}]")[0])
 

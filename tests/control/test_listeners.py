@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +52,12 @@ class ListenersCase(SynchronousTestCase):
         self.double = EdgeDouble(self.leaf, timeouts=Timeouts(drain=10))
         self.set = ListenerSet(self.reactor, self.double.edge)
         self.addCleanup(lambda: self.done(self.set.stop()))
+
+    def socketPath(self) -> Path:
+        """A file of the test's own. Unix sockets take 107 bytes, and the path of a checkout may have most of them."""
+        folder = tempfile.mkdtemp(prefix="revproxy-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        return Path(folder, "unix")
 
     def done(self, work: Any) -> Any:
         """The result of a coroutine, after as many turns as ports need to close."""
@@ -150,7 +158,7 @@ class BeginningTests(ListenersCase):
 
     def test_ourFile(self) -> None:
         """Likewise a file."""
-        path = Path(self.mktemp()).absolute()
+        path = self.socketPath()
         self.become(ListenerConfig(f"unix:{path}"))
         prepared = self.set.load([ListenerConfig(f"unix:{path}:mode=600")], NOWHERE)
         self.assertIn(f'already, as "unix:{path}"', self.failed(self.set.bind(prepared), CannotListenError))
@@ -229,7 +237,7 @@ class DifferenceTests(ListenersCase):
 
     def test_unixSocket(self) -> None:
         """A socket file appears with its listener, stays while it does, and goes with it."""
-        path = Path(self.mktemp()).absolute()
+        path = self.socketPath()
         unix = ListenerConfig(f"unix:{path}")
         ports = self.become(self.one, unix)
         made = path.stat().st_ino
@@ -241,7 +249,7 @@ class DifferenceTests(ListenersCase):
 
     def test_unixSocketRemoved(self) -> None:
         """A socket file that somebody has removed keeps nobody waiting, and can be made again."""
-        path = Path(self.mktemp()).absolute()
+        path = self.socketPath()
         unix = ListenerConfig(f"unix:{path}")
         self.become(unix)
         path.unlink()
