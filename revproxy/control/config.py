@@ -375,6 +375,7 @@ def _plugins(section: Section) -> PluginsConfig:
     return PluginsConfig(
         directory=section.pathAt("directory", "folder"),
         config=_settings(section, "config"),
+        settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
     )
 

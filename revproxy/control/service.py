@@ -158,9 +158,11 @@ class EdgeService(Service):  # type: ignore[misc]
             return
         self.listeners.commit(self._prepared)
         self._prepared = None
-        self._watcher = Watcher(self._reactor, self._watched(self.config), self._changed)
-        # Not waited for: the edge has started. What was written since the files were read is looked at then.
-        self._watcher.start().addCallback(lambda _: self._changed())
+        watcher = self._watcher = Watcher(
+            self._reactor, self._watched(self.config), self._changed, settle=self.config.plugins.settle
+        )
+        # Not waited for: the edge has started. Something may have been written since the files were read.
+        watcher.start().addCallback(lambda _: watcher.suspect())
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
@@ -249,8 +251,11 @@ class EdgeService(Service):  # type: ignore[misc]
         self._accessLogging.commit(opened)
         for key, message in unavailable(config).items():
             self._log.warn("{key}: {message}", key=key, message=message)
-        if self._watcher is not None and before.plugins.directory != config.plugins.directory:
-            self._watcher.watch(self._watched(config))
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.settle = config.plugins.settle
+            if before.plugins.directory != config.plugins.directory:
+                watcher.watch(self._watched(config)).addCallback(lambda _: watcher.suspect())
 
     async def discardConfig(self, prepared: tuple[Config, Prepared, OpenedLog]) -> None:
         """See :class:`revproxy.control.lifecycle.Surroundings`."""

@@ -168,11 +168,13 @@ class PluginsConfig:
 
     :ivar directory: folder of plugin folders, or ``None``.
     :ivar config: plugin name to what is said about it.
+    :ivar settle: seconds without a further write after which files are looked at.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
     """
 
     directory: Path | None = None
     config: Mapping[str, PluginSetting] = field(default_factory=dict)
+    settle: float = 0.15
     keepVersions: int = 5
 
 

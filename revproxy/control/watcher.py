@@ -98,7 +98,7 @@ class Watcher:
 
     :param paths: files, and folders with all below; need not be there.
     :param changed: called in the reactor, never again after `stop`. What it raises is logged.
-    :param settle: seconds without an event until it is called.
+    :param settle: seconds without an event until it is called; also an attribute, which holds from the next event on.
     :param longest: seconds after the first event when it is called whatever happens.
     :param rescan: seconds between looks at the files from outside.
     :param skip: names of files, and of folders with all below, that do not count.
@@ -122,9 +122,9 @@ class Watcher:
         inThread: Callable[..., Deferred[Any]] | None = None,
     ) -> None:
         self._reactor = reactor
+        self.settle = settle
         self._paths = _absolute(paths)
         self._changed = changed
-        self._settle = settle
         self._longest = longest
         self._rescan = rescan
         self._skip = skip
@@ -170,6 +170,12 @@ class Watcher:
         if self._firstAt is not None:
             self._settleAnew()
         return ready
+
+    def suspect(self) -> None:
+        """Take it that something has happened: the call comes when nothing more does."""
+        if self._running:
+            self._unsettled = None
+            self._settleAnew()
 
     def stop(self) -> Deferred[None]:
         """
@@ -249,7 +255,7 @@ class Watcher:
         now = self._reactor.seconds()
         if self._firstAt is None:
             self._firstAt = now
-        self._settleIn(min(self._settle, self._firstAt + self._longest - now))
+        self._settleIn(min(self.settle, self._firstAt + self._longest - now))
 
     def _settleIn(self, seconds: float) -> None:
         _cancel(self._settling)

@@ -79,6 +79,7 @@ plugins:
   directory: ./plugins
   config: {rate-limit: {rate: 100/s}, cors: true}
   keep_versions: 2
+  settle: 1.5
 state: ./state
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7}
 timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, drain: 0, linger: 0}
@@ -158,7 +159,7 @@ class FullTests(ConfigTestCase):
         """Plugins, state, limits, timeouts, logging, admin; paths start at the file's folder."""
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
-            self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 2))
+            self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2))
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 0, 0))
@@ -227,7 +228,7 @@ class ShortTests(ConfigTestCase):
         self.assertEqual(config.limits, Limits())
         self.assertEqual(config.timeouts, Timeouts())
         self.assertEqual(config.logging, LoggingConfig("-", "json"))
-        self.assertEqual(config.plugins, PluginsConfig(None, {}, 5))
+        self.assertEqual(config.plugins, PluginsConfig(None, {}, 0.15, 5))
         self.assertEqual(config.state, self.base / "var")
         self.assertIsNone(config.admin)
 

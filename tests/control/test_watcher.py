@@ -145,6 +145,33 @@ class SettlingTests(WatcherCase):
         first, second = self.calls
         self.assertTrue(30 <= first <= 30.25 and 30 <= second - first <= 30.25, self.calls)
 
+    def test_suspect(self) -> None:
+        """Without any event it is called once; with events, after the last."""
+        self.watcher.suspect()
+        self.advance(0.125)
+        self.tell()
+        self.advance(0, 0.25)
+        self.assertCalled(0.375)
+        self.watcher.suspect()
+        self.advance(0.25)
+        self.assertCalled(0.375, 0.625)
+
+    def test_suspectAfterStop(self) -> None:
+        """Nothing is called."""
+        self.watcher.stop()
+        self.watcher.suspect()
+        self.advance(1)
+        self.assertCalled()
+
+    def test_otherTime(self) -> None:
+        """Another settling time holds from the next event on."""
+        self.watcher.settle = 1.0
+        self.tell()
+        self.advance(0, 0.5)
+        self.assertCalled()
+        self.advance(0.5)
+        self.assertCalled(1.0)
+
     def test_failingCall(self) -> None:
         """What the call raises is logged; the next is made."""
         self.watcher._changed = lambda: self.calls.append(0) or 1 / 0

@@ -38,7 +38,13 @@ def plugin(says: str, imports: str = "") -> str:
 
 
 class ReconfiguringCase(EdgeCase):
-    """Starts an edge that answers by itself."""
+    """
+    Starts an edge that answers by itself.
+
+    :ivar settle: seconds.
+    """
+
+    settle = 0.15
 
     def begin(self, files: dict[str, str | bytes] | None = None, extra: str = "") -> EdgeProcess:
         folder = {"plugins/.keep": "", **(files or {})}
@@ -62,7 +68,8 @@ class ReconfiguringCase(EdgeCase):
     def text(self, extra: str = "") -> str:
         routes = "routes: [{respond: {body: hi}}]\n" if "routes:" not in extra else ""
         listeners = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\n" if "listeners:" not in extra else ""
-        return f"{listeners}{routes}plugins: {{directory: plugins}}\nlogging: {{access: access.log}}\n{extra}"
+        plugins = f"plugins: {{directory: plugins, settle: {self.settle}}}\n"
+        return f"{listeners}{routes}{plugins}logging: {{access: access.log}}\n{extra}"
 
     def call(self, edge: EdgeProcess, which: str, /, **arguments: Any) -> Any:
         """Over the control socket."""
@@ -87,7 +94,7 @@ class ReconfiguringCase(EdgeCase):
 
     def settled(self, edge: EdgeProcess) -> None:
         """Wait until nothing happens any more: longer than files need to settle, and a look of our own."""
-        ends = time.monotonic() + 0.6
+        ends = time.monotonic() + self.settle + 0.45
         self.until(lambda: time.monotonic() > ends)
         self.call(edge, "reload")
 
@@ -150,8 +157,13 @@ class FileTests(ReconfiguringCase):
 
 
 class FolderTests(ReconfiguringCase):
-    """A folder is written in the ways that people and programs write folders: one load, of the complete tree."""
+    """
+    A folder is written in the ways that people and programs write folders: one load, of the complete tree.
 
+    Files settle longer than this process may be kept waiting between two writes of one change.
+    """
+
+    settle = 1.0
     MANIFEST = json.dumps({"name": "says", "version": "1.0.0"})
 
     def begun(self) -> tuple[EdgeProcess, Path]:
@@ -180,6 +192,7 @@ class FolderTests(ReconfiguringCase):
 
     def test_slowFile(self) -> None:
         """One file that is written with pauses longer than anything settles in."""
+        self.settle = 0.15
         edge, folder = self.begun()
         text = plugin("'two'")
         with (folder / "plugin.py").open("w") as file:
