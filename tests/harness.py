@@ -14,20 +14,36 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-PATIENCE = 20.0
-"""Seconds until a test gives up."""
+PATIENCE = 60.0
+"""Seconds until a test gives up. Much, for it costs nothing where all is well, and machines are busy."""
+
+_held: deque[socket.socket] = deque()
+_HELD = 32
 
 
 def freePort() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+    """
+    A port that nobody listens on, and that nobody else is given until it is listened on.
+
+    Linux gives a bound port to no other socket that asks for any, and to no outgoing connection, but lets anyone who
+    sets ``SO_REUSEADDR`` listen there as long as the one who has bound it does not: so it stays bound here, until so
+    many others have been asked for that it has been put to its use. Connecting to it meanwhile is refused.
+    """
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", 0))
+    port = int(one.getsockname()[1])
+    _held.append(one)
+    while len(_held) > (_HELD if sys.platform == "linux" else 0):
+        _held.popleft().close()
+    return port
 
 
 class RawOrigin:

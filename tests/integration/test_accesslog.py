@@ -16,10 +16,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.test_demo import freePorts
-
-PATIENCE = 20.0
-"Seconds until a test gives up on the edge."
+from tests.harness import PATIENCE, freePort
 
 
 class AccessLogTests(SynchronousTestCase):
@@ -33,7 +30,7 @@ class AccessLogTests(SynchronousTestCase):
         """
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
-        (port,) = freePorts(1)
+        port = freePort()
         config = self.folder / "revproxy.yaml"
         config.write_text(
             f"listeners: [{{endpoint: 'tcp:{port}:interface=127.0.0.1'}}]\n"

@@ -8,7 +8,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,20 +18,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.harness import PATIENCE, freePort
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-"Seconds until a test gives up on the demo."
-
-
-def freePorts(count: int) -> list[int]:
-    """
-    Ports that nobody listens on at the moment.
-    """
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class DemoTests(SynchronousTestCase):
@@ -44,7 +32,7 @@ class DemoTests(SynchronousTestCase):
         base = Path(self.mktemp()).absolute()
         self.plugins = base / "plugins"
         shutil.copytree(ROOT / "plugins", self.plugins, ignore=shutil.ignore_patterns("__pycache__"))
-        self.http, self.https = freePorts(2)
+        self.http, self.https = freePort(), freePort()
         ports = ["--http", str(self.http), "--https", str(self.https), "--origin", "0"]
         self.state = base / "var"
         folders = ["--plugins", str(self.plugins), "--state", str(self.state)]

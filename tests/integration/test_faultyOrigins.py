@@ -7,7 +7,8 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.faults import FaultyOrigin, judgeAll
-from tests.integration.test_scarcity import Edge, freePort
+from tests.harness import freePort
+from tests.integration.test_scarcity import Edge
 
 
 class FaultyOriginsTests(SynchronousTestCase):
