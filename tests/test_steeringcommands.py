@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,10 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.cli import main
+from tests.socketfolder import socketFolder
 from tests.test_report import failure, plugin
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 CONFIGURATION = b'{"result": {"source": "r.yaml", "failure": null}}\n'
@@ -66,8 +65,7 @@ class CommandCase(SynchronousTestCase):
     """In a folder that is empty but for ``var``."""
 
     def setUp(self) -> None:
-        folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
+        folder = socketFolder(self)
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(folder)
         Path("var").mkdir()

@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import h11
@@ -21,7 +22,9 @@ import h11
 from tests.behaviour.faultyanswers import BEHAVIOURS, BROKEN, CLOSE, CUT, PAUSE, RESET, SILENCE
 
 PATIENCE = 4.0
-"""Seconds that a client waits for more."""
+"""Seconds that a client waits for more of a faulty answer."""
+LONG = 60.0
+"""Seconds that it waits for an answer that has to come."""
 PAUSES = 0.3
 """Seconds of a pause; the proxy's time limits should be above that."""
 
@@ -31,7 +34,15 @@ class FaultyOrigin:
 
     def __init__(self, port: int) -> None:
         self._listening = socket.create_server(("127.0.0.1", port), backlog=256)
+        self._changed = threading.Condition()
+        self._begun: Counter[int] = Counter()
+        self._ended: Counter[int] = Counter()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def awaitEnd(self, number: int, seconds: float) -> None:
+        """Return when all has been said that belongs to a behaviour, or when the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._begun[number] == self._ended[number] > 0, seconds)
 
     def _accept(self) -> None:
         while True:
@@ -50,15 +61,25 @@ class FaultyOrigin:
                     if not target.startswith(b"/faulty/"):
                         body = b"answer to " + target
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-                    elif not self._misbehave(connection, BEHAVIOURS[int(target[8:])][1]):
+                    elif not self._misbehave(connection, int(target[8:])):
                         return
         except OSError:
             pass
         finally:
             connection.close()
 
-    def _misbehave(self, connection: socket.socket, steps: list[str]) -> bool:
+    def _misbehave(self, connection: socket.socket, number: int) -> bool:
         """:return: whether the connection goes on."""
+        with self._changed:
+            self._begun[number] += 1
+        try:
+            return self._perform(connection, BEHAVIOURS[number][1])
+        finally:
+            with self._changed:
+                self._ended[number] += 1
+                self._changed.notify_all()
+
+    def _perform(self, connection: socket.socket, steps: list[str]) -> bool:
         for step in steps:
             if step == PAUSE:
                 time.sleep(PAUSES)
@@ -78,10 +99,11 @@ class FaultyOrigin:
 
 
 class Client:
-    """One connection to the proxy."""
+    """One connection to the proxy. :ivar patience: seconds to wait for more."""
 
     def __init__(self, address: tuple[str, int], patience: float) -> None:
-        self._socket = socket.create_connection(address, timeout=patience)
+        self._socket = socket.create_connection(address, timeout=LONG)
+        self.patience = patience
         self.got = b""
         self.usable = True
 
@@ -91,6 +113,7 @@ class Client:
         reader.send(h11.Request(method="GET", target=target, headers=[("Host", "x")]))
         reader.send(h11.EndOfMessage())
         status, body = 0, b""
+        self._socket.settimeout(self.patience)
         try:
             self._socket.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             while True:
@@ -118,7 +141,7 @@ class Client:
         self._socket.close()
 
 
-def judgeAll(address: tuple[str, int], patience: float = PATIENCE) -> list[str | None]:
+def judgeAll(address: tuple[str, int], origin: FaultyOrigin, patience: float = PATIENCE) -> list[str | None]:
     """
     Try every behaviour: those that take time together, the others one after the other.
 
@@ -130,11 +153,11 @@ def judgeAll(address: tuple[str, int], patience: float = PATIENCE) -> list[str |
     slow = [number for number, (_, steps, _) in enumerate(BEHAVIOURS) if SILENCE in steps or PAUSE in steps]
     fast = [number for number in range(len(BEHAVIOURS)) if number not in slow]
     with ThreadPoolExecutor(len(slow)) as pool:
-        problems = list(pool.map(lambda number: judge(address, number, patience), slow))
-    return problems + [judge(address, number, patience) for number in fast]
+        problems = list(pool.map(lambda number: judge(address, origin, number, patience), slow))
+    return problems + [judge(address, origin, number, patience) for number in fast]
 
 
-def judge(address: tuple[str, int], number: int, patience: float) -> str | None:
+def judge(address: tuple[str, int], origin: FaultyOrigin, number: int, patience: float) -> str | None:
     """:return: what is wrong with how the proxy took the behaviour of this number."""
     name, _, expected = BEHAVIOURS[number]
     client = Client(address, patience)
@@ -144,8 +167,10 @@ def judge(address: tuple[str, int], number: int, patience: float) -> str | None:
         problems.append(f"passed on as whole: {status} {body[:40]!r}")
     if whole and status < 500 and isinstance(expected, tuple) and (status, body) != expected:
         problems.append(f"{status} {body[:40]!r}")
+    origin.awaitEnd(number, patience)
     time.sleep(0.02)
-    for one in (client, Client(address, patience)):
+    client.patience = LONG
+    for one in (client, Client(address, LONG)):
         if one.usable:
             target = f"/next/{number}"
             answer = one.ask(target)
@@ -161,8 +186,8 @@ def judge(address: tuple[str, int], number: int, patience: float) -> str | None:
 def main(arguments: list[str]) -> int:
     """Try everything, print what was not contained and how much was."""
     host, _, port = arguments[0].rpartition(":")
-    FaultyOrigin(int(arguments[1]))
-    problems = judgeAll((host, int(port)))
+    origin = FaultyOrigin(int(arguments[1]))
+    problems = judgeAll((host, int(port)), origin)
     for problem in filter(None, problems):
         print(problem)
     contained = problems.count(None)

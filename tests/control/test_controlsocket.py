@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,10 @@ from revproxy.control.controlsocket import (
     SteeringError,
     callEdge,
 )
+from tests.socketfolder import socketFolder
 
 reactor: Any = _reactor
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class SteeringDouble:
@@ -65,13 +64,11 @@ class SteeringDouble:
 class SocketCase(TestCase):
     """A socket in a folder of its own."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         # In a short path: test_longPath is the one about long ones.
-        folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
-        self.path = Path(folder) / "control.sock"
+        self.path = socketFolder(self) / "control.sock"
         self.steering = SteeringDouble()
         self.socket = self.opened(self.path)
 

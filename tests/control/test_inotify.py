@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.inotify import CREATE, GONE, ISDIR, FolderWatches
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class FolderWatchesTests(SynchronousTestCase):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from revproxy.dataplane.limits import Timeouts
 from tests.authority import Authority
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 from tests.harness import freePort
+from tests.socketfolder import socketFolder
 
 NOWHERE = Document("r.yaml", None)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -54,10 +53,8 @@ class ListenersCase(SynchronousTestCase):
         self.addCleanup(lambda: self.done(self.set.stop()))
 
     def socketPath(self) -> Path:
-        """A file of the test's own. Unix sockets take 107 bytes, and the path of a checkout may have most of them."""
-        folder = tempfile.mkdtemp(prefix="revproxy-test-")
-        self.addCleanup(shutil.rmtree, folder)
-        return Path(folder, "unix")
+        """A file of the test's own."""
+        return socketFolder(self) / "unix"
 
     def done(self, work: Any) -> Any:
         """The result of a coroutine, after as many turns as ports need to close."""

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.logfile import LogFile
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 "Seconds until a test gives up on the thread."
 
 

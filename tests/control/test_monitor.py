@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.inotify import GONE, MOVED_FROM, OVERFLOW, FolderWatches, Told
 from revproxy.control.monitor import FileMonitor
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Said:
@@ -59,7 +59,7 @@ class MonitorCase(SynchronousTestCase):
                 self.fail(f"{what} {self.told} {self.said.errors}")
             time.sleep(0.002)
 
-    def monitor(self, *paths: Path, interval: float = 30.0, **more: Any) -> FileMonitor:
+    def monitor(self, *paths: Path, interval: float = 3600.0, **more: Any) -> FileMonitor:
         """A monitor that is watching; with the default interval nothing is found by looking."""
         monitor = FileMonitor(self.told.append, interval, self.said, **more)
         for path in paths:

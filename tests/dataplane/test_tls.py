@@ -30,7 +30,8 @@ from revproxy.dataplane.tls import HandshakeFailed, TLSClientReactor, TLSInfo
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, clientContext, serverContext
 from tests.authority import Authority, Issued
 from tests.dataplane.test_clienthello import inRecords
-from tests.dataplane.wire import Recorder, WireCase, reactor, reset
+from tests.dataplane.wire import PATIENCE, Recorder, WireCase, reactor, reset
+from tests.socketfolder import socketFolder
 
 AUTHORITY = Authority()
 CLIENTS = Authority("client authority")
@@ -70,7 +71,7 @@ class Peer:
 
     def connect(self, port: int, name: str = "open.example", session: Any = None) -> ssl.SSLSocket:
         """Handshake; a truncated end is an error, not an end."""
-        raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         return self.context.wrap_socket(raw, server_hostname=name, session=session, suppress_ragged_eofs=False)
 
 
@@ -202,7 +203,7 @@ class HandshakeTests(ServerCase):
         port = self.tls(trusted=AddressSet(["127.0.0.1"]))
 
         def connect() -> ssl.SSLSocket:
-            raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+            raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
             raw.sendall(b"PROXY TCP4 203.0.113.9 192.0.2.1 56324 443\r\n")
             return Peer().context.wrap_socket(raw, server_hostname="open.example")
 
@@ -633,8 +634,7 @@ class ClientTests(ServerCase):
 
     async def test_overUNIX(self) -> None:
         """Both ends over a UNIX socket."""
-        path = os.path.join(tempfile.mkdtemp(), "s")
-        self.addCleanup(os.rmdir, os.path.dirname(path))
+        path = str(socketFolder(self) / "s")
         port: Any = self.eager.listenUNIX(path, self.factory)
         port.transport = serverTransport(ServerContexts({}, makeHost(OPEN)))
         self.addCleanup(self._close, port)

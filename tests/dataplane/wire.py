@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from revproxy.dataplane.transport import EagerReactor
 
 reactor: Any = _reactor
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 class Recorder(Protocol):
@@ -64,7 +64,7 @@ class Recorders(Factory):
 class WireCase(TestCase):
     """Listens and connects; cleans up after itself."""
 
-    timeout = 20
+    timeout = 3 * PATIENCE
 
     def setUp(self) -> None:
         self.eager = EagerReactor(reactor)

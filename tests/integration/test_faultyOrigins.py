@@ -17,10 +17,10 @@ class FaultyOriginsTests(SynchronousTestCase):
     def test_contained(self) -> None:
         """Every behaviour is contained."""
         port = freePort()
-        FaultyOrigin(port)
+        origin = FaultyOrigin(port)
         edge = Edge(port, os.devnull)
         try:
-            problems = judgeAll(("127.0.0.1", edge.port), patience=2)
+            problems = judgeAll(("127.0.0.1", edge.port), origin, patience=2)
         finally:
             status = edge.stop()
         self.assertGreater(len(problems), 140)

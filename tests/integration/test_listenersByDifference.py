@@ -33,7 +33,7 @@ from tests.authority import Authority
 from tests.harness import freePort, readAll, readHead
 
 reactor: Any = _reactor
-PATIENCE = 10.0
+PATIENCE = 60.0
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n%b\r\n"
 
 
@@ -65,7 +65,7 @@ def on(port: int, **settings: Any) -> ListenerConfig:
 class DifferenceTests(TestCase):
     """An edge on one port, to begin with."""
 
-    timeout = 60
+    timeout = 180
 
     async def setUp(self) -> None:  # type: ignore[override]
         self.leaf = SchemeLeaf()

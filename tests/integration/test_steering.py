@@ -45,7 +45,7 @@ class SteeringDouble:
 class CommandTests(TestCase):
     """Against a real socket, in a folder whose path is longer than a socket's may be."""
 
-    timeout = 120
+    timeout = 300
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute() / ("x" * 120)
@@ -61,7 +61,7 @@ class CommandTests(TestCase):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"}
         result: subprocess.CompletedProcess[str] = await deferToThread(
             subprocess.run, command, cwd=self.folder, env=environment, text=True, stdout=stdout,
-            stderr=subprocess.PIPE, timeout=60,
+            stderr=subprocess.PIPE, timeout=120,
         )  # fmt: skip
         return result
 

@@ -20,7 +20,7 @@ from revproxy.control.monitor import FileMonitor
 from revproxy.control.signature import signatureOf
 from revproxy.control.watcher import Watcher
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SETTLE = 0.2
 """More than the default: what changes files is in competition for the processor with other tests."""
 
@@ -31,7 +31,7 @@ QUIET = 0.7
 class WatchingCase(TestCase):
     """A folder of plugins, a configuration, a watcher of both."""
 
-    timeout = 60
+    timeout = 600
     rescan = 0.25
     monitorFactory: Callable[..., Any] = FileMonitor
 

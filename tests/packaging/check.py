@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "packaging"
 SOURCES = ("revproxy", "twisted", "setup.py", "pyproject.toml", "README.md", "LICENSE")
-PATIENCE = 30.0
+PATIENCE = 60.0
 "Seconds for the edge to start, and again to end."
 
 
