@@ -127,6 +127,8 @@ class Draft:
     async def makeWhileServing(self, plan: Plan) -> dict[tuple[str, str], Instance]:
         """The same, and requests are served between one new instance and the next. :raises StageFailed:"""
         members = {}
+        for one in plan.selected:
+            await self._version(one.entry).compile(self._reactor)
         for key, instance, isNew in self._making(plan):
             members[key] = instance
             if isNew:

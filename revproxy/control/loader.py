@@ -20,7 +20,7 @@ import re
 import sys
 import traceback
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,13 +113,23 @@ class Module:
     sentinel: weakref.ref[Sentinel]
 
 
-def loadModule(bundle: Bundle, manifest: Manifest) -> Module:
+def compileFile(bundle: Bundle, path: str) -> CodeType | None:
+    """One file of a bundle, ready for `loadModule`; None if it cannot be compiled, which the import will explain."""
+    try:
+        source = importlib.util.decode_source(bundle.files[path])
+        return compile(source, _filename(bundle, path), "exec", dont_inherit=True)
+    except Exception:  # also of RecursionError and MemoryError: the import meets them again, if it needs this file
+        return None
+
+
+def loadModule(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType] | None = None) -> Module:
     """Import the plugin.py of a bundle; its other files are modules of the same package.
 
+    :param codes: path to what `compileFile` has made of it, for as many files as there are.
     :raises PluginError: it cannot be compiled or its top level raises, ``SystemExit`` included. Nothing is left behind.
     """
     package = f"{ROOT}.{manifest.name.replace('-', '_')}_{bundle.digest[:12]}_{next(_serial)}"
-    sentinel = _finder.add(package, bundle)
+    sentinel = _finder.add(package, bundle, codes or {})
     try:
         main = importlib.import_module(f"{package}.plugin")
     except BaseException as error:  # foreign code: neither SystemExit nor KeyboardInterrupt of a plugin ends the edge
@@ -263,14 +273,19 @@ class _SourceLoader(importlib.abc.InspectLoader):
     """Runs one file of a bundle; ``get_data`` gives its other files to `pkgutil.get_data`."""
 
     def __init__(
-        self, bundle: Bundle, path: str | None, isPackage: bool, sentinel: weakref.ref[Sentinel]
+        self,
+        bundle: Bundle,
+        path: str | None,
+        isPackage: bool,
+        sentinel: weakref.ref[Sentinel],
+        code: CodeType | None,
     ) -> None:
         self._bundle = bundle
         self._sentinel = sentinel
         self._path = path
         self._isPackage = isPackage
-        self._stamp = f"@{bundle.digest[:12]}"
-        self.filename = f"{bundle.directory / (path or '__init__.py')}{self._stamp}"
+        self._code = code
+        self.filename = _filename(bundle, path or "__init__.py")
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__[SENTINEL] = self._sentinel()
@@ -288,6 +303,8 @@ class _SourceLoader(importlib.abc.InspectLoader):
         lines = source.splitlines(keepends=True)
         # No modification time: checkcache leaves the entry alone.
         linecache.cache[self.filename] = len(source), None, lines, self.filename
+        if self._code is not None:
+            return self._code
         try:
             return compile(source, self.filename, "exec", dont_inherit=True)
         except (ValueError, SyntaxError) as error:  # of NUL characters Python does not say where they are
@@ -314,11 +331,13 @@ class _BundleFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self.bundles: dict[str, Bundle] = {}
+        self.codes: dict[str, Mapping[str, CodeType]] = {}
         self.sentinels: dict[str, Sentinel] = {}
 
-    def add(self, package: str, bundle: Bundle) -> weakref.ref[Sentinel]:
+    def add(self, package: str, bundle: Bundle, codes: Mapping[str, CodeType]) -> weakref.ref[Sentinel]:
         """Serve a bundle from now on."""
         self.bundles[package] = bundle
+        self.codes[package] = codes
         sentinel = self.sentinels[package] = Sentinel(package)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
@@ -334,13 +353,15 @@ class _BundleFinder(importlib.abc.MetaPathFinder):
         if not fullname.startswith(f"{ROOT}."):
             return None
         _, name, *inner = fullname.split(".")
-        bundle = self.bundles.get(f"{ROOT}.{name}")
+        package = f"{ROOT}.{name}"
+        bundle = self.bundles.get(package)
         if bundle is None:
             return None
         found = _find(bundle, "/".join(inner))
         if found is None:
             return None
-        loader = _SourceLoader(bundle, *found, weakref.ref(self.sentinels[f"{ROOT}.{name}"]))
+        code = None if found[0] is None else self.codes[package].get(found[0])
+        loader = _SourceLoader(bundle, *found, weakref.ref(self.sentinels[package]), code)
         spec = importlib.util.spec_from_loader(fullname, loader, origin=loader.filename, is_package=found[1])
         if spec is not None:
             spec.has_location = True
@@ -359,13 +380,19 @@ def _find(bundle: Bundle, path: str) -> tuple[str | None, bool] | None:
     return None
 
 
+def _filename(bundle: Bundle, path: str) -> str:
+    """What code objects and tracebacks call a file; see the module."""
+    return f"{bundle.directory / path}@{bundle.digest[:12]}"
+
+
 _finder = _BundleFinder()
 
 
 def _forget(package: str) -> None:
     _finder.bundles.pop(package, None)
+    _finder.codes.pop(package, None)
     _finder.sentinels.pop(package, None)
-    for name in [name for name in list(sys.modules) if _isWithin(name, package)]:
+    for name in _namesWithin(package, sys.modules):
         del sys.modules[name]
     root = sys.modules.get(ROOT)
     if root is not None:
@@ -374,8 +401,10 @@ def _forget(package: str) -> None:
     _forgetLoggers(package)
 
 
-def _isWithin(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
+def _namesWithin(package: str, names: Iterable[str]) -> list[str]:
+    """Those of a package and of all in it. There are thousands of names, so most have to go with one test."""
+    inner = f"{package}."
+    return [name for name in list(names) if name.startswith(package) and (name == package or name.startswith(inner))]
 
 
 def _forgetLines(package: str) -> None:
@@ -391,7 +420,7 @@ def _forgetLines(package: str) -> None:
 def _forgetLoggers(package: str) -> None:
     """Loggers of ``logging.getLogger(__name__)``: kept for ever by their names, which never come again."""
     known = logging.root.manager.loggerDict
-    gone = [known.pop(name) for name in list(known) if _isWithin(name, package)]
+    gone = [known.pop(name) for name in _namesWithin(package, known)]
     root = known.get(ROOT)
     if isinstance(root, logging.PlaceHolder):
         for logger in gone:

@@ -23,6 +23,8 @@ from revproxy.control.loader import (
     SENTINEL,
     Module,
     PluginError,
+    _finder,
+    compileFile,
     instantiate,
     instantiateFactory,
     loadModule,
@@ -101,6 +103,29 @@ class ImportTests(LoaderTestCase):
         """A module of its own can be imported later, when a function runs."""
         module = self.load("def late():\n    from .a import A\n    return A\n", a="A = 5")
         self.assertEqual(module.main.late(), 5)
+
+    def test_compiledBefore(self) -> None:
+        """What was compiled before is what runs, for late imports too; its lines are shown, and it is forgotten."""
+        late = b"def late():\n    from .a import boom\n    return boom\n"
+        files = {"plugin.py": late, "a.py": b"def boom():\n    1 / 0\n"}
+        seen = makeBundle("p", files, PLACE)
+        codes = {path: code for path in files if (code := compileFile(seen, path)) is not None}
+        module = loadModule(seen, manifest(), codes)
+        boom = module.main.late()
+        self.assertIn(boom.__code__, codes["a.py"].co_consts)
+        try:
+            boom()
+        except ZeroDivisionError:
+            shown = f'File "{PLACE}/a.py@{seen.digest[:12]}", line 2, in boom\n    1 / 0\n'
+            self.assertIn(shown, traceback.format_exc())
+        unload(module)
+        self.assertNotIn(module.package, _finder.codes)
+
+    def test_compileNothing(self) -> None:
+        """What cannot be compiled is left to the import."""
+        files = {"a.py": b"A = = 1", "b.py": b"\xff", "c.py": b"\0", "d.py": b"(" * 100_000}
+        seen = makeBundle("p", files, PLACE)
+        self.assertEqual([compileFile(seen, path) for path in files], [None] * 4)
 
     def test_bytesNotFiles(self) -> None:
         """What the folder has become since, and byte code in it, do not matter."""

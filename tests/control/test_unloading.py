@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import functools
 import gc
+import itertools
 import logging
 import signal
 import sys
@@ -156,6 +157,25 @@ class LookTests(ProofTestCase):
         count = len(times)
         self.pass_(1.2)
         self.assertEqual(len(times), count + 1)
+
+    def test_costly(self) -> None:
+        """When versions come and go all the time, looks take a thousandth of it; one in ten seconds at least."""
+        for cost, pause in ((0.004, 4), (0.5, 10)):
+            times: list[float] = []
+
+            def collect(times: list[float] = times, cost: float = cost) -> None:
+                times.append(self.clock.seconds())
+                self.clock.rightNow += cost
+
+            proof = UnloadProof(self.clock, lambda *_: None, self.remains.append, collect=collect)
+            for _ in range(300):
+                KEPT[:] = [Clock()]
+                proof.watch("p", "1", "d", None, KEPT)
+                self.clock.advance(0.1)
+            proof.stop()
+            between = [later - earlier for earlier, later in itertools.pairwise(times)]
+            self.assertGreater(len(between), 1)
+            self.assertTrue(all(pause <= one < pause + 1 for one in between), between)
 
     def test_late(self) -> None:
         """What goes away after it was told is told to be gone all the same."""
