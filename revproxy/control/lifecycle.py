@@ -17,7 +17,6 @@ A long file, for it is one procedure: each step is elsewhere, and what to do whe
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,11 +32,12 @@ from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
 from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
+from revproxy.control.heldback import HeldBack
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version
 from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
 from revproxy.control.memory import Memory
-from revproxy.control.plan import Choice, Plan, Refusal, Resolution, choose, resolve
+from revproxy.control.plan import Choice, Plan, Refusal, choose, resolve
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.retirement import Retirement
 from revproxy.control.scan import Look, Scan
@@ -125,7 +125,7 @@ class Lifecycle:
         # The file that was refused last is not tried with every change of a plugin.
         self._badConfig: tuple[Config, Refusal] | None = None
         self._begun = False
-        self._held: dict[str, str] = {}
+        self._heldBack = HeldBack()
         self._now = parts.reactor.seconds
 
     @property
@@ -342,7 +342,8 @@ class Lifecycle:
         self.catalog = catalog
         attempt = _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
         here = {*catalog.entries, *(one.name for one in catalog.broken)}
-        self._holdBack(attempt, running, self.failures.keys() & here)
+        known = {name: refusal.digest for name, (_, refusal) in self.failures.items() if name in here}
+        self._heldBack.look(running.keys() - choice.entries.keys(), known)
         return attempt
 
     async def _try(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
@@ -391,8 +392,10 @@ class Lifecycle:
         """:raises ConfigErrors: not even what runs would do."""
         before = None if self.current is None or self.edge is None else self.current.plan
         number = 1 if before is None else before.number + 1
-        switches = _switches(attempt.ledger)
-        resolution: Resolution = resolve(number, attempt.look.config, attempt.choice, before, running, switches)
+        config, switches = attempt.look.config, _switches(attempt.ledger)
+        resolution = self._heldBack.resolve(
+            attempt.choice, running, lambda choice: resolve(number, config, choice, before, running, switches)
+        )
         known = {(one.plugin, one.stage, one.digest) for one in attempt.refusals if one not in attempt.resolved}
         # Those of an earlier resolution hold no more: what stood in the way may have been dropped.
         attempt.refusals[:] = [one for one in attempt.refusals if one not in attempt.resolved]
@@ -422,25 +425,9 @@ class Lifecycle:
             source = entries.pop(name).source
             problem = Problem(source, 0, 0, "", failed.message)
             broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
-            self._held.update((gone, name) for gone in running.keys() - entries.keys())
+            self._heldBack.refuse(name, failed.digest)
         attempt.choice = replace(attempt.choice, entries=entries, broken=broken)
-        self._holdBack(attempt, running, self.failures.keys() | {one.plugin for one in attempt.refusals})
         return True
-
-    def _holdBack(self, attempt: _Attempt, running: Mapping[str, CatalogEntry], failed: AbstractSet[str]) -> None:
-        """
-        What was removed when a newcomer came that fails runs on until that is mended: a plugin that gets another name
-        is both, and requests must not pass without either.
-        """
-        entries = dict(attempt.choice.entries)
-        for gone, newcomer in list(self._held.items()):
-            if gone in running and gone not in entries and newcomer not in entries and newcomer in failed:
-                entries[gone] = running[gone]
-                reason = f"it was removed when {newcomer} came, which failed; it runs on until that is mended"
-                attempt.refusals.append(Refusal(gone, "held", str(running[gone].manifest.version), None, reason))
-            elif gone not in running or newcomer not in failed:
-                del self._held[gone]
-        attempt.choice = replace(attempt.choice, entries=entries)
 
     def _failConfig(self, attempt: _Attempt, failed: StageFailed, current: Running) -> None:
         """:raises _ConfigFailed: what failed can only be the new configuration, or the change that was asked for."""
@@ -459,7 +446,8 @@ class Lifecycle:
     def _refuseAsked(self, attempt: _Attempt) -> None:
         """:raises ChangeRefused: the plugin whose change was asked for is among the refused."""
         name = attempt.change.plugin
-        refused = tuple(one for one in attempt.refusals if name and one.plugin == name and one.stage != "files")
+        mine = [one for one in attempt.refusals if name and one.plugin == name]
+        refused = tuple(one for one in mine if one.stage not in ("files", "held"))
         if refused:
             raise ChangeRefused(refused)
 
