@@ -71,7 +71,8 @@ class CompileTests(SynchronousTestCase):
         self.write(2)
         self.change()
         turns = [turn.split() for turn in " ".join(self.compiled).split("-")]
-        self.assertEqual(sorted(one for turn in turns for one in turn), sorted(["plugin.py", *(f"part{one}.py" for one in range(FILES))]))
+        files = ["plugin.py", *(f"part{one}.py" for one in range(FILES))]
+        self.assertEqual(sorted(one for turn in turns for one in turn), sorted(files))
         self.assertEqual(max(map(len, turns)), 2)
         self.assertIsNot(self.version(), before)
         self.assertEqual(self.version().text, "2.0")
