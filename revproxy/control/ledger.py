@@ -74,6 +74,12 @@ class PluginRecord:
         """The record of a version."""
         return next((one for one in self.versions if one.digest == digest), None)
 
+    @property
+    def pinnedTo(self) -> str:
+        """Version and the beginning of the digest; empty when nothing is pinned."""
+        known = None if self.pin is None else self.find(self.pin.digest)
+        return "" if self.pin is None else f"{known.version if known else ''} ({self.pin.digest[:12]})".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:

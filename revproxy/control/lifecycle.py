@@ -213,7 +213,7 @@ class Lifecycle:
         for name in running.keys() - self.current.versions.keys() - {refusal.plugin for refusal in attempt.refusals}:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
             self.events.add("removed", text, name, running[name].label)
-        ledger = _unpinned(attempt, self.current.plan)
+        ledger, _ = self._unpinned(attempt, self.current.plan)
         for version in self.current.versions.values():
             if version.digest is not None:
                 ledger = ledger.cleared(version.name, version.digest)  # it is well until it fails again
@@ -453,9 +453,10 @@ class Lifecycle:
 
     async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         self._giveUp(draft.unused(None), draft.versions())
-        await self.memory.record(_unpinned(attempt, current.plan), current.plan)
+        ledger, text = self._unpinned(attempt, current.plan)
+        await self.memory.record(ledger, current.plan)
         self._note(attempt.refusals, current.plan)
-        return Report((), tuple(attempt.refusals), self.memory.unwritten)
+        return Report(tuple(text), tuple(attempt.refusals), self.memory.unwritten)
 
     # The swap
 
@@ -517,9 +518,10 @@ class Lifecycle:
 
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
         text = self._tell(before, plan)
-        await self.memory.record(_unpinned(attempt, plan), plan)
+        ledger, unpinned = self._unpinned(attempt, plan)
+        await self.memory.record(ledger, plan)
         self._note(attempt.refusals, plan)
-        return Report(tuple(text), tuple(attempt.refusals), self.memory.unwritten)
+        return Report((*text, *unpinned), tuple(attempt.refusals), self.memory.unwritten)
 
     def _tell(self, before: Running, plan: Plan) -> list[str]:
         """An event for each thing that has changed."""
@@ -546,6 +548,18 @@ class Lifecycle:
             self.events.add(kind, line, name, label)
             text.append(f"{name}: {line}")
         return text
+
+    def _unpinned(self, attempt: _Attempt, plan: Plan) -> tuple[Ledger, list[str]]:
+        """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""
+        ledger, text = attempt.ledger, []
+        for name in attempt.choice.released:
+            record, entry = ledger.get(name), plan.entries.get(name)
+            if record.pin is not None and (entry is None or entry.digest != record.pin.digest):
+                line = f"its folder has something new: no longer pinned to {record.pinnedTo} by {record.pin.by}"
+                self.events.add("unpinned", line, name, "" if entry is None else entry.label)
+                text.append(f"{name}: {line}")
+                ledger = ledger.unpinned(name)
+        return ledger, text
 
     def _failedBefore(self, entry: CatalogEntry) -> bool:
         known = self.failures.get(entry.manifest.name)
@@ -674,13 +688,3 @@ def _ownFolders(catalog: Catalog | None, running: Mapping[str, CatalogEntry]) ->
 def _packageOf(instance: Instance) -> str:
     module = instance.version.module
     return module.package if module is not None else type(instance.object).__module__
-
-
-def _unpinned(attempt: _Attempt, plan: Plan) -> Ledger:
-    """Pins end when what is new in the folder runs, not when it was tried."""
-    ledger = attempt.ledger
-    for name in attempt.choice.released:
-        pin, entry = ledger.get(name).pin, plan.entries.get(name)
-        if pin is not None and (entry is None or entry.digest != pin.digest):
-            ledger = ledger.unpinned(name)
-    return ledger

@@ -54,6 +54,22 @@ class RollbackTests(WitnessCase):
         self.assertEqual(self.bench.seen(), ["a 3.0"])
         self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
 
+    def test_told(self) -> None:
+        """That it is over is told: by the command that found it, and by an event."""
+        self.rollback()
+        label = self.bench.lifecycle.current.plan.entries["a"].label  # type: ignore[union-attr]
+        self.assertNotIn(("unpinned", "a"), self.bench.kinds())
+        self.bench.write("a", version="3.0")
+        told = f"its folder has something new: no longer pinned to {label} by rollback"
+        self.assertEqual(self.call("reload")["text"][1], f"a: {told}")
+        event = self.bench.events.latest(1)[0]
+        self.assertEqual((event.kind, event.plugin, event.text), ("unpinned", "a", told))
+        self.call("rollback", name="a")
+        self.bench.write("a", version="4.0")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["a 4.0"])
+        self.assertEqual(self.bench.kinds(), [("unpinned", "a")])
+
     def test_storeCannotForget(self) -> None:
         """It is written down though old versions cannot be deleted."""
 
@@ -116,6 +132,8 @@ class QuarantineTests(WitnessCase):
         self.apply()
         self.assertEqual(sorted(self.bench.seen()), ["a 3.0", "other 1.0.0", "q 1.0.0"])
         self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+        (event,) = (one for one in self.bench.events.latest(10) if one.kind == "unpinned")
+        self.assertRegex(event.text, r"no longer pinned to 1\.0\.0 \(.*\) by quarantine$")
 
     def test_newWaitsAndIsUndone(self) -> None:
         """If the failing version's files come back instead, it stays out."""
