@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any
 
@@ -15,6 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.report import Report, printable, refusal
 
 DIGEST = "0123456789abcdef" * 4
+
+
+def terminalEnvironment() -> dict[str, str]:
+    """Ours, without what tells rich how to print, and with a terminal that has colours."""
+    telling = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    return {name: value for name, value in os.environ.items() if name not in telling} | {"TERM": "xterm"}
 
 
 def plugin(name: str, **facts: Any) -> dict[str, Any]:
@@ -36,9 +42,14 @@ class ReportCase(SynchronousTestCase):
     """Output is kept."""
 
     def setUp(self) -> None:
-        self.patch(os, "environ", {**os.environ, "TZ": "UTC", "TERM": "xterm"})
+        self.addCleanup(self.setEnvironment, dict(os.environ))
+        self.setEnvironment(terminalEnvironment() | {"TZ": "UTC"})
+
+    def setEnvironment(self, variables: Mapping[str, str]) -> None:
+        """In place: rich keeps the mapping, and the time zone is the C library's business."""
+        os.environ.clear()
+        os.environ.update(variables)
         time.tzset()
-        self.addCleanup(time.tzset)
 
     def printed(self, what: Callable[[Report], None], terminal: bool = False, width: int | None = None) -> str:
         output = StringIO()

@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from revproxy.control.controlsocket import ControlSocket, SteeringError
-from tests.test_report import plugin
+from tests.test_report import plugin, terminalEnvironment
 
 reactor: Any = _reactor
 
@@ -58,7 +58,7 @@ class CommandTests(TestCase):
 
     async def run_(self, *arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "revproxy.cli", *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"}
+        environment = terminalEnvironment() | {"PYTHONPATH": os.pathsep.join(sys.path)}
         result: subprocess.CompletedProcess[str] = await deferToThread(
             subprocess.run, command, cwd=self.folder, env=environment, text=True, stdout=stdout,
             stderr=subprocess.PIPE, timeout=120,
