@@ -34,8 +34,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
@@ -162,47 +162,45 @@ class CertificateFolder:
         """:return: the hosts of a listener, to be kept up to date by :meth:`watch`."""
         return ServerContexts(*self.load())
 
-    def changed(self) -> bool:
-        """Whether any file differs from what was read last, by content."""
-        return _digestOf(self._files()) != self._digest
-
-    def reload(self, contexts: ServerContexts) -> bool:
+    def look(self) -> Loaded | None:
         """
-        Swap in what is on disk if it has changed; if it cannot be used, log why and keep what there is.
+        Read everything again if any file differs from what was read last, by content. For any thread, one at a time.
 
-        :return: whether it was swapped.
+        :return: None if nothing does.
+        :raises CertificateError: as :meth:`read`.
+        :raises OSError: the folder cannot be listed.
         """
-        if not self.changed():
-            return False
-        try:
-            table, default = self.load()
-        except CertificateError as e:
-            for problem in e.problems:
-                _log.error("certificates kept as they were: {problem}", problem=problem)
-            return False
-        contexts.swap(table, default)
-        _log.info("certificates of {folder} read again", folder=str(self.settings.certificates))
-        return True
+        return self.read() if _digestOf(self._files()) != self._digest else None
 
     def watch(
-        self, clock: IReactorTime, contexts: ServerContexts, interval: float = WATCH_INTERVAL
+        self, reactor: Any, contexts: ServerContexts, interval: float = WATCH_INTERVAL
     ) -> Callable[[], None]:
         """
-        Look for changes.
+        Look for changes, in a thread: a disk may take its time, and hundreds of certificates take theirs. What cannot
+        be used is logged, and what there is is kept.
 
         :param interval: seconds.
-        :return: call it to stop.
+        :return: call it to stop; nothing is swapped in after that.
         """
-        loop = LoopingCall(self._reloadSafely, contexts)
-        loop.clock = clock
+        loop: LoopingCall = LoopingCall(self._lookAgain, reactor, contexts, lambda: loop.running)
+        loop.clock = reactor
         running: Deferred[Any] = loop.start(interval, now=False)
         running.addErrback(lambda reason: _log.failure("watching certificates ended", reason))
         return loop.stop
 
-    def _reloadSafely(self, contexts: ServerContexts) -> None:
+    async def _lookAgain(self, reactor: Any, contexts: ServerContexts, isWatching: Callable[[], bool]) -> None:
         try:
-            self.reload(contexts)
+            found = await deferToThreadPool(reactor, reactor.getThreadPool(), self.look)
             self._unreadable = ""
+            if found is not None and isWatching():
+                for warning in found.warnings:
+                    _log.warn("{problem}", problem=warning)
+                contexts.swap(found.table, found.default)
+                _log.info("certificates of {folder} read again", folder=str(self.settings.certificates))
+        except CertificateError as e:
+            self._unreadable = ""
+            for problem in e.problems:
+                _log.error("certificates kept as they were: {problem}", problem=problem)
         except OSError as e:
             if str(e) != self._unreadable:  # said once, not with every look
                 self._unreadable = str(e)

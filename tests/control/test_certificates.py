@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -19,6 +20,7 @@ from revproxy.control.certificates import CertificateError, CertificateFolder, s
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts
 from tests.authority import Authority
+from tests.control.lifecycles import Threadless
 
 AUTHORITY = Authority()
 
@@ -170,7 +172,7 @@ class WatchTests(FolderCase):
         self.path = self.write("a.pem", AUTHORITY.issue("a.example").pem)
         self.watched = CertificateFolder(TLSConfig(self.folder))
         self.contexts: ServerContexts = self.watched.contexts()
-        self.clock = Clock()
+        self.clock = Threadless()
         self.addCleanup(self.watched.watch(self.clock, self.contexts, 5))
 
     def test_replaced(self) -> None:
@@ -228,14 +230,34 @@ class WatchTests(FolderCase):
     def test_surprise(self) -> None:
         """What nobody has thought of is logged, the next look happens, and watching can still be ended."""
 
-        def surprise(contexts: ServerContexts) -> bool:
+        def surprise() -> None:
             raise ZeroDivisionError("nobody thought of this")
 
         stop = self.watched.watch(self.clock, self.contexts, 5)
-        self.patch(self.watched, "reload", surprise)
+        self.patch(self.watched, "look", surprise)
         self.clock.pump([5, 5])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
         stop()
+
+    def test_slowDisk(self) -> None:
+        """The reactor does not wait for the folder, no second look begins, and what comes after the stop is dropped."""
+        threads: list[Callable[[], None]] = []
+
+        def callInThread(onResult: Callable[[bool, Any], None], function: Callable[[], Any]) -> None:
+            threads.append(lambda: onResult(True, function()))
+
+        self.patch(self.clock, "callInThreadWithCallback", callInThread)
+        contexts = CertificateFolder(TLSConfig(self.folder)).contexts()
+        stop = self.watched.watch(self.clock, contexts, 5)
+        before = contexts.forName("a.example")
+        self.path.write_bytes(AUTHORITY.issue("a.example").pem)
+        self.clock.pump([5, 5, 5])
+        self.assertEqual(len(threads), 2)  # that of setUp, and this one
+        stop()
+        threads[1]()
+        self.assertIs(contexts.forName("a.example"), before)
+        threads[0]()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_broken(self) -> None:
         """A file that is bad now serves on as it was, beside what is new."""

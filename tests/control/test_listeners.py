@@ -20,6 +20,7 @@ from revproxy.control.problems import ConfigErrors
 from revproxy.control.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.limits import Timeouts
 from tests.authority import Authority
+from tests.control.lifecycles import Threadless
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 from tests.harness import freePort
 from tests.socketfolder import socketFolder
@@ -42,11 +43,15 @@ class DescribedTests(SynchronousTestCase):
         self.assertEqual(described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")
 
 
+class MemoryReactor(Threadless, MemoryReactorClock):
+    """Whose threads are at once."""
+
+
 class ListenersCase(SynchronousTestCase):
     """A set whose ports accept when they are told to."""
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
+        self.reactor: Any = MemoryReactor()
         self.leaf = RecordingLeaf()
         self.double = EdgeDouble(self.leaf, timeouts=Timeouts(drain=10))
         self.set = ListenerSet(self.reactor, self.double.edge)
