@@ -93,8 +93,8 @@ class IStateful(Interface):
 
     def exportState() -> Any:
         """
-        Plain data (what JSON can hold) for the next version. Called twice while that is made ready; requests go on
-        being served here in between.
+        Plain data (what JSON can hold) for the next version. Called twice while that is made ready, or more often
+        where requests came while it let wait; requests go on being served here in between.
         """
 
     def importState(state: Any, version: str) -> None:

@@ -21,6 +21,15 @@ from revproxy.control.plan import Plan
 from revproxy.dataplane.tally import Tally
 from revproxy.interfaces import IConfigurable, IStateful
 
+HANDOVERS = 4
+"""How often state is handed over right before the swap, while requests come in between."""
+
+QUICK = 1.0
+"""Seconds; where that takes longer, requests would only come again."""
+
+HOLD = 0.1
+"""Seconds a call may hold the reactor without requests being served before the next."""
+
 
 def pairsOf(plan: Plan) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
     """Each plugin with each of its configurations, in the order of the chains."""
@@ -245,22 +254,6 @@ class Draft:
         await instance.checkHealth()
         self._ready.add(instance)
 
-    async def update(self) -> None:
-        """
-        Have instances that can take another configuration in place take it. They serve requests, so this comes late.
-
-        :raises StageFailed: all are as they were.
-        """
-        try:
-            for instance, settings in list(self._updates.items()):
-                self._updated.append((instance, instance.config))
-                await instance.updateConfig(settings)
-            for instance in list(self._updates):
-                await instance.checkHealth()
-        except StageFailed:
-            await self.undo()
-            raise
-
     async def _handOver(self, old: Instance, new: Instance) -> bool:
         try:
             return await old.handOver(new)
@@ -270,28 +263,75 @@ class Draft:
             self._events.add("handover-lost", failed.message, new.version.name, str(new.version), failed.traceback)
             return False
 
-    async def handOverAgain(self, used: Iterable[Instance]) -> None:
+    async def finish(self, used: Iterable[Instance]) -> None:
         """
-        Hand over once more what requests have left in the meantime; after this, the swap must follow at once.
+        What comes last, because requests see it or are forgotten after it: hand over once more what they have left in
+        the meantime, and have instances that can take another configuration in place take it. After this, the swap
+        must follow at once.
 
-        :raises StageFailed:
+        Where a plugin lets it wait, requests come in between. Then it is done again, while there is hope that none
+        will; if some are left out in the end, an event says so.
+
+        :raises StageFailed: all configurations are as they were.
         """
         kept = set(used)
-        for old, new in self.handedOver:
-            if new in kept:
-                await self._handOver(old, new)
+        calls = {(old, new): 0 for old, new in self.handedOver if new in kept}
+        due = list(calls)
+        for _ in range(HANDOVERS):
+            began = self._reactor.seconds()
+            for old, new in due:
+                calls[old, new] = old.version.tally.calls
+                if not await self._handOver(old, new):
+                    del calls[old, new]
+            took = self._reactor.seconds() - began
+            await self._update()
+            due = [(old, new) for (old, new), known in calls.items() if old.version.tally.calls != known]
+            if not due or took > QUICK:
+                break
+        for old, new in due:
+            count = old.version.tally.calls - calls[old, new]
+            text = f"up to {count} request{'s' * (count > 1)} came while its state was handed over, and did not count"
+            self._events.add("handover-lost", text, new.version.name, str(new.version))
+
+    async def _update(self) -> None:
+        """
+        They serve requests: each is judged at once, and if it fails, all are given back what they had before another
+        request comes, unless they let wait for it themselves.
+        """
+        while self._updates:
+            instance, settings = next(iter(self._updates.items()))
+            del self._updates[instance]
+            began, turn = self._reactor.seconds(), self._reactor.callLater(0, lambda: None)
+            self._updated.append((instance, instance.config))
+            try:
+                await instance.updateConfig(settings)
+                await instance.checkHealth()
+            except StageFailed:
+                if turn.active():
+                    await self._breathe(began)
+                await self.undo()
+                raise
+            finally:
+                if turn.active():
+                    turn.cancel()
+
+    async def _breathe(self, began: float) -> None:
+        """Serve requests between two calls if the first has held the reactor for long, since a time."""
+        if self._reactor.seconds() - began > HOLD:
+            await deferLater(self._reactor, 0)
 
     async def undo(self) -> None:
         """Give instances that were updated in place their old configuration back."""
         updated, self._updated = self._updated, []
         for instance, before in reversed(updated):
-            await deferLater(self._reactor, 0)  # requests are served between two calls that may take their time
+            began = self._reactor.seconds()
             try:
                 await instance.updateConfig(before)
             except StageFailed as failed:
                 instance.config, instance.key = before, configKey(before)
                 text = f"the old configuration could not be given back: {failed.message}"
                 self._events.add("undo-failed", text, instance.version.name, str(instance.version), failed.traceback)
+            await self._breathe(began)
 
     def hurry(self) -> None:
         """Wait for nothing any more: the edge is being stopped."""

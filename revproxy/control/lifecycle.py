@@ -370,8 +370,7 @@ class Lifecycle:
                 continue
             try:
                 await self.memory.keep(plan)
-                await draft.update()
-                await draft.handOverAgain(members.values())
+                await draft.finish(members.values())
                 self._refuseAtEnd()
                 before = self._swap(plan, members, prepared)
             except BaseException as error:
