@@ -14,7 +14,7 @@ from revproxy.control.config import configFromOptions, loadConfig
 from revproxy.control.loader import importBeside
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.reloader import superviseUnlessSupervised
-from revproxy.control.service import EdgeService, quietGarbageCollector
+from revproxy.control.service import EdgeService, tuneInterpreter
 from revproxy.dataplane.reactor import installUnlessChosen
 
 
@@ -92,7 +92,7 @@ def makeService(options: Options) -> IService:
                 access=options["access-log"] or "-",
                 state=options["state"] or "./var",
             )
-        quietGarbageCollector()
+        tuneInterpreter()
         service: Any = EdgeService(config, reactor, path)
     except ConfigErrors as errors:
         for problem in errors.problems:

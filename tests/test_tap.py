@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import StringIO
 from pathlib import Path
@@ -76,6 +77,16 @@ class MakeServiceTests(SynchronousTestCase):
         for given, expected in (((), "-"), (("--access-log", "off"), None)):
             service: Any = makeService(parsed(*command, *given))
             self.assertEqual(service.config.logging.access, expected)
+
+    def test_interpreter(self) -> None:
+        """Threads give the interpreter back soon, and the program itself is not looked at by the collector."""
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        sys.setswitchinterval(0.005)
+        gc.unfreeze()
+        makeService(parsed("--listen", "tcp:0", "--upstream", "http://127.0.0.1:9"))
+        self.assertLess(sys.getswitchinterval(), 0.001)
+        self.assertGreater(gc.get_freeze_count(), 10_000)
 
     def test_resourceBesideTheFile(self) -> None:
         """A module in the configuration's folder can be mounted, wherever the edge is started."""

@@ -349,17 +349,22 @@ class EdgeService(Service):  # type: ignore[misc]
             signal.signal(number, received)
 
 
-def quietGarbageCollector() -> None:
+def tuneInterpreter() -> None:
     """
-    Have collections look at what requests leave, not at the program.
+    Have the interpreter put requests first. To be called before plugins are loaded: what is frozen is never collected,
+    and a plugin is to be gone when it is replaced.
 
-    A request makes no cycles, so by default the collector runs every dozen requests to find nothing, and each full
-    collection walks all modules: tens of milliseconds that every connection waits for. To be called before plugins are
-    loaded: what is frozen is never collected, and a plugin is to be gone when it is replaced.
+    The collector: a request makes no cycles, so by default it runs every dozen requests to find nothing, and each full
+    collection walks all modules, tens of milliseconds that every connection waits for.
+
+    Threads: while one computes (a long configuration is parsed, a hundred folders are read), the reactor's thread gives
+    the interpreter away with each system call and by default gets it back after 5 ms. During the parse of 1,000 routes
+    a request took 5.5 ms; with this it takes 0.5.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    sys.setswitchinterval(0.0002)
 
 
 def _documentOf(config: Config) -> Document:
