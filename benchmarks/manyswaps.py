@@ -70,13 +70,15 @@ def swapManyTimes(
     count: int,
     progress: Callable[[str], None] = lambda line: None,
     seconds: float = 1800.0,
+    least: int = 0,
 ) -> SwapRun:
     """Swap under a load that has begun, and end the load.
 
     The watched plugin gets new code each time, now and then together with its partner.
 
     :param progress: is given a line now and then.
-    :param seconds: when they are over, no further swap is made.
+    :param seconds: when they are over, no further swap is made,
+    :param least: unless there were fewer than this.
     :raises BenchmarkError: the edge or the load generator died, or does not answer.
     """
     run = SwapRun()
@@ -88,7 +90,7 @@ def swapManyTimes(
         epoch += both
         edge.swap(serial, epoch, *((PARTNER, SWAPPED) if both else (SWAPPED,)))
         run.swaps, run.seconds = serial, time.monotonic() - began
-        over = run.seconds > seconds
+        over = run.seconds > seconds and serial >= least
         if serial % step == 0 or over:
             _read(edge, traffic, run)
             progress(_line(run, count))

@@ -79,6 +79,10 @@ def writeWhole(path: Path, content: str | bytes) -> None:
     os.replace(passing, path)
 
 
+_PATIENCE = 60.0
+"""Seconds until it is given up."""
+
+
 class SwapEdge:
     """A running edge. Use as a context manager: leaving ends it.
 
@@ -86,17 +90,27 @@ class SwapEdge:
     :param origin: port of the origin; ``None`` answers every request itself, with 200.
     :param cpus: the cores it may use.
     :param plugins: name to the files of the plugins it begins with.
+    :param port: where to listen; a free one by default.
+    :param settle: the setting of that name. Where every change is asked for, a long one keeps the edge from looking at
+        one of them half-way, however long we are kept waiting between two files.
     :ivar port: where it listens.
     """
 
     def __init__(
-        self, directory: Path, origin: int | None, cpus: frozenset[int], plugins: Mapping[str, Mapping[str, str]]
+        self,
+        directory: Path,
+        origin: int | None,
+        cpus: frozenset[int],
+        plugins: Mapping[str, Mapping[str, str]],
+        *,
+        port: int | None = None,
+        settle: float = 0.15,
     ) -> None:
         self.directory = directory
         self.folder = directory / "plugins"
         self.folder.mkdir(parents=True)
         self._cpus = cpus
-        [self.port] = freePorts(1)
+        self.port = port or freePorts(1)[0]
         self._access = directory / "access.log"
         for name, files in plugins.items():
             for path, content in files.items():
@@ -104,7 +118,7 @@ class SwapEdge:
         configuration = {
             "listeners": [{"endpoint": f"tcp:{self.port}:interface=127.0.0.1:backlog=1024"}],
             "routes": [{"respond": {"status": 200, "body": "ok\n"}}],
-            "plugins": {"directory": str(self.folder)},
+            "plugins": {"directory": str(self.folder), "settle": settle},
             "state": str(directory / "state"),
             "logging": {"access": str(self._access), "format": "json"},
         }
@@ -130,7 +144,7 @@ class SwapEdge:
         """
         self.launch()
         try:
-            self.process.waitForPorts([self.port])
+            self.process.waitForPorts([self.port], _PATIENCE)
         except BaseException:
             self.process.stop()
             raise
@@ -144,7 +158,7 @@ class SwapEdge:
         """Replace a file of a plugin in one step."""
         writeWhole(self.folder / name / path, content)
 
-    def call(self, name: str, timeout: float = 60.0, **arguments: Any) -> Any:
+    def call(self, name: str, timeout: float = _PATIENCE, **arguments: Any) -> Any:
         """Call the edge by its control socket.
 
         :raises BenchmarkError: when it does not answer, or says that it cannot.
@@ -185,14 +199,14 @@ class SwapEdge:
 
     def ask(self) -> bytes:
         """One request on a connection of its own; the whole response."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), _PATIENCE) as connection:
             connection.sendall(b"GET /plain/0/0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             pieces = []
             while piece := connection.recv(65536):
                 pieces.append(piece)
             return b"".join(pieces)
 
-    def until(self, fact: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    def until(self, fact: Callable[[], Any], what: str, seconds: float = _PATIENCE) -> Any:
         """Poll for something; return it once it is true.
 
         :raises BenchmarkError: when it is not, in that time.
@@ -204,7 +218,7 @@ class SwapEdge:
             time.sleep(0.02)
         return result
 
-    def generationsAlive(self, name: str, seconds: float = 20.0) -> int:
+    def generationsAlive(self, name: str, seconds: float = _PATIENCE) -> int:
         """How many generations of a plugin are in memory, after up to so many seconds for that to become one."""
         end = time.monotonic() + seconds
         while (count := int(self.plugin(name)["generations_alive"])) > 1 and time.monotonic() < end:

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.processes import BenchmarkError
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 EVERY_WAY = {"plain": 48, "held": 4, "split": 4, "pause": 8}
 """64 connections: most are answered at once, of the others a swap always finds some half-way."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a test gives up. Much, for it costs nothing where all is well, and machines are busy."""
 
 _held: deque[socket.socket] = deque()

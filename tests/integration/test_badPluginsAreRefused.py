@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.badversions import BAD_VERSIONS, BadVersion, Outcome, Shows, TooLate, endure, restore, threePlugins
 from benchmarks.swapedge import SWAPPED, SwapEdge
 from benchmarks.traffic import Traffic
+from tests.harness import freePort
 
 FEW = {"plain": 4, "held": 2, "split": 2, "pause": 2}
 RATE = 400.0
@@ -31,13 +32,13 @@ class BadPluginTests(SynchronousTestCase):
         self.traffic = Traffic(cpus)
         self.addCleanup(self.traffic.close)
         directory = Path(self.mktemp()).absolute()
-        self.edge = SwapEdge(directory, self.traffic.origin, cpus, threePlugins())
+        self.edge = SwapEdge(directory, self.traffic.origin, cpus, threePlugins(), port=freePort(), settle=25)
         self.edge.start()
         self.addCleanup(self.edge.process.stop)
         self.traffic.begin(self.edge.port, 3, SWAPPED, FEW, RATE)
         self.serial = 0
 
-    def endured(self, kind: BadVersion, attempts: int = 5) -> Outcome:
+    def endured(self, kind: BadVersion, attempts: int = 20) -> Outcome:
         """Give the edge a good version, the bad one, and look at all requests meanwhile."""
         try:
             return self.tried(kind)

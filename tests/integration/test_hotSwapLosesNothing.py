@@ -12,11 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.manyswaps import SwapRun, swapManyTimes
 from benchmarks.swapedge import FIVE, PARTNER, SWAPPED, SwapEdge, fivePlugins
 from benchmarks.traffic import EVERY_WAY, Traffic
+from tests.harness import freePort
 
 SWAPS = 500
 SECONDS = 30.0
 ENOUGH = 100
-"""So many must fit into these seconds, however busy the machine is."""
+"""So many it has to be, if a busy machine does not make more in these seconds."""
 
 
 class HotSwapTests(SynchronousTestCase):
@@ -26,9 +27,11 @@ class HotSwapTests(SynchronousTestCase):
         """Make the swaps."""
         cpus = frozenset(os.sched_getaffinity(0))
         directory = Path(self.mktemp()).absolute()
-        with Traffic(cpus) as traffic, SwapEdge(directory, traffic.origin, cpus, fivePlugins()) as edge:
+        with Traffic(cpus) as traffic, SwapEdge(
+            directory, traffic.origin, cpus, fivePlugins(), port=freePort(), settle=25
+        ) as edge:
             traffic.begin(edge.port, len(FIVE), SWAPPED, EVERY_WAY)
-            run = swapManyTimes(edge, traffic, SWAPS, seconds=SECONDS)
+            run = swapManyTimes(edge, traffic, SWAPS, seconds=SECONDS, least=ENOUGH)
             self.assertTrue(edge.process.alive)
             return run
 
