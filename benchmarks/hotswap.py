@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.badversions import BAD_VERSIONS, BadVersion, Shows, TooLate, endure, restore, threePlugins
 from benchmarks.edge import describeMachine
+from benchmarks.heavychanges import Meanwhile, largePlugin, lines, meanwhile, routesText
 from benchmarks.manyswaps import SwapRun, swapManyTimes
 from benchmarks.processes import BenchmarkError, Placement
 from benchmarks.report import figure, table
@@ -152,7 +154,7 @@ class HotSwap:
 
     def bad(self) -> Section:
         """Row e."""
-        lines = []
+        rows = []
         affected, explained = 0, 0
         with Traffic(self._load) as traffic, SwapEdge(
             self._fresh(), traffic.origin, self._proxy, threePlugins()
@@ -161,15 +163,15 @@ class HotSwap:
             traffic.begin(edge.port, 3, SWAPPED, EVERY_WAY)
             for number, kind in enumerate(BAD_VERSIONS):
                 line = self._badVersion(edge, traffic, kind, 10_000 * (number + 1))
-                lines.append([kind.title, *line.cells])
+                rows.append([kind.title, *line.cells])
                 affected += line.affected
                 explained += line.explained
                 _progress(f"{kind.title}: {line.affected} affected; {line.cells[-1]}")
             traffic.end()
-        text = table(("bad version", "requests", "affected", "note"), lines)
+        text = table(("bad version", "requests", "affected", "note"), rows)
         goals = [
-            Goal(f"{len(lines)} kinds of bad version: no request affected", f"{affected}", affected == 0),
-            Goal("each with its reason: file and cause", f"{explained} of {len(lines)}", explained == len(lines)),
+            Goal(f"{len(rows)} kinds of bad version: no request affected", f"{affected}", affected == 0),
+            Goal("each with its reason: file and cause", f"{explained} of {len(rows)}", explained == len(rows)),
         ]
         return Section("Bad versions under load", text, goals)
 
@@ -198,6 +200,25 @@ class HotSwap:
         shortened = " ".join(reason.replace(str(edge.folder), "plugins").replace("|", "\\|").split())
         cells = [f"{window.requests:,}", str(affected), shortened[:200] + (f"; {window.trouble}" if affected else "")]
         return _BadLine(cells, affected, explained)
+
+    def heavy(self) -> Section:
+        """Row f."""
+        serials = iter(range(1, 1_000_000))
+        files = largePlugin(0)
+        size = f"a plugin of {lines(files):,} lines"
+        changes: list[tuple[str, Callable[[SwapEdge], float]]] = [
+            (size, lambda edge: edge.replace(SWAPPED, largePlugin(next(serials)))),
+            ("revproxy.yaml of 1,000 routes", lambda edge: edge.configure(routesText(1000, 100 + next(serials)))),
+        ]
+        measured = []
+        with SwapEdge(self._fresh(), None, self._proxy, {SWAPPED: files}) as edge:
+            edge.ask()
+            for title, change in changes:
+                change(edge)
+                found = [meanwhile(edge, partial(change, edge)) for _ in range(self._sizes.costs)]
+                measured.append((title, found))
+                _progress(f"{title}: {statistics.median(one.worst for one in found):.1f} ms")
+        return heavySection(measured)
 
     def _five(self, traffic: Traffic) -> SwapEdge:
         return SwapEdge(self._fresh(), traffic.origin, self._proxy, fivePlugins())
@@ -285,12 +306,24 @@ def hundredSection(
     return Section(f"{_MANY} plugins", table(("", "median", "lowest", "highest"), lines), goals)
 
 
+def heavySection(measured: Sequence[tuple[str, Sequence[Meanwhile]]]) -> Section:
+    """Row f as text: medians over the changes of each kind."""
+    rows = []
+    for title, found in measured:
+        columns = [[getattr(one, name) for one in found] for name in ("usual", "median", "p99", "worst", "seconds")]
+        rows.append([title, str(len(found)), *(figure(statistics.median(column)) for column in columns)])
+    head = ("what is replaced", "times", "answer before, ms", "meanwhile p50", "p99", "longest", "the change, s")
+    note = "One client asks each millisecond, or as soon as it is answered; medians over the times of each."
+    return Section("Large changes", f"{table(head, rows)}\n\n{note}", [])
+
+
 ROWS: dict[str, Callable[[HotSwap], Section]] = {
     "a": HotSwap.many,
     "b": HotSwap.latency,
     "c": HotSwap.saves,
     "d": HotSwap.hundred,
     "e": HotSwap.bad,
+    "f": HotSwap.heavy,
 }
 
 
@@ -307,7 +340,7 @@ def _progress(line: str) -> None:
 def options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hotswap", description="Plugins swapped under load.")
-    parser.add_argument("--only", metavar="ROWS", default=",".join(ROWS), help="of a,b,c,d,e; see benchmarks/README.md")
+    parser.add_argument("--only", metavar="ROWS", default=",".join(ROWS), help="letters; see benchmarks/README.md")
     parser.add_argument("--quick", action="store_true", help="500 swaps instead of 10,000, and less of the others")
     parser.add_argument("--swaps", type=int, help="so many swaps in row a")
     parser.add_argument("--results", action="store_true", help="append to benchmarks/RESULTS.md")

@@ -127,6 +127,7 @@ class SwapEdge:
                 "upstreams": {"app": {"targets": [f"http://127.0.0.1:{origin}"]}},
                 "routes": [{"path": "/", "upstream": "app"}],
             }
+        self._settings = configuration
         self._configuration = directory / "revproxy.yaml"
         self._configuration.write_text(json.dumps(configuration))  # JSON is YAML
 
@@ -157,6 +158,30 @@ class SwapEdge:
     def write(self, name: str, path: str, content: str | bytes) -> None:
         """Replace a file of a plugin in one step."""
         writeWhole(self.folder / name / path, content)
+
+    def configure(self, sections: str) -> float:
+        """Write other sections of the configuration, as YAML, in place of the same; the rest stays.
+
+        :return: seconds until that was in force.
+        :raises BenchmarkError: it was refused.
+        """
+        kept = {name: value for name, value in self._settings.items() if f"\n{name}:" not in f"\n{sections}"}
+        text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in kept.items())
+        writeWhole(self._configuration, text + sections)
+        return self._reloaded()
+
+    def replace(self, name: str, files: Mapping[str, str]) -> float:
+        """Write files of a plugin in one change; the same return, and the same error."""
+        for path, content in files.items():
+            self.write(name, path, content)
+        return self._reloaded()
+
+    def _reloaded(self) -> float:
+        began = time.perf_counter()
+        told = self.reload()
+        if told["refused"]:
+            raise BenchmarkError(f"refused: {told['refused'][0]['message']}")
+        return time.perf_counter() - began
 
     def call(self, name: str, timeout: float = _PATIENCE, **arguments: Any) -> Any:
         """Call the edge by its control socket.

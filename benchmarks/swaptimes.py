@@ -254,21 +254,22 @@ def measureHold(edge: SwapEdge, action: Callable[[], None], seconds: float) -> f
     Usual is the median of a tenth of a second before.
     """
     with Asking(edge.port) as asking:
-        usual = statistics.median(_delays(asking, 0.1))
+        usual = statistics.median(delays(asking, 0.1))
         doing = threading.Thread(target=action)
         doing.start()
-        slowest = max(_delays(asking, seconds))
+        slowest = max(delays(asking, seconds))
         doing.join()
     return max(slowest - usual, 0.0)
 
 
-def _delays(asking: Asking, seconds: float) -> list[float]:
-    delays = []
+def delays(asking: Asking, seconds: float) -> list[float]:
+    """Ask each millisecond, or as soon as there is an answer; for how many seconds each was waited for."""
+    found = []
     began = due = time.perf_counter()
     while due < began + seconds:
         time.sleep(max(due - time.perf_counter(), 0.0))
         asked = time.perf_counter()
         asking.head()
-        delays.append(time.perf_counter() - asked)
+        found.append(time.perf_counter() - asked)
         due = max(due + 0.001, time.perf_counter() - 0.001)
-    return delays
+    return found

@@ -292,19 +292,21 @@ class _SourceLoader(importlib.abc.InspectLoader):
         super().exec_module(module)
 
     def get_source(self, fullname: str) -> str:
+        return self._source()
+
+    def _source(self) -> str:
         content = self._bundle.files[self._path] if self._path is not None else b""
         return importlib.util.decode_source(content)
 
     def get_code(self, fullname: str) -> CodeType:
-        try:
-            source = self.get_source(fullname)
-        except (SyntaxError, UnicodeDecodeError) as error:
-            raise SyntaxError(f"cannot be decoded: {error}", (self.filename, 1, 1, None)) from None
-        lines = source.splitlines(keepends=True)
-        # No modification time: checkcache leaves the entry alone.
-        linecache.cache[self.filename] = len(source), None, lines, self.filename
+        # Of one value: the lines are made when a traceback shows them, and checkcache leaves the entry alone.
+        linecache.cache[self.filename] = (self._source,)
         if self._code is not None:
             return self._code
+        try:
+            source = self._source()
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise SyntaxError(f"cannot be decoded: {error}", (self.filename, 1, 1, None)) from None
         try:
             return compile(source, self.filename, "exec", dont_inherit=True)
         except (ValueError, SyntaxError) as error:  # of NUL characters Python does not say where they are
