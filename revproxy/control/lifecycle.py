@@ -27,6 +27,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from revproxy.control.arrears import Arrears
 from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
 from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
 from revproxy.control.draft import Draft, Running
@@ -108,7 +109,8 @@ class Lifecycle:
         self.failures: dict[str, tuple[float, Refusal]] = {}
         self.edge: Edge | None = None
         self.surroundings: Surroundings | None = None
-        self.memory = Memory(state, ledger, events, parts.reactor.seconds, self._inThread)
+        self.memory = Memory(state, ledger, events, parts.reactor, self._inThread)
+        self._arrears = Arrears(self.memory, parts.reactor, self.exclusively, self._plan)
         self.ward = Ward(self)
         self.retirement = Retirement(parts.reactor, events, config.timeouts.drain)
         self.limits = limits or StageLimits()
@@ -219,6 +221,10 @@ class Lifecycle:
                 ledger = ledger.cleared(version.name, version.digest)  # it is well until it fails again
         await self.memory.record(ledger, self.current.plan)
         self._note(attempt.refusals, self.current.plan)
+
+    def _plan(self) -> Plan | None:
+        """What has started."""
+        return self.current.plan if self.current is not None and self._begun else None
 
     def _isNeeded(self, name: str) -> bool:
         """
@@ -374,8 +380,8 @@ class Lifecycle:
                 self._refuseAtEnd()
                 before = self._swap(plan, members, prepared)
             except BaseException as error:
-                await self._discardConfig(prepared)
                 await draft.undo()
+                await self._discardConfig(prepared)
                 if isinstance(error, StageFailed):
                     if not self._revert(attempt, error, running):
                         self._failConfig(attempt, error, current)
@@ -587,6 +593,7 @@ class Lifecycle:
     def halt(self) -> None:
         """Change nothing any more; what is under way is given up."""
         self._ended = True
+        self.memory.disk.hurry()
         if self._draft is not None:
             self._draft.hurry()
 
@@ -595,6 +602,7 @@ class Lifecycle:
         self.halt()
         await self._lock.acquire()
         try:
+            await self._arrears.settle()
             if self.built is not None:
                 self.built.close()
                 for instance in reversed(self.built.instances):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from revproxy.control.catalog import CatalogEntry, storedEntry
+from revproxy.control.disk import Disk, DiskSilent
 from revproxy.control.events import EventLog
 from revproxy.control.ledger import Ledger, writeLedger
 from revproxy.control.plan import Plan
@@ -31,6 +33,8 @@ class Memory:
     :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
     :ivar lost: by name, why what ran when the edge ended cannot be had.
     :ivar isWritable: whether the state folder is ours, and can be written.
+    :ivar disk: what writes it.
+    :ivar onRecorded: called after each :meth:`record`.
     """
 
     _log = Logger()
@@ -40,25 +44,27 @@ class Memory:
         state: StateFolder,
         ledger: Ledger,
         events: EventLog,
-        now: Callable[[], float],
-        inThread: Callable[..., Deferred[object]],
+        clock: Any,
+        inThread: Callable[..., Deferred[Any]],
     ) -> None:
         """
-        :param now: seconds since the epoch.
+        :param clock: provides `IReactorTime`, in seconds since the epoch.
         :param inThread: runs a function, with arguments, in a thread.
         """
         self.ledger = ledger
         self.tallies: dict[tuple[str, str | None], Tally] = {}
         self.lost: dict[str, str] = {}
         self.isWritable = False
+        self.disk = Disk(clock, inThread)
+        self.onRecorded: Callable[[], None] = lambda: None
         # Why, for each bundle that runs and is not stored.
         self._unkept: dict[tuple[str, str], str] = {}
         self._notWritten = ""
+        self._isTold = False
         self._onDisk = ledger
         self._state = state
         self._events = events
-        self._now = now
-        self._inThread = inThread
+        self._now = clock.seconds
 
     def stored(self, name: str, digest: str, plugins: Path | None) -> CatalogEntry:
         """
@@ -106,11 +112,12 @@ class Memory:
             if known is None and self.ledger.get(name).running == bundle.digest:
                 continue
             try:
-                await self._inThread(self._state.store.keep, name, bundle)
+                await self.disk.do(self._state.store.keep, name, bundle)
                 self._unkept.pop((name, bundle.digest), None)
-            except StoreError as error:
+            except (StoreError, DiskSilent) as error:
                 self._unkept[name, bundle.digest] = str(error)
                 if known != str(error):
+                    self._isTold = True
                     self._events.add("store-failed", str(error), name, one.entry.label)
 
     async def record(self, ledger: Ledger, plan: Plan) -> None:
@@ -120,6 +127,13 @@ class Memory:
 
         :param ledger: what else is to be remembered.
         """
+        await self._record(ledger, plan)
+        if self._isTold and not self.unwritten:
+            self._isTold = False
+            self._events.add("written", "all that is in force is written down again")
+        self.onRecorded()
+
+    async def _record(self, ledger: Ledger, plan: Plan) -> None:
         ledger, begun = self._withRunning(ledger, plan)
         isSame = ledger == self.ledger
         self.ledger = ledger
@@ -141,25 +155,24 @@ class Memory:
         # What the file names outlives a restart, so it must be there: the file may stay as it is.
         kept = self.ledger.toKeep(name, count) | self._onDisk.toKeep(name, 0)
         try:
-            gone = await self._inThread(self._state.store.prune, name, kept)
-        except StoreError as error:
+            gone = await self.disk.do(self._state.store.prune, name, kept)
+        except (StoreError, DiskSilent) as error:
             self._events.add("store-failed", str(error), name)
         else:
-            self.ledger = self.ledger.forgotten(name, gone)  # type: ignore[arg-type]
+            self.ledger = self.ledger.forgotten(name, gone)
 
     async def _write(self) -> None:
         path, ledger, before = self._state.ledgerPath, self.ledger, self._notWritten
         try:
-            await self._inThread(writeLedger, path, ledger)
+            await self.disk.do(writeLedger, path, ledger)
         except OSError as error:
             self._notWritten = f"{path}: cannot be written: {error.strerror or error}"
             if self._notWritten != before:
+                self._isTold = True
                 self._events.add("store-failed", f"what runs cannot be written down: {self._notWritten}")
         else:
             self._notWritten = ""
             self._onDisk = ledger
-            if before:
-                self._log.info("{path}: is written again", path=path)
 
     def _withRunning(self, ledger: Ledger, plan: Plan) -> tuple[Ledger, set[str]]:
         begun = set()

@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -31,6 +32,7 @@ from twisted.logger import Logger
 from revproxy.control.accesslogging import AccessLogging, OpenedLog
 from revproxy.control.change import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
+from revproxy.control.disk import DaemonThreads
 from revproxy.control.document import Document
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Parts
@@ -84,6 +86,9 @@ class EdgeService(Service):  # type: ignore[misc]
             told.append(Problem(where, 0, 0, "", damaged.removeprefix(f"{where}: ")))
         parts = Parts(reactor, self._deadlines, self._answers)
         self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
+        # The reactor's own threads are waited for when it stops, and a disk may hang.
+        inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
+        self.lifecycle.memory.disk.inThread = inThread
         with _refusingWith(told):
             built = self.lifecycle.prepare()
         self.edge = Edge(

@@ -7,7 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from revproxy.control import memory
+from revproxy.control.change import ChangeRefused
+from revproxy.control.disk import HURRY, SILENCE
 from revproxy.control.ledger import Ledger, readLedger
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.store import StoreError, VersionStore
@@ -108,12 +112,146 @@ class FullDiskTests(LifecycleCase):
             self.apply()
         self.assertIn(self.written().get("a").running, self.bench.state.store.digests("a"))
 
+    def fillUp(self) -> Any:
+        """The disk is full, and two things are not written: a switch and a version."""
+        broken = [self.patch(memory, "writeLedger", full), self.patch(VersionStore, "keep", unstored)]
+        self.bench.write("a", version="3.0")
+        self.apply()
+        self.call("enable", name="a")
+        return broken
+
+    def makeRoom(self, broken: Any) -> None:
+        for one in broken:
+            one.restore()
+
+    def assertWritten(self) -> None:
+        self.assertIs(self.written().get("a").enabled, True)
+        self.assertIn(self.written().get("a").running, self.bench.state.store.digests("a"))
+
+    def test_timer(self) -> None:
+        """It is tried again every minute, without a change; an event tells when it has succeeded, and only then."""
+        broken = self.fillUp()
+        for _ in range(3):
+            self.bench.clock.advance(60)
+        self.assertEqual(self.bench.kinds().count(("written", "")), 0)
+        self.assertEqual((self.storeFailures(), self.bench.kinds().count(("store-failed", "a"))), (1, 1))
+        self.makeRoom(broken)
+        self.bench.clock.advance(60)
+        self.assertWritten()
+        self.assertEqual(self.bench.kinds()[-1], ("written", ""))
+        self.bench.clock.advance(60)
+        self.apply()
+        self.assertEqual(self.bench.kinds().count(("written", "")), 1)
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_withAChange(self) -> None:
+        """So does the next change, and nothing is left to wait for."""
+        self.makeRoom(self.fillUp())
+        self.apply()
+        self.assertWritten()
+        self.assertEqual(self.bench.kinds()[-1], ("written", ""))
+        self.bench.clock.advance(60)
+        self.assertEqual(self.bench.kinds().count(("written", "")), 1)
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_atTheEnd(self) -> None:
+        """The end of the edge is the last try."""
+        self.makeRoom(self.fillUp())
+        self.bench.result(self.bench.lifecycle.end())
+        self.assertWritten()
+        self.assertEqual(self.bench.kinds()[-1], ("written", ""))
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_stillFullAtTheEnd(self) -> None:
+        """If that fails, too, it ends all the same, and nothing is tried after it."""
+        self.fillUp()
+        self.bench.result(self.bench.lifecycle.end())
+        self.assertIsNone(self.written().get("a").enabled)
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
     def test_noStateFolder(self) -> None:
         """Without a state folder nothing is written down, and that is said."""
         self.bench.lifecycle.memory.isWritable = False
         answer = self.call("disable", name="a")
         self.assertIn("the state folder cannot be written", answer["refused"][0]["message"])
         self.assertEqual(self.storeFailures(), 0)  # the log said so at the start
+
+
+class SilentDiskTests(LifecycleCase):
+    """A disk that does not answer: a network folder whose server is gone, or a device that fails."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.disk = self.bench.lifecycle.memory.disk
+        self.answers = self.disk.inThread
+        self.jobs: list[tuple[Deferred[Any], Any]] = []
+        self.disk.inThread = self.hang
+        self.bench.write("a", version="2.0")
+        self.done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.clock.advance(0)
+
+    def hang(self, *job: Any) -> Deferred[Any]:
+        self.jobs.append((Deferred(), job))
+        return self.jobs[-1][0]
+
+    def come(self) -> None:
+        """The disk answers again, also to what it was asked before."""
+        self.disk.inThread = self.answers
+        for waiting, (function, *arguments) in self.jobs:
+            waiting.callback(function(*arguments))
+
+    def test_change(self) -> None:
+        """A change waits half a minute for it, is made, and says that it is not written down."""
+        self.bench.clock.advance(SILENCE - 1)
+        self.assertNoResult(self.done)
+        self.bench.clock.advance(1)
+        report = self.successResultOf(self.done)
+        self.assertEqual(self.bench.seen(), ["a 2.0"])
+        self.assertIn(f"has not answered for {SILENCE:g} s", report.unwritten)
+
+    def test_nextChange(self) -> None:
+        """The next one waits for nothing, and asks it for nothing while it is silent."""
+        self.bench.clock.advance(SILENCE)
+        self.bench.write("a", version="3.0")
+        done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.clock.advance(0)
+        self.successResultOf(done)
+        self.assertEqual((self.bench.seen(), len(self.jobs)), (["a 3.0"], 1))
+
+    def test_back(self) -> None:
+        """Once it answers all is written."""
+        self.bench.clock.advance(SILENCE)
+        self.come()
+        self.bench.clock.advance(60)
+        self.assertEqual(self.bench.lifecycle.memory.unwritten, "")
+        written, _ = readLedger(self.bench.state.ledgerPath)
+        self.assertIn(written.get("a").running, self.bench.state.store.digests("a"))
+        self.assertEqual(self.bench.kinds()[-1], ("written", ""))
+
+    def test_end(self) -> None:
+        """The end of the edge does not wait for it for long, whether a change does at that time or not."""
+        ended = self.bench.later(self.bench.lifecycle.end())
+        self.bench.clock.advance(HURRY - 1)
+        self.assertNoResult(ended)
+        self.bench.clock.advance(1)
+        self.successResultOf(ended)
+        self.failureResultOf(self.done, ChangeRefused)
+
+    def test_endLater(self) -> None:
+        """Nor if it answers nothing at the end only."""
+        self.bench.clock.advance(SILENCE)
+        self.disk.inThread = self.answers
+        broken = self.patch(memory, "writeLedger", full)
+        self.come()
+        self.bench.write("a", version="3.0")
+        self.apply()
+        broken.restore()
+        self.disk.inThread = self.hang
+        ended = self.bench.later(self.bench.lifecycle.end())
+        self.bench.clock.advance(HURRY)
+        self.successResultOf(ended)
 
 
 class RanBeforeTests(LifecycleCase):
@@ -159,6 +297,15 @@ class RanBeforeTests(LifecycleCase):
         self.bench.write("a", "1 / 0")
         self.restart()
         self.assertEqual(sorted(self.bench.seen()), ["a 1.0.0", "b 1.0.0"])
+
+    def test_neverBegun(self) -> None:
+        """An edge that does not start, and ends, writes nothing down: what was going to run did not."""
+        before = (self.bench.root / "var" / "plugins.json").read_bytes()
+        self.bench.write("a", version="2.0")
+        self.bench.prepare()
+        self.bench.stop()
+        self.assertEqual((self.bench.root / "var" / "plugins.json").read_bytes(), before)
+        del self.bench.state
 
     def test_gone(self) -> None:
         """A plugin that is there and well needs none; nor does one that is gone."""

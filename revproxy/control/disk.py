@@ -1,0 +1,108 @@
+"""
+A disk that may be full, slow, or not there any more.
+
+Nobody waits for it for ever: a write that does not come back within some time has failed as far as we are concerned,
+and until it does come back, nothing else is asked of the disk. So changes are made, and the edge can end, whatever it
+does; and what is written is written in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+SILENCE = 30.0
+"""Seconds that a disk may take for one write."""
+
+HURRY = 5.0
+"""Seconds that it may take when the edge ends."""
+
+
+class DiskSilent(OSError):
+    """It does not answer; says for how long."""
+
+
+class Disk:
+    """
+    Where things are written, by one job at a time.
+
+    :ivar inThread: runs a function, with arguments, in a thread.
+    """
+
+    def __init__(self, clock: Any, inThread: Callable[..., Deferred[Any]]) -> None:
+        """:param clock: provides `IReactorTime`."""
+        self.inThread = inThread
+        self._clock = clock
+        self._limit = SILENCE
+        self._asked = 0.0
+        self._job: Deferred[Any] | None = None
+        self._waiting: Deferred[Any] | None = None
+
+    async def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        Have the function run in a thread; what it raises is raised.
+
+        :raises DiskSilent: it, or the one before, does not come back.
+        """
+        if self._job is not None:
+            raise self._silent()
+        waiting = self._waiting = Deferred[Any]()
+        self._asked = self._clock.seconds()
+        job = self._job = self.inThread(function, *arguments)
+
+        def answered(result: Any) -> None:
+            self._job = None
+            if not waiting.called:
+                waiting.callback(result)  # a Failure goes on as one
+
+        job.addBoth(answered)
+        self._giveUp(waiting)
+        try:
+            return await waiting
+        except CancelledError:
+            raise self._silent() from None
+        finally:
+            self._waiting = None
+
+    def hurry(self) -> None:
+        """The edge ends: from now on, wait :data:`HURRY` seconds at most."""
+        self._limit = HURRY
+        if self._waiting is not None:
+            self._giveUp(self._waiting)
+
+    def _giveUp(self, waiting: Deferred[Any]) -> None:
+        """In time."""
+        late = self._clock.callLater(self._limit, waiting.cancel)
+
+        def answered(result: Any) -> Any:
+            if late.active():
+                late.cancel()
+            return result
+
+        waiting.addBoth(answered)
+
+    def _silent(self) -> DiskSilent:
+        return DiskSilent(f"the disk has not answered for {self._clock.seconds() - self._asked:.0f} s")
+
+
+class DaemonThreads:
+    """As much of a thread pool as is needed to run a function, in threads that do not keep the process from ending."""
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *arguments: Any, **named: Any
+    ) -> None:
+        """See `twisted.python.threadpool.ThreadPool`."""
+
+        def run() -> None:
+            try:
+                result = function(*arguments, **named)
+            except BaseException:  # whatever it is, it belongs to who waits for it
+                onResult(False, Failure())
+            else:
+                onResult(True, result)
+
+        Thread(target=run, name="revproxy disk", daemon=True).start()
