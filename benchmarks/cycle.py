@@ -97,7 +97,7 @@ class Edges:
         client = UpstreamClient(PoolAgent(lambda *_: upstream), clock)
         self.leaf = ProxyLeaf(client, upstream)
         links = [self._link(f"plugin{number}") for number in range(plugins)]
-        self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf, Chain(links))]))
+        self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf)]), [Chain(links)])
         self.log = AccessLog(lambda data: None, "json", clock)
         edge = Edge(clock, self.deadlines, self.generation, Limits(), Timeouts(), self.log, monotonic=time.monotonic)
         self.listener = Listener(edge, tls=False)

@@ -19,6 +19,7 @@ from twisted.plugin import getPlugins
 import revproxy.plugins
 from revproxy.control.bundle import Bundle, BundleReader, isPassing
 from revproxy.control.document import Document
+from revproxy.control.lanes import Lane
 from revproxy.control.manifest import (
     ConfigLayer,
     Manifest,
@@ -29,7 +30,7 @@ from revproxy.control.manifest import (
 )
 from revproxy.control.order import resolveOrder
 from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, suggestion
-from revproxy.control.settings import PluginsConfig, PluginSetting, RouteConfig
+from revproxy.control.settings import Config, PluginSetting, RouteConfig
 from revproxy.interfaces import IMiddlewareFactory
 
 
@@ -81,24 +82,24 @@ class BrokenPlugin:
 class Selected:
     """A plugin that runs on at least one route.
 
-    :ivar config: its effective configuration on every route that ``routes`` does not name; ``None``: off there.
-    :ivar routes: index of a route to the configuration there; ``None``: off on that route.
+    :ivar config: its effective configuration on every lane that ``lanes`` does not name; ``None``: off there.
+    :ivar lanes: index of a lane to the configuration on its routes; ``None``: off there.
 
     Equal configurations of one plugin are one object, so that instances can be shared by identity.
     """
 
     entry: CatalogEntry
     config: Mapping[str, Any] | None
-    routes: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
+    lanes: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
 
     @property
     def manifest(self) -> Manifest:
         """The plugin's manifest."""
         return self.entry.manifest
 
-    def configFor(self, route: int) -> Mapping[str, Any] | None:
-        """The configuration on a route, by its index; ``None`` when the plugin is off there."""
-        return self.routes.get(route, self.config)
+    def configFor(self, lane: int) -> Mapping[str, Any] | None:
+        """The configuration on a lane, by its index; ``None`` when the plugin is off there."""
+        return self.lanes.get(lane, self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +118,22 @@ class Catalog:
         """Those of all broken plugins."""
         return tuple(problem for broken in self.broken for problem in broken.problems)
 
-    def select(
-        self,
-        plugins: PluginsConfig,
-        routes: Sequence[RouteConfig],
-        document: Document | None = None,
-        switches: Mapping[str, bool] | None = None,
-    ) -> tuple[Selected, ...]:
+    def select(self, config: Config, switches: Mapping[str, bool] | None = None) -> tuple[Selected, ...]:
         """Who runs where, with which configuration, by name.
 
         A plugin is on where revproxy.yaml names it with ``true`` or a mapping, and off where it is named with
         ``false``; a route's word goes over ``plugins.config``. One that is not named is on if it is a directory plugin
         whose ``enabled`` is true.
 
-        :param document: where ``plugins`` and ``routes`` were written.
         :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is
             off on every route, ``True`` on where a route does not say otherwise.
         :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
         """
-        return _Selection(self, plugins, routes, document or Document("configuration", None), switches or {}).run()
+        return _Selection(self, config, switches or {}).run()
 
 
-def chains(selected: Sequence[Selected], routes: Sequence[RouteConfig]) -> tuple[tuple[tuple[Selected, Any], ...], ...]:
-    """For each route its plugins in order, each with its configuration there. Routes with equal sets share one tuple.
+def chains(selected: Sequence[Selected], config: Config) -> tuple[tuple[tuple[Selected, Any], ...], ...]:
+    """For each lane its plugins in order, each with its configuration there. Lanes with equal sets share one tuple.
 
     :raises ConfigErrors: see `resolveOrder`; a problem that only some routes have names the first of them.
     """
@@ -148,23 +142,16 @@ def chains(selected: Sequence[Selected], routes: Sequence[RouteConfig]) -> tuple
     orders: dict[tuple[str, ...], tuple[Manifest, ...]] = {}
     problems: list[Problem] = []
     result = []
-    # Most routes say nothing of plugins, and there may be ten thousand of them.
-    said = {index for one in selected for index in one.routes}
-    unsaid: tuple[tuple[Selected, Any], ...] | None = None
-    for index, route in enumerate(routes):
-        if unsaid is not None and index not in said:
-            result.append(unsaid)
-            continue
+    for index, lane in enumerate(config.lanes):
         here = {name: one.configFor(index) for name, one in byName.items()}
-        names = tuple(name for name, config in here.items() if config is not None)
+        names = tuple(name for name, settings in here.items() if settings is not None)
         key = tuple((name, id(here[name])) for name in names)
         if key not in known:
             if names not in orders:
+                route = config.routes[lane.routes[0]]
                 orders[names] = _orderOn(route, [byName[name].manifest for name in names], problems)
             known[key] = tuple((byName[one.name], here[one.name]) for one in orders[names])
         result.append(known[key])
-        if index not in said:
-            unsaid = known[key]
     if problems:
         raise ConfigErrors(problems)
     return tuple(result)
@@ -314,25 +301,18 @@ def brokenDropInModules() -> Iterator[tuple[str, str]]:
 class _Selection:
     """One run of `Catalog.select`."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        plugins: PluginsConfig,
-        routes: Sequence[RouteConfig],
-        document: Document,
-        switches: Mapping[str, bool],
-    ) -> None:
+    def __init__(self, catalog: Catalog, config: Config, switches: Mapping[str, bool]) -> None:
         self.catalog = catalog
         self.switches = switches
-        self.plugins = plugins
-        self.routes = routes
-        self.document = document
+        self.plugins = config.plugins
+        self.lanes = config.lanes
+        self.document = config.document or Document("configuration", None)
         self.problems: list[Problem] = []
         #: One object per plugin and configuration: equal ones are the same, so that instances can be shared.
         self.configs: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.overrides: dict[str, dict[int, PluginSetting]] = {}
-        for index, route in enumerate(routes):
-            for name, setting in route.plugins.items():
+        for index, lane in enumerate(config.lanes):
+            for name, setting in lane.plugins.items():
                 self.overrides.setdefault(name, {})[index] = setting
 
     def run(self) -> tuple[Selected, ...]:
@@ -344,23 +324,22 @@ class _Selection:
             raise ConfigErrors(self.problems)
         return tuple(one for one in selected if one is not None)
 
-    def _named(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
-        for name in self.plugins.config:
-            yield name, ("plugins", "config", name)
-        for name, settings in self.overrides.items():
-            for index in settings:
-                yield name, ("routes", index, "plugins", name)
+    def _placesOf(self, name: str) -> Iterator[tuple[Step, ...]]:
+        if name in self.plugins.config:
+            yield "plugins", "config", name
+        for index in sorted(each for lane in self.overrides.get(name, ()) for each in self.lanes[lane].routes):
+            yield "routes", index, "plugins", name
 
     def _checkNames(self) -> None:
         known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
         off = {name for name, on in self.switches.items() if not on}
-        absent = [(name, path) for name, path in self._named() if name not in known | off]
+        absent = [name for name in {**self.plugins.config, **self.overrides} if name not in known | off]
         failed = list(brokenDropInModules()) if absent else []
-        for name, path in absent:
+        for name in absent:
             message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
             for module, error in sorted(failed, key=lambda one: _letters(one[0]) != _letters(name))[:3]:
                 message += f"; the drop-in module {module} cannot be imported: {error}"
-            self.problems.append(self.document.problem(path, message))
+            self.problems += (self.document.problem(path, message) for path in self._placesOf(name))
 
     def _checkBroken(self) -> None:
         for broken in self.catalog.broken:
@@ -388,18 +367,27 @@ class _Selection:
         everywhere = switch is True or _isOn(entry, setting)
         overrides = self.overrides.get(name, {})
         # Where every route says its own, nobody uses the common configuration, and it need not be complete.
-        used = everywhere and (not self.routes or len(overrides) < len(self.routes))
+        used = everywhere and (not self.lanes or len(overrides) < len(self.lanes))
         config = self._config(entry, layers) if used else None
-        routes: dict[int, Mapping[str, Any] | None] = {}
+        lanes: dict[int, Mapping[str, Any] | None] = {}
         for index, own in overrides.items():
-            over = list(layers)
-            if isinstance(own, Mapping):
-                path = ("routes", index, "plugins", name)
-                over.append(ConfigLayer(own, self.document, path, self.document.source))
-            routes[index] = self._config(entry, over) if _isOn(entry, own) else None
-        if config is None and not any(one is not None for one in routes.values()):
+            lanes[index] = self._onLane(entry, self.lanes[index], own, layers) if _isOn(entry, own) else None
+        if config is None and not any(one is not None for one in lanes.values()):
             return None
-        return Selected(entry, config, routes)
+        return Selected(entry, config, lanes)
+
+    def _onLane(
+        self, entry: CatalogEntry, lane: Lane, own: PluginSetting, layers: Sequence[ConfigLayer]
+    ) -> Mapping[str, Any]:
+        if not isinstance(own, Mapping):
+            return self._config(entry, layers)
+        document, found = self.document, len(self.problems)
+        for index in lane.routes:
+            path = ("routes", index, "plugins", entry.manifest.name)
+            config = self._config(entry, [*layers, ConfigLayer(own, document, path, document.source)])
+            if len(self.problems) == found:
+                break  # what is right on one of them is right on all; what is wrong is wrong on each
+        return config
 
     def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:
         config = effectiveConfig(entry.manifest, layers)

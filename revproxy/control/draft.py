@@ -18,6 +18,7 @@ from revproxy.control.catalog import CatalogEntry, Selected
 from revproxy.control.events import EventLog
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version, configKey
 from revproxy.control.plan import Plan
+from revproxy.control.settings import Config
 from revproxy.dataplane.tally import Tally
 from revproxy.interfaces import IConfigurable, IStateful
 
@@ -34,11 +35,7 @@ HOLD = 0.1
 def pairsOf(plan: Plan) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
     """Each plugin with each of its configurations, in the order of the chains."""
     seen = set()
-    routes = set()
-    for links in plan.perRoute:
-        if id(links) in routes:
-            continue
-        routes.add(id(links))
+    for links in {id(links): links for links in plan.perLane}.values():
         for one, settings in links:
             if (one.manifest.name, id(settings)) not in seen:
                 seen.add((one.manifest.name, id(settings)))
@@ -57,8 +54,10 @@ class Running:
         self.plan = plan
         self.members = members
         self.versions: dict[str, Version] = {name: one.version for (name, _), one in members.items()}
+        self._byName: dict[str, list[Instance]] = {}
+        for (name, _), one in members.items():
+            self._byName.setdefault(name, []).append(one)
         self._keys: dict[int, str] = {}
-        self._places = {route.name: index for index, route in enumerate(plan.config.routes)}
 
     def member(self, name: str, settings: Mapping[str, Any]) -> Instance:
         """The instance of a plugin with a configuration of the plan."""
@@ -73,14 +72,17 @@ class Running:
 
     def of(self, name: str) -> list[Instance]:
         """The instances of a plugin."""
-        return [one for (each, _), one in self.members.items() if each == name]
+        return list(self._byName.get(name, ()))
 
-    def onRoute(self, name: str, route: str) -> Instance | None:
-        """The instance of a plugin on a route, by the route's name."""
-        index = self._places.get(route)
+    def onLanes(self, name: str, lanes: Iterable[int]) -> Iterator[Instance]:
+        """The instances of a plugin on some lanes of the plan."""
         one = next((one for one in self.plan.selected if one.manifest.name == name), None)
-        settings = None if one is None or index is None else one.configFor(index)
-        return None if settings is None else self.members.get((name, self.keyOf(settings)))
+        if one is None:
+            return
+        for settings in map(one.configFor, lanes):
+            instance = None if settings is None else self.members.get((name, self.keyOf(settings)))
+            if instance is not None:
+                yield instance
 
 
 class Draft:
@@ -121,6 +123,8 @@ class Draft:
         self._updates: dict[Instance, Mapping[str, Any]] = {}
         self._updated: list[tuple[Instance, Mapping[str, Any]]] = []
         self.handedOver: list[tuple[Instance, Instance]] = []
+        self._lanes: dict[int, tuple[Selected, dict[int, list[int]]]] = {}
+        self._lanesByName: dict[str, int] = {}
 
     # What is needed
 
@@ -146,14 +150,16 @@ class Draft:
 
     def _making(self, plan: Plan) -> Iterator[tuple[tuple[str, str], Instance, bool]]:
         keys = [(one, settings, configKey(settings)) for one, settings in pairsOf(plan)]
+        wanted: dict[str, set[str]] = {}
+        for one, _, key in keys:
+            wanted.setdefault(one.manifest.name, set()).add(key)
         self._updates.clear()
         for one, settings, key in keys:
             name = one.manifest.name
             version = self._version(one.entry)
             instance = self._fresh.get((version, key)) or self._running(plan, one, settings, version, key)
             if instance is None:
-                wanted = {each for other, _, each in keys if other.manifest.name == name}
-                instance = self._inPlace(plan, one, settings, version, wanted)
+                instance = self._inPlace(plan, one, settings, version, wanted[name])
             isNew = instance is None
             if instance is None:
                 self._loading(version)
@@ -183,6 +189,8 @@ class Draft:
         self, plan: Plan, one: Selected, settings: Mapping[str, Any], version: Version, key: str
     ) -> Instance | None:
         """The one that has this configuration already, unless it would need what others have counted on its routes."""
+        if (version.name, version.digest) in self._versions:
+            return None  # it is new: what it has is all of this draft
         instance = next((each for each in version.instances if each.key == key and not each.retiring), None)
         if instance is None or not instance.provides(IStateful):
             return instance
@@ -222,9 +230,28 @@ class Draft:
         before = self._before
         if before is None:
             return []
-        name = one.manifest.name
-        routes = [route.name for index, route in enumerate(plan.config.routes) if one.configFor(index) is settings]
-        return list(dict.fromkeys(old for route in routes if (old := before.onRoute(name, route)) is not None))
+        lanes = self._lanesOf(plan, one).get(id(settings), [])
+        if before.plan.config is not plan.config:
+            lanes = self._lanesBefore(before.plan.config, plan.config, lanes)
+        return list(dict.fromkeys(before.onLanes(one.manifest.name, lanes)))
+
+    def _lanesOf(self, plan: Plan, one: Selected) -> Mapping[int, list[int]]:
+        """By the identity of each configuration of a plugin, the lanes where it holds."""
+        known = self._lanes.get(id(one))
+        if known is None:
+            known = self._lanes[id(one)] = one, {}
+            for lane in range(len(plan.config.lanes)):
+                known[1].setdefault(id(one.configFor(lane)), []).append(lane)
+        return known[1]
+
+    def _lanesBefore(self, old: Config, new: Config, lanes: Iterable[int]) -> list[int]:
+        """In which lanes of another configuration the same routes were, by their names."""
+        if not self._lanesByName:
+            for at, lane in enumerate(old.lanes):
+                self._lanesByName.update((old.routes[index].name, at) for index in lane.routes)
+        known = self._lanesByName
+        names = (new.routes[index].name for index in sorted(each for lane in lanes for each in new.lanes[lane].routes))
+        return list(dict.fromkeys(known[name] for name in names if name in known))
 
     # What is done
 
@@ -234,9 +261,10 @@ class Draft:
 
         :raises StageFailed: one of them will not do, and is not tried again.
         """
+        fresh = set(self._fresh.values())
         for one, settings in pairsOf(plan):
             instance = members[one.manifest.name, configKey(settings)]
-            if instance in self._fresh.values() and instance not in self._ready:
+            if instance in fresh and instance not in self._ready:
                 try:
                     await self._begin(instance, self._predecessors(plan, one, settings))
                 except StageFailed:

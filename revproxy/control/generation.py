@@ -26,6 +26,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.control.catalog import Selected
 from revproxy.control.instance import Instance
+from revproxy.control.manifest import Manifest
 from revproxy.control.plan import Plan
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config, RouteConfig, TargetConfig, UpstreamConfig, UpstreamTLSConfig
@@ -109,6 +110,9 @@ class Built:
     :ivar chains: each with the instances that requests in it use.
     :ivar upstreams: by name, each with the key under which it may be shared.
     :ivar leaves: by host and path of their routes, each with the key under which it may be shared.
+
+    While the configuration stays as it is, so do upstreams, leaves and the resource tree: what is done for a plugin
+    that changes does not become more with the number of routes.
     """
 
     plan: Plan
@@ -120,6 +124,8 @@ class Built:
 
     def close(self, successor: Built | None = None) -> None:
         """Give up upstream connections that the successor does not share, as they become idle."""
+        if successor is not None and successor.upstreams is self.upstreams:
+            return
         kept = set() if successor is None else {id(upstream) for _, upstream in successor.upstreams.values()}
         for _, upstream in self.upstreams.values():
             if id(upstream) not in kept:
@@ -161,65 +167,88 @@ class _Assembly:
         self.plugins = plugins
         self.previous = previous
         self.problems: list[Problem] = []
-        self.links: dict[tuple[str, int], tuple[Link, Instance]] = {}
+        self.known: dict[tuple[str, int], Member] = {}
         self.chains: dict[int, Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
-        self.leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]] = {}
+        self.leaves: Mapping[tuple[str | None, str], tuple[Any, ILeaf]] = {}
         self.providers: list[Any] = []
 
     def build(self) -> Built:
         upstreams = _Upstreams(self.config, self.parts, self.previous)
-        made = {name: upstreams.shared(upstream) for name, upstream in self.config.upstreams.items()}
+        made = upstreams.made()
         self.problems += upstreams.problems
-        routes = []
-        for index, route in enumerate(self.config.routes):
-            leaf = self._leaf(index, route, made)
-            if leaf is not None and not self.problems:
-                host = (route.host or "").encode("ascii")
-                chain = self._chain(self.plan.perRoute[index])
-                routes.append(Route(route.name, host, route.path.encode(), leaf, chain))
+        tree = self._tree(made)
         if self.problems:
             raise ConfigErrors(self.problems)
-        instances = tuple(dict.fromkeys(instance for _, instance in self.links.values()))
-        generation = Generation(self.plan.number, Tree(routes))
+        chains = [self._chain(links) for links in self.plan.perLane]
+        instances = tuple(dict.fromkeys(member.instance for member in self.known.values()))
+        generation = Generation(self.plan.number, tree, chains)
         return Built(self.plan, generation, instances, self.uses, made, self.leaves)
+
+    # The resource tree
+
+    def _tree(self, upstreams: Mapping[str, tuple[Any, Upstream]]) -> Tree:
+        before = self.previous
+        if before is not None and before.plan.config is self.config and before.upstreams is upstreams:
+            self.leaves = before.leaves
+            return before.generation.tree
+        lanes = {index: at for at, lane in enumerate(self.config.lanes) for index in lane.routes}
+        leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]] = {}
+        routes = []
+        for index, route in enumerate(self.config.routes):
+            leaf = self._leaf(index, route, upstreams, leaves)
+            if leaf is not None:
+                host = (route.host or "").encode("ascii")
+                routes.append(Route(route.name, host, route.path.encode(), leaf, lanes[index]))
+        self.leaves = leaves
+        return Tree(routes)
 
     # Chains
 
     def _chain(self, links: Sequence[tuple[Selected, Any]]) -> Chain:
-        """Routes with the same links share one chain."""
+        """Lanes with the same links share one chain."""
         chain = self.chains.get(id(links))
         if chain is None:
-            pairs = [self._link(one, settings) for one, settings in links]
-            chain = self.chains[id(links)] = Chain([link for link, _ in pairs])
-            self.uses[chain] = tuple(instance for _, instance in pairs)
+            members = [self._member(one, settings) for one, settings in links]
+            service = _serviceAmong([member.instance.object for member in members], self.providers)
+            made = [self._link(one.manifest, member, service) for (one, _), member in zip(links, members, strict=True)]
+            chain = self.chains[id(links)] = Chain(made)
+            self.uses[chain] = tuple(member.instance for member in members)
         return chain
 
-    def _link(self, one: Selected, settings: Mapping[str, Any]) -> tuple[Link, Instance]:
+    def _member(self, one: Selected, settings: Mapping[str, Any]) -> Member:
         key = one.manifest.name, id(settings)
-        if key not in self.links:
-            member = self.members(one, settings)
-            instance, manifest = member.instance, one.manifest
-            self.providers.append(instance.object)
-            link = Link(
-                member.middleware,
-                manifest.name,
-                str(manifest.version),
-                open=manifest.onError == "open",
-                timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
-                deadlines=self.parts.answers,
-                makeClient=_clientOf(instance),
-                services=_serviceAmong(self.providers),
-                bodyBytes=manifest.bodyBytes,
-                tally=instance.version.tally,
-                onFailure=member.onFailure,
-            )
-            self.links[key] = link, instance
-        return self.links[key]
+        member = self.known.get(key)
+        if member is None:
+            member = self.known[key] = self.members(one, settings)
+            self.providers.append(member.instance.object)
+        return member
+
+    def _link(self, manifest: Manifest, member: Member, service: Callable[[InterfaceClass], Any]) -> Link:
+        instance = member.instance
+        return Link(
+            member.middleware,
+            manifest.name,
+            str(manifest.version),
+            open=manifest.onError == "open",
+            timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+            deadlines=self.parts.answers,
+            makeClient=_clientOf(instance),
+            services=service,
+            bodyBytes=manifest.bodyBytes,
+            tally=instance.version.tally,
+            onFailure=member.onFailure,
+        )
 
     # Leaves
 
-    def _leaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, tuple[Any, Upstream]]) -> ILeaf | None:
+    def _leaf(
+        self,
+        index: int,
+        route: RouteConfig,
+        upstreams: Mapping[str, tuple[Any, Upstream]],
+        leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]],
+    ) -> ILeaf | None:
         """A leaf that would be made the same is the same: what a mounted resource holds outlives the change."""
         place = route.host, route.path
         key = (
@@ -229,11 +258,11 @@ class _Assembly:
         )
         known = self.previous.leaves.get(place) if self.previous is not None else None
         if known is not None and known[0] == key:
-            self.leaves[place] = known
+            leaves[place] = known
             return known[1]
         leaf = self._newLeaf(index, route, upstreams)
         if leaf is not None:
-            self.leaves[place] = key, leaf
+            leaves[place] = key, leaf
         return leaf
 
     def _newLeaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, tuple[Any, Upstream]]) -> ILeaf | None:
@@ -277,10 +306,10 @@ def _clientOf(instance: Instance) -> Callable[[], Any]:
     return lambda: instance.host.client
 
 
-def _serviceAmong(providers: Sequence[Any]) -> Callable[[InterfaceClass], Any]:
+def _serviceAmong(own: Sequence[Any], providers: Sequence[Any]) -> Callable[[InterfaceClass], Any]:
     def service(interface: InterfaceClass) -> Any:
-        """The first running plugin of this generation, in the order of the chains, that provides an interface."""
-        for one in providers:
+        """What provides an interface: the first in the request's own chain, else the first of the generation."""
+        for one in (*own, *providers):
             if interface.providedBy(one):
                 return one
         raise KeyError(f"no running plugin provides {interface.__name__}")
@@ -296,12 +325,27 @@ class _Upstreams:
         self.parts = parts
         self.problems: list[Problem] = []
         self._known = {} if previous is None else previous.upstreams
+        self._isSame = previous is not None and previous.plan.config is config
 
-    def shared(self, upstream: UpstreamConfig) -> tuple[Any, Upstream]:
-        """With the key that tells whether another would be the same: the files of its TLS settings count too."""
+    def made(self) -> Mapping[str, tuple[Any, Upstream]]:
+        """By name; the very mapping of the generation before if the same are in it."""
+        known = self._known
+        configs = self.config.upstreams
+        if self._isSame and all(known[name][0] == self._key(configs[name]) for name in self._withFiles()):
+            return known
+        return {name: self._shared(upstream) for name, upstream in configs.items()}
+
+    def _withFiles(self) -> list[str]:
+        return [one.name for one in self.config.upstreams.values() if one.tls.ca or one.tls.certificate]
+
+    def _key(self, upstream: UpstreamConfig) -> Any:
+        """Tells whether another would be the same: the files of its TLS settings count too."""
         paths = upstream.tls.ca, upstream.tls.certificate
         files = tuple(None if path is None else _contentOf(path) for path in paths)
-        key = upstream, self.config.limits, self.config.timeouts, files
+        return upstream, self.config.limits, self.config.timeouts, files
+
+    def _shared(self, upstream: UpstreamConfig) -> tuple[Any, Upstream]:
+        key = self._key(upstream)
         known = self._known.get(upstream.name)
         if known is not None and known[0] == key:
             return known

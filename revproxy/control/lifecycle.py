@@ -38,7 +38,7 @@ from revproxy.control.instance import Instance, StageFailed, StageLimits, Versio
 from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
 from revproxy.control.memory import Memory
-from revproxy.control.plan import Choice, Plan, Refusal, choose, resolve
+from revproxy.control.plan import Choice, Plan, Refusal, choose, isSetAnew, resolve
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.retirement import Retirement
 from revproxy.control.scan import Look, Scan
@@ -546,7 +546,7 @@ class Lifecycle:
                 kind, line = "removed", f"{was.entry.label} runs no more"
             elif before.versions.get(name) is not self.current.versions.get(name):
                 kind, line = "replaced", f"{was.entry.label} → {label}"
-            elif was.entry.digest != now.entry.digest or (was.config, was.routes) != (now.config, now.routes):
+            elif was.entry.digest != now.entry.digest or isSetAnew(was, before.plan, now, plan):
                 kind, line = "configured", f"{label} has another configuration"
             else:
                 continue

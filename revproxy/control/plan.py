@@ -59,7 +59,7 @@ class Plan:
     :ivar number: counts up from 1.
     :ivar entries: every plugin there is, with the version that would run, also those that are off.
     :ivar selected: those that run somewhere.
-    :ivar perRoute: for each route of the configuration its plugins in order, each with its configuration there.
+    :ivar perLane: for each lane of the configuration its plugins in order, each with its configuration there.
     :ivar switches: what ``revproxy enable`` and ``disable`` said.
     """
 
@@ -67,7 +67,7 @@ class Plan:
     config: Config
     entries: Entries
     selected: tuple[Selected, ...]
-    perRoute: tuple[tuple[tuple[Selected, Any], ...], ...]
+    perLane: tuple[tuple[tuple[Selected, Any], ...], ...]
     switches: Mapping[str, bool] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
@@ -82,6 +82,20 @@ class Plan:
             },
             "switches": dict(self.switches),
         }
+
+
+def isSetAnew(was: Selected, before: Plan, now: Selected, plan: Plan) -> bool:
+    """Whether a plugin has another configuration, on any route, than it had in another plan."""
+    if was.config != now.config:
+        return True
+    if before.config is plan.config:
+        return was.lanes != now.lanes
+    return _onRoutes(was, before.config) != _onRoutes(now, plan.config)
+
+
+def _onRoutes(one: Selected, config: Config) -> dict[str, Mapping[str, Any] | None]:
+    places = ((index, settings) for lane, settings in one.lanes.items() for index in config.lanes[lane].routes)
+    return {config.routes[index].name: settings for index, settings in places}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +266,8 @@ class _Trial:
     def plan(self, config: Config, entries: Entries) -> Plan:
         """:raises ConfigErrors: these do not go together."""
         catalog = Catalog(dict(sorted(entries.items())), self.broken)
-        selected = catalog.select(config.plugins, config.routes, config.document, self.switches)
-        return Plan(self.number, config, catalog.entries, selected, chains(selected, config.routes), self.switches)
+        selected = catalog.select(config, self.switches)
+        return Plan(self.number, config, catalog.entries, selected, chains(selected, config), self.switches)
 
 
 class _Partial:
@@ -294,7 +308,7 @@ class _Partial:
 
     def _withConfig(self, added: Sequence[str]) -> tuple[Config, dict[str, CatalogEntry]]:
         """The new configuration if it goes with what runs; it may name plugins that have come with it."""
-        said = {*self.config.plugins.config, *(name for route in self.config.routes for name in route.plugins)}
+        said = {*self.config.plugins.config, *(name for lane in self.config.lanes for name in lane.plugins)}
         added = [name for name in added if name in said]
         before = self.before
         if before is None or before.config is self.config:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ class Findings:
     warnings: tuple[str, ...] = ()
 
 
+_PlaceOf = Callable[[Selected, Mapping[str, Any]], str]
+
+
 def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     """Check plugins, their configuration and order, certificates, and the dotted names of resources.
 
@@ -65,12 +69,13 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     ]
     try:
         catalog = readCatalog(config.plugins.directory, dropins)
-        selected = catalog.select(config.plugins, config.routes, config.document)
-        chains(selected, config.routes)
+        selected = catalog.select(config)
+        chains(selected, config)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
+    placeOf = partial(_configPlace, config, where)
     for one in selected:
-        problems += _tryPlugin(one, where)
+        problems += _tryPlugin(one, placeOf)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
@@ -103,12 +108,12 @@ def _findings(
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(one: Selected, where: Document) -> Iterator[Problem]:
-    configs = {id(config): config for config in (one.config, *one.routes.values()) if config is not None}
+def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
+    configs = {id(config): config for config in (one.config, *one.lanes.values()) if config is not None}
     bundle = one.entry.bundle
     if bundle is None:
         for config in configs.values():
-            yield from _tryConfig(one, config, where, None)
+            yield from _tryConfig(one, config, placeOf, None)
         return
     try:
         with noLongerThan(HOLD):
@@ -118,12 +123,14 @@ def _tryPlugin(one: Selected, where: Document) -> Iterator[Problem]:
         return
     try:
         for config in configs.values():
-            yield from _tryConfig(one, config, where, module)
+            yield from _tryConfig(one, config, placeOf, module)
     finally:
         unload(module)
 
 
-def _tryConfig(one: Selected, config: Mapping[str, Any], where: Document, module: Module | None) -> Iterator[Problem]:
+def _tryConfig(
+    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
+) -> Iterator[Problem]:
     source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
     try:
         with noLongerThan(HOLD):
@@ -133,7 +140,7 @@ def _tryConfig(one: Selected, config: Mapping[str, Any], where: Document, module
                 made = instantiate(module, one.manifest, config)
             _validate(made, config, one.manifest, source)
     except PluginError as error:
-        yield _problemOf(error, _configPlace(one, config, where))
+        yield _problemOf(error, placeOf(one, config))
     except Foreign as error:  # what it made may raise when it is only looked at
         yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {one.manifest.name})")
 
@@ -143,11 +150,11 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
     return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
 
 
-def _configPlace(one: Selected, config: Mapping[str, Any], where: Document) -> str:
+def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
     name = one.manifest.name
-    paths: list[tuple[Step, ...]] = [("routes", index, "plugins", name) for index in one.routes]
-    own = [path for path, each in zip(paths, one.routes.values(), strict=True) if each is config]
+    lanes = [whole.lanes[index] for index, each in one.lanes.items() if each is config]
+    own: list[tuple[Step, ...]] = [("routes", lane.routes[0], "plugins", name) for lane in lanes]
     for path in [("plugins", "config", name)] if config is one.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"

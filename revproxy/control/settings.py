@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from revproxy.control.document import Document
+from revproxy.control.lanes import Lane, lanesOf
 from revproxy.dataplane.limits import Limits, Timeouts
 
 #: What a user may say about one plugin: ``False`` off, ``True`` on as it is, a mapping: on, with these over its config.
@@ -201,6 +202,7 @@ class AdminConfig:
 class Config:
     """Everything a user said, checked.
 
+    :ivar lanes: the routes by what they say of plugins.
     :ivar state: folder for what the edge itself keeps.
     :ivar source: the file it came from, as the user named it.
     :ivar document: knows the line of every value, for problems found later.
@@ -217,3 +219,7 @@ class Config:
     admin: AdminConfig | None = None
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
+    lanes: tuple[Lane, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lanes", lanesOf(self.routes))

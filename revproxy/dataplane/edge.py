@@ -7,7 +7,7 @@ assigned at any time as well: everybody reads them here, so they hold from the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -31,14 +31,16 @@ class Generation:
     The running form of a plan: resource tree, compiled chains, upstreams.
 
     :ivar number: counts up from 1.
+    :ivar chains: by the lanes of the routes.
     :ivar find: the route for a host and a request target, or None.
     """
 
-    __slots__ = ("find", "number", "tree")
+    __slots__ = ("chains", "find", "number", "tree")
 
-    def __init__(self, number: int, tree: Tree) -> None:
+    def __init__(self, number: int, tree: Tree, chains: Sequence[Chain]) -> None:
         self.number = number
         self.tree = tree
+        self.chains = tuple(chains)
         self.find: Callable[[bytes, bytes], Route | None] = tree.find
 
 

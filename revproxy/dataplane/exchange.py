@@ -27,8 +27,8 @@ from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
+    from revproxy.dataplane.chain import Chain
     from revproxy.dataplane.listener import Listener
-    from revproxy.dataplane.routing import Route
 
 _serial = count(1).__next__
 _prefix = urandom(6).hex().encode()
@@ -52,8 +52,8 @@ class Exchange:
     """
     One request and its answer.
 
+    :ivar chain: what it goes through; None until its route is found.
     :ivar context: what plugins see.
-    :ivar route: where it goes; None until it is found.
     :ivar upstream: the target that was tried last, for the log.
     :ivar upstreamSeconds: how long its head took.
     """
@@ -63,13 +63,14 @@ class Exchange:
         "_began",
         "_done",
         "_hostname",
+        "_leaf",
         "_listener",
         "_sentAt",
         "_stream",
         "_waiting",
+        "chain",
         "context",
         "error",
-        "route",
         "upstream",
         "upstreamSeconds",
     )
@@ -85,7 +86,7 @@ class Exchange:
         self._answer: Response | None = None
         self._done = False
         self.context = Context(request, "", b"%b%08x" % (_prefix, _serial()))
-        self.route: Route | None = None
+        self.chain: Chain | None = None
         self.error: EdgeError | None = None
         self.upstream: str | None = None
         self._sentAt = 0.0
@@ -97,10 +98,11 @@ class Exchange:
         """Find the route and run its chain."""
         context = self.context
         try:
-            route = self.route = self._listener.edge.generation.find(self._hostname, context.request.rawTarget)
+            generation = self._listener.edge.generation
+            route = generation.find(self._hostname, context.request.rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
-            chain = route.chain
+            chain = self.chain = generation.chains[route.lane]
             chain.active += 1
             context.route = route.name
             if self._listener.guards is not None:
@@ -111,6 +113,7 @@ class Exchange:
             elif verdict is False:
                 self._respond()
             else:
+                self._leaf = route.leaf
                 self.wait(verdict, self._entered)
         except Exception:
             self.failed(Failure())
@@ -124,8 +127,7 @@ class Exchange:
 
     def _entered(self, verdict: bool) -> None:
         if verdict:
-            assert self.route is not None
-            self.route.leaf.render(self)
+            self._leaf.render(self)
         else:
             self._respond()
 
@@ -204,11 +206,11 @@ class Exchange:
     def _respond(self) -> None:
         """Run the chain back, then write."""
         context = self.context
-        route = self.route
-        if context.depth and route is not None and route.chain.hasResponders:
+        chain = self.chain
+        if context.depth and chain is not None and chain.hasResponders:
             leafs = context.response
             try:
-                later = route.chain.leave(context)
+                later = chain.leave(context)
             except EdgeError as error:
                 self._leaveFailed(error, leafs)
                 return
@@ -310,7 +312,7 @@ class Exchange:
             return
         self._done = True
         context = self.context
-        route = self.route
+        chain = self.chain
         edge = self._listener.edge
         seconds = edge.monotonic() - self._began
         response = self._answer
@@ -318,7 +320,7 @@ class Exchange:
             status = response.status
         else:
             status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
-        if route is not None and route.chain.hasObservers:
+        if chain is not None and chain.hasObservers:
             context.outcome = Outcome(
                 status,
                 bytesIn,
@@ -329,11 +331,11 @@ class Exchange:
                 context.interruptedBy,
                 self.error,
             )
-            route.chain.finished(context)
+            chain.finished(context)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
-        if route is not None:
-            route.chain.release()
+        if chain is not None:
+            chain.release()
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context.request

@@ -211,10 +211,7 @@ class Http1Server:
     def chain(self) -> Chain | None:
         """That of the running request, or of the tunnel it has become; None if it is idle, or was broken off."""
         exchange = self._exchange
-        if exchange is None or exchange.route is None or self._state == CLOSED:
-            return None
-        chain: Chain = exchange.route.chain
-        return chain
+        return None if exchange is None or self._state == CLOSED else exchange.chain
 
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""

@@ -1,6 +1,8 @@
 """
 The resource tree: host, then path prefix on segment boundaries, to a route.
 
+The tree depends on the configuration alone, and generations share it: which chain a route has is the generation's.
+
 The nodes are :class:`twisted.web.resource.Resource`, so ``twisted.web.resource.getChildForRequest`` walks them; the
 hot path, :meth:`Tree.find`, walks the same ``children`` without a request. The longest prefix wins; a host that has
 no route for a path falls back to the next less specific one (exact, ``*.example.com``, ``*.com``, any).
@@ -17,7 +19,6 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.web.resource import Resource
 
-from revproxy.dataplane.chain import Chain
 from revproxy.interfaces import ILeaf
 
 
@@ -29,13 +30,14 @@ class Route:
     :ivar name: for logs and plugins.
     :ivar host: lower case; exact, ``*.`` and a name, or empty for any.
     :ivar path: the prefix, starting with a slash.
+    :ivar lane: where its chain is among those of a generation.
     """
 
     name: str
     host: bytes
     path: bytes
     leaf: ILeaf
-    chain: Chain
+    lane: int = 0
 
 
 class PathNode(Resource):  # type: ignore[misc]

@@ -24,6 +24,7 @@ from revproxy.control.change import Change
 from revproxy.control.instance import StageLimits
 from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.settings import Config
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from tests.behaviour.pipeline import Client, Heard, Origin, OriginConnection, answerTo
@@ -289,9 +290,14 @@ class Changing(Bench):
 
     def marks(self, path: str = "/") -> dict[str, str]:
         """What the plugins of the current generation would stamp on a request."""
-        route = self.edge.generation.find(b"h", path.encode())
+        return {link.name: link.instance.mark for link in self.chainAt(path).links}
+
+    def chainAt(self, path: str) -> Chain:
+        """What a request would go through now."""
+        generation = self.edge.generation
+        route = generation.find(b"h", path.encode())
         assert route is not None
-        return {link.name: link.instance.mark for link in route.chain.links}
+        return generation.chains[route.lane]
 
     # As a pipeline: see tests.behaviour.pipeline
 

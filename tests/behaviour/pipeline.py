@@ -358,7 +358,7 @@ class Pipeline:
         upstream = Upstream("app", [Target("http://origin", b"origin", 1, self.pool)], clock.seconds)
         leaf = ProxyLeaf(UpstreamClient(PoolAgent(lambda *_: upstream), clock), upstream)
         self.chain = Chain([])
-        generation = Generation(1, Tree([Route("all", b"", b"/", leaf, self.chain)]))
+        generation = Generation(1, Tree([Route("all", b"", b"/", leaf)]), [self.chain])
         self.edge = Edge(clock, self.deadlines, generation, self.limits, self.timeouts, None)
         self.listener = Listener(self.edge, tls=False)
 

@@ -316,9 +316,7 @@ class Stream:
     def __init__(self, bench: Changing, path: str) -> None:
         self.bench = bench
         self.path = path
-        route = bench.edge.generation.find(b"h", path.encode())
-        assert route is not None
-        self.plugins = [ref(link.instance) for link in route.chain.links]
+        self.plugins = [ref(link.instance) for link in bench.chainAt(path).links]
         self.since: float | None = None
         bench.origin.answers[path.encode()] = ENDLESS
         self.client = bench.ask(path)

@@ -389,6 +389,15 @@ class ServiceTests(StayCase):
         self.assertEqual(sorted(self.stage.stops), [("p 1", ()), ("p 2", ())])
         self.check()
 
+    def test_ownRoute(self) -> None:
+        """Of several providers it is the one on the request's own route; without one there, the first of all."""
+        self.bench.stamp("z", "z", body=PROVIDES, interfaces=f", __import__('sys').modules[{__name__!r}].IWho")
+        self.bench.configure("[{path: /none, upstream: app, plugins: {p: false, z: false}}, "
+                             "{path: /p, upstream: app, plugins: {z: false}}, "
+                             "{path: /z, upstream: app, plugins: {p: false}}, {path: /, upstream: app}]", UPSTREAMS)
+        self.bench.start()
+        self.assertEqual([self.who(self.bench.ask(path)) for path in ("/none", "/p", "/z", "/")], ["1", "1", "z", "1"])
+
     def test_goneAndCome(self) -> None:
         """One that went is there for requests from before only; one that came is not there for those."""
         self.bench.start()

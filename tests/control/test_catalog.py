@@ -24,6 +24,11 @@ def dropIn(name: str, **more: Any) -> DropIn:
     return DropIn({"name": name, "version": "1", **more}, lambda config: None)  # type: ignore[arg-type,return-value]
 
 
+def lanesByRoute(config: Config) -> list[int]:
+    """For each route the index of its lane."""
+    return [lane for _, lane in sorted((index, at) for at, lane in enumerate(config.lanes) for index in lane.routes)]
+
+
 class CatalogTestCase(SynchronousTestCase):
     """A folder of plugins and a configuration."""
 
@@ -52,11 +57,11 @@ class CatalogTestCase(SynchronousTestCase):
 
     def select(self, config: Config, *dropins: DropIn) -> tuple[Selected, ...]:
         """What runs."""
-        return self.catalog(*dropins).select(config.plugins, config.routes, config.document)
+        return self.catalog(*dropins).select(config)
 
     def running(self, config: Config, *dropins: DropIn) -> dict[str, list[Mapping[str, Any] | None]]:
         """Name to the configuration on each route."""
-        return {one.manifest.name: [one.configFor(index) for index in range(len(config.routes))]
+        return {one.manifest.name: [one.configFor(index) for index in lanesByRoute(config)]
                 for one in self.select(config, *dropins)}
 
     def refused(self, config: Config, *dropins: DropIn) -> list[str]:
@@ -185,6 +190,14 @@ class SelectTests(CatalogTestCase):
             'r.yaml:2:24: $.plugins.config.a.x: expected a whole number, not the text "y" (plugin a)',
             'r.yaml:4:41: $.routes[0].plugins.a.x: expected a whole number, not the text "z" (plugin a)'])
 
+    def test_badOnSeveralRoutes(self) -> None:
+        """What several routes say alike is refused on each."""
+        self.plugin("a", config_schema={"properties": {"x": {"type": "integer"}}})
+        self.assertEqual(self.refused(self.config("{}", "{a: {x: z}}", "{a: {x: 1}}", "{a: {x: z}, nobody: true}")), [
+            'r.yaml:4:41: $.routes[0].plugins.a.x: expected a whole number, not the text "z" (plugin a)',
+            'r.yaml:6:41: $.routes[2].plugins.a.x: expected a whole number, not the text "z" (plugin a)',
+            'r.yaml:6:48: $.routes[2].plugins.nobody: no plugin named "nobody"; there is "a"'])
+
     def test_brokenAndWanted(self) -> None:
         """A broken plugin refuses the change unless it is switched off; a broken drop-in only when it is named."""
         (self.plugin("bad") / "plugin.json").write_text("{")
@@ -215,8 +228,8 @@ class ChainsTests(CatalogTestCase):
 
     def chains(self, config: Config, *dropins: DropIn) -> list[list[tuple[str, Any]]]:
         """For each route name and configuration of its plugins in order."""
-        made = chains(self.select(config, *dropins), config.routes)
-        return [[(one.manifest.name, own) for one, own in chain] for chain in made]
+        made = chains(self.select(config, *dropins), config)
+        return [[(one.manifest.name, own) for one, own in made[lane]] for lane in lanesByRoute(config)]
 
     def test_order(self) -> None:
         """Each route has its own plugins with its own configuration, in order."""
@@ -230,7 +243,8 @@ class ChainsTests(CatalogTestCase):
         """Routes with equal plugins and configurations share one tuple."""
         self.plugin("a")
         config = self.config("{}", "{}", "{}", "{a: {x: 1}}")
-        first, second, third = chains(self.select(config), config.routes)
+        made = chains(self.select(config), config)
+        first, second, third = (made[lane] for lane in lanesByRoute(config))
         self.assertIs(first, second)
         self.assertIsNot(first, third)
 
@@ -255,7 +269,7 @@ class ChainsTests(CatalogTestCase):
         for name in "abcde":
             self.plugin(name)
         config = self.config("{}", *["{}"] * 300)
-        self.assertEqual(len({id(chain) for chain in chains(self.select(config), config.routes)}), 1)
+        self.assertEqual(len(chains(self.select(config), config)), 1)
 
 
 def _column(place: Path) -> int:

@@ -18,6 +18,7 @@ from revproxy.control.problems import ConfigErrors
 from revproxy.control.scan import Scan
 from revproxy.control.starters import writePlugin
 from revproxy.control.statefolder import StateFolder
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.leaves import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.mounted import MountedLeaf
@@ -60,6 +61,12 @@ class BuildTests(SynchronousTestCase):
         assert route is not None
         return type(route.leaf)
 
+    def chainAt(self, built: Built, target: str) -> Chain:
+        """What a request goes through."""
+        route = built.generation.find(b"h", target.encode())
+        assert route is not None
+        return built.generation.chains[route.lane]
+
     def test_leaves(self) -> None:
         """Each kind of route ends in its leaf; what no route has has none."""
         built = self.build(
@@ -84,8 +91,7 @@ class BuildTests(SynchronousTestCase):
         built = self.build("[{path: /1, respond: {}}, {path: /2, respond: {}}, "
                            "{path: /3, respond: {}, plugins: {a: {value: other}}}, "
                            "{path: /4, respond: {}, plugins: {a: false}}]")
-        found = [built.generation.find(b"h", f"/{n}".encode()) for n in (1, 2, 3, 4)]
-        first, second, third, fourth = [route.chain for route in found if route is not None]
+        first, second, third, fourth = [self.chainAt(built, f"/{n}") for n in (1, 2, 3, 4)]
         self.assertIs(first, second)
         self.assertEqual([link.instance.value for link in (*first.links, *third.links)], ["a", "other"])
         self.assertEqual(fourth.links, ())
@@ -97,9 +103,7 @@ class BuildTests(SynchronousTestCase):
         (writePlugin(self.folder, "a") / "plugin.json").write_text(
             '{"name": "a", "version": "2.0", "on_error": "open", "config": {"header": "A", "value": "b"}, '
             '"limits": {"timeout_ms": 1500, "body_bytes": 5}}')
-        route = self.build("[{respond: {}}]").generation.find(b"h", b"/")
-        assert route is not None
-        link = route.chain.links[0]
+        link = self.chainAt(self.build("[{respond: {}}]"), "/").links[0]
         self.assertEqual((link.name, link.version, link.open, link.timeout, link.bodyBytes),
                          ("a", "2.0", True, 1.5, 5))
 

@@ -12,6 +12,7 @@ from revproxy.control.change import Change, ChangeRefused
 from revproxy.control.instance import StageFailed, StageLimits
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.steering import Steering, SteeringError
+from tests.authority import Authority
 from tests.control.lifecycles import Bench
 
 CODE = """
@@ -141,7 +142,36 @@ class ChangeTests(LifecycleCase):
         assert before is not None and after is not None
         self.assertIs(before.instances[0], after.instances[0])
         self.assertIsNot(before.instances[1], after.instances[1])
-        self.assertEqual(before.leaves, after.leaves)
+        self.assertIs(before.leaves, after.leaves)
+        self.assertIs(before.upstreams, after.upstreams)
+        self.assertIs(before.generation.tree, after.generation.tree)
+        self.assertIsNot(before.generation.chains[0], after.generation.chains[0])
+
+    def test_upstreamsFiles(self) -> None:
+        """Where a file of an upstream's TLS settings has changed, that upstream and its leaf are others."""
+        ca = self.bench.root / "ca.pem"
+        ca.write_bytes(Authority("one").own.certificatePEM)
+        upstreams = "".join(
+            f"  {name}: {{targets: ['https://127.0.0.1:1'], tls: {{{tls}}}}}\n"
+            for name, tls in (("app", "ca: ca.pem"), ("other", ""))
+        )
+        routes = "[{path: /a, upstream: app}, {path: /b, upstream: other}]"
+        self.bench.configure(routes, f"upstreams:\n{upstreams}")
+        self.apply()
+        found = []
+        for version, who in (("2.0", None), ("3.0", "two")):
+            if who is not None:
+                ca.write_bytes(Authority(who).own.certificatePEM)
+            found.append(self.bench.lifecycle.built)
+            self.bench.write("a", version=version)
+            self.apply()
+        found.append(self.bench.lifecycle.built)
+        leaves = [[one.leaves[None, path][1] for path in ("/a", "/b")] for one in found if one is not None]
+        self.assertEqual([leaf is other for leaf, other in zip(*leaves[:2], strict=True)], [True, True])
+        self.assertEqual([leaf is other for leaf, other in zip(*leaves[1:], strict=True)], [False, True])
+        route = self.bench.edge.generation.find(b"h", b"/a")
+        assert route is not None
+        self.assertIs(route.leaf, leaves[2][0])
 
     def test_severalAtOnce(self) -> None:
         """What changed in one window is one transaction: one new generation."""
@@ -616,6 +646,21 @@ class FileTests(LifecycleCase):
         self.apply()
         self.assertIsNone(self.bench.edge.generation.find(b"h", b"/"))
         self.assertIsNotNone(self.bench.edge.generation.find(b"h", b"/new"))
+
+    def test_whoIsConfigured(self) -> None:
+        """A plugin is told of as configured when it has another configuration on a route, not when others have."""
+        self.bench.write("a")
+        self.bench.write("b")
+        self.bench.configure("[{respond: {}}, {path: /x, respond: {}, plugins: {a: {x: 1}}}]")
+        self.apply()
+        two = "{path: /x, respond: {}, plugins: {a: {x: 1}}}"
+        self.bench.configure(f"[{{respond: {{}}, plugins: {{b: {{y: 1}}}}}}, {{path: /y, respond: {{}}}}, {two}]")
+        told = self.apply().text
+        self.assertEqual([line.partition(":")[0] for line in told if "configuration" in line], ["b"], told)
+        self.bench.configure(f"[{{respond: {{}}, plugins: {{b: {{y: 1}}}}}}, {{path: /y, respond: {{}}}}, "
+                             f"{two.replace('1', '2')}]")
+        told = self.apply().text
+        self.assertEqual([line.partition(":")[0] for line in told if "configuration" in line], ["a"], told)
 
     def test_wrong(self) -> None:
         """A file that will not do is refused with its line, and noted until it is mended."""

@@ -203,11 +203,11 @@ class EdgeDouble:
         self.log = AccessLogDouble()
         deadlines = Deadlines(self.clock, 0.5)
         links = [makeLink(one, deadlines, name=one.name) for one in middleware]
+        self.chains = [Chain(links), *(Chain([]) for _ in routes or ())]
         if routes is None:
             assert leaf is not None
-            routes = [Route("default", b"", b"/", leaf, Chain(links))]
-        self.chains = [route.chain for route in routes]
-        self.generation = Generation(1, Tree(routes))
+            routes = [Route("default", b"", b"/", leaf)]
+        self.generation = Generation(1, Tree(routes), self.chains)
         self.edge = Edge(
             self.clock,
             deadlines,
@@ -221,7 +221,7 @@ class EdgeDouble:
     @property
     def active(self) -> int:
         """How many exchanges have begun and not ended."""
-        return sum({id(chain): chain.active for chain in self.chains}.values())
+        return sum(chain.active for chain in self.chains)
 
     def connect(self, host: str = "192.0.2.1", tlsInfo: Any = None) -> ClientDouble:
         """A client connects."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route
 from tests.dataplane.doubles import AccessLogDouble, EdgeDouble, RecordingLeaf, SourceDouble
@@ -69,9 +68,9 @@ class BreakingOffTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.leaf = RecordingLeaf()
-        routes = [Route(path, b"", path.encode(), self.leaf, Chain([])) for path in ("/a", "/b", "/c")]
+        routes = [Route(path, b"", path.encode(), self.leaf, lane) for lane, path in enumerate(("/a", "/b", "/c"))]
         self.double = EdgeDouble(routes=routes)
-        self.chains = [route.chain for route in routes]
+        self.chains = self.double.chains[:3]
 
     def test_running(self) -> None:
         """Connections whose request goes through one of the chains end, all others go on."""

@@ -18,7 +18,6 @@ from twisted.web.server import Request as TwistedRequest
 from twisted.web.wsgi import WSGIResource
 from zope.interface import implementer
 
-from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.mounted import MountedLeaf, resolved
 from revproxy.dataplane.routing import Route, Tree
 from tests.dataplane.doubles import ClientDouble, EdgeDouble
@@ -40,9 +39,7 @@ class MountedCase(SynchronousTestCase):
     def mount(self, resource: Any, prefix: str = "/app/", **options: Any) -> None:
         self.edge = EdgeDouble(routes=[])
         self.leaf = MountedLeaf(resource, prefix.encode(), self.edge.clock, **options)
-        chain = Chain([])
-        self.edge.chains.append(chain)
-        self.edge.generation.find = Tree([Route("m", b"", prefix.encode(), self.leaf, chain)]).find
+        self.edge.generation.find = Tree([Route("m", b"", prefix.encode(), self.leaf)]).find
 
     def send(self, data: bytes) -> ClientDouble:
         client = self.edge.connect()

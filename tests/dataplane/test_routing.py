@@ -12,13 +12,12 @@ from twisted.web.resource import _UnsafeNoResource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.dataplane import routing
-from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.routing import PathNode, Route, Tree, normalised, stripped
 from tests.dataplane.doubles import RecordingLeaf
 
 
 def route(path: str, host: str = "", name: str | None = None) -> Route:
-    return Route(name or f"{host}{path}", host.encode(), path.encode(), RecordingLeaf(), Chain([]))
+    return Route(name or f"{host}{path}", host.encode(), path.encode(), RecordingLeaf())
 
 
 def tree(*paths: str) -> Tree:
@@ -93,7 +92,7 @@ class PathTests(SynchronousTestCase):
 
     def test_encodedRoutes(self) -> None:
         """Routes whose paths need encoding are found in any encoding."""
-        routes = Tree([Route("u", b"", "/ä b".encode(), RecordingLeaf(), Chain([]))])
+        routes = Tree([Route("u", b"", "/ä b".encode(), RecordingLeaf())])
         for target in ("/%C3%A4%20b", "/%c3%a4%20b/x"):
             self.assertEqual(found(routes, target), "u")
 

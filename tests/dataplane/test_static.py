@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.context import Request
-from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.routing import Route
 from revproxy.dataplane.static import PIECE, StaticLeaf, contentType, evaluate, wantedRange
 from revproxy.testing import makeContext
@@ -89,7 +88,7 @@ class StaticCase(SynchronousTestCase):
     def mount(self, prefix: str) -> None:
         self.threads = Threads()
         leaf = StaticLeaf(self.folder, prefix.encode(), self.threads)
-        self.edge = EdgeDouble(routes=[Route("static", b"", prefix.encode(), leaf, Chain([]))])
+        self.edge = EdgeDouble(routes=[Route("static", b"", prefix.encode(), leaf)])
 
     def begin(self, target: str, method: str = "GET", **fields: str) -> ClientDouble:
         client = self.edge.connect()

@@ -88,7 +88,7 @@ class BuiltInTests(SynchronousTestCase):
                 if "routes:" not in block:
                     text += "routes: [{upstream: app}]\n"
                 config = parseConfig(text, "plugins.md", Path("."))
-                selected = readCatalog(None).select(config.plugins, config.routes, config.document)
+                selected = readCatalog(None).select(config)
                 self.assertIn(name, [one.manifest.name for one in selected])
 
 

@@ -70,8 +70,8 @@ class DifferenceTests(TestCase):
     async def setUp(self) -> None:  # type: ignore[override]
         self.leaf = SchemeLeaf()
         deadlines = Deadlines(reactor, 0.5)
-        tree = Tree([Route("default", b"", b"/", self.leaf, Chain([]))])
-        self.edge = Edge(reactor, deadlines, Generation(1, tree), Limits(), Timeouts(drain=5), None)
+        tree = Tree([Route("default", b"", b"/", self.leaf)])
+        self.edge = Edge(reactor, deadlines, Generation(1, tree, [Chain([])]), Limits(), Timeouts(drain=5), None)
         self.set = ListenerSet(reactor, self.edge)
         self.number = freePort()
         self.config = on(self.number)
