@@ -13,6 +13,7 @@ from typing import Any
 
 from revproxy.control.controlsocket import callEdge
 from tests.harness import EdgeCase, EdgeProcess, freePort, readHead
+from tests.repetition import longer
 
 PLUGIN = """
 from zope.interface import implementer
@@ -156,6 +157,9 @@ class FileTests(ReconfiguringCase):
         self.until(lambda: self.get(edge)[1] == b"new")
 
 
+settling = longer(1.0, 4.0)
+
+
 class FolderTests(ReconfiguringCase):
     """
     A folder is written in the ways that people and programs write folders: one load, of the complete tree.
@@ -163,7 +167,6 @@ class FolderTests(ReconfiguringCase):
     Files settle longer than this process may be kept waiting between two writes of one change.
     """
 
-    settle = 1.0
     MANIFEST = json.dumps({"name": "says", "version": "1.0.0"})
 
     def begun(self) -> tuple[EdgeProcess, Path]:
@@ -177,6 +180,7 @@ class FolderTests(ReconfiguringCase):
         self.settled(edge)
         self.assertEqual(self.kinds(edge), kinds)
 
+    @settling
     def test_slowCopy(self) -> None:
         """200 files that come one by one."""
         edge = self.begin()
@@ -190,9 +194,9 @@ class FolderTests(ReconfiguringCase):
             time.sleep(0.005)
         self.assertOneLoad(edge, "199", ["loaded"])
 
+    @longer(0.15, 0.2)
     def test_slowFile(self) -> None:
         """One file that is written with pauses longer than anything settles in."""
-        self.settle = 0.15
         edge, folder = self.begun()
         text = plugin("'two'")
         with (folder / "plugin.py").open("w") as file:
@@ -202,6 +206,7 @@ class FolderTests(ReconfiguringCase):
                 time.sleep(0.3)
         self.assertOneLoad(edge, "two", ["replaced"])
 
+    @settling
     def test_editor(self) -> None:
         """As vim saves: a probe, a backup, a new file, the backup removed."""
         edge, folder = self.begun()
@@ -212,6 +217,7 @@ class FolderTests(ReconfiguringCase):
         (folder / "plugin.py~").unlink()
         self.assertOneLoad(edge, "two", ["replaced"])
 
+    @settling
     def test_rsync(self) -> None:
         """Hidden files that get their names at the end."""
         edge, folder = self.begun()
@@ -220,6 +226,7 @@ class FolderTests(ReconfiguringCase):
             (folder / f".{name}.x7Gh2a").rename(folder / name)
         self.assertOneLoad(edge, "two", ["replaced"])
 
+    @settling
     def test_git(self) -> None:
         """A checkout of another branch, and back."""
         edge, folder = self.begun()
@@ -242,6 +249,7 @@ class FolderTests(ReconfiguringCase):
         git("checkout", "main")
         self.assertOneLoad(edge, "one", ["replaced", "replaced"])
 
+    @settling
     def test_touched(self) -> None:
         """Written with what it had: nothing happens."""
         edge, folder = self.begun()
@@ -249,6 +257,7 @@ class FolderTests(ReconfiguringCase):
         self.settled(edge)
         self.assertEqual(self.kinds(edge), [])
 
+    @settling
     def test_linkSwapped(self) -> None:
         """A link to another folder, as deployments switch versions."""
         edge = self.begin({
@@ -263,6 +272,7 @@ class FolderTests(ReconfiguringCase):
         draft.replace(link)
         self.assertOneLoad(edge, "two", ["loaded", "replaced"])
 
+    @settling
     def test_severalAreOne(self) -> None:
         """Two folders changed within one window are one change."""
         edge, folder = self.begun()
@@ -275,6 +285,7 @@ class FolderTests(ReconfiguringCase):
         self.assertEqual(self.kinds(edge), ["replaced"])
         self.assertEqual(self.call(edge, "plan")["number"], 2)
 
+    @settling
     def test_deleted(self) -> None:
         """Without its folder a plugin is gone; with it again it is back."""
         edge, folder = self.begun()

@@ -19,19 +19,25 @@ from twisted.trial.unittest import TestCase
 from revproxy.control.monitor import FileMonitor
 from revproxy.control.signature import signatureOf
 from revproxy.control.watcher import Watcher
+from tests.repetition import longerAnew
 
 PATIENCE = 60.0
-SETTLE = 0.2
-"""More than the default: what changes files is in competition for the processor with other tests."""
+QUIET = 0.5
+"""Seconds beyond the settling in which a second call would come: a look from outside is among them."""
 
-QUIET = 0.7
-"""Seconds in which a second call would come: a look from outside is among them."""
+settling = longerAnew(0.2, 0.6, 1.8)
+"""What changes files is in competition for the processor with other tests."""
 
 
 class WatchingCase(TestCase):
-    """A folder of plugins, a configuration, a watcher of both."""
+    """
+    A folder of plugins, a configuration, a watcher of both.
+
+    :ivar settle: seconds.
+    """
 
     timeout = 600
+    settle = 0.2
     rescan = 0.25
     monitorFactory: Callable[..., Any] = FileMonitor
 
@@ -41,7 +47,7 @@ class WatchingCase(TestCase):
             reactor,
             paths or (self.plugins, self.yaml),
             lambda: self.calls.append(signatureOf([self.plugins])),
-            settle=SETTLE,
+            settle=self.settle,
             rescan=self.rescan,
             monitorFactory=self.monitorFactory,
         )
@@ -60,6 +66,11 @@ class WatchingCase(TestCase):
         self.yaml.write_text("1")
         self.calls: list[object] = []
 
+    async def again(self) -> None:
+        """Another folder, and nobody who watches the one before."""
+        await self.watcher.stop()
+        self.setUp()
+
     def onThread(self, act: Callable[[], object]) -> Deferred[Any]:
         return deferToThread(act)
 
@@ -70,7 +81,7 @@ class WatchingCase(TestCase):
         ends = time.monotonic() + PATIENCE
         while not self.calls and time.monotonic() < ends:
             await deferLater(reactor, 0.02)
-        await deferLater(reactor, QUIET)
+        await deferLater(reactor, self.settle + QUIET)
         self.assertEqual(len(self.calls), times)
         if times:
             self.assertEqual(self.calls[-1], over, "the call came before all was over")
@@ -80,6 +91,7 @@ class WatchingCase(TestCase):
 class ChangeTests(WatchingCase):
     """What has to be noticed in any way."""
 
+    @settling
     async def test_basics(self) -> None:
         """A file is created, changed, touched, renamed, deleted; the configuration is written."""
         await self.begin()
@@ -91,6 +103,7 @@ class ChangeTests(WatchingCase):
         await self.once((self.one / "another.py").unlink)
         await self.once(lambda: self.yaml.write_text("2"))
 
+    @settling
     async def test_copies(self) -> None:
         """A slow copy of two hundred files, rsync, and a folder that is moved in whole."""
         await self.begin()
@@ -115,6 +128,7 @@ class ChangeTests(WatchingCase):
         for act in (copy, rsync, move):
             await self.once(act)
 
+    @settling
     async def test_checkout(self) -> None:
         """git: many files unlinked and created, folders emptied and removed."""
         folder = self.plugins / "two" / "lib"
@@ -134,6 +148,7 @@ class ChangeTests(WatchingCase):
 
         await self.once(checkout)
 
+    @settling
     async def test_links(self) -> None:
         """A plugin that is a link, exchanged; and what the link's link leads to, exchanged."""
         for version in ("v1", "v2", "v3"):
@@ -155,6 +170,7 @@ class ChangeTests(WatchingCase):
         await self.once(lambda: swap(current, "v3"))
         await self.once(lambda: (self.base / "v3" / "plugin.py").write_text("changed"))
 
+    @settling
     async def test_deletedAndMadeAnew(self) -> None:
         """The folder of plugins is deleted, and comes back; then all in one go."""
         await self.begin()
@@ -169,10 +185,10 @@ class ChangeTests(WatchingCase):
         await self.once(lambda: self.file.write_text("3"))
 
 
-
 class EventTests(WatchingCase):
     """What only the kernel can tell, or need not be tried without it."""
 
+    @settling
     async def test_editors(self) -> None:
         """vim's way of saving, and that of those who write another file and rename it."""
         await self.begin()
@@ -197,6 +213,7 @@ class EventTests(WatchingCase):
         for save in (vim, temporary, configuration):
             await self.once(save)
 
+    @settling
     async def test_oneLargeFile(self) -> None:
         """A file that is written with pauses is complete when it is closed."""
         await self.begin()
@@ -205,16 +222,18 @@ class EventTests(WatchingCase):
             with self.file.open("w", buffering=1) as file:
                 for _ in range(3):
                     file.write("x\n")
-                    time.sleep(SETTLE * 1.5)
+                    time.sleep(self.settle * 1.5)
 
         await self.once(write)
 
+    @settling
     async def test_notThereYet(self) -> None:
         """A folder of plugins that comes to be."""
         shutil.rmtree(self.plugins)
         await self.begin()
         await self.once(lambda: (self.one.mkdir(parents=True), self.file.write_text("1")))
 
+    @settling
     async def test_passing(self) -> None:
         """Byte code, hidden files and swap files are no reason to call; neither is reading."""
         await self.begin()
@@ -229,15 +248,16 @@ class EventTests(WatchingCase):
             os.listdir(self.one)
 
         await self.onThread(act)
-        await deferLater(reactor, QUIET)
+        await deferLater(reactor, self.settle + QUIET)
         self.assertEqual(self.calls, [])
 
+    @settling
     async def test_stopped(self) -> None:
         """After the end nothing is called."""
         await self.begin()
         await self.onThread(lambda: self.file.write_text("2"))
         await self.watcher.stop()
-        await deferLater(reactor, QUIET)
+        await deferLater(reactor, self.settle + QUIET)
         self.assertEqual(self.calls, [])
 
 
@@ -272,6 +292,7 @@ class LookingTests(WatchingCase):
 
     monitorFactory = _Deaf
 
+    @settling
     async def test_found(self) -> None:
         """Changes of every kind are found."""
         await self.begin()
