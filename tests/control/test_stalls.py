@@ -1,7 +1,8 @@
 """
 Who holds the reactor, and the end of that.
 
-Each of these runs a reactor in a process of its own, holds it, and reads what was made of that.
+Each of these runs a reactor in a process of its own, holds it, and reads what was made of that. All of it is about
+fractions of seconds in which that process runs: a test that fails while the machine kept it waiting is made again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType, ModuleType
@@ -51,19 +53,29 @@ def attempt(call, *args):
         came = f"{type(error).__name__}: {error}"
     outcomes.append((came, time.monotonic() - began))
 
-outcomes, stalls = [], []
+def waited():
+    "Seconds that this thread was ready and did not run; many where that is not counted."
+    try:
+        return int(open("/proc/self/schedstat").read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 1e9
+
+outcomes, stalls, waits = [], [], []
 guard = StallGuard(reactor, CULPRITS.get, stalls.append, limit=0.4)
 
 def end():
     said = [(s.plugin, s.version, s.where, s.function, s.seconds, s.ended, s.key) for s in stalls]
-    print(json.dumps({"outcomes": outcomes, "stalls": said, "interrupts": guard.interrupts}))
+    print(json.dumps({"outcomes": outcomes, "stalls": said, "interrupts": guard.interrupts,
+                      "waited": waited() - min(waits, default=0)}))
     guard.stop()
     reactor.stop()
 
 def play(scene, after=0.3):
     def run():
         scene()
-        reactor.callLater(after, end)
+        if after is not None:
+            reactor.callLater(after, end)
+    waits.append(waited())
     reactor.callLater(0.1, run)
     guard.start()
     reactor.run()
@@ -83,22 +95,87 @@ class Saw:
     key: Any
 
 
+TOLERATED = 0.03
+"""Seconds that a scene's process may be kept waiting: the limits are a few ticks of `TICK` apart."""
+ATTEMPTS = 8
+
+
+class Heart:
+    """
+    A thread that is to wake up all the time.
+
+    :ivar late: seconds by which it did so too late, at worst: when the whole machine stood still.
+    """
+
+    def __init__(self) -> None:
+        self.late = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def _beat(self) -> None:
+        before = time.monotonic()
+        while not self._stopped.wait(0.01):
+            now = time.monotonic()
+            self.late = max(self.late, now - before - 0.01)
+            before = now
+
+    def __enter__(self) -> Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+class StageCase(SynchronousTestCase):
+    """
+    Plays scenes.
+
+    :ivar waited: seconds that they were kept waiting.
+    """
+
+    waited = 0.0
+
+    def run(self, result: Any) -> Any:
+        """With its test made again while it fails for being kept waiting."""
+        name = self._testMethodName
+        test = getattr(self, name)
+
+        def repeated() -> None:
+            for _ in range(ATTEMPTS - 1):
+                self.waited = 0.0
+                try:
+                    test()
+                    return
+                except (self.failureException, LookupError):
+                    if self.waited <= TOLERATED:
+                        raise
+            test()
+
+        setattr(self, name, repeated)
+        return super().run(result)
+
+
 class Played:
     """What came of a scene. :ivar said: on standard error."""
 
-    def __init__(self, case: SynchronousTestCase, scene: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", STAGE + scene], capture_output=True, text=True, timeout=PATIENCE * 2, check=False
-        )
+    def __init__(self, case: StageCase, scene: str) -> None:
+        with Heart() as heart:
+            done = subprocess.run(
+                [sys.executable, "-c", STAGE + scene], capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
         self.said = done.stderr
+        case.waited = max(case.waited, heart.late)
         case.assertEqual(done.returncode, 0, done.stderr)
         told = json.loads(done.stdout)
+        case.waited = max(case.waited, told["waited"])
         self.outcomes: list[tuple[str, float]] = told["outcomes"]
         self.stalls = [Saw(*stall) for stall in told["stalls"]]
         self.interrupts: bool = told["interrupts"]
 
 
-class EndedTests(SynchronousTestCase):
+class EndedTests(StageCase):
     """Calls of plugins that are ended."""
 
     def ended(self, source: str, function: str = "handle", line: int | None = 2) -> Played:
@@ -258,7 +335,7 @@ play(scene)
         self.assertEqual(stalls, ["1", "1"])
 
 
-class SparedTests(SynchronousTestCase):
+class SparedTests(StageCase):
     """What is not ended."""
 
     def test_inC(self) -> None:
@@ -328,7 +405,7 @@ play(lambda: attempt(scene))
         """Without a plugin, nothing is ended; it is told where the reactor was held."""
         scene = """
 def ours():
-    ends = time.monotonic() + 1
+    ends = time.monotonic() + 2
     while time.monotonic() < ends: pass
 play(lambda: attempt(ours))
 """
@@ -342,7 +419,7 @@ play(lambda: attempt(ours))
     def test_trusted(self) -> None:
         """A plugin without a limit is named, and not ended."""
         scene = """
-plugin = load("trusted", "from time import sleep\\ndef handle(context):\\n    sleep(1)")
+plugin = load("trusted", "from time import sleep\\ndef handle(context):\\n    sleep(2)")
 play(lambda: attempt(plugin.handle, None))
 """
         played = Played(self, scene)
@@ -388,7 +465,8 @@ guard._rang = lambda number, frame: rang.append(number) or real(number, frame)
 class Child(protocol.ProcessProtocol):
     def processEnded(self, reason):
         outcomes.append((f"exit {reason.value.exitCode}, rang {len(rang)}", 0))
-play(lambda: reactor.spawnProcess(Child(), sys.executable, [sys.executable, "-c", "raise SystemExit(3)"]), after=2)
+        reactor.callLater(1, end)
+play(lambda: reactor.spawnProcess(Child(), sys.executable, [sys.executable, "-c", "raise SystemExit(3)"]), after=None)
 """
         played = Played(self, scene)
         self.assertEqual([came for came, _ in played.outcomes], ["exit 3, rang 0"])
@@ -396,7 +474,7 @@ play(lambda: reactor.spawnProcess(Child(), sys.executable, [sys.executable, "-c"
         self.assertEqual(played.said, "")
 
 
-class LifeTests(SynchronousTestCase):
+class LifeTests(StageCase):
     """Starting, stopping, and doing with less."""
 
     def test_taken(self) -> None:
