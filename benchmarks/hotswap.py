@@ -36,6 +36,7 @@ from benchmarks.traffic import EVERY_WAY, Traffic
 
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 _MANY = 100
+_ROUTES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +136,35 @@ class HotSwap:
             empty.append(coldStart(self._fresh(), self._proxy, {}))
             full.append(coldStart(self._fresh(), self._proxy, plugins))
             _progress(f"cold start {number + 1}: {empty[-1]:.2f} s empty, {full[-1]:.2f} s with {_MANY} plugins")
-        serials = iter(range(1, 1_000_000))
         with SwapEdge(self._fresh(), None, self._proxy, plugins) as edge:
             edge.ask()
+            swaps = self._swaps(edge)
+        return hundredSection(empty, full, swaps)
+
+    def routes(self) -> Section:
+        """Row g."""
+        swaps = []
+        for count in (1, _ROUTES):
+            sections = routesText(count - 1, 100)
+            with SwapEdge(self._fresh(), None, self._proxy, fivePlugins(), sections=sections) as edge:
+                edge.ask()
+                swaps.append(self._swaps(edge))
+            _progress(f"{count} routes: {statistics.median(swaps[-1].reactor):.1f} ms of reactor time")
+        return routesSection(*swaps)
+
+    def _swaps(self, edge: SwapEdge) -> OneSwap:
+        sizes = self._sizes
+        serials = iter(range(1, 1_000_000))
+
+        def swap() -> None:
             edge.swap(next(serials), 1, SWAPPED)
-            costs = [measureCost(edge, next(serials), sizes.settle) for _ in range(sizes.costs)]
-            _progress(f"one swap: {statistics.median(cost.reactor for cost in costs) * 1e3:.1f} ms of reactor time")
-            noise = [measureHold(edge, lambda: None, sizes.settle) for _ in range(sizes.costs)]
-            holds = [
-                measureHold(edge, lambda: edge.swap(next(serials), 1, SWAPPED), sizes.settle)
-                for _ in range(sizes.costs)
-            ]
-        reactor = [cost.reactor * 1e3 for cost in costs]
-        whole = [cost.whole * 1e3 for cost in costs]
-        return hundredSection(
-            empty, full, reactor, whole, [hold * 1e3 for hold in holds], [hold * 1e3 for hold in noise]
-        )
+
+        swap()
+        costs = [measureCost(edge, next(serials), sizes.settle) for _ in range(sizes.costs)]
+        noise = [measureHold(edge, lambda: None, sizes.settle) for _ in range(sizes.costs)]
+        holds = [measureHold(edge, swap, sizes.settle) for _ in range(sizes.costs)]
+        reactor, whole = [cost.reactor * 1e3 for cost in costs], [cost.whole * 1e3 for cost in costs]
+        return OneSwap(reactor, whole, [hold * 1e3 for hold in holds], [hold * 1e3 for hold in noise])
 
     def bad(self) -> Section:
         """Row e."""
@@ -278,32 +292,71 @@ def latencySection(full: Latencies, light: Latencies, rate: float) -> Section:
     return Section("Latency while plugins are swapped", f"{table(head, lines)}\n\n{note}", [goal])
 
 
-def hundredSection(
-    empty: list[float],
-    full: list[float],
-    reactor: list[float],
-    whole: list[float],
-    holds: list[float],
-    noise: list[float],
-) -> Section:
+@dataclass(frozen=True, slots=True)
+class OneSwap:
+    """What one swap took each time, in milliseconds.
+
+    :ivar reactor: CPU time of the reactor's thread; ``whole``: of the process.
+    :ivar holds: the longest delay of a probe; ``noise``: the same without a swap.
+    """
+
+    reactor: list[float]
+    whole: list[float]
+    holds: list[float]
+    noise: list[float]
+
+    @property
+    def rows(self) -> list[tuple[str, list[float]]]:
+        """For a table."""
+        return [
+            ("one swap: CPU of the reactor's thread, ms", self.reactor),
+            ("one swap: CPU of the whole process, ms", self.whole),
+            ("one swap: longest delay of a probe each ms, ms", self.holds),
+            ("the same without a swap, ms", self.noise),
+        ]
+
+    @property
+    def holdGoal(self) -> Goal:
+        """Nobody waits for long."""
+        held = statistics.median(self.holds)
+        return Goal("no single hold over 20 ms", f"{held:.1f} ms, at most {max(self.holds):.1f} ms", held <= 20)
+
+
+def hundredSection(empty: list[float], full: list[float], swaps: OneSwap) -> Section:
     """Row d as text; starts in seconds, the others in milliseconds."""
     more = statistics.median(full) - statistics.median(empty)
     rows: list[tuple[str, list[float]]] = [
         ("cold start, no plugins, s", empty),
         (f"cold start, {_MANY} plugins, s", full),
-        ("one swap: CPU of the reactor's thread, ms", reactor),
-        ("one swap: CPU of the whole process, ms", whole),
-        ("one swap: longest delay of a probe each ms, ms", holds),
-        ("the same without a swap, ms", noise),
+        *swaps.rows,
     ]
-    lines = [[title, *map(figure, (statistics.median(v), min(v), max(v)))] for title, v in rows]
-    spent, held = statistics.median(reactor), statistics.median(holds)
+    spent = statistics.median(swaps.reactor)
     goals = [
         Goal(f"{_MANY} plugins: cold start ≤ 1.5 s over an empty edge", f"{more:.2f} s", more <= 1.5),
         Goal("one swap among them: ≤ 50 ms of reactor time", f"{spent:.1f} ms", spent <= 50),
-        Goal("no single hold over 20 ms", f"{held:.1f} ms, at most {max(holds):.1f} ms", held <= 20),
+        swaps.holdGoal,
     ]
-    return Section(f"{_MANY} plugins", table(("", "median", "lowest", "highest"), lines), goals)
+    return Section(f"{_MANY} plugins", _spread(rows), goals)
+
+
+def routesSection(one: OneSwap, many: OneSwap) -> Section:
+    """Row g as text."""
+    rows = [
+        (f"{count:,} route{'s' * (count > 1)}, {title}", values)
+        for count, swaps in ((1, one), (_ROUTES, many))
+        for title, values in swaps.rows
+    ]
+    more = statistics.median(many.reactor) - statistics.median(one.reactor)
+    goals = [
+        Goal(f"one swap with {_ROUTES:,} routes: ≤ 5 ms of reactor time over one route", f"{more:+.1f} ms", more <= 5),
+        many.holdGoal,
+    ]
+    return Section(f"{_ROUTES:,} routes", _spread(rows), goals)
+
+
+def _spread(rows: list[tuple[str, list[float]]]) -> str:
+    lines = [[title, *map(figure, (statistics.median(v), min(v), max(v)))] for title, v in rows]
+    return table(("", "median", "lowest", "highest"), lines)
 
 
 def heavySection(measured: Sequence[tuple[str, Sequence[Meanwhile]]]) -> Section:
@@ -324,6 +377,7 @@ ROWS: dict[str, Callable[[HotSwap], Section]] = {
     "d": HotSwap.hundred,
     "e": HotSwap.bad,
     "f": HotSwap.heavy,
+    "g": HotSwap.routes,
 }
 
 

@@ -90,6 +90,7 @@ class SwapEdge:
     :param origin: port of the origin; ``None`` answers every request itself, with 200.
     :param cpus: the cores it may use.
     :param plugins: name to the files of the plugins it begins with.
+    :param sections: of the configuration, as YAML, in place of ours.
     :param port: where to listen; a free one by default.
     :param settle: the setting of that name. Where every change is asked for, a long one keeps the edge from looking at
         one of them half-way, however long we are kept waiting between two files.
@@ -103,6 +104,7 @@ class SwapEdge:
         cpus: frozenset[int],
         plugins: Mapping[str, Mapping[str, str]],
         *,
+        sections: str = "",
         port: int | None = None,
         settle: float = 0.15,
     ) -> None:
@@ -129,7 +131,7 @@ class SwapEdge:
             }
         self._settings = configuration
         self._configuration = directory / "revproxy.yaml"
-        self._configuration.write_text(json.dumps(configuration))  # JSON is YAML
+        self._configuration.write_text(self._text(sections))
 
     def __enter__(self) -> SwapEdge:
         self.start()
@@ -165,10 +167,12 @@ class SwapEdge:
         :return: seconds until that was in force.
         :raises BenchmarkError: it was refused.
         """
-        kept = {name: value for name, value in self._settings.items() if f"\n{name}:" not in f"\n{sections}"}
-        text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in kept.items())
-        writeWhole(self._configuration, text + sections)
+        writeWhole(self._configuration, self._text(sections))
         return self._reloaded()
+
+    def _text(self, sections: str) -> str:
+        kept = {name: value for name, value in self._settings.items() if f"\n{name}:" not in f"\n{sections}"}
+        return "".join(f"{name}: {json.dumps(value)}\n" for name, value in kept.items()) + sections
 
     def replace(self, name: str, files: Mapping[str, str]) -> float:
         """Write files of a plugin in one change; the same return, and the same error."""
