@@ -63,12 +63,14 @@ class PluginRecord:
     :ivar versions: no digest twice; the one that began to run last is the last.
     :ivar running: the digest of what runs, or ran when the edge ended.
     :ivar enabled: switched by a command; ``None``: as the configuration says.
+    :ivar folder: the name of the folder that had what ran last; ``None``: not known.
     """
 
     versions: tuple[VersionRecord, ...] = ()
     running: str | None = None
     pin: Pin | None = None
     enabled: bool | None = None
+    folder: str | None = None
 
     def find(self, digest: str) -> VersionRecord | None:
         """The record of a version."""
@@ -124,6 +126,10 @@ class Ledger:
         """On, off, or again as the configuration says (``None``)."""
         return self._with(name, replace(self.get(name), enabled=enabled))
 
+    def housed(self, name: str, folder: str) -> Ledger:
+        """What runs is what a folder has; it is the plugin's own from now on."""
+        return self._with(name, replace(self.get(name), folder=folder))
+
     def quarantined(self, name: str, digest: str, reason: str) -> Ledger:
         """A version was taken out; nothing changes when it never ran."""
         text = reason[:MAX_REASON].encode("utf-8", "replace").decode("utf-8")
@@ -164,7 +170,7 @@ class Ledger:
 
     def _with(self, name: str, record: PluginRecord) -> Ledger:
         plugins = {**self.plugins, name: record}
-        if record == PluginRecord():
+        if replace(record, folder=None) == PluginRecord():
             del plugins[name]
         return Ledger(plugins)
 
@@ -241,6 +247,7 @@ class _Plugin(_Strict, frozen=True):
     running: str | None = None
     pin: _Pin | None = None
     enabled: bool | None = None
+    folder: str | None = None
 
 
 class _File(_Strict, frozen=True):
@@ -284,4 +291,4 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
     if len({one.digest for one in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")
     pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
-    return PluginRecord(versions, plugin.running, pin, plugin.enabled)
+    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder)

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -34,6 +33,7 @@ from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
 from revproxy.control.heldback import HeldBack
+from revproxy.control.homes import homesOf, moved
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version
 from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
@@ -144,9 +144,10 @@ class Lifecycle:
         :raises ConfigErrors: it cannot be made, and nothing that ran before can stand in.
         """
         running = self._ranBefore = self.memory.ranBefore(self.config.plugins.directory)
-        look = self._scan.look(self.config, _foldersOf(running), useCurrent=True)
-        if own := _ownFolders(look.catalog, running):
-            look = self._scan.look(self.config, own, useCurrent=True)
+        homes = homesOf(running, self.ledger, self.config.plugins.directory)
+        look = self._scan.look(self.config, homes.values(), useCurrent=True)
+        if look.catalog is not None and (others := moved(homes, running, look.catalog)):
+            look = self._scan.look(self.config, others.values(), useCurrent=True)
         attempt = self._choose(Change(), look, running)
         if attempt.look.catalogErrors is not None:
             raise attempt.look.catalogErrors
@@ -219,7 +220,7 @@ class Lifecycle:
         for version in self.current.versions.values():
             if version.digest is not None:
                 ledger = ledger.cleared(version.name, version.digest)  # it is well until it fails again
-        await self.memory.record(ledger, self.current.plan)
+        await self.memory.record(ledger, self.current.plan, attempt.look.catalog)
         self._note(attempt.refusals, self.current.plan)
 
     def _plan(self) -> Plan | None:
@@ -301,7 +302,7 @@ class Lifecycle:
 
     async def _transactWith(self, draft: Draft, change: Change, current: Running) -> Report:
         running = current.plan.entries
-        preferred = _foldersOf(running)
+        preferred = homesOf(running, self.ledger, current.plan.config.plugins.directory).values()
         useCurrent = False
         refusals: list[Refusal] = []
         while True:
@@ -459,7 +460,7 @@ class Lifecycle:
     async def _unchanged(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:
         self._giveUp(draft.unused(None), draft.versions())
         ledger, text = self._unpinned(attempt, current.plan)
-        await self.memory.record(ledger, current.plan)
+        await self.memory.record(ledger, current.plan, attempt.look.catalog)
         self._note(attempt.refusals, current.plan)
         return Report(tuple(text), tuple(attempt.refusals), self.memory.unwritten)
 
@@ -524,7 +525,7 @@ class Lifecycle:
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
         text = self._tell(before, plan)
         ledger, unpinned = self._unpinned(attempt, plan)
-        await self.memory.record(ledger, plan)
+        await self.memory.record(ledger, plan, attempt.look.catalog)
         self._note(attempt.refusals, plan)
         return Report((*text, *unpinned), tuple(attempt.refusals), self.memory.unwritten)
 
@@ -677,19 +678,6 @@ def _same(one: Plan, other: Plan) -> bool:
 
 def _switches(ledger: Ledger) -> dict[str, bool]:
     return {name: record.enabled for name, record in ledger.plugins.items() if record.enabled is not None}
-
-
-def _foldersOf(entries: Mapping[str, CatalogEntry]) -> list[Path]:
-    return [entry.bundle.directory for entry in entries.values() if entry.bundle is not None]
-
-
-def _ownFolders(catalog: Catalog | None, running: Mapping[str, CatalogEntry]) -> list[Path]:
-    """Empty, unless another folder has got the name of a plugin whose own folder, with what ran before, is there."""
-    broken = () if catalog is None else catalog.broken
-    found = [(one.name, one.bundle) for one in broken if one.bundle is not None]
-    own = {name: one.directory for name, one in found if name in running and one.digest == running[name].digest}
-    others = {name: entry for name, entry in running.items() if name not in own}
-    return [*own.values(), *_foldersOf(others)] if own else []
 
 
 def _packageOf(instance: Instance) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from revproxy.control.catalog import CatalogEntry, storedEntry
+from revproxy.control.catalog import Catalog, CatalogEntry, storedEntry
 from revproxy.control.disk import Disk, DiskSilent
 from revproxy.control.events import EventLog
+from revproxy.control.homes import housed
 from revproxy.control.ledger import Ledger, writeLedger
 from revproxy.control.plan import Plan
 from revproxy.control.problems import ConfigErrors
@@ -70,11 +71,12 @@ class Memory:
         """
         A version that was kept. Blocks.
 
-        :param plugins: the folder of plugins, for messages.
+        :param plugins: the folder of plugins, for messages: there it would be in its own folder.
         :raises StoreError: it is not there, or damaged.
         :raises ConfigErrors: this version of revproxy does not take its manifest.
         """
-        return storedEntry(self._state.store.read(name, digest, None if plugins is None else plugins / name))
+        folder = None if plugins is None else plugins / (self.ledger.get(name).folder or name)
+        return storedEntry(self._state.store.read(name, digest, folder))
 
     def ranBefore(self, plugins: Path | None) -> dict[str, CatalogEntry]:
         """What ran when the edge ended. Blocks."""
@@ -120,21 +122,24 @@ class Memory:
                     self._isTold = True
                     self._events.add("store-failed", str(error), name, one.entry.label)
 
-    async def record(self, ledger: Ledger, plan: Plan) -> None:
+    async def record(self, ledger: Ledger, plan: Plan, found: Catalog | None = None) -> None:
         """
         Write down what runs, and let go of versions that are not to be kept. What could not be written before is tried
         again, also if nothing has changed.
 
         :param ledger: what else is to be remembered.
+        :param found: what there is besides; None: that was not looked for.
         """
-        await self._record(ledger, plan)
+        await self._record(ledger, plan, found)
         if self._isTold and not self.unwritten:
             self._isTold = False
             self._events.add("written", "all that is in force is written down again")
         self.onRecorded()
 
-    async def _record(self, ledger: Ledger, plan: Plan) -> None:
+    async def _record(self, ledger: Ledger, plan: Plan, found: Catalog | None) -> None:
         ledger, begun = self._withRunning(ledger, plan)
+        if found is not None:
+            ledger = housed(ledger, plan, found)
         isSame = ledger == self.ledger
         self.ledger = ledger
         if self._unkept:

@@ -158,17 +158,20 @@ class _Chooser:
     def run(self) -> Choice:
         folders = {str(entry.source): name for name, entry in self.running.items()}
         broken: dict[str, BrokenPlugin] = {}
+        present = dict(self.found.entries)
         for one in self.found.broken:
             # Its manifest may be what is broken: then what runs from the same folder tells its name.
             name = folders.get(one.source, one.name)
             broken.setdefault(name, replace(one, name=name))
+            if one.source in folders:
+                present.pop(name, None)  # while it is broken, another folder that claims its name is not in its place
         pinned = {name for name, record in self.ledger.plugins.items() if record.pin is not None}
         here = {*self.found.entries, *broken, *pinned}
         if any(name not in self.running and name not in self.found.entries for name in broken):
             # A folder that does not tell its name may be the one of a plugin that seems to be gone.
             here |= self.running.keys()
         for name in sorted(here):
-            self._one(name, self.found.entries.get(name), broken.get(name))
+            self._one(name, present.get(name), broken.get(name))
         return Choice(self.entries, tuple(self.left), tuple(self.refusals), tuple(self.released))
 
     def _one(self, name: str, present: CatalogEntry | None, broken: BrokenPlugin | None) -> None:

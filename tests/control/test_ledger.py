@@ -80,6 +80,12 @@ class LedgerTests(SynchronousTestCase):
         self.assertIs(ledger.switched("p", True).get("p").enabled, True)
         self.assertEqual(ledger.switched("p", None), Ledger())
 
+    def test_housed(self) -> None:
+        """The folder goes along with what else is remembered, and is nothing to remember by itself."""
+        ledger = ranInOrder("a").housed("p", "10-p").ran("p", "b", "2.0", 2.0).stopped("p")
+        self.assertEqual(ledger.get("p").folder, "10-p")
+        self.assertEqual(Ledger().housed("p", "10-p"), Ledger())
+
     def test_quarantine(self) -> None:
         """The reason stays with the version, also when it runs again as a probe, until it is cleared."""
         ledger = ranInOrder("a", "b").quarantined("p", "b", "raised")
@@ -151,6 +157,7 @@ class FileTests(SynchronousTestCase):
         folder.mkdir()
         self.path = folder / "plugins.json"
         self.ledger = ranInOrder("a", "b").quarantined("p", "a", "bad").pinned("p", Pin("b", "rollback", "a"))
+        self.ledger = self.ledger.housed("p", "10-p")
 
     def damaged(self, data: bytes) -> str:
         """The text about a file with this content, which must be put aside unchanged."""
@@ -181,6 +188,7 @@ class FileTests(SynchronousTestCase):
             "running": "b",
             "pin": {"digest": "b", "by": "rollback", "against": "a"},
             "enabled": None,
+            "folder": "10-p",
         }}})
         self.assertGreater(len(self.path.read_text().splitlines()), 10)
         self.assertEqual(readLedger(self.path), (self.ledger, None))

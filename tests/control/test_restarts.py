@@ -62,6 +62,102 @@ class FolderTests(RestartCase):
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
 
 
+class HomeTests(RestartCase):
+    """The folder that a plugin runs from keeps the plugin's name, whatever other folder claims it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.put("10-a", "own")
+        self.bench.start()
+
+    def put(self, folder: str, says: str) -> None:
+        """A folder with plugin a."""
+        self.bench.write("a", says=says)
+        if folder != "a":
+            shutil.rmtree(self.bench.plugins / folder, ignore_errors=True)
+            shutil.move(self.bench.plugins / "a", self.bench.plugins / folder)
+
+    def test_bothEdited(self) -> None:
+        """Also when both are edited while the edge is down."""
+        self.put("0", "thief")
+        self.apply()
+        self.put("0", "thief 2")
+        self.put("10-a", "own 2")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["own 2"])
+
+    def test_copied(self) -> None:
+        """A copy of it has what ran before, and is not it: what was edited is what runs."""
+        shutil.copytree(self.bench.plugins / "10-a", self.bench.plugins / "0")
+        self.put("10-a", "own 2")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["own 2"])
+
+    def test_moved(self) -> None:
+        """A folder that is moved while the edge runs takes the name along, over a restart, too."""
+        shutil.move(self.bench.plugins / "10-a", self.bench.plugins / "20-a")
+        self.apply()
+        self.put("0", "thief")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["own"])
+        self.put("0", "thief 2")
+        self.put("20-a", "own 2")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["own 2"])
+
+    def test_movedWhileDown(self) -> None:
+        """So does one that is moved while it does not run, unless it is edited besides."""
+        self.leave()
+        shutil.move(self.bench.plugins / "10-a", self.bench.plugins / "20-a")
+        self.put("0", "thief")
+        self.bench.start()
+        self.assertEqual(self.bench.seen(), ["own"])
+
+    def test_pinned(self) -> None:
+        """The folder of a plugin that runs an earlier version is its own all the same."""
+        self.put("10-a", "own 2")
+        self.apply()
+        self.call("rollback", name="a")
+        self.put("0", "thief")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["own"])
+        self.put("10-a", "own 3")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["own 3"])
+
+    def test_broken(self) -> None:
+        """Another one does not run in its place while its plugin.json is broken, nor after a restart."""
+        self.manifest("10-a", "{")
+        self.put("0", "thief")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["own"])
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["own"])
+        self.put("10-a", "own 2")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["own 2"])
+
+    def test_gone(self) -> None:
+        """When it is gone, another one may have the name, and is its folder from then on."""
+        self.put("20-a", "heir")
+        shutil.rmtree(self.bench.plugins / "10-a")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["heir"])
+        self.put("0", "thief")
+        self.put("20-a", "heir 2")
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["heir 2"])
+
+    def test_places(self) -> None:
+        """Messages name the folder, also of what comes from the store."""
+        self.bench.write("a", "1 / 0")
+        shutil.rmtree(self.bench.plugins / "10-a")
+        shutil.move(self.bench.plugins / "a", self.bench.plugins / "10-a")
+        self.restart()
+        entry = self.bench.lifecycle.current.plan.entries["a"]  # type: ignore[union-attr]
+        self.assertEqual(entry.source, str(self.bench.plugins / "10-a" / "plugin.json"))
+
+
 class GoneTests(RestartCase):
     """Plugins whose folder is gone."""
 
