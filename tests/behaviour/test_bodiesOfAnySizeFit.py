@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 
-from tests.harness import EdgeCase, EdgeProcess, readExactly, readHead
+from tests.harness import PATIENCE, EdgeCase, EdgeProcess, readExactly, readHead
 
 SIZE = int(os.environ.get("REVPROXY_BIG_BODY_MB", "192")) << 20
 """Bytes of a big body. The full test: REVPROXY_BIG_BODY_MB=1024."""
@@ -110,7 +110,7 @@ class StreamingTests(EdgeCase):
             sendMuch(client, 200 << 20)
         self.assertLess(edge.peakMegabytes(), LIMIT)
         go.set()
-        client.settimeout(20)
+        client.settimeout(PATIENCE)
         sendMuch(client, 20 << 20)
 
 
@@ -136,4 +136,4 @@ class BothWaysTests(EdgeCase):
         sender.start()
         _, rest = readHead(client)
         self.assertEqual(rest + readExactly(client, 8000000 - len(rest)), body)
-        sender.join(10)
+        sender.join(PATIENCE)

@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import Callable
 
-from tests.harness import EdgeCase, freePort, readAll, readHead
+from tests.harness import PATIENCE, EdgeCase, freePort, readAll, readHead
 
 
 def reset(peer: socket.socket) -> None:
@@ -128,12 +128,12 @@ class DyingTests(EdgeCase):
         for at, start in enumerate((get, post)):
             client = self.connect(edge)
             client.sendall(start)
-            self.assertTrue(begun[at].wait(10))
+            self.assertTrue(begun[at].wait(PATIENCE))
             if start is get:
                 readHead(client)
             client.close()
         for event in ended:
-            self.assertTrue(event.wait(10), "the origin's side goes on")
+            self.assertTrue(event.wait(PATIENCE), "the origin's side goes on")
         self.assertIn("ClientGone", self.recordOf(edge, "/get")["error"])
         self.assertEqual(self.recordOf(edge, "/post")["status"], 499)
 

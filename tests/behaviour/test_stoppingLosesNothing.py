@@ -8,7 +8,8 @@ import signal
 import socket
 import threading
 
-from tests.harness import EdgeCase, freePort, readAll, readHead
+from tests.harness import PATIENCE, EdgeCase, freePort, readAll, readHead
+from tests.repetition import longer
 
 PLUGIN = """
 from zope.interface import implementer
@@ -37,7 +38,9 @@ def plugin(start: str) -> dict[str, str | bytes]:
 
 
 class DrainTests(EdgeCase):
-    """One request is under way when the edge is told to stop."""
+    """One request is under way when the edge is told to stop. :ivar settle: seconds that a tunnel is given."""
+
+    settle = 0.0
 
     def begin(self, timeouts: str) -> None:
         self.go = threading.Event()
@@ -63,11 +66,11 @@ class DrainTests(EdgeCase):
         readHead(self.idle)
         self.client = self.connect(self.edge)
         self.client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.assertTrue(self.asked.wait(20))
+        self.assertTrue(self.asked.wait(PATIENCE))
 
     def refused(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.edge.port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", self.edge.port), timeout=PATIENCE).close()
         except ConnectionRefusedError:
             return True
         return False
@@ -104,6 +107,7 @@ class DrainTests(EdgeCase):
         self.edge.process.send_signal(signal.SIGINT)
         self.assertEqual(self.edge.status(), 0, self.edge.said())
 
+    @longer(0.5, 5, 30)
     def test_tunnel(self) -> None:
         """An open tunnel lasts until the drain time is over."""
 
@@ -113,7 +117,7 @@ class DrainTests(EdgeCase):
             while data := peer.recv(100):
                 peer.sendall(data)
 
-        edge = self.start([self.origin(handle)], "timeouts: {drain: 0.5}\n")
+        edge = self.start([self.origin(handle)], f"timeouts: {{drain: {self.settle}}}\n")
         client = self.connect(edge)
         client.sendall(b"GET /t HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
         self.assertTrue(readHead(client)[0].startswith(b"HTTP/1.1 101 "))
@@ -179,7 +183,7 @@ class StartTests(EdgeCase):
         client.settimeout(0.2)
         self.assertRaises(TimeoutError, client.recv, 1)
         (edge.folder / "ready").touch()
-        client.settimeout(20)
+        client.settimeout(PATIENCE)
         self.assertTrue(readHead(client)[0].startswith(b"HTTP/1.1 200 "))
 
 
@@ -224,9 +228,9 @@ class LogTests(EdgeCase):
         edge = self.start([self.origin(handle)])
         client = self.connect(edge)
         client.sendall(b"GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.assertTrue(asked.wait(10))
+        self.assertTrue(asked.wait(PATIENCE))
         client.close()
-        self.assertTrue(gone.wait(10), "the origin still waits")
+        self.assertTrue(gone.wait(PATIENCE), "the origin still waits")
         record = self.recordOf(edge, "/left")
         self.assertEqual(record["status"], 499)
         self.assertIn("ClientGone", record["error"])

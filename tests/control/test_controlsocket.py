@@ -151,6 +151,7 @@ class CallTests(SocketCase):
         """An edge that takes too long is not waited for; what it was asked still happens."""
         error = await self.assertFailure(self.call("wait", timeout=0.05), NoAnswer)
         self.assertIn("no answer within 0.05 s; the edge may still do it", str(error))
+        await self.until(lambda: self.steering.calls)
         self.steering.gate.callback("")
         self.assertEqual(self.steering.finished, ["wait"])
         await self.call("again")

@@ -65,7 +65,7 @@ class SuperviseTests(SynchronousTestCase):
         """The process that watches installs no reactor."""
         command = [sys.executable, "-c", PARENT, "-n", "revproxy", "--reload", "--listen", "tcp:1", "--upstream", "http://a"]
         root = Path(__file__).parents[2]
-        self.assertEqual(subprocess.run(command, cwd=root, timeout=30, capture_output=True).returncode, 0)
+        self.assertEqual(subprocess.run(command, cwd=root, timeout=120, capture_output=True).returncode, 0)
 
 
 class OptionTests(SynchronousTestCase):

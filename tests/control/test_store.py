@@ -223,7 +223,7 @@ class KeepTests(StoreTestCase):
         for one in threads:
             one.start()
         for one in threads:
-            one.join(20)
+            one.join(120)
         self.assertEqual(errors, [])
         self.assertEqual(self.everything(), self.whole(*map(version, range(3))))
 
@@ -460,7 +460,7 @@ class InterruptedTests(StoreTestCase):
         restore()
         self.refused(self.store.read, NAME, version(3).digest)
         self.store.prune(NAME, ())
-        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertLessEqual(len(os.listdir("/proc/self/fd")), before)
 
     if not os.path.isdir("/proc/self/fd"):
         test_noDescriptorsLeft.skip = "no /proc here"  # type: ignore[attr-defined]

@@ -48,7 +48,7 @@ def tick(*arguments):
 def wait(event, ready=None):
     if ready is not None:
         ready.set()
-    event.wait(20)
+    event.wait(120)
 
 async def sleep(waiting):
     await waiting
@@ -384,14 +384,14 @@ class HolderTests(ProofTestCase):
         def leak(plugin: Any, instance: Any) -> None:
             threads.append(threading.Thread(target=plugin.wait, args=(event, ready), name="plugin thread"))
             threads[0].start()
-            ready.wait(20)
+            ready.wait(120)
 
         self.retire(leak)
         try:
             self.assertHeld("a thread: plugin thread")
         finally:
             event.set()
-            threads.pop().join(20)
+            threads.pop().join(120)
 
     def test_threadCalls(self) -> None:
         """A thread of somebody else's that is in a function of the plugin is told with the line."""
@@ -402,14 +402,14 @@ class HolderTests(ProofTestCase):
         def leak(plugin: Any, instance: Any) -> None:
             given.append(plugin.wait)
             thread.start()
-            ready.wait(20)
+            ready.wait(120)
 
         self.retire(leak)
         try:
             self.assertHeld("a thread: pool thread, in function wait at plugin.py:")
         finally:
             event.set()
-            thread.join(20)
+            thread.join(120)
 
     def test_threadEnded(self) -> None:
         """A thread that has ended."""
@@ -419,7 +419,7 @@ class HolderTests(ProofTestCase):
         def use(plugin: Any, instance: Any) -> None:
             thread = threading.Thread(target=plugin.wait, args=(event,))
             thread.start()
-            thread.join(20)
+            thread.join(120)
 
         self.retire(use)
         self.assertGone()

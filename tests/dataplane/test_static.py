@@ -102,6 +102,7 @@ class StaticCase(SynchronousTestCase):
         return Answer(client.received())
 
     def descriptors(self) -> int:
+        """How many are open. What other tests have left behind may be closed at any time."""
         return len(os.listdir("/proc/self/fd"))
 
 
@@ -232,7 +233,7 @@ class FileTests(StaticCase):
         self.test_head()
         self.get("/files/a%20b.txt", If_None_Match="*")
         self.get("/files/a%20b.txt", Range="bytes=90-")
-        self.assertEqual(self.descriptors(), before)
+        self.assertLessEqual(self.descriptors(), before)
 
     def test_outOfDescriptors(self) -> None:
         """Without descriptors it is 503, not 404."""
@@ -363,7 +364,7 @@ class StreamTests(StaticCase):
         client = self.begin("/files/large.bin")
         client.leave()
         self.threads.run()
-        self.assertEqual(self.descriptors(), before)
+        self.assertLessEqual(self.descriptors(), before)
         self.assertEqual([record.status for record in self.edge.log.records], [499])
 
     def test_clientLeavesInTheMiddle(self) -> None:
@@ -375,7 +376,7 @@ class StreamTests(StaticCase):
             self.threads.run(jobs)
             client.leave()
             self.threads.run()
-            self.assertEqual(self.descriptors(), before, jobs)
+            self.assertLessEqual(self.descriptors(), before, jobs)
         self.assertEqual(self.edge.active, 0)
 
     def test_shrinks(self) -> None:

@@ -15,13 +15,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost, TimeoutError
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from revproxy.addresses import AddressSet
@@ -395,22 +395,25 @@ class DataTests(ServerCase):
         if openssl is None:
             self.skipTest("needs the openssl program")
         port = self.tls()
-        with subprocess.Popen(
+        said = Path(self.mktemp())
+        with said.open("wb") as errors, subprocess.Popen(
             [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "open.example", "-tls1_3"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
         ) as client:
             assert client.stdin is not None
             try:
                 recorder = await self.accepted()
                 await self.until(lambda: "handshake" in recorder.events)
+                updates = 0
                 for line in (b"one\n", b"K\n", b"two\n", b"k\n", b"three\n"):
                     client.stdin.write(line)
                     client.stdin.flush()
                     if len(line) == 2:
                         # A command, if it is all that the client reads at once.
-                        await deferLater(reactor, 0.1)
+                        updates += 1
+                        await self.until(lambda updates=updates: said.read_bytes().count(b"KEYUPDATE") == updates)
                         continue
                     await self.until(lambda line=line: recorder.received.endswith(line))
                     recorder.transport.write(b"answer")

@@ -119,7 +119,7 @@ def perform(step: Step, folder: Path, environment: Mapping[str, str]) -> str:
     else:
         done = subprocess.run(
             ["bash", "-c", step.line], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
         )  # fmt: skip
         return done.stdout.decode()
     return ""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness import EdgeProcess
+from tests.harness import PATIENCE, EdgeProcess
 from tests.integration.test_reconfiguring import ReconfiguringCase, plugin
 
 HANGS = """
@@ -84,8 +84,8 @@ class HangingTests(ReconfiguringCase):
         (folder / "plugins/says/plugin.py").write_text(hanging("PluginMain"))
         (folder / "revproxy.yaml").write_text(self.text().replace("PORT", "1"))
         done = subprocess.run(
-            [sys.executable, "-m", "revproxy.cli", "check"], cwd=folder, capture_output=True, text=True, timeout=60,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            [sys.executable, "-m", "revproxy.cli", "check"], cwd=folder, capture_output=True, text=True,
+            timeout=PATIENCE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("PluginMain raised PluginStalled: it did not come back within 5 s", done.stdout)

@@ -73,7 +73,7 @@ class MovingTests(TestCase):
             client = PluginClient(config, parts)
             built = buildGeneration(plan, lambda one, settings: self.fail("no plugins"), parts, client)
             pool = built.upstreams["app"][1].targets[0].pool
-            origin.settimeout(10)
+            origin.settimeout(60)
             for address in ("127.0.0.1", "127.0.0.2"):
                 connected: Deferred[Any] = pool._connect(pool._build)
                 connection = await connected
