@@ -64,6 +64,7 @@ class PluginRecord:
     :ivar running: the digest of what runs, or ran when the edge ended.
     :ivar enabled: switched by a command; ``None``: as the configuration says.
     :ivar folder: the name of the folder that had what ran last; ``None``: not known.
+    :ivar endedAt: when nothing of it ran any more, in seconds since the epoch; ``None``: it runs, or that is not known.
     """
 
     versions: tuple[VersionRecord, ...] = ()
@@ -71,6 +72,7 @@ class PluginRecord:
     pin: Pin | None = None
     enabled: bool | None = None
     folder: str | None = None
+    endedAt: float | None = None
 
     def find(self, digest: str) -> VersionRecord | None:
         """The record of a version."""
@@ -108,11 +110,14 @@ class Ledger:
         pinned = record.pin.digest if record.pin else None
         while len(others) >= MAX_VERSIONS:
             del others[1 if others[0].digest == pinned else 0]
-        return self._with(name, replace(record, versions=(*others, newest), running=digest))
+        return self._with(name, replace(record, versions=(*others, newest), running=digest, endedAt=None))
 
-    def stopped(self, name: str) -> Ledger:
-        """Nothing of the plugin runs any more, and nothing is to run after a restart because it ran now."""
-        return self._with(name, replace(self.get(name), running=None))
+    def stopped(self, name: str, now: float) -> Ledger:
+        """Nothing of the plugin runs any more, and nothing is to run after a restart because it ran now.
+
+        :param now: seconds since the epoch.
+        """
+        return self._with(name, replace(self.get(name), running=None, endedAt=now))
 
     def pinned(self, name: str, pin: Pin) -> Ledger:
         """In the place of the pin there may be."""
@@ -145,6 +150,24 @@ class Ledger:
         versions = tuple(one for one in record.versions if one.digest not in digests)
         return self._with(name, replace(record, versions=versions))
 
+    def longGone(self, here: Collection[str], keep: int) -> list[str]:
+        """Plugins that are not worth remembering: neither there, nor running, pinned or switched, and not among the
+        last that went. The first that went comes first.
+
+        :param here: names of plugins that are there, running or not.
+        :param keep: how many of the last.
+        """
+        gone = [
+            (record.endedAt or max((one.ranAt for one in record.versions), default=0.0), name)
+            for name, record in self.plugins.items()
+            if name not in here and record.running is None and record.pin is None and record.enabled is None
+        ]
+        return [name for _, name in sorted(gone)[: max(0, len(gone) - keep)]]
+
+    def without(self, name: str) -> Ledger:
+        """Nothing is remembered of a plugin."""
+        return Ledger({each: record for each, record in self.plugins.items() if each != name})
+
     def previousGood(self, name: str, digest: str) -> VersionRecord | None:
         """Where to go back to from a version: what ran last before it and is not quarantined.
 
@@ -170,7 +193,7 @@ class Ledger:
 
     def _with(self, name: str, record: PluginRecord) -> Ledger:
         plugins = {**self.plugins, name: record}
-        if replace(record, folder=None) == PluginRecord():
+        if replace(record, folder=None, endedAt=None) == PluginRecord():
             del plugins[name]
         return Ledger(plugins)
 
@@ -242,12 +265,13 @@ class _Pin(_Strict, frozen=True):
     against: str | None = None
 
 
-class _Plugin(_Strict, frozen=True):
+class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at"}):
     versions: tuple[_Version, ...] = ()
     running: str | None = None
     pin: _Pin | None = None
     enabled: bool | None = None
     folder: str | None = None
+    endedAt: float | None = None
 
 
 class _File(_Strict, frozen=True):
@@ -291,4 +315,4 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
     if len({one.digest for one in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")
     pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
-    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder)
+    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder, plugin.endedAt)

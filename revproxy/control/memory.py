@@ -25,6 +25,12 @@ from revproxy.control.statefolder import StateFolder
 from revproxy.control.store import StoreError
 from revproxy.dataplane.tally import Tally
 
+MAX_GONE = 100
+"""How many plugins that are gone are remembered, with their versions: the last ones."""
+
+FORGOTTEN_AT_ONCE = 20
+"""How many are forgotten with one change, which waits for that."""
+
 
 class Memory:
     """
@@ -151,6 +157,8 @@ class Memory:
         if self.isWritable:
             for name in begun:
                 await self._prune(name, plan.config.plugins.keepVersions)
+            if found is not None:
+                await self._forget(found)
             await self._write()
         known = {(name, one.digest) for name, record in self.ledger.plugins.items() for one in record.versions}
         for key in [key for key in self.tallies if key[1] is not None and key not in known]:
@@ -165,6 +173,21 @@ class Memory:
             self._events.add("store-failed", str(error), name)
         else:
             self.ledger = self.ledger.forgotten(name, gone)
+
+    async def _forget(self, found: Catalog) -> None:
+        """Let go of plugins that are gone for good: folders named by release would fill the disk."""
+        broken = {Path(one.source).parent.name for one in found.broken}
+        housed = {name for name, record in self.ledger.plugins.items() if record.folder in broken}
+        here = {*found.entries, *(one.name for one in found.broken), *housed}
+        for name in self.ledger.longGone(here, MAX_GONE)[:FORGOTTEN_AT_ONCE]:
+            if not self._onDisk.toKeep(name, 0):
+                try:
+                    await self.disk.do(self._state.store.prune, name, ())
+                except (StoreError, DiskSilent) as error:
+                    self._log.warn("plugin {name}: cannot be forgotten: {error}", name=name, error=error)
+                    break
+                self.ledger = self.ledger.without(name)
+                self._log.info("plugin {name}: is gone for long, and forgotten", name=name)
 
     async def _write(self) -> None:
         path, ledger, before = self._state.ledgerPath, self.ledger, self._notWritten
@@ -188,5 +211,5 @@ class Memory:
                 begun.add(name)
         for name, record in list(ledger.plugins.items()):
             if record.running is not None and name not in running:
-                ledger = ledger.stopped(name)
+                ledger = ledger.stopped(name, self._now())
         return ledger, begun

@@ -50,7 +50,7 @@ class LedgerTests(SynchronousTestCase):
     def test_immutable(self) -> None:
         """Each method leaves the ledger it was called on as it was."""
         before = ranInOrder("a", "b")
-        for after in (before.ran("p", "c", "1", 9.0), before.stopped("p"), before.pinned("p", Pin("a", "user")),
+        for after in (before.ran("p", "c", "1", 9.0), before.stopped("p", 9.0), before.pinned("p", Pin("a", "user")),
                       before.switched("p", False), before.quarantined("p", "a", "bad"), before.forgotten("p", ["a"])):
             self.assertNotEqual(after, before)
             self.assertEqual(before, ranInOrder("a", "b"))
@@ -63,7 +63,7 @@ class LedgerTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """Nothing runs; what ran is remembered."""
-        ledger = ranInOrder("a").stopped("p")
+        ledger = ranInOrder("a").stopped("p", 5.0)
         self.assertIsNone(ledger.get("p").running)
         self.assertEqual(self.digests(ledger), ["a"])
 
@@ -82,7 +82,7 @@ class LedgerTests(SynchronousTestCase):
 
     def test_housed(self) -> None:
         """The folder goes along with what else is remembered, and is nothing to remember by itself."""
-        ledger = ranInOrder("a").housed("p", "10-p").ran("p", "b", "2.0", 2.0).stopped("p")
+        ledger = ranInOrder("a").housed("p", "10-p").ran("p", "b", "2.0", 2.0).stopped("p", 3.0)
         self.assertEqual(ledger.get("p").folder, "10-p")
         self.assertEqual(Ledger().housed("p", "10-p"), Ledger())
 
@@ -108,6 +108,20 @@ class LedgerTests(SynchronousTestCase):
         ledger = ranInOrder("a", "b", "c").pinned("p", Pin("a", "user")).forgotten("p", ["a", "c", "x"])
         self.assertEqual(self.digests(ledger), ["b"])
         self.assertEqual((ledger.get("p").running, ledger.get("p").pin), ("c", Pin("a", "user")))
+
+    def test_longGone(self) -> None:
+        """Those that nobody has or wants, but for the last ones to go; the first to go comes first."""
+        ledger = Ledger()
+        for time, name in enumerate(("here", "pinned", "off", "running", "z", "y", "x", "w", "old")):
+            ledger = ledger.ran(name, f"digest of {name}", "1.0", float(time))
+        for time, name in enumerate(("here", "pinned", "off", "z", "y", "x", "w")):
+            ledger = ledger.stopped(name, 100.0 + time)
+        ledger = ledger.pinned("pinned", Pin("digest of pinned", "user")).switched("off", False)
+        self.assertEqual(ledger.longGone({"here", "old"}, 2), ["z", "y"])
+        self.assertEqual(ledger.longGone({"here", "old"}, 4), [])
+        again = ledger.ran("z", "digest of z", "1.0", 200.0).stopped("z", 201.0)
+        self.assertEqual(again.longGone({"here", "old"}, 2), ["y", "x"])
+        self.assertNotIn("z", ledger.without("z").plugins)
 
     def test_previousGood(self) -> None:
         """What ran last before it and is not quarantined."""
@@ -189,6 +203,7 @@ class FileTests(SynchronousTestCase):
             "pin": {"digest": "b", "by": "rollback", "against": "a"},
             "enabled": None,
             "folder": "10-p",
+            "ended_at": None,
         }}})
         self.assertGreater(len(self.path.read_text().splitlines()), 10)
         self.assertEqual(readLedger(self.path), (self.ledger, None))

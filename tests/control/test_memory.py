@@ -14,6 +14,7 @@ from revproxy.control.change import ChangeRefused
 from revproxy.control.disk import HURRY, SILENCE
 from revproxy.control.ledger import Ledger, readLedger
 from revproxy.control.problems import ConfigErrors
+from revproxy.control.steering import SteeringError
 from revproxy.control.store import StoreError, VersionStore
 from tests.control.test_lifecycle import LifecycleCase
 
@@ -175,6 +176,90 @@ class FullDiskTests(LifecycleCase):
         answer = self.call("disable", name="a")
         self.assertIn("the state folder cannot be written", answer["refused"][0]["message"])
         self.assertEqual(self.storeFailures(), 0)  # the log said so at the start
+
+
+class GoneTests(LifecycleCase):
+    """Plugins that come and go, each under another name: a deployment that names folders by release."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(memory, "MAX_GONE", 3)
+        self.bench.write("stays")
+        self.bench.start()
+        for number in range(8):
+            self.release(number)
+
+    def release(self, number: int) -> None:
+        """One comes, and the one before goes; time passes."""
+        shutil.rmtree(self.bench.plugins / f"r{number - 1}", ignore_errors=True)
+        self.bench.write(f"r{number}")
+        self.bench.clock.advance(1)
+        self.apply()
+
+    def remembered(self) -> list[str]:
+        """In memory, on disk, and with bundles."""
+        names = sorted(self.bench.lifecycle.ledger.plugins)
+        self.assertEqual(sorted(readLedger(self.bench.state.ledgerPath)[0].plugins), names)
+        self.assertEqual(sorted(self.bench.state.store.names()), names)
+        return names
+
+    def test_lastOnes(self) -> None:
+        """The last that went are remembered with their versions, and can be brought back; others are forgotten."""
+        self.assertEqual(self.remembered(), ["r4", "r5", "r6", "r7", "stays"])
+        self.assertRaises(SteeringError, self.call, "rollback", name="r3")
+        self.call("rollback", name="r4")
+        self.assertEqual(sorted(self.bench.seen()), ["r4 1.0.0", "r7 1.0.0", "stays 1.0.0"])
+
+    def test_wanted(self) -> None:
+        """What is pinned or was switched stays, however long it is gone."""
+        self.call("pin", name="r7")
+        for number in range(8, 14):
+            self.release(number)
+        self.call("disable", name="r13")
+        for number in range(14, 20):
+            self.release(number)
+        self.assertEqual(self.remembered(), ["r13", "r16", "r17", "r18", "r19", "r7", "stays"])
+        self.assertIn("r7 1.0.0", self.bench.seen())
+
+    def test_folderUnreadable(self) -> None:
+        """While the folder of plugins cannot be read nobody is gone."""
+        self.call("disable", name="stays")
+        before = self.remembered()
+        shutil.move(self.bench.plugins, self.bench.root / "away")
+        self.apply()
+        self.call("enable", name="stays")
+        self.assertEqual(self.remembered(), before)
+
+    def test_broken(self) -> None:
+        """What has a folder that cannot be read is not gone."""
+        self.bench.write("stays", version="2.0")
+        self.call("disable", name="stays")
+        self.apply()
+        (self.bench.plugins / "stays" / "plugin.json").write_text("{")
+        self.call("enable", name="stays")
+        for number in range(8, 14):
+            self.release(number)
+        self.assertIn("stays", self.remembered())
+
+    def test_storeCannotForget(self) -> None:
+        """What cannot be deleted is not forgotten; it is tried again with the next change."""
+        broken = self.patch(VersionStore, "prune", unstored)
+        self.release(8)
+        self.assertIn("r4", self.remembered())
+        broken.restore()
+        self.release(9)
+        self.assertEqual(self.remembered(), ["r6", "r7", "r8", "r9", "stays"])
+
+    def test_whatTheDiskNames(self) -> None:
+        """What the disk says is running is not forgotten before the disk says that it is gone."""
+        broken = self.patch(memory, "writeLedger", full)
+        for number in range(8, 14):
+            self.release(number)
+        self.assertIn("r7", self.bench.state.store.names())
+        broken.restore()
+        self.release(14)
+        self.release(15)
+        self.assertEqual(self.remembered(), ["r12", "r13", "r14", "r15", "stays"])
 
 
 class SilentDiskTests(LifecycleCase):

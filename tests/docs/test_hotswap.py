@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control import breaker, bundle, quarantine, stalls
+from revproxy.control import arrears, breaker, bundle, disk, draft, memory, quarantine, stalls
 from revproxy.control.events import WARNINGS
 from revproxy.control.instance import StageLimits
 from revproxy.control.manifest import DEFAULT_TIMEOUT_MS
@@ -67,6 +67,8 @@ class FigureTests(SynchronousTestCase):
             f"a hold of {stalls.LIMIT:g} s or more",
             f"`limits.timeout_ms` ({DEFAULT_TIMEOUT_MS})",
             f"after {stalls.HANG:g} to",
+            f"event loop for {draft.HOLD:g} s requests are served",
+            f"the last {memory.MAX_GONE} are kept",
         ):
             self.assertIn(said, text)
         self.assertEqual((breaker.RATIO, quarantine.PROBES), (0.5, 3))
@@ -74,6 +76,12 @@ class FigureTests(SynchronousTestCase):
         self.assertIn("Three in a row", text)
         self.assertIn("every five seconds", text)
         self.assertEqual(default(Watcher, "rescan"), 5)
+        self.assertIn("again, up to three times, as long as it takes no more than a second", text)
+        self.assertEqual((draft.HANDOVERS, draft.QUICK), (4, 1))
+        text = page("operations.md")
+        self.assertIn("tried again every minute", text)
+        self.assertEqual(arrears.INTERVAL, 60)
+        self.assertIn(f"waited for {disk.SILENCE:g} s, once, and {disk.HURRY:g} s when the edge ends", text)
 
 
 class EventTests(SynchronousTestCase):
