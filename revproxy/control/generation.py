@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.dataplane.transport import EagerReactor
 from revproxy.dataplane.upstream import Target, Upstream
 from revproxy.interfaces import ILeaf
+
+# The leaf first. Flat, for there may be ten thousand, and each tuple is one more for the collector to look at.
+_MadeLeaf = tuple[ILeaf, *tuple[Any, ...]]
+Leaves = Mapping[tuple[str | None, str], _MadeLeaf]
 
 CLIENT_TIMEOUT = 30.0
 """Seconds a plugin's request through ``context.client`` may take when it does not say otherwise."""
@@ -109,7 +114,7 @@ class Built:
     :ivar instances: in the order they are to be started.
     :ivar chains: each with the instances that requests in it use.
     :ivar upstreams: by name, each with the key under which it may be shared.
-    :ivar leaves: by host and path of their routes, each with the key under which it may be shared.
+    :ivar leaves: by host and path of their routes, each with what it was made from.
 
     While the configuration stays as it is, so do upstreams, leaves and the resource tree: what is done for a plugin
     that changes does not become more with the number of routes.
@@ -120,7 +125,7 @@ class Built:
     instances: tuple[Instance, ...]
     chains: Mapping[Chain, tuple[Instance, ...]]
     upstreams: Mapping[str, tuple[Any, Upstream]]
-    leaves: Mapping[tuple[str | None, str], tuple[Any, ILeaf]]
+    leaves: Leaves
 
     def close(self, successor: Built | None = None) -> None:
         """Give up upstream connections that the successor does not share, as they become idle."""
@@ -170,7 +175,8 @@ class _Assembly:
         self.known: dict[tuple[str, int], Member] = {}
         self.chains: dict[int, Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
-        self.leaves: Mapping[tuple[str | None, str], tuple[Any, ILeaf]] = {}
+        self.leaves: Leaves = {}
+        self.proxies: dict[tuple[str | None, str], _MadeLeaf] = {}
         self.providers: list[Any] = []
 
     def build(self) -> Built:
@@ -193,7 +199,7 @@ class _Assembly:
             self.leaves = before.leaves
             return before.generation.tree
         lanes = {index: at for at, lane in enumerate(self.config.lanes) for index in lane.routes}
-        leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]] = {}
+        leaves: dict[tuple[str | None, str], _MadeLeaf] = {}
         routes = []
         for index, route in enumerate(self.config.routes):
             leaf = self._leaf(index, route, upstreams, leaves)
@@ -247,22 +253,33 @@ class _Assembly:
         index: int,
         route: RouteConfig,
         upstreams: Mapping[str, tuple[Any, Upstream]],
-        leaves: dict[tuple[str | None, str], tuple[Any, ILeaf]],
+        leaves: dict[tuple[str | None, str], _MadeLeaf],
     ) -> ILeaf | None:
         """A leaf that would be made the same is the same: what a mounted resource holds outlives the change."""
         place = route.host, route.path
         key = (
-            route.upstream and (upstreams[route.upstream][1], self.config.upstreams[route.upstream].host),
-            (route.redirect, route.respond, route.static, route.resource, route.stripPrefix),
+            route.upstream and upstreams[route.upstream][1],
+            route.upstream and self.config.upstreams[route.upstream].host,
+            route.redirect,
+            route.respond,
+            route.static,
+            route.resource,
+            route.stripPrefix,
             route.resource and self.config.limits.maxBodyBytes,
         )
         known = self.previous.leaves.get(place) if self.previous is not None else None
-        if known is not None and known[0] == key:
+        if known is not None and known[1:] == key:
             leaves[place] = known
-            return known[1]
+            return known[0]
+        alike = (route.upstream, route.path if route.stripPrefix else "")
+        if route.upstream is not None and alike in self.proxies:
+            made = leaves[place] = self.proxies[alike]
+            return made[0]
         leaf = self._newLeaf(index, route, upstreams)
         if leaf is not None:
-            leaves[place] = key, leaf
+            made = leaves[place] = leaf, *key
+            if route.upstream is not None:
+                self.proxies[alike] = made
         return leaf
 
     def _newLeaf(self, index: int, route: RouteConfig, upstreams: Mapping[str, tuple[Any, Upstream]]) -> ILeaf | None:
@@ -276,13 +293,9 @@ class _Assembly:
         if route.respond is not None:
             return RespondLeaf(route.respond.status, route.respond.body.encode(), route.respond.headers)
         if route.static is not None:
-            return StaticLeaf(str(route.static), prefix, self._inThread)
+            return StaticLeaf(str(route.static), prefix, partial(_inThread, self.parts.reactor))
         assert route.resource is not None
         return self._mounted(index, route.resource, prefix)
-
-    def _inThread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        reactor = self.parts.reactor
-        return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args)
 
     def _mounted(self, index: int, name: str, prefix: bytes) -> ILeaf | None:
         try:
@@ -300,6 +313,10 @@ class _Assembly:
                 self.problems.append(document.problem(("routes", index, "resource"), message))
             return None
         return MountedLeaf(resource, prefix, self.parts.reactor, self.config.limits.maxBodyBytes)
+
+
+def _inThread(reactor: Any, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args)
 
 
 def _clientOf(instance: Instance) -> Callable[[], Any]:

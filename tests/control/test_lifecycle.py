@@ -166,7 +166,7 @@ class ChangeTests(LifecycleCase):
             self.bench.write("a", version=version)
             self.apply()
         found.append(self.bench.lifecycle.built)
-        leaves = [[one.leaves[None, path][1] for path in ("/a", "/b")] for one in found if one is not None]
+        leaves = [[one.leaves[None, path][0] for path in ("/a", "/b")] for one in found if one is not None]
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[:2], strict=True)], [True, True])
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[1:], strict=True)], [False, True])
         route = self.bench.edge.generation.find(b"h", b"/a")
@@ -646,6 +646,16 @@ class FileTests(LifecycleCase):
         self.apply()
         self.assertIsNone(self.bench.edge.generation.find(b"h", b"/"))
         self.assertIsNotNone(self.bench.edge.generation.find(b"h", b"/new"))
+
+    def test_holdsNothing(self) -> None:
+        """A route that came holds nothing of the generation that it came after."""
+        self.bench.write("a")
+        self.apply()
+        self.bench.configure("[{respond: {}}, {path: /s, static: .}]")
+        self.apply()
+        self.bench.write("a", version="2.0")
+        self.apply()
+        self.assertEqual(self.alive("a"), 0)
 
     def test_whoIsConfigured(self) -> None:
         """A plugin is told of as configured when it has another configuration on a route, not when others have."""
