@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from itertools import product
 from typing import Any
 from unittest import skipUnless
@@ -21,6 +22,10 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from yarl import URL
 
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, readHead
+
+
+PATIENT: dict[str, Any] = {"open_timeout": PATIENCE, "close_timeout": PATIENCE, "ping_interval": None}
+dial = partial(connect, proxy=None, **PATIENT)
 
 
 class LoopThread:
@@ -57,7 +62,7 @@ class WebSocketTests(LoopCase):
 
     def begin(self, serving: Callable[[ServerConnection], Awaitable[None]]) -> str:
         async def listen() -> Any:
-            return await serve(serving, "127.0.0.1", 0, max_size=None)
+            return await serve(serving, "127.0.0.1", 0, max_size=None, **PATIENT)
 
         server = self.loop.run(listen())
 
@@ -79,7 +84,7 @@ class WebSocketTests(LoopCase):
         url = self.begin(self.echo)
 
         async def talk() -> list[Any]:
-            async with connect(url, max_size=None, compression=None) as peer:
+            async with dial(url, max_size=None, compression=None) as peer:
                 got = []
                 for message in ("grüß", b"\0\xff", b"x" * 3_000_000, ""):
                     await peer.send(message)
@@ -110,7 +115,7 @@ class WebSocketTests(LoopCase):
         url = self.begin(serving)
 
         async def served() -> tuple[int, str]:
-            async with connect(url) as peer:
+            async with dial(url) as peer:
                 await peer.send("you")
                 try:
                     await peer.recv()
@@ -120,7 +125,7 @@ class WebSocketTests(LoopCase):
                 raise AssertionError("not closed")
 
         async def leaving() -> None:
-            async with connect(url) as peer:
+            async with dial(url) as peer:
                 await peer.send("me")
                 await peer.close(4002, "bye")
 
@@ -134,7 +139,7 @@ class WebSocketTests(LoopCase):
         url = self.begin(self.echo)
 
         async def one(number: int) -> bool:
-            async with connect(url) as peer:
+            async with dial(url) as peer:
                 for turn in range(5):
                     await peer.send(f"{number}:{turn}")
                     if await peer.recv() != f"{number}:{turn}":
@@ -156,7 +161,7 @@ class WebSocketTests(LoopCase):
         url = self.begin(serving)
 
         async def talk() -> bool:
-            async with connect(url) as peer:
+            async with dial(url) as peer:
                 await peer.send("x")
                 try:
                     await peer.recv()
@@ -363,7 +368,8 @@ class CurlTests(EdgeCase):
     """curl."""
 
     def curl(self, *arguments: str) -> str:
-        done = subprocess.run(["curl", "-sS", "--max-time", "15", *arguments], capture_output=True, timeout=PATIENCE)
+        command = ["curl", "-q", "-sS", "--noproxy", "*", "--max-time", f"{PATIENCE:.0f}", *arguments]
+        done = subprocess.run(command, capture_output=True, timeout=2 * PATIENCE)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.decode()
 
