@@ -23,7 +23,6 @@ from yarl import URL
 
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, readHead
 
-
 PATIENT: dict[str, Any] = {"open_timeout": PATIENCE, "close_timeout": PATIENCE, "ping_interval": None}
 dial = partial(connect, proxy=None, **PATIENT)
 
@@ -38,7 +37,7 @@ class LoopThread:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """:return: what the coroutine returned."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(5 * PATIENCE)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
