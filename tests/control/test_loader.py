@@ -411,5 +411,5 @@ class UnloadTests(SynchronousTestCase):
         gone += [self.sentinelOf(text, a="A = 1") for _ in range(300)]
         after = objects() - 300  # the weak references
         self.assertEqual([one for one in gone if one() is not None], [])
-        self.assertLess(abs(after - before), 100)
+        self.assertLess(after - before, 100)
         self.assertEqual(len(linecache.cache), lines)
