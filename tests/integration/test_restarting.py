@@ -108,3 +108,31 @@ class UnwrittenTests(EdgeCase):
         result = self.run_("reload")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertNotEqual(ledger.read_text(), before)
+
+    def test_atTheEnd(self) -> None:
+        """What could be written by then is written when the edge ends."""
+        config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
+        self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
+        ledger = self.edge.folder / "var" / "plugins.json"
+        self.until(ledger.exists)
+        obstacle = ledger.with_name(".plugins.json.new")
+        obstacle.mkdir()
+        self.assertEqual(self.run_("disable", "one").returncode, 1)
+        obstacle.rmdir()
+        self.edge.terminate()
+        self.assertEqual(self.edge.status(), 0, self.edge.said())
+        self.assertIs(json.loads(ledger.read_text())["plugins"]["one"]["enabled"], False)
+        self.assertIn("all that is in force is written down again", self.edge.said())
+
+    def test_hangs(self) -> None:
+        """A disk that does not answer keeps the edge from ending for some seconds, and not for ever."""
+        hanging = "import os, threading\n\ndef hang(*_):\n    print('the disk hangs', flush=True)\n    "
+        hanging += "threading.Event().wait()\n\nos.fsync = hang\n"
+        config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
+        self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
+        self.until(lambda: "listening on" in self.edge.said())
+        code = self.edge.folder / "plugins" / "one" / "plugin.py"
+        code.write_text(hanging + code.read_text())
+        self.until(lambda: "the disk hangs" in self.edge.said())
+        self.edge.terminate()
+        self.assertEqual(self.edge.status(), 0, self.edge.said())
