@@ -7,6 +7,7 @@ or without a single test, counts as failed.
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -46,6 +47,9 @@ def main(names: list[str]) -> int:
 
     :return: the exit status.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Whatever a test has printed, and whatever the terminal can show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     command = [sys.executable, "-m", "twisted.trial", "-j2", "--reporter=text", *(names or ["tests"])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="backslashreplace") as trial:
         assert trial.stdout is not None

@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,11 +22,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+from tests.harness import PATIENCE, freePort
+
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "packaging"
 SOURCES = ("revproxy", "twisted", "setup.py", "pyproject.toml", "README.md", "LICENSE")
-PATIENCE = 60.0
-"Seconds for the edge to start, and again to end."
 
 
 def run(*command: str | Path, cwd: str = "/") -> str:
@@ -114,8 +113,7 @@ def checkRun(programs: Path, folder: Path) -> None:
     """
     The edge starts without a configuration file, answers 502 for an origin that is not there, and ends with 0.
     """
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = freePort()
     command = [programs / "twistd", "--pidfile=", "-n", "revproxy"]
     options = ["--listen", f"tcp:{port}:interface=127.0.0.1", "--upstream", "http://127.0.0.1:9"]
     output = folder / "output"
