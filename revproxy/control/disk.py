@@ -1,8 +1,8 @@
 """
 A disk that may be full, slow, or not there any more.
 
-Nobody waits for it for ever: a write that does not come back within some time has failed as far as we are concerned,
-and until it does come back, nothing else is asked of the disk. So changes are made, and the edge can end, whatever it
+Nobody waits for it for ever: what does not come back within some time has failed as far as we are concerned, and until
+it does come back, nothing else of the kind is asked of the disk. So changes are made, and the edge can end, whatever it
 does; and what is written is written in order.
 """
 
@@ -18,6 +18,9 @@ from twisted.python.failure import Failure
 SILENCE = 30.0
 """Seconds that a disk may take for one write."""
 
+LOOK = 120.0
+"""Seconds that it may take for a look at all files there are."""
+
 HURRY = 5.0
 """Seconds that it may take when the edge ends."""
 
@@ -28,16 +31,19 @@ class DiskSilent(OSError):
 
 class Disk:
     """
-    Where things are written, by one job at a time.
+    Where things are, by one job at a time.
 
     :ivar inThread: runs a function, with arguments, in a thread.
     """
 
-    def __init__(self, clock: Any, inThread: Callable[..., Deferred[Any]]) -> None:
-        """:param clock: provides `IReactorTime`."""
+    def __init__(self, clock: Any, inThread: Callable[..., Deferred[Any]], limit: float = SILENCE) -> None:
+        """
+        :param clock: provides `IReactorTime`.
+        :param limit: seconds that one job may take.
+        """
         self.inThread = inThread
         self._clock = clock
-        self._limit = SILENCE
+        self._limit = limit
         self._asked = 0.0
         self._job: Deferred[Any] | None = None
         self._waiting: Deferred[Any] | None = None

@@ -29,6 +29,7 @@ from twisted.logger import Logger
 from revproxy.control.arrears import Arrears
 from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
 from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
+from revproxy.control.disk import LOOK, Disk, DiskSilent
 from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
 from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
@@ -84,6 +85,7 @@ class Lifecycle:
     :ivar retirement: versions that do not run any more.
     :ivar failures: the last refusal of each plugin, or (under an empty name) the configuration, that still holds; with
         its time in seconds since the epoch.
+    :ivar files: what the files are on.
     :ivar edge: set once there is one; before that a swap is only noted.
     :ivar surroundings: set by the service.
     """
@@ -109,6 +111,7 @@ class Lifecycle:
         self.failures: dict[str, tuple[float, Refusal]] = {}
         self.edge: Edge | None = None
         self.surroundings: Surroundings | None = None
+        self.files = Disk(parts.reactor, self._inThread, LOOK)
         self.memory = Memory(state, ledger, events, parts.reactor, self._inThread)
         self._arrears = Arrears(self.memory, parts.reactor, self.exclusively, self._plan)
         self.ward = Ward(self)
@@ -297,6 +300,9 @@ class Lifecycle:
         draft = self._draft = self._newDraft(change)
         try:
             return await self._transactWith(draft, change, current)
+        except DiskSilent as silent:
+            reason = f"the files cannot be looked at: {silent}"
+            raise ChangeRefused((Refusal("", "files", "", None, reason),)) from None
         finally:
             self._draft = None
 
@@ -306,14 +312,14 @@ class Lifecycle:
         useCurrent = False
         refusals: list[Refusal] = []
         while True:
-            look = await self._inThread(self._scan.look, current.plan.config, preferred, useCurrent)
+            look = await self.files.do(self._scan.look, current.plan.config, preferred, useCurrent)
             bad = self._badConfig
             if bad is not None and look.config is bad[0] and not (change.force or useCurrent):
                 refusals.append(bad[1])
                 useCurrent = True
                 continue
             try:
-                attempt = await self._inThread(self._choose, change, look, running)
+                attempt = await self.files.do(self._choose, change, look, running)
                 attempt.refusals[:0] = refusals
                 return await self._try(attempt, draft, current)
             except _ConfigFailed as failed:
@@ -594,6 +600,7 @@ class Lifecycle:
     def halt(self) -> None:
         """Change nothing any more; what is under way is given up."""
         self._ended = True
+        self.files.hurry()
         self.memory.disk.hurry()
         if self._draft is not None:
             self._draft.hurry()

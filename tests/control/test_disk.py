@@ -3,13 +3,60 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.trial.unittest import TestCase
 
-from revproxy.control.disk import DaemonThreads
+from revproxy.control.change import ChangeRefused
+from revproxy.control.disk import HURRY, LOOK, DaemonThreads
+from tests.control.test_lifecycle import LifecycleCase
+
+
+class LookTests(LifecycleCase):
+    """The folder of plugins is on a disk that does not answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.bench.write("a", version="2.0")
+        self.answers = self.bench.lifecycle.files.inThread
+        self.bench.lifecycle.files.inThread = self.hang
+        self.done = self.bench.later(self.bench.lifecycle.apply())
+
+    def hang(self, *job: Any) -> Deferred[Any]:
+        self.job = Deferred[Any]()
+        self.run_ = lambda: self.job.callback(job[0](*job[1:]))
+        return self.job
+
+    def test_refused(self) -> None:
+        """What runs goes on; the change is refused, and so is the next one, at once."""
+        self.bench.clock.advance(LOOK)
+        refused = self.failureResultOf(self.done, ChangeRefused).value
+        self.assertIn(f"the files cannot be looked at: the disk has not answered for {LOOK:g} s", str(refused))
+        self.assertEqual((self.bench.seen(), self.bench.kinds()), (["a 1.0.0"], [("refused", "")]))
+        self.failureResultOf(self.bench.later(self.bench.lifecycle.apply()), ChangeRefused)
+
+    def test_back(self) -> None:
+        """Once it has answered, the next change is made."""
+        self.bench.clock.advance(LOOK)
+        self.failureResultOf(self.done, ChangeRefused)
+        self.bench.lifecycle.files.inThread = self.answers
+        self.run_()
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 2.0"])
+
+    def test_end(self) -> None:
+        """The end of the edge does not wait for it for long."""
+        ended = self.bench.later(self.bench.lifecycle.end())
+        self.bench.clock.advance(HURRY - 1)
+        self.assertNoResult(ended)
+        self.bench.clock.advance(1)
+        self.successResultOf(ended)
+        self.failureResultOf(self.done, ChangeRefused)
 
 
 class DaemonThreadTests(TestCase):
