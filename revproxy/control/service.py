@@ -14,8 +14,9 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -50,6 +51,9 @@ from revproxy.control.steering import Steering
 from revproxy.control.watcher import Watcher
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge
+
+LAST = 10.0
+"""Seconds that threads may keep the process after the edge has ended."""
 
 
 class EdgeService(Service):  # type: ignore[misc]
@@ -307,7 +311,8 @@ class EdgeService(Service):  # type: ignore[misc]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        if self._exitZero():
+        isProcess = self._exitZero()
+        if isProcess:
             self._hurryOnInterrupt()
         self._stopping = True
         self.lifecycle.halt()
@@ -330,7 +335,8 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._signalBefore is not None:
             signal.signal(signal.SIGUSR1, self._signalBefore)
         await self._accessLogging.close()
-        self._exitZero()
+        if self._exitZero() or isProcess:
+            _exitSoon()
 
     def _exitZero(self) -> bool:
         """
@@ -389,3 +395,20 @@ def _exitOne() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
+
+
+def _exitSoon() -> None:
+    """Threads that do not come back, from a disk that hangs or because a plugin has not ended them, keep no process."""
+    late = threading.Timer(LAST, _exitAnyhow)
+    late.daemon = True
+    late.start()
+
+
+def _exitAnyhow() -> None:
+    left = [each.name for each in threading.enumerate() if not (each.daemon or each is threading.main_thread())]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of sys.stderr, which twistd may have made part of a log that has ended.
+    with suppress(OSError):
+        os.write(2, f"revproxy ends although threads still run: {', '.join(left)}\n".encode(errors="replace"))
+    os._exit(0)

@@ -124,15 +124,35 @@ class UnwrittenTests(EdgeCase):
         self.assertIs(json.loads(ledger.read_text())["plugins"]["one"]["enabled"], False)
         self.assertIn("all that is in force is written down again", self.edge.said())
 
-    def test_hangs(self) -> None:
-        """A disk that does not answer keeps the edge from ending for some seconds, and not for ever."""
+
+class EndTests(EdgeCase):
+    """What hangs when the edge is told to stop keeps it for some seconds, and not for ever."""
+
+    CONFIG = (
+        "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
+        "plugins: {directory: plugins}\n"
+    )
+
+    def begin(self, start: str) -> EdgeProcess:
+        """:param start: what the plugin's ``start`` does."""
+        edge = self.launch(self.CONFIG, files=plugin(start))
+        self.until(lambda: "listening on" in edge.said())
+        return edge
+
+    def test_disk(self) -> None:
+        """A disk that does not answer."""
         hanging = "import os, threading\n\ndef hang(*_):\n    print('the disk hangs', flush=True)\n    "
         hanging += "threading.Event().wait()\n\nos.fsync = hang\n"
-        config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
-        self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
-        self.until(lambda: "listening on" in self.edge.said())
-        code = self.edge.folder / "plugins" / "one" / "plugin.py"
+        edge = self.begin("pass")
+        code = edge.folder / "plugins" / "one" / "plugin.py"
         code.write_text(hanging + code.read_text())
-        self.until(lambda: "the disk hangs" in self.edge.said())
-        self.edge.terminate()
-        self.assertEqual(self.edge.status(), 0, self.edge.said())
+        self.until(lambda: "the disk hangs" in edge.said())
+        edge.terminate()
+        self.assertEqual(edge.status(), 0, edge.said())
+
+    def test_thread(self) -> None:
+        """A thread of a plugin."""
+        edge = self.begin("import threading; threading.Thread(target=threading.Event().wait, name='mine').start()")
+        edge.terminate()
+        self.assertEqual(edge.status(), 0, edge.said())
+        self.assertIn("ends although threads still run: mine", edge.said())
