@@ -32,13 +32,15 @@ from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
 from revproxy.control.disk import LOOK, Disk, DiskSilent
 from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
-from revproxy.control.generation import Built, Member, Parts, PluginClient, buildGeneration
+from revproxy.control.generation import Built, Member, buildGeneration
 from revproxy.control.heldback import HeldBack
 from revproxy.control.homes import homesOf, moved
 from revproxy.control.instance import Instance, StageFailed, StageLimits, Version
+from revproxy.control.layout import Layout, layOut, layOutWhileServing
 from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
 from revproxy.control.memory import Memory
+from revproxy.control.origins import Parts, PluginClient
 from revproxy.control.plan import Choice, Plan, Refusal, choose, isSetAnew, resolve
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.retirement import Retirement
@@ -171,7 +173,7 @@ class Lifecycle:
             except ConfigErrors as errors:
                 raise self._refusal(attempt, [*problems, *errors.problems]) from None
             try:
-                self._build(plan, members)
+                self._build(plan, members, self._layOut(plan))
             except ConfigErrors as errors:
                 problems += errors.problems
             if problems:
@@ -201,7 +203,7 @@ class Lifecycle:
             try:
                 if again:
                     plan = self._resolve(attempt, running)
-                    self._build(plan, draft.make(plan))
+                    self._build(plan, draft.make(plan), self._layOut(plan))
                 await draft.begin(self.current.plan, self.current.members)
                 break
             except StageFailed as failed:
@@ -382,10 +384,11 @@ class Lifecycle:
                 self._refuseAsked(attempt)
                 continue
             try:
+                layout = await self._layOutWhileServing(plan)
                 await self.memory.keep(plan)
                 await draft.finish(members.values())
                 self._refuseAtEnd()
-                before = self._swap(plan, members, prepared)
+                before = self._swap(plan, members, prepared, layout)
             except BaseException as error:
                 await draft.undo()
                 await self._discardConfig(prepared)
@@ -472,11 +475,11 @@ class Lifecycle:
 
     # The swap
 
-    def _swap(self, plan: Plan, members: Mapping[tuple[str, str], Instance], prepared: Any) -> Running:
-        """From one moment to the next. :raises ConfigErrors: the generation cannot be built; nothing has changed."""
+    def _swap(self, plan: Plan, members: Mapping[tuple[str, str], Instance], prepared: Any, layout: Layout) -> Running:
+        """From one moment to the next."""
         before, beforeBuilt = self.current, self.built
         assert before is not None and beforeBuilt is not None
-        self._build(plan, members)
+        self._build(plan, members, layout)
         built, edge = self.built, self.edge
         assert built is not None
         if self._badConfig is not None and self._badConfig[0] is plan.config:
@@ -496,10 +499,21 @@ class Lifecycle:
         self.retirement.retire(gone)
         return before
 
-    def _build(self, plan: Plan, members: Mapping[tuple[str, str], Instance]) -> None:
+    def _layOut(self, plan: Plan) -> Layout:
+        """:raises ConfigErrors: it cannot be done."""
+        before = None if self.built is None else self.built.layout
+        return layOut(plan.config, self.parts, self._client.client, before)
+
+    async def _layOutWhileServing(self, plan: Plan) -> Layout:
+        """:raises ConfigErrors: it cannot be done."""
+        assert self.built is not None
+        return await layOutWhileServing(
+            plan.config, self.parts, self._client.client, self.built.layout, self._inThread
+        )
+
+    def _build(self, plan: Plan, members: Mapping[tuple[str, str], Instance], layout: Layout) -> None:
         running = Running(plan, members)
-        before = self.built
-        built = buildGeneration(plan, partial(self._member, running), self.parts, self._client, before)
+        built = buildGeneration(plan, partial(self._member, running), self.parts, layout)
         for chain, instances in built.chains.items():
             for instance in instances:
                 instance.chains.add(chain)

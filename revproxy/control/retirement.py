@@ -119,7 +119,9 @@ class Retirement:
 
     async def _close(self, instance: Instance) -> None:
         version = instance.version
-        version.ended = [one for one in version.ended if one() is not None]
+        if not len(version.ended) & (len(version.ended) - 1):
+            # Each time that they have doubled: there may be thousands, one for each lane.
+            version.ended = [one for one in version.ended if one() is not None]
         try:
             version.ended.append(ref(instance.object))
         except TypeError:

@@ -36,11 +36,11 @@ from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.disk import DaemonThreads
 from revproxy.control.document import Document
 from revproxy.control.events import EventLog
-from revproxy.control.generation import Parts
 from revproxy.control.instance import StageFailed, Version
 from revproxy.control.ledger import readLedger
 from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.listeners import ListenerSet, Prepared
+from revproxy.control.origins import Parts
 from revproxy.control.preflight import unavailable
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.scan import Scan

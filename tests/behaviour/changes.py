@@ -19,7 +19,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control import generation
+from revproxy.control import origins
 from revproxy.control.change import Change
 from revproxy.control.instance import StageLimits
 from revproxy.control.lifecycle import Lifecycle
@@ -240,7 +240,7 @@ class Changing(Bench):
         STAGES[self.stage.name] = self.stage
         # Nothing here survives a power failure, nor takes the time for it.
         case.patch(os, "fsync", lambda descriptor: None)
-        case.patch(generation._Upstreams, "_endpoint", lambda _, target, tls: _Endpoint(self, target))
+        case.patch(origins.Upstreams, "_endpoint", lambda _, target, tls: _Endpoint(self, target))
         case.addCleanup(self._end)
 
     def prepare(self, limits: StageLimits | None = None) -> Lifecycle:

@@ -14,10 +14,10 @@ from revproxy.control.catalog import CatalogReader
 from revproxy.control.change import Change
 from revproxy.control.config import parseConfig
 from revproxy.control.events import EventLog
-from revproxy.control.generation import Parts
 from revproxy.control.instance import StageLimits
 from revproxy.control.ledger import readLedger
 from revproxy.control.lifecycle import Lifecycle
+from revproxy.control.origins import Parts
 from revproxy.control.scan import Scan
 from revproxy.control.statefolder import StateFolder
 from revproxy.dataplane.deadlines import Deadlines

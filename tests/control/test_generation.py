@@ -10,10 +10,11 @@ from twisted.web.resource import Resource
 
 from revproxy.control.config import parseConfig
 from revproxy.control.events import EventLog
-from revproxy.control.generation import Built, Parts
+from revproxy.control.generation import Built
 from revproxy.control.ledger import Ledger
 from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.loader import unload
+from revproxy.control.origins import Parts
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.scan import Scan
 from revproxy.control.starters import writePlugin

@@ -142,8 +142,7 @@ class ChangeTests(LifecycleCase):
         assert before is not None and after is not None
         self.assertIs(before.instances[0], after.instances[0])
         self.assertIsNot(before.instances[1], after.instances[1])
-        self.assertIs(before.leaves, after.leaves)
-        self.assertIs(before.upstreams, after.upstreams)
+        self.assertIs(before.layout, after.layout)
         self.assertIs(before.generation.tree, after.generation.tree)
         self.assertIsNot(before.generation.chains[0], after.generation.chains[0])
 
@@ -166,7 +165,7 @@ class ChangeTests(LifecycleCase):
             self.bench.write("a", version=version)
             self.apply()
         found.append(self.bench.lifecycle.built)
-        leaves = [[one.leaves[None, path][0] for path in ("/a", "/b")] for one in found if one is not None]
+        leaves = [[one.layout.leaves[None, path][0] for path in ("/a", "/b")] for one in found if one is not None]
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[:2], strict=True)], [True, True])
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[1:], strict=True)], [False, True])
         route = self.bench.edge.generation.find(b"h", b"/a")

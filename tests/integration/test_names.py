@@ -15,8 +15,8 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from revproxy.control.config import parseConfig
-from revproxy.control.generation import Parts, PluginClient, buildGeneration
-from revproxy.control.plan import Plan
+from revproxy.control.layout import layOut
+from revproxy.control.origins import Parts, PluginClient
 from revproxy.dataplane.deadlines import Deadlines
 
 
@@ -69,10 +69,8 @@ class MovingTests(TestCase):
             config = parseConfig(text, "revproxy.yaml", Path.cwd())
             clock = Clock()
             parts = Parts(reactor, Deadlines(clock, 0.5), Deadlines(clock, 0.02))
-            plan = Plan(1, config, {}, (), ((),))
-            client = PluginClient(config, parts)
-            built = buildGeneration(plan, lambda one, settings: self.fail("no plugins"), parts, client)
-            pool = built.upstreams["app"][1].targets[0].pool
+            layout = layOut(config, parts, PluginClient(config, parts).client)
+            pool = layout.upstreams["app"][1].targets[0].pool
             origin.settimeout(60)
             for address in ("127.0.0.1", "127.0.0.2"):
                 connected: Deferred[Any] = pool._connect(pool._build)
