@@ -32,14 +32,19 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class Place:
-    """Where one value stands, and the places of what is in it. An entry of a mapping stands where its key does."""
+    """
+    Where one value stands, and the places of what is in it. An entry of a mapping stands where its key does.
+
+    :ivar items: of what has nothing in it, line and column alone: there may be a hundred thousand, and the collector of
+        garbage does not look at pairs of numbers again and again.
+    """
 
     __slots__ = ("column", "count", "depth", "items", "line")
 
     def __init__(self, line: int, column: int) -> None:
         self.line = line
         self.column = column
-        self.items: dict[Step, Place] = {}
+        self.items: dict[Step, Place | tuple[int, int]] = {}
         self.count = 1
         self.depth = 1
 
@@ -70,6 +75,8 @@ class Document:
             return 0, 0
         for step in path:
             inner = place.items.get(step)
+            if isinstance(inner, tuple):
+                return inner
             if inner is None:
                 break
             place = inner
@@ -77,9 +84,9 @@ class Document:
 
     def has(self, path: Sequence[Step]) -> bool:
         """Whether there is text with a value at ``path``."""
-        place = self._root
+        place: Place | tuple[int, int] | None = self._root
         for step in path:
-            place = place.items.get(step) if place is not None else None
+            place = place.items.get(step) if isinstance(place, Place) else None
         return place is not None
 
     def problem(self, path: Sequence[Step], message: str) -> Problem:
@@ -215,8 +222,9 @@ class _NodeReader:
         return value
 
     def _measure(self, node: Node, place: Place, path: tuple[Step, ...]) -> None:
-        place.count += sum(inner.count for inner in place.items.values())
-        place.depth += max((inner.depth for inner in place.items.values()), default=0)
+        inside = [inner for inner in place.items.values() if isinstance(inner, Place)]
+        place.count += sum(inner.count for inner in inside) + len(place.items) - len(inside)
+        place.depth += max((inner.depth for inner in inside), default=min(len(place.items), 1))
         if self._full:
             return
         if place.count > MAX_VALUES:
@@ -269,8 +277,7 @@ class _NodeReader:
         self._checkTag(node, "seq", path)
         values = []
         for index, item in enumerate(node.value):
-            inner = place.items[index] = Place(item.start_mark.line + 1, item.start_mark.column + 1)
-            values.append(self.read(item, inner, (*path, index)))
+            values.append(self._inside(item, item, place, index, path))
         return values
 
     def _mapping(self, node: MappingNode, place: Place, path: tuple[Step, ...]) -> dict[str, Any]:
@@ -285,17 +292,24 @@ class _NodeReader:
             if key is None:
                 continue
             if key in values:
-                first = place.items[key].line
-                self._refuse(keyNode, (*path, key), f"given twice; the first is in line {first}")
+                self._refuse(keyNode, (*path, key), f"given twice; the first is in line {_lineOf(place.items[key])}")
                 continue
-            inner = place.items[key] = Place(keyNode.start_mark.line + 1, keyNode.start_mark.column + 1)
-            values[key] = self.read(item, inner, (*path, key))
+            values[key] = self._inside(keyNode, item, place, key, path)
         for others, where in merged:
             for key, value in others.items():
                 if key not in values:
                     values[key] = value
                     place.items[key] = where.items[key]
         return values
+
+    def _inside(self, where: Node, node: Node, place: Place, step: Step, path: tuple[Step, ...]) -> Any:
+        """The value of what is in another; it stands where another node does."""
+        line, column = where.start_mark.line + 1, where.start_mark.column + 1
+        if isinstance(node, ScalarNode):
+            place.items[step] = line, column
+            return self._scalar(node, (*path, step))
+        inner = place.items[step] = Place(line, column)
+        return self.read(node, inner, (*path, step))
 
     def _key(self, node: Node, path: tuple[Step, ...]) -> str | None:
         if isinstance(node, ScalarNode):
@@ -321,6 +335,10 @@ class _NodeReader:
     def _checkTag(self, node: Node, kind: str, path: tuple[Step, ...]) -> None:
         if node.tag not in (_TAG + kind, "!"):
             self._refuse(node, path, f"the tag {str(node.tag).removeprefix(_TAG)} is not supported")
+
+
+def _lineOf(place: Place | tuple[int, int]) -> int:
+    return place.line if isinstance(place, Place) else place[0]
 
 
 def _integer(text: str) -> int:
@@ -405,7 +423,7 @@ class _JSONPlaces:
             key, inner = json.loads(match[0]), self._place(match)
             self._checkText(match[0], inner, path)
             if key in place.items:
-                first = place.items[key].line
+                first = _lineOf(place.items[key])
                 self.problems.append(
                     Problem(self.source, inner.line, inner.column, pathText((*path, key)),
                             f"given twice; the first is in line {first}")
