@@ -84,6 +84,11 @@ class RefusedStartTests(EdgeCase):
 class UnwrittenTests(EdgeCase):
     """The disk does not take what a command has changed."""
 
+    def begun(self, ledger: Path) -> None:
+        """Wait until all is written that is written at the start, and commands are listened to."""
+        self.until(lambda: ledger.exists() and ledger.with_name("control.sock").exists())
+        self.until(lambda: "listening on" in self.edge.said())
+
     def run_(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "revproxy.cli", *arguments, "--state", str(self.edge.folder / "var")]
         return subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE)
@@ -94,10 +99,11 @@ class UnwrittenTests(EdgeCase):
         config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
         self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
         ledger = self.edge.folder / "var" / "plugins.json"
-        self.until(ledger.exists)
+        self.begun(ledger)
         before = ledger.read_text()
         # Where the new file is written first, before it takes the old one's place.
         obstacle = ledger.with_name(".plugins.json.new")
+        self.until(lambda: not obstacle.exists())
         obstacle.mkdir()
         result = self.run_("disable", "one")
         self.assertEqual((result.returncode, ledger.read_text()), (1, before))
@@ -114,8 +120,9 @@ class UnwrittenTests(EdgeCase):
         config = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: hello}}]\n"
         self.edge = self.launch(config + "plugins: {directory: plugins}\n", files=plugin("pass"))
         ledger = self.edge.folder / "var" / "plugins.json"
-        self.until(ledger.exists)
+        self.begun(ledger)
         obstacle = ledger.with_name(".plugins.json.new")
+        self.until(lambda: not obstacle.exists())
         obstacle.mkdir()
         self.assertEqual(self.run_("disable", "one").returncode, 1)
         obstacle.rmdir()
