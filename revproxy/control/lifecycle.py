@@ -2,7 +2,7 @@
 How the edge becomes another one: one transaction at a time, from a look at the files to the swap.
 
     look ─▶ choose ─▶ resolve ─▶ make ─▶ hand over, start, check health ─▶ lay out ─▶ store ─▶ build ─▶ swap ─▶ retire
-             (plan.py: pure)       (draft.py: nothing serves yet)       (layout.py)       (one assignment)  (retirement.py)
+             (plan.py: pure)      (draft.py: nothing serves yet)      (layout.py)      (one assignment) (retirement.py)
 
 Whatever fails before the swap leaves what runs untouched. When one plugin's change fails, that change is dropped and
 the rest is tried again without it; what was prepared for the others is kept. When the configuration file's change
