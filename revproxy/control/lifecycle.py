@@ -29,6 +29,7 @@ from twisted.logger import Logger
 from revproxy.control.arrears import Arrears
 from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
 from revproxy.control.change import NOTHING_ASKED, Change, ChangeRefused, Report
+from revproxy.control.difference import differencesOf
 from revproxy.control.disk import LOOK, Disk, DiskSilent
 from revproxy.control.draft import Draft, Running
 from revproxy.control.events import EventLog
@@ -41,7 +42,7 @@ from revproxy.control.ledger import Ledger
 from revproxy.control.loader import ROOT
 from revproxy.control.memory import Memory
 from revproxy.control.origins import Parts, PluginClient
-from revproxy.control.plan import Choice, Plan, Refusal, choose, isSetAnew, resolve
+from revproxy.control.plan import Choice, Plan, Refusal, choose, resolve
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.retirement import Retirement
 from revproxy.control.scan import Look, Scan
@@ -543,37 +544,19 @@ class Lifecycle:
         return self._packages.get(package) or self._loading
 
     async def _settled(self, attempt: _Attempt, before: Running, plan: Plan) -> Report:
-        text = self._tell(before, plan)
+        text = self._tell(before)
         ledger, unpinned = self._unpinned(attempt, plan)
         await self.memory.record(ledger, plan, attempt.look.catalog)
         self._note(attempt.refusals, plan)
         return Report((*text, *unpinned), tuple(attempt.refusals), self.memory.unwritten)
 
-    def _tell(self, before: Running, plan: Plan) -> list[str]:
-        """An event for each thing that has changed."""
+    def _tell(self, before: Running) -> list[str]:
+        """An event for each thing that has changed. :returns: a line for each."""
         assert self.current is not None
-        text = []
-        if before.plan.config is not plan.config:
-            self.events.add("configured", f"{plan.config.source} is in force")
-            text.append(f"{plan.config.source} is in force")
-        old = {one.manifest.name: one for one in before.plan.selected}
-        new = {one.manifest.name: one for one in plan.selected}
-        for name in sorted({*old, *new}):
-            was, now = old.get(name), new.get(name)
-            label = "" if now is None else now.entry.label
-            if was is None:
-                kind, line = "loaded", f"{label} runs"
-            elif now is None:
-                kind, line = "removed", f"{was.entry.label} runs no more"
-            elif before.versions.get(name) is not self.current.versions.get(name):
-                kind, line = "replaced", f"{was.entry.label} → {label}"
-            elif was.entry.digest != now.entry.digest or isSetAnew(was, before.plan, now, plan):
-                kind, line = "configured", f"{label} has another configuration"
-            else:
-                continue
-            self.events.add(kind, line, name, label)
-            text.append(f"{name}: {line}")
-        return text
+        differences = list(differencesOf(before, self.current))
+        for one in differences:
+            self.events.add(one.kind, one.text, one.plugin, one.version)
+        return [str(one) for one in differences]
 
     def _unpinned(self, attempt: _Attempt, plan: Plan) -> tuple[Ledger, list[str]]:
         """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""

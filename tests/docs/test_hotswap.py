@@ -92,17 +92,14 @@ class EventTests(SynchronousTestCase):
 
     def kinds(self) -> Iterator[str]:
         """
-        The kinds that appear in the code: the first argument of ``events.add`` and of ``_onEvent``, or one of two that
-        a variable may be.
+        The kinds that appear in the code: the first argument of ``events.add``, ``_onEvent`` and ``Difference``.
         """
         for path in (ROOT / "revproxy" / "control").glob("*.py"):
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                    called = ast.unparse(node.func)
-                    if called.endswith(("events.add", "_onEvent")) and isinstance(node.args[0], ast.Constant):
+                if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                    if ast.unparse(node.func).endswith(("events.add", "_onEvent", "Difference")):
                         yield node.args[0].value
-            yield from re.findall(r'\bkind, \w+ = "([a-z-]+)"', source)
 
     def test_everyKind(self) -> None:
         """
