@@ -97,9 +97,10 @@ class EventTests(SynchronousTestCase):
         for path in (ROOT / "revproxy" / "control").glob("*.py"):
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
-                if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                    if ast.unparse(node.func).endswith(("events.add", "_onEvent", "Difference")):
-                        yield node.args[0].value
+                if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
+                    continue
+                if ast.unparse(node.func).endswith(("events.add", "_onEvent", "Difference")):
+                    yield node.args[0].value
 
     def test_everyKind(self) -> None:
         """
