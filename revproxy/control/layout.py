@@ -113,7 +113,7 @@ class _Work:
         self._keys: Mapping[str, Any] = {}
         self._upstreams: Known = {}
         self._mounted: dict[int, ILeaf] = {}
-        self._proxies: dict[tuple[str, str], _MadeLeaf] = {}
+        self._shared: dict[tuple[Any, ...], _MadeLeaf] = {}
 
     def isSame(self) -> bool:
         """Whether it would be the previous one."""
@@ -171,12 +171,12 @@ class _Work:
         )
 
     def _made(self, index: int, route: RouteConfig) -> _MadeLeaf:
-        if route.upstream is None:
-            return self._leaf(index, route), *self._key(route)
-        alike = route.upstream, route.path if route.stripPrefix else ""
-        made = self._proxies.get(alike)
+        alike = _alike(route)
+        made = None if alike is None else self._shared.get(alike)
         if made is None:
-            made = self._proxies[alike] = self._leaf(index, route), *self._key(route)
+            made = self._leaf(index, route), *self._key(route)
+            if alike is not None:
+                self._shared[alike] = made
         return made
 
     def _leaf(self, index: int, route: RouteConfig) -> ILeaf:
@@ -209,6 +209,15 @@ class _Work:
                 self._problems.append(document.problem(("routes", index, "resource"), message))
             return None
         return MountedLeaf(resource, prefix, self._parts.reactor, self.config.limits.maxBodyBytes)
+
+
+def _alike(route: RouteConfig) -> tuple[Any, ...] | None:
+    """Routes that have this in common have the same leaf; None: it has one of its own."""
+    if route.upstream is not None:
+        return route.upstream, route.path if route.stripPrefix else ""
+    if route.respond is not None:
+        return route.respond.status, route.respond.body, *route.respond.headers.items()
+    return None
 
 
 def _inThread(reactor: Any, function: Callable[..., Any], *args: Any) -> Deferred[Any]:

@@ -86,6 +86,15 @@ class SharingTests(LayoutCase):
         self.assertIs(self.layOut(config, layout), layout)
         self.assertIs(self.later(config, layout), layout)
 
+    def test_oneAnswer(self) -> None:
+        """Routes with one fixed answer have one leaf."""
+        one, other = "{status: 200, body: x, headers: {A: b}}", "{status: 200, body: x, headers: {A: c}}"
+        answers = zip("abcd", (one, one, other, "{}"), strict=True)
+        routes = ", ".join(f"{{path: /{path}, respond: {answer}}}" for path, answer in answers)
+        leaves = self.leaves(self.layOut(self.config(f"[{routes}]")))
+        self.assertIs(leaves[0], leaves[1])
+        self.assertEqual(len(set(leaves)), 3)
+
     def test_oneUpstream(self) -> None:
         """Routes to one upstream have one leaf, unless it takes different prefixes off."""
         routes = ROUTES.replace("/b, upstream: app", "/b, upstream: app, strip_prefix: true")
