@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.swapedge import SWAPPED, SwapEdge, manifest, stampedSource
 from benchmarks.swaptimes import Asking, delays, quantile
 
-MODULES, FUNCTIONS = 50, 125
+MODULES, FUNCTIONS = 50, 100
 
 _FUNCTION = '''\
 def step{number}(record, limit={number}, *, strict=False):
