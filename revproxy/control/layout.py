@@ -8,7 +8,7 @@ routes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -78,7 +78,7 @@ async def layOutWhileServing(
     parts: Parts,
     client: Any,
     previous: Layout,
-    inThread: Callable[..., Deferred[Any]],
+    inThread: Callable[..., Awaitable[Any]],
 ) -> Layout:
     """
     The same, and requests are served meanwhile.

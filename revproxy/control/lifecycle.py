@@ -377,7 +377,9 @@ class Lifecycle:
             try:
                 self._refuseAtEnd()
                 members = await draft.makeWhileServing(plan)
+                self._refuseAtEnd()
                 await draft.begin(plan, members)
+                self._refuseAtEnd()
                 prepared = await self._prepareConfig(plan, current)
             except StageFailed as failed:
                 if not self._revert(attempt, failed, running):
@@ -509,7 +511,7 @@ class Lifecycle:
         """:raises ConfigErrors: it cannot be done."""
         assert self.built is not None
         return await layOutWhileServing(
-            plan.config, self.parts, self._client.client, self.built.layout, self._inThread
+            plan.config, self.parts, self._client.client, self.built.layout, self.files.do
         )
 
     def _build(self, plan: Plan, members: Mapping[tuple[str, str], Instance], layout: Layout) -> None:

@@ -237,8 +237,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if config.state != self.config.state:
             message = f"it is {self.config.state} while the edge runs; restart it to change that"
             raise ConfigErrors([where.problem(("state",), message)])
-        pool = self._reactor.getThreadPool()
-        prepared = await deferToThreadPool(self._reactor, pool, self.listeners.load, config.listeners, where)
+        prepared: Prepared = await self.lifecycle.files.do(self.listeners.load, config.listeners, where)
         try:
             await self.listeners.bind(prepared)
         except (CannotListenError, OSError) as error:

@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from revproxy.control.change import ChangeRefused
 from revproxy.control.disk import HURRY, LOOK, DaemonThreads
+from tests.authority import Authority
 from tests.control.test_lifecycle import LifecycleCase
 
 
@@ -55,6 +56,41 @@ class LookTests(LifecycleCase):
         self.bench.clock.advance(HURRY - 1)
         self.assertNoResult(ended)
         self.bench.clock.advance(1)
+        self.successResultOf(ended)
+        self.failureResultOf(self.done, ChangeRefused)
+
+
+class UpstreamFileTests(LifecycleCase):
+    """The certificate authority of an upstream is on a disk that does not answer any more."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.root.joinpath("ca.pem").write_bytes(Authority("one").own.certificatePEM)
+        upstream = "{targets: ['https://127.0.0.1:1'], tls: {ca: ca.pem}}"
+        self.bench.configure("[{upstream: app}]", f"upstreams: {{app: {upstream}}}\n")
+        self.bench.write("a")
+        self.bench.start()
+        self.bench.write("a", version="2.0")
+        answers = self.bench.lifecycle.files.inThread
+
+        def inThread(function: Any, *arguments: Any) -> Deferred[Any]:
+            return Deferred() if function.__name__ == "isSame" else answers(function, *arguments)
+
+        self.bench.lifecycle.files.inThread = inThread
+        self.done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.clock.advance(0)
+        self.assertNoResult(self.done)
+
+    def test_refused(self) -> None:
+        """The change is refused, and what runs goes on."""
+        self.bench.clock.advance(LOOK)
+        self.failureResultOf(self.done, ChangeRefused)
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+    def test_end(self) -> None:
+        """The edge ends."""
+        ended = self.bench.later(self.bench.lifecycle.end())
+        self.bench.clock.advance(HURRY)
         self.successResultOf(ended)
         self.failureResultOf(self.done, ChangeRefused)
 

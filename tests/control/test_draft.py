@@ -226,3 +226,20 @@ class HandoverTests(WitnessCase):
         self.export()
         self.successResultOf(done)
         self.assertEqual(self.bench.seen(), ["2", "new"])
+
+    def test_updateAgain(self) -> None:
+        """Nor where that one is asked again: a configuration is not seen before nothing else can be refused."""
+        text = witnessed(UPDATED.replace("return self.witness", "self.witness"), "IConfigurable, IHealthCheck")
+        self.witness.update = self.witness.check = lambda value: None  # type: ignore[attr-defined]
+        self.bench.write("b", text, config={"value": "old"})
+        self.apply()
+        self.bench.write("b", text, config={"value": "new"})
+        done = self.begin()
+        self.assertEqual(self.bench.seen(), ["1", "old"])
+        self.export()
+        self.assertNoResult(done)
+        self.assertEqual(self.bench.seen(), ["2", "old"])
+        while not done.called:
+            self.export()
+        self.successResultOf(done)
+        self.assertEqual(self.bench.seen(), ["3", "new"])

@@ -262,6 +262,18 @@ class ChangeTests(LifecycleCase):
         self.assertEqual(self.bench.edge.generation.number, 1)
 
 
+    def test_stoppedBeforeStart(self) -> None:
+        """An edge that is being stopped starts no plugin any more."""
+        mark = self.bench.root / "started"
+        body = f"    def start(self): open({str(mark)!r}, 'w').close()\n    def stop(self): pass"
+        self.bench.write("b", code(body=body, interfaces="ILifecycle"))
+        done = self.bench.later(self.bench.lifecycle.apply())
+        ended = self.bench.later(self.bench.lifecycle.end())
+        self.bench.clock.advance(0)
+        self.failureResultOf(done, ChangeRefused)
+        self.successResultOf(ended)
+        self.assertFalse(mark.exists())
+
     def test_renamedAndBroken(self) -> None:
         """A plugin that gets another name, and is broken by that, runs on under its old one; mended, it is the new."""
         shutil.move(self.bench.plugins / "a", self.bench.plugins / "b")
