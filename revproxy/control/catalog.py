@@ -188,24 +188,26 @@ class CatalogReader:
         self._bundles = BundleReader()
         self._known: dict[Path, tuple[Bundle, CatalogEntry | BrokenPlugin]] = {}
 
-    def read(self, directory: Path | None, preferred: Iterable[Path] = ()) -> Catalog:
+    def read(self, directory: Path | None, homes: Mapping[str, Path] | None = None) -> Catalog:
         """Blocks while it reads.
 
         :param directory: folder of plugin folders; those without a plugin.json are passed over.
-        :param preferred: folders that keep their names when another one claims the same.
+        :param homes: by name, the folder that keeps it when another one claims the same.
         :raises ConfigErrors: ``directory`` itself cannot be read.
         """
         if self._dropins is None:
             given = self._given
             found = getPlugins(IMiddlewareFactory, revproxy.plugins) if given is None else given
             self._dropins = tuple(_dropIn(factory) for factory in found)
-        first = set(preferred)
-        folders = sorted(_pluginFolders(directory), key=lambda folder: (folder not in first, folder))
+        folders = sorted(_pluginFolders(directory))
         here = set(folders)
         self._bundles.retain(here)
         for gone in self._known.keys() - here:
             del self._known[gone]
-        return _catalogOf((*(self._plugin(folder) for folder in folders), *self._dropins))
+        plugins = {folder: self._plugin(folder) for folder in folders}
+        strangers = [one for folder, one in plugins.items() if not _isAtHome(folder, one, homes or {})]
+        atHome = [one for folder, one in plugins.items() if _isAtHome(folder, one, homes or {})]
+        return _catalogOf((*atHome, *strangers, *self._dropins))
 
     def _plugin(self, folder: Path) -> CatalogEntry | BrokenPlugin:
         source = str(folder / "plugin.json")
@@ -234,6 +236,10 @@ def storedEntry(bundle: Bundle) -> CatalogEntry:
     if isinstance(entry, BrokenPlugin):
         raise ConfigErrors(entry.problems)
     return entry
+
+
+def _isAtHome(folder: Path, one: CatalogEntry | BrokenPlugin, homes: Mapping[str, Path]) -> bool:
+    return isinstance(one, CatalogEntry) and homes.get(one.manifest.name) == folder
 
 
 def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin]) -> Catalog:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from pathlib import Path
 
 from revproxy.control.catalog import CatalogEntry
 from revproxy.control.plan import Choice, Entries, Refusal, Resolution
@@ -23,21 +24,30 @@ class HeldBack:
         self._newcomers: dict[str, set[str]] = {}
         self._new: AbstractSet[str] = frozenset()
         self._known: Mapping[str, str | None] = {}
+        self._strangers: Mapping[str, str | None] = {}
         self._refused: set[str] = set()
 
-    def look(self, gone: AbstractSet[str], known: Mapping[str, str | None]) -> None:
+    def look(
+        self, gone: AbstractSet[str], known: Mapping[str, str | None], strangers: Mapping[str, str | None]
+    ) -> None:
         """
         A change begins.
 
         :param gone: what runs, and is not in the folder of plugins any more.
         :param known: what is there and was refused before, by name; the digest of what was refused, as far as it is
             known.
+        :param strangers: where nobody's folders are that cannot be used, each with its digest as far as it is known.
+            They do not tell their names, or those of others.
         """
-        left = {name: self._newcomers[name] & known.keys() for name in gone & self._newcomers.keys()}
+        here = known.keys() | strangers.keys()
+        left = {name: self._newcomers[name] & here for name in gone & self._newcomers.keys()}
         self._newcomers = {name: newcomers for name, newcomers in left.items() if newcomers}
         self._new = gone - self._newcomers.keys()
-        self._known = known
-        self._refused = set(known)
+        self._known = {**known, **self._strangers}
+        self._strangers = strangers
+        self._refused = {*known, *strangers}
+        for source, digest in strangers.items():
+            self.refuse(source, digest)
 
     def refuse(self, newcomer: str, digest: str | None) -> None:
         """A newcomer is refused. What was before as well does not come in the place of what is gone only now."""
@@ -67,14 +77,15 @@ class HeldBack:
                 self.refuse(one.plugin, one.digest)
                 refused.add(one.plugin)
 
-    def _held(self, refused: AbstractSet[str]) -> dict[str, list[str]]:
-        found = {name: sorted(newcomers & refused) for name, newcomers in sorted(self._newcomers.items())}
+    def _held(self, refused: AbstractSet[str]) -> dict[str, AbstractSet[str]]:
+        found = {name: newcomers & refused for name, newcomers in sorted(self._newcomers.items())}
         return {name: newcomers for name, newcomers in found.items() if newcomers}
 
 
-def _reason(entry: CatalogEntry, newcomers: list[str]) -> Refusal:
+def _reason(entry: CatalogEntry, newcomers: AbstractSet[str]) -> Refusal:
     """Why a removal is not made."""
-    *others, last = newcomers
+    # Plugins by their names, strangers by those of their folders.
+    *others, last = sorted(Path(one).parent.name or one for one in newcomers)
     who, was, until = (f"{', '.join(others)} and {last}", "were", "all are") if others else (last, "was", "that is")
     reason = f"it was removed when {who} came, which {was} refused; it runs on until {until} mended"
     return Refusal(entry.manifest.name, "held", str(entry.manifest.version), None, reason)

@@ -151,9 +151,9 @@ class Lifecycle:
         """
         running = self._ranBefore = self.memory.ranBefore(self.config.plugins.directory)
         homes = homesOf(running, self.ledger, self.config.plugins.directory)
-        look = self._scan.look(self.config, homes.values(), useCurrent=True)
+        look = self._scan.look(self.config, homes, useCurrent=True)
         if look.catalog is not None and (others := moved(homes, running, look.catalog)):
-            look = self._scan.look(self.config, others.values(), useCurrent=True)
+            look = self._scan.look(self.config, others, useCurrent=True)
         attempt = self._choose(Change(), look, running)
         if attempt.look.catalogErrors is not None:
             raise attempt.look.catalogErrors
@@ -311,11 +311,11 @@ class Lifecycle:
 
     async def _transactWith(self, draft: Draft, change: Change, current: Running) -> Report:
         running = current.plan.entries
-        preferred = homesOf(running, self.ledger, current.plan.config.plugins.directory).values()
+        homes = homesOf(running, self.ledger, current.plan.config.plugins.directory)
         useCurrent = False
         refusals: list[Refusal] = []
         while True:
-            look = await self.files.do(self._scan.look, current.plan.config, preferred, useCurrent)
+            look = await self.files.do(self._scan.look, current.plan.config, homes, useCurrent)
             bad = self._badConfig
             if bad is not None and look.config is bad[0] and not (change.force or useCurrent):
                 refusals.append(bad[1])
@@ -359,7 +359,15 @@ class Lifecycle:
         attempt = _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
         here = {*catalog.entries, *(one.name for one in catalog.broken)}
         known = {name: refusal.digest for name, (_, refusal) in self.failures.items() if name in here}
-        self._heldBack.look(running.keys() - choice.entries.keys(), known)
+        homes = homesOf(running, self.ledger, look.config.plugins.directory)
+        own = {str(folder / "plugin.json") for folder in homes.values()}
+        strangers = {
+            one.source: None if one.bundle is None else one.bundle.digest
+            for one in catalog.broken
+            # After a restart all are new; a copy that says whose it is has most likely been there before.
+            if one.source not in own and (self._begun or one.name not in catalog.entries)
+        }
+        self._heldBack.look(running.keys() - choice.entries.keys(), known, strangers)
         return attempt
 
     async def _try(self, attempt: _Attempt, draft: Draft, current: Running) -> Report:

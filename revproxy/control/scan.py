@@ -6,7 +6,7 @@ Blocks, and is therefore run in a thread. What has not changed since the last lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,15 +52,15 @@ class Scan:
         self._config: Config = config
         self._errors: ConfigErrors | None = None
 
-    def look(self, current: Config, preferred: Iterable[Path] = (), useCurrent: bool = False) -> Look:
+    def look(self, current: Config, homes: Mapping[str, Path] | None = None, useCurrent: bool = False) -> Look:
         """
         :param current: the configuration that is in force.
-        :param preferred: folders of plugins that keep their names when another one claims the same.
+        :param homes: by name, the folder of the plugin that keeps it when another one claims the same.
         :param useCurrent: pay no attention to the file.
         """
         config, errors = (current, None) if useCurrent else self._read(current)
         try:
-            return Look(config, self._reader.read(config.plugins.directory, preferred), errors)
+            return Look(config, self._reader.read(config.plugins.directory, homes), errors)
         except ConfigErrors as unreadable:
             return Look(config, None, errors, unreadable)
 

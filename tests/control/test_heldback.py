@@ -145,3 +145,45 @@ class OthersTests(RenamedCase):
         self.bench.write("b")
         self.apply()
         self.assertEqual(self.bench.seen(), ["b 1.0.0"])
+
+
+class NameTakenTests(RenamedCase):
+    """The new name is that of another plugin."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("c")
+        self.apply()
+
+    def test_inPlace(self) -> None:
+        """The plugin runs on under its old name, and so does the other one under its own."""
+        for name, other in (("a", "c"), ("c", "a")):
+            self.bench.write(name)
+            (self.bench.plugins / name / "plugin.json").write_text(f'{{"name": "{other}", "version": "2.0"}}')
+            self.apply()
+            self.assertEqual(self.bench.seen(), ["a 1.0.0", "c 1.0.0"])
+            self.assertIn(f'"{other}" is also the name of the plugin in', self.bench.failure(name))
+            self.bench.write(name)
+            self.apply()
+
+    def test_moved(self) -> None:
+        """So it does if its folder has got another name as well, until that has a name of its own."""
+        self.rename("b", code="1 / 0")
+        (self.bench.plugins / "b" / "plugin.json").write_text('{"name": "c", "version": "1.0"}')
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "c 1.0.0"])
+        self.assertIn("it was removed when b came, which was refused", self.bench.failure("a"))
+        self.bench.write("d")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "c 1.0.0", "d 1.0.0"])
+        self.bench.write("b")
+        self.apply()
+        self.assertEqual(sorted(self.bench.seen()), ["b 1.0.0", "c 1.0.0", "d 1.0.0"])
+
+    def test_copyBefore(self) -> None:
+        """A copy that has been there before holds back nothing."""
+        shutil.copytree(self.bench.plugins / "c", self.bench.plugins / "c.old")
+        self.apply()
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["c 1.0.0"])
