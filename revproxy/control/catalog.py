@@ -11,6 +11,7 @@ import json
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from revproxy.control.order import resolveOrder
 from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, suggestion
 from revproxy.control.settings import Config, PluginSetting, RouteConfig
 from revproxy.interfaces import IMiddlewareFactory
+
+MAX_TOLD = 20
+"""On how many routes it is told that they say the same wrong thing of a plugin: there may be ten thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +349,8 @@ class _Selection:
             message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
             for module, error in sorted(failed, key=lambda one: _letters(one[0]) != _letters(name))[:3]:
                 message += f"; the drop-in module {module} cannot be imported: {error}"
-            self.problems += (self.document.problem(path, message) for path in self._placesOf(name))
+            places = islice(self._placesOf(name), MAX_TOLD)
+            self.problems += (self.document.problem(path, message) for path in places)
 
     def _checkBroken(self) -> None:
         for broken in self.catalog.broken:
@@ -388,11 +393,15 @@ class _Selection:
         if not isinstance(own, Mapping):
             return self._config(entry, layers)
         document, found = self.document, len(self.problems)
-        for index in lane.routes:
+        for index in lane.routes[:MAX_TOLD]:
             path = ("routes", index, "plugins", entry.manifest.name)
             config = self._config(entry, [*layers, ConfigLayer(own, document, path, document.source)])
             if len(self.problems) == found:
-                break  # what is right on one of them is right on all; what is wrong is wrong on each
+                return config  # what is right on one of them is right on all; what is wrong is wrong on each
+        more = len(lane.routes) - MAX_TOLD
+        if more > 0:
+            path = ("routes", lane.routes[MAX_TOLD], "plugins", entry.manifest.name)
+            self.problems.append(document.problem(path, f"wrong in the same way, here and on {more - 1} other routes"))
         return config
 
     def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:

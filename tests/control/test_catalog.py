@@ -12,7 +12,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import revproxy.plugins
-from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.control.catalog import MAX_TOLD, Catalog, Selected, chains, readCatalog
 from revproxy.control.config import Config, parseConfig
 from revproxy.control.problems import ConfigErrors
 from revproxy.dropin import DropIn
@@ -189,6 +189,14 @@ class SelectTests(CatalogTestCase):
         self.assertEqual(self.refused(self.config("{a: {x: y}}", "{a: {x: z}}", "{}")), [
             'r.yaml:2:24: $.plugins.config.a.x: expected a whole number, not the text "y" (plugin a)',
             'r.yaml:4:41: $.routes[0].plugins.a.x: expected a whole number, not the text "z" (plugin a)'])
+
+    def test_badOnManyRoutes(self) -> None:
+        """Of ten thousand nobody reads each; how many more there are is said."""
+        self.plugin("a", config_schema={"properties": {"x": {"type": "integer"}}})
+        refused = self.refused(self.config("{}", *["{a: {x: z}, nobody: true}"] * 100))
+        self.assertEqual(len(refused), 2 * MAX_TOLD + 1)
+        (more,) = (one for one in refused if one.startswith("r.yaml:24:"))
+        self.assertIn("$.routes[20].plugins.a: wrong in the same way, here and on 79 other routes", more)
 
     def test_badOnSeveralRoutes(self) -> None:
         """What several routes say alike is refused on each."""
