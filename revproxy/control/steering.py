@@ -241,10 +241,13 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
         return running
     exact = [one for one in record.versions if one.version == wanted]
     prefixed = [one for one in record.versions if len(wanted) >= 4 and one.digest.startswith(wanted)]
-    found = exact[-1:] or prefixed
+    found = exact or prefixed
     if len(found) != 1:
         known = ", ".join(f"{one.version} ({one.digest[:12]})" for one in record.versions) or "none"
-        problem = "several versions begin so" if found else "no such version"
+        if len(exact) > 1:
+            problem = "several versions have this number, name one by its digest"
+        else:
+            problem = "several versions begin so" if found else "no such version"
         raise SteeringError(f"{name}: {wanted}: {problem}; kept are: {known}")
     return found[0]
 

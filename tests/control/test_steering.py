@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from revproxy.control.steering import SteeringError
 from tests.control.test_lifecycle import LifecycleCase
 
 
@@ -28,6 +29,21 @@ class AnswerTests(LifecycleCase):
         (self.bench.plugins / "a" / "plugin.json").write_text("{")
         answer = self.call("pin", name="a")
         self.assertEqual([one["plugin"] for one in answer["refused"]], ["a"])
+
+    def test_severalOfOneNumber(self) -> None:
+        """A number that several versions have names none of them: nothing is done, and their digests are told."""
+        self.bench.write("a", says="another")
+        self.bench.apply()
+        for command in ("rollback", "pin"):
+            error = self.assertRaises(SteeringError, self.call, command, name="a", version="1.0.0")
+            digests = [one.digest[:12] for one in self.bench.lifecycle.ledger.get("a").versions]
+            self.assertEqual(len(digests), 2)
+            self.assertEqual(
+                str(error),
+                "a: 1.0.0: several versions have this number, name one by its digest; kept are: "
+                + ", ".join(f"1.0.0 ({digest})" for digest in digests),
+            )
+            self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
 
     def test_lastChange(self) -> None:
         """``reload`` that finds nothing to do tells of what was done without it a moment ago, and not of older."""
