@@ -254,7 +254,7 @@ def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin]) -> Catalog:
             first = entries[one.manifest.name]
             # Of a directory plugin and an installed one it is the first that can be given another name.
             own = first.origin == "directory" and one.origin == "dropin"
-            broken.append(_duplicate(first, one) if own else _duplicate(one, first))
+            broken.append(duplicate(first, one.source) if own else duplicate(one, first.source))
         elif isinstance(one, CatalogEntry):
             entries[one.manifest.name] = one
         else:
@@ -262,9 +262,10 @@ def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin]) -> Catalog:
     return Catalog(dict(sorted(entries.items())), tuple(broken))
 
 
-def _duplicate(entry: CatalogEntry, first: CatalogEntry) -> BrokenPlugin:
+def duplicate(entry: CatalogEntry, other: str) -> BrokenPlugin:
+    """A plugin whose name is another one's. :param other: where that is."""
     name = entry.manifest.name
-    message = f"{quoted(name)} is also the name of the plugin in {first.source}; give one of them another name"
+    message = f"{quoted(name)} is also the name of the plugin in {other}; give one of them another name"
     where = entry.manifest.document or Document(entry.source, None)
     return BrokenPlugin(name, True, entry.source, (where.problem(("name",), message),), entry.bundle)
 

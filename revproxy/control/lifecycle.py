@@ -354,19 +354,15 @@ class Lifecycle:
         avoid: Callable[[CatalogEntry], bool] = (lambda entry: False) if retries else self._failedBefore
         self._lookedAt = look.config
         stored = partial(self.memory.stored, plugins=look.config.plugins.directory)
-        choice = choose(catalog, running, ledger, stored, avoid, self._isNeeded)
+        homes = homesOf(running, self.ledger, look.config.plugins.directory)
+        choice = choose(catalog, running, homes, ledger, stored, avoid, self._isNeeded)
         self.catalog = catalog
         attempt = _Attempt(change, look, ledger, choice, [*refusals, *choice.refusals])
         here = {*catalog.entries, *(one.name for one in catalog.broken)}
         known = {name: refusal.digest for name, (_, refusal) in self.failures.items() if name in here}
-        homes = homesOf(running, self.ledger, look.config.plugins.directory)
-        own = {str(folder / "plugin.json") for folder in homes.values()}
-        strangers = {
-            one.source: None if one.bundle is None else one.bundle.digest
-            for one in catalog.broken
-            # After a restart all are new; a copy that says whose it is has most likely been there before.
-            if one.source not in own and (self._begun or one.name not in catalog.entries)
-        }
+        # After a restart all are new; a copy that says whose it is has most likely been there before.
+        copies = {one.source for one in catalog.broken if one.name in catalog.entries and not self._begun}
+        strangers = {source: digest for source, digest in choice.strangers.items() if source not in copies}
         self._heldBack.look(running.keys() - choice.entries.keys(), known, strangers)
         return attempt
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected, chains
+from revproxy.control.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected, chains, duplicate
 from revproxy.control.ledger import Ledger
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config
@@ -106,17 +107,21 @@ class Choice:
     :ivar broken: plugins that cannot be used and have no other version to stand in for them.
     :ivar refusals: what was found and will not do.
     :ivar released: names whose pin ended, because their folder has something new.
+    :ivar strangers: where folders are that cannot be used, and are nobody's, each with its digest as far as it is
+        known. They do not tell their names, or those of others.
     """
 
     entries: Entries
     broken: tuple[BrokenPlugin, ...]
     refusals: tuple[Refusal, ...]
     released: tuple[str, ...]
+    strangers: Mapping[str, str | None]
 
 
 def choose(
     found: Catalog,
     running: Entries,
+    homes: Mapping[str, Path],
     ledger: Ledger,
     stored: Callable[[str, str], CatalogEntry],
     avoid: Callable[[CatalogEntry], bool] = lambda entry: False,
@@ -125,11 +130,12 @@ def choose(
     """Decide for each plugin by itself.
 
     :param running: what runs now, or ran before a restart.
+    :param homes: the folders that keep their plugins' names.
     :param stored: name and digest to the version kept; raises `StoreError` or `ConfigErrors`.
     :param avoid: whether this version was tried before and failed by itself.
     :param needed: whether a plugin that cannot be used is not to be left out, by its name.
     """
-    return _Chooser(found, running, ledger, stored, avoid, needed).run()
+    return _Chooser(found, running, homes, ledger, stored, avoid, needed).run()
 
 
 class _Chooser:
@@ -139,6 +145,7 @@ class _Chooser:
         self,
         found: Catalog,
         running: Entries,
+        homes: Mapping[str, Path],
         ledger: Ledger,
         stored: Callable[[str, str], CatalogEntry],
         avoid: Callable[[CatalogEntry], bool],
@@ -146,6 +153,7 @@ class _Chooser:
     ) -> None:
         self.found = found
         self.running = running
+        self.owners = {str(folder / "plugin.json"): name for name, folder in homes.items()}
         self.ledger = ledger
         self.stored = stored
         self.avoid = avoid
@@ -154,25 +162,31 @@ class _Chooser:
         self.left: list[BrokenPlugin] = []
         self.refusals: list[Refusal] = []
         self.released: list[str] = []
+        self.strangers: dict[str, str | None] = {}
 
     def run(self) -> Choice:
-        folders = {str(entry.source): name for name, entry in self.running.items()}
         broken: dict[str, BrokenPlugin] = {}
         present = dict(self.found.entries)
         for one in self.found.broken:
-            # Its manifest may be what is broken: then what runs from the same folder tells its name.
-            name = folders.get(one.source, one.name)
-            broken.setdefault(name, replace(one, name=name))
-            if one.source in folders:
-                present.pop(name, None)  # while it is broken, another folder that claims its name is not in its place
+            # Its manifest may be what is broken: then whose folder it is tells its name.
+            name = self._add(broken, one)
+            # While it is broken, another folder that claims its name is not in its place.
+            claims = present.pop(name, None) if one.source in self.owners else None
+            if claims is not None and claims.source != one.source:
+                self._add(broken, duplicate(claims, one.source))
         pinned = {name for name, record in self.ledger.plugins.items() if record.pin is not None}
         here = {*self.found.entries, *broken, *pinned}
-        if any(name not in self.running and name not in self.found.entries for name in broken):
-            # A folder that does not tell its name may be the one of a plugin that seems to be gone.
-            here |= self.running.keys()
         for name in sorted(here):
             self._one(name, present.get(name), broken.get(name))
-        return Choice(self.entries, tuple(self.left), tuple(self.refusals), tuple(self.released))
+        return Choice(self.entries, tuple(self.left), tuple(self.refusals), tuple(self.released), self.strangers)
+
+    def _add(self, broken: dict[str, BrokenPlugin], one: BrokenPlugin) -> str:
+        """:returns: the name of the plugin whose it is."""
+        if one.source not in self.owners:
+            self.strangers[one.source] = None if one.bundle is None else one.bundle.digest
+        name = self.owners.get(one.source, one.name)
+        broken.setdefault(name, replace(one, name=name))
+        return name
 
     def _one(self, name: str, present: CatalogEntry | None, broken: BrokenPlugin | None) -> None:
         if broken is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from revproxy.control.controlsocket import SteeringError
 from tests.control.test_lifecycle import LifecycleCase
 
 
@@ -187,3 +188,51 @@ class NameTakenTests(RenamedCase):
         shutil.rmtree(self.bench.plugins / "a")
         self.apply()
         self.assertEqual(self.bench.seen(), ["c 1.0.0"])
+
+    def test_broken(self) -> None:
+        """So it does if the other one is broken at that time."""
+        self.bench.write("c", says="c")
+        (self.bench.plugins / "c" / "plugin.json").write_text("{")
+        (self.bench.plugins / "a" / "plugin.json").write_text('{"name": "c", "version": "2.0"}')
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0", "c 1.0.0"])
+        self.assertIn("is also the name of the plugin in", self.bench.failure("a"))
+
+
+class NamelessTests(RenamedCase):
+    """Folders that do not tell whose they are."""
+
+    def nameless(self, name: str) -> None:
+        """A folder whose plugin.json cannot be read."""
+        self.bench.write(name)
+        (self.bench.plugins / name / "plugin.json").write_text("{")
+
+    def test_renamed(self) -> None:
+        """One that comes when a plugin goes may be its folder: the plugin runs on, and that is told."""
+        self.rename("b")
+        self.nameless("b")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.assertIn("it was removed when b came", self.bench.failure("a"))
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.assertIn("it was removed when b came", self.bench.failure("a"))
+        self.bench.write("b")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["b 1.0.0"])
+
+    def test_before(self) -> None:
+        """One that has been there before holds back nothing."""
+        self.nameless("b")
+        self.apply()
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        self.assertEqual(self.bench.seen(), [])
+
+    def test_refusedBesides(self) -> None:
+        """Also not because a change that was asked for could not be made in between; what is held back stays so."""
+        self.rename("b")
+        self.nameless("b")
+        self.assertRaises(SteeringError, self.call, "rollback", name="nobody")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])

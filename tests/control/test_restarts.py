@@ -137,6 +137,17 @@ class HomeTests(RestartCase):
         self.apply()
         self.assertEqual(self.bench.seen(), ["own 2"])
 
+    def test_movedAndBroken(self) -> None:
+        """That holds of the folder that it has now, whatever folder it had."""
+        shutil.move(self.bench.plugins / "10-a", self.bench.plugins / "20-a")
+        self.apply()
+        self.put("10-a", "thief")
+        self.apply()
+        self.manifest("20-a", "{")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["own"])
+        self.assertIn("20-a/plugin.json:1:2: not JSON", self.bench.failure("a"))
+
     def test_gone(self) -> None:
         """When it is gone, another one may have the name, and is its folder from then on."""
         self.put("20-a", "heir")
