@@ -211,7 +211,7 @@ class CatalogReader:
         plugins = {folder: self._plugin(folder) for folder in folders}
         strangers = [one for folder, one in plugins.items() if not _isAtHome(folder, one, homes or {})]
         atHome = [one for folder, one in plugins.items() if _isAtHome(folder, one, homes or {})]
-        return _catalogOf((*atHome, *strangers, *self._dropins))
+        return _catalogOf((*atHome, *self._dropins, *strangers))
 
     def _plugin(self, folder: Path) -> CatalogEntry | BrokenPlugin:
         source = str(folder / "plugin.json")
@@ -251,10 +251,7 @@ def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin]) -> Catalog:
     broken: list[BrokenPlugin] = []
     for one in found:
         if isinstance(one, CatalogEntry) and one.manifest.name in entries:
-            first = entries[one.manifest.name]
-            # Of a directory plugin and an installed one it is the first that can be given another name.
-            own = first.origin == "directory" and one.origin == "dropin"
-            broken.append(duplicate(first, one.source) if own else duplicate(one, first.source))
+            broken.append(duplicate(one, entries[one.manifest.name].source))
         elif isinstance(one, CatalogEntry):
             entries[one.manifest.name] = one
         else:

@@ -201,6 +201,8 @@ class _Chooser:
             self.entries[name] = self.running[name]
         elif present is not None and not self.avoid(present):
             self.entries[name] = present
+            if broken is not None and present.origin == "dropin" and self.needed(name):
+                self.left.append(broken)  # a folder whose plugin cannot be had, for the name is an installed one's
         elif name in self.running:
             self.entries[name] = self.running[name]
         elif broken is not None:

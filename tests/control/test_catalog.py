@@ -110,7 +110,7 @@ class ReadTests(CatalogTestCase):
         (self.plugin("half") / "plugin.py").unlink()
         catalog = self.catalog(dropIn("Bad"))
         self.assertEqual(list(catalog.entries), ["good"])
-        self.assertEqual([broken.name for broken in catalog.broken], ["bad", "half", "Bad"])
+        self.assertEqual([broken.name for broken in catalog.broken], ["Bad", "bad", "half"])
         self.assertEqual(len(catalog.problems), 3)
 
     def test_duplicates(self) -> None:
@@ -119,7 +119,7 @@ class ReadTests(CatalogTestCase):
         self.assertEqual(self.refused(self.config(), dropIn("a")), [
             f'{first}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {__name__}; '
             "give one of them another name",
-            f'{second}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {first}/plugin.json; '
+            f'{second}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {__name__}; '
             "give one of them another name"])
 
     def test_getPlugins(self) -> None:

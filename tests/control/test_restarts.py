@@ -11,8 +11,9 @@ from revproxy.control.change import ChangeRefused
 from revproxy.control.instance import StageFailed, StageLimits
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.store import StoreError, VersionStore
+from revproxy.dropin import DropIn
 from revproxy.host import CLOSE_TIMEOUT
-from tests.control.lifecycles import Bench
+from tests.control.lifecycles import PLUGIN, Bench
 from tests.control.test_lifecycle import code
 from tests.control.witnesses import HANGING, WitnessCase, witnessed
 
@@ -167,6 +168,43 @@ class HomeTests(RestartCase):
         self.restart()
         entry = self.bench.lifecycle.current.plan.entries["a"]  # type: ignore[union-attr]
         self.assertEqual(entry.source, str(self.bench.plugins / "10-a" / "plugin.json"))
+
+
+class InstalledTests(RestartCase):
+    """A folder has a plugin of the same name as an installed one."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        namespace: dict[str, Any] = {}
+        exec(PLUGIN.format(name="a", says="installed"), namespace)
+        self.bench.dropins = (DropIn({"name": "a", "version": "1.0"}, namespace["PluginMain"]),)
+        self.bench.configure(extra="plugins: {directory: plugins, config: {a: true}}\n")
+
+    def test_comes(self) -> None:
+        """The installed one runs on, and so it does after a restart."""
+        self.bench.write("b")
+        self.bench.start()
+        self.bench.write("a", says="thief")
+        for again in (self.apply, self.restart):
+            again()
+            self.assertEqual(self.bench.seen(), ["installed", "b 1.0.0"])
+            self.assertIn('"a" is also the name of the plugin in', self.bench.failure("a"))
+
+    def test_first(self) -> None:
+        """Whoever wants both is told at the first start."""
+        self.bench.write("a")
+        self.assertIn("is also the name of", str(self.assertRaises(ConfigErrors, self.bench.start)))
+
+    def test_wasThere(self) -> None:
+        """One that ran before the other was installed keeps its name."""
+        installed, self.bench.dropins = self.bench.dropins, ()
+        self.bench.write("a", says="own")
+        self.bench.start()
+        self.leave()
+        self.bench.dropins = installed
+        self.bench.write("a", says="own 2")
+        self.bench.start()
+        self.assertEqual(self.bench.seen(), ["own 2"])
 
 
 class GoneTests(RestartCase):
