@@ -153,11 +153,17 @@ class Ward:
         # Another instance of it, with another configuration, may come beside these.
         self._reset(version)
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
-        text = f"{reason}; there is no other version: {does}, until probes succeed"
+        text = f"{reason}; {self._whyNoOther(version.name)}: {does}, until probes succeed"
         self._events.add("quarantined", text, version.name, str(version))
         if version.digest is not None:
             self._marked.setdefault(version, set()).add(version.digest)
         await self._rebuild(version, lambda ledger, digest: ledger.quarantined(version.name, digest, reason))
+
+    def _whyNoOther(self, name: str) -> str:
+        pin = self._lifecycle.ledger.get(name).pin
+        if pin is not None and pin.by == "user":
+            return f"it is pinned, so no other version takes its place (`revproxy rollback {name}` does that)"
+        return "there is no other version"
 
     def _says(self, version: Version, kind: str, text: str) -> None:
         self._events.add(kind, text, version.name, str(version))

@@ -107,6 +107,19 @@ class QuarantineTests(WitnessCase):
         """After all errors 1.0.0 serves."""
         self.assertEqual(self.requests(30), "a 1.0.0")
 
+    def test_pinned(self) -> None:
+        """A version that was pinned is not left for another one, and the event says so and what to do."""
+        self.call("pin", name="a")
+        self.assertEqual(self.requests(30), "PluginQuarantined")
+        (event,) = (one for one in self.bench.events.latest(10) if one.kind == "quarantined")
+        self.assertRegex(
+            event.text,
+            r"; it is pinned, so no other version takes its place \(`revproxy rollback a` does that\): "
+            r"requests it would see are answered 503, until probes succeed$",
+        )
+        self.call("rollback", name="a")
+        self.assertEqual(self.requests(5), "a 1.0.0")
+
     def test_newFailed(self) -> None:
         """A newer version that failed before is not what it goes over to."""
         self.bench.write("a", "1 / 0", version="3.0")
