@@ -8,10 +8,11 @@ is the same object: instances, and the layout with its upstreams, their connecti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
@@ -61,31 +62,42 @@ class Built:
 
 
 def buildGeneration(
-    plan: Plan, members: Callable[[Selected, Mapping[str, Any]], Member], parts: Parts, layout: Layout
+    plan: Plan,
+    members: Callable[[Selected, Mapping[str, Any]], Member],
+    successor: Callable[[str], Instance | None],
+    parts: Parts,
+    layout: Layout,
 ) -> Built:
     """
     Build what a plan describes.
 
     :param members: the instance that a plugin with a configuration has in this generation.
+    :param successor: of a plugin, by its name, what runs whenever it is called.
     :param layout: of the plan's configuration.
     """
-    return _Assembly(plan, members, parts, layout).build()
+    return _Assembly(plan, members, successor, parts, layout).build()
 
 
 class _Assembly:
     """One run of :func:`buildGeneration`."""
 
     def __init__(
-        self, plan: Plan, members: Callable[[Selected, Mapping[str, Any]], Member], parts: Parts, layout: Layout
+        self,
+        plan: Plan,
+        members: Callable[[Selected, Mapping[str, Any]], Member],
+        successor: Callable[[str], Instance | None],
+        parts: Parts,
+        layout: Layout,
     ) -> None:
         self.plan = plan
         self.members = members
+        self.successor = successor
         self.parts = parts
         self.layout = layout
         self.known: dict[tuple[str, int], tuple[Instance, Callable[..., Link]]] = {}
         self.chains: dict[int, Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
-        self.providers: list[Any] = []
+        self.providers: list[tuple[str, ref[Instance]]] = []
 
     def build(self) -> Built:
         chains = [self._chain(links) for links in self.plan.perLane]
@@ -98,7 +110,8 @@ class _Assembly:
         chain = self.chains.get(id(links))
         if chain is None:
             members = [self._member(one, settings) for one, settings in links]
-            services = _serviceAmong([instance.object for instance, _ in members], self.providers)
+            own = [instance.object for instance, _ in members]
+            services = _serviceAmong(own, self.providers, self.successor)
             chain = self.chains[id(links)] = Chain([makeLink(services=services) for _, makeLink in members])
             self.uses[chain] = tuple(instance for instance, _ in members)
         return chain
@@ -110,7 +123,7 @@ class _Assembly:
         if known is None:
             member = self.members(one, settings)
             known = self.known[key] = member.instance, self._linksOf(one.manifest, member)
-            self.providers.append(member.instance.object)
+            self.providers.append((one.manifest.name, ref(member.instance)))
         return known
 
     def _linksOf(self, manifest: Manifest, member: Member) -> Callable[..., Link]:
@@ -134,10 +147,22 @@ def _clientOf(instance: Instance) -> Callable[[], Any]:
     return lambda: instance.host.client
 
 
-def _serviceAmong(own: Sequence[Any], providers: Sequence[Any]) -> Callable[[InterfaceClass], Any]:
+def _serviceAmong(
+    own: Sequence[Any], providers: Sequence[tuple[str, ref[Instance]]], successor: Callable[[str], Instance | None]
+) -> Callable[[InterfaceClass], Any]:
+    def candidates() -> Iterator[Any]:
+        yield from own
+        # A request of hours keeps none of the others; what has ended meanwhile is succeeded by what runs.
+        for name, reference in providers:
+            instance = reference()
+            if instance is None or instance.object is None:
+                instance = successor(name)
+            if instance is not None:
+                yield instance.object
+
     def service(interface: InterfaceClass) -> Any:
         """What provides an interface: the first in the request's own chain, else the first of the generation."""
-        for one in (*own, *providers):
+        for one in candidates():
             if interface.providedBy(one):
                 return one
         raise KeyError(f"no running plugin provides {interface.__name__}")

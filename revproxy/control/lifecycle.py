@@ -520,11 +520,14 @@ class Lifecycle:
 
     def _build(self, plan: Plan, members: Mapping[tuple[str, str], Instance], layout: Layout) -> None:
         running = Running(plan, members)
-        built = buildGeneration(plan, partial(self._member, running), self.parts, layout)
+        built = buildGeneration(plan, partial(self._member, running), self._runningNow, self.parts, layout)
         for chain, instances in built.chains.items():
             for instance in instances:
                 instance.chains.add(chain)
         self.current, self.built, self.config = running, built, plan.config
+
+    def _runningNow(self, name: str) -> Instance | None:
+        return next(iter(self.current.of(name)), None) if self.current is not None else None
 
     def _member(self, running: Running, one: Selected, settings: Mapping[str, Any]) -> Member:
         instance = running.member(one.manifest.name, settings)

@@ -12,6 +12,7 @@ from revproxy.control.change import Change, ChangeRefused
 from revproxy.control.instance import StageFailed, StageLimits
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.steering import Steering, SteeringError
+from revproxy.interfaces import IConfigurable
 from tests.authority import Authority
 from tests.control.lifecycles import Bench
 
@@ -308,6 +309,45 @@ class ChangeTests(LifecycleCase):
         shutil.rmtree(self.bench.plugins / "b")
         self.apply()
         self.assertEqual(self.bench.seen(), [])
+
+
+class OtherRoutesTests(LifecycleCase):
+    """A request is under way on a route where only a runs; b runs on another one."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        other = "{path: /b, respond: {}, plugins: {a: false}}"
+        self.bench.configure(f"[{{path: /, respond: {{}}, plugins: {{b: false}}}}, {other}]")
+        self.bench.write("a")
+        self.provide("1")
+        self.bench.start()
+        route = self.bench.edge.generation.find(b"h", b"/")
+        assert route is not None
+        self.chain = self.bench.edge.generation.chains[route.lane]
+        self.chain.active += 1
+
+    def provide(self, mark: str) -> None:
+        """b provides `IConfigurable`."""
+        body = "    def validateConfig(self, config): pass\n    def updateConfig(self, config): pass\n"
+        self.bench.write("b", code(body=f"{body}    mark = {mark!r}", interfaces="IConfigurable"))
+
+    def test_gone(self) -> None:
+        """It keeps nothing of what is replaced there."""
+        self.provide("2")
+        self.apply()
+        self.assertEqual(self.alive("b"), 0)
+        self.bench.clock.advance(60)
+        self.assertNotIn(("remains", "b"), self.bench.kinds())
+
+    def test_services(self) -> None:
+        """If it asks for a service from there, it is given what runs."""
+        services = self.chain.links[0].service
+        for mark in ("1", "2", "3"):
+            self.provide(mark)
+            self.apply()
+            self.assertEqual(services(IConfigurable).mark, mark)
+        self.call("disable", name="b")
+        self.assertRaises(KeyError, services, IConfigurable)
 
 
 class DependencyTests(LifecycleCase):
