@@ -224,7 +224,7 @@ def unpin(edge: Edge, name: str) -> None:
 @click.argument("name")
 @_asking
 def enable(edge: Edge, name: str) -> None:
-    """Switch plugin NAME on, whatever plugin.json and the configuration say."""
+    """Switch plugin NAME on, on every route that does not say otherwise."""
     edge.change("enable", name=name)
 
 
@@ -237,7 +237,7 @@ def disable(edge: Edge, name: str) -> None:
 
 
 @main.command()
-@click.option("--without-state", is_flag=True, help="Hand no state over: every plugin begins anew.")
+@click.option("--without-state", is_flag=True, help="Replace even what cannot hand its state over.")
 @_asking
 def reload(edge: Edge, without_state: bool) -> None:
     """Look at the configuration and all plugins again, now; also at those that failed."""

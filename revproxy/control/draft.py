@@ -292,6 +292,9 @@ class Draft:
             return await old.handOver(new)
         except StageFailed as failed:
             if not self._withoutState:
+                failed.message += (
+                    "; `revproxy reload --without-state` replaces it without its state, and so does a rollback"
+                )
                 raise
             self._events.add("handover-lost", failed.message, new.version.name, str(new.version), failed.traceback)
             return False

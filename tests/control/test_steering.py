@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from revproxy.control.steering import SteeringError
-from tests.control.test_lifecycle import LifecycleCase
+from tests.control.test_lifecycle import LifecycleCase, code
 
 
 class AnswerTests(LifecycleCase):
@@ -44,6 +44,17 @@ class AnswerTests(LifecycleCase):
                 + ", ".join(f"1.0.0 ({digest})" for digest in digests),
             )
             self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+
+    def test_stateThatStays(self) -> None:
+        """A change that is refused because state cannot be handed over is refused with the command that makes it."""
+        body = "    def exportState(self): return {1}\n    def importState(self, state, version): pass"
+        for version in ("1.0.0", "2.0"):
+            self.bench.write("c", code(body=body, interfaces="IStateful"), version=version)
+            self.bench.apply()
+        self.assertRegex(self.bench.failure("c"), r"; `revproxy reload --without-state` replaces it without its state, "
+                         "and so does a rollback$")
+        self.call("reload", without_state=True)
+        self.assertEqual(self.bench.failure("c"), "")
 
     def test_lastChange(self) -> None:
         """``reload`` that finds nothing to do tells of what was done without it a moment ago, and not of older."""
