@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from revproxy.control.disk import Disk, DiskSilent
 from revproxy.control.logfile import LogFile
 from revproxy.control.settings import LoggingConfig
 from revproxy.dataplane.accesslog import AccessLog
@@ -50,6 +51,7 @@ class AccessLogging:
         self._edge = edge
         self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
         self._closing: list[Deferred[Any]] = []
+        self._disk = Disk(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
 
     @property
     def config(self) -> LoggingConfig:
@@ -75,10 +77,24 @@ class AccessLogging:
         if now.file is not None and config.access == now.file.path:
             # Two threads must not write one file: lines of the one could end up inside lines of the other.
             return OpenedLog(config, now.file, self._reactor)
-        opened: OpenedLog = await deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._open, config
-        )
+        isGivenUp = False
+
+        def openFile() -> OpenedLog:
+            opened = self._open(config)
+            if isGivenUp and opened.file is not None:
+                opened.file.close(0)
+            return opened
+
+        try:
+            opened: OpenedLog = await self._disk.do(openFile)
+        except DiskSilent:
+            isGivenUp = True
+            raise
         return opened
+
+    def hurry(self) -> None:
+        """The edge ends: wait for no disk any more."""
+        self._disk.hurry()
 
     def commit(self, opened: OpenedLog) -> None:
         """Log there from now on; what the old log has still to write is written. Cannot fail."""

@@ -315,6 +315,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._hurryOnInterrupt()
         self._stopping = True
         self.lifecycle.halt()
+        self._accessLogging.hurry()
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
         if self._watcher is not None:

@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.accesslogging import AccessLogging, leadsNowhere
+from revproxy.control.disk import HURRY, SILENCE, DiskSilent
+from revproxy.control.logfile import LogFile
 from revproxy.control.settings import LoggingConfig
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
@@ -111,6 +113,21 @@ class ChangeTests(SynchronousTestCase):
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_hangs(self) -> None:
+        """What is not opened in time changes nothing, and is closed when it is open in the end."""
+        opened: list[LogFile] = []
+        start = LogFile.start
+        self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
+        for isEnding, seconds in ((False, SILENCE), (True, HURRY)):
+            changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "x.log"))))
+            if isEnding:
+                self.logging.hurry()
+            self.reactor.advance(seconds)
+            self.failureResultOf(changing, DiskSilent)
+            self.reactor.work()
+            self.assertEqual(self.logging.config, self.first)
+            self.assertTrue(opened.pop()._closing)
 
     def test_otherFormat(self) -> None:
         """The same file in another format: one after the other, the file is opened once."""
