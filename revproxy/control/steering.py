@@ -232,7 +232,8 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
         earlier = ledger if left is None else ledger.forgotten(name, {left})
         good = earlier.previousGood(name, record.running or "")
         if good is None:
-            raise SteeringError(f"{name} has no earlier version to go back to; `revproxy plugins {name}` lists them")
+            raise SteeringError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
+                                "lists them")
         return good
     if wanted is None:
         running = None if record.running is None else record.find(record.running)
