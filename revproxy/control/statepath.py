@@ -13,7 +13,14 @@ from revproxy.control.problems import ConfigErrors
 DEFAULT = "var"
 """Relative to the configuration file."""
 
+LONG = 64 * 1024
+"""Characters of a file from which on its line is tried first: to parse ten thousand routes takes seconds."""
+
 _LINE = re.compile(r"^state[ \t]*:[ \t].*$", re.MULTILINE)
+
+
+_WHOLE = re.compile(r"^state[ \t]*:[ \t]+(?![>|])\S.*$(?!\n\s*[ \t][^\s#])", re.MULTILINE)
+"""The same where no later line can belong to it."""
 
 
 def statePath(file: Path) -> Path:
@@ -22,7 +29,10 @@ def statePath(file: Path) -> Path:
     :raises ConfigErrors: the file cannot be read. Nothing else is a reason.
     """
     text = readText(file, str(file))
-    state = _stateOf(text)
+    lines = _WHOLE.findall(text) if len(text) > LONG else []
+    state = _stateOf(lines[0]) if len(lines) == 1 else None
+    if state is None:
+        state = _stateOf(text)
     if state is None:
         found = _LINE.search(text)
         state = None if found is None else _stateOf(found[0])

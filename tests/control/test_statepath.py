@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.control import statepath
+from revproxy.control.document import parseYAML
 from revproxy.control.problems import ConfigErrors
-from revproxy.control.statepath import statePath
+from revproxy.control.statepath import LONG, statePath
 
 
 class StatePathTests(SynchronousTestCase):
@@ -29,6 +32,24 @@ class StatePathTests(SynchronousTestCase):
         self.assertEqual(self.state("{state: /srv/x, listeners: []}"), Path("/srv/x"))
         self.assertEqual(self.state("listeners: []\n"), self.folder / "var")
         self.assertEqual(self.state(""), self.folder / "var")
+
+    def test_long(self) -> None:
+        """Of a long file only the line is parsed; all of it if that line alone does not say it."""
+        parsed: list[int] = []
+
+        def counted(text: str, source: str) -> Any:
+            parsed.append(len(text))
+            return parseYAML(text, source)
+
+        self.patch(statepath, "parseYAML", counted)
+        rest = "listeners: []\n" + "# long\n" * LONG
+        self.assertEqual(self.state(f"{rest}state: './x y' # here\n"), self.folder / "x y")
+        self.assertEqual(self.state(f"state: ./x\n# there\n\n{rest}"), self.folder / "x")
+        self.assertLess(max(parsed), 100)
+        for text in ("state: ./a\n  b", "state: >-\n  ./a b", "state:\n  ./a b"):
+            self.assertEqual(self.state(f"{rest}{text}\n"), self.folder / "a b", text)
+        self.assertEqual(self.state(f"limits: &x ./a\n{rest}state: *x\n"), self.folder / "a")
+        self.assertEqual(self.state(rest), self.folder / "var")
 
     def test_broken(self) -> None:
         """Unknown keys, wrong kinds, and what is no YAML at all do not hide it."""
