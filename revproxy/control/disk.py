@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 SILENCE = 30.0
@@ -54,37 +54,47 @@ class Disk:
 
         :raises DiskSilent: it, or the one before, does not come back.
         """
-        if self._job is not None:
-            raise self._silent()
-        waiting = self._waiting = Deferred[Any]()
+        while self._job is not None:
+            # Of somebody who does not wait for it any more.
+            if self._clock.seconds() >= self._asked + self._limit:
+                raise self._silent()
+            await self._ended(self._asked + self._limit - self._clock.seconds())
         self._asked = self._clock.seconds()
-        job = self._job = self.inThread(function, *arguments)
+        self._job = self.inThread(function, *arguments)
+        return await self._ended(self._limit)
+
+    def hurry(self) -> None:
+        """The edge ends: from now on, wait :data:`HURRY` seconds at most."""
+        self._limit = HURRY
+        if self._waiting is not None:
+            self._giveUp(self._waiting, HURRY)
+
+    def _ended(self, seconds: float) -> Deferred[Any]:
+        """What comes of the job; it is waited for so long, and then, or when that is cancelled, goes on by itself."""
+        waiting = self._waiting = Deferred[Any]()
 
         def answered(result: Any) -> None:
             self._job = None
             if not waiting.called:
                 waiting.callback(result)  # a Failure goes on as one
 
-        job.addBoth(answered)
-        self._giveUp(waiting)
-        try:
-            return await waiting
-        except CancelledError:
-            raise self._silent() from None
-        finally:
-            self._waiting = None
+        assert self._job is not None
+        self._job.addBoth(answered)
+        self._giveUp(waiting, seconds)
+        return waiting
 
-    def hurry(self) -> None:
-        """The edge ends: from now on, wait :data:`HURRY` seconds at most."""
-        self._limit = HURRY
-        if self._waiting is not None:
-            self._giveUp(self._waiting)
-
-    def _giveUp(self, waiting: Deferred[Any]) -> None:
+    def _giveUp(self, waiting: Deferred[Any], seconds: float) -> None:
         """In time."""
-        late = self._clock.callLater(self._limit, waiting.cancel)
+
+        def silent() -> None:
+            if not waiting.called:
+                waiting.errback(self._silent())
+
+        late = self._clock.callLater(seconds, silent)
 
         def answered(result: Any) -> Any:
+            if self._waiting is waiting:
+                self._waiting = None
             if late.active():
                 late.cancel()
             return result

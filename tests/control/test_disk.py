@@ -6,14 +6,65 @@ import threading
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThreadPool
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from revproxy.control.change import ChangeRefused
-from revproxy.control.disk import HURRY, LOOK, DaemonThreads
+from revproxy.control.disk import HURRY, LOOK, DaemonThreads, Disk, DiskSilent
 from tests.authority import Authority
 from tests.control.test_lifecycle import LifecycleCase
+
+
+class DiskTests(SynchronousTestCase):
+    """One job at a time, and no longer than its limit."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.jobs: list[Deferred[Any]] = []
+        self.disk = Disk(self.clock, self.begin, 30)
+
+    def begin(self, function: Any, *arguments: Any) -> Deferred[Any]:
+        self.jobs.append(Deferred())
+        return self.jobs[-1]
+
+    def do(self) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self.disk.do(print))
+
+    def test_cancelled(self) -> None:
+        """Who is not waited for any more is no silent disk; the next job comes when this one is over."""
+        first = self.do()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.clock.advance(29)
+        second = self.do()
+        self.assertEqual(len(self.jobs), 1)
+        self.jobs[0].callback(1)
+        self.clock.advance(29)
+        self.jobs[1].callback(2)
+        self.assertEqual(self.successResultOf(second), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_silentBefore(self) -> None:
+        """A job waits for the one before until that is late, and begins not even when it comes back then."""
+        first = self.do()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        second = self.do()
+        self.clock.advance(30)
+        self.assertEqual(str(self.failureResultOf(second, DiskSilent).value), "the disk has not answered for 30 s")
+        self.failureResultOf(self.do(), DiskSilent)
+        self.jobs[0].callback(1)
+        self.assertEqual(len(self.jobs), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_hurry(self) -> None:
+        """At the end of the edge a job that is waited for, or waits, is given less."""
+        first = self.do()
+        self.disk.hurry()
+        self.clock.advance(HURRY)
+        self.failureResultOf(first, DiskSilent)
 
 
 class LookTests(LifecycleCase):
