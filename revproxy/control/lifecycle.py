@@ -455,6 +455,7 @@ class Lifecycle:
         """:raises _ConfigFailed: what failed can only be the new configuration, or the change that was asked for."""
         message = f"plugin {failed.plugin} {failed.version}: {failed.message}"
         if attempt.look.config is not current.plan.config:
+            message = f"{attempt.look.config.source}: with it, {message}"
             raise _ConfigFailed(Refusal("", failed.stage, "", None, message, failed.traceback))
         raise ChangeRefused(
             (Refusal(failed.plugin, failed.stage, failed.version, failed.digest, failed.message, failed.traceback),)

@@ -140,10 +140,12 @@ class Steering:
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
         change = Change(name, self._pinning(name, version, "rollback"), withoutState=True)
+        self._asked("rollback", name, version)
         return await self._apply(change, f"{name}: pinned until its folder has something new")
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
+        self._asked("pin", name, version)
         return await self._apply(Change(name, self._pinning(name, version, "user")), f"{name}: pinned")
 
     async def _unpin(self, name: str) -> dict[str, Any]:
@@ -151,6 +153,7 @@ class Steering:
         if self._lifecycle.ledger.get(name).pin is None:
             raise SteeringError(f"{name} is not pinned")
         change = Change(name, lambda ledger, found: ledger.unpinned(name), force=True)
+        self._asked("unpin", name)
         return await self._apply(change, f"{name}: not pinned any more; it follows its folder")
 
     async def _enable(self, name: str) -> dict[str, Any]:
@@ -162,7 +165,12 @@ class Steering:
     async def _switch(self, name: str, on: bool) -> dict[str, Any]:
         self._known(name)
         change = Change(name, lambda ledger, found: ledger.switched(name, on), force=on)
+        self._asked("enable" if on else "disable", name)
         return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
+
+    def _asked(self, command: str, name: str, version: str | None = None) -> None:
+        """Whoever looks at the events later is to see what was somebody's doing, and what came from the files."""
+        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, version))), name)
 
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
         def mutate(ledger: Ledger, found: Catalog) -> Ledger:

@@ -669,6 +669,7 @@ class ConfigurationTests(LifecycleCase):
         self.apply()
         self.assertEqual(self.value(), ("one", True))
         self.assertEqual(self.bench.seen()[1], "b 1.0.0")
+        self.assertIn(f"{self.bench.file}: with it, plugin a 1.0.0", self.bench.failure(""))
         self.assertIn("bad is bad", self.bench.failure(""))
 
     def test_perRoute(self) -> None:

@@ -24,6 +24,19 @@ class RollbackTests(WitnessCase):
         self.call("rollback", name="a")
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
 
+    def test_asked(self) -> None:
+        """That it was asked for is an event, before what came of it; also where nothing came of it. A save has none."""
+        before = len(self.bench.kinds())
+        self.rollback()
+        self.call("pin", name="a", version="1.0.0")
+        self.call("unpin", name="a")
+        self.call("disable", name="a")
+        self.call("enable", name="a")
+        kinds = ["asked", "replaced", "asked", "asked", "replaced", "asked", "removed", "asked", "loaded"]
+        self.assertEqual([kind for kind, _ in self.bench.kinds()[before:]], kinds)
+        asked = [one.text for one in self.bench.events.latest(100) if one.kind == "asked"]
+        self.assertEqual(asked[:3], ["revproxy rollback a", "revproxy pin a 1.0.0", "revproxy unpin a"])
+
     def test_newIsBroken(self) -> None:
         """Something new that does not load does not end it: with the old files back, it still holds."""
         self.rollback()
