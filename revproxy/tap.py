@@ -92,8 +92,7 @@ def makeService(options: Options) -> IService:
                 access=options["access-log"] or "-",
                 state=options["state"] or "./var",
             )
-        tuneInterpreter()
-        service: Any = EdgeService(config, reactor, path)
+        service: Any = EdgeService(config, reactor, path, tuneInterpreter)
     except ConfigErrors as errors:
         for problem in errors.problems:
             print(problem, file=sys.stderr)

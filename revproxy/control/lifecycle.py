@@ -143,10 +143,11 @@ class Lifecycle:
 
     # The first generation
 
-    def prepare(self) -> Built:
+    def prepare(self, laidOut: Callable[[], None] = lambda: None) -> Built:
         """
         Make the first generation; nothing is started.
 
+        :param laidOut: called before plugins are loaded, with all there that does not depend on them.
         :raises ConfigErrors: it cannot be made, and nothing that ran before can stand in.
         """
         running = self._ranBefore = self.memory.ranBefore(self.config.plugins.directory)
@@ -160,6 +161,12 @@ class Lifecycle:
         self._draft = self._newDraft(Change())
         self._attempt = attempt
         problems: list[Problem] = []
+        layout: Layout | None = None
+        try:
+            layout = layOut(self.config, self.parts, self._client.client)
+        except ConfigErrors as errors:
+            problems += errors.problems
+        laidOut()
         while True:
             try:
                 plan = self._resolve(attempt, running)
@@ -173,13 +180,10 @@ class Lifecycle:
                 continue
             except ConfigErrors as errors:
                 raise self._refusal(attempt, [*problems, *errors.problems]) from None
-            try:
-                self._build(plan, members, self._layOut(plan))
-            except ConfigErrors as errors:
-                problems += errors.problems
-            if problems:
+            if problems or layout is None:
                 self._giveUp(self._draft.unused(None), self._draft.versions())
                 raise self._refusal(attempt, problems)
+            self._build(plan, members, layout)
             assert self.built is not None
             return self.built
 

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -68,10 +68,13 @@ class EdgeService(Service):  # type: ignore[misc]
 
     _log = Logger()
 
-    def __init__(self, config: Config, reactor: Any, path: Path | None = None) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, path: Path | None = None, laidOut: Callable[[], None] = lambda: None
+    ) -> None:
         """
         Builds everything and opens nothing.
 
+        :param laidOut: called before plugins are loaded, with all there that does not depend on them.
         :param path: the file the configuration was read from, to be watched; None if there is none.
         :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
@@ -94,7 +97,7 @@ class EdgeService(Service):  # type: ignore[misc]
         inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
         self.lifecycle.memory.disk.inThread = inThread
         with _refusingWith(told):
-            built = self.lifecycle.prepare()
+            built = self.lifecycle.prepare(laidOut)
         self.edge = Edge(
             reactor, self._deadlines, built.generation, config.limits, config.timeouts, None, monotonic=monotonic
         )
@@ -365,8 +368,9 @@ def tuneInterpreter() -> None:
     Have the interpreter put requests first. To be called before plugins are loaded: what is frozen is never collected,
     and a plugin is to be gone when it is replaced.
 
-    The collector: a request makes no cycles, so by default it runs every dozen requests to find nothing, and each full
-    collection walks all modules, tens of milliseconds that every connection waits for.
+    The collector: an edge is 60,000 objects, and the resource tree of 10,000 routes as many more. A request makes no
+    cycles, so by default it runs every dozen requests to find nothing, and each full collection walks all of them, tens
+    of milliseconds that every connection waits for.
 
     Threads: while one computes (a long configuration is parsed, a hundred folders are read), the reactor's thread gives
     the interpreter away with each system call and by default gets it back after 5 ms. During the parse of 1,000 routes

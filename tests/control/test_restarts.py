@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partialmethod
 from typing import Any
 
 from twisted.internet.defer import TimeoutError
 
+from revproxy.control import lifecycle
 from revproxy.control.change import ChangeRefused
+from revproxy.control.draft import Draft
 from revproxy.control.instance import StageFailed, StageLimits
+from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.store import StoreError, VersionStore
 from revproxy.dropin import DropIn
@@ -168,6 +173,29 @@ class HomeTests(RestartCase):
         self.restart()
         entry = self.bench.lifecycle.current.plan.entries["a"]  # type: ignore[union-attr]
         self.assertEqual(entry.source, str(self.bench.plugins / "10-a" / "plugin.json"))
+
+
+class FirstTests(RestartCase):
+    """The first generation."""
+
+    def test_layoutFirst(self) -> None:
+        """What does not depend on plugins is there before they are: it can be kept from the garbage collector."""
+        steps: list[str] = []
+
+        def noting(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+            def noted(*arguments: Any, **named: Any) -> Any:
+                steps.append(what)
+                return function(*arguments, **named)
+
+            return noted
+
+        self.patch(lifecycle, "layOut", noting("layout", lifecycle.layOut))
+        self.patch(Draft, "make", noting("plugins", Draft.make))
+        prepare = partialmethod(Lifecycle.prepare, lambda: steps.append("told"))
+        self.patch(Lifecycle, "prepare", prepare)
+        self.bench.write("a")
+        self.bench.start()
+        self.assertEqual((steps, self.bench.seen()), (["layout", "told", "plugins"], ["a 1.0.0"]))
 
 
 class InstalledTests(RestartCase):
