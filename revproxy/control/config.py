@@ -389,6 +389,7 @@ def _limits(section: Section) -> Limits:
         maxTargetBytes=section.integer("max_target_bytes", plain.maxTargetBytes),
         maxBodyBytes=None if body < 0 else body,
         maxConnections=section.integer("max_connections", plain.maxConnections),
+        maxConnectionsPerClient=section.integer("max_connections_per_client", 0) or None,
     )
 
 

@@ -168,7 +168,7 @@ class EagerConnection(tcp.Connection):
         self.startWriting()
 
     def _isSendBufferFull(self) -> bool:
-        return len(self.dataBuffer) - self.offset + self._tempDataLen > self.bufferSize
+        return self.unsent > self.bufferSize
 
     def writeSomeData(self, data: Any) -> Any:
         """:return: how many bytes the kernel took, or the exception that ends the connection."""
@@ -242,6 +242,16 @@ class EagerConnection(tcp.Connection):
             self._eager = False
         abstract.FileDescriptor.registerProducer(self, producer, streaming)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that are queued: written, and not taken by the kernel."""
+        return len(self.dataBuffer) - self.offset + self._tempDataLen
+
+    def registerDrained(self, producer: Any) -> None:
+        """Register a push producer as one that is paused: it is resumed when all that is queued now is out."""
+        self.registerProducer(producer, True)
+        self.producerPaused = True
+
     def unregisterProducer(self) -> None:
         """As in Twisted: a connection that waits for its producer to close may close now."""
         abstract.FileDescriptor.unregisterProducer(self)
@@ -307,9 +317,15 @@ class EagerConnection(tcp.Connection):
 
 
 class EagerServer(EagerConnection, tcp.Server):
-    """A connection that a TCP port accepted."""
+    """
+    A connection that a TCP port accepted.
+
+    :ivar peerKnown: whether ``getPeer()`` tells who the client is; False while a header that names it is awaited.
+        The protocol's ``peerLearned()`` is called when that is over.
+    """
 
     client: Any
+    peerKnown = True
     _awaited = 0
 
     def __init__(self, sock: Any, protocol: Any, client: Any, server: Any, sessionno: int, reactor: Any) -> None:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from revproxy.context import Peer
 from revproxy.dataplane.accesslog import AccessLog, AccessRecord
+from revproxy.dataplane.clientcounts import ClientCounts
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route, Tree
@@ -49,6 +50,7 @@ class Edge:
     The data plane as its connections see it.
 
     :ivar accessLog: may be assigned; a request is recorded where this points when it ends.
+    :ivar clients: how many of them each client has; those of trusted proxies are not counted.
     :ivar connections: every open client connection.
     :ivar draining: True once it is being stopped.
     :ivar generation: may be assigned; every request that begins later goes through the new one.
@@ -85,6 +87,7 @@ class Edge:
         self.logsAgents = logsAgents
         self.deadlines = deadlines
         self.connections: set[Http1Server] = set()
+        self.clients = ClientCounts()
         self.draining = False
         self.refusals = 0
         self.turnedAway = 0
@@ -111,6 +114,10 @@ class Edge:
                     error=f"{type(error).__name__}: {error}",
                 )
             )
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Call this in the next turn of the loop, when all other connections have had theirs."""
+        self._clock.callLater(0, function)
 
     def connectionClosed(self) -> None:
         """A client connection has ended."""

@@ -2,15 +2,18 @@
 The connection to a client: HTTP/1.0 and HTTP/1.1 (RFC 9112).
 
 One request at a time. While one is being answered, what the client sends ahead (pipelining) stays bytes, bounded, and
-the socket is not read once the bound is reached. The connection is in one of these states::
+the socket is not read once the bound is reached. Nor is a further request begun while the client leaves too much of
+what it was answered untaken; and a pipeline that is answered at once gives others their turn after a few requests.
+The connection is in one of these states::
 
     HEAD ──▶ BODY ──▶ BUSY ──▶ HEAD …        a request without a body goes from HEAD to BUSY
                        │
       any ──▶ LINGER   └──▶ TUNNEL           refused or closing; after 101
 
 ``HEAD`` reads a head and begins an exchange. ``BODY`` feeds the request's body while the exchange is under way.
-``BUSY`` waits for the answer to be written. ``LINGER`` has closed its own direction and discards what still arrives, so
-that the client reads our answer instead of a reset (RFC 9112 §9.6).
+``BUSY`` waits for the answer to be written, and for the client to take it where much is queued. ``LINGER`` has closed
+its own direction and discards what still arrives, so that the client reads our answer instead of a reset (RFC 9112
+§9.6).
 
 The file is long because the machine is one: every state shares the deadline, the bytes ahead and the question whether
 the connection may be kept, and a transition has to be seen beside the others.
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -56,6 +59,15 @@ _JOIN_UP_TO = 65536
 _AHEAD = 65536
 """Bytes that may be sent ahead of the answer before the socket is read no more."""
 
+_UNTAKEN = 65536
+"""Bytes that may be queued for a client before no further request of its is begun."""
+
+_HEADS_PER_TURN = 16
+"""Requests of one pipeline that are begun before other connections have their turn: a few milliseconds of work."""
+
+_EMPTY_LINES = 4
+"""Empty lines before a request that are passed over. RFC 9112 §2.2 asks for one."""
+
 _DRAIN_UP_TO = 262144
 """Bytes of an unwanted request body that are read for the sake of keeping the connection."""
 
@@ -73,8 +85,10 @@ class Http1Server:
         "_ahead",
         "_announcedClose",
         "_body",
+        "_counted",
         "_decoder",
         "_edge",
+        "_emptyLines",
         "_exchange",
         "_isHead",
         "_keepAlive",
@@ -104,8 +118,10 @@ class Http1Server:
         self._state = HEAD
         self._ahead = b""
         self._scanned = 0
+        self._emptyLines = 0
         self._advancing = False
         self._peer: Peer | None = None
+        self._counted = b""
         self._trusted = False
         self._exchange: Any = None
         self._request: Request | None = None
@@ -137,6 +153,17 @@ class Http1Server:
         timeouts = edge.timeouts
         self.deadline = edge.deadlines.now() + (timeouts.handshake if self._listener.tls else timeouts.header)
         edge.deadlines.watch(self)
+        if transport.peerKnown:
+            self._counted = self._listener.admitted(self._meet())
+
+    def peerLearned(self) -> None:
+        """A PROXY header says who the client is: one that has too many connections is turned away."""
+        peer = self._meet()
+        if self._listener.hasTooMany(peer.host):
+            self._state = CLOSED
+            self.transport.abortConnection()
+        else:
+            self._counted = self._listener.admitted(peer)
 
     def connectionMade(self) -> None:
         """Part of IProtocol; everything happens in :meth:`makeConnection`."""
@@ -152,6 +179,8 @@ class Http1Server:
         self._ahead = b""
         edge.connections.discard(self)
         edge.deadlines.forget(self)
+        if self._counted:
+            edge.clients.leave(self._counted)
         body, self._body = self._body, None
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
@@ -197,8 +226,7 @@ class Http1Server:
 
     def _stillSending(self) -> bool:
         """Whether queued bytes have become fewer since the last look: a slow reader, but a reader."""
-        transport = self.transport
-        unsent = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        unsent = self.transport.unsent
         before, self._unsent = self._unsent, unsent
         return unsent > 0 and (before == 0 or unsent < before)
 
@@ -245,14 +273,22 @@ class Http1Server:
         self._ahead = self._ahead + data if self._ahead else data
         if not self._advancing:
             self._advance()
+        elif len(self._ahead) > _AHEAD:
+            # Others have their turn.
+            self.transport.pauseProducing()
 
     def _advance(self) -> None:
         """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
         self._advancing = True
+        heads = 0
         try:
             while self._ahead:
                 state = self._state
                 if state == HEAD:
+                    if heads == _HEADS_PER_TURN:
+                        self._edge.soon(self._takeTurn)
+                        return
+                    heads += 1
                     if not self._readHead():
                         break
                 elif state == BODY:
@@ -264,8 +300,16 @@ class Http1Server:
                     break
                 else:
                     self._ahead = b""
-        finally:
+        except BaseException:
             self._advancing = False
+            raise
+        self._advancing = False
+
+    def _takeTurn(self) -> None:
+        """Others had theirs: go on where :meth:`_advance` stopped."""
+        if self._state != CLOSED:
+            self.transport.resumeProducing()
+        self._advance()
 
     def _readHead(self) -> bool:
         """Begin an exchange if a head is complete; False if more bytes are needed."""
@@ -299,32 +343,47 @@ class Http1Server:
         """Look at an incomplete head: give up early on what can become none."""
         limits = self._edge.limits
         if data.startswith(b"\r\n"):
-            # RFC 9112 §2.2: an empty line before the request line is passed over.
-            self._ahead = data[2:]
-            self._scanned = 0
-            return bool(self._ahead)
+            return self._passEmptyLines(data)
         if data == b"\r":
             return False
         if not 0x41 <= data[0] <= 0x5A:
             raise BadRequest("this does not begin like a request")
-        if b"\r\n" not in data and len(data) > limits.maxTargetBytes + 32:
+        size = len(data)
+        if size > limits.maxTargetBytes + 32 and b"\r\n" not in data:
             raise TargetTooLong("the request line is longer than the limit")
-        if len(data) > limits.maxHeaderBytes:
+        if size > limits.maxHeaderBytes:
             raise HeadersTooLarge("the head is larger than the limit")
-        if data.count(b"\n") != data.count(b"\r\n"):
+        # Of what came before, only the end is looked at again: it may come byte by byte.
+        scanned = self._scanned
+        if data.count(b"\n", scanned) != data.count(b"\r\n", max(0, scanned - 1)):
             raise BadRequest("a bare line feed in the head")
-        if self._scanned == 0 and self.served:
+        if scanned == 0 and self.served:
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
         # Never 0 again: the time for the head runs from its first byte.
-        self._scanned = max(1, len(data) - 3)
+        self._scanned = max(1, size - 3)
         return False
+
+    def _passEmptyLines(self, data: bytes) -> bool:
+        """
+        Take empty lines off what comes before a request line (RFC 9112 §2.2).
+
+        :returns: whether anything is left.
+        :raises BadRequest: for more of them than anybody sends by mistake.
+        """
+        passed = 0
+        while data.startswith(b"\r\n", passed):
+            passed += 2
+            self._emptyLines += 1
+            if self._emptyLines > _EMPTY_LINES:
+                raise BadRequest(f"more than {_EMPTY_LINES} empty lines before a request")
+        self._ahead = data[passed:]
+        self._scanned = 0
+        return bool(self._ahead)
 
     def _begin(self, head: RequestHead) -> None:
         edge = self._edge
         listener = self._listener
-        peer = self._peer
-        if peer is None:
-            peer = self._meet()
+        peer = self._peer or self._meet()
         self.served += 1
         self._version = head.version
         self._keepAlive = head.keepAlive and not (edge.draining or listener.draining)
@@ -638,13 +697,21 @@ class Http1Server:
             self.transport.resumeProducing()
 
     def _next(self) -> None:
-        """Ready for the next request."""
+        """Ready for the next request, once the client has taken what was queued for it."""
         self._request = None
         if self._edge.draining or not self._keepAlive:
             self._close()
             return
+        transport = self.transport
+        if transport.dataBuffer and transport.unsent > _UNTAKEN:
+            self._state = BUSY
+            self._unsent = transport.unsent
+            self.deadline = self.bodyDeadline()
+            transport.registerDrained(_Untaken(self))
+            return
         self._state = HEAD
         self._scanned = 0
+        self._emptyLines = 0
         timeouts = self._edge.timeouts
         if self._ahead:
             self.deadline = self._edge.deadlines.now() + timeouts.header
@@ -685,3 +752,25 @@ class Http1Server:
         self.transport.write(head + body)
         edge.refused(self._peer or self._meet(), self._listener.scheme, error, len(head) + len(body))
         self._linger()
+
+
+@implementer(IPushProducer)
+class _Untaken:
+    """Waits, as the transport's producer, until a client has taken all that is queued for it."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: Http1Server) -> None:
+        self._server = server
+
+    def pauseProducing(self) -> None:
+        """Nothing is produced."""
+
+    def stopProducing(self) -> None:
+        """The connection is lost; :meth:`Http1Server.connectionLost` does the rest."""
+
+    def resumeProducing(self) -> None:
+        """All is taken."""
+        server = self._server
+        server.transport.unregisterProducer()
+        server._next()

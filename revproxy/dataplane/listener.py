@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from revproxy.addresses import AddressSet
-from revproxy.context import Request
+from revproxy.context import Peer, Request
 from revproxy.dataplane.connection import EagerServer, EagerUNIXServer
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
@@ -76,7 +76,30 @@ class Listener:
             if edge.turnedAway % 1000 == 1:
                 self._log.warn("connection limit reached: {count} turned away so far", count=edge.turnedAway)
             return None
+        if edge.limits.maxConnectionsPerClient is not None and self.hasTooMany(getattr(address, "host", "")):
+            return None
         return Http1Server(self)
+
+    def hasTooMany(self, host: str) -> bool:
+        """
+        Whether a client has as many connections as one may have. If so, it is about to be turned away: that is counted.
+
+        Trusted proxies have any number: those are the connections of many clients.
+        """
+        edge = self.edge
+        most = edge.limits.maxConnectionsPerClient
+        if most is None or edge.clients.count(host) < most or self.trusts(host):
+            return False
+        edge.turnedAway += 1
+        edge.clients.turnedAway += 1
+        if edge.clients.turnedAway % 1000 == 1:
+            message = "{host} has {most} connections, the most for one client: {count} turned away so far"
+            self._log.warn(message, host=host, most=most, count=edge.clients.turnedAway)
+        return True
+
+    def admitted(self, peer: Peer) -> bytes:
+        """A client is let in. :returns: what its connection leaves :attr:`Edge.clients` with; empty: not counted."""
+        return b"" if self.trusts(peer.host) else self.edge.clients.enter(peer.host)
 
     def drain(self) -> None:
         """

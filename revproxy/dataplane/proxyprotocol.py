@@ -171,6 +171,7 @@ class ProxyHeaders(EagerServer):
     def _opened(self) -> None:
         host = self.client[0]
         if self.client[1] is None or self.trusted.contains(host):
+            self.peerKnown = False
             self._enterStage(self._readProxyHeader, self._holdWrites)
         else:
             super()._opened()
@@ -191,6 +192,12 @@ class ProxyHeaders(EagerServer):
         self.socket.recv(header.length)
         if header.source is not None:
             self._carried = header
+        self.peerKnown = True
+        learned = getattr(self.protocol, "peerLearned", None)
+        if learned is not None:
+            learned()
+            if self._aborting or self.disconnecting:
+                return None
         super()._opened()
         return None
 

@@ -46,6 +46,7 @@ class Wire:
 
     bufferSize = 65536
     tlsInfo = None
+    peerKnown = True
     truncated = False
     disconnecting = False
 
@@ -96,6 +97,14 @@ class Wire:
         self._producerPaused = False
         if self.lost:
             producer.stopProducing()
+
+    @property
+    def unsent(self) -> int:
+        return len(self.dataBuffer)
+
+    def registerDrained(self, producer: Any) -> None:
+        self.registerProducer(producer, True)
+        self._producerPaused = True
 
     def unregisterProducer(self) -> None:
         self.producer = None

@@ -81,7 +81,8 @@ plugins:
   keep_versions: 2
   settle: 1.5
 state: ./state
-limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7}
+limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
+  max_connections_per_client: 3}
 timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, drain: 0, linger: 0}
 logging: {access: ./access.log, format: combined}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
@@ -161,7 +162,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2))
         self.assertEqual(config.state, self.base / "state")
-        self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7))
+        self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 0, 0))
         self.assertEqual(config.logging, LoggingConfig(str(self.base / "access.log"), "combined"))
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))

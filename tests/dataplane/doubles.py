@@ -39,6 +39,7 @@ class TransportDouble:
     """
 
     bufferSize = 65536
+    peerKnown = True
 
     def __init__(self, host: str = "192.0.2.1", tlsInfo: Any = None) -> None:
         self.sent = bytearray()
@@ -97,6 +98,14 @@ class TransportDouble:
         assert streaming, "a push producer"
         self.producer = producer
         self._producerPaused = False
+
+    @property
+    def unsent(self) -> int:
+        return len(self.dataBuffer)
+
+    def registerDrained(self, producer: Any) -> None:
+        self.registerProducer(producer, True)
+        self._producerPaused = True
 
     def unregisterProducer(self) -> None:
         self.producer = None
@@ -226,6 +235,15 @@ class EdgeDouble:
     def connect(self, host: str = "192.0.2.1", tlsInfo: Any = None) -> ClientDouble:
         """A client connects."""
         return ClientDouble(self, TransportDouble(host, tlsInfo))
+
+    def admits(self, host: str) -> bool:
+        """Whether one more client from there would be let in."""
+        return self.listener.buildProtocol(IPv4Address("TCP", host, 50001)) is not None
+
+    def settle(self) -> None:
+        """Let happen what waits for the next turn of the loop."""
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
+            self.clock.advance(0)
 
     def pass_(self, seconds: float) -> None:
         """Time passes, in steps of half a second."""

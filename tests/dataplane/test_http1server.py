@@ -7,10 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from revproxy.addresses import AddressSet
 from revproxy.body import Body
 from revproxy.context import Headers, Response
 from revproxy.dataplane.leaves import Leaf, RespondLeaf
@@ -289,8 +292,10 @@ class PipeliningTests(SynchronousTestCase):
 
     def test_thousand(self) -> None:
         """A thousand requests in one piece are answered without a thousand nested calls."""
-        client = EdgeDouble(RespondLeaf(200, b"hi", {})).connect()
+        edge = hello()
+        client = edge.connect()
         client.send(GET * 1000)
+        edge.settle()
         self.assertEqual(client.received(), HI * 1000)
 
     def test_bounded(self) -> None:
@@ -1070,6 +1075,35 @@ class DrainTests(SynchronousTestCase):
         self.assertEqual(recorded.client.end, "abort")
         recorded.client.leave(rudely=True)
         self.assertEqual(done, [None])
+
+    def test_manyOfOneClient(self) -> None:
+        """Each client may have so many connections; IPv6 addresses of one /64 are one client."""
+        edge = EdgeDouble(RespondLeaf(200, b"", {}), limits=Limits(maxConnectionsPerClient=2))
+        for first, second, other in (
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"),
+            ("198.51.100.1", "::ffff:198.51.100.1", "::ffff:198.51.100.2"),
+        ):
+            client = edge.connect(first)
+            edge.connect(second)
+            self.assertFalse(edge.admits(first), first)
+            self.assertFalse(edge.admits(second), second)
+            self.assertTrue(edge.admits(other), other)
+            client.leave()
+            self.assertTrue(edge.admits(second), second)
+        self.assertEqual((edge.edge.turnedAway, edge.edge.clients.turnedAway), (6, 6))
+
+    def test_manyOfNobody(self) -> None:
+        """Clients without an address, and trusted proxies, have as many as they want; others are counted always."""
+        edge = EdgeDouble(RespondLeaf(200, b"", {}), trusted=AddressSet(["10.0.0.0/8"]))
+        for host in ("", "10.1.2.3", "192.0.2.1"):
+            for _ in range(3):
+                edge.connect(host)
+        edge.edge.limits = Limits(maxConnectionsPerClient=3)
+        self.assertEqual([edge.admits(host) for host in ("", "10.1.2.3", "192.0.2.1")], [True, True, False])
+        for server in list(edge.edge.connections):
+            server.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(edge.edge.clients), 0)
 
     def test_nothingNew(self) -> None:
         """While it stops, and over the connection limit, nobody new is let in."""

@@ -12,8 +12,11 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.addresses import AddressSet
+from revproxy.dataplane.leaves import RespondLeaf
+from revproxy.dataplane.limits import Limits
 from revproxy.dataplane.listener import serverTransport
 from revproxy.dataplane.proxyprotocol import SIGNATURE, ProxyHeader, ProxyHeaderError, readProxyHeader
+from tests.dataplane.doubles import EdgeDouble
 from tests.dataplane.wire import WireCase
 
 V1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 56324 443\r\n"
@@ -168,6 +171,26 @@ class StageTests(WireCase):
             peer.recv(10)
         peer.send(V1)
         self.assertEqual(await self.drain(peer, 5), b"hello")
+
+    async def test_manyOfOneClient(self) -> None:
+        """It is the client that the header names whose connections are counted, from the header on."""
+        trusted = AddressSet(["127.0.0.1"])
+        edge = EdgeDouble(RespondLeaf(200, b"hi", {}), trusted=trusted, limits=Limits(maxConnectionsPerClient=1))
+        port = self.listen(serverTransport(None, trusted), edge.listener)
+        request = b"GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+        silent, first, second, other = [self.raw(port) for _ in range(4)]
+        first.send(V1 + request)
+        self.assertIn(b"200 OK", await self.drain(first, 1))
+        second.send(V1 + request)
+        await self.until(lambda: edge.edge.turnedAway)
+        with self.assertRaises(ConnectionResetError):
+            await self.drain(second, 1)
+        other.send(V1.replace(b"203.0.113.9", b"203.0.113.8") + request)
+        self.assertIn(b"200 OK", await self.drain(other, 1))
+        for peer in (silent, first, other):
+            peer.close()
+        await self.until(lambda: not edge.edge.connections)
+        self.assertEqual(len(edge.edge.clients), 0)
 
     async def test_closedBefore(self) -> None:
         """Closing does not wait for a header."""
