@@ -198,6 +198,11 @@ class Body:
         """Whether a plugin waits for :meth:`read`."""
         return self._reader is not None
 
+    @property
+    def isPaused(self) -> bool:
+        """Whether the source is asked to wait."""
+        return self._paused
+
     # What the source calls
 
     def feed(self, data: bytes) -> None:

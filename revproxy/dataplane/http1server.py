@@ -90,6 +90,7 @@ class Http1Server:
         "_edge",
         "_emptyLines",
         "_exchange",
+        "_heldOff",
         "_isHead",
         "_keepAlive",
         "_listener",
@@ -119,6 +120,7 @@ class Http1Server:
         self._ahead = b""
         self._scanned = 0
         self._emptyLines = 0
+        self._heldOff = False
         self._advancing = False
         self._peer: Peer | None = None
         self._counted = b""
@@ -275,7 +277,7 @@ class Http1Server:
             self._advance()
         elif len(self._ahead) > _AHEAD:
             # Others have their turn.
-            self.transport.pauseProducing()
+            self._holdOff()
 
     def _advance(self) -> None:
         """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
@@ -293,10 +295,13 @@ class Http1Server:
                         break
                 elif state == BODY:
                     data, self._ahead = self._ahead, b""
+                    if self._heldOff:
+                        # Before the body is given away: whoever takes it may ask for a pause.
+                        self._readOn()
                     self._readBody(data)
                 elif state == BUSY:
                     if len(self._ahead) > _AHEAD:
-                        self.transport.pauseProducing()
+                        self._holdOff()
                     break
                 else:
                     self._ahead = b""
@@ -304,11 +309,22 @@ class Http1Server:
             self._advancing = False
             raise
         self._advancing = False
+        if self._heldOff and len(self._ahead) <= _AHEAD:
+            self._readOn()
+
+    def _holdOff(self) -> None:
+        """Read no more for now: enough was sent ahead."""
+        self._heldOff = True
+        self.transport.pauseProducing()
+
+    def _readOn(self) -> None:
+        """Enough of what was sent ahead is used up: read on, unless the receiver of a body has asked for a pause."""
+        self._heldOff = False
+        if self._state != BODY or self._body is None or not self._body.isPaused:
+            self.transport.resumeProducing()
 
     def _takeTurn(self) -> None:
         """Others had theirs: go on where :meth:`_advance` stopped."""
-        if self._state != CLOSED:
-            self.transport.resumeProducing()
         self._advance()
 
     def _readHead(self) -> bool:
@@ -361,6 +377,8 @@ class Http1Server:
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
         # Never 0 again: the time for the head runs from its first byte.
         self._scanned = max(1, size - 3)
+        if self._heldOff:
+            self._readOn()
         return False
 
     def _passEmptyLines(self, data: bytes) -> bool:
@@ -644,6 +662,7 @@ class Http1Server:
         self.transport.write(answer)
         self.transport.setTcpKeepAlive(True)
         ahead, self._ahead = self._ahead, b""
+        self._heldOff = False
         tunnel.connectClient(self.transport, len(answer), self._tunnelClosed)
         if ahead:
             tunnel.fromClient(ahead)
@@ -715,7 +734,6 @@ class Http1Server:
         timeouts = self._edge.timeouts
         if self._ahead:
             self.deadline = self._edge.deadlines.now() + timeouts.header
-            self.transport.resumeProducing()
             if not self._advancing:
                 self._advance()
         else:

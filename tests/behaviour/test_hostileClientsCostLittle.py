@@ -171,6 +171,28 @@ class PipelinesTests(SynchronousTestCase):
         self.assertEqual(client.received().count(b"HTTP/1.1 200 OK"), 4001)
         self.assertTrue(client.transport.reading)
 
+    def test_moreComesInEachTurn(self) -> None:
+        """However much a client has to send in each turn of the loop, it is not held before it can be answered."""
+        edge = EdgeDouble(RespondLeaf(200, b"hi", {}))
+        client = edge.connect()
+        turns: list[Callable[[], None]] = []
+        edge.edge.soon = turns.append  # type: ignore[method-assign]
+        piece = GET * 2000
+        sent = 0
+
+        def flood() -> None:
+            nonlocal sent
+            for _ in range(100):
+                if client.transport.reading:
+                    client.send(piece)
+                    sent += 2000
+                if turns:
+                    turns.pop()()
+                client.transport.sent.clear()
+
+        self.assertLess(growth(flood), MEGABYTE)
+        self.assertLess(sent, 10_000)
+
     def test_moreComesMeanwhile(self) -> None:
         """What a client sends while others have their turn is bounded, and answered behind the rest."""
         edge = EdgeDouble(RespondLeaf(200, b"hi", {}))

@@ -308,6 +308,38 @@ class PipeliningTests(SynchronousTestCase):
         self.assertTrue(recorded.client.transport.reading)
         self.assertEqual(recorded.sink(1).data, b"x" * 70000)
 
+    def test_readAgain(self) -> None:
+        """Once what was sent ahead is used up, the client is read again: more requests, a larger head, its leaving."""
+        large = b"GET /large HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 150_000 + b"\r\n\r\n"
+        recorded = Recorded(limits=Limits(maxHeaderBytes=200_000))
+        recorded.client.send(GET)
+        recorded.client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000)
+        recorded.leaf.answer(0)
+        recorded.leaf.answer(1)
+        self.assertTrue(recorded.client.transport.reading)
+        recorded.client.send(GET + large[:70_000])
+        self.assertFalse(recorded.client.transport.reading)
+        recorded.leaf.answer(2)
+        self.assertTrue(recorded.client.transport.reading)
+        recorded.client.send(large[70_000:140_000])
+        self.assertTrue(recorded.client.transport.reading)
+        recorded.client.send(large[140_000:])
+        self.assertEqual(recorded.requests[3].target, "/large")
+
+    def test_pausedBody(self) -> None:
+        """Where the receiver of a body asks for a pause, what was sent ahead of it does not undo that."""
+        recorded = Recorded()
+        recorded.client.send(GET)
+        recorded.client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"x" * 70000)
+        self.assertFalse(recorded.client.transport.reading)
+        recorded.leaf.answer(0)
+        # Nobody takes it yet, and 64 KB are held.
+        self.assertFalse(recorded.client.transport.reading)
+        sink = recorded.sink(1)
+        self.assertTrue(recorded.client.transport.reading)
+        recorded.client.send(b"x" * 130_000)
+        self.assertEqual(len(sink.data), 200_000)
+
     def test_bodyThenRequest(self) -> None:
         """What follows a body is the next request, however the bytes are cut."""
         data = post(5) + b"hello" + CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + GET
