@@ -30,7 +30,7 @@ from revproxy.dataplane.chunked import ChunkedDecoder
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
 from revproxy.dataplane.framing import CHUNKED, LengthDecoder
-from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
+from revproxy.dataplane.requesthead import METHOD_LENGTH, RequestHead, parseRequestHead
 from revproxy.dataplane.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
 from revproxy.errors import (
     BadRequest,
@@ -38,10 +38,11 @@ from revproxy.errors import (
     ClientGone,
     EdgeError,
     HeadersTooLarge,
+    NotSupported,
     RequestTimeout,
     TargetTooLong,
 )
-from revproxy.headers import Headers
+from revproxy.headers import TOKEN, Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ class Http1Server:
             else:
                 self._ahead = data[end:]
                 data = data[:end]
-            head = parseRequestHead(data, limits.maxHeaders)
+            head = parseRequestHead(data, limits.maxHeaders, limits.keepsUnderscores)
             if len(head.target) > limits.maxTargetBytes:
                 raise TargetTooLong("the target is longer than the limit")
             if limits.maxBodyBytes is not None and head.length > limits.maxBodyBytes:
@@ -305,9 +306,11 @@ class Http1Server:
             return bool(self._ahead)
         if data == b"\r":
             return False
-        if not 0x41 <= data[0] <= 0x5A:
+        if data[0] not in TOKEN:
             raise BadRequest("this does not begin like a request")
-        if b"\r\n" not in data and len(data) > limits.maxTargetBytes + 32:
+        if len(data) > METHOD_LENGTH and data.find(b" ", 0, METHOD_LENGTH + 1) < 0:
+            raise NotSupported("no method is that long")
+        if b"\r\n" not in data and len(data) > limits.maxTargetBytes + 64:
             raise TargetTooLong("the request line is longer than the limit")
         if len(data) > limits.maxHeaderBytes:
             raise HeadersTooLarge("the head is larger than the limit")
@@ -342,7 +345,7 @@ class Http1Server:
             head.host,
             head.version,
             scheme,
-            Headers(head.fields),
+            head.section(head.fields),
             peer,
             None,
             self.transport.tlsInfo,

@@ -14,6 +14,7 @@ class Limits:
     :ivar maxTargetBytes: bytes of the request target. Above it: 414.
     :ivar maxBodyBytes: bytes of a request body; ``None`` is no bound. Above it: 413.
     :ivar maxConnections: client connections at one time, over all listeners.
+    :ivar keepsUnderscores: whether fields of a request are kept whose names gateways join with others (``_``, ``.``).
     """
 
     maxHeaderBytes: int = 32768
@@ -21,6 +22,7 @@ class Limits:
     maxTargetBytes: int = 8192
     maxBodyBytes: int | None = None
     maxConnections: int = 10000
+    keepsUnderscores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
