@@ -7,6 +7,7 @@ constructor is the cause: it goes to the log, never to the client (RFC 9110 §15
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
@@ -38,10 +39,18 @@ class NotFound(EdgeError):
 
 
 class MethodNotAllowed(EdgeError):
-    """The leaf does not answer this method."""
+    """
+    The route does not take this method, or its leaf does not answer it (RFC 9110 §15.5.6).
+
+    :ivar allowed: the methods that are; empty if that is not known.
+    """
 
     status = 405
     text = "This method is not allowed here."
+
+    def __init__(self, message: str, allowed: Sequence[bytes] = ()) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class RequestTimeout(EdgeError):

@@ -139,7 +139,7 @@ class Headers:
 
     def copy(self) -> Headers:
         """An independent copy."""
-        return Headers(self.fields.copy())
+        return type(self)(self.fields.copy())
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.find(_lower(name)) is not None
@@ -154,3 +154,41 @@ class Headers:
     def __repr__(self) -> str:
         # Values may be secrets, and reprs end in logs.
         return f"<Headers {', '.join(field[1].decode('latin-1') for field in self.fields)}>"
+
+
+class JoinedHeaders(Headers):
+    """
+    A header section in whose names ``_``, ``.`` and ``-`` are the same, as CGI, WSGI and PHP make them.
+
+    What requests have where names with underscores are kept: a plugin that sets, removes or looks for ``X-User`` means
+    ``X_User`` as well, for an origin behind a gateway cannot tell them apart. Each goes out as it was written.
+
+    :ivar fields: their lower-case names have hyphens only.
+    """
+
+    __slots__ = ()
+
+    def getAll(self, name: str) -> list[str]:
+        """As :meth:`Headers.getAll`."""
+        return super().getAll(name.replace("_", "-").replace(".", "-"))
+
+    def add(self, name: str, value: str) -> None:
+        """As :meth:`Headers.add`."""
+        lower, raw = _fieldName(name)
+        self.fields.append((_joined(lower), raw, _fieldValue(value)))
+
+    def find(self, lower: bytes) -> bytes | None:
+        """As :meth:`Headers.find`."""
+        return super().find(_joined(lower))
+
+    def setRaw(self, lower: bytes, name: bytes, value: bytes) -> None:
+        """As :meth:`Headers.setRaw`."""
+        super().setRaw(_joined(lower), name, value)
+
+    def removeRaw(self, lower: bytes) -> None:
+        """As :meth:`Headers.removeRaw`."""
+        super().removeRaw(_joined(lower))
+
+
+def _joined(lower: bytes) -> bytes:
+    return lower.replace(b"_", b"-").replace(b".", b"-")

@@ -141,7 +141,7 @@ def _configOf(document: Document, base: Path) -> Config:
         routes=_routes(root, upstreams),
         plugins=_plugins(root.section("plugins")),
         state=root.pathAt("state") or base / "var",
-        limits=_limits(root.section("limits")),
+        limits=_limits(root.section("limits"), root.section("requests")),
         timeouts=_timeouts(root.section("timeouts")),
         logging=_logging(root.section("logging")),
         admin=_admin(root),
@@ -308,8 +308,27 @@ def _route(section: Section, upstreams: Mapping[str, UpstreamConfig]) -> RouteCo
         static=section.pathAt("static", "folder"),
         resource=section.checked("resource", syntax.dottedName, "") or None,
         stripPrefix=_stripPrefix(section, leaf),
+        methods=_methods(section),
         plugins=_settings(section, "plugins"),
     )
+
+
+def _methods(section: Section) -> frozenset[str] | None:
+    given = section.value.get("methods")
+    if not isinstance(given, list):
+        return None
+    methods = set()
+    for index, text in enumerate(given):
+        if not isinstance(text, str):
+            continue
+        try:
+            methods.add(syntax.method(text))
+        except ValueError as error:
+            section.refuse(str(error), "methods", index)
+    if "GET" in methods:
+        # RFC 9110 §9.3.2: HEAD is GET without the content.
+        methods.add("HEAD")
+    return frozenset(methods)
 
 
 def _leafKind(section: Section) -> str | None:
@@ -380,7 +399,7 @@ def _plugins(section: Section) -> PluginsConfig:
     )
 
 
-def _limits(section: Section) -> Limits:
+def _limits(section: Section, requests: Section) -> Limits:
     plain = Limits()
     body = section.integer("max_body_bytes", -1)
     return Limits(
@@ -390,6 +409,7 @@ def _limits(section: Section) -> Limits:
         maxBodyBytes=None if body < 0 else body,
         maxConnections=section.integer("max_connections", plain.maxConnections),
         maxConnectionsPerClient=section.integer("max_connections_per_client", 0) or None,
+        keepsUnderscores=requests.text("underscores", "drop") == "keep",
     )
 
 

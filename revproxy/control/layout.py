@@ -148,7 +148,8 @@ class _Work:
         for index, route in enumerate(self.config.routes):
             made = leaves[route.host, route.path] = self._known(route) or self._made(index, route)
             host = (route.host or "").encode("ascii")
-            routes.append(Route(route.name, host, route.path.encode(), made[0], lanes[index]))
+            methods = None if route.methods is None else frozenset(map(str.encode, route.methods))
+            routes.append(Route(route.name, host, route.path.encode(), made[0], lanes[index], methods))
         return Layout(self.config, self._upstreams, leaves, Tree(routes))
 
     # Leaves

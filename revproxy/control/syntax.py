@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from twisted.internet.endpoints import serverFromString
 
 from revproxy.control.problems import quoted
+from revproxy.dataplane.requesthead import METHOD_LENGTH
 from revproxy.headers import HOP_BY_HOP
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -22,10 +23,16 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
+_AUTHORITY_END = re.compile(r"[/?#]|\{path\}|\{target\}")
+"""Path and target begin with a slash."""
+
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
 #: Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7).
 SOCKET_PATH_LIMIT = 107
+
+#: The methods of RFC 9110 and RFC 5789 that reach a route.
+STANDARD_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 
 #: What a redirect's location may take from the request.
 PLACEHOLDERS = ("host", "hostname", "path", "query", "target")
@@ -161,15 +168,54 @@ def routePath(text: str) -> str:
 
 
 def location(text: str) -> str:
-    """What may stand in a Location field: a URL or an absolute path, in visible ASCII, with `PLACEHOLDERS`."""
+    """What may stand in a Location field: a URL or an absolute path, in visible ASCII, with `PLACEHOLDERS`.
+
+    Clients write what is put in, so it may be put in only where it cannot say where the location leads.
+    """
     if not text.isascii() or any(character <= " " or character == "\x7f" for character in text):
         raise ValueError(f"{quoted(text)}: a URL has no spaces and only ASCII; escape the rest with %")
-    if not text.startswith("/") and not _SCHEME.match(text):
+    if "\\" in text:
+        raise ValueError(f"{quoted(text)}: browsers read a backslash as a slash; write %5C")
+    if not text.startswith(("/", "{path}", "{target}")) and not _SCHEME.match(text):
         raise ValueError(f"{quoted(text)}: write a whole URL, or a path that starts with /")
     for match in _BRACES.findall(text):
         if match[1:-1] not in PLACEHOLDERS:
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
             raise ValueError(f"{quoted(text)}: {match} is not one of {known}")
+    _checkPlaces(text)
+    return text
+
+
+def _checkPlaces(text: str) -> None:
+    """Where placeholders stand in a location. What names the host must not come from path or query."""
+    if text.startswith(("/{path}", "/{target}")):
+        raise ValueError(f"{quoted(text)}: leave out the first slash: what is put in begins with one")
+    if text.startswith("/{query}"):
+        raise ValueError(f"{quoted(text)}: with a query that begins with a slash it leads to another site")
+    scheme = _SCHEME.match(text)
+    if scheme is None and not text.startswith("//"):
+        return
+    web = scheme is None or scheme[0].lower() in ("http:", "https:")
+    rest = text[scheme.end() :] if scheme else text
+    if not rest.startswith("//"):
+        if web or "{" in rest:
+            raise ValueError(f"{quoted(text)}: write //host behind the scheme")
+        return
+    authority = _AUTHORITY_END.split(rest[2:], maxsplit=1)[0]
+    if not authority and (web or "{" in rest):
+        raise ValueError(f"{quoted(text)} has no host; one that is put in would lead to another site")
+    if "{query}" in authority:
+        raise ValueError(f"{quoted(text)}: the query would be a part of the host; write a slash before it")
+
+
+def method(text: str) -> str:
+    """A method (RFC 9110 §9.1), as it has to be spelled."""
+    if not _TOKEN.match(text) or len(text) > METHOD_LENGTH:
+        raise ValueError(f"{quoted(text)} is not a method")
+    if text in ("CONNECT", "PRI"):
+        raise ValueError(f"{text} is never taken: this is no forward proxy")
+    if text not in STANDARD_METHODS and text.upper() in STANDARD_METHODS:
+        raise ValueError(f"{quoted(text)}: case matters in methods; did you mean {text.upper()}?")
     return text
 
 

@@ -4,13 +4,15 @@ The chunked transfer coding (RFC 9112 §7.1), taken off strictly and put on plai
 
 from __future__ import annotations
 
-from revproxy.dataplane.framing import HEX, SPECIAL, VALUE_REFUSED, listMembers
+from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding, joined
+from revproxy.dataplane.framing import HEX, VALUE_REFUSED, listMembers
 from revproxy.errors import BadRequest
 from revproxy.headers import TOKEN, Field
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
-_NEVER_TRAILING = SPECIAL | frozenset(
+_NEVER_TRAILING = NOTED | frozenset(
     (
+        PROXY,
         b"age",
         b"authorization",
         b"cache-control",
@@ -36,6 +38,11 @@ _NEVER_TRAILING = SPECIAL | frozenset(
 )
 
 
+def _mayTrail(lower: bytes) -> bool:
+    name = joined(lower)
+    return name not in _NEVER_TRAILING and not isForwarding(name)
+
+
 class ChunkedDecoder:
     """
     Takes the chunked transfer coding off (RFC 9112 §7.1), strictly: hexadecimal size, CRLF, nothing else.
@@ -59,7 +66,7 @@ class ChunkedDecoder:
         self._state = self._SIZE
         self._left = 0
         self._held = b""
-        self._announced = listMembers(announced) if announced else frozenset()
+        self._announced = frozenset(filter(_mayTrail, listMembers(announced))) if announced else frozenset()
         self._maxTrailerBytes = maxTrailerBytes
         self._trailerBytes = 0
         self.trailers: list[Field] = []
@@ -135,7 +142,7 @@ class ChunkedDecoder:
         if not colon or not name or not TOKEN.issuperset(name) or value.translate(None, VALUE_REFUSED) != value:
             raise BadRequest("a trailer field is malformed")
         lower = name.lower()
-        if lower in self._announced and lower not in _NEVER_TRAILING:
+        if lower in self._announced:
             self.trailers.append((lower, name, value.strip(b" \t")))
 
 

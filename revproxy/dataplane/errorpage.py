@@ -11,7 +11,7 @@ from json import dumps
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
-from revproxy.errors import REASONS, EdgeError
+from revproxy.errors import REASONS, EdgeError, MethodNotAllowed
 from revproxy.headers import Headers
 
 _PAGE = """<!doctype html>
@@ -50,4 +50,6 @@ def errorResponse(error: EdgeError, request: Request, id: str) -> Response:
             (b"x-request-id", b"X-Request-Id", id.encode("latin-1", "replace")),
         ]
     )
+    if isinstance(error, MethodNotAllowed) and error.allowed:
+        headers.fields.append((b"allow", b"Allow", b", ".join(error.allowed)))
     return Response(status, None, headers, Body.of(page.encode()))

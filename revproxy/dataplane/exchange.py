@@ -22,7 +22,7 @@ from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.errorpage import errorResponse
-from revproxy.errors import BrokenOff, ClientGone, EdgeError, Misdirected, NotFound, PluginFailed
+from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
@@ -48,12 +48,22 @@ def _keepFramed(body: Body, headers: Headers) -> None:
         body.framed = False
 
 
+_ALLOWED = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
+"""What a route that names no methods is said to take, beside what nobody has registered."""
+
+
+def _checkMethod(method: bytes, methods: frozenset[bytes] | None) -> None:
+    if method not in (methods or _ALLOWED):
+        raise MethodNotAllowed(f"{method.decode('latin-1')} on this route", sorted(methods or _ALLOWED))
+
+
 class Exchange:
     """
     One request and its answer.
 
     :ivar chain: what it goes through; None until its route is found.
     :ivar context: what plugins see.
+    :ivar methods: those its route takes; None if that does not say, or there is none.
     :ivar upstream: the target that was tried last, for the log.
     :ivar upstreamSeconds: how long its head took.
     """
@@ -71,6 +81,7 @@ class Exchange:
         "chain",
         "context",
         "error",
+        "methods",
         "upstream",
         "upstreamSeconds",
     )
@@ -87,6 +98,7 @@ class Exchange:
         self._done = False
         self.context = Context(request, "", b"%b%08x" % (_prefix, _serial()))
         self.chain: Chain | None = None
+        self.methods: frozenset[bytes] | None = None
         self.error: EdgeError | None = None
         self.upstream: str | None = None
         self._sentAt = 0.0
@@ -107,6 +119,9 @@ class Exchange:
             context.route = route.name
             if self._listener.guards is not None:
                 self._checkName(context.request)
+            methods = self.methods = route.methods
+            if methods is not None or context.request.rawMethod == b"TRACE":
+                _checkMethod(context.request.rawMethod, methods)
             verdict = chain.enter(context) if chain.links else True
             if verdict is True:
                 route.leaf.render(self)

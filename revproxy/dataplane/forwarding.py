@@ -1,13 +1,15 @@
 """
 The fields of the hop: what we tell the origin about the client, and what we believe of those before us.
 
-Pure functions. ``X-Forwarded-*`` and ``Forwarded`` (RFC 7239) of untrusted clients were dropped when the head was
-parsed, so what is in the header section here came from a trusted proxy and is appended to. ``Via`` (RFC 9110 §7.6.3)
-is always appended to.
+Pure functions. What :mod:`~revproxy.dataplane.fieldnames` calls forwarding fields, of untrusted clients, was dropped
+when the head was parsed, so what is in the header section here came from a trusted proxy and is appended to.
+``Via`` (RFC 9110 §7.6.3) is always appended to.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -18,6 +20,11 @@ VIA = b"revproxy"
 """Our name in Via: a pseudonym, not a host name (RFC 9110 §7.6.3)."""
 
 _APPENDED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+
+_ESCAPED = re.compile(r"\\(.)")
+
+MOST_HOPS = 100
+"""How many proxies are believed one after the other, and how many members of a list are read; from its end."""
 
 
 class Membership(Protocol):
@@ -31,63 +38,101 @@ def clientBehind(fields: list[Field], peer: Peer, scheme: str, trusted: Membersh
     """
     Who the client behind a trusted proxy is: the last address that is not itself a trusted proxy's.
 
-    ``X-Forwarded-For`` is believed before ``Forwarded``: proxies that write only one of them write that.
+    ``X-Forwarded-For`` is believed before ``Forwarded``: proxies that write only one of them write that. Both are read
+    from the end, each member only if all behind it are trusted proxies: what stands before them is anybody's word. The
+    hundredth trusted proxy is taken for the client, whatever it says of others.
 
     :param fields: the forwarding fields of the request.
     :param peer: the trusted proxy.
     :returns: the client, and the scheme it used.
     """
-    hops = [hop.strip() for value in _values(fields, b"x-forwarded-for") for hop in value.split(",") if hop.strip()]
-    elements = [element for value in _values(fields, b"forwarded") for element in _elements(value)]
-    if not hops:
-        hops = [element["for"] for element in elements if "for" in element]
-    protos = [proto.strip().lower() for value in _values(fields, b"x-forwarded-proto") for proto in value.split(",")]
-    if not protos:
-        protos = [element["proto"].lower() for element in elements if "proto" in element]
-    if protos and protos[-1] in ("http", "https"):
-        scheme = protos[-1]
-    client = ("", 0)
-    for hop in reversed(hops):
+    proto = _last(fields, b"x-forwarded-proto")
+    client: tuple[str, int] | None = None
+    for hop in _members(fields, b"x-forwarded-for"):
         client = _address(hop)
         if trusted is None or not trusted.contains(client[0]):
             break
-    if not client[0]:
+    if client is None or not proto:
+        named, said = _fromForwarded(fields, trusted)
+        client = client or named
+        proto = proto or said
+    if proto in ("http", "https"):
+        scheme = proto
+    if client is None or not client[0]:
         return peer, scheme
     return Peer(client[0], client[1], peer.connected), scheme
 
 
-def _values(fields: list[Field], lower: bytes) -> list[str]:
-    return [field[2].decode("latin-1") for field in fields if field[0] == lower]
+def _fromForwarded(fields: list[Field], trusted: Membership | None) -> tuple[tuple[str, int] | None, str]:
+    """Client and scheme as ``Forwarded`` has them (RFC 7239 §4); the scheme is what the nearest says that says one."""
+    client: tuple[str, int] | None = None
+    proto = ""
+    for element in _members(fields, b"forwarded"):
+        pairs = _pairs(element)
+        # Without an address nobody vouches for what stands before it.
+        client = _address(pairs.get("for", ""))
+        proto = proto or pairs.get("proto", "").lower()
+        if trusted is None or not trusted.contains(client[0]):
+            break
+    return client, proto
 
 
-def _elements(value: str) -> list[dict[str, str]]:
-    """The elements of a Forwarded field (RFC 7239 §4); quoted strings may hold commas and semicolons."""
-    elements: list[dict[str, str]] = [{}]
-    key = text = ""
-    inKey, quoted, escaped = True, False, False
-    for char in value + ",":
-        if escaped:
-            text, escaped = text + char, False
-        elif quoted:
-            if char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-            else:
-                text += char
-        elif char == '"':
-            quoted = True
-        elif char == "=" and inKey:
-            key, text, inKey = text.strip().lower(), "", False
-        elif char in ",;":
-            if key:
-                elements[-1].setdefault(key, text.strip())
-            key, text, inKey = "", "", True
-            if char == ",":
-                elements.append({})
-        else:
-            text += char
-    return [element for element in elements if element]
+def _last(fields: list[Field], lower: bytes) -> str:
+    for field in reversed(fields):
+        if field[0] == lower:
+            return field[2].rpartition(b",")[2].strip(b" \t").lower().decode("latin-1")
+    return ""
+
+
+def _members(fields: list[Field], lower: bytes) -> Iterator[str]:
+    """The members of a list (RFC 9110 §5.6.1) from its end, over all fields of the name; so many, not counting more."""
+    left = MOST_HOPS
+    for field in reversed(fields):
+        if field[0] == lower:
+            for member in _split(field[2].decode("latin-1"), ",", left):
+                left -= 1
+                if member:
+                    yield member
+            if left <= 0:
+                return
+
+
+def _split(value: str, separator: str, most: int) -> list[str]:
+    """
+    The last members of a list, from its end. Separators in quoted strings do not count (RFC 9110 §5.6.4).
+
+    From the end, because that is what the nearest proxy wrote: a quote that a client has left open before it, on
+    purpose, takes nothing of it in.
+    """
+    pieces = value.rsplit(separator, most)[-most:]
+    pieces.reverse()
+    if '"' not in value:
+        return [piece.strip(" \t") for piece in pieces]
+    members: list[str] = []
+    within: list[str] = []
+    for piece in pieces:
+        quotes = piece.replace("\\\\", "").replace('\\"', "").count('"')
+        within.append(piece)
+        if (quotes % 2 == 1) == (len(within) > 1):
+            members.append(separator.join(reversed(within)).strip(" \t"))
+            within = []
+    return members
+
+
+def _pairs(element: str) -> dict[str, str]:
+    """The parameters of one element of Forwarded; of several with the same name the first."""
+    pairs: dict[str, str] = {}
+    for pair in reversed(_split(element, ";", MOST_HOPS)):
+        name, equals, value = pair.partition("=")
+        if equals:
+            pairs.setdefault(name.strip().lower(), _unquoted(value.strip()))
+    return pairs
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or not (value.startswith('"') and value.endswith('"')):
+        return value
+    return _ESCAPED.sub(r"\1", value[1:-1])
 
 
 def _address(node: str) -> tuple[str, int]:

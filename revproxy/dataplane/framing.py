@@ -11,10 +11,10 @@ what request smuggling is made of.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import chain, product
 
 from httptools import HttpParserError
 
+from revproxy.dataplane.fieldnames import NOTED, plainName
 from revproxy.errors import BadRequest, BadResponse
 from revproxy.headers import Field
 
@@ -23,47 +23,6 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 """A body length: all that comes until the connection is closed; responses only."""
 
-NOTED = frozenset(
-    (
-        b"connection",
-        b"content-length",
-        b"expect",
-        b"host",
-        b"http2-settings",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
-_FORWARDING = frozenset(
-    (
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-        b"x-forwarded-server",
-        b"x-forwarded-ssl",
-        b"x-real-ip",
-    )
-)
-
-
-def _lookalikes(names: frozenset[bytes]) -> frozenset[bytes]:
-    """Every spelling with underscores: CGI and its heirs (WSGI, PHP) cannot tell it from the real name."""
-    spellings: set[bytes] = set()
-    for name in names:
-        parts = name.split(b"-")
-        for joints in product((b"-", b"_"), repeat=len(parts) - 1):
-            spellings.add(b"".join(chain.from_iterable(zip(parts, (*joints, b""), strict=True))))
-    return frozenset(spellings) - names
-
-
-_LOOKALIKES = _lookalikes(NOTED | _FORWARDING)
-SPECIAL = NOTED | _FORWARDING | _LOOKALIKES
 _KEPT = frozenset((b"content-length", b"host", b"expect"))
 
 # What a Connection field may not name: it would change whom the request is for or where it ends.
@@ -77,32 +36,25 @@ VALUE_REFUSED = bytes(octet for octet in range(0x20) if octet != 0x09) + b"\x7f"
 class Head:
     """What llhttp reports of one head, and what both kinds have in common."""
 
-    __slots__ = ("fields", "forwarding", "noted", "target")
+    __slots__ = ("fields", "noted", "target")
 
     target: bytes
     fields: list[Field]
-    forwarding: list[Field] | None
     noted: dict[bytes, bytes] | None
 
     def on_url(self, url: bytes) -> None:
         self.target = url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        lower = name.lower()
-        if lower not in SPECIAL:
-            self.fields.append((lower, name, value))
-        else:
-            self._note(lower, name, value)
+        lower = plainName(name)
+        if lower is None:
+            lower = name.lower()
+            if lower in NOTED:
+                self._note(lower, name, value)
+                return
+        self.fields.append((lower, name, value))
 
     def _note(self, lower: bytes, name: bytes, value: bytes) -> None:
-        if lower in _LOOKALIKES:
-            self._noteLookalike(lower, name, value)
-            return
-        if lower in _FORWARDING:
-            if self.forwarding is None:
-                self.forwarding = []
-            self.forwarding.append((lower, name, value))
-            return
         value = value.rstrip(b" \t")
         noted = self.noted
         if noted is None:
@@ -117,14 +69,14 @@ class Head:
         else:
             noted[lower] = value
 
-    def _noteLookalike(self, lower: bytes, name: bytes, value: bytes) -> None:
-        self.fields.append((lower, name, value))
 
-    def trim(self) -> None:
-        """Take blanks off the ends of values, which llhttp leaves there (RFC 9110 §5.5). Rarely needed."""
-        self.fields = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.fields]
-        if self.forwarding is not None:
-            self.forwarding = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.forwarding]
+SHORTEST_LINE = 4
+"""Bytes of the shortest field with its line end: a head no longer than that times a limit need not be counted."""
+
+
+def linesOf(head: bytes) -> int:
+    """How many fields a complete head has: each line counts, whatever it says."""
+    return head.count(b"\r\n") - 2
 
 
 def listMembers(value: bytes) -> frozenset[bytes]:

@@ -33,7 +33,7 @@ from revproxy.dataplane.chunked import ChunkedDecoder
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
 from revproxy.dataplane.framing import CHUNKED, LengthDecoder
-from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
+from revproxy.dataplane.requesthead import METHOD_LENGTH, RequestHead, parseRequestHead
 from revproxy.dataplane.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
 from revproxy.errors import (
     BadRequest,
@@ -41,10 +41,11 @@ from revproxy.errors import (
     ClientGone,
     EdgeError,
     HeadersTooLarge,
+    NotSupported,
     RequestTimeout,
     TargetTooLong,
 )
-from revproxy.headers import Headers
+from revproxy.headers import TOKEN, Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ class Http1Server:
             else:
                 self._ahead = data[end:]
                 data = data[:end]
-            head = parseRequestHead(data, limits.maxHeaders)
+            head = parseRequestHead(data, limits.maxHeaders, limits.keepsUnderscores)
             if len(head.target) > limits.maxTargetBytes:
                 raise TargetTooLong("the target is longer than the limit")
             if limits.maxBodyBytes is not None and head.length > limits.maxBodyBytes:
@@ -362,10 +363,12 @@ class Http1Server:
             return self._passEmptyLines(data)
         if data == b"\r":
             return False
-        if not 0x41 <= data[0] <= 0x5A:
+        if data[0] not in TOKEN:
             raise BadRequest("this does not begin like a request")
         size = len(data)
-        if size > limits.maxTargetBytes + 32 and b"\r\n" not in data:
+        if size > METHOD_LENGTH and data.find(b" ", 0, METHOD_LENGTH + 1) < 0:
+            raise NotSupported("no method is that long")
+        if size > limits.maxTargetBytes + 64 and b"\r\n" not in data:
             raise TargetTooLong("the request line is longer than the limit")
         if size > limits.maxHeaderBytes:
             raise HeadersTooLarge("the head is larger than the limit")
@@ -419,7 +422,7 @@ class Http1Server:
             head.host,
             head.version,
             scheme,
-            Headers(head.fields),
+            head.section(head.fields),
             peer,
             None,
             self.transport.tlsInfo,

@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
+from revproxy.errors import BadRequest
 from revproxy.headers import Headers
 from revproxy.interfaces import ILeaf
 
@@ -55,16 +56,21 @@ class RedirectLeaf(Leaf):
     Sends the client elsewhere (RFC 9110 §15.4).
 
     The location may contain ``{host}`` (with port), ``{hostname}``, ``{path}``, ``{query}`` and ``{target}`` (path and
-    query), which are taken from the request.
+    query), which are taken from the request. Whatever they are, a location that begins with a path stays on the site,
+    and one that begins with ``https://{host}`` has a host: what else can lead away is refused in the configuration
+    (:func:`revproxy.control.syntax.location`).
     """
 
     def __init__(self, location: str, status: int) -> None:
         super().__init__()
         self._location = location
         self._parts = _PLACEHOLDER.split(location)
+        # Split, it begins with text, if only an empty one: {target} alone is a path.
+        self._isPath = self._parts[0][:1] in ("", "/") and not location.startswith("//")
         self._status = status
 
     def render(self, exchange: Exchange) -> int:
+        """:raises BadRequest: if the location is to have a host, and the request has none."""
         location = self._location if len(self._parts) == 1 else self._fill(exchange.context.request)
         headers = Headers([(b"location", b"Location", location.encode("latin-1"))])
         exchange.answered(Response(self._status, None, headers, Body.of(b"")))
@@ -72,13 +78,23 @@ class RedirectLeaf(Leaf):
 
     def _fill(self, request: Request) -> str:
         host = request.host
+        if not host and not self._isPath and ("{host}" in self._parts or "{hostname}" in self._parts):
+            raise BadRequest("no Host to redirect to")
+        target, path = request.target, request.path
+        if target == "*":
+            target = path = "/"
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         values = {
             "{hostname}": name,
             "{host}": host,
-            "{target}": request.target,
-            "{path}": request.path,
+            "{target}": target,
+            "{path}": path,
             "{query}": request.query,
         }
         # In one pass: what the client wrote may look like a placeholder.
-        return "".join(values.get(part, part) for part in self._parts)
+        location = "".join(values.get(part, part) for part in self._parts)
+        if self._isPath and location[1:2] in ("/", "\\"):
+            # "//evil.example" is a path in a request line and a host in a Location (RFC 3986 §4.2); browsers read a
+            # backslash as a slash.
+            return "/" + location.lstrip("/\\")
+        return location

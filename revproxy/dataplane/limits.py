@@ -15,6 +15,7 @@ class Limits:
     :ivar maxBodyBytes: bytes of a request body; ``None`` is no bound. Above it: 413.
     :ivar maxConnections: client connections at one time, over all listeners.
     :ivar maxConnectionsPerClient: of these, by one IPv4 address or IPv6 /64; ``None`` is no bound.
+    :ivar keepsUnderscores: whether fields of a request are kept whose names gateways join with others (``_``, ``.``).
     """
 
     maxHeaderBytes: int = 32768
@@ -23,6 +24,7 @@ class Limits:
     maxBodyBytes: int | None = None
     maxConnections: int = 10000
     maxConnectionsPerClient: int | None = None
+    keepsUnderscores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

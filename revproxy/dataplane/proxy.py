@@ -9,6 +9,7 @@ from twisted.web.server import NOT_DONE_YET
 from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Request
 from revproxy.dataplane.forwarding import upstreamHead
+from revproxy.dataplane.lastrecipient import COUNTED, answerAsLast
 from revproxy.dataplane.leaves import Leaf
 from revproxy.dataplane.routing import stripped
 from revproxy.dataplane.upstream import Outgoing, Target, Upstream
@@ -50,6 +51,11 @@ class ProxyLeaf(Leaf):
 
     def render(self, exchange: Exchange) -> int:
         request = exchange.context.request
+        if request.rawMethod in COUNTED:
+            answer = answerAsLast(request, exchange.methods)
+            if answer is not None:
+                exchange.answered(answer)
+                return NOT_DONE_YET
         body = request._body
         if request.expectsContinue and request.headers.find(b"expect") is None and body is not None and body.onRead:
             # A plugin took the field out: the origin will not say 100, so nobody would.

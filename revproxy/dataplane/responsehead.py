@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from revproxy.dataplane.fieldnames import NOTED
 from revproxy.dataplane.framing import (
     CHUNKED,
     NEVER_NOMINATED,
-    NOTED,
+    SHORTEST_LINE,
     UNTIL_CLOSE,
     VALUE_REFUSED,
     Head,
+    linesOf,
     listMembers,
     refusal,
 )
@@ -38,7 +40,6 @@ class ResponseHead(Head):
         self.reason = reason
         self.version = version
         self.fields = []
-        self.forwarding = None
         self.noted = None
         self.length = UNTIL_CLOSE
         self.declared: int | None = None
@@ -55,6 +56,8 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
     :param method: of the request this answers: it decides whether there is a body.
     :raises BadResponse: if it may not be passed on.
     """
+    if len(data) > SHORTEST_LINE * maxHeaders and linesOf(data) > maxHeaders:
+        raise BadResponse(f"more than {maxHeaders} fields")
     line = data[: data.index(b"\r\n")]
     version = line[:9]
     if version == b"HTTP/1.1 ":
@@ -74,11 +77,6 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
         pass
     except HttpParserError as error:
         raise refusal(error, BadResponse) from None
-    if response.forwarding is not None:
-        # Said by an origin, these are fields like any other.
-        response.fields += response.forwarding
-    if len(response.fields) > maxHeaders:
-        raise BadResponse(f"more than {maxHeaders} fields")
     status = response.status = parser.get_status_code()
     if not 100 <= status <= 599:
         raise BadResponse(f"status {status}")

@@ -31,6 +31,7 @@ class Route:
     :ivar host: lower case; exact, ``*.`` and a name, or empty for any.
     :ivar path: the prefix, starting with a slash.
     :ivar lane: where its chain is among those of a generation.
+    :ivar methods: those it takes; None: every one but TRACE. They do not choose the route.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Route:
     path: bytes
     leaf: ILeaf
     lane: int = 0
+    methods: frozenset[bytes] | None = None
 
 
 class PathNode(Resource):  # type: ignore[misc]

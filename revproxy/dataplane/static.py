@@ -165,7 +165,7 @@ class StaticLeaf(Leaf):
     def render(self, exchange: Exchange) -> int:
         request = exchange.context.request
         if request.rawMethod not in (b"GET", b"HEAD"):
-            self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD"), (b"allow", b"Allow", b"GET, HEAD"))
+            self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))
             return NOT_DONE_YET
         path = normalised(request.rawTarget.partition(b"?")[0])
         segments = self._segments(path)

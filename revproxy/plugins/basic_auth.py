@@ -171,6 +171,9 @@ class BasicAuth:
         self._challenge = _challenge(config.get("realm", "restricted"))
         self._forward = bool(config.get("forward", False))
         name = config.get("user_header")
+        if name is not None and ("_" in name or "." in name):
+            # A client's own field with hyphens, which the edge lets through, would be the same to them.
+            raise ValueError(f"basic-auth: user_header: origins join {name!r} with other names; use hyphens")
         self._userField: Field | None = None if name is None else Headers.of({name: ""}).fields[0]
         seconds, size = float(config.get("cache_seconds", 300)), int(config.get("cache_size", 10_000))
         self._remembered = Remembered(seconds, size, clock)

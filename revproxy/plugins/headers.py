@@ -88,6 +88,9 @@ class _Edit:
                 parts = compileTemplate(value)
                 text = "".join(part for part in parts if isinstance(part, str))
                 field = self._field(where, verb, name, text)
+                if verb == "set" and where == "request" and ("_" in name or "." in name):
+                    # Origins join it with the client's own, which has hyphens: the edge lets no other spelling through.
+                    self.removed.append(field[0].replace(b"_", b"-").replace(b".", b"-"))
                 if all(isinstance(part, str) for part in parts):
                     fixed.append(field)
                 else:

@@ -54,6 +54,15 @@ def _posted(body: bytes) -> list[Meaning]:
     return [(b"POST", b"/a", body)]
 
 
+def _asked(method: bytes, body: bytes = b"") -> list[Meaning]:
+    return [(method, b"/a", body)]
+
+
+def _odd(fields: str, body: str, version: str = "1.1") -> bytes:
+    """As a POST, and of another name."""
+    return wire(f"FROBNICATE /a HTTP/{version}@Host: x@{fields}@{body}")
+
+
 LENGTHS: list[Transcript] = [
     ("Content-Length and chunked", _post("Content-Length: 5@Transfer-Encoding: chunked@", "0@@"), 400),
     ("chunked and Content-Length", _post("Transfer-Encoding: chunked@Content-Length: 5@", "0@@"), 400),
@@ -262,9 +271,18 @@ LINES: list[Transcript] = [
     ("HTTP/0.9 by name", _line("GET /a HTTP/0.9"), 505),
     ("HTTP/2.0", _line("GET /a HTTP/2.0"), 505),
     ("HTTP/1.2", _line("GET /a HTTP/1.2"), 505),
-    ("HTTP/1.10", _line("GET /a HTTP/1.10"), 505),
-    ("HTTP/1", _line("GET /a HTTP/1"), 505),
-    ("HTTP/01.1", _line("GET /a HTTP/01.1"), 505),
+    ("HTTP/9.9", _line("GET /a HTTP/9.9"), 505),
+    ("HTTP/1.10", _line("GET /a HTTP/1.10"), 400),
+    ("HTTP/1", _line("GET /a HTTP/1"), 400),
+    ("HTTP/1.", _line("GET /a HTTP/1."), 400),
+    ("HTTP/.1", _line("GET /a HTTP/.1"), 400),
+    ("HTTP/01.1", _line("GET /a HTTP/01.1"), 400),
+    ("HTTP/01.01", _line("GET /a HTTP/01.01"), 400),
+    ("HTTP/11", _line("GET /a HTTP/11"), 400),
+    ("HTTP/1,1", _line("GET /a HTTP/1,1"), 400),
+    ("HTTP/a.b", _line("GET /a HTTP/a.b"), 400),
+    ("HTTP/-1.1", _line("GET /a HTTP/-1.1"), 400),
+    ("a version with a letter behind", _line("GET /a HTTP/1.1x"), 400),
     ("http/1.1", _line("GET /a http/1.1"), 400),
     ("HTTPS/1.1", _line("GET /a HTTPS/1.1"), 400),
     ("HTTP /1.1", _line("GET /a HTTP /1.1"), 400),
@@ -278,14 +296,6 @@ LINES: list[Transcript] = [
     ("a form feed for the blank", _line("GET\x0c/a HTTP/1.1"), 400),
     ("a blank before the method", _line(" GET /a HTTP/1.1"), 400),
     ("no target", _line("GET  HTTP/1.1"), 400),
-    ("a method in lower case", _line("get /a HTTP/1.1"), 400),
-    ("a method in mixed case", _line("Get /a HTTP/1.1"), 400),
-    ("a method nobody knows", _line("FROBNICATE /a HTTP/1.1"), 400),
-    ("a method with a colon", _line("GET: /a HTTP/1.1"), 400),
-    ("a method with a NUL", _line("GE\0T /a HTTP/1.1"), 400),
-    ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    ("CONNECT", wire("CONNECT x:443 HTTP/1.1@Host: x:443@@"), 501),
-    ("CONNECT with a path", _line("CONNECT /a HTTP/1.1"), 501),
     ("* for GET", _line("GET * HTTP/1.1"), 400),
     ("* for OPTIONS", _line("OPTIONS * HTTP/1.1"), [(b"OPTIONS", b"*", b"")]),
     ("a target that is no path", _line("GET a HTTP/1.1"), 400),
@@ -300,7 +310,6 @@ LINES: list[Transcript] = [
     ("encoded line ends in the target", _line("GET /a%0d%0a HTTP/1.1"), [(b"GET", b"/a%0d%0a", b"")]),
     ("a target of 9000 bytes", _line("GET /" + "a" * 9000 + " HTTP/1.1"), 414),
     ("a head of 40000 bytes", _get("A: " + "a" * 40000 + "@"), 431),
-    ("two hundred fields", _get("A: b@" * 200), 431),
     ("a bare line feed behind the request line", b"GET /a HTTP/1.1\nHost: x\r\n\r\n", 400),
     ("bare line feeds throughout", b"GET /a HTTP/1.1\nHost: x\n\n", 400),
     ("bare carriage returns throughout", b"GET /a HTTP/1.1\rHost: x\r\r\r\n\r\n", 400),
@@ -314,6 +323,84 @@ LINES: list[Transcript] = [
     ("an answer", wire("HTTP/1.1 200 OK@Host: x@@"), 400),
     ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), 400),
     ("a PROXY header", wire("PROXY TCP4 1.2.3.4 5.6.7.8 9 10@GET /a HTTP/1.1@Host: x@@"), 400),
+]
+
+METHODS: list[Transcript] = [
+    ("a method in lower case", _line("get /a HTTP/1.1"), _asked(b"get")),
+    ("a method in mixed case", _line("Get /a HTTP/1.1"), _asked(b"Get")),
+    ("a method nobody knows", _line("FROBNICATE /a HTTP/1.1"), _asked(b"FROBNICATE")),
+    ("a method of WebDAV", _line("PROPFIND /a HTTP/1.1"), _asked(b"PROPFIND")),
+    ("a method of another protocol", _line("DESCRIBE /a HTTP/1.1"), _asked(b"DESCRIBE")),
+    ("a method with a hyphen", _line("M-SEARCH /a HTTP/1.1"), _asked(b"M-SEARCH")),
+    ("a method of streaming", _line("SOURCE /a HTTP/1.1"), _asked(b"SOURCE")),
+    ("a method of marks", _line("!#$%&'*+-.^_`|~ /a HTTP/1.1"), _asked(b"!#$%&'*+-.^_`|~")),
+    ("a method of digits", _line("123 /a HTTP/1.1"), _asked(b"123")),
+    ("a method of one letter", _line("g /a HTTP/1.1"), _asked(b"g")),
+    ("a method that begins like GET", _line("GETX /a HTTP/1.1"), _asked(b"GETX")),
+    ("a method that looks like a version", _line("HTTP /a HTTP/1.1"), _asked(b"HTTP")),
+    ("a method of 32 letters", _line("M" * 32 + " /a HTTP/1.1"), _asked(b"M" * 32)),
+    ("a method of 33 letters", _line("M" * 33 + " /a HTTP/1.1"), 501),
+    ("a method of 9000 letters", _line("M" * 9000 + " /a HTTP/1.1"), 501),
+    ("a method without end", b"M" * 40, 501),
+    ("a method with a colon", _line("GET: /a HTTP/1.1"), 400),
+    ("a method with a slash", _line("GET/ /a HTTP/1.1"), 400),
+    ("a method in quotes", _line('"GET" /a HTTP/1.1'), 400),
+    ("a method in brackets", _line("{GET} /a HTTP/1.1"), 400),
+    ("a method with a NUL", _line("GE\0T /a HTTP/1.1"), 400),
+    ("a method with a high octet", _line("G\xc4T /a HTTP/1.1"), 400),
+    ("a method with a control character behind", _line("GET\x1f /a HTTP/1.1"), 400),
+    ("a method with a line feed", _line("GE\nT /a HTTP/1.1"), 400),
+    ("a method of a blank", _line(" /a HTTP/1.1"), 400),
+    ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ("the preface of HTTP/2 in HTTP/1.1", _line("PRI * HTTP/1.1"), 501),
+    ("CONNECT", wire("CONNECT x:443 HTTP/1.1@Host: x:443@@"), 501),
+    ("CONNECT with a path", _line("CONNECT /a HTTP/1.1"), 501),
+    ("connect in lower case", _line("connect x:443 HTTP/1.1"), 400),
+    ("a length with a method nobody knows", _odd("Content-Length: 5@", "hello"), _asked(b"FROBNICATE", b"hello")),
+    ("no length with a method nobody knows", _odd("", ""), _asked(b"FROBNICATE")),
+    ("chunks with a method nobody knows", _odd("Transfer-Encoding: chunked@", "5@hello@0@@"),
+     _asked(b"FROBNICATE", b"hello")),
+    ("a body cut off, with a method nobody knows", _odd("Content-Length: 50@", "hello"), UNFINISHED),
+    ("both lengths with a method nobody knows", _odd("Content-Length: 5@Transfer-Encoding: chunked@", "0@@"), 400),
+    ("two lengths with a method nobody knows", _odd("Content-Length: 5@Content-Length: 6@", "hello!"), 400),
+    ("a coding nobody knows, with such a method", _odd("Transfer-Encoding: gzip, chunked@", "0@@"), 501),
+    ("chunks in HTTP/1.0 with a method nobody knows", _odd("Transfer-Encoding: chunked@", "0@@", "1.0"), 400),
+    ("an upgrade with a method nobody knows", _odd("Connection: Upgrade@Upgrade: websocket@", ""),
+     _asked(b"FROBNICATE")),
+    ("an upgrade and a body with a method nobody knows",
+     _odd("Connection: Upgrade@Upgrade: websocket@Content-Length: 5@", "hello"), _asked(b"FROBNICATE", b"hello")),
+    ("100-continue with a method nobody knows", _odd("Expect: 100-continue@Content-Length: 5@", "hello"),
+     _asked(b"FROBNICATE", b"hello")),
+    ("an expectation and a method nobody knows", _odd("Expect: x@", ""), 417),
+    ("no host with a method nobody knows", wire("FROBNICATE /a HTTP/1.1@@"), 400),
+    ("a bare line feed with a method nobody knows", b"FROBNICATE /a HTTP/1.1\nHost: x\r\n\r\n", 400),
+    ("* for a method nobody knows", _line("FROBNICATE * HTTP/1.1"), 400),
+    ("TRACE with a body", wire("TRACE /a HTTP/1.1@Host: x@Content-Length: 5@@hello"), 400),
+    ("TRACE with chunks", wire("TRACE /a HTTP/1.1@Host: x@Transfer-Encoding: chunked@@0@@"), 400),
+    ("OPTIONS of a server by its URL", _line("OPTIONS http://x HTTP/1.1"), [(b"OPTIONS", b"*", b"")]),
+    ("OPTIONS of a server by its URL and port", wire("OPTIONS HTTP://x:80 HTTP/1.1@Host: x:80@@"),
+     [(b"OPTIONS", b"*", b"")]),
+    ("OPTIONS of the root by its URL", _line("OPTIONS http://x/ HTTP/1.1"), [(b"OPTIONS", b"/", b"")]),
+    ("OPTIONS of a query by its URL", _line("OPTIONS http://x?q HTTP/1.1"), [(b"OPTIONS", b"/?q", b"")]),
+]
+
+COUNTS: list[Transcript] = [
+    ("a hundred fields", _get("A: b@" * 99), GET),
+    ("a hundred and one fields", _get("A: b@" * 100), 431),
+    ("two hundred fields", _get("A: b@" * 200), 431),
+    ("a hundred short fields", _get("a:@" * 99), GET),
+    ("a hundred and one short fields", _get("a:@" * 100), 431),
+    ("thousands of TE", _get("TE: a@" * 4600), 431),
+    ("thousands of Connection", _get("Connection: a@" * 2000), 431),
+    ("thousands of Keep-Alive", _get("Keep-Alive: a@" * 1800), 431),
+    ("thousands of Upgrade", _get("Upgrade: a@" * 2000), 431),
+    ("thousands of Trailer", _get("Trailer: a@" * 2000), 431),
+    ("thousands of spellings of X-Forwarded-For", _get("X_Forwarded_For: a@" * 1500), 431),
+    ("thousands of X-Forwarded-For", _get("X-Forwarded-For: a@" * 1500), 431),
+    ("thousands of Proxy", _get("Proxy: a@" * 2500), 431),
+    ("thousands of names with an underscore", _get("a_b: c@" * 3000), 431),
+    ("thousands of folded lines", _get("A: b@" + " c@" * 3000), 431),
+    ("thousands of lines with another method", _odd("TE: a@" * 4600, ""), 431),
 ]
 
 FIELDS: list[Transcript] = [
@@ -364,6 +451,7 @@ FIELDS: list[Transcript] = [
     ("an upgrade in HTTP/1.0", wire("GET /a HTTP/1.0@Host: x@Connection: Upgrade@Upgrade: websocket@@"), GET),
     ("Proxy-Connection", _get("Proxy-Connection: keep-alive@"), GET),
     ("a name of an underscore", _get("_: b@"), GET),
+    ("an underscore in a cookie", _get("Cookie: session_id=a_b@"), GET),
 ]
 
-TRANSCRIPTS = LENGTHS + CODINGS + CHUNKS + HOSTS + LINES + FIELDS
+TRANSCRIPTS = LENGTHS + CODINGS + CHUNKS + HOSTS + LINES + METHODS + COUNTS + FIELDS

@@ -61,6 +61,7 @@ routes:
     path: /api/
     upstream: app
     strip_prefix: true
+    methods: [GET, PURGE]
     plugins:
       rate-limit: {rate: 5/s}
       auth: false
@@ -81,6 +82,7 @@ plugins:
   keep_versions: 2
   settle: 1.5
 state: ./state
+requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
   max_connections_per_client: 3}
 timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, drain: 0, linger: 0}
@@ -148,6 +150,7 @@ class FullTests(ConfigTestCase):
         api, elsewhere, moved, health, files, stock = self.parse(FULL).routes
         self.assertEqual(api, RouteConfig(
             "shop.example.com", "/api/", "shop.example.com/api/", upstream="app", stripPrefix=True,
+            methods=frozenset(("GET", "HEAD", "PURGE")),
             plugins={"rate-limit": {"rate": "5/s"}, "auth": False}))
         self.assertEqual(elsewhere, RouteConfig(
             "*.example.com", "/", "elsewhere", redirect=RedirectConfig("https://example.com/", 302)))
@@ -162,7 +165,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2))
         self.assertEqual(config.state, self.base / "state")
-        self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3))
+        self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 0, 0))
         self.assertEqual(config.logging, LoggingConfig(str(self.base / "access.log"), "combined"))
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
@@ -227,6 +230,8 @@ class ShortTests(ConfigTestCase):
         config = self.parse(START)
         self.assertEqual(config.routes, (RouteConfig(None, "/", "/", upstream="app"),))
         self.assertEqual(config.limits, Limits())
+        self.assertFalse(config.limits.keepsUnderscores)
+        self.assertFalse(self.parse(START + "requests: {underscores: drop}").limits.keepsUnderscores)
         self.assertEqual(config.timeouts, Timeouts())
         self.assertEqual(config.logging, LoggingConfig("-", "json"))
         self.assertEqual(config.plugins, PluginsConfig(None, {}, 0.15, 5))
@@ -258,6 +263,14 @@ class ShortTests(ConfigTestCase):
         config = self.parse("listeners: [{endpoint: 'tcp:1'}]\n" + text)
         assert config.routes[0].redirect is not None
         self.assertEqual(config.routes[0].redirect.location, "https://{hostname}:8443{target}")
+        for location in (
+            "https://{host}{target}", "https://{host}", "https://www.{hostname}/?{query}", "HTTP://a{path}?{query}",
+            "https://a:81/{query}", "//cdn.example{path}", "{target}", "{path}?to={query}", "/a{path}", "/?{query}",
+            "/{host}{path}", "/a{query}", "https://a?{query}", "https://a#{query}", "mailto:a@b.example", "app:///a",
+        ):
+            config = self.parse(f"listeners: [{{endpoint: 'tcp:1'}}]\nroutes: [{{redirect: {{url: '{location}'}}}}]")
+            assert config.routes[0].redirect is not None
+            self.assertEqual(config.routes[0].redirect.location, location)
 
     def test_load(self) -> None:
         """A file is read, and its folder is the base."""
@@ -428,6 +441,37 @@ class RefusalTests(ConfigTestCase):
             ("redirect: example.com", "write a whole URL"),
             ("redirect: 'https://{hots}/'", "{hots} is not one of {host}, {hostname}, {path}, {query}, {target}"),
             ("redirect: 'https://a/{path'", "{ is not one of"),
+            ("redirect: '/{query}'", "leads to another site"),
+            ("redirect: '/{path}'", "leave out the first slash"),
+            ("redirect: '/{target}'", "leave out the first slash"),
+            ("redirect: '//{query}'", "would be a part of the host"),
+            ("redirect: '//{path}'", "has no host"),
+            ("redirect: '//{host}{query}'", "would be a part of the host"),
+            ("redirect: '///a'", "has no host"),
+            ("redirect: 'https://{query}'", "would be a part of the host"),
+            ("redirect: 'https://{query}/'", "would be a part of the host"),
+            ("redirect: 'https://x{query}'", "would be a part of the host"),
+            ("redirect: 'https://x:{query}/'", "would be a part of the host"),
+            ("redirect: 'https://{host}{query}'", "would be a part of the host"),
+            ("redirect: 'https://{path}'", "has no host"),
+            ("redirect: 'https://{target}'", "has no host"),
+            ("redirect: 'https:///{host}'", "has no host"),
+            ("redirect: 'https:{target}'", "write //host behind the scheme"),
+            ("redirect: 'https:/{host}'", "write //host behind the scheme"),
+            ("redirect: 'javascript:{query}'", "write //host behind the scheme"),
+            ("redirect: 'app://{path}'", "has no host"),
+            ("redirect: '{query}'", "write a whole URL"),
+            ("redirect: '{host}/a'", "write a whole URL"),
+            (r"redirect: '/\a'", "browsers read a backslash as a slash"),
+            (r"redirect: 'https:\{host}'", "browsers read a backslash as a slash"),
+            ("upstream: app, methods: [get]", "did you mean GET?"),
+            ("upstream: app, methods: [CONNECT]", "this is no forward proxy"),
+            ("upstream: app, methods: [PRI]", "this is no forward proxy"),
+            ("upstream: app, methods: ['A B']", "is not a method"),
+            ("upstream: app, methods: [" + "A" * 33 + "]", "is not a method"),
+            ("upstream: app, methods: []", "must not be empty"),
+            ("upstream: app, methods: GET", "expected a list"),
+            ("upstream: app, methods: [5]", "expected text"),
             ("redirect: {url: /, status: 200}", "200 is not one of 301, 302, 303, 307, 308"),
             ("respond: {status: 100}", "100 is less than the least allowed, 200"),
             ("respond: {status: 204, body: x}", "an answer 204 has no body"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.config import parseConfig
 from revproxy.control.manifest import parseManifest
 from revproxy.control.schema import publishedSchema
+from revproxy.dataplane.fieldnames import FORWARDING, FORWARDING_PREFIXES
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference.md"
 
@@ -83,3 +85,14 @@ class ReferenceTests(SynchronousTestCase):
 
 def _blocks(text: str, language: str) -> list[str]:
     return [block.partition("```")[0] for block in text.split(f"```{language}\n")[1:]]
+
+
+class FieldsOfStrangersTests(SynchronousTestCase):
+    """The published list of fields that strangers cannot send."""
+
+    def test_published(self) -> None:
+        """It is the one in force."""
+        text = REFERENCE.read_text("utf-8")
+        section = text[text.index("### Fields that strangers cannot send") : text.index("`Proxy` is dropped of")]
+        named = {name.lower().encode() for name in re.findall("`([A-Za-z0-9-]+)`", section)}
+        self.assertEqual(named, FORWARDING | set(FORWARDING_PREFIXES))

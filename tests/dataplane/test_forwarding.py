@@ -170,6 +170,60 @@ class ClientBehindTests(SynchronousTestCase):
             self.assertEqual(self.behind(("X-Forwarded-Proto", value), ("X-Forwarded-For", "1.1.1.1"))[1], scheme)
         self.assertEqual(self.behind(("Forwarded", "for=1.1.1.1;proto=https"))[1], "https")
 
+    def test_openQuotes(self) -> None:
+        """What a client leaves open before the proxy's own element takes nothing of that in."""
+        for before in ('for="', 'for="a', 'for=1.1.1.1;by="x\\', '"', 'for="a\\"', "for=1.1.1.1;host=\"a,b"):
+            value = before + ', for=192.0.2.7;proto=https;host="a\\",for=6.6.6.6;b=\\\\"'
+            self.assertEqual(self.behind(("Forwarded", value)), ("192.0.2.7", "https"), value)
+
+    def test_noAddress(self) -> None:
+        """An element without an address: nobody vouches for what stands before it."""
+        for value in ("for=1.1.1.1, proto=https", "for=1.1.1.1, for=unknown", "for=1.1.1.1, by=a", 'for="1.1.1.1'):
+            self.assertEqual(self.behind(("Forwarded", value))[0], "10.0.0.1", value)
+
+    def test_schemeOfStrangers(self) -> None:
+        """The scheme is what a trusted proxy says, not what stands before it."""
+        self.assertEqual(self.behind(("Forwarded", "for=1.1.1.1;proto=https, for=192.0.2.7")), ("192.0.2.7", "http"))
+        value = "for=1.1.1.1;proto=https, for=10.0.0.2"
+        self.assertEqual(self.behind(("Forwarded", value)), ("1.1.1.1", "https"))
+
+    def test_manyHops(self) -> None:
+        """The hundredth trusted proxy counts as the client; what stands before it is not read."""
+        hops = ["192.0.2.7", *(f"10.0.1.{number}" for number in range(100))]
+        for pairs in (
+            [("X-Forwarded-For", ", ".join(hops))],
+            [("X-Forwarded-For", hop) for hop in hops],
+            [("Forwarded", ", ".join("for=" + hop for hop in hops))],
+            [("Forwarded", ", ".join(f'for="{hop}"' for hop in hops))],
+        ):
+            self.assertEqual(self.behind(*pairs)[0], "10.0.1.0")
+        for pairs in (
+            [("X-Forwarded-For", ", ".join(["6.6.6.6"] * 5000 + [hops[0]] + hops[2:]))],
+            [("Forwarded", ", ".join(["for=6.6.6.6"] * 5000 + ["for=" + hop for hop in [hops[0], *hops[2:]]]))],
+        ):
+            self.assertEqual(self.behind(*pairs)[0], "192.0.2.7")
+        self.assertEqual(self.behind(("X-Forwarded-For", "192.0.2.7" + "," * 5000))[0], "10.0.0.1")
+
+    def test_manyHopsAreNotLookedUp(self) -> None:
+        """However many there are, a hundred addresses are looked up, and the time is no square of the length."""
+        asked: list[str] = []
+
+        class Counting:
+            def contains(self, host: str) -> bool:
+                asked.append(host)
+                return True
+
+        for name, value in (
+            ("X-Forwarded-For", b"10.0.0.2," * 50000),
+            ("Forwarded", b"for=10.0.0.2," * 50000),
+            ("Forwarded", b'for="10.0.0.2";by="",' * 50000),
+            ("Forwarded", b'"' + b"\\" * 500000),
+            ("Forwarded", b'";' * 250000),
+        ):
+            del asked[:]
+            clientBehind([(name.lower().encode(), name.encode(), value)], PROXY, "http", Counting())
+            self.assertLessEqual(len(asked), 100, name)
+
     @given(st.text(st.characters(max_codepoint=255), max_size=60), st.sampled_from(["X-Forwarded-For", "Forwarded"]))
     def test_anything(self, value: str, name: str) -> None:
         """Whatever it is, there is an address or the proxy's own."""

@@ -84,6 +84,43 @@ class RedirectTests(SynchronousTestCase):
         for host, expected in ((b"a.example", b"a.example"), (b"[::1]:80", b"[::1]"), (b"[::1]", b"[::1]")):
             self.assertEqual(self.location(leaf, b"/", host), b"https://" + expected + b"/")
 
+    def test_staysOnSite(self) -> None:
+        """A location that is a path is one of this site, whatever the request's path is."""
+        for location, target, expected in (
+            ("{target}", b"//evil.example/a?b", b"/evil.example/a?b"),
+            ("{path}?x", b"/\\evil.example", b"/evil.example?x"),
+            ("{path}", b"///\\//evil.example", b"/evil.example"),
+            ("{target}", b"/a//b", b"/a//b"),
+            ("{target}", b"//", b"/"),
+            ("/x{path}", b"//evil.example", b"/x//evil.example"),
+            ("/x{query}", b"/?//evil.example", b"/x//evil.example"),
+            ("//cdn.example{path}", b"//evil.example", b"//cdn.example//evil.example"),
+            ("https://b.example{target}", b"//evil.example", b"https://b.example//evil.example"),
+        ):
+            self.assertEqual(self.location(RedirectLeaf(location, 302), target), expected, location)
+
+    def test_noPath(self) -> None:
+        """The target * is no part of a host."""
+        received = answer(RedirectLeaf("https://{hostname}{target}", 308), b"*", method=b"OPTIONS")
+        self.assertIn(b"Location: https://a.example/\r\n", received)
+
+    def test_noHost(self) -> None:
+        """Without a host nothing else becomes one."""
+        for location, status in (("https://{host}{target}", b"400"), ("/{host}{query}", b"302")):
+            client = EdgeDouble(RedirectLeaf(location, 302)).connect()
+            client.send(b"GET //evil.example/?/evil.example HTTP/1.0\r\n\r\n")
+            received = client.received()
+            self.assertTrue(received.startswith(b"HTTP/1.1 " + status), received)
+            self.assertNotIn(b"//evil", received)
+
+    def test_lineEnds(self) -> None:
+        """What is put in has no line ends: encoded ones stay encoded."""
+        leaf = RedirectLeaf("/a?{query}", 302)
+        self.assertEqual(self.location(leaf, b"/?b%0d%0aSet-Cookie:c"), b"/a?b%0d%0aSet-Cookie:c")
+        for control in (b"\r", b"\n", b"\0", b"\t", b"\x7f"):
+            received = answer(RedirectLeaf("/a?{query}", 302), b"/?b" + control + b"c")
+            self.assertTrue(received.startswith(b"HTTP/1.1 400 "), received)
+
     def test_placeholdersInRequest(self) -> None:
         """What looks like a placeholder in the request is not one."""
         leaf = RedirectLeaf("https://b.example{path}", 301)

@@ -147,6 +147,24 @@ class FileTests(ReconfiguringCase):
         self.until(lambda: self.get(edge)[1] == b"new")
         self.assertTrue(self.get(edge, "/" + "x" * 60)[0].startswith(b"HTTP/1.1 414 "))
 
+    def test_requests(self) -> None:
+        """So do the methods of a route, and what becomes of names with underscores."""
+        origin = self.origin(self.echo)
+        app = f"upstreams: {{app: {{targets: [{origin.url}]}}}}\n"
+        edge = self.begin(extra=app + "routes: [{upstream: app}]\n")
+        self.assertNotIn(b"a_b: c", self.get(edge, fields="a_b: c\r\n")[1])
+        extra = "routes: [{path: /, upstream: app}, {path: /post, upstream: app, methods: [POST]}]\n"
+        self.configure(edge, app + extra + "requests: {underscores: keep}\n")
+        self.until(lambda: b"a_b: c" in self.get(edge, fields="a_b: c\r\n")[1])
+        head = self.get(edge, "/post")[0]
+        self.assertTrue(head.startswith(b"HTTP/1.1 405 "), head)
+        self.assertIn(b"\r\nAllow: POST\r\n", head)
+
+    def echo(self, peer: socket.socket) -> None:
+        """An origin that answers with the head it got."""
+        while head := readHead(peer)[0]:
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(head), head))
+
     def test_broken(self) -> None:
         """A file with a mistake changes nothing, and the mistake is told with its line; the mended file is taken."""
         edge = self.begin()
