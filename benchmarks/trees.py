@@ -61,7 +61,10 @@ def shortName(commit: str, root: Path = _ROOT) -> str:
 
     :raises BenchmarkError: when it takes it for none.
     """
-    return _git(root, "rev-parse", "--verify", "--short", f"{commit}^{{commit}}").decode().strip()
+    try:
+        return _git(root, "rev-parse", "--verify", "--short", f"{commit}^{{commit}}").decode().strip()
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{commit}: {error}") from error
 
 
 def _copyWorkingTree(root: Path, folder: Path) -> None:

@@ -258,7 +258,7 @@ class TreeTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """What is no commit is said."""
         error = self.assertRaises(BenchmarkError, snapshot, "nowhere", self.trees / "1", self.root)
-        self.assertIn("git rev-parse: ", str(error))
+        self.assertIn("nowhere: git rev-parse: ", str(error))
 
     def test_before(self) -> None:
         """What is not committed is compared with HEAD; what is, with the commit before."""
