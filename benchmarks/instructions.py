@@ -142,7 +142,8 @@ def outcomeTable(outcomes: dict[Case, Outcome]) -> str:
     lines = []
     for case, outcome in outcomes.items():
         counts = [f"{statistics.median(counts):,.0f}" for counts in outcome.counts]
-        line = [case.title, *counts, f"{outcome.change:+.2%}", f"{outcome.scatter:.2%}"]
+        line = [case.title, *counts, f"{outcome.change:+.2%}"]
+        line.append(f"{outcome.scatter:.2%}" if len(outcome.counts[0]) > 1 else "–")
         if ratios := outcome.ratios:
             line += [figure(statistics.median(cpu)) for cpu in outcome.cpu]
             line += [f"{statistics.median(ratios):.3f}", f"{ratios[0]:.2f}–{ratios[-1]:.2f}"]
@@ -178,7 +179,7 @@ class Edge:
         us = UsWithFive(tree.path) if case.plugins else Us(tree.path)
         command = us.prepare(self._site)
         if case.memory:
-            command = ["-P", str(_MEMORY_EDGE), command[-1], str(self._orders)]
+            command = ["-P", str(_MEMORY_EDGE), command[-1], str(plain), str(self._orders)]
         command = [sys.executable, *command]
         if self._callgrind is not None:
             command = self._callgrind.command(command)
@@ -203,6 +204,14 @@ class Edge:
 
         :raises BenchmarkError: when it is another tree, or does not serve.
         """
+        try:
+            self._settle()
+        except BenchmarkError as error:
+            raise BenchmarkError(
+                f"{self._tree.title}, {self._case.title}: {error}; its last words: {self.process.lastWords()}"
+            ) from error
+
+    def _settle(self) -> None:
         site = self._site
         self.process.waitForPorts([site.plain, site.tls, *([self._orders] if self._case.memory else [])], 120)
         if not Path(self._witness.read_text()).is_relative_to(self._tree.path):

@@ -1,18 +1,19 @@
-"""``python memoryedge.py CONFIG PORT``: a whole edge between a client and an origin in memory.
+"""``python memoryedge.py CONFIG PLAIN PORT``: a whole edge between a client and an origin in memory.
 
 A program of its own, run by path in an environment whose ``revproxy`` is the one under measurement. The edge is the
-service that ``twistd`` runs, with its plugins, its access log and its reactor; only connections are not sockets: the
-protocol of its first listener gets a transport in memory, and so does each connection that a pool opens. So no kernel
-and no TLS are in what a request costs here.
+service that ``twistd`` runs, with its plugins, its access log, its reactor and its transports; only what these send to
+and receive from their sockets goes no way through the kernel. So neither that nor TLS is in what a request costs here.
 
-What it relies on are Twisted's own seams, ``listenTCP`` and ``connectTCP`` of the reactor that the edge makes its
-connections with: a tree of last month can be measured like that of today.
+What it relies on is Twisted's own seam, the ``socket`` of a ``tcp.Connection``: a tree of last month can be measured
+like that of today. Connections are made on loopback, as always, and carry nothing then.
 
-On ``PORT`` of loopback it takes lines: ``100`` asks for so many requests, one after the other; the answer is ``done``.
+On ``PORT`` of loopback it takes lines: ``100`` asks for so many requests, one after the other, of the listener on
+``PLAIN``; the answer is ``done``.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -28,110 +29,95 @@ _TURN = 20
 """Requests in one turn of the loop; what the edge does besides gets its turn in between."""
 
 
-class Wire:
-    """The edge's transport of a connection. :param onWrite: gets what the edge sends."""
+class MemorySocket:
+    """Between a transport and its socket.
 
-    bufferSize = 65536
-    disconnecting = False
-    connected = True
-    tlsInfo = None
-    truncated = False
-    dataBuffer = b""
-    offset = 0
-    _tempDataLen = 0
+    :ivar onSend: gets what is sent; while it is :obj:`None`, all goes the real way.
+    :ivar transport: whose socket it is.
+    """
 
-    def __init__(self, protocol: Any, onWrite: Callable[[bytes], None]) -> None:
-        from twisted.internet.address import IPv4Address
+    def __init__(self, real: Any, transport: Any) -> None:
+        self._real = real
+        self._arrived: deque[bytes] = deque()
+        self.transport = transport
+        self.onSend: Callable[[MemorySocket, bytes], None] | None = None
 
-        self.protocol = protocol
-        self.write = onWrite
-        self._peer = IPv4Address("TCP", "127.0.0.1", 50000)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
-    def writeSequence(self, pieces: Any) -> None:
-        self.write(b"".join(pieces))
+    def send(self, data: Any, *flags: int) -> int:
+        """As a socket that takes everything."""
+        if self.onSend is None:
+            return int(self._real.send(data, *flags))
+        self.onSend(self, bytes(data))
+        return len(data)
 
-    def getPeer(self) -> Any:
-        return self._peer
+    def recv(self, size: int, *flags: int) -> bytes:
+        """As a socket on which that has arrived."""
+        return self._arrived.popleft() if self._arrived else self._real.recv(size, *flags)
 
-    getHost = getPeer
-
-    def isQuiet(self) -> bool:
-        return True
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        pass
-
-    setTcpNoDelay = setTcpKeepAlive
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        pass
-
-    def unregisterProducer(self) -> None:
-        pass
-
-    def pauseProducing(self) -> None:
-        pass
-
-    resumeProducing = pauseProducing
-
-    def loseConnection(self, *reason: Any) -> None:
-        sys.exit("the edge has closed a connection in memory")
-
-    abortConnection = loseWriteConnection = stopProducing = loseConnection
+    def arrive(self, data: bytes) -> None:
+        """Let bytes arrive, and let the transport see them."""
+        self._arrived.append(data)
+        if self.transport.doRead() is not None:
+            sys.exit("the edge gives up a connection in memory")
 
 
 class Circle:
     """Client and origin: each answer makes the client ask again, as long as requests are wanted.
 
-    :ivar factories: what the edge listens with, in the order of the configuration.
+    :param port: of the edge's listener.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, port: int) -> None:
         self._reactor = reactor
-        self._arriving: deque[tuple[Wire, bytes]] = deque()
+        self._port = port
+        self._arriving: deque[tuple[MemorySocket, bytes]] = deque()
         self._wanted = 0
         self._inTurn = 0
         self._pumping = False
         self._got = b""
-        self._client: Wire | None = None
+        self._ours: socket.socket | None = None
+        self._client: Any = None
         self._whenDone: Callable[[], None] = lambda: None
-        self.factories: list[Any] = []
 
-    def install(self, eager: Any) -> None:
-        """Take the place of the network. :param eager: the class of the reactor that makes the edge's connections."""
-        listenTCP = eager.listenTCP
+    def install(self, connection: Any, server: type) -> None:
+        """Put sockets in memory before the real ones. :param connection: ``tcp.Connection``; with ``tcp.Server``."""
+        begin = connection.__init__
 
-        def listening(reactor: Any, port: Any, factory: Any, *args: Any, **kwargs: Any) -> Any:
-            self.factories.append(factory)
-            return listenTCP(reactor, port, factory, *args, **kwargs)
+        def beginInMemory(transport: Any, skt: Any, *args: Any, **kwargs: Any) -> None:
+            begin(transport, skt, *args, **kwargs)
+            memory = MemorySocket(skt, transport)
+            if not isinstance(transport, server):
+                memory.onSend = self._originHears
+            elif self._ours is not None and skt.getpeername() == self._ours.getsockname():
+                memory.onSend = self._clientHears
+                self._client = memory
+                self._reactor.callLater(0, self._nextTurn)
+            else:
+                return
+            transport.socket = memory
 
-        def connecting(reactor: Any, host: Any, port: Any, factory: Any, *args: Any, **kwargs: Any) -> None:
-            protocol = factory.buildProtocol(None)
-            wire = Wire(protocol, lambda data: self._originHears(wire, data))
-            protocol.makeConnection(wire)
-
-        eager.listenTCP = listening
-        eager.connectTCP = connecting
+        connection.__init__ = beginInMemory
 
     def ask(self, count: int, whenDone: Callable[[], None]) -> None:
         """Have the client make that many requests, one after the other."""
-        if self._client is None:
-            protocol = self.factories[0].buildProtocol(Wire(None, print).getPeer())
-            self._client = Wire(protocol, self._clientHears)
-            protocol.makeConnection(self._client)
         self._wanted = count
         self._whenDone = whenDone
-        self._nextTurn()
+        if self._client is None:
+            self._ours = socket.create_connection(("127.0.0.1", self._port))
+        else:
+            self._nextTurn()
 
     def _nextTurn(self) -> None:
         self._inTurn = _TURN
         self._arrive(self._client, REQUEST)
 
-    def _originHears(self, wire: Wire, data: bytes) -> None:
+    def _originHears(self, memory: MemorySocket, data: bytes) -> None:
         if data.endswith(b"\r\n\r\n"):
-            self._arrive(wire, ANSWER)
+            self._arrive(memory, ANSWER)
 
-    def _clientHears(self, data: bytes) -> None:
+    def _clientHears(self, memory: MemorySocket, data: bytes) -> None:
         self._got += data
         if not self._got.endswith(BODY):
             return
@@ -143,35 +129,35 @@ class Circle:
         if not self._wanted:
             self._reactor.callLater(0, self._whenDone)
         elif self._inTurn:
-            self._arrive(self._client, REQUEST)
+            self._arrive(memory, REQUEST)
         else:
             self._reactor.callLater(0, self._nextTurn)
 
-    def _arrive(self, wire: Any, data: bytes) -> None:
-        """Bytes arrive after the call that sent them has returned, as on a socket."""
-        self._arriving.append((wire, data))
+    def _arrive(self, memory: MemorySocket, data: bytes) -> None:
+        """Bytes arrive after the call that sent them has returned, as on any socket."""
+        self._arriving.append((memory, data))
         if self._pumping:
             return
         self._pumping = True
         while self._arriving:
-            wire, data = self._arriving.popleft()
-            wire.protocol.dataReceived(data)
+            memory, data = self._arriving.popleft()
+            memory.arrive(data)
         self._pumping = False
 
 
-def main(configuration: str, port: int) -> None:
+def main(configuration: str, plain: int, port: int) -> None:
     """Run the edge until the process is ended."""
     from revproxy.dataplane.reactor import installUnlessChosen
 
     reactor = installUnlessChosen()
+    from twisted.internet import tcp
     from twisted.internet.protocol import Factory
     from twisted.protocols.basic import LineOnlyReceiver
 
-    from revproxy.dataplane.transport import EagerReactor
     from revproxy.tap import Options, makeService
 
-    circle = Circle(reactor)
-    circle.install(EagerReactor)
+    circle = Circle(reactor, plain)
+    circle.install(tcp.Connection, tcp.Server)
 
     class Orders(LineOnlyReceiver):
         delimiter = b"\n"
@@ -189,4 +175,4 @@ def main(configuration: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

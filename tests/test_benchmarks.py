@@ -196,9 +196,9 @@ class InstructionTests(SynchronousTestCase):
         )
 
     def test_countsOnly(self) -> None:
-        """Without pairs there are no figures of CPU time."""
+        """Of one count there is no scatter; without pairs there are no figures of CPU time."""
         text = outcomeTable({CASES[0]: Outcome(([1e3], [1e3]))})
-        self.assertRegex(text, r"\+0\.00% +\| +0\.00% \| +– \| +– \| +– \| +– \|$")
+        self.assertRegex(text, r"\+0\.00% +\| +– \| +– \| +– \| +– \| +– \|$")
 
     def test_verdict(self) -> None:
         """Three per cent more are allowed; a row with more than that is named."""
