@@ -4,6 +4,7 @@
 # make bench    CPU, latency and memory beside nginx and others; a short one: make bench ARGS=--quick
 # make bench-hotswap   10,000 swaps of a plugin under load, and what else swaps cost; shorter with ARGS=--quick
 # make bench-hostile   CPU, memory and others' waiting under hostile clients, beside nginx, HAProxy and Caddy
+# make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types packaging trial bench bench-hotswap bench-hostile docs clean
+.PHONY: help run test lint types packaging trial bench bench-hotswap bench-hostile bench-instructions docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -55,6 +56,9 @@ bench-hotswap: $(VENV)/.has-run
 
 bench-hostile: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.hostile $(ARGS)
+
+bench-instructions: $(VENV)/.has-run
+	$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build

@@ -30,4 +30,15 @@ What swapping plugins costs is a program of its own, in the same manner:
     the load: its handle, the process at both ends of the edge, and what every response must be.
 ``manyswaps``, ``swaptimes``, ``badversions``
     thousands of swaps; how long they take; twenty ways in which a new version can be bad. Tests use these, too.
+
+Whether a change is slower on the hot path is another:
+
+``instructions``
+    the command line, the rows, their table: two trees in turns.
+``trees``
+    snapshots of a commit or the working tree.
+``callgrind``
+    a counter of instructions that can be read while the process runs.
+``conversation``, ``memoryedge``
+    the load: one request after the other, over loopback and in memory.
 """

@@ -24,8 +24,8 @@ from benchmarks.processes import BenchmarkError, Placement
 from benchmarks.report import Results, rowTable, targetTable
 from benchmarks.rows import Kind, Row, chooseRows
 
-_RESULTS = Path(__file__).with_name("RESULTS.md")
-_RESULTS_HEAD = "# Results\n\nWhat the figures mean and what they do not: [README](README.md).\n"
+RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS_HEAD = "# Results\n\nWhat the figures mean and what they do not: [README](README.md).\n"
 _NOISY = 0.05
 """Above this share of the proxy's core for others, a sample is called disturbed."""
 
@@ -167,12 +167,8 @@ def main(arguments: list[str]) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps(_plain(results), indent=1))
     if chosen.results:
-        head = (
-            ""
-            if _RESULTS.exists()
-            else "# Results\n\nWhat the figures mean and what they do not: [README](README.md).\n"
-        )
-        with _RESULTS.open("a") as sink:
+        head = "" if RESULTS.exists() else RESULTS_HEAD
+        with RESULTS.open("a") as sink:
             sink.write(f"{head}\n{report}")
     return 0 if results.samples else 1
 

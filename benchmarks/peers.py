@@ -291,17 +291,23 @@ class TwistedTreq(_PythonPeer):
 
 
 class Us(Peer):
-    """revproxy with no plugin."""
+    """revproxy with no plugin.
+
+    :param root: the source tree that is run.
+    """
 
     name = "us"
     title = "revproxy"
     logs = "JSON, buffered"
     remark = "no plugin"
 
+    def __init__(self, root: Path = _ROOT) -> None:
+        self._root = root
+
     def version(self) -> str:
-        if not (_ROOT / "twisted" / "plugins" / "revproxy_plugin.py").exists():
+        if not (self._root / "twisted" / "plugins" / "revproxy_plugin.py").exists():
             raise BenchmarkError("this tree has no twistd plugin")
-        git = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
+        git = ["git", "-C", str(self._root), "describe", "--always", "--dirty"]
         return f"commit {_programVersion(git)}" if shutil.which("git") else "this tree"
 
     def prepare(self, site: Site) -> list[str]:
@@ -311,7 +317,7 @@ class Us(Peer):
         return twistdCommand(configuration)
 
     def environment(self, site: Site) -> dict[str, str]:
-        return {"PYTHONPATH": str(_ROOT)}
+        return {"PYTHONPATH": str(self._root)}
 
     def configuration(self, site: Site) -> dict[str, object]:
         """Return the content of revproxy.yaml."""
@@ -344,7 +350,7 @@ class UsWithFive(Us):
 
     def plugins(self, site: Site) -> dict[str, object]:
         folder = _folder(site.directory / "plugins")
-        source = directoryPlugin()
+        source = directoryPlugin(self._root)
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
         manifest = folder / source.name / "plugin.json"
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"enabled": True}))
@@ -392,12 +398,13 @@ def twistdCommand(configuration: Path) -> list[str]:
     return [str(twistd), "-n", "--pidfile=", "revproxy", "--config", str(configuration)]
 
 
-def directoryPlugin() -> Path:
+def directoryPlugin(root: Path) -> Path:
     """Return the folder of the bundled plugin that is measured: one that acts on every request, both ways.
 
+    :param root: the source tree.
     :raises BenchmarkError: when it is not there.
     """
-    folder = _ROOT / "plugins" / "server-timing"
+    folder = root / "plugins" / "server-timing"
     if not folder.is_dir():
         raise BenchmarkError(f"{folder.name} is not in ./plugins")
     return folder

@@ -1,15 +1,24 @@
-"""The pure parts of ``benchmarks``: reading wrk, choosing rows, medians, tables, verdicts, collapsed stacks."""
+"""
+The pure parts of ``benchmarks``: reading wrk, choosing rows, medians, tables, verdicts, collapsed stacks, counts of
+instructions, snapshots of source trees.
+"""
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from benchmarks.callgrind import parseTotals
+from benchmarks.instructions import CASES, Outcome, chooseCases, outcomeTable, perRequest, verdict
 from benchmarks.load import LoadResult, parseWrk
 from benchmarks.measure import Sample
 from benchmarks.processes import BenchmarkError
 from benchmarks.profile import selfAndTotal
 from benchmarks.report import Results, Target, figure, medians, rowTable, table
 from benchmarks.rows import ROWS, Row, chooseRows
+from benchmarks.trees import snapshot, usualBefore
 
 WRK = """\
 Running 4s test @ http://127.0.0.1:8080/small
@@ -160,3 +169,99 @@ class CollapsedStackTests(SynchronousTestCase):
         """Stacks of other threads than the reactor's are left out."""
         own, _ = selfAndTotal(["thread (8): PoolThread-0;wait (threading.py) 9\n"])
         self.assertEqual(own, {})
+
+
+class InstructionTests(SynchronousTestCase):
+    """``benchmarks.instructions``: dumps, differences, the table."""
+
+    def outcome(self, before: list[float], after: list[float]) -> Outcome:
+        """Return what counts of two trees have shown."""
+        return Outcome((before, after), ([80.0, 100.0, 90.0], [88.0, 90.0, 90.0]))
+
+    def test_dump(self) -> None:
+        """The last line of totals counts; a dump without one is incomplete."""
+        self.assertEqual(parseTotals("events: Ir\nsummary: 12\n\nfn=(1) totals: 9\n1 12\ntotals: 13\n"), 13)
+        self.assertRaises(BenchmarkError, parseTotals, "events: Ir\nsummary: 12\n")
+
+    def test_perRequest(self) -> None:
+        """What both windows have falls out."""
+        self.assertEqual(perRequest(100, 2100, 5_000_000 + 100 * 190_000, 5_000_000 + 2100 * 190_000), 190_000)
+
+    def test_table(self) -> None:
+        """A row shows medians, the change, how far counts lie apart, and the median of the pairs' CPU ratios."""
+        text = outcomeTable({CASES[0]: self.outcome([200e3, 201e3, 199e3], [202e3, 202e3, 202e3])})
+        cells = [cell.strip() for cell in text.splitlines()[2].split("|")[1:-1]]
+        self.assertEqual(
+            cells, ["in memory", "200,000", "202,000", "+1.00%", "1.00%", "90.0", "90.0", "1.000", "0.90–1.10"]
+        )
+
+    def test_countsOnly(self) -> None:
+        """Of one count there is no scatter; without pairs there are no figures of CPU time."""
+        text = outcomeTable({CASES[0]: Outcome(([1e3], [1e3]))})
+        self.assertRegex(text, r"\+0\.00% +\| +– \| +– \| +– \| +– \| +– \|$")
+
+    def test_verdict(self) -> None:
+        """Three per cent more are allowed; a row with more than that is named."""
+        outcomes = {CASES[0]: self.outcome([100.0], [103.0]), CASES[2]: self.outcome([100.0], [90.0])}
+        self.assertEqual(verdict(outcomes), "Instructions per request ≤ +3%: reached in every row")
+        outcomes[CASES[3]] = self.outcome([1000.0], [1031.0])
+        self.assertEqual(
+            verdict(outcomes), "Instructions per request ≤ +3%: missed: process, HTTP, five plugins +3.10%"
+        )
+
+    def test_cases(self) -> None:
+        """Rows are chosen by name and come in the order of the table."""
+        self.assertEqual([case.name for case in chooseCases("tls5, memory")], ["memory", "tls5"])
+        self.assertRaises(ValueError, chooseCases, "memory,quic")
+
+
+class TreeTests(SynchronousTestCase):
+    """``benchmarks.trees``."""
+
+    def setUp(self) -> None:
+        """A repository with one commit."""
+        self.root = Path(self.mktemp())
+        self.plugin = self.root / "twisted" / "plugins" / "revproxy_plugin.py"
+        self.plugin.parent.mkdir(parents=True)
+        self.plugin.write_text("first")
+        (self.root / ".gitignore").write_text("var\n")
+        self.git("init", "-q")
+        self.git("add", ".")
+        self.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
+        self.trees = Path(self.mktemp())
+        self.trees.mkdir()
+
+    def git(self, *arguments: str) -> None:
+        """Do something in the repository."""
+        subprocess.run(["git", "-C", str(self.root), *arguments], check=True, capture_output=True)
+
+    def test_commit(self) -> None:
+        """A commit is copied as it was committed."""
+        self.plugin.write_text("second")
+        tree = snapshot("HEAD", self.trees / "1", self.root)
+        self.assertEqual((tree.path / "twisted" / "plugins" / "revproxy_plugin.py").read_text(), "first")
+        self.assertEqual([path.name for path in self.trees.iterdir()], ["1"])
+
+    def test_workingTree(self) -> None:
+        """The working tree is copied with new files and without ignored and deleted ones."""
+        self.plugin.write_text("second")
+        (self.root / "var").write_text("ignored")
+        (self.root / "new").write_text("")
+        (self.root / "gone").write_text("")
+        self.git("add", "gone")
+        (self.root / "gone").unlink()
+        tree = snapshot(None, self.trees / "1", self.root)
+        self.assertEqual((tree.path / "twisted" / "plugins" / "revproxy_plugin.py").read_text(), "second")
+        self.assertEqual(sorted(path.name for path in tree.path.iterdir()), [".gitignore", "new", "twisted"])
+        self.assertIn("working tree on ", tree.title)
+
+    def test_unknown(self) -> None:
+        """What is no commit is said."""
+        error = self.assertRaises(BenchmarkError, snapshot, "nowhere", self.trees / "1", self.root)
+        self.assertIn("nowhere: git rev-parse: ", str(error))
+
+    def test_before(self) -> None:
+        """What is not committed is compared with HEAD; what is, with the commit before."""
+        self.assertEqual(usualBefore(self.root), "HEAD~1")
+        self.plugin.write_text("second")
+        self.assertEqual(usualBefore(self.root), "HEAD")
