@@ -104,7 +104,7 @@ def parseRequestHead(data: bytes, maxHeaders: int) -> RequestHead:
 def _wrongVersion(line: bytes) -> BadRequest | VersionNotSupported:
     words = line.split(b" ")
     if len(words) == 3 and words[2].startswith(b"HTTP/") and words[2][5:6].isdigit():
-        return VersionNotSupported(f"version {words[2].decode('latin-1')}")
+        return VersionNotSupported(f"version {words[2][:40]!r}")
     return BadRequest("the request line does not end with an HTTP version")
 
 
