@@ -24,11 +24,13 @@ from revproxy.control.config import loadConfig
 from revproxy.control.document import Document
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
+from revproxy.control.origins import PEM_LIMIT
 from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.control.settings import Config
 from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
+from revproxy.regularfile import readFile
 
 HOLD = 5.0
 """Seconds that a plugin's import, or the making of an instance, may take."""
@@ -193,7 +195,7 @@ def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:
             if file is None:
                 continue
             try:
-                data = file.read_bytes()
+                data = readFile(file, PEM_LIMIT)
                 clientContext(True, data if key == "ca" else None, data if key == "certificate" else None)
             except Exception as error:  # OpenSSL's, cryptography's and pyOpenSSL's errors have no root in common
                 reason = " ".join(str(error).split()) or type(error).__name__
