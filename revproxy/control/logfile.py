@@ -8,7 +8,7 @@ second, and refuses what no longer fits, counting the lines; start and end of su
 Rotation: rename the file, then call `LogFile.reopen` (SIGUSR1). Lines go to the old file until the new one is open, and
 a line that a full disk cut in two is written again, whole, to the new file.
 
-A named pipe is opened without waiting for its reader, and opened anew when that is gone: it is like a disk that is full.
+A named pipe is opened without waiting for its reader, and anew when that is gone: it is like a disk that is full.
 """
 
 from __future__ import annotations
