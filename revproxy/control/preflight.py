@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from revproxy.control.bundle import isPassing
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.config import loadConfig
+from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.control.document import Document
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
@@ -237,4 +238,13 @@ def checkFile(path: Path) -> Findings:
 
     :raises ConfigErrors: with all problems.
     """
-    return preflight(loadConfig(path))
+    findings = preflight(loadConfig(path))
+    return replace(findings, warnings=(*findings.warnings, *_custodyWarnings(path, findings.config)))
+
+
+def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
+    """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
+    where = config.document or Document(config.source, None)
+    for warning in stateWarnings(config.state, users(ownerOf(config.state))):
+        yield str(where.problem(("state",), warning))
+    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

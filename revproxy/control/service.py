@@ -33,6 +33,7 @@ from twisted.logger import Logger
 from revproxy.control.accesslogging import AccessLogging, OpenedLog
 from revproxy.control.change import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
+from revproxy.control.custody import codeWarnings, stateWarnings, users
 from revproxy.control.disk import DaemonThreads
 from revproxy.control.document import Document
 from revproxy.control.events import EventLog
@@ -178,6 +179,8 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
+        for warning in (*stateWarnings(self.config.state, users()), *codeWarnings(self._watched(self.config))):
+            self._log.warn("{warning}", warning=warning)
         try:
             self._state.acquire()
             self._socket.open()

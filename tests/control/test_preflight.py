@@ -139,6 +139,19 @@ class PreflightTests(SynchronousTestCase):
         self.assertEqual(preflight(parseConfig(text, "r.yaml", self.root), []).warnings, (
             "r.yaml:3:1: $.admin: the admin API is not available in this version of revproxy; nothing listens there",))
 
+    def test_custody(self) -> None:
+        """What others may write is a warning, with the place of the setting if there is one."""
+        (self.root / "r.yaml").write_text(
+            "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nplugins: {directory: plugins}\nstate: s\n")
+        before = set(checkFile(self.root / "r.yaml").warnings)
+        (self.root / "s").mkdir()
+        for path in (self.root / "s", self.folder, self.root / "r.yaml"):
+            path.chmod(0o777)
+        state, file, folder = (one for one in checkFile(self.root / "r.yaml").warnings if one not in before)
+        self.assertTrue(state.startswith(f"{self.root / 'r.yaml'}:4:1: $.state: {self.root / 's'}: everybody"), state)
+        self.assertTrue(file.startswith(f"{self.root / 'r.yaml'}: everybody"), file)
+        self.assertTrue(folder.startswith(f"{self.folder}: everybody"), folder)
+
     def test_overlooked(self) -> None:
         """A folder with a plugin.py and no plugin.json is a warning; other folders are nobody's business."""
         (self.folder / "library").mkdir()

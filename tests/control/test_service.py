@@ -45,6 +45,26 @@ class FailedStartTests(EdgeCase):
         self.assertFalse((folder / "e.pid").exists())
 
 
+class CustodyTests(EdgeCase):
+    """What others may write to."""
+
+    def test_warned(self) -> None:
+        """A state folder, a folder of plugins and a configuration that everybody may write to: said, and served."""
+        folder = Path(self.mktemp()).absolute()
+        for name in ("var", "plugins"):
+            (folder / name).mkdir(parents=True)
+            (folder / name).chmod(0o777)
+        port = freePort()
+        (folder / "r.yaml").write_text(
+            LISTENER.replace("PORT", str(port)) + "routes: [{respond: {}}]\nplugins: {directory: plugins}\n")
+        (folder / "r.yaml").chmod(0o666)
+        edge = EdgeProcess(folder, port, ["--config", "r.yaml"])
+        self.addCleanup(edge.kill)
+        self.until(lambda: "listening on" in edge.said())
+        for name in ("var", "r.yaml", "plugins"):
+            self.assertIn(f"{folder / name}: everybody may write there, and who can decides", edge.said())
+
+
 class SecondSignalTests(EdgeCase):
     """A request is under way, the edge was told to stop, and is told again."""
 
