@@ -14,25 +14,15 @@ file of a client authority.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -40,13 +30,15 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from revproxy.control.certificatefiles import CertificateFiles, Contents
+from revproxy.control.selfsigned import SELF_SIGNED
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, serverContext
 
 WATCH_INTERVAL = 5.0
 """Seconds between looks at a folder."""
 
-SELF_SIGNED = "self-signed.pem"
+MAX_TOLD = 20
+"""Problems of a folder that are told one by one."""
 
 _log = Logger()
 
@@ -133,12 +125,19 @@ class CertificateFolder:
         if not certificates:
             folder = self.settings.certificates
             reason = "no certificate in it" if folder.exists() else "there is no such folder"
-            raise CertificateError(tuple(problems) or (f"{folder}: {reason}",))
+            raise CertificateError(self._few(problems) or (f"{folder}: {reason}",))
         problems += _expired(certificates)
         table = self._table(certificates)
         default = self._default(certificates, table)
         self._good = {certificate.path: certificate for certificate in certificates}
-        return Loaded(table, default, tuple(problems))
+        return Loaded(table, default, self._few(problems))
+
+    def _few(self, problems: list[str]) -> tuple[str, ...]:
+        """There may be a thousand of a kind, and each would be a line of the log."""
+        if len(problems) <= MAX_TOLD:
+            return tuple(problems)
+        more = f"{self.settings.certificates}: {len(problems) - MAX_TOLD} more problems like these"
+        return (*problems[:MAX_TOLD], more)
 
     def _readAuthorities(self, files: Contents) -> list[str]:
         """What a file held before stands in for what cannot be read now. :return: those of which that is so."""
@@ -384,59 +383,4 @@ def _authorityOf(content: bytes | str) -> _Authority | str:
         return str(e)
 
 
-def selfSigned(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"), days: int = 365) -> Path:
-    """
-    Make a certificate of our own to begin with: ECDSA on P-256, key and certificate in one file of mode 0600.
-
-    Once only: an existing file stays as it is.
-
-    :param names: hosts and addresses.
-    :param days: how long it is valid.
-    :return: the file, ``self-signed.pem`` in the folder, which is made when it is not there.
-    """
-    path = folder / SELF_SIGNED
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = _selfSign(key, names, days).public_bytes(Encoding.PEM)
-    pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Under another name first: a half-written certificate must never be seen, nor a key with an open mode.
-    draft = folder / f".{SELF_SIGNED}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-    draft.replace(path)
-    return path
-
-
-def _selfSign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...], days: int) -> x509.Certificate:
-    now = datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        # An hour back: the clocks of clients differ.
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([_generalName(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _generalName(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-__all__ = ["Certificate", "CertificateError", "CertificateFolder", "Loaded", "readCertificates", "selfSigned"]
+__all__ = ["Certificate", "CertificateError", "CertificateFolder", "Loaded", "readCertificates"]

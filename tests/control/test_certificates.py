@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from revproxy.control import certificatefiles
-from revproxy.control.certificates import CertificateError, CertificateFolder, selfSigned
+from revproxy.control.certificates import CertificateError, CertificateFolder
+from revproxy.control.selfsigned import selfSigned
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts
 from revproxy.regularfile import readFile
@@ -375,6 +376,13 @@ class ForeignTests(FolderCase):
         self.patch(certificatefiles, "BYTES_LIMIT", 1 << 20)
         self.look()
         self.assertNotEqual(servedBy(self.contexts.forName("c.example")), self.before)
+
+    def test_manyProblems(self) -> None:
+        """A thousand bad files are twenty lines of the log, and how many more there are."""
+        for number in range(1000):
+            self.write(f"{number}.pem", b"")
+        warnings = self.look()
+        self.assertEqual((len(warnings), warnings[-1]), (21, f"{self.folder}: 980 more problems like these"))
 
     def test_unchanged(self) -> None:
         """Files that look as they did when they were read, some seconds after they were written, are not read again."""

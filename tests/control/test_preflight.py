@@ -9,11 +9,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from revproxy.control.certificates import selfSigned
 from revproxy.control.config import parseConfig
 from revproxy.control.loader import ROOT
 from revproxy.control.preflight import Findings, checkFile, preflight
 from revproxy.control.problems import ConfigErrors
+from revproxy.control.selfsigned import selfSigned
 from revproxy.control.starters import writeConfig, writePlugin
 from revproxy.dropin import DropIn
 
