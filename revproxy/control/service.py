@@ -96,8 +96,8 @@ class EdgeService(Service):  # type: ignore[misc]
         parts = Parts(reactor, self._deadlines, self._answers)
         self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
         # The reactor's own threads are waited for when it stops, and a disk may hang.
-        inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
-        self.lifecycle.memory.disk.inThread = inThread
+        self._inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
+        self.lifecycle.memory.disk.inThread = self._inThread
         with _refusingWith(told):
             built = self.lifecycle.prepare(laidOut)
         self.edge = Edge(
@@ -175,7 +175,11 @@ class EdgeService(Service):  # type: ignore[misc]
         self.listeners.commit(self._prepared)
         self._prepared = None
         watcher = self._watcher = Watcher(
-            self._reactor, self._watched(self.config), self._changed, settle=self.config.plugins.settle
+            self._reactor,
+            self._watched(self.config),
+            self._changed,
+            settle=self.config.plugins.settle,
+            inThread=self._inThread,
         )
         # Not waited for: the edge has started. Something may have been written since the files were read.
         watcher.start().addCallback(lambda _: watcher.suspect())
