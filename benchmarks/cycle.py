@@ -19,7 +19,8 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Context, Headers, Peer, Request, Response
-from revproxy.dataplane.accesslog import AccessLog, formatJSON
+from revproxy.dataplane.accessline import formatJSON
+from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.deadlines import Deadlines

@@ -20,7 +20,8 @@ from revproxy.control.preflight import Findings, checkFile
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.starters import writeConfig, writePlugin
 from revproxy.control.statepath import statePath
-from revproxy.report import Report, printable, refusal
+from revproxy.errors import printable
+from revproxy.report import Report, refusal
 
 LOOK_TIMEOUT = 15.0
 """Seconds that an edge may take to tell something."""

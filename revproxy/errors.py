@@ -10,6 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 
+
+def printable(text: str, limit: int | None = None) -> str:
+    """A text of somebody else's, for a log or a terminal: control characters as escapes, lines stay lines."""
+    if limit is not None and len(text) > limit:
+        text = f"{text[:limit]}\u2026({len(text)} characters)"
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 """The registered reason phrase of every status code."""
 REASONS[413] = "Content Too Large"

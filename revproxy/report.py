@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from revproxy.errors import printable
+
 Row = Sequence[str]
 Facts = Mapping[str, Any]
 
@@ -118,14 +120,6 @@ class Report:
             table.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))
         # Tables fold their cells themselves; soft wrapping is for lines.
         self._console.print(table, soft_wrap=False)
-
-
-def printable(text: str) -> str:
-    """Control characters, which could drive a terminal, as escapes; lines stay lines."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def refusal(refused: Facts) -> str:

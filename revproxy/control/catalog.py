@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from errno import EACCES, EIO, EPERM, ESTALE
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -271,10 +273,21 @@ def _pluginFolders(directory: Path | None) -> list[Path]:
     if directory is None:
         return []
     try:
-        folders = [path for path in directory.iterdir() if not isPassing(path.name)]
-        return [path for path in folders if (path / "plugin.json").is_file() or (path / "plugin.json").is_symlink()]
+        return [path for path in directory.iterdir() if not isPassing(path.name) and _hasManifest(path)]
     except OSError as error:
         raise ConfigErrors([Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+
+
+def _hasManifest(folder: Path) -> bool:
+    """
+    Also one that is none (a named pipe, a folder), and one that may not be looked at: a plugin that runs must not seem
+    to be gone, and one folder must not keep the others from being read.
+    """
+    try:
+        os.lstat(folder / "plugin.json")
+    except OSError as error:
+        return error.errno in (EACCES, EPERM, EIO, ESTALE) and os.path.isdir(folder)
+    return True
 
 
 def _entryOf(bundle: Bundle, source: str) -> CatalogEntry | BrokenPlugin:

@@ -7,50 +7,43 @@ alternative names). The folder is read when it is loaded and when its contents c
 client asks for.
 
 One bad file costs its own hosts only: the others are loaded, and the problem names the file. A file that was good
-before and is bad now (half written, its key not there yet) serves on as it was.
+before and is bad now (half written, its key not there yet, a named pipe in its place) serves on as it was; so does the
+file of a client authority.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from revproxy.control.certificatefiles import CertificateFiles, Contents
+from revproxy.control.selfsigned import SELF_SIGNED
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, serverContext
 
 WATCH_INTERVAL = 5.0
 """Seconds between looks at a folder."""
 
-SELF_SIGNED = "self-signed.pem"
+MAX_TOLD = 20
+"""Problems of a folder that are told one by one."""
 
-_CERTIFICATE_SUFFIXES = frozenset((".pem", ".crt", ".cer"))
-_LIMIT = 1 << 20
 _log = Logger()
 
 _Rule = TLSConfig | ClientAuthConfig
+_Authority = tuple[x509.Certificate, ...]
 
 
 class CertificateError(Exception):
@@ -109,42 +102,64 @@ class CertificateFolder:
     def __init__(self, settings: TLSConfig, alpn: tuple[bytes, ...] = (b"http/1.1",)) -> None:
         self.settings = settings
         self.alpn = alpn
-        self._digest = b""
+        rules: list[_Rule] = [settings, *settings.hosts.values()]
+        self._authorityFiles = {rule.clientCA for rule in rules if rule.clientCA is not None}
+        self._files = CertificateFiles(settings.certificates, self._authorityFiles)
         self._unreadable = ""
         self._good: dict[Path, Certificate] = {}
+        self._authorities: dict[Path, _Authority | str] = {}
 
     def read(self) -> Loaded:
         """
         Read everything, build every context.
 
-        :raises CertificateError: when no certificate can be used, or the file of a client authority cannot be.
+        :raises CertificateError: when no certificate can be used, or the file of a client authority never could be.
+        :raises OSError: the folder cannot be listed, or has too much in it.
         """
-        files = self._files()
-        self._digest = _digestOf(files)
-        certificates, problems = self._certificates(files)
+        return self._loaded(self._files.read())
+
+    def _loaded(self, files: Contents) -> Loaded:
+        problems = self._readAuthorities(files)
+        certificates, wrong = self._certificates(files)
+        problems += wrong
         if not certificates:
             folder = self.settings.certificates
             reason = "no certificate in it" if folder.exists() else "there is no such folder"
-            raise CertificateError(tuple(problems) or (f"{folder}: {reason}",))
+            raise CertificateError(self._few(problems) or (f"{folder}: {reason}",))
         problems += _expired(certificates)
         table = self._table(certificates)
         default = self._default(certificates, table)
         self._good = {certificate.path: certificate for certificate in certificates}
-        return Loaded(table, default, tuple(problems))
+        return Loaded(table, default, self._few(problems))
 
-    def _certificates(self, files: Mapping[Path, bytes]) -> tuple[list[Certificate], list[str]]:
+    def _few(self, problems: list[str]) -> tuple[str, ...]:
+        """There may be a thousand of a kind, and each would be a line of the log."""
+        if len(problems) <= MAX_TOLD:
+            return tuple(problems)
+        more = f"{self.settings.certificates}: {len(problems) - MAX_TOLD} more problems like these"
+        return (*problems[:MAX_TOLD], more)
+
+    def _readAuthorities(self, files: Contents) -> list[str]:
+        """What a file held before stands in for what cannot be read now. :return: those of which that is so."""
+        problems = []
+        for path in sorted(self._authorityFiles):
+            found = _authorityOf(files[path])
+            before = self._authorities.get(path)
+            if isinstance(found, str) and isinstance(before, tuple):
+                problems.append(f"{path}: {found}; what it held before is trusted on")
+            else:
+                self._authorities[path] = found
+        return problems
+
+    def _certificates(self, files: Contents) -> tuple[list[Certificate], list[str]]:
         """In order of preference; what a file held before stands in for what cannot be read now."""
-        own = {path: data for path, data in files.items() if path not in self._authorityFiles()}
+        own = {path: data for path, data in files.items() if path not in self._authorityFiles}
         certificates, problems = readCertificates(own)
         for path in own.keys() & problems.keys() & self._good.keys():
             certificates.append(self._good[path])
             problems[path] += "; what it held before is served on"
         certificates.sort(key=_preference)
         return certificates, [f"{path}: {problem}" for path, problem in sorted(problems.items())]
-
-    def _authorityFiles(self) -> set[Path]:
-        rules: list[_Rule] = [self.settings, *self.settings.hosts.values()]
-        return {rule.clientCA for rule in rules if rule.clientCA is not None}
 
     def load(self) -> tuple[Mapping[str, HostTLS], HostTLS]:
         """
@@ -168,9 +183,10 @@ class CertificateFolder:
 
         :return: None if nothing does.
         :raises CertificateError: as :meth:`read`.
-        :raises OSError: the folder cannot be listed.
+        :raises OSError: as :meth:`read`.
         """
-        return self.read() if _digestOf(self._files()) != self._digest else None
+        files = self._files.readIfChanged()
+        return None if files is None else self._loaded(files)
 
     def watch(
         self, reactor: Any, contexts: ServerContexts, interval: float = WATCH_INTERVAL
@@ -209,18 +225,6 @@ class CertificateFolder:
             # A loop that has died would go unnoticed until a certificate expires.
             _log.failure("certificates kept as they were")
 
-    # -- files
-
-    def _files(self) -> dict[Path, bytes]:
-        """Every file that plays a part, by path; unreadable ones have no bytes and are found out later."""
-        paths = list(self._authorityFiles())
-        folder = self.settings.certificates
-        if folder.is_dir():
-            paths += (path for path in folder.iterdir() if path.suffix in _CERTIFICATE_SUFFIXES | {".key"})
-        elif folder.exists():
-            paths.append(folder)
-        return {path: _bytesOf(path) for path in sorted(paths)}
-
     # -- contexts
 
     def _table(self, certificates: list[Certificate]) -> dict[str, HostTLS]:
@@ -256,7 +260,7 @@ class CertificateFolder:
     def _host(self, certificate: Certificate, ruleName: str) -> HostTLS:
         rule: _Rule = self.settings.hosts[ruleName] if ruleName else self.settings
         clientAuth = rule.clientAuth or "none"
-        authorities = _authorities(rule.clientCA or self.settings.clientCA) if clientAuth != "none" else ()
+        authorities = self._trusted(rule.clientCA or self.settings.clientCA) if clientAuth != "none" else ()
         mark = hashlib.sha256(certificate.chain[0].fingerprint(hashes.SHA256()) + ruleName.encode())
         try:
             context = serverContext(
@@ -272,10 +276,19 @@ class CertificateFolder:
             raise CertificateError((f"{certificate.path}: OpenSSL does not take it: {e}",))
         return HostTLS(context, clientAuth)
 
+    def _trusted(self, path: Path | None) -> _Authority:
+        """:raises CertificateError: when the file holds none: clients would all be refused, or none asked."""
+        if path is None:
+            raise CertificateError(("client_auth without client_ca: nobody to trust",))
+        found = self._authorities[path]
+        if isinstance(found, str):
+            raise CertificateError((f"{path}: no authorities to be read: {found}",))
+        return found
 
-def readCertificates(files: Mapping[Path, bytes]) -> tuple[list[Certificate], dict[Path, str]]:
+
+def readCertificates(files: Contents) -> tuple[list[Certificate], dict[Path, str]]:
     """
-    :param files: PEM files with their contents.
+    :param files: PEM files with their contents, or why they have none.
     :return: what could be read, in the order of the paths, and what is wrong with the rest.
     """
     certificates: list[Certificate] = []
@@ -291,15 +304,19 @@ def readCertificates(files: Mapping[Path, bytes]) -> tuple[list[Certificate], di
     return certificates, problems
 
 
-def _readCertificate(path: Path, data: bytes, keyPath: Path, keyData: bytes | None) -> Certificate:
+def _readCertificate(path: Path, data: bytes | str, keyPath: Path, keyData: bytes | str | None) -> Certificate:
     """:raises ValueError: with what is wrong."""
+    if isinstance(data, str):
+        raise ValueError(data)
     if not data:
-        raise ValueError("cannot be read or is empty")
+        raise ValueError("is empty")
     try:
         chain = tuple(x509.load_pem_x509_certificates(data))
     except ValueError:
         raise ValueError("no certificate in it")
     source, name = (data, path.name) if b"PRIVATE KEY-----" in data else (keyData, keyPath.name)
+    if isinstance(source, str):
+        raise ValueError(f"its key in {name} {source}")
     if not source:
         raise ValueError(f"no private key, neither in it nor in {keyPath.name}")
     try:
@@ -356,84 +373,14 @@ def _certificateFor(host: str, certificates: list[Certificate]) -> Certificate:
     return certificates[0]
 
 
-def _authorities(path: Path | None) -> tuple[x509.Certificate, ...]:
-    """:raises CertificateError: when the file holds none: clients would all be refused, or none asked."""
-    if path is None:
-        raise CertificateError(("client_auth without client_ca: nobody to trust",))
+def _authorityOf(content: bytes | str) -> _Authority | str:
+    """A text says what is wrong."""
+    if isinstance(content, str):
+        return content
     try:
-        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
-    except (OSError, ValueError) as e:
-        raise CertificateError((f"{path}: no authorities to be read: {e}",))
+        return tuple(x509.load_pem_x509_certificates(content))
+    except ValueError as e:
+        return str(e)
 
 
-def _bytesOf(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LIMIT)
-    except OSError:
-        return b""
-
-
-def _digestOf(files: Mapping[Path, bytes]) -> bytes:
-    digest = hashlib.sha256()
-    for path, data in files.items():
-        digest.update(str(path).encode() + b"\0" + len(data).to_bytes(8, "big") + data)
-    return digest.digest()
-
-
-def selfSigned(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"), days: int = 365) -> Path:
-    """
-    Make a certificate of our own to begin with: ECDSA on P-256, key and certificate in one file of mode 0600.
-
-    Once only: an existing file stays as it is.
-
-    :param names: hosts and addresses.
-    :param days: how long it is valid.
-    :return: the file, ``self-signed.pem`` in the folder, which is made when it is not there.
-    """
-    path = folder / SELF_SIGNED
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = _selfSign(key, names, days).public_bytes(Encoding.PEM)
-    pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Under another name first: a half-written certificate must never be seen, nor a key with an open mode.
-    draft = folder / f".{SELF_SIGNED}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-    draft.replace(path)
-    return path
-
-
-def _selfSign(key: ec.EllipticCurvePrivateKey, names: tuple[str, ...], days: int) -> x509.Certificate:
-    now = datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        # An hour back: the clocks of clients differ.
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([_generalName(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _generalName(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-__all__ = ["Certificate", "CertificateError", "CertificateFolder", "Loaded", "readCertificates", "selfSigned"]
+__all__ = ["Certificate", "CertificateError", "CertificateFolder", "Loaded", "readCertificates"]

@@ -25,22 +25,25 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
+from zope.interface import implementer
 
 from revproxy.control.syntax import SOCKET_PATH_LIMIT
 from revproxy.dataplane.transport import EagerReactor
+from revproxy.errors import printable
 
 LINE_LIMIT = 65536
 """Bytes of a request."""
 
 CONNECTIONS = 16
-"""Clients at a time."""
+"""Clients at a time. For one more, who asks nothing gives way."""
 
 IDLE_TIMEOUT = 60.0
-"""Seconds that a client may keep its place without asking, or without taking its answer."""
+"""Seconds that a client may take for a request, its silence before it included, and for taking its answer."""
 
 _ANSWER_LIMIT = 64 << 20
 
@@ -74,12 +77,12 @@ class ControlSocket:
     """
     The socket of one edge.
 
-    :ivar connections: of clients that are connected.
+    :ivar connections: of clients that are connected; who has asked nothing for longest comes first.
     """
 
     def __init__(self, reactor: Any, path: Path, steering: Steering) -> None:
         self.steering = steering
-        self.connections: set[ControlProtocol] = set()
+        self.connections: dict[ControlProtocol, None] = {}
         self.reactor = reactor
         self._path = path
         self._port: Any = None
@@ -129,8 +132,12 @@ class _ControlFactory(Factory):  # type: ignore[misc]
         return ControlProtocol(self._owner)
 
 
+@implementer(IPushProducer)
 class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
-    """One client. While its call is running it is not read."""
+    """
+    One client. While its call is running, or its answers are not taken, it is not read; it has one call in each turn of
+    the loop. So what it sends costs others nothing, and of it there is never more in memory than two requests.
+    """
 
     transport: Any
     _log = Logger()
@@ -138,9 +145,11 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
     def __init__(self, owner: ControlSocket) -> None:
         self._owner = owner
         self._unread = b""
-        self._advancing = False
         self._busy = False
+        self._held = False
         self._gone = False
+        self._next: Any = None
+        self._told = False
 
     def callLater(self, period: float, function: Any) -> Any:
         """Part of TimeoutMixin."""
@@ -148,12 +157,28 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         """Somebody has connected."""
-        if len(self._owner.connections) >= CONNECTIONS:
-            self._send({"error": f"{CONNECTIONS} others are connected; try again later"})
-            self.end()
-            return
-        self._owner.connections.add(self)
+        self.transport.registerProducer(self, True)
+        connections = self._owner.connections
+        if len(connections) >= CONNECTIONS:
+            silent = next((one for one in connections if not one.isAnswering), None)
+            if silent is None:
+                self._send({"error": f"{CONNECTIONS} others are connected; try again later"})
+                self.end()
+                return
+            silent.giveWay()
+        connections[self] = None
         self.setTimeout(IDLE_TIMEOUT)
+
+    @property
+    def isAnswering(self) -> bool:
+        """Whether it has asked, and waits for the answer."""
+        return self._busy or self._next is not None
+
+    def giveWay(self) -> None:
+        """Somebody else needs the place."""
+        self._owner.connections.pop(self, None)
+        self._send({"error": "others need the place of who has asked nothing for longest"})
+        self.end()
 
     def dataReceived(self, data: bytes) -> None:
         """Some bytes of requests."""
@@ -164,10 +189,9 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
 
     def connectionLost(self, reason: Any = None) -> None:
         """The client is gone; its call goes on."""
-        self._gone = True
-        self._unread = b""
+        self._forget()
         self.setTimeout(None)
-        self._owner.connections.discard(self)
+        self._owner.connections.pop(self, None)
 
     def timeoutConnection(self) -> None:
         """Part of TimeoutMixin. What was sent is not waited for any more either."""
@@ -175,47 +199,72 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
 
     def end(self) -> None:
         """Close, once what was answered is sent; in time, if the client does not take it."""
-        self._gone = True
-        self._unread = b""
+        self._forget()
         self.setTimeout(IDLE_TIMEOUT)
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
-    def _advance(self) -> None:
-        """Begin the next call, if there is one. A loop, so that calls answered at once do not pile up."""
-        if self._advancing:
-            return
-        self._advancing = True
-        try:
-            self._readLines()
-        finally:
-            self._advancing = False
+    def _forget(self) -> None:
+        self._gone = True
+        self._unread = b""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
 
-    def _readLines(self) -> None:
-        while not self._busy and not self._gone:
-            line, found, rest = self._unread.partition(b"\n")
-            if len(line) >= LINE_LIMIT:
-                self._send({"error": f"a request has {LINE_LIMIT} bytes at most"})
-                self.end()
-                return
-            if not found:
-                self.transport.resumeProducing()
-                self.setTimeout(IDLE_TIMEOUT)
-                return
+    # Of the transport: whether the client takes its answers
+
+    def pauseProducing(self) -> None:
+        """It does not."""
+        self._held = True
+
+    def resumeProducing(self) -> None:
+        """It does."""
+        self._held = False
+        if not self._gone:
+            self._advance()
+
+    def stopProducing(self) -> None:
+        """There is nobody any more; :meth:`connectionLost` comes."""
+
+    def _advance(self) -> None:
+        """Begin the next call if there is one, else read on."""
+        if self._busy or self._held or self._next is not None:
+            return
+        line, found, rest = self._unread.partition(b"\n")
+        if len(line) >= LINE_LIMIT:
+            self._tell(f"a request has {LINE_LIMIT} bytes at most")
+            self._send({"error": f"a request has {LINE_LIMIT} bytes at most"})
+            self.end()
+        elif found:
             self._unread = rest
-            self._busy = True
-            self._begin(line)
+            self.transport.pauseProducing()
+            self.setTimeout(None)
+            self._next = self._owner.reactor.callLater(0, self._begin, line)
+        else:
+            self.transport.resumeProducing()
+            if self.timeOut is None:
+                self.setTimeout(IDLE_TIMEOUT)
 
     def _begin(self, line: bytes) -> None:
-        self.transport.pauseProducing()
-        self.setTimeout(None)
+        self._next = None
+        self._busy = True
         running = Deferred.fromCoroutine(self._answer(line))
         running.addCallback(self._answered)
         running.addErrback(lambda reason: self._log.failure("control socket", reason))
 
+    def _tell(self, reason: str) -> None:
+        """The log, once for each client."""
+        if not self._told:
+            self._told = True
+            self._log.warn("control socket: what a client sent is no request: {reason}", reason=printable(reason, 200))
+
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
-        name = "?"
         try:
             name, arguments = _request(line)
+        except SteeringError as error:
+            self._tell(str(error))
+            return {"error": str(error)}
+        try:
             return {"result": await self._owner.steering.call(name, arguments)}
         except SteeringError as error:
             return {"error": str(error)}
@@ -229,6 +278,10 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
         self._busy = False
         if self._gone:
             return
+        # Last of those who might give way.
+        self._owner.connections.pop(self, None)
+        self._owner.connections[self] = None
+        self.setTimeout(IDLE_TIMEOUT)
         self._send(answer)
         self._advance()
 
@@ -342,10 +395,12 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
             raise NoAnswer(f"the edge has broken off: {error.strerror}; see its log") from None
     try:
         answer = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoAnswer("the edge ended before it had answered; see its log") from None
+    if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
+        raise NoAnswer(f"{socketPath}: what listens there is no edge: it does not answer as one")
     if "error" in answer:
-        raise SteeringError(answer["error"])
+        raise SteeringError(str(answer["error"]))
     return answer["result"]
 
 

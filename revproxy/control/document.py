@@ -23,9 +23,12 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from revproxy.control.problems import ConfigErrors, Problem, Step, pathText, quoted
+from revproxy.regularfile import readFile
 
-#: How deep values may be nested, and how many there may be once every alias is written out.
+#: How deep values may be nested, how many bytes a file may have, and how many values there may be once every alias is
+#: written out.
 MAX_DEPTH = 50
+MAX_BYTES = 16 << 20
 MAX_VALUES = 1_000_000
 
 _TAG = "tag:yaml.org,2002:"
@@ -160,7 +163,7 @@ def readText(path: Path, source: str) -> str:
     :raises ConfigErrors: it cannot be read or is not UTF-8.
     """
     try:
-        data = path.read_bytes()
+        data = readFile(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigErrors([Problem(source, 0, 0, "", f"cannot be read: {reason}")]) from None

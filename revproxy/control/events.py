@@ -9,6 +9,8 @@ from typing import Any
 
 from twisted.logger import Logger, LogLevel
 
+from revproxy.errors import printable
+
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "stop-failed", "remains",
@@ -64,7 +66,7 @@ class EventLog:
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
-        self._log.emit(level, "{who}{kind}: {text}", who=who, kind=kind, text=text)
+        self._log.emit(level, "{who}{kind}: {text}", who=who, kind=kind, text=printable(text, 2000))
         if traceback:
             self._log.emit(level, "{traceback}", traceback=traceback)
         for subscriber in self.subscribers:

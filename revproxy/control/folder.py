@@ -12,13 +12,14 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from revproxy import regularfile
 from revproxy.control.problems import ConfigErrors, Problem
 
 #: Path below the folder, with ``/``, to kind, device, inode, and of files bytes and times of modification and change in
 #: nanoseconds. The folder itself is the empty path.
 Signature = dict[str, tuple[int, ...]]
 
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+FLAGS = regularfile.FLAGS | os.O_NOFOLLOW
 
 _LINK = "is a symbolic link; a plugin consists of plain files, copy it"
 _SPECIAL = "is neither a file nor a folder"

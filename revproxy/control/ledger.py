@@ -16,11 +16,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from revproxy.regularfile import readFile
+
 #: Of the file; a higher one was written by a newer revproxy.
 FORMAT = 1
 
-#: How many versions of one plugin are remembered, and how many characters of a reason.
+#: How many versions of one plugin are remembered, how many bytes the file may have, and how many characters a reason.
 MAX_VERSIONS = 100
+MAX_BYTES = 64 << 20
 MAX_REASON = 1000
 
 #: Who pinned a version.
@@ -205,7 +208,7 @@ def readLedger(path: Path) -> tuple[Ledger, str | None]:
         and the ledger is empty.
     """
     try:
-        return _parse(path.read_bytes()), None
+        return _parse(readFile(path, MAX_BYTES)), None
     except FileNotFoundError:
         return Ledger(), None
     except (OSError, ValueError) as error:

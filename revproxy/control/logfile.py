@@ -7,6 +7,8 @@ second, and refuses what no longer fits, counting the lines; start and end of su
 
 Rotation: rename the file, then call `LogFile.reopen` (SIGUSR1). Lines go to the old file until the new one is open, and
 a line that a full disk cut in two is written again, whole, to the new file.
+
+A named pipe is opened without waiting for its reader, and anew when that is gone: it is like a disk that is full.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -40,7 +43,27 @@ def _openOutput(path: str) -> _Output:
     """
     if path == "-":
         return open(os.dup(1), "wb", buffering=0)
-    return open(path, "ab", buffering=0)
+    return open(path, "ab", buffering=0, opener=_unwaiting)
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """
+    A named pipe's reader is not waited for; then, and when it does not keep up, :class:`LogFile` tries again.
+
+    :raises NoReader: there is none.
+    """
+    try:
+        return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+            raise NoReader(errno.ENXIO, "nobody reads this named pipe", path) from None
+        raise
+
+
+class NoReader(OSError):
+    """
+    A named pipe that nobody has opened for reading; somebody may any time.
+    """
 
 
 def _atOnce(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -97,8 +120,13 @@ class LogFile:
         Open the file and start the thread; to be called after a daemon has forked.
 
         :raise OSError: when the file cannot be opened. Only at the start is this somebody's mistake to be told at once.
+            A named pipe without a reader is no mistake: which of the two is started first does not matter.
         """
-        self._output = self._openOutput(self.path)
+        try:
+            self._output = self._openOutput(self.path)
+        except NoReader as error:
+            self._reopenPending = True
+            self._failed(error)
         self._thread = threading.Thread(target=self._run, name=f"log {self.path}", daemon=True)
         self._thread.start()
 
@@ -150,12 +178,15 @@ class LogFile:
 
     def _run(self) -> None:
         while self._awaitWork():
-            try:
-                self._writeBlock()
-            except OSError as error:
-                self._failed(error)
-            else:
-                self._succeeded()
+            if self._output is not None:
+                try:
+                    self._writeBlock(self._output)
+                except OSError as error:
+                    self._failed(error)
+                    if error.errno == errno.EPIPE and self.path != "-":
+                        self._letGo()
+                else:
+                    self._succeeded()
             if self._reopenPending:
                 self._reopen()
         if self._output is not None:
@@ -182,12 +213,19 @@ class LogFile:
             self._lastAttempt = True
             return bool(self._block)
 
-    def _writeBlock(self) -> None:
+    def _letGo(self) -> None:
+        """
+        The reader of a named pipe is gone: the next one is to get whole lines, so it is opened anew.
+        """
+        assert self._output is not None
+        self._output.close()
+        self._output = None
+        self._reopenPending = True
+
+    def _writeBlock(self, output: _Output) -> None:
         """
         Write the block, however often that takes. What was written stays written when this raises.
         """
-        output = self._output
-        assert output is not None
         view = memoryview(self._block)
         while self._written < len(view):
             taken = output.write(view[self._written :])
@@ -219,8 +257,8 @@ class LogFile:
         except OSError as error:
             self._failed(error)
             return
-        assert self._output is not None
-        self._output.close()
+        if self._output is not None:
+            self._output.close()
         self._output = output
         self._reopenPending = self._failing = False
         # Back to the beginning of the line that was cut: its first part stays behind in the old file.

@@ -128,6 +128,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         self._targets: dict[str, _Target] = {}
         self._awaited: dict[str, set[str]] = {}
         self._trees: dict[str, int] = {}
+        self._inside: dict[str, set[str]] = {}  # of the trees: there may be very many, and each comes and goes
         self._links: dict[str, tuple[int, ...] | None] = {}
         self._watches: FolderWatches | None = None
         self._overflown = False
@@ -243,6 +244,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         watches, self._watches = self._watches, None
         self._awaited.clear()
         self._trees.clear()
+        self._inside.clear()
         self._links.clear()
         for target in self._targets.values():
             target.guard = ""
@@ -330,6 +332,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         if not self._watches.ensure(folder):
             return
         self._trees[folder] = depth
+        self._inside.setdefault(os.path.dirname(folder), set()).add(folder)
         folders, others = entriesOf(folder, depth == 0, self._skip)
         if reports is not None:
             self._report(reports, others + folders)
@@ -338,13 +341,23 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
                 self._addTree(path, depth + 1, reports)
 
     def _dropTree(self, folder: str) -> None:
-        below = [path for path in self._trees if path == folder or path.startswith(folder + os.sep)]
-        for path in below:
-            del self._trees[path]
-        for path in [path for path in self._links if path.startswith(folder + os.sep)]:
-            del self._links[path]
+        below = self._forgotten(folder)
+        if folder in self._targets:  # links are followed only directly in one
+            for path in [path for path in self._links if path.startswith(folder + os.sep)]:
+                del self._links[path]
         for path in below:
             self._release(path)
+
+    def _forgotten(self, folder: str) -> list[str]:
+        """Take a folder and all below out of the trees. :return: those that were in them."""
+        self._inside.get(os.path.dirname(folder), set()).discard(folder)
+        found, waiting = [], [folder]
+        while waiting:
+            path = waiting.pop()
+            waiting += self._inside.pop(path, ())
+            if self._trees.pop(path, None) is not None:
+                found.append(path)
+        return found
 
     # What the kernel tells
 
@@ -371,6 +384,9 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         elif mask & inotify.GONE:
             for folder in watches.forget(watch):
                 self._trees.pop(folder, None)
+                self._inside.get(os.path.dirname(folder), set()).discard(folder)
+                if not self._inside.get(folder):
+                    self._inside.pop(folder, None)
                 self._wake.set()
         elif name:
             for folder in watches.pathsOf(watch):

@@ -27,9 +27,13 @@ from revproxy.dataplane.tls import TLSClientReactor
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.dataplane.transport import EagerReactor
 from revproxy.dataplane.upstream import Target, Upstream
+from revproxy.regularfile import readFile
 
 Known = Mapping[str, tuple[Any, Upstream]]
 """By name, each with the key under which it may be shared."""
+
+PEM_LIMIT = 4 << 20
+"""Bytes of a file of certificates: ten times what an operating system trusts."""
 
 CLIENT_TIMEOUT = 30.0
 """Seconds a plugin's request through ``context.client`` may take when it does not say otherwise."""
@@ -167,8 +171,8 @@ class Upstreams:
         if target.scheme == "https":
             context = clientContext(
                 tls.verify,
-                None if tls.ca is None else tls.ca.read_bytes(),
-                None if tls.certificate is None else tls.certificate.read_bytes(),
+                None if tls.ca is None else readFile(tls.ca, PEM_LIMIT),
+                None if tls.certificate is None else readFile(tls.certificate, PEM_LIMIT),
             )
             reactor = TLSClientReactor(self.parts.reactor, context, tls.serverName or target.host)
         else:
@@ -184,7 +188,7 @@ class Upstreams:
 
 def _contentOf(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return readFile(path, PEM_LIMIT)
     except OSError:
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,17 @@ from revproxy.control.bundle import isPassing
 from revproxy.control.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.control.certificates import CertificateError, CertificateFolder
 from revproxy.control.config import loadConfig
+from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.control.document import Document
 from revproxy.control.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
 from revproxy.control.manifest import Manifest
+from revproxy.control.origins import PEM_LIMIT
 from revproxy.control.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.control.settings import Config
 from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
+from revproxy.regularfile import readFile
 
 HOLD = 5.0
 """Seconds that a plugin's import, or the making of an instance, may take."""
@@ -193,7 +196,7 @@ def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:
             if file is None:
                 continue
             try:
-                data = file.read_bytes()
+                data = readFile(file, PEM_LIMIT)
                 clientContext(True, data if key == "ca" else None, data if key == "certificate" else None)
             except Exception as error:  # OpenSSL's, cryptography's and pyOpenSSL's errors have no root in common
                 reason = " ".join(str(error).split()) or type(error).__name__
@@ -235,4 +238,13 @@ def checkFile(path: Path) -> Findings:
 
     :raises ConfigErrors: with all problems.
     """
-    return preflight(loadConfig(path))
+    findings = preflight(loadConfig(path))
+    return replace(findings, warnings=(*findings.warnings, *_custodyWarnings(path, findings.config)))
+
+
+def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
+    """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
+    where = config.document or Document(config.source, None)
+    for warning in stateWarnings(config.state, users(ownerOf(config.state))):
+        yield str(where.problem(("state",), warning))
+    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

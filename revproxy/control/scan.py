@@ -12,9 +12,10 @@ from pathlib import Path
 
 from revproxy.control.catalog import Catalog, CatalogReader
 from revproxy.control.config import parseConfig
-from revproxy.control.document import decodeText
+from revproxy.control.document import MAX_BYTES, decodeText
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.settings import Config
+from revproxy.regularfile import readFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Scan:
         if self.path is None:
             return current, None
         try:
-            data = self.path.read_bytes()
+            data = readFile(self.path, MAX_BYTES)
         except OSError as error:
             return current, ConfigErrors([Problem(self.source, 0, 0, "", f"cannot be read: {error.strerror}")])
         try:

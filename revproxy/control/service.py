@@ -33,6 +33,7 @@ from twisted.logger import Logger
 from revproxy.control.accesslogging import AccessLogging, OpenedLog
 from revproxy.control.change import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
+from revproxy.control.custody import codeWarnings, stateWarnings, users
 from revproxy.control.disk import DaemonThreads
 from revproxy.control.document import Document
 from revproxy.control.events import EventLog
@@ -45,6 +46,7 @@ from revproxy.control.preflight import unavailable
 from revproxy.control.problems import ConfigErrors, Problem
 from revproxy.control.scan import Scan
 from revproxy.control.settings import Config
+from revproxy.control.signals import Signals, Terminal
 from revproxy.control.stalls import Culprit, Stall, StallGuard
 from revproxy.control.statefolder import StateError, StateFolder, StateInUse
 from revproxy.control.steering import Steering
@@ -94,8 +96,8 @@ class EdgeService(Service):  # type: ignore[misc]
         parts = Parts(reactor, self._deadlines, self._answers)
         self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
         # The reactor's own threads are waited for when it stops, and a disk may hang.
-        inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
-        self.lifecycle.memory.disk.inThread = inThread
+        self._inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
+        self.lifecycle.memory.disk.inThread = self._inThread
         with _refusingWith(told):
             built = self.lifecycle.prepare(laidOut)
         self.edge = Edge(
@@ -113,7 +115,8 @@ class EdgeService(Service):  # type: ignore[misc]
         self._guard = StallGuard(reactor, self._culprit, self._stalled)
         self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
         self._watcher: Watcher | None = None
-        self._signalBefore: Any = None
+        self._signals = Signals(reactor)
+        self._terminal = Terminal()
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
@@ -133,7 +136,8 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._listening is None:
             self.privilegedStartService()
         super().startService()
-        self._reopenOnSignal()
+        self._signals.heed(signal.SIGUSR1, self._accessLogging.reopen)
+        self._signals.heed(signal.SIGHUP, self._hungUp)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._startFailed)
 
@@ -171,13 +175,19 @@ class EdgeService(Service):  # type: ignore[misc]
         self.listeners.commit(self._prepared)
         self._prepared = None
         watcher = self._watcher = Watcher(
-            self._reactor, self._watched(self.config), self._changed, settle=self.config.plugins.settle
+            self._reactor,
+            self._watched(self.config),
+            self._changed,
+            settle=self.config.plugins.settle,
+            inThread=self._inThread,
         )
         # Not waited for: the edge has started. Something may have been written since the files were read.
         watcher.start().addCallback(lambda _: watcher.suspect())
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
+        for warning in (*stateWarnings(self.config.state, users()), *codeWarnings(self._watched(self.config))):
+            self._log.warn("{warning}", warning=warning)
         try:
             self._state.acquire()
             self._socket.open()
@@ -290,20 +300,13 @@ class EdgeService(Service):  # type: ignore[misc]
         if stall.ended and isinstance(stall.key, Version):
             self.lifecycle.ward.stalled(stall.key)
 
-    def _reopenOnSignal(self) -> None:
-        """SIGUSR1 reopens the access log; what ``twistd --logfile`` does with it (rotate) still happens too."""
-        before = signal.getsignal(signal.SIGUSR1)
-
-        def received(number: int, frame: FrameType | None) -> None:
-            if callable(before):
-                before(number, frame)
-            self._reactor.callFromThread(self._reopen)
-
-        signal.signal(signal.SIGUSR1, received)
-        self._signalBefore = before
-
-    def _reopen(self) -> None:
-        self._accessLogging.reopen()
+    def _hungUp(self) -> None:
+        """SIGHUP: look at the files, once for many; but if our terminal is gone, end."""
+        if self._terminal.isGone:
+            self._log.info("the terminal is gone")
+            self._reactor.stop()
+        elif self._watcher is not None:
+            self._watcher.suspect()
 
     # Stopping
 
@@ -335,8 +338,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._state.release()
         self._answers.stop()
         self._deadlines.stop()
-        if self._signalBefore is not None:
-            signal.signal(signal.SIGUSR1, self._signalBefore)
+        self._signals.restore()
         await self._accessLogging.close()
         if self._exitZero() or isProcess:
             _exitSoon()

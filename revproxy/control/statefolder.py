@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from revproxy.control.store import VersionStore
@@ -83,8 +84,11 @@ class StateFolder:
 
     def _locked(self) -> int:
         # The file stays for ever: were it removed, two processes could hold locks of two files of that name.
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        lock = os.open(self.path / "lock", flags, 0o600)
         try:
+            if not stat.S_ISREG(os.fstat(lock).st_mode):
+                raise OSError(0, '"lock" in it is no file')
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"%d\n" % os.getpid(), 0)

@@ -7,6 +7,7 @@ Whoever carries them (the control socket, later an HTTP API) adds nothing to the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,8 +18,12 @@ from revproxy.control.controlsocket import SteeringError
 from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
 from revproxy.control.lifecycle import Lifecycle
 from revproxy.control.plan import Refusal
-from revproxy.control.problems import suggestion
+from revproxy.control.problems import quoted, suggestion
 from revproxy.dataplane.tally import Tally
+from revproxy.errors import printable
+
+TEXT_LIMIT = 256
+"""Characters of a name or version in a request."""
 
 _NOTHING = Tally()
 
@@ -52,13 +57,9 @@ class Steering:
         """:raises SteeringError: no such call or argument, or it cannot be done; the text says why."""
         call = self._calls.get(name)
         if call is None:
-            raise SteeringError(f"no call named {name!r}{suggestion(name, self._calls)}")
-        try:
-            return await call(**arguments)
-        except TypeError as error:
-            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                raise SteeringError(f"{name}: {error}") from None
-            raise
+            raise SteeringError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
+        _check(name, call, arguments)
+        return await call(**arguments)
 
     # Looking
 
@@ -69,7 +70,7 @@ class Steering:
         if lifecycle.current is not None:
             names |= lifecycle.current.versions.keys()
         if name is not None and name not in names | lifecycle.ledger.plugins.keys():
-            raise SteeringError(f"no plugin named {name!r}{suggestion(name, names)}")
+            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         return [self._status(one) for one in (sorted(names) if name is None else [name])]
 
     def _status(self, name: str) -> dict[str, Any]:
@@ -170,7 +171,8 @@ class Steering:
 
     def _asked(self, command: str, name: str, version: str | None = None) -> None:
         """Whoever looks at the events later is to see what was somebody's doing, and what came from the files."""
-        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, version))), name)
+        said = None if version is None else _version(version)
+        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, said))), name)
 
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
         def mutate(ledger: Ledger, found: Catalog) -> Ledger:
@@ -222,13 +224,41 @@ class Steering:
         current = {} if lifecycle.current is None else lifecycle.current.plan.entries
         known = {*current, *lifecycle.catalog.entries, *lifecycle.ledger.plugins, *lifecycle.failures} - {""}
         if name not in known:
-            raise SteeringError(f"no plugin named {name!r}{suggestion(name, known)}")
+            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or lifecycle.catalog.entries.get(name)
 
     def _directoryPlugin(self, name: str) -> None:
         entry = self._known(name)
         if entry is not None and entry.origin != "directory":
             raise SteeringError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
+
+
+_KINDS: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "a text",
+    str | None: "a text or null",
+}
+
+
+def _check(name: str, call: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """:raises SteeringError: these are no arguments of that call."""
+    signature = inspect.signature(call, eval_str=True)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise SteeringError(printable(f"{name}: {error}", 200)) from None
+    for key, value in arguments.items():
+        wanted = signature.parameters[key].annotation
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise SteeringError(f'{name}: "{key}" is to be {_KINDS[wanted]}')
+        if isinstance(value, str) and len(value) > TEXT_LIMIT:
+            raise SteeringError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
+
+
+def _version(text: str) -> str:
+    """As it was given, if that can be shown."""
+    return text if text.isprintable() else quoted(text)
 
 
 def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRecord:
@@ -257,7 +287,7 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
             problem = "several versions have this number, name one by its digest"
         else:
             problem = "several versions begin so" if found else "no such version"
-        raise SteeringError(f"{name}: {wanted}: {problem}; kept are: {known}")
+        raise SteeringError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
     return found[0]
 
 

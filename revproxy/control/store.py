@@ -28,6 +28,7 @@ from pathlib import Path
 from revproxy.control.bundle import MAX_BYTES, MAX_DEPTH, MAX_FILES, Bundle, isPassing, makeBundle
 from revproxy.control.folder import FLAGS, FolderReader, Vanished
 from revproxy.control.problems import ConfigErrors, quoted
+from revproxy.regularfile import readFile
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -338,5 +339,4 @@ def _parseSums(data: bytes, digest: str) -> dict[str, str]:
 
 
 def _readFile(folder: int, name: str) -> bytes:
-    with open(os.open(name, FLAGS, dir_fd=folder), "rb") as file:
-        return file.read()
+    return readFile(name, MAX_BYTES, folder)

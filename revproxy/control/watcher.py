@@ -139,6 +139,8 @@ class Watcher:
         self._open: dict[str, float] = {}
         self._settled: Signature | None = None
         self._unsettled: Signature | None = None
+        self._judging = False
+        self._judgeAgain = False
         self._epoch = 0
         self._calls = 0
 
@@ -192,6 +194,7 @@ class Watcher:
     def _begin(self) -> Deferred[None]:
         self._epoch += 1
         self._settled = self._unsettled = None
+        self._judging = self._judgeAgain = False
         self._open.clear()
         self._inbox = _Inbox(self._reactor, self._happened)
         try:
@@ -273,7 +276,19 @@ class Watcher:
             opened = min(self._open.values())
             self._settleIn(min(opened + _OPEN, (self._firstAt or now) + self._longest) - now)
             return
-        self._look(self._isSettled)
+        if self._judging:
+            self._judgeAgain = True  # or a slow disk would have more and more threads looking at it
+            return
+        self._judging = True
+        self._look(self._isSettled).addBoth(self._judged, self._epoch)
+
+    def _judged(self, result: object, epoch: int) -> None:
+        """A look that was to tell whether all has settled is over."""
+        if epoch != self._epoch:
+            return
+        again, self._judging, self._judgeAgain = self._judgeAgain, False, False
+        if again and self._running and self._settling is None:
+            self._quiet()
 
     def _isOverdue(self) -> bool:
         return self._firstAt is not None and self._reactor.seconds() >= self._firstAt + self._longest
@@ -309,7 +324,7 @@ class Watcher:
 
     def _isSettled(self, found: Signature | None) -> None:
         if not self._isOverdue():
-            if self._settling is not None:
+            if self._settling is not None or self._judgeAgain:
                 return  # more has happened meanwhile; that comes here again
             if None not in (self._unsettled, found) and found != self._unsettled:
                 self._unsettled = found  # no events, and still changing
@@ -326,17 +341,19 @@ class Watcher:
 
     def _scanNow(self) -> None:
         self._scanning = None
-        calls = self._calls
+        calls, began = self._calls, self._reactor.seconds()
 
         def scanned(found: Signature | None) -> None:
             if calls == self._calls:  # else it may be of an earlier time than what was kept since
                 self._scanned(found)
 
-        self._look(scanned).addBoth(self._scanLater)
+        self._look(scanned).addBoth(self._scanLater, began)
 
-    def _scanLater(self, result: object) -> None:
+    def _scanLater(self, result: object, began: float) -> None:
+        """At most a tenth of the time goes into looks, however much there is to be looked at."""
         if self._running:
-            self._scanning = self._reactor.callLater(self._rescan, self._scanNow)
+            took = self._reactor.seconds() - began
+            self._scanning = self._reactor.callLater(max(self._rescan, 9 * took), self._scanNow)
 
     def _scanned(self, found: Signature | None) -> None:
         if self._firstAt is not None or found is None:

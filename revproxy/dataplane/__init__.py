@@ -11,5 +11,5 @@ In the order in which a request meets the rooms:
 - `leaves`, `static`, `mounted`, `proxy` stand at the end of a route; `errorpage` when something went wrong;
 - `forwarding` writes the headers of the hop; `upstream`, `pool`, `client`, `http1client` are the origin's side;
 - `tunnel` carries bytes both ways after 101;
-- `deadlines` and `limits` bound all of it; `accesslog` has one line for each request.
+- `deadlines` and `limits` bound all of it; `accesslog` has one line (`accessline`) for each request.
 """

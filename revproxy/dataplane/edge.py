@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from revproxy.context import Peer
-from revproxy.dataplane.accesslog import AccessLog, AccessRecord
+from revproxy.dataplane.accesslog import AccessLog
+from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.dataplane.clientcounts import ClientCounts
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.limits import Limits, Timeouts

@@ -40,6 +40,7 @@ from revproxy.errors import (
     Unavailable,
 )
 from revproxy.interfaces import IBodySource
+from revproxy.regularfile import FLAGS
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
@@ -137,13 +138,11 @@ def openBelow(folder: bytes, segments: list[bytes]) -> OpenFile | None:
 
 
 def _openStepwise(root: bytes, segments: list[bytes]) -> int:
-    # O_NONBLOCK: or a named pipe would keep the thread for ever.
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-    descriptor = os.open(root, flags | os.O_DIRECTORY)
+    descriptor = os.open(root, FLAGS | os.O_DIRECTORY)
     for segment in segments:
         above = descriptor
         try:
-            descriptor = os.open(segment, flags | os.O_NOFOLLOW, dir_fd=above)
+            descriptor = os.open(segment, FLAGS | os.O_NOFOLLOW, dir_fd=above)
         finally:
             os.close(above)
     return descriptor

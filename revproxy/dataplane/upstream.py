@@ -27,6 +27,7 @@ from revproxy.errors import (
     Unavailable,
     UpstreamError,
     UpstreamTimeout,
+    printable,
 )
 from revproxy.headers import Headers
 
@@ -126,7 +127,7 @@ class Upstream:
                     url=target.url,
                     seconds=self._failTimeout,
                     fails=target.fails,
-                    reason=reason.getErrorMessage(),
+                    reason=printable(reason.getErrorMessage(), 500),
                 )
             target.downUntil = self._now() + self._failTimeout
 

@@ -23,7 +23,7 @@ from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from revproxy.control.certificates import selfSigned
+from revproxy.control.selfsigned import selfSigned
 from revproxy.demo.origin import listenForOrigin
 
 __all__ = ["Edge", "Setting", "configuration", "introduction", "takenPorts"]

@@ -31,9 +31,13 @@ from revproxy.dropin import DropIn
 from revproxy.headers import Field
 from revproxy.interfaces import IHost, IHosted, ILifecycle, IMiddleware
 from revproxy.plugins._passwords import PasswordHash, UserTable, checkUser, parseUsers
+from revproxy.regularfile import readFile
 
 MAX_CREDENTIALS = 2048
 """Bytes of an Authorization value; longer ones are refused unread."""
+
+FILE_LIMIT = 16 << 20
+"""Bytes of a file of users: more than 100,000 of them."""
 
 
 def decodeCredentials(value: bytes) -> tuple[bytes, bytes] | None:
@@ -260,8 +264,7 @@ def _usersOf(config: Mapping[str, Any]) -> UserTable:
     )
     file: str | None = config.get("file")
     if file is not None:
-        with open(file, encoding="utf-8") as lines:
-            users.update(parseUsers(lines.read(), file, allowSHA1))
+        users.update(parseUsers(readFile(file, FILE_LIMIT).decode("utf-8"), file, allowSHA1))
     if not users:
         raise ValueError("basic-auth has no users: give users, or a file with users in it")
     return UserTable(users)

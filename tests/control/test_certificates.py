@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -16,9 +15,12 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from revproxy.control.certificates import CertificateError, CertificateFolder, selfSigned
+from revproxy.control import certificatefiles
+from revproxy.control.certificates import CertificateError, CertificateFolder
+from revproxy.control.selfsigned import selfSigned
 from revproxy.control.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts
+from revproxy.regularfile import readFile
 from tests.authority import Authority
 from tests.control.lifecycles import Threadless
 
@@ -219,11 +221,10 @@ class WatchTests(FolderCase):
             raise PermissionError(13, "Permission denied")
 
         for expected in (1, 2):
-            self.patch(self.watched, "_files", refuse)
+            self.patch(self.watched._files, "readIfChanged", refuse)
             self.clock.pump([5, 5, 5])
             self.assertEqual(len(said), expected)
-            self.patch(self.watched, "_files", dict)
-            self.patch(self.watched, "_digest", hashlib.sha256().digest())
+            self.patch(self.watched._files, "readIfChanged", lambda: None)
             self.clock.advance(5)
         self.assertIs(self.contexts.forName("a.example"), before)
 
@@ -277,6 +278,130 @@ class WatchTests(FolderCase):
         self.write("b.pem", AUTHORITY.issue("b.example").pem)
         self.clock.advance(5)
         self.assertIsNot(self.contexts.forName("b.example"), before)
+
+
+class ForeignTests(FolderCase):
+    """A folder that others write into."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.write("a.pem", AUTHORITY.issue("a.example").pem)
+        self.authority = self.write("ca.crt", AUTHORITY.own.certificatePEM)
+        settings = TLSConfig(self.folder, clientCA=self.authority, clientAuth="required")
+        self.folderOf = CertificateFolder(settings)
+        self.contexts: ServerContexts = self.folderOf.contexts()
+        self.before = servedBy(self.contexts.forName("a.example"))
+
+    def look(self) -> tuple[str, ...]:
+        """The warnings of a look that has found something."""
+        loaded = self.folderOf.look()
+        assert loaded is not None
+        self.contexts.swap(loaded.table, loaded.default)
+        return loaded.warnings
+
+    def test_namedPipe(self) -> None:
+        """A named pipe in a file's place holds nothing up: that file serves on as it was, the others are read."""
+        self.path.unlink()
+        os.mkfifo(self.path)
+        os.mkfifo(self.folder / "key.key")
+        self.write("key.pem", AUTHORITY.issue("key.example").certificatePEM)
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        pipe = "it is a named pipe and no file; put a plain file there"
+        self.assertEqual(self.look(), (
+            f"{self.path}: cannot be read: {pipe}; what it held before is served on",
+            f"{self.folder / 'key.pem'}: its key in key.key cannot be read: {pipe}",
+        ))
+        self.assertEqual(servedBy(self.contexts.forName("a.example")), self.before)
+        self.assertNotEqual(servedBy(self.contexts.forName("b.example")), self.before)
+        self.assertIs(self.folderOf.look(), None, "said once")
+        self.path.unlink()
+        self.write("a.pem", AUTHORITY.issue("a.example").pem)
+        self.assertEqual(len(self.look()), 1)
+        self.assertNotEqual(servedBy(self.contexts.forName("a.example")), self.before)
+
+    def test_everythingElse(self) -> None:
+        """Neither a folder, a device, a link in a circle nor a gigabyte of nothing costs more than its own hosts."""
+        for name, reason in (("folder", "a folder"), ("circle", "symbolic links"), ("large", "more than 1048576 bytes"),
+                             ("device", "a device")):
+            path = self.folder / f"{name}.pem"
+            if name == "folder":
+                path.mkdir()
+            elif name == "large":
+                path.write_bytes(b"")
+                os.truncate(path, 1 << 30)
+            else:
+                path.symlink_to(path.name if name == "circle" else "/dev/zero")
+            [warning] = [warning for warning in self.look() if warning.startswith(str(path))]
+            self.assertIn(reason, warning)
+        self.assertEqual(servedBy(self.contexts.forName("a.example")), self.before)
+
+    def test_authority(self) -> None:
+        """The file of an authority is trusted on as it was, and keeps no certificate from being renewed."""
+        self.authority.unlink()
+        os.mkfifo(self.authority)
+        self.write("a.pem", AUTHORITY.issue("a.example").pem)
+        [warning] = self.look()
+        self.assertTrue(warning.startswith(f"{self.authority}: cannot be read: it is a named pipe"), warning)
+        self.assertTrue(warning.endswith("; what it held before is trusted on"), warning)
+        self.assertNotEqual(servedBy(self.contexts.forName("a.example")), self.before)
+        self.assertEqual(self.contexts.forName("a.example").clientAuth, "required")
+
+    def test_atTheStart(self) -> None:
+        """With nothing from before, what cannot be read is told, and serves nobody."""
+        for path in (self.path, self.authority):
+            path.unlink()
+            os.mkfifo(path)
+        error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(self.folder)).read)
+        self.assertIn("a.pem: cannot be read: it is a named pipe", error.problems[0])
+
+    def test_pipeInsteadOfFolder(self) -> None:
+        """The place itself."""
+        place = self.folder / "place"
+        os.mkfifo(place)
+        error = self.assertRaises(CertificateError, CertificateFolder(TLSConfig(place)).read)
+        self.assertIn("place: cannot be read: it is a named pipe", error.problems[0])
+
+    def test_tooMany(self) -> None:
+        """There are bounds on files and bytes together; beyond them nothing changes. Others' files do not count."""
+        for number in range(20):
+            self.write(f"{number}.txt", b"x")
+        self.patch(certificatefiles, "FILES_LIMIT", 3)
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        self.look()
+        self.write("c.pem", AUTHORITY.issue("c.example").pem)
+        self.assertIn("more than 3 certificates and keys", str(self.assertRaises(OSError, self.folderOf.look)))
+        self.patch(certificatefiles, "FILES_LIMIT", 100)
+        self.patch(certificatefiles, "BYTES_LIMIT", 1000)
+        self.assertIn("more than 1000 bytes", str(self.assertRaises(OSError, self.folderOf.look)))
+        self.patch(certificatefiles, "BYTES_LIMIT", 1 << 20)
+        self.look()
+        self.assertNotEqual(servedBy(self.contexts.forName("c.example")), self.before)
+
+    def test_manyProblems(self) -> None:
+        """A thousand bad files are twenty lines of the log, and how many more there are."""
+        for number in range(1000):
+            self.write(f"{number}.pem", b"")
+        warnings = self.look()
+        self.assertEqual((len(warnings), warnings[-1]), (21, f"{self.folder}: 980 more problems like these"))
+
+    def test_unchanged(self) -> None:
+        """Files that look as they did when they were read, some seconds after they were written, are not read again."""
+        read: list[Any] = []
+
+        def counted(path: Any, limit: int) -> bytes:
+            read.append(path)
+            return readFile(path, limit)
+
+        self.patch(certificatefiles, "readFile", counted)
+        self.assertIs(self.folderOf.look(), None)
+        self.assertEqual(len(read), 2, "too young to tell")
+        self.patch(certificatefiles, "SETTLED", -60)
+        for _ in range(3):
+            self.assertIs(self.folderOf.look(), None)
+        self.assertEqual(len(read), 4)
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        self.look()
+        self.assertEqual(len(read), 7)
 
 
 class SelfSignedTests(FolderCase):

@@ -509,7 +509,7 @@ class RefusalTests(ConfigTestCase):
     def test_unreadable(self) -> None:
         """A file that is absent, a folder, or not UTF-8."""
         for path, part in ((self.base / "none.yaml", "cannot be read: No such file"),
-                           (self.base, "cannot be read: Is a directory")):
+                           (self.base, "cannot be read: it is a folder and no file")):
             error = self.assertRaises(ConfigErrors, loadConfig, path)
             self.assertIn(part, str(error))
         (self.base / "x.yaml").write_bytes(b"a: \xff")

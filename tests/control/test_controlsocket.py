@@ -14,6 +14,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from revproxy.control import controlsocket
@@ -196,13 +197,85 @@ class ConnectionTests(SocketCase):
         self.assertEqual(await self.lines(one, 9), [{"error": "a request has 65536 bytes at most"}])
 
     async def test_tooMany(self) -> None:
-        """One more than may be is told so; when one has left there is room."""
+        """One more than may be is told so, if all wait for an answer; when they have it there is room."""
+        clients = [self.client() for _ in range(CONNECTIONS)]
+        for client in clients:
+            client.sendall(b'{"call": "wait"}\n')
+        await self.until(lambda: len(self.steering.calls) == CONNECTIONS)
+        self.assertIn("16 others are connected", (await self.lines(self.client(), 9))[0]["error"])
+        self.steering.gate.callback("")
+        await self.call("x")
+
+    async def test_silent(self) -> None:
+        """Who is connected and asks nothing gives way, who has been silent longest first; others are answered."""
         clients = [self.client() for _ in range(CONNECTIONS)]
         await self.until(lambda: len(self.socket.connections) == CONNECTIONS)
-        self.assertIn("16 others are connected", (await self.lines(self.client(), 9))[0]["error"])
-        clients[0].close()
-        await self.until(lambda: len(self.socket.connections) < CONNECTIONS)
-        await self.call("x")
+        clients[0].sendall(b'{"call": "wait"}\n')
+        clients[1].sendall(b'{"call": "x"}\n')
+        await self.lines(clients[1], 1)
+        for _ in range(3):
+            await self.call("x")
+        told = "others need the place of who has asked nothing for longest"
+        self.assertEqual(await self.lines(clients[2], 2), [{"error": told}])
+        clients[3].sendall(b'{"call": "x"}\n')
+        self.assertEqual(await self.lines(clients[3], 1), [{"result": {"called": "x"}}])
+        self.steering.gate.callback("")
+        self.assertEqual(await self.lines(clients[0], 1), [{"result": {"called": "wait"}}])
+
+    async def test_neverReads(self) -> None:
+        """Who asks without end and reads nothing is not read either, is answered no further, and loses the place."""
+        self.patch(controlsocket, "IDLE_TIMEOUT", 0.3)
+        one = self.client()
+        one.setblocking(False)
+        sent = 0
+        while True:
+            try:
+                sent += one.send(b'{"call": "big"}\n' * 1000)
+            except BlockingIOError:
+                await deferLater(reactor, 0.01)
+            except OSError:
+                break
+        self.assertLess(sent, 2 << 20)
+        self.assertLess(len(self.steering.calls), 5)
+        await self.until(lambda: not self.socket.connections)
+
+    async def test_byteByByte(self) -> None:
+        """The time for a request runs from its beginning: bytes now and then do not prolong it."""
+        self.patch(controlsocket, "IDLE_TIMEOUT", 0.2)
+        one = self.client()
+        for _ in range(100):
+            await deferLater(reactor, 0.02)
+            try:
+                one.sendall(b"x")
+            except OSError:
+                break
+        else:
+            self.fail("it was waited for")
+
+    async def test_turns(self) -> None:
+        """Many requests at once do not hold up the others."""
+        one = self.client()
+        one.sendall(b"\n" * 60_000)
+        await self.until(lambda: self.socket.connections)
+        before = reactor.seconds()
+        longest = 0.0
+        while reactor.seconds() < before + 0.2:
+            begun = reactor.seconds()
+            await deferLater(reactor, 0)
+            longest = max(longest, reactor.seconds() - begun)
+        self.assertLess(longest, 0.1)
+
+    async def test_loggedOnce(self) -> None:
+        """What is no request is one line in the log for each connection, without a traceback."""
+        logged: list[LogEvent] = []
+        globalLogPublisher.addObserver(logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
+        one = self.client()
+        one.sendall(b"\x1b[2J\n" * 100)
+        await self.lines(one, 100)
+        ours = [event for event in logged if "control socket" in str(event.get("log_format"))]
+        self.assertEqual([event.get("log_failure") for event in ours], [None])
+        self.assertTrue(str(formatEvent(ours[0])).isprintable())
 
     async def test_idle(self) -> None:
         """Who asks nothing loses the place."""

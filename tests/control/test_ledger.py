@@ -272,7 +272,8 @@ class FileTests(SynchronousTestCase):
         self.path.mkdir()
         ledger, text = readLedger(self.path)
         self.assertEqual(ledger, Ledger())
-        self.assertIn(f"{self.path}: Is a directory; nothing is remembered of plugins; the file is now", str(text))
+        self.assertIn(f"{self.path}: it is a folder and no file; put a plain file there; nothing is remembered of "
+                      "plugins; the file is now", str(text))
         self.path.write_text("x")
 
         def refusing(*args: object, **options: object) -> None:

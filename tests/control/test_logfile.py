@@ -188,6 +188,70 @@ class RealFileTests(LogFileCase):
         self.assertIn("Broken pipe", self.awaitReport()["error"])
         self.assertFalse(log.close(0.01))
 
+    def test_namedPipe(self) -> None:
+        """
+        Nobody waits for a named pipe's reader, neither at the start nor when a line is written. What fits is kept.
+        """
+        path = self.mktemp()
+        os.mkfifo(path)
+        log = self.started(path)
+        self.assertIn("nobody reads this named pipe", self.awaitReport()["error"])
+        log.write(b"one\n")
+        with open(path, "rb") as reader:
+            self.assertEqual(reader.readline(), b"one\n")
+            self.assertEqual(self.awaitReport()["lost"], 0)
+            log.write(b"two\n")
+            self.assertTrue(log.close(PATIENCE))
+            self.assertEqual(reader.read(), b"two\n")
+
+    def test_namedPipeWithoutReader(self) -> None:
+        """
+        The end without one: what nobody has read is counted.
+        """
+        path = self.mktemp()
+        os.mkfifo(path)
+        log = self.started(path)
+        log.write(b"one\ntwo\n")
+        self.assertFalse(log.close(PATIENCE))
+        self.assertEqual(self.reports[-1]["lost"], 2)
+
+    def test_readerDies(self) -> None:
+        """
+        A reader that stops reading, and then dies, holds nothing up. The next one gets whole lines; of what the other
+        had begun to read, the rest, if it was quick.
+        """
+        path = self.mktemp()
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        log = self.started(path)
+        lines = [b"%07d\n" % number for number in range(50_000)]
+        log.write(b"".join(lines))
+        self.assertIn("does not read", self.awaitReport()["error"])
+        os.read(reader, 5)
+        os.close(reader)
+        with open(path, "rb") as following:
+            following.readline()
+            rest = following.read(8 * 10_000).splitlines(keepends=True)
+        self.assertEqual(len(rest), 10_000)
+        self.assertTrue(set(rest) <= set(lines), "a line was cut")
+
+    def test_becomesAFolder(self) -> None:
+        """
+        A path that has become a folder when it is opened anew: lines go on to the old file until it is none any more.
+        """
+        path, moved = Path(self.mktemp()), Path(self.mktemp())
+        log = self.started(str(path))
+        path.rename(moved)
+        path.mkdir()
+        log.write(b"one\n")
+        log.reopen()
+        self.assertIn("Is a directory", self.awaitReport()["error"])
+        path.rmdir()
+        self.assertTrue(self.appears(path))
+        log.write(b"two\n")
+        self.assertTrue(log.close(PATIENCE))
+        self.assertEqual((moved.read_bytes(), path.read_bytes()), (b"one\n", b"two\n"))
+
     def test_stalledPipe(self) -> None:
         """
         A non-blocking pipe whose reader pauses is waited for, and gets every byte.

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -139,6 +139,35 @@ class FolderTests(MonitorCase):
             path.parent.mkdir(parents=True)
             path.write_text("1")
         self.until(lambda: {str(path) for path in paths} <= set(self.told))
+
+    def test_manyComeAndGo(self) -> None:
+        """What a folder's coming and going costs does not depend on how many others there are."""
+        monitor = self.monitor(self.folder)
+        for number in range(3000):
+            (self.folder / str(number) / "in").mkdir(parents=True)
+        self.calm()
+
+        class Counted(dict[str, int]):
+            walks = 0
+
+            def __iter__(self) -> Iterator[str]:
+                Counted.walks += 1
+                return super().__iter__()
+
+        monitor._trees = Counted(monitor._trees)
+        self.assertEqual(len(monitor._trees), 6001)
+        away = self.base / "away"
+        for number in range(100):
+            (self.folder / str(number)).rename(away)
+            self.calm()
+            shutil.rmtree(away)
+            (self.folder / f"new{number}").mkdir()
+        self.calm()
+        self.assertEqual(Counted.walks, 0)
+        self.assertEqual(len(monitor._trees), 5901)
+        watches = monitor._watches
+        assert watches is not None
+        self.assertEqual(len(watches._watches), 5902, "the folder above is watched, too")
 
     def test_madeAnew(self) -> None:
         """A watched folder that is deleted and made anew goes on being watched, many times."""

@@ -9,11 +9,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from revproxy.control.certificates import selfSigned
 from revproxy.control.config import parseConfig
 from revproxy.control.loader import ROOT
 from revproxy.control.preflight import Findings, checkFile, preflight
 from revproxy.control.problems import ConfigErrors
+from revproxy.control.selfsigned import selfSigned
 from revproxy.control.starters import writeConfig, writePlugin
 from revproxy.dropin import DropIn
 
@@ -138,6 +138,19 @@ class PreflightTests(SynchronousTestCase):
         text = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nadmin: {endpoint: 'tcp:2'}\n"
         self.assertEqual(preflight(parseConfig(text, "r.yaml", self.root), []).warnings, (
             "r.yaml:3:1: $.admin: the admin API is not available in this version of revproxy; nothing listens there",))
+
+    def test_custody(self) -> None:
+        """What others may write is a warning, with the place of the setting if there is one."""
+        (self.root / "r.yaml").write_text(
+            "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nplugins: {directory: plugins}\nstate: s\n")
+        before = set(checkFile(self.root / "r.yaml").warnings)
+        (self.root / "s").mkdir()
+        for path in (self.root / "s", self.folder, self.root / "r.yaml"):
+            path.chmod(0o777)
+        state, file, folder = (one for one in checkFile(self.root / "r.yaml").warnings if one not in before)
+        self.assertTrue(state.startswith(f"{self.root / 'r.yaml'}:4:1: $.state: {self.root / 's'}: everybody"), state)
+        self.assertTrue(file.startswith(f"{self.root / 'r.yaml'}: everybody"), file)
+        self.assertTrue(folder.startswith(f"{self.folder}: everybody"), folder)
 
     def test_overlooked(self) -> None:
         """A folder with a plugin.py and no plugin.json is a warning; other folders are nobody's business."""

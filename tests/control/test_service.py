@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import signal
 import socket
+import subprocess
+import sys
+import termios
 import threading
 from pathlib import Path
 
@@ -43,6 +49,77 @@ class FailedStartTests(EdgeCase):
             self.assertEqual(edge.status(), 1, edge.said())
         self.assertIn("cannot start: Couldn't listen on", edge.said())
         self.assertFalse((folder / "e.pid").exists())
+
+
+class CustodyTests(EdgeCase):
+    """What others may write to."""
+
+    def test_warned(self) -> None:
+        """A state folder, a folder of plugins and a configuration that everybody may write to: said, and served."""
+        folder = Path(self.mktemp()).absolute()
+        for name in ("var", "plugins"):
+            (folder / name).mkdir(parents=True)
+            (folder / name).chmod(0o777)
+        port = freePort()
+        (folder / "r.yaml").write_text(
+            LISTENER.replace("PORT", str(port)) + "routes: [{respond: {}}]\nplugins: {directory: plugins}\n")
+        (folder / "r.yaml").chmod(0o666)
+        edge = EdgeProcess(folder, port, ["--config", "r.yaml"])
+        self.addCleanup(edge.kill)
+        self.until(lambda: "listening on" in edge.said())
+        for name in ("var", "r.yaml", "plugins"):
+            self.assertIn(f"{folder / name}: everybody may write there, and who can decides", edge.said())
+
+
+class HangUpTests(EdgeCase):
+    """SIGHUP."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.port = freePort()
+        self.write("one")
+
+    def write(self, body: str) -> None:
+        text = LISTENER.replace("PORT", str(self.port)) + f"routes: [{{respond: {{body: {body}}}}}]\n"
+        (self.folder / "r.yaml").write_text(text)
+
+    def answer(self) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            return readAll(client).rpartition(b"\r\n")[2]
+
+    def test_looks(self) -> None:
+        """As other servers do: nobody loses a connection, and what was written holds, however often it comes."""
+        edge = EdgeProcess(self.folder, self.port, ["--config", "r.yaml"])
+        self.addCleanup(edge.kill)
+        self.until(lambda: "listening on" in edge.said())
+        for _ in range(500):
+            edge.process.send_signal(signal.SIGHUP)
+            edge.process.send_signal(signal.SIGUSR1)
+        self.write("two")
+        edge.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.answer() == b"two")
+        edge.terminate()
+        self.assertEqual(edge.status(), 0)
+        self.assertNotIn("Traceback", edge.said())
+
+    def test_terminal(self) -> None:
+        """An edge in the foreground of a terminal that is closed ends in order."""
+        master, slave = pty.openpty()
+        command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()",
+                   "--pidfile=", "-n", "--logfile=edge.log", "revproxy", "--config", "r.yaml"]
+        log = self.folder / "edge.log"
+        with subprocess.Popen(command, cwd=self.folder, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                              preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as process:
+            self.addCleanup(process.kill)
+            os.close(slave)
+            self.until(lambda: log.exists() and "listening on" in log.read_text())
+            process.send_signal(signal.SIGHUP)
+            self.assertEqual(self.answer(), b"one")
+            os.close(master)
+            self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertIn("the terminal is gone", log.read_text())
 
 
 class SecondSignalTests(EdgeCase):

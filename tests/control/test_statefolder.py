@@ -126,6 +126,12 @@ class StateFolderTests(SynchronousTestCase):
         self.assertIn("cannot be used", self.refused(self.path))
         self.assertEqual(victim.read_text(), "keep")
 
+    def test_lockIsNoFile(self) -> None:
+        """Nobody waits for a named pipe."""
+        self.path.mkdir(parents=True)
+        os.mkfifo(self.path / "lock")
+        self.assertIn('cannot be used as the state folder: "lock" in it is no file', self.refused(self.path))
+
     def test_noDescriptorsLeft(self) -> None:
         """Neither a refusal nor a release leaves one open."""
         self.state.acquire()

@@ -303,6 +303,50 @@ class RescanTests(WatcherCase):
         self.advance(10)
         self.assertCalled(5.25)
 
+    def test_oneAtATime(self) -> None:
+        """While a look is under way that is to tell whether all has settled, there is no other; then one for all."""
+        self.held = True
+        for _ in range(5):
+            self.tell()
+            self.advance(0, 0.25)
+        (look,) = self.threads
+        self.threads.clear()
+        look[0].callback(look[1]())
+        self.assertCalled()
+        self.release()
+        self.assertCalled(1.25)
+        self.advance(1)
+        self.assertCalled(1.25)
+
+    def test_otherPathsMeanwhile(self) -> None:
+        """Of other paths, a look that has not come back keeps nobody."""
+        self.held = True
+        self.tell()
+        self.advance(0, 0.25)
+        self.tell()
+        self.advance(0, 0.25)
+        old = self.threads.pop()
+        self.held = False
+        self.watcher.watch([self.file])
+        self.advance(0.25)
+        self.assertCalled(0.75)
+        old[0].callback(old[1]())
+        self.tell()
+        self.advance(0, 0.25)
+        self.assertCalled(0.75, 1.0)
+
+    def test_pace(self) -> None:
+        """The longer a look takes, the longer until the next: there may be very much to look at."""
+        self.held = True
+        self.advance(5)
+        self.advance(4)
+        self.release()
+        self.held = True
+        self.advance(35)
+        self.assertEqual(len(self.threads), 0)
+        self.advance(1)
+        self.assertEqual(len(self.threads), 1)
+
     def test_failingLook(self) -> None:
         """A look that fails is logged; looking goes on, and events lead to calls."""
         self.watcher._inThread = lambda function, *args: fail(OSError("no threads"))

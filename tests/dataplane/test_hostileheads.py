@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane import framing, requesthead
 from revproxy.dataplane.requesthead import parseRequestHead
-from revproxy.errors import BadRequest
+from revproxy.errors import BadRequest, EdgeError
 
 
 def get(*fields: bytes, host: bytes = b"x") -> bytes:
@@ -51,3 +51,31 @@ class RememberedTests(SynchronousTestCase):
         longest = b".".join([b"a" * 63] * 4)
         self.assertEqual(parseRequestHead(get(host=longest + b":65535"), 100).hostname, longest)
         self.assertRaises(BadRequest, parseRequestHead, get(host=b"a" * 262), 100)
+
+
+class CauseTests(SynchronousTestCase):
+    """Why a head was refused goes to the log, which strangers are not to fill."""
+
+    def test_short(self) -> None:
+        """Whatever is quoted of it is cut, and printable."""
+        much = b"\x9b\x01" * 16000
+        letters = b"x" * 32000
+        heads = [
+            *(b"GET / HTTP/1" + one + b"\r\nHost: x\r\n\r\n" for one in (much, letters, b".1" + much, b".1" + letters)),
+            *(one + b" / HTTP/1.1\r\nHost: x\r\n\r\n" for one in (much, letters)),
+            *(b"GET /" + one + b" HTTP/1.1\r\nHost: x\r\n\r\n" for one in (much, b"#" + letters)),
+            *(get(name + b": " + value) for value in (much, b"\xff" * 32000, letters)
+              for name in (b"Transfer-Encoding", b"Content-Length", b"Expect", b"Host", b"X")),
+            *(get(host=value) for value in (much, b"\xff" * 32000, letters)),
+            *(get(one + b": x") for one in (much, b"Host", b"Content-Length" * 2000)),
+            get(b"Connection: " + b"host," * 6000),
+        ]
+        refused = 0
+        for head in heads:
+            try:
+                parseRequestHead(head, 100)
+            except EdgeError as error:
+                refused += 1
+                self.assertLess(len(str(error)), 200)
+                self.assertTrue(str(error).isprintable(), str(error))
+        self.assertGreater(refused, 20)

@@ -1,0 +1,150 @@
+"""
+Who else could change the code that the edge runs, by the modes and owners of what it is taken from.
+
+The state folder holds the versions that run after a restart and the socket for commands: it is to be its user's alone.
+Plugins and revproxy.yaml may belong to somebody else, and to a group that deploys; that everybody may write them is
+nobody's wish. A folder on the way to one of them matters, too: who may write there can put another in its place, unless
+it is sticky, as /tmp is.
+
+What is found is a warning and no refusal: there are systems whose modes mean nothing (mounted shares), and containers
+in which there is nobody else.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from revproxy.control.bundle import isPassing
+
+MOST = 5
+"""Warnings about one thing; the first says it all."""
+
+_UNKNOWN = 65534
+"""The owner of what belongs to a user that this container does not have."""
+
+_CODE = "and who can decides what code the edge runs"
+
+
+def stateWarnings(state: Path, trusted: Collection[int]) -> list[str]:
+    """
+    Who else may write into the state folder.
+
+    :param trusted: numbers of the users that may: root, and whom the edge runs as.
+    """
+    real = Path(os.path.realpath(state))
+    return list(_first(_found(real, trusted)))
+
+
+def codeWarnings(paths: Collection[Path]) -> list[str]:
+    """Which of these, folders of plugins and files, everybody may write to."""
+    return [warning for path in paths for warning in _first(_open(Path(os.path.realpath(path))))]
+
+
+def users(*others: int) -> frozenset[int]:
+    """Root, whom this process runs as, and others."""
+    return frozenset((0, os.geteuid(), *others))
+
+
+def ownerOf(path: Path) -> int:
+    """Its number; ours if there is nothing there."""
+    known = _statOf(path)
+    return os.geteuid() if known is None else known.st_uid
+
+
+def _first(found: Iterator[str]) -> Iterator[str]:
+    for _, warning in zip(range(MOST), found, strict=False):
+        yield warning
+
+
+def _found(state: Path, trusted: Collection[int]) -> Iterator[str]:
+    for path in (state, state / "plugins.json", state / "versions"):
+        known = _statOf(path)
+        if known is None:
+            continue
+        if known.st_uid not in trusted:
+            yield f"{path}: belongs to {_user(known.st_uid)}, {_CODE}; give it to the user that the edge runs as"
+        elif (who := _writers(known)) is not None:
+            yield f"{path}: {who} may write there, {_CODE}; chmod go-w {path}"
+    yield from _replaceable(state, trusted)
+
+
+def _replaceable(path: Path, trusted: Collection[int]) -> Iterator[str]:
+    """Folders above it in which somebody else may put another in its place."""
+    for folder in path.parents:
+        known = _statOf(folder)
+        if known is None:
+            continue
+        place = f"could put another {path.name} in its place, {_CODE}"
+        if known.st_uid not in (*trusted, _UNKNOWN):
+            yield f"{folder}: belongs to {_user(known.st_uid)}, who {place}"
+        elif not known.st_mode & stat.S_ISVTX and (who := _writers(known)) is not None:
+            yield f"{folder}: {who} may write there and {place}; chmod go-w {folder}"
+
+
+def _open(path: Path) -> Iterator[str]:
+    """What everybody may write to: it, what is directly in it, and folders above it."""
+    within = sorted(_listed(path)) if path.is_dir() else []
+    for inner in (path, *within):
+        known = _statOf(inner)
+        if known is not None and known.st_mode & stat.S_IWOTH:
+            yield f"{inner}: everybody may write there, {_CODE}; chmod o-w {inner}"
+    for folder in path.parents:
+        known = _statOf(folder)
+        if known is not None and known.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            yield (f"{folder}: everybody may write there and could put another {path.name} in its place, {_CODE}; "
+                   f"chmod o-w {folder}")
+
+
+def _writers(known: os.stat_result) -> str | None:
+    """Who may write besides its owner."""
+    if known.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if known.st_mode & stat.S_IWGRP and not _isOwn(known):
+        return f"group {_group(known.st_gid)}"
+    return None
+
+
+def _isOwn(known: os.stat_result) -> bool:
+    """Whether its group is its owner's alone, as many systems give each user one."""
+    try:
+        owner, group = pwd.getpwuid(known.st_uid), grp.getgrgid(known.st_gid)
+    except KeyError:
+        return False
+    alone = set(group.gr_mem) <= {owner.pw_name}
+    return owner.pw_gid == known.st_gid and group.gr_name == owner.pw_name and alone
+
+
+def _user(number: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if not isPassing(path.name)]
+    except OSError:
+        return []  # whoever reads it says so
+
+
+def _statOf(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+__all__ = ["codeWarnings", "ownerOf", "stateWarnings", "users"]
