@@ -22,9 +22,12 @@ EVENTS = 20
 """Events that are remembered."""
 
 FLOOR = 0.005
-"""Seconds for which a connection is good enough for a safe method, however soon the origin closes."""
+"""
+Seconds for which a connection is good enough for a safe method, however soon the origin closes; and that much younger
+it has to be for others at least.
+"""
 
-_MARGIN = 0.5
+_PART = 0.5
 """The part of the time for which others trust it: the request has a way to go, and the origin's clock its own steps."""
 
 
@@ -77,7 +80,7 @@ class Closes:
 
     def trusted(self, now: float, isSafe: bool) -> float:
         """
-        Seconds for which a connection may have been unused if a request is to go on it.
+        Seconds for which a connection may have been unused if a request is to go on it; not above 0 for no such one.
 
         :param isSafe: whether the request does nothing, so that it can be sent again.
         """
@@ -88,4 +91,6 @@ class Closes:
             self.shortest = min((idle for _, idle in events), default=None)
         if self.shortest is None:
             return NEVER
-        return max(self.shortest, FLOOR) if isSafe else self.shortest * _MARGIN
+        if isSafe:
+            return max(self.shortest, FLOOR)
+        return min(self.shortest * _PART, self.shortest - FLOOR)
