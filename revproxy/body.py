@@ -68,6 +68,7 @@ class Body:
     :ivar length: number of bytes when known beforehand, else None.
     :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
     :ivar framed: whether the header section carries the right Content-Length already.
+    :ivar onFinish: called when all bytes are here and no sink has come for them yet, or None.
     :ivar onRead: called when a plugin begins to wait for bytes that have not come (100-continue), or None.
     :ivar readLimit: the most that :meth:`read` gives the plugin being called (``limits.body_bytes``), or None.
     :ivar sealed: True once a head was made that says how the body is framed: from then on it is not to be changed.
@@ -90,6 +91,7 @@ class Body:
         "changed",
         "framed",
         "length",
+        "onFinish",
         "onRead",
         "readLimit",
         "sealed",
@@ -105,6 +107,7 @@ class Body:
         self.sealed = False
         self.readLimit: int | None = None
         self.onRead: Callable[[], None] | None = None
+        self.onFinish: Callable[[], None] | None = None
         self.announced: bytes | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
@@ -247,6 +250,8 @@ class Body:
             return
         if self.length is None:
             self.length = self._buffered
+        if self.onFinish is not None:
+            self.onFinish()
         if self._reader is None:
             return
         # A filter's last words count too.
@@ -283,6 +288,18 @@ class Body:
         self._chunks = []
         self._sink = _NOWHERE
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def keep(self) -> bytes:
+        """As :meth:`take`, but the bytes stay here, to be had again, until :meth:`detach`."""
+        chunks = self._chunks
+        if len(chunks) != 1:
+            chunks[:] = [b"".join(chunks)]
+        return chunks[0]
+
+    @property
+    def isAtHand(self) -> bool:
+        """Whether every byte is here and can still be had."""
+        return self._finished and self._sink is None
 
     def attach(self, sink: IBodySink) -> None:
         """Give what is held, and from now on everything, to the sink; a source that had to wait goes on."""

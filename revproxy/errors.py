@@ -167,6 +167,13 @@ class Unavailable(EdgeError):
     text = "The service is temporarily unavailable."
 
 
+class TunnelsFull(EdgeError):
+    """The origin has switched protocols, and there are as many tunnels to it already as there may be."""
+
+    status = 503
+    text = "The service is temporarily unavailable."
+
+
 class PluginQuarantined(EdgeError):
     """
     A plugin this request would have gone through is out of service, and its ``on_error`` is ``closed``.

@@ -228,6 +228,7 @@ def _upstream(name: str, section: Section) -> UpstreamConfig:
         policy=section.text("policy", "round_robin"),
         host=section.checked("host", _hostPolicy, "preserve"),
         maxConnections=section.integer("max_connections", 1024),
+        maxTunnels=section.integer("max_tunnels", 1024),
         maxQueue=section.integer("max_queue", 1024),
         idleTimeout=section.seconds("idle_timeout", 30.0),
         maxFails=section.integer("max_fails", 3),
@@ -414,7 +415,7 @@ def _limits(section: Section, requests: Section) -> Limits:
 
 
 def _timeouts(section: Section) -> Timeouts:
-    names = ("handshake", "header", "body", "idle", "connect", "response", "drain", "linger")
+    names = ("handshake", "header", "body", "idle", "connect", "response", "tunnel", "drain", "linger")
     plain = Timeouts()
     return Timeouts(**{name: section.seconds(name, getattr(plain, name)) for name in names})
 

@@ -160,6 +160,7 @@ class Upstreams:
             self.config.limits,
             self.config.timeouts,
             maxConnections=upstream.maxConnections,
+            maxTunnels=upstream.maxTunnels,
             maxQueue=upstream.maxQueue,
             idleTimeout=upstream.idleTimeout,
             maxPause=maxPause,

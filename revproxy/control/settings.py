@@ -101,9 +101,10 @@ class UpstreamConfig:
     """A named set of equal origins.
 
     :ivar host: the Host field they are sent: ``"preserve"`` (the client's), ``"target"`` (theirs) or a literal name.
-    :ivar maxConnections: per target.
+    :ivar maxConnections: per target, without tunnels.
+    :ivar maxTunnels: per target, besides ``maxConnections``.
     :ivar maxQueue: requests that may wait for a connection, per target; the next is answered 503.
-    :ivar idleTimeout: seconds an unused connection is kept.
+    :ivar idleTimeout: most seconds an unused connection is kept.
     :ivar maxFails: failures within ``failTimeout`` seconds that mark a target down, for as many seconds.
         0 never marks it down.
     """
@@ -113,6 +114,7 @@ class UpstreamConfig:
     policy: str = "round_robin"
     host: str = "preserve"
     maxConnections: int = 1024
+    maxTunnels: int = 1024
     maxQueue: int = 1024
     idleTimeout: float = 30.0
     maxFails: int = 3

@@ -9,7 +9,8 @@ In the order in which a request meets the rooms:
 - `exchange` is one request's life; `edge` is what all of them share, the current generation first of all;
 - `routing` finds the leaf by host and path; `chain` takes the request through the middleware, forth and back;
 - `leaves`, `static`, `mounted`, `proxy` stand at the end of a route; `errorpage` when something went wrong;
-- `forwarding` writes the headers of the hop; `upstream`, `pool`, `client`, `http1client` are the origin's side;
+- `forwarding` writes the headers of the hop; `upstream`, `pool`, `client`, `http1client` are the origin's side, with
+  `shares`, `queue` and `keepalive` for the pool;
 - `tunnel` carries bytes both ways after 101;
 - `deadlines` and `limits` bound all of it; `accesslog` has one line (`accessline`) for each request.
 """

@@ -133,7 +133,7 @@ class _Built(Outgoing):
         self._uri = uri
         self._headers = headers or TwistedHeaders()
         self._producer = _ProducedBody(producer) if producer is not None else None
-        super().__init__(upstream, method, self._producer.body if self._producer else None, False)
+        super().__init__(upstream, method, self._producer.body if self._producer else None, None)
         for name, values in self._headers.getAllRawHeaders():
             for value in values:
                 if not TOKEN.issuperset(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):

@@ -28,6 +28,7 @@ from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
+    from revproxy.dataplane.deadlines import Deadlines
     from revproxy.dataplane.listener import Listener
 
 _serial = count(1).__next__
@@ -155,6 +156,11 @@ class Exchange:
     def _arrived(self, result: Any, callback: Any) -> None:
         self._waiting = None
         callback(result)
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """For what a leaf waits for."""
+        return self._listener.edge.deadlines
 
     # The leaf's answer
 

@@ -8,6 +8,9 @@ bytes after an answer are never taken for the next one.
 States::
 
     IDLE ──▶ HEAD ──▶ BODY ──▶ IDLE        HEAD ──▶ TUNNEL        any ──▶ CLOSED
+
+The file is long because the machine is one: sending the request and reading the answer overlap, and each way out of
+either has to give back the same things.
 """
 
 from __future__ import annotations
@@ -24,9 +27,18 @@ from revproxy.context import Response
 from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.framing import CHUNKED, UNTIL_CLOSE
-from revproxy.dataplane.responsehead import ResponseHead, parseResponseHead
+from revproxy.dataplane.responsehead import ResponseHead, isOffered, parseResponseHead
+from revproxy.dataplane.shares import PLAIN, UPLOAD
 from revproxy.dataplane.tunnel import Tunnel
-from revproxy.errors import BadRequest, BadResponse, ConnectionStale, EdgeError, UpstreamError, UpstreamTimeout
+from revproxy.errors import (
+    BadRequest,
+    BadResponse,
+    ConnectionStale,
+    EdgeError,
+    TunnelsFull,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from revproxy.headers import Headers
 from revproxy.interfaces import IBodySink, IBodySource
 
@@ -35,6 +47,9 @@ if TYPE_CHECKING:
     from revproxy.dataplane.upstream import Outgoing
 
 IDLE, HEAD, BODY, TUNNEL, CLOSED = range(5)
+
+WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+"""Methods whose body means something to every origin (RFC 9110 §9.3); others may leave it unread."""
 
 _INFORMATIONAL_LIMIT = 32
 """1xx answers to one request before it is taken for an attempt to keep us busy."""
@@ -58,6 +73,8 @@ class Http1Client:
     To the request's body it is the sink, to the response's body the source.
 
     :ivar served: answers that were complete on this connection.
+    :ivar idleSince: when the last of them was, or else the connection.
+    :ivar share: what takes it up, as in :mod:`~revproxy.dataplane.shares`.
     :ivar deadline: when it has waited too long, whatever it waits for now.
     """
 
@@ -68,6 +85,7 @@ class Http1Client:
         "_head",
         "_held",
         "_informational",
+        "_isLast",
         "_left",
         "_outgoing",
         "_paused",
@@ -76,7 +94,9 @@ class Http1Client:
         "_tunnel",
         "_uploading",
         "deadline",
+        "idleSince",
         "served",
+        "share",
         "transport",
     )
 
@@ -85,6 +105,9 @@ class Http1Client:
         self.transport: Any = None
         self.deadline = NEVER
         self.served = 0
+        self.idleSince = 0.0
+        self.share = PLAIN
+        self._isLast = False
         self._state = IDLE
         self._outgoing: Outgoing | None = None
         self._held = b""
@@ -110,23 +133,28 @@ class Http1Client:
 
     # The request
 
-    def send(self, outgoing: Outgoing) -> None:
+    def send(self, outgoing: Outgoing, now: float) -> None:
         """Send a request on this idle connection; the outgoing request is told of the answer."""
         pool = self._pool
         self._outgoing = outgoing
         outgoing.connection = self
         self._state = HEAD
         self._informational = 0
-        self.deadline = pool.deadlines.now() + pool.timeouts.response
+        self.deadline = now + pool.timeouts.response
         body = outgoing.body
         if body is None:
             self.transport.write(outgoing.head)
-        elif body.complete and not outgoing.chunked:
-            data = body.take()
+            return
+        self.share, outgoing.share = outgoing.share, PLAIN
+        if body.complete and not outgoing.chunked:
+            data = outgoing.wholeBody()
+            self._isLast = bool(data) and outgoing.method not in WITH_BODY
             self.transport.write(outgoing.head + data if len(data) < 65536 else outgoing.head)
             if len(data) >= 65536:
                 self.transport.write(data)
+            self._uploaded()
         else:
+            self._isLast = outgoing.method not in WITH_BODY
             self._uploading = body
             self._chunked = outgoing.chunked
             self.transport.write(outgoing.head)
@@ -154,6 +182,12 @@ class Http1Client:
         self.transport.unregisterProducer()
         if self._state == HEAD:
             self.deadline = self._pool.deadlines.now() + self._pool.timeouts.response
+        self._uploaded()
+
+    def _uploaded(self) -> None:
+        if self.share == UPLOAD:
+            self.share = PLAIN
+            self._pool.uploaded()
 
     def bodyFailed(self, reason: Failure) -> None:
         """Part of IBodySink: the client broke off, so the origin must not take what it has for whole."""
@@ -215,14 +249,17 @@ class Http1Client:
         self._answer(outgoing, head, rest)
 
     def _switch(self, outgoing: Outgoing, head: ResponseHead, rest: bytes) -> None:
-        if not outgoing.upgrade or head.upgrade is None:
+        if not isOffered(head.upgrade, outgoing.upgrade) or self._uploading is not None:
             raise BadResponse("101 without having been asked for it")
-        head.fields.append((b"upgrade", b"Upgrade", head.upgrade))
+        if not self._pool.becomesTunnel(self):
+            raise TunnelsFull("there are as many tunnels to this target as there may be")
+        head.fields.append((b"upgrade", b"Upgrade", head.upgrade or b""))
         self._state = TUNNEL
         self.deadline = NEVER
         self._outgoing = None
         self.transport.setTcpKeepAlive(True)
-        self._tunnel = tunnel = Tunnel(self.transport, self._clientLeft)
+        pool = self._pool
+        self._tunnel = tunnel = Tunnel(self.transport, self._clientLeft, pool.deadlines, pool.timeouts.tunnel)
         if rest:
             tunnel.fromOrigin(rest)
         outgoing.answered(Switched(head, tunnel))
@@ -321,22 +358,29 @@ class Http1Client:
         self._outgoing = None
         self._head = None
         self.served += 1
-        uploading, self._uploading = self._uploading, None
-        if uploading is not None:
+        if self._uploading is not None:
             # Answered before the request was whole; the origin may or may not read the rest, so who knows where
-            # the next request would begin.
-            self.transport.unregisterProducer()
-            uploading.detach()
-            uploading.stopProducing()
+            # the next request would begin. The same goes for a body that the origin may not have looked at.
+            self._isLast = True
+            self._stopUploading()
         if rest:
             self._pool.poisoned += 1
-        if rest or uploading is not None or not head.keepAlive or head.length == UNTIL_CLOSE:
+        if rest or self._isLast or not head.keepAlive or head.length == UNTIL_CLOSE:
             self._close(gently=not rest)
         else:
             self._state = IDLE
             pool = self._pool
-            self.deadline = pool.deadlines.now() + pool.idleTimeout
+            self.idleSince = now = pool.deadlines.now()
+            self.deadline = now + (pool.idleTimeout if head.idle is None else min(head.idle, pool.idleTimeout))
             pool.release(self)
+
+    def _stopUploading(self) -> None:
+        """Nobody wants the rest of the request's body, if there is any."""
+        uploading, self._uploading = self._uploading, None
+        if uploading is not None:
+            self.transport.unregisterProducer()
+            uploading.detach()
+            uploading.stopProducing()
 
     # IBodySource, for the response's body
 
@@ -368,12 +412,16 @@ class Http1Client:
         self._body = None
         self._close()
 
+    def retire(self) -> None:
+        """It is idle and not to be used any more."""
+        self._close(gently=True)
+
     def deadlineExpired(self) -> None:
         """What this connection waited for has not come."""
         if self._state == CLOSED:
             self.transport.abortConnection()
         elif self._state == IDLE:
-            self._close(gently=True)
+            self.retire()
         else:
             self._breakOff(Failure(UpstreamTimeout("no answer, or no more of it, in time")))
 
@@ -393,11 +441,7 @@ class Http1Client:
 
         :param gently: say goodbye (FIN, close_notify) rather than reset.
         """
-        uploading, self._uploading = self._uploading, None
-        if uploading is not None:
-            self.transport.unregisterProducer()
-            uploading.detach()
-            uploading.stopProducing()
+        self._stopUploading()
         if self._state != CLOSED:
             self._state = CLOSED
             self.deadline = NEVER
@@ -416,13 +460,12 @@ class Http1Client:
         state, self._state = self._state, CLOSED
         if state == CLOSED:
             return
+        if state == IDLE:
+            pool.lost(self)
         pool.closed(self)
         outgoing, self._outgoing = self._outgoing, None
         body, self._body = self._body, None
-        uploading, self._uploading = self._uploading, None
-        if uploading is not None:
-            uploading.detach()
-            uploading.stopProducing()
+        self._stopUploading()
         if state == TUNNEL:
             cast(Tunnel, self._tunnel).originLost(reason)
         elif body is not None:
@@ -438,5 +481,6 @@ class Http1Client:
         if self._held or self._informational:
             return BadResponse("the origin closed in the middle of the head")
         if self.served:
+            self._pool.lost(self)
             return ConnectionStale("the kept connection was closed before an answer")
         return UpstreamError(f"the origin closed without an answer: {reason.getErrorMessage()}")

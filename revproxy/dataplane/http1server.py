@@ -673,12 +673,14 @@ class Http1Server:
 
     def _tunnelClosed(self, bytesIn: int, bytesOut: int) -> None:
         """The tunnel is over and has closed the transport: the client has some time to take what is queued for it."""
-        self._tunnel = None
+        tunnel, self._tunnel = self._tunnel, None
         self._state = CLOSED
         self.deadline = self.bodyDeadline()
         self._received = bytesIn
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
+            if tunnel is not None and tunnel.reason is not None:
+                exchange.breakingOff(tunnel.reason)
             exchange.responseSent(bytesIn, bytesOut)
 
     def abort(self) -> None:

@@ -38,6 +38,7 @@ class Timeouts:
     :ivar connect: until a connection to an origin is established, TLS included.
     :ivar response: from the request's head being sent until the origin's final head.
     :ivar drain: how long running requests may take to finish when the edge stops.
+    :ivar tunnel: how long nothing may pass through a tunnel, in either direction.
     :ivar linger: how long a refused client is read from before its connection is closed.
     """
 
@@ -47,5 +48,6 @@ class Timeouts:
     idle: float = 60.0
     connect: float = 5.0
     response: float = 60.0
+    tunnel: float = 3600.0
     drain: float = 30.0
     linger: float = 2.0

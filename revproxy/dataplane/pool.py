@@ -1,12 +1,12 @@
 """
 The connections to one target: bounded, reused last-in first-out, with a bounded queue of requests before them.
 
-Last-in first-out keeps few connections warm instead of many lukewarm, so the rest expire.
+Last-in first-out keeps few connections warm instead of many lukewarm, so the rest expire. It also means that the last
+of those that are idle is the one that became so last.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +16,27 @@ from twisted.python.failure import Failure
 
 from revproxy.dataplane.deadlines import NEVER, Deadlines
 from revproxy.dataplane.http1client import Http1Client
+from revproxy.dataplane.keepalive import Closes
 from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.queue import Queue
+from revproxy.dataplane.shares import PLAIN, TUNNEL, UPLOAD, Shares
 from revproxy.errors import ConnectFailed, ConnectTimedOut, EdgeError, Unavailable
 
 if TYPE_CHECKING:
     from revproxy.dataplane.upstream import Outgoing
+
+SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
+"""Methods that do nothing (RFC 9110 §9.2.1)."""
 
 
 class Pool:
     """
     The connections to one target.
 
-    :ivar open: connections that exist or are being made.
+    :ivar shares: how many there are, and what they are taken up by.
     :ivar idle: those that wait for a request; the last is used first.
+    :ivar waiting: the requests that wait for a connection.
+    :ivar closes: when the origin has closed connections that were idle.
     :ivar poisoned: how often an origin sent bytes that belong to no answer.
     """
 
@@ -37,15 +45,14 @@ class Pool:
         "_connect",
         "_connecting",
         "_live",
-        "_maxConnections",
-        "_maxQueue",
+        "closes",
         "deadlines",
         "idle",
         "idleTimeout",
         "limits",
         "maxPause",
-        "open",
         "poisoned",
+        "shares",
         "timeouts",
         "waiting",
     )
@@ -60,6 +67,7 @@ class Pool:
         maxConnections: int,
         maxQueue: int,
         idleTimeout: float,
+        maxTunnels: int = 1024,
         maxPause: float = NEVER,
     ) -> None:
         """
@@ -72,26 +80,41 @@ class Pool:
         self.deadlines = deadlines
         self.limits = limits
         self.timeouts = timeouts
-        self._maxConnections = maxConnections
-        self._maxQueue = maxQueue
+        self.shares = Shares(maxConnections, maxTunnels)
+        self.waiting = Queue(deadlines, timeouts.connect, maxQueue, self.send)
+        self.closes = Closes()
         self.idleTimeout = idleTimeout
         self.maxPause = maxPause
         self.idle: list[Http1Client] = []
-        self.waiting: deque[Outgoing] = deque()
-        self.open = 0
         self.poisoned = 0
         self._connecting: set[Deferred[Any]] = set()
         self._live: set[Http1Client] = set()
         self._closing = False
 
+    @property
+    def open(self) -> int:
+        """Connections that exist or are being made, without tunnels."""
+        return self.shares.connections
+
+    # Requests
+
     def send(self, outgoing: Outgoing) -> None:
         """Send on an idle connection, a new one, or the next that is free."""
-        while self.idle:
-            connection = self.idle.pop()
-            if connection.transport.isQuiet():
-                connection.send(outgoing)
+        body = outgoing.body
+        if body is not None and not body.complete and not self._mayUpload(outgoing):
+            return
+        idle = self.idle
+        if idle:
+            now = self.deadlines.now()
+            connection = idle[-1]
+            # As a rule nothing is known against it; the rest is only asked where something may be.
+            if self.closes.shortest is None and now < connection.deadline and connection.transport.isQuiet():
+                idle.pop().send(outgoing, now)
                 return
-            connection.abort()
+            kept = self._kept(outgoing, now)
+            if kept is not None:
+                kept.send(outgoing, now)
+                return
         self._enqueue(outgoing, first=False)
 
     def sendFresh(self, outgoing: Outgoing) -> None:
@@ -100,35 +123,83 @@ class Pool:
             connection.abort()
         self._enqueue(outgoing, first=True)
 
-    @property
-    def isConnecting(self) -> bool:
-        """Whether any connection is being made."""
-        return bool(self._connecting)
+    def _mayUpload(self, outgoing: Outgoing) -> bool:
+        """Whether a request may be sent whose body is not whole yet; if not, it waits, or has failed."""
+        if outgoing.share == UPLOAD:
+            return True
+        if self.shares.beginUpload():
+            outgoing.share = UPLOAD
+            return True
+        if not self.waiting.hold(outgoing):
+            outgoing.failed(Failure(Unavailable("too many requests to this target are not whole yet")))
+        return False
+
+    def _kept(self, outgoing: Outgoing, now: float) -> Http1Client | None:
+        """An idle connection that is good enough for this request, if there is one."""
+        idle = self.idle
+        trusted = self.closes.trusted(now, outgoing.method in SAFE)
+        while idle:
+            connection = idle[-1]
+            if now - connection.idleSince >= trusted:
+                # So were the others. If all there may be are taken, one has to give way to a fresh one.
+                if not self.shares.hasRoom:
+                    idle[0].retire()
+                return None
+            idle.pop()
+            if not connection.transport.isQuiet():
+                self.closes.saw(now, now - connection.idleSince)
+                connection.abort()
+            elif connection.deadline <= now:
+                connection.retire()
+            else:
+                return connection
+        return None
 
     def withdraw(self, outgoing: Outgoing) -> None:
         """It is not to be sent any more."""
-        self.deadlines.forget(outgoing)
-        try:
-            self.waiting.remove(outgoing)
-        except ValueError:
-            pass
+        self.waiting.leave(outgoing)
+        self._notSent(outgoing)
+
+    def overdue(self, outgoing: Outgoing) -> EdgeError:
+        """It has waited for its time and is not to be sent any more. :returns: what that means."""
+        isHeld = outgoing in self.waiting.held
+        self.withdraw(outgoing)
+        if isHeld:
+            return Unavailable("too many requests to this target are not whole yet")
+        if self._connecting:
+            return ConnectTimedOut("the connection took too long, or the name to resolve")
+        return Unavailable("no connection to the target came free in time")
+
+    def _notSent(self, outgoing: Outgoing) -> None:
+        if outgoing.share == UPLOAD:
+            outgoing.share = PLAIN
+            self.uploaded()
+
+    def uploaded(self) -> None:
+        """A request's body is whole, or nobody wants it any more: another upload may begin."""
+        self.shares.uploads -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self.waiting.held and self.shares.beginUpload():
+            outgoing = self.waiting.admit()
+            outgoing.share = UPLOAD
+            self.send(outgoing)
 
     def _enqueue(self, outgoing: Outgoing, first: bool) -> None:
-        canConnect = self.open < self._maxConnections
-        if not canConnect and len(self.waiting) >= self._maxQueue:
+        canConnect = self.shares.hasRoom
+        if not canConnect and self.waiting.isFull:
+            self._notSent(outgoing)
             outgoing.failed(Failure(Unavailable("the queue for this target is full")))
             return
-        outgoing.deadline = self.deadlines.now() + self.timeouts.connect
-        self.deadlines.watch(outgoing)
-        if first:
-            self.waiting.appendleft(outgoing)
-        else:
-            self.waiting.append(outgoing)
+        self.waiting.join(outgoing, first)
         if canConnect:
             self._open()
 
+    # Connections
+
     def _open(self) -> None:
-        self.open += 1
+        self.shares.connections += 1
         connecting = self._connect(self._build)
         self._connecting.add(connecting)
         connecting.addBoth(self._settled, connecting)
@@ -143,15 +214,16 @@ class Pool:
 
     def _connected(self, connection: Http1Client) -> None:
         self._live.add(connection)
-        connection.deadline = self.deadlines.now() + self.idleTimeout
+        connection.idleSince = self.deadlines.now()
+        connection.deadline = connection.idleSince + self.idleTimeout
         self.release(connection)
 
     def _connectFailed(self, failure: Failure) -> None:
-        self.open -= 1
-        if not self.waiting or failure.check(CancelledError):
+        self.shares.connections -= 1
+        if not self.waiting.ready or failure.check(CancelledError):
             return
-        outgoing = self.waiting.popleft()
-        self.deadlines.forget(outgoing)
+        outgoing = self.waiting.next()
+        self._notSent(outgoing)
         error = failure.value
         if failure.check(TimeoutError):
             error = ConnectTimedOut("the connection took too long")
@@ -161,32 +233,46 @@ class Pool:
         self._refill()
 
     def release(self, connection: Http1Client) -> None:
-        """A connection is free."""
-        if self._closing and not self.waiting:
+        """A connection is free, from just now on."""
+        ready = self.waiting.ready
+        if self._closing and not ready:
             connection.abort()
-        elif self.waiting:
+        elif ready:
             if connection.served and not connection.transport.isQuiet():
                 connection.abort()
                 return
-            outgoing = self.waiting.popleft()
-            self.deadlines.forget(outgoing)
-            connection.send(outgoing)
+            connection.send(self.waiting.next(), connection.idleSince)
         else:
             self.idle.append(connection)
 
+    def becomesTunnel(self, connection: Http1Client) -> bool:
+        """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
+        if not self.shares.beginTunnel():
+            return False
+        connection.share = TUNNEL
+        self._refill()
+        return True
+
+    def lost(self, connection: Http1Client) -> None:
+        """The origin has closed a connection that was idle, or had just been used again."""
+        now = self.deadlines.now()
+        self.closes.saw(now, now - connection.idleSince)
+
     def closed(self, connection: Http1Client) -> None:
         """A connection is no more."""
-        self.open -= 1
+        self.shares.end(connection.share)
         self._live.discard(connection)
         try:
             self.idle.remove(connection)
         except ValueError:
             pass
+        self._admit()
         self._refill()
 
     def _refill(self) -> None:
         """Requests that wait get connections in place of those that went."""
-        if self.waiting and self.open < self._maxConnections and len(self._connecting) < len(self.waiting):
+        ready = self.waiting.ready
+        if ready and self.shares.hasRoom and len(self._connecting) < len(ready):
             self._open()
 
     def close(self) -> None:
@@ -199,5 +285,5 @@ class Pool:
         self._closing = True
         for connection in self.idle[:]:
             connection.abort()
-        for connecting in list(self._connecting)[len(self.waiting) :]:
+        for connecting in list(self._connecting)[len(self.waiting.ready) :]:
             connecting.cancel()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import HIGH_WATER, Body
@@ -13,16 +15,21 @@ from revproxy.dataplane.lastrecipient import COUNTED, answerAsLast
 from revproxy.dataplane.leaves import Leaf
 from revproxy.dataplane.routing import stripped
 from revproxy.dataplane.upstream import Outgoing, Target, Upstream
+from revproxy.errors import BodyTooLarge
 from revproxy.headers import Headers
 
 if TYPE_CHECKING:
     from revproxy.dataplane.client import UpstreamClient
+    from revproxy.dataplane.deadlines import Deadlines
     from revproxy.dataplane.exchange import Exchange
 
 PRESERVE = "preserve"
 """Host policy: the origin sees the Host that the client sent."""
 TARGET = "target"
 """Host policy: the origin sees its own name."""
+
+AWAITED = 1.0
+"""Seconds for which a body of unknown length is awaited; kept late by up to a sweep of the deadlines."""
 
 
 class ProxyLeaf(Leaf):
@@ -60,12 +67,26 @@ class ProxyLeaf(Leaf):
         if request.expectsContinue and request.headers.find(b"expect") is None and body is not None and body.onRead:
             # A plugin took the field out: the origin will not say 100, so nobody would.
             body.onRead()
-        if body is None or body.complete or not _isHeld(request, body):
+        if body is None or body.complete or request.expectsContinue or (body.length or 0) > HIGH_WATER:
             self._forward(exchange)
         else:
-            body.readLimit = None
-            exchange.wait(body.read(HIGH_WATER), lambda data: self._forward(exchange))
+            self._await(exchange, body)
         return NOT_DONE_YET
+
+    def _await(self, exchange: Exchange, body: Body) -> None:
+        """
+        Have the whole body before the origin hears of the request, if it is small.
+
+        Clients that send it slowly would otherwise take up the connections to the origin. Where nobody knows how long
+        it will be, the client may be waiting for an answer before it sends more: so not for long. With
+        ``Expect: 100-continue`` the origin has to speak first.
+        """
+        body.readLimit = None
+        reading = body.read(HIGH_WATER)
+        if body.length is None:
+            patience = _Patience(body, reading, exchange.deadlines)
+            reading.addBoth(patience.over)
+        exchange.wait(reading, lambda data: self._forward(exchange))
 
     def _forward(self, exchange: Exchange) -> None:
         exchange.waitForOrigin(self._client.request("", Forwarded(self, exchange)))
@@ -79,14 +100,37 @@ class ProxyLeaf(Leaf):
         return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
 
 
-def _isHeld(request: Request, body: Body) -> bool:
+class _Patience:
     """
-    Whether to await the whole body before the origin hears of the request.
+    How long a body of unknown length is awaited: :data:`AWAITED` seconds, and :data:`HIGH_WATER` bytes.
 
-    A small body is: clients that send it slowly would otherwise take up the connections to the origin. Not where the
-    origin has to say 100 first.
+    :ivar deadline: as :class:`~revproxy.dataplane.deadlines.Deadlines` wants it.
     """
-    return body.length is not None and body.length <= HIGH_WATER and not request.expectsContinue
+
+    __slots__ = ("_body", "_deadlines", "_isOver", "_reading", "deadline")
+
+    def __init__(self, body: Body, reading: Deferred[bytes], deadlines: Deadlines) -> None:
+        self._body = body
+        self._reading = reading
+        self._deadlines = deadlines
+        self._isOver = False
+        self.deadline = deadlines.now() + AWAITED
+        deadlines.watch(self)
+
+    def deadlineExpired(self) -> None:
+        """It has taken too long."""
+        self._isOver = True
+        self._reading.cancel()
+
+    def over(self, result: bytes | Failure) -> bytes | Failure:
+        """It is whole, too large or late, all of which are good; or it has failed."""
+        self._deadlines.forget(self)
+        if not isinstance(result, Failure) or (self._isOver and result.check(CancelledError)):
+            return b""
+        error = result.value
+        # What is over limits.max_body_bytes is an error of the same kind, but has failed.
+        isTooLarge = isinstance(error, BodyTooLarge) and not self._body.brokenBy(error)
+        return b"" if isTooLarge else result
 
 
 class Forwarded(Outgoing):
@@ -96,7 +140,7 @@ class Forwarded(Outgoing):
 
     def __init__(self, leaf: ProxyLeaf, exchange: Exchange) -> None:
         request = exchange.context.request
-        super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade is not None)
+        super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade)
         self._leaf = leaf
         self._exchange = exchange
 

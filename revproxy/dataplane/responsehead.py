@@ -18,6 +18,7 @@ from revproxy.dataplane.framing import (
     listMembers,
     refusal,
 )
+from revproxy.dataplane.keepalive import announced
 from revproxy.errors import BadResponse
 
 _OPTIONS = NOTED | {b"close"}
@@ -30,10 +31,11 @@ class ResponseHead(Head):
 
     :ivar length: bytes of the body; 0 for none, :data:`CHUNKED` or :data:`UNTIL_CLOSE`.
     :ivar declared: the Content-Length, also where there is no body (HEAD, 304), or None.
+    :ivar idle: seconds for which the origin keeps the connection unused, by its own word; None if it says nothing.
     :ivar keepAlive: whether the origin will take another request on this connection.
     """
 
-    __slots__ = ("declared", "keepAlive", "length", "reason", "status", "trailer", "upgrade", "version")
+    __slots__ = ("declared", "idle", "keepAlive", "length", "reason", "status", "trailer", "upgrade", "version")
 
     def __init__(self, reason: bytes, version: str) -> None:
         self.status = 0
@@ -44,6 +46,7 @@ class ResponseHead(Head):
         self.length = UNTIL_CLOSE
         self.declared: int | None = None
         self.keepAlive = version == "1.1"
+        self.idle: float | None = None
         self.upgrade: bytes | None = None
         self.trailer: bytes | None = None
 
@@ -118,6 +121,24 @@ def _heedResponse(response: ResponseHead, noted: dict[bytes, bytes]) -> None:
             raise BadResponse("Connection names a field that decides whom the answer is for or where it ends")
         if not tokens <= _OPTIONS:
             response.fields = [field for field in response.fields if field[0] not in tokens]
+    keepAlive = noted.get(b"keep-alive")
+    if keepAlive is not None:
+        response.idle = announced(keepAlive) if len(keepAlive) <= 64 else None
+        if response.idle == 0:
+            response.keepAlive = False
+
+
+def isOffered(chosen: bytes | None, offered: bytes | None) -> bool:
+    """
+    Whether an origin has switched to what it was offered, which may be several protocols (RFC 9110 §7.8).
+
+    :param chosen: what ``Upgrade`` says in the 101 answer.
+    :param offered: what it said in the request.
+    """
+    if chosen is None or offered is None:
+        return False
+    protocols = listMembers(chosen)
+    return bool(protocols) and protocols <= listMembers(offered)
 
 
 def _bodiless(response: ResponseHead) -> None:

@@ -3,7 +3,7 @@ An upstream: several targets that serve the same, and one request on its way to 
 
 Targets are taken in turn by weight (smooth weighted round robin, as in nginx). One that fails is passed over for a
 while; its requests go to the next, if they can: nothing of the request was sent yet, or it is idempotent (RFC 9110
-§9.2.2), has no body, and not a byte of an answer came.
+§9.2.2), has no body or a small one that is still here, and not a byte of an answer came.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from revproxy.body import Body
+from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Response
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.pool import Pool
+from revproxy.dataplane.shares import PLAIN
 from revproxy.errors import (
     BadResponse,
     ConnectFailed,
@@ -146,7 +147,10 @@ class Outgoing:
         arrives may learn its length later.
     :ivar connection: the connection it was sent on.
     :ivar target: the target it was sent to last.
-    :ivar deadline: how long it may wait for a connection.
+    :ivar share: what it takes up of a target's connections while it waits for one, as in
+        :mod:`~revproxy.dataplane.shares`; from then on it is the connection's.
+    :ivar upgrade: the protocols that 101 may switch to, as they are offered to the origin, or None.
+    :ivar deadline: how long it may wait for a connection; NEVER while it does not.
     """
 
     __slots__ = (
@@ -160,6 +164,7 @@ class Outgoing:
         "deadline",
         "head",
         "method",
+        "share",
         "target",
         "upgrade",
     )
@@ -169,11 +174,8 @@ class Outgoing:
         upstream: Upstream,
         method: bytes,
         body: Body | None,
-        upgrade: bool,
+        upgrade: bytes | None,
     ) -> None:
-        """
-        :param upgrade: whether 101 is a welcome answer.
-        """
         self._upstream = upstream
         self.method = method
         self.head = b""
@@ -183,6 +185,7 @@ class Outgoing:
         self.connection: Http1Client | None = None
         self.target: Target | None = None
         self.deadline = NEVER
+        self.share = PLAIN
         self._tried: list[Target] = []
         self._refreshed = False
         self._answer: Deferred[Response] | None = None
@@ -218,10 +221,19 @@ class Outgoing:
         self.head = self.headFor(target)
         target.pool.send(self)
 
+    def wholeBody(self) -> bytes:
+        """The bytes of the body, which is complete. They are kept where they may have to be sent once more."""
+        body = self.body
+        assert body is not None
+        mayRepeat = self.method in IDEMPOTENT and (body.length or 0) <= HIGH_WATER
+        return body.keep() if mayRepeat else body.take()
+
     def answered(self, response: Response) -> None:
         """The connection has an answer."""
         assert self.target is not None
         self.connection = None
+        if self.body is not None and self.body.isAtHand:
+            self.body.detach()
         self._upstream.succeeded(self.target)
         answer, self._answer = self._answer, None
         if answer is not None:
@@ -232,11 +244,12 @@ class Outgoing:
         target = self.target
         assert target is not None
         self.connection = None
+        self.deadline = NEVER
         if self._answer is None:
             return
         error = reason.value
         unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
-        repeatable = self.body is None and self.method in IDEMPOTENT
+        repeatable = self.method in IDEMPOTENT and (self.body is None or self.body.isAtHand)
         stale = isinstance(error, ConnectionStale)
         if stale and repeatable and not self._refreshed:
             self._refreshed = True
@@ -253,12 +266,7 @@ class Outgoing:
     def deadlineExpired(self) -> None:
         """No connection came free, or could be made, in time."""
         assert self.target is not None
-        pool = self.target.pool
-        pool.withdraw(self)
-        if pool.isConnecting:
-            self.failed(Failure(ConnectTimedOut("the connection took too long, or the name to resolve")))
-        else:
-            self.failed(Failure(Unavailable("no connection to the target came free in time")))
+        self.failed(Failure(self.target.pool.overdue(self)))
 
     def _errback(self, reason: Failure) -> None:
         answer, self._answer = self._answer, None

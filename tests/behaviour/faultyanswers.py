@@ -191,6 +191,12 @@ INFORMATIONAL: list[Behaviour] = [
 ]
 
 ODD_AND_GOOD: list[Behaviour] = [
+    ("Keep-Alive of 0 seconds", [_fields("Keep-Alive: timeout=0", "Content-Length: 5") + "hello"], HELLO),
+    ("Keep-Alive below 0", [_fields("Keep-Alive: timeout=-1", "Content-Length: 5") + "hello"], HELLO),
+    ("Keep-Alive for ages", [_fields(f"Keep-Alive: timeout={'9' * 20}", "Content-Length: 5") + "hello"], HELLO),
+    ("Keep-Alive of 5,000 digits", [_fields(f"Keep-Alive: timeout={'9' * 5000}", "Content-Length: 0")], EMPTY),
+    ("Keep-Alive twice", [_fields("Keep-Alive: timeout=9", "Keep-Alive: timeout=1", "Content-Length: 0")], EMPTY),
+    ("Keep-Alive, then closes at once", [_fields("Keep-Alive: timeout=9", "Content-Length: 0"), CLOSE], EMPTY),
     ("until the end", [_fields() + "hello", CLOSE], HELLO),
     ("HTTP/1.0 until the end", ["HTTP/1.0 200 OK@@hello", CLOSE], HELLO),
     ("HTTP/1.0 with a length", ["HTTP/1.0 200 OK@Content-Length: 5@@hello", CLOSE], HELLO),

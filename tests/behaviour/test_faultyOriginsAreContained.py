@@ -242,13 +242,14 @@ class EarlyAnswerTests(SynchronousTestCase):
         after: list[list[str]] = [[], ["evil"], ["HTTP/1.1 200 OK@Content-Length: 4@@evil"], ["reset"], ["close"]]
         framings = [
             (b"Content-Length: 70000", b"01234", b"x" * 69995),
-            (b"Transfer-Encoding: chunked", b"5\r\n01234\r\n", b"5\r\n56789\r\n0\r\n\r\n"),
+            (b"Transfer-Encoding: chunked", b"11170\r\n01234", b"x" * 69995 + b"\r\n0\r\n\r\n"),
         ]
         for answer, steps, (framing, first, rest) in itertools.product(answers, after, framings):
             pipeline = Pipeline(timeouts=TIMEOUTS)
             FaultyOrigin(pipeline, [answer, *steps])
             client = pipeline.connect()
             client.send(b"POST /faulty HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n%b" % (framing, first))
+            pipeline.wait(1.5)
             _, body, whole = understood(client, "POST")
             self.assertEqual((body, whole), (b"hello", True), (answer, steps, framing))
             if not client.closed:
@@ -308,6 +309,78 @@ class StaleConnectionTests(SynchronousTestCase):
         self.assertEqual((answer[0], answer[2], asked), (502, True, 1))
 
     def test_withBody(self) -> None:
-        """Neither is a PUT whose body has gone."""
-        answer, asked = self.outcome(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+        """A PUT or DELETE with a small body is sent again, and whole; a POST never."""
+        for method, again in ((b"PUT", True), (b"DELETE", True), (b"POST", False)):
+            for framing in (
+                b"Content-Length: 5\r\n\r\nhello",
+                b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            ):
+                answer, asked = self.outcome(method + b" / HTTP/1.1\r\nHost: x\r\n" + framing)
+                expected = (200, True, 2) if again else (502, True, 1)
+                self.assertEqual((answer[0], answer[2], asked), expected, (method, framing))
+
+    def test_withLargeBody(self) -> None:
+        """A PUT whose body was too large to be kept is not sent again: half of it would be gone."""
+        answer, asked = self.outcome(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65537)
         self.assertEqual((answer[0], answer[2], asked), (502, True, 1))
+
+
+class IgnoredBodyTests(SynchronousTestCase):
+    """Origins that answer by the head alone, and take the body of one client for the request of the next."""
+
+    EVIL = b"GET /evil HTTP/1.1\r\nHost: x\r\nX: "
+
+    def victimSees(self, request: bytes) -> tuple[int, bytes, bool]:
+        """What the next client gets from such an origin."""
+        pipeline = Pipeline(timeouts=TIMEOUTS)
+
+        def bytesHeard(connection: OriginConnection) -> None:
+            while (end := connection.bytes.find(b"\r\n\r\n") + 4) > 3:
+                method, target = bytes(connection.bytes).split(b" ")[:2]
+                del connection.bytes[:end]
+                connection.wire.arrive(answerTo(method, target))
+
+        pipeline.origin.deaf = True
+        pipeline.origin.bytesHeard = bytesHeard  # type: ignore[method-assign]
+        attacker, victim = pipeline.connect(), pipeline.connect()
+        attacker.send(request)
+        victim.send(b"GET /victim HTTP/1.1\r\nHost: x\r\n\r\n")
+        seen = understood(victim)
+        self.assertIn(200, attacker.statuses())
+        pipeline.end()
+        return seen
+
+    def test_nextClient(self) -> None:
+        """The body of a request that needs none is never in front of anybody's request."""
+        evil = self.EVIL
+        for method in (b"GET", b"HEAD", b"DELETE", b"OPTIONS"):
+            for framing in (
+                b"Content-Length: %d\r\n\r\n%b" % (len(evil), evil),
+                b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(evil), evil),
+            ):
+                seen = self.victimSees(method + b" / HTTP/1.1\r\nHost: x\r\n" + framing)
+                self.assertEqual(seen, (200, b"answer to /victim", True), (method, framing))
+
+    def test_large(self) -> None:
+        """The same where it is too large to be sent at once."""
+        evil = self.EVIL + b"y" * 70000
+        framing = b"Content-Length: %d\r\n\r\n%b" % (len(evil), evil)
+        for method in (b"GET", b"DELETE"):
+            seen = self.victimSees(method + b" / HTTP/1.1\r\nHost: x\r\n" + framing)
+            self.assertEqual(seen, (200, b"answer to /victim", True), method)
+
+
+class SwitchingTests(SynchronousTestCase):
+    """Origins that switch to another protocol than they were offered."""
+
+    def test_others(self) -> None:
+        """No tunnel, and nothing of what they say gets through."""
+        for chosen in ("h2c", "TLS/1.3", "websocket, h2c", "websocket/13", "web socket", ",", ""):
+            pipeline = Pipeline(timeouts=TIMEOUTS)
+            steps = [f"HTTP/1.1 101 Switching@Connection: Upgrade@Upgrade: {chosen}@@evil"]
+            FaultyOrigin(pipeline, steps)
+            client = pipeline.connect()
+            client.send(b"GET /faulty HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            self.assertEqual(client.statuses(), [502], chosen)
+            self.assertNotIn(b"evil", client.got)
+            pipeline.end()

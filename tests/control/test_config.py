@@ -51,6 +51,7 @@ upstreams:
     policy: round_robin
     host: target
     max_connections: 10
+    max_tunnels: 7
     max_queue: 0
     idle_timeout: 5
     max_fails: 0
@@ -85,7 +86,7 @@ state: ./state
 requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
   max_connections_per_client: 3}
-timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, drain: 0, linger: 0}
+timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
 logging: {access: ./access.log, format: combined}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
 """
@@ -140,7 +141,7 @@ class FullTests(ConfigTestCase):
             TargetConfig("http://[::1]", "http", "::1", 80, 1),
         ))
         self.assertEqual((app.name, app.policy, app.host), ("app", "round_robin", "target"))
-        self.assertEqual((app.maxConnections, app.maxQueue, app.maxFails), (10, 0, 0))
+        self.assertEqual((app.maxConnections, app.maxTunnels, app.maxQueue, app.maxFails), (10, 7, 0, 0))
         self.assertEqual((app.idleTimeout, app.failTimeout), (5.0, 0.5))
         self.assertEqual(app.tls, UpstreamTLSConfig(
             False, self.base / "ca.pem", self.base / "other.pem", "origin.internal"))
@@ -166,7 +167,7 @@ class FullTests(ConfigTestCase):
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2))
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
-        self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 0, 0))
+        self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 7, 0, 0))
         self.assertEqual(config.logging, LoggingConfig(str(self.base / "access.log"), "combined"))
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
         self.assertEqual(config.source, "r.yaml")

@@ -136,7 +136,7 @@ class Asked(Outgoing):
     """
 
     def __init__(
-        self, upstream: Upstream, method: bytes = b"GET", body: Body | None = None, upgrade: bool = False
+        self, upstream: Upstream, method: bytes = b"GET", body: Body | None = None, upgrade: bytes | None = None
     ) -> None:
         super().__init__(upstream, method, body, upgrade)
         self.informed: list[int] = []
@@ -175,7 +175,7 @@ class OriginCase(SynchronousTestCase):
         """Several origins as one."""
         return Upstream("app", [origin.target for origin in origins], self.clock.seconds, **options)
 
-    def ask(self, method: bytes = b"GET", body: Body | None = None, upgrade: bool = False) -> Asked:
+    def ask(self, method: bytes = b"GET", body: Body | None = None, upgrade: bytes | None = None) -> Asked:
         """Send a request."""
         return Asked(self.upstream, method, body, upgrade).go()
 

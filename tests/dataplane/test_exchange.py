@@ -122,6 +122,7 @@ class EndTests(ExchangeCase):
     def test_leavesInItsBody(self) -> None:
         """The client leaves while sending: the origin must not take the rest for whole."""
         self.client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        self.edge.pass_(2)
         self.client.leave()
         self.assertEqual(self.connection.end, "abort")
         self.assertFalse(self.connection.heard().endswith(b"0\r\n\r\n"))

@@ -6,7 +6,7 @@ from revproxy.body import Body
 from revproxy.context import Response
 from revproxy.dataplane.http1client import Switched
 from revproxy.dataplane.limits import Limits, Timeouts
-from revproxy.errors import BadResponse, ConnectionStale, UpstreamError, UpstreamTimeout
+from revproxy.errors import BadResponse, ConnectionStale, TunnelsFull, UpstreamError, UpstreamTimeout
 from revproxy.headers import Headers
 from revproxy.testing import SinkDouble, SourceDouble
 from tests.dataplane.origins import OK, Arrived, Asked, Origin, OriginCase, OriginTransport
@@ -22,7 +22,7 @@ class ClientCase(OriginCase):
     """One request on one connection."""
 
     def begin(
-        self, method: bytes = b"GET", body: Body | None = None, upgrade: bool = False
+        self, method: bytes = b"GET", body: Body | None = None, upgrade: bytes | None = None
     ) -> tuple[Asked, Arrived]:
         asked = self.ask(method, body, upgrade)
         return asked, self.origin.arrived[-1]
@@ -445,6 +445,79 @@ class RequestBodyTests(ClientCase):
         self.assertEqual(self.origin.pool.open, 0)
 
 
+class IgnoredBodyTests(ClientCase):
+    """Origins that do not read the body of a request that needs none: they would take it for the next request."""
+
+    def test_notKept(self) -> None:
+        """After a body of a method that gives it no meaning the connection ends, whatever the origin says."""
+        for method in (b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE", b"QUERY", b"post"):
+            for body in (Body.of(b"GET /evil HTTP/1.1\r\nX: "), SourceDouble([b"abc"]).body):
+                if not body.complete:
+                    body._source.begin()  # type: ignore[union-attr]
+                asked, connection = self.begin(method, body)
+                connection.says(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                self.assertEqual(asked.got.status, 200)
+                self.assertGone("close")
+
+    def test_streamed(self) -> None:
+        """The same where the body came bit by bit."""
+        source = SourceDouble(length=3)
+        asked, connection = self.begin(b"DELETE", source.body)
+        source.feed(b"abc")
+        source.finish()
+        connection.says(OK)
+        self.assertEqual(asked.got.status, 200)
+        self.assertGone("close")
+
+    def test_kept(self) -> None:
+        """POST, PUT and PATCH are about their body; and no bytes are no body."""
+        for method, body in (
+            (b"POST", Body.of(b"abc")),
+            (b"PUT", Body.of(b"abc")),
+            (b"PATCH", Body.of(b"abc")),
+            (b"DELETE", Body.of(b"")),
+            (b"DELETE", None),
+        ):
+            _, connection = self.begin(method, body)
+            connection.says(OK)
+            self.assertKept()
+
+
+class AnnouncedTests(ClientCase):
+    """``Keep-Alive: timeout=N``."""
+
+    def idleFor(self, seconds: float, announcement: bytes) -> bool:
+        """Whether a connection is still used after so long."""
+        self.setUp()
+        _, connection = self.begin()
+        connection.says(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: " + announcement + b"\r\n\r\n"))
+        self.clock.pump([0.1] * round(seconds * 10))
+        return self.begin()[1] is connection
+
+    def test_heeded(self) -> None:
+        """A second less than the origin says, but not much less than it says; and no longer than is usual here."""
+        for announcement, seconds in (
+            (b"timeout=5", 4),
+            (b"timeout=5, max=100", 4),
+            (b"max=100 ,\tTimeout = 5", 4),
+            (b"timeout=2", 1),
+            (b"timeout=1", 0.25),
+            (b"timeout=60", 30),
+            (b"timeout=-5", 30),
+            (b"timeout=99999999999999999999", 30),
+            (b"timeout=" + b"9" * 5000, 30),
+            (b"timeout=5s", 30),
+            (b"timeout", 30),
+            (b"5", 30),
+        ):
+            self.assertTrue(self.idleFor(seconds - 0.2, announcement), announcement)
+            self.assertFalse(self.idleFor(seconds + 0.2, announcement), announcement)
+
+    def test_none(self) -> None:
+        """Of 0 seconds it is not kept at all."""
+        self.assertFalse(self.idleFor(0, b"timeout=0"))
+
+
 class CancelTests(ClientCase):
     """Nobody waits any more."""
 
@@ -493,7 +566,7 @@ class StaleTests(ClientCase):
         _, fresh = self.begin(b"POST")
         self.assertIsNot(fresh, connection)
 
-    def stale(self, method: bytes, body: Body | None = None, upgrade: bool = False) -> Asked:
+    def stale(self, method: bytes, body: Body | None = None, upgrade: bytes | None = None) -> Asked:
         """Two kept connections, and a request on one of them that gets no answer."""
         first, second = self.ask(), self.ask()
         for connection in self.origin.arrived:
@@ -520,10 +593,26 @@ class StaleTests(ClientCase):
         self.assertFailed(asked, UpstreamError)
         self.assertEqual(len(self.origin.arrived), 3)
 
+    def test_againWithBody(self) -> None:
+        """An idempotent request with a small body that is whole is sent once more, with the same body."""
+        for method in (b"PUT", b"DELETE", b"GET"):
+            for body in (Body.of(b"hello"), SourceDouble([b"he", b"llo"]).body, Body.of(b"x" * 65536)):
+                self.setUp()
+                if not body.complete:
+                    body._source.begin()  # type: ignore[union-attr]
+                asked = self.stale(method, body)
+                fresh = self.origin.arrived[2].heard()
+                self.assertTrue(self.origin.arrived[1].heard().endswith(fresh))
+                self.assertTrue(fresh.startswith(method + b" "))
+                self.assertTrue(fresh.endswith((b"\r\nContent-Length: 5\r\n\r\nhello", b"x" * 65536)))
+                self.origin.arrived[2].says(OK)
+                self.assertEqual(asked.got.status, 200)
+                self.assertFalse(body.isAtHand, "kept no longer than it may be needed")
+
     def test_never(self) -> None:
-        """What is not idempotent, or has a body, is not sent again."""
-        for method, body in ((b"POST", None), (b"PATCH", None), (b"get", None), (b"PUT", Body.of(b"x")),
-                             (b"PUT", SourceDouble(length=3).body), (b"DELETE", Body.of(b"x"))):
+        """What is not idempotent, or has a body that is large or was streamed, is not sent again."""
+        for method, body in ((b"POST", None), (b"POST", Body.of(b"x")), (b"PATCH", None), (b"get", None),
+                             (b"PUT", SourceDouble(length=3).body), (b"PUT", Body.of(b"x" * 65537))):
             self.setUp()
             asked = self.stale(method, body)
             self.assertFailed(asked, ConnectionStale)
@@ -532,8 +621,8 @@ class StaleTests(ClientCase):
 
     def test_upgrade(self) -> None:
         """A handshake has asked for nothing yet: it is sent again."""
-        asked = self.stale(b"GET", upgrade=True)
-        self.origin.arrived[2].says(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        asked = self.stale(b"GET", upgrade=b"websocket")
+        self.origin.arrived[2].says(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         self.assertIsInstance(asked.got, Switched)
 
     def test_answerBegun(self) -> None:
@@ -551,10 +640,10 @@ class StaleTests(ClientCase):
 class SwitchTests(ClientCase):
     """101."""
 
-    SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
     def switched(self, rest: bytes = b"") -> tuple[Switched, Arrived]:
-        asked, connection = self.begin(upgrade=True)
+        asked, connection = self.begin(upgrade=b"websocket")
         connection.says(self.SWITCH + rest)
         assert isinstance(asked.got, Switched)
         return asked.got, connection
@@ -569,9 +658,10 @@ class SwitchTests(ClientCase):
         self.assertEqual(client.sent, b"early late")
         response.tunnel.fromClient(b"hello")
         self.assertEqual(connection.heard(), b"hello")
-        self.assertEqual(self.origin.pool.open, 1)
+        shares = self.origin.pool.shares
+        self.assertEqual([shares.connections, shares.tunnels], [0, 1])
         connection.leaves()
-        self.assertEqual([client.end, self.origin.pool.open], ["close", 0])
+        self.assertEqual([client.end, shares.connections, shares.tunnels], ["close", 0, 0])
 
     def test_nobodyThere(self) -> None:
         """Until the client is joined, the origin is not read."""
@@ -588,6 +678,52 @@ class SwitchTests(ClientCase):
         self.assertEqual(connection.end, "close")
         self.pass_(70)
         self.assertGone("abort")
+        connection.leaves()
+        self.assertEqual(self.origin.pool.shares.tunnels, 0)
+
+    def test_offered(self) -> None:
+        """Any of what was offered, in any letters."""
+        for offered, chosen in (
+            (b"websocket", b"WebSocket"),
+            (b"a/1, b/2", b"b/2"),
+            (b"TLS/1.0, HTTP/1.1", b"tls/1.0,http/1.1"),
+        ):
+            asked, connection = self.begin(upgrade=offered)
+            connection.says(self.SWITCH.replace(b"websocket", chosen))
+            self.assertIsInstance(asked.got, Switched)
+            self.assertEqual(asked.got.headers.get("upgrade"), chosen.decode())
+
+    def test_notOffered(self) -> None:
+        """A protocol that was not offered, or none, is no tunnel: nobody knows what would pass through it."""
+        for offered, chosen in (
+            (b"websocket", b"h2c"),
+            (b"websocket", b"websocket, h2c"),
+            (b"a/1", b"a/2"),
+            (b"a/1", b"a"),
+            (b"websocket", b","),
+            (b"websocket", b""),
+            (None, b"websocket"),
+        ):
+            asked, connection = self.begin(upgrade=offered)
+            connection.says(self.SWITCH.replace(b"websocket", chosen))
+            self.assertFailed(asked, BadResponse)
+            self.assertGone("abort")
+
+    def test_full(self) -> None:
+        """No more tunnels than allowed: 503, and the connection is closed; nothing is asked of another target."""
+        self.origin = Origin(self.clock, maxTunnels=1)
+        other = Origin(self.clock, url="http://other")
+        self.upstream = self.upstreamOf(self.origin, other)
+        _, connection = self.begin(upgrade=b"websocket")
+        connection.says(self.SWITCH)
+        self.ask()
+        second = self.ask(upgrade=b"websocket")
+        self.origin.arrived[1].says(self.SWITCH)
+        self.assertFailed(second, TunnelsFull)
+        self.assertGone("abort")
+        self.assertEqual([len(other.arrived), self.origin.target.fails], [1, 0])
+        connection.leaves()
+        self.assertEqual(self.origin.pool.shares.tunnels, 0)
 
     def test_stays(self) -> None:
         """A silent tunnel stays."""
@@ -599,7 +735,7 @@ class SwitchTests(ClientCase):
 
     def test_declined(self) -> None:
         """An origin may answer a handshake like any other request."""
-        asked, connection = self.begin(upgrade=True)
+        asked, connection = self.begin(upgrade=b"websocket")
         connection.says(OK)
         self.assertEqual(asked.got.status, 200)
         self.assertKept()

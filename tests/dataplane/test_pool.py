@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.python.failure import Failure
 
+from revproxy.body import Body
 from revproxy.dataplane.limits import Timeouts
-from revproxy.errors import ConnectFailed, ConnectTimedOut, Unavailable
+from revproxy.errors import ConnectFailed, ConnectionStale, ConnectTimedOut, Unavailable
+from revproxy.testing import SourceDouble
 from tests.dataplane.origins import OK, Asked, Origin, OriginCase
 
 
@@ -98,6 +103,215 @@ class BoundsTests(OriginCase):
         self.origin.arrived[0].says(OK)
         self.assertEqual(asked[5].got.status, 200)
         self.pass_(10)
+        self.assertEqual(self.origin.pool.open, 4)
+
+
+class UploadsTests(OriginCase):
+    """Requests whose body is not whole: two of four connections, and one of two places to wait."""
+
+    def upload(self) -> tuple[Asked, SourceDouble]:
+        source = SourceDouble(length=3)
+        return self.ask(b"POST", source.body), source
+
+    def test_half(self) -> None:
+        """The third waits, the fourth is turned away; others are sent at once, and may wait."""
+        uploads = [self.upload()[0] for _ in range(4)]
+        self.assertEqual([len(self.origin.arrived), len(self.origin.pool.waiting.held)], [2, 1])
+        self.assertFailed(uploads[3], Unavailable)
+        others = [self.ask(), self.ask(b"POST", Body.of(b"abc")), self.ask()]
+        self.assertEqual([len(self.origin.arrived), len(self.origin.pool.waiting.ready)], [4, 1])
+        self.assertFailed(self.ask(), Unavailable)
+        for connection in (self.origin.arrived[2], self.origin.arrived[3], self.origin.arrived[2]):
+            connection.says(OK)
+        self.assertEqual([one.got.status for one in others], [200] * 3)
+        self.assertIsNone(uploads[2].got)
+
+    def test_becomesWhole(self) -> None:
+        """One that becomes whole while it is held is sent, past those who still upload."""
+        self.upload(), self.upload()
+        asked, source = self.upload()
+        source.feed(b"abc")
+        self.assertEqual(len(self.origin.arrived), 2)
+        source.finish()
+        self.assertTrue(self.origin.arrived[2].heard().endswith(b"abc"))
+        self.assertEqual(self.origin.pool.shares.uploads, 2)
+        self.origin.arrived[2].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        self.assertEqual(len(self.origin.pool.waiting), 0)
+
+    def test_wholeBeforeItIsSent(self) -> None:
+        """One that becomes whole while its connection is being made gives its share back."""
+        self.origin.accepts = False
+        _, source = self.upload()
+        source.feed(b"abc")
+        source.finish()
+        self.assertEqual(self.origin.pool.shares.uploads, 1)
+        self.origin.admits()
+        self.assertEqual(self.origin.pool.shares.uploads, 0)
+
+    def test_givesBack(self) -> None:
+        """However an upload ends, the next takes its place."""
+
+        def cancelled(asked: Asked, source: SourceDouble, at: int) -> None:
+            asked.answer.addErrback(lambda _: None)
+            asked.answer.cancel()
+
+        ends: list[Callable[[Asked, SourceDouble, int], None]] = [
+            cancelled,
+            lambda asked, source, at: source.fail(RuntimeError("gone")),
+            lambda asked, source, at: self.origin.arrived[at].leaves(),
+            lambda asked, source, at: self.origin.arrived[at].says(OK),
+            lambda asked, source, at: self.origin.arrived[at].says(b"nonsense"),
+            lambda asked, source, at: source.feed(b"abc") or source.finish(),  # type: ignore[func-returns-value]
+        ]
+        self.origin = Origin(self.clock, maxConnections=9, maxQueue=20)
+        self.upstream = self.upstreamOf(self.origin, maxFails=0)
+        uploads = [self.upload() for _ in range(4 + len(ends))]
+        self.assertEqual(len(self.origin.arrived), 4)
+        for at, end in enumerate(ends):
+            end(*uploads[at], at)
+            self.assertEqual([len(self.origin.arrived), self.origin.pool.shares.uploads], [5 + at, 4], at)
+        self.assertEqual(len(self.origin.pool.waiting), 0)
+
+    def test_refused(self) -> None:
+        """A connection that cannot be made gives back the share, and the one that was held is tried."""
+        self.origin = Origin(self.clock, maxQueue=4)
+        self.upstream = self.upstreamOf(self.origin)
+        self.origin.accepts = False
+        uploads = [self.upload()[0] for _ in range(3)]
+        for _ in range(3):
+            self.origin.refuses(ConnectionRefusedError())
+        for one in uploads:
+            self.assertFailed(one, ConnectFailed)
+        shares = self.origin.pool.shares
+        self.assertEqual([shares.connections, shares.uploads], [0, 0])
+
+    def test_late(self) -> None:
+        """Held for too long: not sent, and its place is free."""
+        self.upload(), self.upload()
+        asked, source = self.upload()
+        self.pass_(6)
+        self.assertFailed(asked, Unavailable)
+        self.assertTrue(source.stopped)
+        self.assertEqual(len(self.origin.pool.waiting), 0)
+        self.assertIsNone(source.body.onFinish)
+
+    def test_onlyOne(self) -> None:
+        """Where there is one connection, an upload may have it."""
+        self.origin = Origin(self.clock, maxConnections=1)
+        self.upstream = self.upstreamOf(self.origin)
+        asked, source = self.upload()
+        source.feed(b"abc")
+        source.finish()
+        self.origin.arrived[0].says(OK)
+        self.assertEqual(asked.got.status, 200)
+
+    def test_timeGoesOn(self) -> None:
+        """Who was held and then waits for a connection has the rest of his time, and nobody before him."""
+        self.upload()
+        second, _ = self.upload()
+        self.ask(), self.ask()
+        self.pass_(1)
+        held, _ = self.upload()
+        plain = self.ask()
+        self.pass_(3)
+        second.answer.addErrback(lambda _: None)
+        self.origin.accepts = False
+        second.answer.cancel()
+        self.assertEqual(list(self.origin.pool.waiting.ready), [held, plain])
+        self.pass_(2.5)
+        self.assertIsInstance(held.got, Failure)
+
+
+class ClosesTests(OriginCase):
+    """Origins that close idle connections soon."""
+
+    def closeAfter(self, seconds: float) -> None:
+        """The origin closes one that has been idle for so long."""
+        self.ask()
+        connection = self.origin.arrived[-1]
+        connection.says(OK)
+        self.clock.advance(seconds)
+        connection.leaves()
+
+    def usesKept(self, method: bytes, age: float) -> bool:
+        """Whether a request is sent on a connection that has been idle for so long."""
+        for connection in list(self.origin.pool.idle):
+            connection.abort()
+        self.ask()
+        connection = self.origin.arrived[-1]
+        connection.says(OK)
+        self.clock.advance(age)
+        before = len(self.origin.arrived)
+        asked = self.ask(method)
+        kept = len(self.origin.arrived) == before
+        self.origin.arrived[-1].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        return kept
+
+    def test_unknown(self) -> None:
+        """As long as nothing is known, any that is there is used."""
+        self.assertTrue(self.usesKept(b"POST", 29))
+
+    def test_unsafe(self) -> None:
+        """What may not be lost takes one that is much younger; what can be repeated any that is younger."""
+        self.closeAfter(2)
+        for method, age, kept in (
+            (b"POST", 0.9, True),
+            (b"POST", 1.1, False),
+            (b"PUT", 1.1, False),
+            (b"x", 1.1, False),
+            (b"GET", 1.1, True),
+            (b"GET", 2.1, False),
+        ):
+            self.assertEqual(self.usesKept(method, age), kept, (method, age))
+
+    def test_atOnce(self) -> None:
+        """One that closes at once: safe methods still take what has just become free."""
+        self.closeAfter(0.001)
+        for method, age, kept in ((b"POST", 0.001, False), (b"GET", 0.004, True), (b"GET", 0.006, False)):
+            self.assertEqual(self.usesKept(method, age), kept, (method, age))
+
+    def test_raced(self) -> None:
+        """A request lost on a kept connection teaches, too."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        self.clock.advance(2)
+        lost = self.ask(b"POST")
+        self.origin.arrived[0].leaves()
+        self.assertFailed(lost, ConnectionStale)
+        self.assertEqual(self.origin.pool.closes.shortest, 2)
+
+    def test_seenInTime(self) -> None:
+        """So does one that turns out to be closed as it is looked at."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        self.clock.advance(2)
+        self.origin.arrived[0].transport.isQuiet = lambda: False  # type: ignore[method-assign]
+        self.ask(b"POST")
+        self.assertEqual([len(self.origin.arrived), self.origin.pool.closes.shortest], [2, 2])
+
+    def test_ours(self) -> None:
+        """Connections that we close tell nothing."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        self.pass_(31)
+        self.assertEqual(self.origin.arrived[0].end, "close")
+        self.origin.arrived[0].leaves()
+        self.assertIsNone(self.origin.pool.closes.shortest)
+
+    def test_givesWay(self) -> None:
+        """With all connections idle and too old, one is closed for a fresh one."""
+        self.closeAfter(2)
+        for _ in range(4):
+            self.ask()
+        for connection in self.origin.arrived[1:]:
+            connection.says(OK)
+        self.clock.advance(1.5)
+        asked = self.ask(b"POST")
+        self.assertEqual([one.end for one in self.origin.arrived[1:]], ["close", None, None, None, None])
+        self.origin.arrived[-1].says(OK)
+        self.assertEqual(asked.got.status, 200)
         self.assertEqual(self.origin.pool.open, 4)
 
 

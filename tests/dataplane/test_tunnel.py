@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.tunnel import Tunnel
 from tests.dataplane.origins import OriginTransport
 
@@ -20,7 +22,9 @@ class TunnelTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.origin, self.client = OriginTransport(), OriginTransport()
         self.over: list[Any] = []
-        self.tunnel = Tunnel(self.origin, self.origin.loseConnection)
+        self.clock = Clock()
+        self.deadlines = Deadlines(self.clock, 0.5)
+        self.tunnel = Tunnel(self.origin, self.origin.loseConnection, self.deadlines, 60)
 
     def join(self) -> None:
         self.tunnel.connectClient(self.client, 10, lambda *counts: self.over.append(counts))
@@ -74,3 +78,36 @@ class TunnelTests(SynchronousTestCase):
         self.join()
         self.tunnel.originLost(DONE)
         self.assertEqual([self.client.end, self.client.producer], ["close", None])
+
+    def test_idle(self) -> None:
+        """What nothing passes through is ended on both sides, after what is queued; why is told."""
+        self.join()
+        self.pass_(59)
+        self.assertEqual(self.over, [])
+        self.pass_(4)
+        self.assertEqual([self.client.end, self.origin.end, len(self.over)], ["close", "close", 1])
+        self.assertEqual(self.tunnel.reason, "nothing passed through the tunnel for 60 s")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_notIdle(self) -> None:
+        """Any byte counts, of either side, and so does one that a slow side takes at last."""
+        self.join()
+        self.client.stall()
+        for send in (self.tunnel.fromClient, self.tunnel.fromOrigin, lambda data: self.client.take(1)):
+            self.pass_(50)
+            send(b"xyz")
+        self.pass_(55)
+        self.assertEqual(self.over, [])
+        self.pass_(10)
+        self.assertEqual(len(self.over), 1)
+
+    def test_idleBeforeJoined(self) -> None:
+        """One that no client was joined to in time closes the client that comes late."""
+        self.pass_(70)
+        self.assertEqual(self.origin.end, "close")
+        self.join()
+        self.assertEqual([self.client.end, len(self.over)], ["close", 1])
+
+    def pass_(self, seconds: float) -> None:
+        """Time passes, in steps of half a second."""
+        self.clock.pump([0.5] * int(seconds * 2))

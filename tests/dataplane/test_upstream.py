@@ -93,12 +93,18 @@ class FailOverTests(OriginCase):
         self.assertTrue(framed, heard)
 
     def test_lostBeforeAnswer(self) -> None:
-        """No byte of an answer: an idempotent request without a body goes to the other, no other does."""
+        """No byte of an answer: an idempotent request goes to the other, with a body that is still here; others not."""
         asked = self.ask()
         self.first.arrived[0].leaves()
         self.second.arrived[0].says(OK)
         self.assertEqual(asked.got.status, 200)
-        for method, body in ((b"POST", None), (b"PUT", Body.of(b"x"))):
+        self.setUp()
+        asked = self.ask(b"PUT", Body.of(b"hello"))
+        self.first.arrived[0].leaves()
+        self.assertTrue(self.second.arrived[0].heard().endswith(b"Content-Length: 5\r\n\r\nhello"))
+        self.second.arrived[0].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        for method, body in ((b"POST", None), (b"POST", Body.of(b"x")), (b"PUT", SourceDouble(length=3).body)):
             self.setUp()
             asked = self.ask(method, body)
             self.first.arrived[0].leaves()

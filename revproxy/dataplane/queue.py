@@ -1,0 +1,118 @@
+"""
+The requests that wait for a connection to one target: bounded in number, and each in time.
+
+There are two lines. Who is *ready* takes the next connection. Who is *held* sends a body that is not whole yet, while
+as many as may already do: he waits until one of them is through, and others pass him by. The held have half of the
+places at most.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from revproxy.dataplane.deadlines import NEVER, Deadlines
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.upstream import Outgoing
+
+
+class Queue:
+    """
+    Who waits for one target.
+
+    :ivar ready: who takes the next connection, in order.
+    :ivar held: who waits for an upload to be over, in order.
+    """
+
+    __slots__ = ("_deadlines", "_maxWaiting", "_onWhole", "_seconds", "held", "ready")
+
+    def __init__(
+        self, deadlines: Deadlines, seconds: float, maxWaiting: int, onWhole: Callable[[Outgoing], None]
+    ) -> None:
+        """
+        :param seconds: how long one may wait, in both lines together.
+        :param maxWaiting: how many may wait, in both lines together.
+        :param onWhole: called with one that was held, and is in no line any more, as its body is whole now.
+        """
+        self._deadlines = deadlines
+        self._seconds = seconds
+        self._maxWaiting = maxWaiting
+        self._onWhole = onWhole
+        self.ready: deque[Outgoing] = deque()
+        self.held: deque[Outgoing] = deque()
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self.held)
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        yield from self.ready
+        yield from self.held
+
+    @property
+    def isFull(self) -> bool:
+        """Whether nobody else may wait."""
+        return len(self) >= self._maxWaiting
+
+    def join(self, outgoing: Outgoing, first: bool) -> None:
+        """Have it wait for a connection. One that has been held is before the others, and its time goes on."""
+        if outgoing.deadline == NEVER:
+            outgoing.deadline = self._deadlines.now() + self._seconds
+        else:
+            first = True
+        self._deadlines.watch(outgoing)
+        if first:
+            self.ready.appendleft(outgoing)
+        else:
+            self.ready.append(outgoing)
+
+    def next(self) -> Outgoing:
+        """Who is to have the connection that is free."""
+        outgoing = self.ready.popleft()
+        self._forget(outgoing)
+        return outgoing
+
+    def hold(self, outgoing: Outgoing) -> bool:
+        """Have it wait for an upload to be over. :returns: False if there is no place."""
+        if self.isFull or len(self.held) >= (self._maxWaiting + 1) // 2:
+            return False
+        body = outgoing.body
+        assert body is not None
+        body.onFinish = partial(self._whole, outgoing)
+        outgoing.deadline = self._deadlines.now() + self._seconds
+        self._deadlines.watch(outgoing)
+        self.held.append(outgoing)
+        return True
+
+    def admit(self) -> Outgoing:
+        """An upload is over: who may begin the next. It is in no line any more, but its time still runs."""
+        outgoing = self.held.popleft()
+        self._letGo(outgoing)
+        self._deadlines.forget(outgoing)
+        return outgoing
+
+    def leave(self, outgoing: Outgoing) -> None:
+        """It does not wait any more; not to have waited is no error."""
+        self._forget(outgoing)
+        for line in (self.ready, self.held):
+            try:
+                line.remove(outgoing)
+            except ValueError:
+                continue
+            self._letGo(outgoing)
+
+    def _whole(self, outgoing: Outgoing) -> None:
+        self.held.remove(outgoing)
+        self._letGo(outgoing)
+        self._deadlines.forget(outgoing)
+        self._onWhole(outgoing)
+
+    def _letGo(self, outgoing: Outgoing) -> None:
+        if outgoing.body is not None:
+            outgoing.body.onFinish = None
+
+    def _forget(self, outgoing: Outgoing) -> None:
+        self._deadlines.forget(outgoing)
+        outgoing.deadline = NEVER
