@@ -3,7 +3,8 @@ The data plane moves bytes. It knows no files, no JSON, and no plugin by name.
 
 In the order in which a request meets the rooms:
 
-- `transport`, `connection`, `listener` accept and write at once; `proxyprotocol` reads who really called;
+- `transport`, `connection`, `listener` accept and write at once; `proxyprotocol` reads who really called, and
+  `clientcounts` how often;
 - `clienthello`, `tls`, `tlscontexts`, `sockettls`: OpenSSL on the socket itself, the host chosen by name;
 - `framing` decides which heads are acceptable and where a body ends; `http1server` is the connection to a client;
 - `exchange` is one request's life; `edge` is what all of them share, the current generation first of all;
