@@ -62,6 +62,36 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual(self.ids(), [str(number) for number in range(1000)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_keepsUp(self) -> None:
+        """
+        However many records come in each turn of the loop, none is dropped and not many are held.
+        """
+        turns = 60
+        handedOver = 0
+
+        def sink(lines: bytes) -> None:
+            nonlocal turns, handedOver
+            handedOver += lines.count(b"\n")
+            if turns:
+                turns -= 1
+                for _ in range(4000):
+                    log.record(record())
+
+        log = AccessLog(sink, "json", self.clock)
+        log.record(record())
+        self.clock.advance(0.5)
+        self.assertEqual(handedOver, 60 * 4000 + 1)
+
+    def test_manyAtOnce(self) -> None:
+        """
+        Many records do not wait for the interval: each may be large.
+        """
+        log = self.log(flushInterval=0.5)
+        for _ in range(2000):
+            log.record(record())
+        self.clock.advance(0)
+        self.assertEqual(len(self.ids()), 2000)
+
     def test_full(self) -> None:
         """
         Beyond the bound records are dropped; how many is reported once, when the buffer is empty again.
