@@ -21,8 +21,8 @@ __all__ = ["AccessLog"]
 
 _BATCH = 256
 """
-Lines formatted in one turn of the loop: about 0.2 ms, so that no request waits noticeably for the log. Half of those
-that wait, where that is more: pipelines can end more requests in a turn than these.
+Lines formatted in one turn of the loop: about 0.2 ms, so that no request waits noticeably for the log. A quarter of
+those that wait, where that is more: pipelines can end more requests in a turn than these.
 """
 
 _MANY = 1024
