@@ -912,17 +912,6 @@ class DeadlineTests(SynchronousTestCase):
         assert sink.failure is not None
         self.assertIs(sink.failure.type, RequestTimeout)
 
-    def test_slowTrailersOfNoInterest(self) -> None:
-        """The same where the answer was given before the request was whole."""
-        recorded = Recorded(timeouts=Timeouts(header=10, body=60))
-        recorded.client.send(CHUNKED + b"5\r\nhello\r\n")
-        recorded.leaf.answer(0)
-        recorded.client.send(b"0\r\n")
-        for _ in range(22):
-            recorded.client.send(b"A: b\r\n")
-            recorded.edge.pass_(0.5)
-        self.assertIsNotNone(recorded.client.end)
-
     def test_trailersAfterAPause(self) -> None:
         """An origin that was slow before the last chunk does not give the trailer section more time."""
         recorded = Recorded(timeouts=Timeouts(header=10, body=60))
