@@ -26,7 +26,6 @@ raise an exception each time: 5 µs of each request. The names used are checked 
 
 from __future__ import annotations
 
-import socket
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +45,7 @@ RECORD = 16384
 RECORDS_PER_TURN = 512
 """Small records taken at once before others get their turn: a millisecond."""
 
-LOOK_EVERY = 64
+LOOK_EVERY = 128
 """
 Small records that come one by one before we look whether another waits.
 
@@ -54,10 +53,26 @@ Looking is a system call that as a rule finds nothing, after every small request
 (``SSL_set_read_ahead``), but the binding has no name for it, and the poller would not know of what it holds.
 """
 
-EMPTY_READS = 32
-"""Reads that give no bytes, though some wait, before the peer is taken for one who sends nothing but new keys."""
+MESSAGES_PER_MINUTE = 32
+"""
+Messages after the handshake (KeyUpdate, session tickets) that a peer may send in a minute.
+
+A KeyUpdate is 27 bytes and costs us 20 µs. Peers send one in many gigabytes, servers a handful of tickets at first.
+"""
 
 _readBuffer = ffi.new("char[]", READ_SIZE)
+
+
+class _Messages:
+    """:cvar last: the connection, as OpenSSL knows it, for which it last read or wrote a message that is no data."""
+
+    last: Any = None
+
+
+@ffi.callback("void (*)(const SSL *, int, int)")  # type: ignore[untyped-decorator]
+def _noteMessage(ssl: Any, where: int, _: int) -> None:
+    if where & SSL.SSL_CB_LOOP:
+        _Messages.last = ssl
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,8 @@ class SocketTLS(EagerConnection):
     _readAwaitsWrite = False
     _writeAwaitsRead = False
     _untilLook = LOOK_EVERY
-    _emptyReads = 0
+    _messages = 0
+    _messagesSince = 0.0
 
     # -- handshake
 
@@ -120,6 +136,7 @@ class SocketTLS(EagerConnection):
         self._ssl = self._tls._ssl
         # pyOpenSSL sets it for each connection.
         lib.SSL_clear_mode(self._ssl, lib.SSL_MODE_AUTO_RETRY)
+        lib.SSL_set_info_callback(self._ssl, _noteMessage)
         return self._handshakeDone()
 
     def _handshakeFailed(self, e: Exception) -> Any:
@@ -145,17 +162,13 @@ class SocketTLS(EagerConnection):
         """Deliver one record, or those that are there when they come full, or many."""
         lib.ERR_clear_error()
         got = count = lib.SSL_read(self._ssl, _readBuffer, RECORD)
-        if 0 < count < RECORD:
-            self._untilLook -= 1
-            if self._untilLook <= 0:
+        if count != RECORD:
+            untilLook = self._untilLook = self._untilLook - 1
+            if untilLook <= 0 < count:
                 got, count = self._readSmall(got)
-        while count == RECORD and got <= READ_SIZE - RECORD:
-            count = lib.SSL_read(self._ssl, _readBuffer + got, RECORD)
-            if count > 0:
-                got += count
+        else:
+            got, count = self._readFull(got)
         end = self._readStopped(count) if count <= 0 else None
-        if got <= 0 and end is None:
-            end = self._readNothing()
         if got > 0:
             self.protocol.dataReceived(ffi.buffer(_readBuffer, got)[:])
             if end is not None and not self.reading and self.connected:
@@ -168,13 +181,26 @@ class SocketTLS(EagerConnection):
                 self.startWriting()
         return end
 
+    def _readFull(self, got: int) -> tuple[int, int]:
+        """
+        Take the records that wait behind a full one as long as they are full, too.
+
+        :return: how many bytes are in the buffer, and what the last ``SSL_read`` gave.
+        """
+        count = RECORD
+        while count == RECORD and got <= READ_SIZE - RECORD:
+            count = lib.SSL_read(self._ssl, _readBuffer + got, RECORD)
+            if count > 0:
+                got += count
+        return got, count
+
     def _readSmall(self, got: int) -> tuple[int, int]:
         """
         Take the records that wait behind a small one, up to :data:`RECORDS_PER_TURN`.
 
         As long as there are some, the next turn looks at once: a turn of the loop costs five times a record.
 
-        :return: how many bytes are in the buffer, and what the last ``SSL_read`` gave.
+        :return: as above.
         """
         ssl = self._ssl
         read = lib.SSL_read
@@ -185,38 +211,28 @@ class SocketTLS(EagerConnection):
                 break
             got += count
             records += 1
-        self._untilLook = 0 if records > 1 else LOOK_EVERY
+        self._untilLook = 1 if records > 1 else LOOK_EVERY
         return got, count
 
-    def _readNothing(self) -> Any:
-        """
-        Notice who floods us with messages that are not for the protocol: KeyUpdate is 27 bytes and costs us 10 µs.
-
-        As a rule, there was part of a record, and nothing is left in the kernel. Only now and then is that looked at.
-
-        :return: the reason to end, if any.
-        """
-        self._emptyReads += 1
-        if self._emptyReads <= EMPTY_READS:
+    def _messageRead(self) -> Any:
+        """Count what was not for the protocol. :return: the reason to end a connection that has too much of it."""
+        _Messages.last = None
+        now = self.reactor.seconds()
+        if now - self._messagesSince > 60:
+            self._messagesSince = now
+            self._messages = 0
+        self._messages += 1
+        if self._messages <= MESSAGES_PER_MINUTE:
             return None
-        if not self._moreWaits():
-            self._emptyReads = 0
-        elif self._emptyReads > 2 * EMPTY_READS:
-            self.truncated = True
-            return CONNECTION_LOST
-        return None
-
-    def _moreWaits(self) -> bool:
-        try:
-            return bool(self.socket.recv(1, socket.MSG_PEEK))
-        except OSError:
-            return False
+        self.truncated = True
+        return CONNECTION_LOST
 
     def _readStopped(self, count: int) -> Any:
         """Why ``SSL_read`` gave nothing. :return: the reason to end, or :obj:`None` to go on."""
         why = lib.SSL_get_error(self._ssl, count)
         if why == lib.SSL_ERROR_WANT_READ:
-            return None
+            last = _Messages.last
+            return self._messageRead() if last is not None and last == self._ssl else None
         if why == lib.SSL_ERROR_WANT_WRITE:
             self._readAwaitsWrite = True
             self.reactor.removeReader(self)

@@ -28,7 +28,7 @@ from twisted.internet.threads import deferToThread
 from revproxy.addresses import AddressSet
 from revproxy.dataplane.connection import READ_SIZE
 from revproxy.dataplane.listener import serverTransport
-from revproxy.dataplane.sockettls import EMPTY_READS, LOOK_EVERY, RECORDS_PER_TURN
+from revproxy.dataplane.sockettls import LOOK_EVERY, MESSAGES_PER_MINUTE, RECORDS_PER_TURN
 from revproxy.dataplane.tls import HandshakeFailed, TLSClientReactor, TLSInfo
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, clientContext, serverContext
 from tests.authority import Authority, Issued
@@ -511,13 +511,25 @@ class SmallRecordsTests(ServerCase):
                 self.assertEqual(transport.truncated, not proper)
 
     async def test_newKeys(self) -> None:
-        """A peer may take new keys between any two records."""
+        """A peer may take new keys between any two records, and ask for ours."""
         writer, recorder, _ = await self.write()
-        sent = b"".join(writer.record(b"x") + writer.keyUpdate(bool(at % 2)) + writer.record(b"y") for at in range(60))
+        # Ours, which one of them asks for, counts, too.
+        times = range(MESSAGES_PER_MINUTE - 1)
+        sent = b"".join(writer.record(b"x") + writer.keyUpdate(at == 5) + writer.record(b"y") for at in times)
         await deferToThread(writer.send, sent)
         recorder.transport.resumeProducing()  # type: ignore[attr-defined]
-        await self.until(lambda: len(recorder.received) == 120)
-        self.assertEqual((recorder.received, recorder.reason), (b"xy" * 60, None))
+        await self.until(lambda: len(recorder.received) == 2 * len(times))
+        self.assertEqual((recorder.received, recorder.reason), (b"xy" * len(times), None))
+
+    async def test_newKeysAmongRecords(self) -> None:
+        """A flood is one also when there are records in it, however many are read together."""
+        for records in (1, 2, 30):
+            writer, recorder, _ = await self.write()
+            sent = [b"".join(map(writer.record, [b"x"] * records)) + writer.keyUpdate() for _ in range(200)]
+            await deferToThread(writer.send, b"".join(sent))
+            recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+            await self.until(lambda recorder=recorder: recorder.reason)
+            self.assertLessEqual(len(recorder.received), records * (MESSAGES_PER_MINUTE + 1))
 
     async def test_floodOfKeys(self) -> None:
         """Who sends nothing but new keys holds nobody up, and is let go."""
@@ -544,7 +556,7 @@ class SmallRecordsTests(ServerCase):
         transport.resumeProducing()
         await self.until(lambda: recorder.reason)
         self.assertIsNotNone(recorder.reason.check(ConnectionLost))
-        self.assertEqual(turns, 2 * EMPTY_READS + 1)
+        self.assertEqual(turns, MESSAGES_PER_MINUTE + 1)
 
     async def test_recordInPieces(self) -> None:
         """A record that comes byte by byte is no flood."""
