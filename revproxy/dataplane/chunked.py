@@ -4,8 +4,9 @@ The chunked transfer coding (RFC 9112 §7.1), taken off strictly and put on plai
 
 from __future__ import annotations
 
+from revproxy.dataplane.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
 from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding, joined
-from revproxy.dataplane.framing import HEX, VALUE_REFUSED, listMembers
+from revproxy.dataplane.framing import VALUE_REFUSED, listMembers
 from revproxy.errors import BadRequest
 from revproxy.headers import TOKEN, Field
 
@@ -37,6 +38,17 @@ _NEVER_TRAILING = NOTED | frozenset(
     )
 )
 
+_DIGITS = b"0123456789abcdefABCDEF"
+
+_MAX_LINE = 4096
+"""Bytes of a line with a chunk's size and its extensions."""
+
+_FREE = 64
+"""Bytes that may frame a chunk, however small it is."""
+
+_MAX_EXCESS = 16384
+"""Bytes that may frame chunks beyond that and twice their content."""
+
 
 def _mayTrail(lower: bytes) -> bool:
     name = joined(lower)
@@ -45,31 +57,53 @@ def _mayTrail(lower: bytes) -> bool:
 
 class ChunkedDecoder:
     """
-    Takes the chunked transfer coding off (RFC 9112 §7.1), strictly: hexadecimal size, CRLF, nothing else.
+    Takes the chunked transfer coding off (RFC 9112 §7.1), strictly: hexadecimal size, extensions that are some, CRLF.
+
+    What frames the content is bounded by the content, as in Go's net/http: all that a chunk has beyond 64 bytes and
+    twice its content is added up, less what others have stayed below, and 16 KB are too much. So chunks of one byte may
+    come for ever, and extensions of 200 bytes with them may not.
 
     :ivar left: -1: nobody knows how many bytes have not come.
+    :ivar trailing: True once the last chunk has come: only the trailer section is awaited.
     :ivar finished: True after the trailer section.
     :ivar trailers: the fields of the trailer section that may be passed on, in order.
     """
 
-    __slots__ = ("_announced", "_held", "_left", "_maxTrailerBytes", "_state", "_trailerBytes", "finished", "trailers")
+    __slots__ = (
+        "_announced",
+        "_excess",
+        "_held",
+        "_left",
+        "_maxTrailerBytes",
+        "_maxTrailers",
+        "_state",
+        "_trailerBytes",
+        "_trailerCount",
+        "finished",
+        "trailers",
+        "trailing",
+    )
 
     left = -1
-    _SIZE, _DATA, _END, _TRAILER = range(4)
-    _MAX_LINE = 4096
+    _CHUNK, _DATA, _END, _TRAILER = range(4)
 
-    def __init__(self, announced: bytes | None, maxTrailerBytes: int) -> None:
+    def __init__(self, announced: bytes | None, maxTrailerBytes: int, maxTrailers: int) -> None:
         """
         :param announced: the value of the ``Trailer`` field: only what it names is passed on.
         :param maxTrailerBytes: the most that the trailer section may be long.
+        :param maxTrailers: the most fields it may have. Both count what is not passed on, too.
         """
-        self._state = self._SIZE
+        self._state = self._CHUNK
         self._left = 0
         self._held = b""
+        self._excess = 0
         self._announced = frozenset(filter(_mayTrail, listMembers(announced))) if announced else frozenset()
         self._maxTrailerBytes = maxTrailerBytes
+        self._maxTrailers = maxTrailers
         self._trailerBytes = 0
+        self._trailerCount = 0
         self.trailers: list[Field] = []
+        self.trailing = False
         self.finished = False
 
     def decode(self, data: bytes) -> tuple[list[bytes], bytes]:
@@ -83,60 +117,111 @@ class ChunkedDecoder:
         at = 0
         size = len(data)
         while at < size and not self.finished:
-            if self._state == self._DATA:
-                end = min(size, at + self._left)
-                pieces.append(data[at:end])
-                self._left -= end - at
-                at = end
-                if not self._left:
-                    self._state = self._END
-                continue
-            if self._state == self._END:
-                if size - at < 2:
-                    if data[at:] != b"\r":
-                        raise BadRequest("a chunk is longer than its size")
-                    break
-                if data[at : at + 2] != b"\r\n":
-                    raise BadRequest("a chunk is longer than its size")
-                at += 2
-                self._state = self._SIZE
-                continue
-            end = data.find(b"\r\n", at)
-            if end < 0:
-                self._checkPartialLine(data[at:])
-                break
-            line = data[at:end]
-            at = end + 2
-            if self._state == self._SIZE:
-                self._size(line)
+            state = self._state
+            before = at
+            if state == self._CHUNK:
+                at = self._takeChunks(data, at, pieces)
+            elif state == self._DATA:
+                at = self._takeData(data, at, pieces)
+            elif state == self._END:
+                at = self._takeEnd(data, at)
             else:
-                self._trailer(line)
-        if self.finished:
-            return pieces, data[at:]
-        self._held = data[at:]
-        return pieces, b""
+                at = self._takeTrailer(data, at)
+            if at == before:
+                self._held = data[at:]
+                return pieces, b""
+        return pieces, data[at:]
 
-    def _checkPartialLine(self, line: bytes) -> None:
-        if len(line) > (self._MAX_LINE if self._state == self._SIZE else self._maxTrailerBytes):
+    def _takeChunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Take chunks as long as they are whole, and the size of one that is not. :return: where it stopped."""
+        while (end := data.find(b"\r\n", at)) >= 0:
+            size = self._size(data[at:end])
+            start = end + 2
+            stop = start + size
+            if not size:
+                self.trailing = True
+                self._state = self._TRAILER
+                return start
+            if stop + 2 > len(data):
+                self._left = size
+                self._state = self._DATA
+                return start
+            if data[stop : stop + 2] != b"\r\n":
+                raise BadRequest("a chunk is longer than its size")
+            pieces.append(data[start:stop])
+            at = stop + 2
+            if size <= SMALL:
+                # Who has sent one small chunk has sent more.
+                at = self._takeSmallChunks(data, at, pieces)
+        self._checkPartialLine(data[at:], _MAX_LINE)
+        return at
+
+    def _takeSmallChunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        found = CHUNKS.match(data, at)
+        if found is None:
+            return at
+        end = found.end()
+        chunks = CHUNK.findall(data, at, end)
+        content = b"".join([chunk.partition(b"\n")[2] for chunk in chunks])
+        # None of them is over the bound, so it does not matter that they are added up in one go.
+        self._excess = max(0, self._excess + end - at - 3 * len(content) - _FREE * len(chunks))
+        pieces.append(content)
+        return end
+
+    def _size(self, line: bytes) -> int:
+        number = line
+        if line.translate(None, _DIGITS):
+            number, semicolon, _ = line.partition(b";")
+            if semicolon and (len(line) > _MAX_LINE or EXTENSIONS.fullmatch(line, len(number)) is None):
+                raise BadRequest("a chunk extension that does not belong there")
+        if not number or len(number) > 15 or number.translate(None, _DIGITS):
+            raise BadRequest("a chunk size is no hexadecimal number")
+        size = int(number, 16)
+        excess = self._excess + len(line) + 4 - 2 * size - _FREE
+        self._excess = excess if excess > 0 else 0
+        if excess > _MAX_EXCESS:
+            raise BadRequest("there is too little content in the chunks for what frames them")
+        return size
+
+    def _takeData(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Take what is there of a chunk that came in parts."""
+        end = min(len(data), at + self._left)
+        pieces.append(data[at:end])
+        self._left -= end - at
+        if not self._left:
+            self._state = self._END
+        return end
+
+    def _takeEnd(self, data: bytes, at: int) -> int:
+        """Take the CRLF behind it."""
+        if data.startswith(b"\r\n", at):
+            self._state = self._CHUNK
+            return at + 2
+        if data[at:] != b"\r":
+            raise BadRequest("a chunk is longer than its size")
+        return at
+
+    def _checkPartialLine(self, line: bytes, most: int) -> None:
+        if len(line.removesuffix(b"\r")) > most:
             raise BadRequest("a line of the chunked coding is too long")
         if b"\n" in line or b"\r" in line[:-1]:
             raise BadRequest("a bare line break in the chunked coding")
 
-    def _size(self, line: bytes) -> None:
-        number, _, extension = line.partition(b";")
-        if not number or len(number) > 15 or not HEX.issuperset(number):
-            raise BadRequest("a chunk size is no hexadecimal number")
-        if len(line) > self._MAX_LINE or extension.translate(None, VALUE_REFUSED) != extension:
-            raise BadRequest("a chunk extension that does not belong there")
-        self._left = int(number, 16)
-        self._state = self._DATA if self._left else self._TRAILER
+    def _takeTrailer(self, data: bytes, at: int) -> int:
+        """Take a field of the trailer section, or its end."""
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            self._checkPartialLine(data[at:], self._maxTrailerBytes - self._trailerBytes - 2)
+        elif end == at:
+            self.finished = True
+        else:
+            self._trailer(data[at:end])
+        return at if end < 0 else end + 2
 
     def _trailer(self, line: bytes) -> None:
-        if not line:
-            self.finished = True
-            return
         self._trailerBytes += len(line) + 2
-        if self._trailerBytes > self._maxTrailerBytes:
+        self._trailerCount += 1
+        if self._trailerBytes > self._maxTrailerBytes or self._trailerCount > self._maxTrailers:
             raise BadRequest("the trailer section is too large")
         name, colon, value = line.partition(b":")
         if not colon or not name or not TOKEN.issuperset(name) or value.translate(None, VALUE_REFUSED) != value:

@@ -106,9 +106,12 @@ class LengthDecoder:
 
     :ivar left: bytes that have not come.
     :ivar finished: True when there are none.
+    :cvar trailing: no trailer section is awaited, ever.
     """
 
     __slots__ = ("finished", "left", "trailers")
+
+    trailing = False
 
     def __init__(self, length: int) -> None:
         """:param length: more than 0."""

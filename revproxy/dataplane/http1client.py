@@ -290,7 +290,8 @@ class Http1Client:
         self._state = BODY
         self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
         if length == CHUNKED:
-            self._decoder = ChunkedDecoder(head.trailer, self._pool.limits.maxHeaderBytes)
+            limits = self._pool.limits
+            self._decoder = ChunkedDecoder(head.trailer, limits.maxHeaderBytes, limits.maxHeaders)
         self._left = length
         body = self._body = Body(self, length if length > 0 else None)
         body.framed = length > 0
@@ -329,16 +330,25 @@ class Http1Client:
     def _readChunks(self, body: Body, data: bytes) -> None:
         decoder = self._decoder
         assert decoder is not None
-        self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
+        wasTrailing = decoder.trailing
         try:
             pieces, rest = decoder.decode(data)
         except BadRequest as error:
             self._breakOff(Failure(BadResponse(str(error))))
             return
+        if pieces or decoder.trailing is not wasTrailing:
+            # Only content is progress: not what frames it, nor fields of the trailer section.
+            self.deadline = self._receivingDeadline()
         if pieces:
             body.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if decoder.finished and self._body is not None:
             self._bodyComplete(rest, Headers(decoder.trailers) if decoder.trailers else None)
+
+    def _receivingDeadline(self) -> float:
+        """The time by which the body has to have gone on, or its trailer section has to be whole."""
+        pool = self._pool
+        trailing = self._decoder is not None and self._decoder.trailing
+        return pool.deadlines.now() + (pool.timeouts.header if trailing else pool.timeouts.body)
 
     def _bodyComplete(self, rest: bytes, trailers: Headers | None) -> None:
         body, self._body = self._body, None
@@ -395,7 +405,7 @@ class Http1Client:
         """The client takes more."""
         if self._state == BODY:
             self._paused = False
-            self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
+            self.deadline = self._receivingDeadline()
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:

@@ -248,6 +248,13 @@ class Http1Server:
         """The time by which a body has to have gone on."""
         return self._edge.deadlines.now() + self._edge.timeouts.body
 
+    def _receivingDeadline(self) -> float:
+        """The time by which the body being received has to have gone on, or its trailer section has to be whole."""
+        decoder = self._decoder
+        if decoder is None or not decoder.trailing:
+            return self.bodyDeadline()
+        return self._edge.deadlines.now() + self._edge.timeouts.header
+
     def _expectGone(self) -> None:
         """It was told to close: give it a moment to take what is queued, then break it off."""
         self._state = CLOSED
@@ -474,7 +481,8 @@ class Http1Server:
         self._state = BODY
         self.deadline = self.bodyDeadline()
         if length == CHUNKED:
-            self._decoder = ChunkedDecoder(head.trailer, self._edge.limits.maxHeaderBytes)
+            limits = self._edge.limits
+            self._decoder = ChunkedDecoder(head.trailer, limits.maxHeaderBytes, limits.maxHeaders)
             self._body = Body(self, None)
             self._body.announced = head.trailer
         else:
@@ -484,9 +492,9 @@ class Http1Server:
         return self._body
 
     def _readBody(self, data: bytes) -> None:
-        self.deadline = self.bodyDeadline()
         decoder = self._decoder
         assert decoder is not None
+        wasTrailing = decoder.trailing
         try:
             pieces, rest = decoder.decode(data)
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -497,6 +505,9 @@ class Http1Server:
         except EdgeError as error:
             self._breakBody(error)
             return
+        if data or decoder.trailing is not wasTrailing:
+            # Only content is progress: not what frames it, nor fields of the trailer section.
+            self.deadline = self._receivingDeadline()
         if data:
             if self._body is not None:
                 self._body.feed(data)
@@ -551,7 +562,7 @@ class Http1Server:
     def resumeProducing(self) -> None:
         """The origin takes more."""
         if self._state == BODY:
-            self.deadline = self.bodyDeadline()
+            self.deadline = self._receivingDeadline()
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -559,7 +570,7 @@ class Http1Server:
         if self._state == BODY:
             self._body = None
             self._received = 0
-            self.deadline = self.bodyDeadline()
+            self.deadline = self._receivingDeadline()
             self.transport.resumeProducing()
 
     # Writing: IClientStream

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on what one client may send.
 
-    :ivar maxHeaderBytes: bytes of a whole head: start line and fields. Above it: 431.
-    :ivar maxHeaders: number of header fields in a head. Above it: 431.
+    :ivar maxHeaderBytes: bytes of a whole head: start line and fields. Above it: 431. Of a trailer section: 400.
+    :ivar maxHeaders: number of header fields in a head. Above it: 431. Of fields in a trailer section: 400.
     :ivar maxTargetBytes: bytes of the request target. Above it: 414.
     :ivar maxBodyBytes: bytes of a request body; ``None`` is no bound. Above it: 413.
     :ivar maxConnections: client connections at one time, over all listeners.
@@ -32,8 +32,9 @@ class Timeouts:
     """Deadlines, all in seconds.
 
     :ivar handshake: from accept until the TLS handshake is complete.
-    :ivar header: from the first byte of a request (or the end of the handshake) until its head is complete.
-    :ivar body: the longest time without progress of a body, in either direction.
+    :ivar header: from the first byte of a request (or the end of the handshake) until its head is complete; from the
+        last chunk of a body, in either direction, until its trailer section is complete.
+    :ivar body: the longest time without progress of a body, in either direction. Only content is progress.
     :ivar idle: how long a kept-alive client connection may be silent between requests.
     :ivar connect: until a connection to an origin is established, TLS included.
     :ivar response: from the request's head being sent until the origin's final head.

@@ -218,6 +218,106 @@ CHUNKS: list[Transcript] = [
     ("a trailer with a bare line feed", _chunked("5@hello@0@A: b\nC: d@@"), BROKEN),
     ("a trailer with a NUL", _chunked("5@hello@0@A: \0@@"), BROKEN),
     ("endless trailers", _chunked("0@" + "A: b@" * 20000 + "@"), BROKEN),
+    ("a hundred trailers", _chunked("5@hello@0@" + "A: b@" * 100 + "@"), _posted(b"hello")),
+    ("a hundred and one trailers", _chunked("5@hello@0@" + "A: b@" * 101 + "@"), BROKEN),
+    ("a hundred and one trailers announced", _chunked("0@" + "A: b@" * 101 + "@", "Trailer: A@"), BROKEN),
+    ("a trailer of 40000 bytes", _chunked("0@A: " + "a" * 40000 + "@@"), BROKEN),
+    ("a trailer without a name", _chunked("0@: b@@"), BROKEN),
+    ("a chunk behind the last", _chunked("5@hello@0@5@hello@0@@"), BROKEN),
+]
+
+_MANY = "1@a@" * 9
+
+SMALL_CHUNKS: list[Transcript] = [
+    ("ten thousand chunks of a byte", _chunked("1@x@" * 10000 + "0@@"), _posted(b"x" * 10000)),
+    ("chunks of one byte and two", _chunked("1@a@2@bc@" * 9 + "0@@"), _posted(b"abc" * 9)),
+    (
+        "chunks of every small size",
+        _chunked("".join(f"{size:x}@{'x' * size}@" for size in range(1, 80)) + "0@@"),
+        _posted(b"x" * sum(range(80))),
+    ),
+    ("small chunks, sizes in capitals", _chunked(_MANY + "F@" + "b" * 15 + "@0@@"), _posted(b"a" * 9 + b"b" * 15)),
+    ("small chunks, sizes of 15 digits", _chunked(("0" * 14 + "1@a@") * 9 + "0@@"), _posted(b"a" * 9)),
+    ("small chunks, a size of 16 digits", _chunked(_MANY + "0" * 15 + "1@a@0@@"), BROKEN),
+    ("small chunks, two digits of 16", _chunked(_MANY + "0" * 14 + "10@" + "a" * 16 + "@0@@"), BROKEN),
+    ("small chunks with extensions", _chunked('1;a;b=c;d=";"@x@' * 9 + "0@@"), _posted(b"x" * 9)),
+    (
+        "small chunks that look like chunks",
+        _chunked("5@0@@@" * 9 + "3@1@@2@@@0@@"),
+        _posted(b"0\r\n\r\n" * 9 + b"1\r\n\r\n"),
+    ),
+    ("small chunks of carriage returns", _chunked("1@\r@" * 9 + "0@@"), _posted(b"\r" * 9)),
+    ("small chunks of line feeds", _chunked("1@\n@2@\n\r@" * 9 + "0@@"), _posted(b"\n\n\r" * 9)),
+    ("small chunks, one longer than its size", _chunked(_MANY + "1@ab@0@@"), BROKEN),
+    ("small chunks, one shorter than its size", _chunked(_MANY + "2@a@0@@"), BROKEN),
+    ("small chunks, one size that is no number", _chunked(_MANY + "g@a@0@@"), BROKEN),
+    ("small chunks, one size with 0x", _chunked(_MANY + "0x1@a@0@@"), BROKEN),
+    ("small chunks, one size with a blank", _chunked(_MANY + "1 @a@0@@"), BROKEN),
+    ("small chunks, one extension of blanks", _chunked(_MANY + "1; @a@0@@"), BROKEN),
+    ("small chunks, an empty line between", _chunked(_MANY + "@1@a@0@@"), BROKEN),
+    ("small chunks, one that is not ended", _chunked(_MANY + "1@a0@@"), BROKEN),
+    ("small chunks, a last one of many zeros", _chunked(_MANY + "000@@"), _posted(b"a" * 9)),
+]
+
+EXTENSIONS: list[Transcript] = [
+    ("extensions of all kinds", _chunked('5;a;b=c;d="e f"@hello@0;g="\t\xe4"@@'), _posted(b"hello")),
+    ("an extension with pairs in quotes", _chunked('5;a="\\"\\\\b"@hello@0@@'), _posted(b"hello")),
+    ("an extension of an empty string", _chunked('5;a=""@hello@0@@'), _posted(b"hello")),
+    ("a signature for each chunk", _chunked(f"5;chunk-signature={'0f' * 32}@hello@0@@"), _posted(b"hello")),
+    ("an extension without a name", _chunked("5;@hello@0@@"), BROKEN),
+    ("an extension without a name, on the last chunk", _chunked("5@hello@0;@@"), BROKEN),
+    ("an extension of a value", _chunked("5;=b@hello@0@@"), BROKEN),
+    ("an extension without its value", _chunked("5;a=@hello@0@@"), BROKEN),
+    ("an extension of two values", _chunked("5;a=b=c@hello@0@@"), BROKEN),
+    ("two semicolons", _chunked("5;;a@hello@0@@"), BROKEN),
+    ("a semicolon behind the extension", _chunked("5;a;@hello@0@@"), BROKEN),
+    ("a comma for the semicolon", _chunked("5,a@hello@0@@"), BROKEN),
+    ("a comma in an extension", _chunked("5;a,b@hello@0@@"), BROKEN),
+    ("a parenthesis in an extension", _chunked("5;a(b)@hello@0@@"), BROKEN),
+    ("a high octet in an extension", _chunked("5;\xe4@hello@0@@"), BROKEN),
+    ("a DEL in an extension", _chunked("5;a\x7f@hello@0@@"), BROKEN),
+    ("a blank before an extension's name", _chunked("5; a@hello@0@@"), BROKEN),
+    ("a blank behind an extension", _chunked("5;a @hello@0@@"), BROKEN),
+    ("a tab behind an extension", _chunked("5;a\t@hello@0@@"), BROKEN),
+    ("a blank before the value of an extension", _chunked("5;a= b@hello@0@@"), BROKEN),
+    ("a blank behind the name of an extension", _chunked("5;a =b@hello@0@@"), BROKEN),
+    ("a tab before the extension", _chunked("5\t;a@hello@0@@"), BROKEN),
+    ("quotes that are not closed", _chunked('5;a="b@hello@0@@'), BROKEN),
+    ("quotes that a pair keeps open", _chunked('5;a="b\\"@hello@0@@'), BROKEN),
+    ("something behind the quotes", _chunked('5;a="b"c@hello@0@@'), BROKEN),
+    ("quotes for a name", _chunked('5;"a"@hello@0@@'), BROKEN),
+    ("a line end in quotes", _chunked('5;a="@"@hello@0@@'), BROKEN),
+    ("a line end behind a backslash", _chunked('5;a="\\@"@hello@0@@'), BROKEN),
+    ("a NUL in quotes", _chunked('5;a="\0"@hello@0@@'), BROKEN),
+    (
+        "long extensions, and content",
+        _chunked(("64;" + "a" * 200 + "@" + "x" * 100 + "@") * 500 + "0@@"),
+        _posted(b"x" * 50000),
+    ),
+    ("long extensions, and little content", _chunked(("1;" + "a" * 200 + "@x@") * 500 + "0@@"), BROKEN),
+]
+
+CHUNK_LINE_ENDS: list[Transcript] = [
+    ("a line feed before a size", _chunked("5@hello@\n0@@"), BROKEN),
+    ("a carriage return before a size", _chunked("5@hello@\r0@@"), BROKEN),
+    ("an empty line before a size", _chunked("5@hello@@0@@"), BROKEN),
+    ("a size with two carriage returns", _chunked("5\r@hello@0@@"), BROKEN),
+    ("a size ended the wrong way round", _chunked("5\n\rhello@0@@"), BROKEN),
+    ("an extension ended by a line feed", _chunked("5;a\nhello@0@@"), BROKEN),
+    ("an extension ended by a carriage return", _chunked("5;a\rhello@0@@"), BROKEN),
+    ("an extension with two carriage returns", _chunked("5;a\r@hello@0@@"), BROKEN),
+    ("data ended by two carriage returns", _chunked("5@hello\r@0@@"), BROKEN),
+    ("data ended the wrong way round", _chunked("5@hello\n\r0@@"), BROKEN),
+    ("data ended by a NUL and a line feed", _chunked("5@hello\0\n0@@"), BROKEN),
+    ("data ended by another line end", _chunked("5@hello\x85\n0@@"), BROKEN),
+    ("the last chunk ended by a carriage return", _chunked("5@hello@0\r@"), BROKEN),
+    ("the end of a carriage return and another byte", _chunked("5@hello@0@\rx"), BROKEN),
+    ("the end with two carriage returns", _chunked("5@hello@0@\r@"), BROKEN),
+    ("a trailer ended by a line feed", _chunked("0@A: b\n@"), BROKEN),
+    ("a trailer ended by a carriage return", _chunked("0@A: b\rC: d@@"), BROKEN),
+    ("a trailer with two carriage returns", _chunked("0@A: b\r@@"), BROKEN),
+    ("a trailer, and the end of a line feed", _chunked("0@A: b@\n"), BROKEN),
+    ("a trailer, and half an end", _chunked("0@A: b@\r"), UNFINISHED),
 ]
 
 HOSTS: list[Transcript] = [
@@ -454,4 +554,5 @@ FIELDS: list[Transcript] = [
     ("an underscore in a cookie", _get("Cookie: session_id=a_b@"), GET),
 ]
 
-TRANSCRIPTS = LENGTHS + CODINGS + CHUNKS + HOSTS + LINES + METHODS + COUNTS + FIELDS
+CHUNKED = CHUNKS + SMALL_CHUNKS + EXTENSIONS + CHUNK_LINE_ENDS
+TRANSCRIPTS = LENGTHS + CODINGS + CHUNKED + HOSTS + LINES + METHODS + COUNTS + FIELDS

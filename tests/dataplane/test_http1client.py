@@ -309,6 +309,34 @@ class DeadlineTests(ClientCase):
         self.assertIs(sink.failure.type, UpstreamTimeout)
         self.assertGone("abort")
 
+    def test_framingIsNoProgress(self) -> None:
+        """Bytes that frame content are none of it, and give a body no more time."""
+        asked, connection = self.begin()
+        connection.says(CHUNKED + b"1\r\nx\r\n")
+        sink = readBody(asked.got)
+        for _ in range(9):
+            connection.says(b"0")
+            self.pass_(0.5)
+        self.assertFalse(sink.ended)
+        self.pass_(1)
+        assert sink.failure is not None
+        self.assertIs(sink.failure.type, UpstreamTimeout)
+        self.assertGone("abort")
+
+    def test_slowTrailers(self) -> None:
+        """A trailer section has the time of a client's head, from the last chunk on."""
+        asked, connection = self.begin()
+        connection.says(CHUNKED + b"1\r\nx\r\n0\r\n")
+        sink = readBody(asked.got)
+        for _ in range(19):
+            connection.says(b"A: b\r\n")
+            self.pass_(0.5)
+        self.assertFalse(sink.ended)
+        self.pass_(1)
+        assert sink.failure is not None
+        self.assertIs(sink.failure.type, UpstreamTimeout)
+        self.assertGone("abort")
+
     def test_pausedWhileUploading(self) -> None:
         """While the receiver of the answer wants a pause, the request's body going on starts no deadline for it."""
         source = SourceDouble(length=30)

@@ -424,6 +424,21 @@ class RequestBodyTests(SynchronousTestCase):
         self.assertEqual(recorded.client.received(), EMPTY)
         self.assertEqual(recorded.edge.log.records[0].bytesIn, 6)
 
+    def test_chunksAreFedTogether(self) -> None:
+        """Many small chunks in one read are one piece for whoever takes the body, and not a write each."""
+        recorded = Recorded()
+        recorded.client.send(CHUNKED)
+        body = recorded.requests[0].body
+        pieces: list[bytes] = []
+
+        def record(data: bytes, last: bool) -> bytes:
+            pieces.append(data)
+            return data
+
+        body.addFilter(record)
+        recorded.client.send(b"1\r\nx\r\n11\r\n0123456789abcdefg\r\n" * 1000 + b"0\r\n\r\n")
+        self.assertEqual(pieces, [b"x0123456789abcdefg" * 1000, b""])
+
     def test_withHead(self) -> None:
         """A body that is there with its head is complete at once."""
         recorded = Recorded()
@@ -894,6 +909,59 @@ class DeadlineTests(SynchronousTestCase):
         self.assertIsNone(recorded.client.end)
         recorded.leaf.answer(0)
         self.assertEqual(recorded.client.received(), EMPTY)
+
+    def test_framingIsNoProgress(self) -> None:
+        """A chunk's size, its extensions and the CRLF behind it, byte by byte, give the body no more time."""
+        for dripped in (b"0" * 15, b"5;" + b"a" * 1000, b'5;a="' + b"b" * 1000):
+            recorded = Recorded(timeouts=Timeouts(body=5))
+            recorded.client.send(CHUNKED + b"5\r\nhello\r\n")
+            sink = recorded.sink()
+            for _ in range(9):
+                recorded.client.send(dripped[:1])
+                dripped = dripped[1:]
+                recorded.edge.pass_(0.5)
+            self.assertIsNone(sink.failure)
+            recorded.edge.pass_(1)
+            assert sink.failure is not None
+            self.assertIs(sink.failure.type, RequestTimeout)
+
+    def test_slowContent(self) -> None:
+        """Content is progress, a byte at a time for as long as it takes."""
+        recorded = Recorded(timeouts=Timeouts(body=5))
+        recorded.client.send(CHUNKED + b"14\r\n")
+        sink = recorded.sink()
+        for _ in range(20):
+            recorded.edge.pass_(4)
+            recorded.client.send(b"x")
+        recorded.client.send(b"\r\n0\r\n\r\n")
+        self.assertTrue(sink.finished)
+
+    def test_slowTrailers(self) -> None:
+        """The trailer section has the time of a head, from the last chunk on, however much of it comes."""
+        recorded = Recorded(timeouts=Timeouts(header=10, body=60))
+        recorded.client.send(CHUNKED + b"5\r\nhello\r\n0\r\n")
+        sink = recorded.sink()
+        for _ in range(19):
+            recorded.client.send(b"A: b\r\n")
+            recorded.edge.pass_(0.5)
+        self.assertIsNone(sink.failure)
+        recorded.edge.pass_(1)
+        assert sink.failure is not None
+        self.assertIs(sink.failure.type, RequestTimeout)
+
+    def test_trailersAfterAPause(self) -> None:
+        """An origin that was slow before the last chunk does not give the trailer section more time."""
+        recorded = Recorded(timeouts=Timeouts(header=10, body=60))
+        recorded.client.send(CHUNKED + b"11170\r\n" + b"x" * 70000 + b"\r\n0\r\n")
+        self.assertFalse(recorded.client.transport.reading)
+        recorded.edge.pass_(100)
+        sink = recorded.sink()
+        self.assertTrue(recorded.client.transport.reading)
+        recorded.edge.pass_(9)
+        self.assertIsNone(sink.failure)
+        recorded.edge.pass_(2)
+        assert sink.failure is not None
+        self.assertIs(sink.failure.type, RequestTimeout)
 
     def test_slowOriginIsNotTheClientsFault(self) -> None:
         """While the origin does not take the body, the client is not timed out."""

@@ -22,14 +22,18 @@ from OpenSSL import SSL
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost, TimeoutError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from revproxy.addresses import AddressSet
+from revproxy.dataplane.connection import READ_SIZE
 from revproxy.dataplane.listener import serverTransport
+from revproxy.dataplane.sockettls import LOOK_EVERY, MESSAGES_PER_MINUTE, RECORDS_PER_TURN
 from revproxy.dataplane.tls import HandshakeFailed, TLSClientReactor, TLSInfo
 from revproxy.dataplane.tlscontexts import HostTLS, ServerContexts, clientContext, serverContext
 from tests.authority import Authority, Issued
 from tests.dataplane.test_clienthello import inRecords
+from tests.dataplane.tlsrecords import RecordWriter
 from tests.dataplane.wire import PATIENCE, Recorder, WireCase, reactor, reset
 from tests.socketfolder import socketFolder
 
@@ -421,6 +425,149 @@ class DataTests(ServerCase):
             finally:
                 client.kill()
         await self.until(lambda: recorder.reason)
+
+
+class SmallRecordsTests(ServerCase):
+    """Many records that carry little or nothing."""
+
+    async def write(self, **arguments: Any) -> tuple[RecordWriter, Recorder, list[int]]:
+        """A client that writes its records by hand, paused, the protocol, and how much each delivery had."""
+        peer, keys = Peer(), Path(self.mktemp())
+        peer.context.keylog_filename = str(keys)
+        client, recorder = await self.meet(self.tls(), peer, **arguments)
+        writer = RecordWriter(client, keys)
+        self.addCleanup(writer.close)
+        sizes: list[int] = []
+        recorder.onData = lambda data: sizes.append(len(data))
+        recorder.transport.pauseProducing()  # type: ignore[attr-defined]
+        return writer, recorder, sizes
+
+    async def test_together(self) -> None:
+        """Thousands of one-byte records take a few turns of the loop, and each turn leaves the others theirs."""
+        writer, recorder, sizes = await self.write()
+        sent = bytes(range(256)) * 16
+        await deferToThread(writer.send, b"".join(writer.record(sent[at : at + 1]) for at in range(len(sent))))
+        recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: len(recorder.received) == len(sent))
+        self.assertEqual(recorder.received, sent)
+        self.assertLess(len(sizes), LOOK_EVERY + 2 * len(sent) // RECORDS_PER_TURN)
+        self.assertLessEqual(max(sizes), RECORDS_PER_TURN)
+
+    async def test_oneByOne(self) -> None:
+        """Where none waits behind a record, we do not go on looking for more."""
+        writer, recorder, sizes = await self.write()
+        transport: Any = recorder.transport
+        transport.resumeProducing()
+        looks = []
+        readSmall = transport._readSmall
+        transport._readSmall = lambda got: looks.append(got) or readSmall(got)
+        for count in range(1, 5 * LOOK_EVERY + 1):
+            writer.send(writer.record(b"x"))
+            await self.until(lambda count=count: len(recorder.received) == count)
+        self.assertEqual((len(sizes), len(looks)), (5 * LOOK_EVERY, 5))
+
+    async def test_anySizes(self) -> None:
+        """Small and full ones in any order arrive as they were sent."""
+        writer, recorder, sizes = await self.write()
+        records = [size for _ in range(30) for size in (1, 2, 16384, 16383, 1, 1, 300, 1400, 0)]
+        await deferToThread(self._sendAll, writer, recorder, [BIG[:size] for size in records])
+        await self.until(lambda: len(recorder.received) == sum(records))
+        self.assertEqual(recorder.received, b"".join(BIG[:size] for size in records))
+        self.assertLessEqual(max(sizes), READ_SIZE)
+
+    @staticmethod
+    def _sendAll(writer: RecordWriter, recorder: Recorder, pieces: list[bytes]) -> None:
+        reactor.callFromThread(recorder.transport.resumeProducing)  # type: ignore[attr-defined]
+        writer.send(b"".join(map(writer.record, pieces)))
+
+    async def test_paused(self) -> None:
+        """A protocol that pauses at each delivery gets nothing more until it resumes, and then all of it."""
+        writer, recorder, sizes = await self.write()
+        transport: Any = recorder.transport
+        recorder.onData = lambda data: (sizes.append(len(data)), transport.pauseProducing())
+        await deferToThread(writer.send, b"".join(writer.record(b"x") for _ in range(2000)))
+        while len(recorder.received) < 2000:
+            before = len(sizes)
+            transport.resumeProducing()
+            await self.until(lambda before=before: len(sizes) > before)
+            self.assertEqual(len(sizes), before + 1)
+
+    async def test_ends(self) -> None:
+        """An end right behind small records, proper or not, is told after them; to who has paused, when it resumes."""
+        for proper in (True, False):
+            for pausing in (False, True):
+                writer, recorder, _ = await self.write()
+                transport: Any = recorder.transport
+                if pausing:
+                    recorder.onData = lambda data, transport=transport: transport.pauseProducing()
+                records = [writer.record(b"x") for _ in range(400)]
+                await deferToThread(writer.send, b"".join(records) + (writer.closeNotify() if proper else b""))
+                writer._socket.shutdown(socket.SHUT_WR)
+                while recorder.reason is None:
+                    transport.resumeProducing()
+                    await deferLater(reactor, 0)
+                self.assertEqual(len(recorder.received), 400)
+                self.assertIsNotNone(recorder.reason.check(ConnectionDone if proper else ConnectionLost))
+                self.assertEqual(transport.truncated, not proper)
+
+    async def test_newKeys(self) -> None:
+        """A peer may take new keys between any two records, and ask for ours."""
+        writer, recorder, _ = await self.write()
+        # Ours, which one of them asks for, counts, too.
+        times = range(MESSAGES_PER_MINUTE - 1)
+        sent = b"".join(writer.record(b"x") + writer.keyUpdate(at == 5) + writer.record(b"y") for at in times)
+        await deferToThread(writer.send, sent)
+        recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: len(recorder.received) == 2 * len(times))
+        self.assertEqual((recorder.received, recorder.reason), (b"xy" * len(times), None))
+
+    async def test_newKeysAmongRecords(self) -> None:
+        """A flood is one also when there are records in it, however many are read together."""
+        for records in (1, 2, 30):
+            writer, recorder, _ = await self.write()
+            sent = [b"".join(map(writer.record, [b"x"] * records)) + writer.keyUpdate() for _ in range(200)]
+            await deferToThread(writer.send, b"".join(sent))
+            recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+            await self.until(lambda recorder=recorder: recorder.reason)
+            self.assertLessEqual(len(recorder.received), records * (MESSAGES_PER_MINUTE + 1))
+
+    async def test_floodOfKeys(self) -> None:
+        """Who sends nothing but new keys holds nobody up, and is let go."""
+        await self.flood(False)
+
+    async def test_floodOfKeysAskingForOurs(self) -> None:
+        """The same with new keys of ours asked for each time."""
+        await self.flood(True)
+
+    async def flood(self, requested: bool) -> None:
+        """Send new keys only, and count the turns of the loop that they take."""
+        writer, recorder, _ = await self.write()
+        await deferToThread(writer.send, b"".join(writer.keyUpdate(requested) for _ in range(2000)))
+        transport: Any = recorder.transport
+        doRead = transport.doRead
+        turns = 0
+
+        def counted() -> Any:
+            nonlocal turns
+            turns += 1
+            return doRead()
+
+        transport.doRead = counted
+        transport.resumeProducing()
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionLost))
+        self.assertEqual(turns, MESSAGES_PER_MINUTE + 1)
+
+    async def test_recordInPieces(self) -> None:
+        """A record that comes byte by byte is no flood."""
+        writer, recorder, _ = await self.write()
+        recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+        record = writer.record(b"x" * 200)
+        for at in range(len(record)):
+            writer.send(record[at : at + 1])
+            await deferLater(reactor, 0)
+        await self.until(lambda: recorder.received)
+        self.assertEqual((recorder.received, recorder.reason), (b"x" * 200, None))
 
 
 class EndTests(ServerCase):

@@ -144,7 +144,8 @@ class ContextTests(SynchronousTestCase):
         """The binding of pyOpenSSL has every name that the transports use past its methods."""
         names = (
             "ERR_clear_error SSL_CTX_set1_curves_list SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN "
-            "SSL_get_error SSL_read SSL_session_reused SSL_write X509_verify_cert_error_string"
+            "SSL_MODE_AUTO_RETRY SSL_clear_mode SSL_get_error SSL_read SSL_session_reused "
+            "SSL_set_info_callback SSL_write X509_verify_cert_error_string"
         )
         for name in names.split(" "):
             self.assertTrue(hasattr(lib, name), name)
