@@ -2,6 +2,8 @@
 What a hostile client costs, in memory and in work, beside a well-behaved one that sends as many bytes.
 
 Nothing here is timed: memory is what the allocator counts, work is the number of calls that the interpreter makes.
+Clients that take connections to an origin hostage are in test_nobodyTakesAllConnections.py, TLS records in
+tests/dataplane/test_tls.py.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.addresses import AddressSet
 from revproxy.dataplane.leaves import RespondLeaf
 from revproxy.dataplane.limits import Timeouts
 from tests.behaviour.pipeline import Heard, OriginConnection, Pipeline
-from tests.dataplane.doubles import ClientDouble, EdgeDouble
+from tests.dataplane.doubles import ClientDouble, EdgeDouble, RecordingLeaf
 
 MEGABYTE = 1 << 20
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -225,6 +228,53 @@ class PiecesTests(SynchronousTestCase):
         client.send(b"\r\n" * 500_000)
         self.assertIn(b"HTTP/1.1 400 Bad Request", client.received())
         self.assertCheap([b"\r\n" * 500_000], 0.01)
+
+
+    def test_oneByteChunks(self) -> None:
+        """A body in chunks of one byte, or of one and two in turn."""
+        head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for chunks in (b"1\r\nx\r\n", b"1\r\nx\r\n02\r\nxy\r\n", b"A\r\n0123456789\r\n"):
+            body = [chunks * (65536 // len(chunks))] * 4
+            self.assertCheap([head, *body], 0.1)
+
+    def test_extensions(self) -> None:
+        """Chunks that are mostly extensions: the connection is ended after some, and no more is looked at."""
+        edge = EdgeDouble(RecordingLeaf())
+        client = edge.connect()
+        client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(1000):
+            client.send((b"1;" + b"e" * 200 + b"\r\nx\r\n") * 10)
+        self.assertEqual(edge.active, 1)
+        self.assertFalse(client.server.isReceiving)
+
+
+class HeadsTests(SynchronousTestCase):
+    """Heads that are work, each on a connection of its own, beside a head that is none."""
+
+    def assertCheap(self, head: bytes, status: bytes, ratio: float) -> None:
+        """It is answered with this status, and costs so many times the calls of an ordinary request, at most."""
+        trusted = AddressSet(["192.0.2.0/24"])
+        edge = EdgeDouble(RespondLeaf(200, b"hi", {}), trusted=trusted)
+        plain = edge.connect()
+        plain.send(GET)
+        ordinary = calls(lambda: edge.connect().send(GET))
+        client = edge.connect()
+        client.send(head)
+        self.assertIn(status, client.received())
+        self.assertLess(calls(lambda: edge.connect().send(head)) / ordinary, ratio)
+
+    def test_manyLines(self) -> None:
+        """Lines are counted before they are worked on, whatever they are called."""
+        for line, count in ((b"TE: a\r\n", 4600), (b"Connection: a\r\n", 2000), (b"X_Forwarded_For: a\r\n", 1600)):
+            self.assertCheap(b"GET /a HTTP/1.1\r\nHost: x\r\n" + line * count + b"\r\n", b" 431 ", 3)
+
+    def test_manyHops(self) -> None:
+        """Of a long way through trusted proxies only the end is walked."""
+        for field in (
+            b"X-Forwarded-For: " + b", ".join([b"192.0.2.9"] * 2900),
+            b"Forwarded: " + b", ".join([b"for=192.0.2.9"] * 2000),
+        ):
+            self.assertCheap(b"GET /a HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % field, b" 200 ", 25)
 
 
 def perMegabyte(pieces: Iterable[bytes]) -> float:
