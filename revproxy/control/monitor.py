@@ -270,6 +270,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
             if isTree:
                 if target.path not in self._trees:
                     self._addTree(target.path, 0, reports=None)
+                target.tree = target.path in self._trees  # one that may not be listed is none
                 self._lookAtLinks(target.path, reports)
         if self.polling:
             self._say.info("file events are back")
