@@ -8,6 +8,8 @@ looking at what is watched every `interval`.
 
 Where there is no inotify, or no watch left, signatures of everything are compared every `interval`. hupper's own
 polling compares modification times, and misses older ones and deletions.
+
+One long file: events and looks change the same tables, under one lock.
 """
 
 from __future__ import annotations
