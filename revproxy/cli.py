@@ -41,7 +41,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path), default="revproxy.yaml")
+@click.argument("file", type=click.Path(path_type=Path, readable=False), default="revproxy.yaml")
 def check(file: Path) -> None:
     """Check FILE (default: revproxy.yaml) and all plugins it uses.
 

@@ -8,6 +8,8 @@ looking at what is watched every `interval`.
 
 Where there is no inotify, or no watch left, signatures of everything are compared every `interval`. hupper's own
 polling compares modification times, and misses older ones and deletions.
+
+One long file: events and looks change the same tables, under one lock.
 """
 
 from __future__ import annotations
@@ -270,6 +272,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
             if isTree:
                 if target.path not in self._trees:
                     self._addTree(target.path, 0, reports=None)
+                target.tree = target.path in self._trees  # one that may not be listed is none
                 self._lookAtLinks(target.path, reports)
         if self.polling:
             self._say.info("file events are back")

@@ -799,7 +799,7 @@ class VersionTests(LifecycleCase):
         self.bench.write("b")
         self.apply()
         for arguments, text in (({"name": "b"}, "no earlier version"), ({"name": "a", "version": "7"}, "kept are: 1.0"),
-                                ({"name": "x"}, "no plugin named 'x'")):
+                                ({"name": "x"}, 'no plugin named "x"')):
             error = self.assertRaises(SteeringError, self.call, "rollback", **arguments)
             self.assertIn(text, str(error))
 

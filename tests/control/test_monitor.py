@@ -634,6 +634,36 @@ class TroubleTests(MonitorCase):
         self.expect(self.folder / "secret2")
         self.assertFalse(monitor.polling)
 
+    def test_unreadableItself(self) -> None:
+        """
+        The folder that is asked for may not be listed any more: told once, not with each look, or nothing would settle;
+        when it may be again that is told, and it is watched.
+        """
+        may = True
+
+        class Forbidding(FolderWatches):
+            def __init__(self, told: Told) -> None:
+                super().__init__(told)
+                add = self._descriptor.add_callback
+                here = os.fsencode(str(folder))
+                self._descriptor.add_callback = lambda path, *more: add(path, *more) if may or path != here else -1
+
+        folder = self.folder
+        monitor = self.monitor(self.folder, openWatches=Forbidding)
+        may = False
+        self.folder.chmod(0o500)
+        monitor.check()
+        self.until(lambda: str(self.folder) in self.told)
+        self.told.clear()
+        for _ in range(3):
+            monitor.check()
+        self.assertEqual(self.told, [])
+        may = True
+        self.folder.chmod(0o700)
+        monitor.check()
+        self.until(lambda: str(self.folder) in self.told)
+        self.calm()
+
     def test_noThreadsLeft(self) -> None:
         """Starting and ending many times leaves no thread and no descriptor."""
         # Others may end meanwhile, and theirs be closed.
