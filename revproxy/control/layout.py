@@ -148,7 +148,17 @@ class _Work:
         for index, route in enumerate(self.config.routes):
             made = leaves[route.host, route.path] = self._known(route) or self._made(index, route)
             host = (route.host or "").encode("ascii")
-            routes.append(Route(route.name, host, route.path.encode(), made[0], lanes[index]))
+            routes.append(
+                Route(
+                    route.name,
+                    host,
+                    route.path.encode(),
+                    made[0],
+                    lanes[index],
+                    ignoresCase=route.case == "insensitive",
+                    strips=route.stripPrefix and route.upstream is not None,
+                )
+            )
         return Layout(self.config, self._upstreams, leaves, Tree(routes))
 
     # Leaves

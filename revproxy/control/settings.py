@@ -147,6 +147,7 @@ class RouteConfig:
     :ivar upstream: name of an upstream.
     :ivar static: folder that is served.
     :ivar resource: dotted name of a `twisted.web.resource.IResource`, or of what makes one without arguments.
+    :ivar case: ``"sensitive"`` or ``"insensitive"``: whether ``path`` fits in any case.
     :ivar stripPrefix: whether ``path`` is taken off the target before it is forwarded.
     :ivar plugins: plugin name to what this route says about it.
     """
@@ -160,6 +161,7 @@ class RouteConfig:
     static: Path | None = None
     resource: str | None = None
     stripPrefix: bool = False
+    case: str = "sensitive"
     plugins: Mapping[str, PluginSetting] = field(default_factory=dict)
 
 
