@@ -31,7 +31,7 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Headers, Request, Response
 from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.routing import normalised
+from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import BadRequest, BodyTooLarge, EdgeError, NotFound
 from revproxy.headers import HOP_BY_HOP, TOKEN, Field
 from revproxy.interfaces import IBodySink, IBodySource
@@ -97,7 +97,7 @@ class MountedLeaf(Leaf):
         request = exchange.context.request
         target = resolved(request.rawTarget)
         path = target.partition(b"?")[0]
-        if path != self._prefix and not unquote_to_bytes(path).startswith(self._prefix + b"/"):
+        if below(unquote_to_bytes(path), self._prefix) is None:
             # Possible only where a plugin has rewritten the path.
             exchange.failed(Failure(NotFound("the path is not below the mount")))
             return NOT_DONE_YET

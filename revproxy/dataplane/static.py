@@ -30,7 +30,7 @@ from revproxy.body import Body
 from revproxy.context import Headers, Request, Response
 from revproxy.dataplane.errorpage import errorResponse
 from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.routing import normalised
+from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import (
     EdgeError,
     MethodNotAllowed,
@@ -178,10 +178,11 @@ class StaticLeaf(Leaf):
 
     def _segments(self, path: bytes) -> list[bytes] | None:
         """Of the path below the prefix; None if it can be no file's."""
-        if not path.startswith(self._prefix + b"/"):
+        rest = below(path, self._prefix)
+        if not rest:
             # Exactly the prefix: the folder itself, not named as one.
-            return [] if path == self._prefix else None
-        segments = path[len(self._prefix) + 1 :].split(b"/")
+            return None if rest is None else []
+        segments = rest[1:].split(b"/")
         if len(segments) > _MAX_SEGMENTS or b"\0" in path or any(segment.startswith(b".") for segment in segments):
             return None
         return segments

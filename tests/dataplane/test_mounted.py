@@ -113,12 +113,20 @@ class RequestTests(MountedCase):
             ("/app", "/app/", [b"app"], [b""]),
             ("/a/b/", "/a/b/c", [b"a", b"b"], [b"c"]),
             ("/", "/x", [], [b"x"]),
-            ("/app/", "//app/./x/../y%20z", [b"app"], [b"y z"]),
-            ("/app/", "/app%2Fx", [b"app"], [b"x"]),
+            ("/app/", "/app//./x/../y%20z", [b"app"], [b"y z"]),
+            ("/app/", "/app/x%2Fy", [b"app"], [b"x", b"y"]),
+            ("/", "//x%2F..%2Fy", [], [b"y"]),
         ):
             seen = self.see(lambda request: (request.prepath, request.postpath), prefix)
             self.get(target)
             self.assertEqual(seen, [(prepath, postpath)], target)
+
+    def test_anyCase(self) -> None:
+        """Where the route ignores case, the resource is told what the client wrote."""
+        seen = self.see(lambda request: (request.prepath, request.postpath), "/app/a")
+        self.edge.generation.find = Tree([Route("m", b"", b"/app/a", self.leaf, ignoresCase=True)]).find
+        self.get("/App/A/b")
+        self.assertEqual(seen, [([b"App", b"A"], [b"b"])])
 
     def test_addresses(self) -> None:
         """Client and host are those that the client knows, and URLs are made from them."""
