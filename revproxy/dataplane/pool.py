@@ -81,7 +81,7 @@ class Pool:
         self.limits = limits
         self.timeouts = timeouts
         self.shares = Shares(maxConnections, maxTunnels)
-        self.waiting = Queue(deadlines, timeouts.connect, maxQueue, self.send)
+        self.waiting = Queue(deadlines, timeouts.connect, maxQueue, self._bodyOver)
         self.closes = Closes()
         self.idleTimeout = idleTimeout
         self.maxPause = maxPause
@@ -101,8 +101,12 @@ class Pool:
     def send(self, outgoing: Outgoing) -> None:
         """Send on an idle connection, a new one, or the next that is free."""
         body = outgoing.body
-        if body is not None and not body.complete and not self._mayUpload(outgoing):
-            return
+        if body is not None and not body.complete:
+            if body.failure is not None:
+                outgoing.failed(body.failure)
+                return
+            if not self._mayUpload(outgoing):
+                return
         idle = self.idle
         if idle:
             now = self.deadlines.now()
@@ -154,6 +158,11 @@ class Pool:
             else:
                 return connection
         return None
+
+    def _bodyOver(self, outgoing: Outgoing) -> None:
+        """It waits no longer: its body is whole, and needs no share, or never will be, and there is nothing to send."""
+        self._notSent(outgoing)
+        self.send(outgoing)
 
     def withdraw(self, outgoing: Outgoing) -> None:
         """It is not to be sent any more."""

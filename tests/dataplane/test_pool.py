@@ -139,6 +139,31 @@ class UploadsTests(OriginCase):
         self.assertEqual(asked.got.status, 200)
         self.assertEqual(len(self.origin.pool.waiting), 0)
 
+    def test_neverWhole(self) -> None:
+        """One that breaks off while it waits, in either line, is over at once: no connection is spent on it."""
+        self.upload()
+        self.origin.accepts = False
+        ready, source = self.upload()
+        source.fail(ValueError("broken"))
+        self.assertFailed(ready, ValueError)
+        self.assertEqual([len(self.origin.pool.waiting), self.origin.pool.shares.uploads], [0, 1])
+        self.origin.admits()
+        self.assertEqual(self.origin.arrived[1].heard(), b"")
+        self.upload()
+        held, source = self.upload()
+        self.assertEqual(list(self.origin.pool.waiting.held), [held])
+        source.fail(ValueError("broken"))
+        self.assertFailed(held, ValueError)
+        self.assertEqual([len(self.origin.pool.waiting), self.origin.pool.shares.uploads], [0, 2])
+        self.assertIsNone(source.body.onEnd)
+
+    def test_brokenAlready(self) -> None:
+        """Nor is one sent whose body broke off before."""
+        source = SourceDouble(length=3)
+        source.fail(ValueError("broken"))
+        self.assertFailed(self.ask(b"POST", source.body), ValueError)
+        self.assertEqual(self.origin.arrived, [])
+
     def test_wholeBeforeItIsSent(self) -> None:
         """One that becomes whole while its connection is being made gives its share back."""
         self.origin.accepts = False
@@ -194,7 +219,7 @@ class UploadsTests(OriginCase):
         self.assertFailed(asked, Unavailable)
         self.assertTrue(source.stopped)
         self.assertEqual(len(self.origin.pool.waiting), 0)
-        self.assertIsNone(source.body.onFinish)
+        self.assertIsNone(source.body.onEnd)
 
     def test_onlyOne(self) -> None:
         """Where there is one connection, an upload may have it."""
@@ -207,12 +232,13 @@ class UploadsTests(OriginCase):
         self.assertEqual(asked.got.status, 200)
 
     def test_timeGoesOn(self) -> None:
-        """Who was held and then waits for a connection has the rest of his time, and nobody before him."""
+        """Who was held and then waits for a connection has the rest of his time, and who came later is behind him."""
         self.upload()
         second, _ = self.upload()
         self.ask(), self.ask()
         self.pass_(1)
         held, _ = self.upload()
+        self.clock.advance(0.1)
         plain = self.ask()
         self.pass_(3)
         second.answer.addErrback(lambda _: None)
@@ -221,6 +247,22 @@ class UploadsTests(OriginCase):
         self.assertEqual(list(self.origin.pool.waiting.ready), [held, plain])
         self.pass_(2.5)
         self.assertIsInstance(held.got, Failure)
+
+
+    def test_inOrderOfTime(self) -> None:
+        """Who was held is behind those who have waited longer, and those who were held stay in order."""
+        self.origin = Origin(self.clock, maxQueue=8)
+        self.upstream = self.upstreamOf(self.origin)
+        uploads = [self.upload() for _ in range(2)]
+        self.ask(), self.ask()
+        waiting: list[Asked] = []
+        for begin in (self.ask, lambda: self.upload()[0], lambda: self.upload()[0], self.ask):
+            waiting.append(begin())
+            self.pass_(0.5)
+        for _, source in uploads:
+            source.feed(b"abc")
+            source.finish()
+        self.assertEqual(list(self.origin.pool.waiting.ready), waiting)
 
 
 class ClosesTests(OriginCase):
