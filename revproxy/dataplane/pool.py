@@ -247,12 +247,24 @@ class Pool:
         if self._closing and not ready:
             connection.abort()
         elif ready:
-            if connection.served and not connection.transport.isQuiet():
-                connection.abort()
-                return
+            if connection.served:
+                if not connection.transport.isQuiet():
+                    connection.abort()
+                    return
+                if not self._isFit(connection, ready[0]):
+                    if len(self._connecting) < len(ready):
+                        # Who waits gets a fresh one in its place.
+                        connection.retire()
+                    else:
+                        self.idle.append(connection)
+                    return
             connection.send(self.waiting.next(), connection.idleSince)
         else:
             self.idle.append(connection)
+
+    def _isFit(self, connection: Http1Client, outgoing: Outgoing) -> bool:
+        """Whether a request may go on a connection that was used, and is free from just now on."""
+        return not outgoing.refreshed and self.closes.trusted(connection.idleSince, outgoing.method in SAFE) > 0
 
     def becomesTunnel(self, connection: Http1Client) -> bool:
         """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""

@@ -314,6 +314,49 @@ class ClosesTests(OriginCase):
         for method, age, kept in ((b"POST", 0.001, False), (b"GET", 0.004, True), (b"GET", 0.006, False)):
             self.assertEqual(self.usesKept(method, age), kept, (method, age))
 
+    def test_atOnceWithAQueue(self) -> None:
+        """Nor does what has just become free go to others who wait: they get a fresh one."""
+        self.closeAfter(0.001)
+        for method, fresh in ((b"POST", 1), (b"GET", 0)):
+            busy = [self.ask() for _ in range(4)]
+            waits = self.ask(method)
+            before = len(self.origin.arrived)
+            connection = busy[0].connection
+            assert connection is not None
+            connection.dataReceived(OK)
+            self.assertEqual(len(self.origin.arrived) - before, fresh)
+            for arrived in self.origin.arrived:
+                if arrived.end is None:
+                    arrived.says(OK)
+            self.assertEqual(waits.got.status, 200)
+            for arrived in self.origin.arrived:
+                arrived.protocol.abort()
+
+    def test_onlyOneInItsPlace(self) -> None:
+        """Where a fresh one is being made for who waits already, others that become free are kept."""
+        self.closeAfter(0.001)
+        self.ask(), self.ask()
+        self.origin.accepts = False
+        self.ask(b"POST")
+        for connection in self.origin.arrived[1:]:
+            connection.says(OK)
+        self.assertEqual([len(self.origin.pool.idle), len(self.origin.attempts), self.origin.pool.open], [2, 1, 3])
+        self.ask()
+        self.assertEqual([len(self.origin.pool.idle), len(self.origin.attempts)], [1, 1])
+
+    def test_onceMore(self) -> None:
+        """What was lost on a kept connection goes on a fresh one, not on one that has just become free."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        lost, *_ = [self.ask() for _ in range(4)]
+        self.origin.accepts = False
+        self.origin.arrived[0].leaves()
+        self.origin.arrived[1].says(OK)
+        self.assertEqual(self.origin.arrived[1].heard().count(b"GET"), 1)
+        self.origin.admits()
+        self.origin.arrived[-1].says(OK)
+        self.assertEqual(lost.got.status, 200)
+
     def test_raced(self) -> None:
         """A request lost on a kept connection teaches, too."""
         self.ask()
