@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from revproxy.dataplane.deadlines import NEVER, Deadlines
 from revproxy.dataplane.http1client import Http1Client
-from revproxy.dataplane.keepalive import Closes
+from revproxy.dataplane.keepalive import DOUBTFUL, Closes
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.queue import Queue
 from revproxy.dataplane.shares import PLAIN, TUNNEL, UPLOAD, Shares
@@ -122,9 +122,8 @@ class Pool:
         self._enqueue(outgoing, first=False)
 
     def sendFresh(self, outgoing: Outgoing) -> None:
-        """Send on a connection that has not been idle: those that are may be as stale as the one that failed."""
-        for connection in self.idle[:]:
-            connection.abort()
+        """Send on a connection that has not been used."""
+        self._makeRoom()
         self._enqueue(outgoing, first=True)
 
     def _mayUpload(self, outgoing: Outgoing) -> bool:
@@ -145,9 +144,8 @@ class Pool:
         while idle:
             connection = idle[-1]
             if now - connection.idleSince >= trusted:
-                # So were the others. If all there may be are taken, one has to give way to a fresh one.
-                if not self.shares.hasRoom:
-                    idle[0].retire()
+                # So were the others.
+                self._makeRoom()
                 return None
             idle.pop()
             if not connection.transport.isQuiet():
@@ -158,6 +156,11 @@ class Pool:
             else:
                 return connection
         return None
+
+    def _makeRoom(self) -> None:
+        """If there are as many connections as there may be, one that is idle has to give way to a fresh one."""
+        if self.idle and not self.shares.hasRoom:
+            self.idle[0].retire()
 
     def _bodyOver(self, outgoing: Outgoing) -> None:
         """It waits no longer: its body is whole, and needs no share, or never will be, and there is nothing to send."""
@@ -275,9 +278,20 @@ class Pool:
         return True
 
     def lost(self, connection: Http1Client) -> None:
-        """The origin has closed a connection that was idle, or had just been used again."""
+        """The origin has closed a connection that was idle."""
         now = self.deadlines.now()
         self.closes.saw(now, now - connection.idleSince)
+
+    def lostInUse(self, connection: Http1Client) -> None:
+        """The origin has closed a connection that was idle and then used, without an answer."""
+        if connection.unused < DOUBTFUL:
+            return
+        now = self.deadlines.now()
+        self.closes.saw(now, connection.unused)
+        for other in self.idle[:]:
+            # Those that have not been used for as long may be as stale, and nobody has told us.
+            if now - other.idleSince >= connection.unused:
+                other.abort()
 
     def closed(self, connection: Http1Client) -> None:
         """A connection is no more."""

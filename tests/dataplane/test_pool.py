@@ -367,6 +367,32 @@ class ClosesTests(OriginCase):
         self.assertFailed(lost, ConnectionStale)
         self.assertEqual(self.origin.pool.closes.shortest, 2)
 
+    def test_racedSlowly(self) -> None:
+        """What counts is how long the connection was unused, not how long the origin took to close it."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        self.clock.advance(2)
+        self.ask(b"POST")
+        self.clock.advance(3)
+        self.origin.arrived[0].leaves()
+        self.assertEqual(self.origin.pool.closes.shortest, 2)
+
+    def test_fullAndLost(self) -> None:
+        """What is sent once more takes the place of one that is idle where there is no room."""
+        for _ in range(4):
+            self.ask()
+        for connection in self.origin.arrived:
+            connection.says(OK)
+        lost = self.ask()
+        self.ask(), self.ask(), self.ask()
+        self.origin.arrived[0].says(OK)
+        self.origin.accepts = False
+        self.origin.arrived[3].leaves()
+        self.assertEqual([self.origin.pool.open, len(self.origin.attempts)], [4, 1])
+        self.origin.admits()
+        self.origin.arrived[4].says(OK)
+        self.assertEqual(lost.got.status, 200)
+
     def test_seenInTime(self) -> None:
         """So does one that turns out to be closed as it is looked at."""
         self.ask()
