@@ -521,6 +521,7 @@ class Http1Server:
 
     def _bodyComplete(self, trailers: Headers | None) -> None:
         body, self._body = self._body, None
+        wasAnswered = self._exchange is None
         if self._state == BODY:
             self._state = BUSY
             self.deadline = NEVER
@@ -528,8 +529,8 @@ class Http1Server:
             self.transport.resumeProducing()
         if body is not None:
             body.finish(trailers)
-        if self._exchange is None and self._state == BUSY:
-            # The answer was complete before the request was.
+        if wasAnswered:
+            # Otherwise the answer goes on from here when it is out, which may have been just now.
             self._next()
 
     def _breakBody(self, error: EdgeError) -> None:

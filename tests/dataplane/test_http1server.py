@@ -407,6 +407,58 @@ class AnyOrderTests(SynchronousTestCase):
         self.assertEqual((edge.active, len(edge.log.records)), (0, len(bodies)))
 
 
+class LongAnswerLeaf(Leaf):
+    """Answers, in the moment in which it has the body, with much."""
+
+    answer = b"x" * 40_000
+
+    def render(self, exchange: Any) -> int:
+        def got(_: bytes) -> None:
+            exchange.answered(Response(200, None, Headers(), Body.of(self.answer)))
+
+        exchange.wait(exchange.context.request.body.read(1000), got)
+        return NOT_DONE_YET
+
+
+class UntakenTests(SynchronousTestCase):
+    """Answers to whole bodies, and clients that take them in their own time."""
+
+    def test_answeredWithTheLastByte(self) -> None:
+        """An answer that the last byte of a body brings about, and that is not taken at once, is waited for once."""
+        client = EdgeDouble(LongAnswerLeaf()).connect()
+        client.transport.stall()
+        for _ in range(2):
+            client.send(post(2) + b"h")
+            client.send(b"i")
+        client.send(post(2) + b"h")
+        client.transport.take()
+        client.send(b"i")
+        self.assertEqual(client.received().count(LongAnswerLeaf.answer), 3)
+
+    @given(
+        st.lists(st.sampled_from([GET, post(2) + b"hi", CHUNKED + b"1\r\nh\r\n1\r\ni\r\n0\r\n\r\n"]), max_size=8),
+        st.lists(st.integers(1, 300), max_size=30),
+        st.lists(st.sampled_from([0, 1, 30_000, 100_000]), max_size=30),
+    )
+    def test_anyPieces(self, requests: list[bytes], sizes: list[int], takes: list[int]) -> None:
+        """Whatever the pieces, and however much is taken between them, all requests are answered."""
+        wire = b"".join(requests)
+        edge = EdgeDouble(LongAnswerLeaf())
+        client = edge.connect()
+        client.transport.stall()
+        for size, take in zip(sizes, takes, strict=False):
+            if wire:
+                client.send(wire[:size])
+                wire = wire[size:]
+            client.transport.take(take)
+        if wire:
+            client.send(wire)
+        client.transport.take()
+        self.assertEqual(client.received().count(LongAnswerLeaf.answer), len(requests))
+        self.assertTrue(client.transport.reading)
+        self.assertEqual((edge.active, len(edge.log.records)), (0, len(requests)))
+
+
 class RequestBodyTests(SynchronousTestCase):
     """Bodies stream in."""
 
