@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Response
-from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
+from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk, unsaid
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.framing import CHUNKED, UNTIL_CLOSE
 from revproxy.dataplane.responsehead import ResponseHead, isOffered, parseResponseHead
@@ -182,7 +182,9 @@ class Http1Client:
         if body is None:
             return
         if self._chunked:
-            self.transport.write(lastChunk(body.trailers.fields if body.trailers is not None else []))
+            trailers = body.trailers
+            outgoing = cast("Outgoing", self._outgoing)
+            self.transport.write(lastChunk([] if trailers is None else unsaid(trailers.fields, outgoing.head)))
         self.transport.unregisterProducer()
         if self._state == HEAD:
             self.deadline = self._pool.deadlines.now() + self._pool.timeouts.response

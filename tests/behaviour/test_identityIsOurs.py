@@ -159,6 +159,14 @@ class IdentityTests(SynchronousTestCase):
         self.assertNotIn("HTTP_TRAILER", self.heard(None, trailers=("X_Id: theirs",)))
         self.assertEqual(self.heard(None, keeps=True, trailers=("X_Id: theirs",))["HTTP_X_ID"], [b"theirs"])
 
+    def test_trailersBehindFields(self) -> None:
+        """No trailer says once more, in any spelling, what the head says that the origin got."""
+        plugin = basicAuth(user_header="My-Own-Name")
+        for keeps, spelling in product((False, True), spellings("My-Own-Name")):
+            got = self.heard(plugin, CREDENTIALS, keeps=keeps, trailers=(f"{spelling}: mallory", "X-Sum: 1"))
+            self.assertEqual(got["HTTP_MY_OWN_NAME"], [b"alice"], spelling)
+            self.assertEqual(got["HTTP_X_SUM"], [b"1"])
+
     def test_kept(self) -> None:
         """Names with underscores are dropped, or kept if that is wanted, as they are written."""
         self.assertNotIn("HTTP_API_KEY", self.heard(None, "api_key: a"))
