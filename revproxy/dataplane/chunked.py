@@ -240,7 +240,7 @@ def unsaid(trailers: list[Field], head: bytes) -> list[Field]:
     """
     The trailers that may follow a head: none whose name it has, in any spelling that gateways join.
 
-    Whoever merges the two (RFC 9110 §6.5.1) would have two values of it, and the later one is nobody's that was checked.
+    Whoever merges the two (RFC 9110 §6.5.1) would have two values of it, and nobody has checked the later one.
     """
     said = frozenset(joined(line.partition(b":")[0].lower()) for line in head.split(b"\r\n"))
     return [trailer for trailer in trailers if joined(trailer[0]) not in said]

@@ -235,8 +235,8 @@ class Http1Server:
 
     @property
     def isReceiving(self) -> bool:
-        """Whether the request's body is still arriving."""
-        return self._state == BODY
+        """Whether it is the client's turn to send more of the request's body."""
+        return self._state == BODY and (self._body is None or not self._body.isPaused)
 
     @property
     def chain(self) -> Chain | None:
@@ -254,6 +254,11 @@ class Http1Server:
         if decoder is None or not decoder.trailing:
             return self.bodyDeadline()
         return self._edge.deadlines.now() + self._edge.timeouts.header
+
+    def _takingDeadline(self) -> float:
+        """The time by which some of the answer has to have been taken, if it waits for that."""
+        writer = self._writer
+        return self.bodyDeadline() if writer is not None and writer.isPaused else NEVER
 
     def _expectGone(self) -> None:
         """It was told to close: give it a moment to take what is queued, then break it off."""
@@ -524,7 +529,7 @@ class Http1Server:
         wasAnswered = self._exchange is None
         if self._state == BODY:
             self._state = BUSY
-            self.deadline = NEVER
+            self.deadline = self._takingDeadline()
             # Its last piece may have been one too many for whoever takes it; the connection goes on being read.
             self.transport.resumeProducing()
         if body is not None:
@@ -540,7 +545,7 @@ class Http1Server:
         self._ahead = b""
         body, self._body = self._body, None
         self._state = BUSY
-        self.deadline = NEVER
+        self.deadline = self._takingDeadline()
         if self._exchange is None:
             self._linger()
         elif body is not None:
@@ -555,9 +560,9 @@ class Http1Server:
     # IBodySource, for the request body
 
     def pauseProducing(self) -> None:
-        """The origin is slower than the client; so the client's slowness is no reason to end."""
+        """The origin is slower than the client; so that this one does not send is no reason to end."""
         if self._state == BODY:
-            self.deadline = NEVER
+            self.deadline = self._takingDeadline()
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:

@@ -1027,6 +1027,53 @@ class DeadlineTests(SynchronousTestCase):
         recorded.client.send(b"x" * 130_000)
         self.assertTrue(sink.finished)
 
+    def answeredEarly(self) -> Recorded:
+        """A client that takes nothing of a long answer, which came before the body was whole."""
+        recorded = Recorded(timeouts=Timeouts(body=5))
+        recorded.client.send(post(200_000) + b"x")
+        recorded.client.transport.stall()
+        source = SourceDouble()
+        recorded.leaf.stream(0, source)
+        source.feed(b"x" * 70_000)
+        self.assertTrue(source.paused)
+        return recorded
+
+    def test_takesNothingAfterTheBody(self) -> None:
+        """Who takes nothing of an answer is let go, also if its body has become whole in the meantime."""
+        recorded = self.answeredEarly()
+        sink = recorded.sink()
+        recorded.client.send(b"x" * 199_999)
+        self.assertTrue(sink.finished)
+        recorded.edge.pass_(4)
+        recorded.client.transport.take(1000)
+        recorded.edge.pass_(5)
+        self.assertIsNone(recorded.client.end)
+        recorded.edge.pass_(2)
+        self.assertEqual(recorded.client.end, "abort")
+
+    def test_takesNothingOfAnEcho(self) -> None:
+        """Also if the origin takes no more of the body, perhaps because nothing is taken of its answer."""
+        recorded = self.answeredEarly()
+        recorded.client.send(b"x" * 70_000)
+        self.assertFalse(recorded.client.transport.reading)
+        recorded.edge.pass_(9)
+        self.assertIsNone(recorded.client.end)
+        recorded.edge.pass_(2)
+        self.assertEqual(recorded.client.end, "abort")
+
+    def test_takesAgain(self) -> None:
+        """Once it is taken, whose turn it is has the time: here the origin, which has any."""
+        recorded = self.answeredEarly()
+        recorded.client.send(b"x" * 70_000)
+        recorded.client.transport.take()
+        recorded.edge.pass_(60)
+        self.assertIsNone(recorded.client.end)
+        sink = recorded.sink()
+        recorded.client.send(b"x" * 129_999)
+        self.assertTrue(sink.finished)
+        recorded.edge.pass_(60)
+        self.assertIsNone(recorded.client.end)
+
     def test_stalledWhileDropped(self) -> None:
         """A client that stops in the middle of a body nobody wants is let go, without an error of ours."""
         recorded = Recorded(timeouts=Timeouts(body=5))
