@@ -319,7 +319,9 @@ class Http1Server:
                 else:
                     self._ahead = b""
         except BaseException:
+            # Called in a turn of its own, or by the end of an answer, nobody else would end the connection.
             self._advancing = False
+            self.abort()
             raise
         self._advancing = False
         if self._heldOff and len(self._ahead) <= _AHEAD:

@@ -326,6 +326,15 @@ class PipeliningTests(SynchronousTestCase):
         recorded.client.send(large[140_000:])
         self.assertEqual(recorded.requests[3].target, "/large")
 
+    def test_failsInItsTurn(self) -> None:
+        """A mistake of ours in the turn of a pipeline ends its connection: nobody else would."""
+        edge = hello()
+        client = edge.connect()
+        client.send(GET * 20)
+        edge.listener.newExchange = None  # type: ignore[assignment,method-assign]
+        self.assertRaises(TypeError, edge.settle)
+        self.assertEqual(client.end, "abort")
+
     def test_pausedBody(self) -> None:
         """Where the receiver of a body asks for a pause, what was sent ahead of it does not undo that."""
         recorded = Recorded()
