@@ -33,19 +33,18 @@ from revproxy.dataplane.chunked import ChunkedDecoder
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
 from revproxy.dataplane.framing import CHUNKED, LengthDecoder
-from revproxy.dataplane.requesthead import METHOD_LENGTH, RequestHead, parseRequestHead
+from revproxy.dataplane.partialhead import checkPartialHead, emptyLines
+from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
 from revproxy.dataplane.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
 from revproxy.errors import (
-    BadRequest,
     BodyTooLarge,
     ClientGone,
     EdgeError,
     HeadersTooLarge,
-    NotSupported,
     RequestTimeout,
     TargetTooLong,
 )
-from revproxy.headers import TOKEN, Headers
+from revproxy.headers import Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
@@ -65,9 +64,6 @@ _UNTAKEN = 65536
 
 _HEADS_PER_TURN = 16
 """Requests of one pipeline that are begun before other connections have their turn: a few milliseconds of work."""
-
-_EMPTY_LINES = 4
-"""Empty lines before a request that are passed over. RFC 9112 §2.2 asks for one."""
 
 _DRAIN_UP_TO = 262144
 """Bytes of an unwanted request body that are read for the sake of keeping the connection."""
@@ -371,49 +367,24 @@ class Http1Server:
         return True
 
     def _partialHead(self, data: bytes) -> bool:
-        """Look at an incomplete head: give up early on what can become none."""
-        limits = self._edge.limits
+        """An incomplete head, or empty lines before one. :returns: whether there is anything else."""
         if data.startswith(b"\r\n"):
-            return self._passEmptyLines(data)
+            count = emptyLines(data, self._emptyLines)
+            self._emptyLines += count
+            self._ahead = data[2 * count :]
+            self._scanned = 0
+            return bool(self._ahead)
         if data == b"\r":
             return False
-        if data[0] not in TOKEN:
-            raise BadRequest("this does not begin like a request")
-        size = len(data)
-        if size > METHOD_LENGTH and data.find(b" ", 0, METHOD_LENGTH + 1) < 0:
-            raise NotSupported("no method is that long")
-        if size > limits.maxTargetBytes + 64 and b"\r\n" not in data:
-            raise TargetTooLong("the request line is longer than the limit")
-        if size > limits.maxHeaderBytes:
-            raise HeadersTooLarge("the head is larger than the limit")
-        # Of what came before, only the end is looked at again: it may come byte by byte.
         scanned = self._scanned
-        if data.count(b"\n", scanned) != data.count(b"\r\n", max(0, scanned - 1)):
-            raise BadRequest("a bare line feed in the head")
+        checkPartialHead(data, scanned, self._edge.limits)
         if scanned == 0 and self.served:
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
         # Never 0 again: the time for the head runs from its first byte.
-        self._scanned = max(1, size - 3)
+        self._scanned = max(1, len(data) - 3)
         if self._heldOff:
             self._readOn()
         return False
-
-    def _passEmptyLines(self, data: bytes) -> bool:
-        """
-        Take empty lines off what comes before a request line (RFC 9112 §2.2).
-
-        :returns: whether anything is left.
-        :raises BadRequest: for more of them than anybody sends by mistake.
-        """
-        passed = 0
-        while data.startswith(b"\r\n", passed):
-            passed += 2
-            self._emptyLines += 1
-            if self._emptyLines > _EMPTY_LINES:
-                raise BadRequest(f"more than {_EMPTY_LINES} empty lines before a request")
-        self._ahead = data[passed:]
-        self._scanned = 0
-        return bool(self._ahead)
 
     def _begin(self, head: RequestHead) -> None:
         edge = self._edge
