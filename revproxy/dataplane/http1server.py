@@ -40,7 +40,6 @@ from revproxy.errors import (
     BodyTooLarge,
     ClientGone,
     EdgeError,
-    HeadersTooLarge,
     RequestTimeout,
     TargetTooLong,
 )
@@ -348,7 +347,8 @@ class Http1Server:
             if end < 4 or data[0] in b"\r\n":
                 return self._partialHead(data)
             if end > limits.maxHeaderBytes:
-                raise HeadersTooLarge("the head is larger than the limit")
+                # What its beginning would have been told: how it was cut into segments makes no difference.
+                checkPartialHead(data[: limits.maxHeaderBytes + 1], 0, limits)
             self._scanned = 0
             if end == len(data):
                 self._ahead = b""
