@@ -46,6 +46,9 @@ DEFAULT_MAX_BODY = 10 * 2**20
 _IN_MEMORY = 100_000
 """Bytes of a request body above which it is kept in a file, as ``twisted.web`` has it."""
 
+_MOST_RANGES = 32
+"""Ranges that one request may ask for, of what resources are told (RFC 9110 §17.15); with more it gets the whole."""
+
 _READ_AT_ONCE = 16384
 """Bytes of a form above which it is read in a thread."""
 
@@ -446,6 +449,7 @@ def _forResource(request: Request, size: int) -> list[tuple[bytes, bytes]]:
         (name, value)
         for lower, name, value in request.headers.fields
         if lower not in (b"content-length", b"expect", b"proxy")
+        and (lower != b"range" or value.count(b",") < _MOST_RANGES)
     ]
     if request.hasBody:
         fields.append((b"Content-Length", b"%d" % size))

@@ -183,6 +183,14 @@ class RequestTests(MountedCase):
         self.get("/app/", "Proxy: evil\r\n")
         self.assertEqual(seen, [None])
 
+    def test_ranges(self) -> None:
+        """A field with more ranges than anybody needs is passed over, as servers may."""
+        seen = self.see(lambda request: request.getHeader("range"))
+        few, many = ("bytes=" + ",".join(["0-1"] * count) for count in (32, 33))
+        for value in (few, many):
+            self.get("/app/", f"Range: {value}\r\n")
+        self.assertEqual(seen, [few, None])
+
     def test_form(self) -> None:
         """Forms are parsed, and the content is there to be read again."""
         seen = self.see(lambda request: (request.args, request.content.read()))
