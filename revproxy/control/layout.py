@@ -220,7 +220,8 @@ class _Work:
             else:
                 self._problems.append(document.problem(("routes", index, "resource"), message))
             return None
-        return MountedLeaf(resource, prefix, self._parts.reactor, self.config.limits.maxBodyBytes)
+        threads = partial(_inThread, self._parts.reactor)
+        return MountedLeaf(resource, prefix, self._parts.reactor, threads, self.config.limits.maxBodyBytes)
 
 
 def _alike(route: RouteConfig) -> tuple[Any, ...] | None:

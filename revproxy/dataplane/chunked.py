@@ -5,10 +5,10 @@ The chunked transfer coding (RFC 9112 §7.1), taken off strictly and put on plai
 from __future__ import annotations
 
 from revproxy.dataplane.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
-from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding, joined
+from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding
 from revproxy.dataplane.framing import VALUE_REFUSED, listMembers
 from revproxy.errors import BadRequest
-from revproxy.headers import TOKEN, Field
+from revproxy.headers import TOKEN, Field, joined
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
 _NEVER_TRAILING = NOTED | frozenset(

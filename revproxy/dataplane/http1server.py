@@ -64,6 +64,9 @@ _UNTAKEN = 65536
 _HEADS_PER_TURN = 16
 """Requests of one pipeline that are begun before other connections have their turn: a few milliseconds of work."""
 
+_TURN = 0.004
+"""Seconds after which they have it in any case: a target of 8 KB, or a resource, may take milliseconds by itself."""
+
 _DRAIN_UP_TO = 262144
 """Bytes of an unwanted request body that are read for the sake of keeping the connection."""
 
@@ -291,11 +294,15 @@ class Http1Server:
         """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
         self._advancing = True
         heads = 0
+        turnEnds = NEVER
         try:
             while self._ahead:
                 state = self._state
                 if state == HEAD:
-                    if heads == _HEADS_PER_TURN:
+                    if heads == 1:
+                        # Most connections have one request at a time: they do not ask for the time.
+                        turnEnds = self._edge.monotonic() + _TURN
+                    elif heads == _HEADS_PER_TURN or (heads and self._edge.monotonic() > turnEnds):
                         self._edge.soon(self._takeTurn)
                         return
                     heads += 1
