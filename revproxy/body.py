@@ -68,7 +68,7 @@ class Body:
     :ivar length: number of bytes when known beforehand, else None.
     :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
     :ivar framed: whether the header section carries the right Content-Length already.
-    :ivar onFinish: called when all bytes are here and no sink has come for them yet, or None.
+    :ivar onEnd: called when all bytes are here, or the rest never will be, and no sink has come for them yet; or None.
     :ivar onRead: called when a plugin begins to wait for bytes that have not come (100-continue), or None.
     :ivar readLimit: the most that :meth:`read` gives the plugin being called (``limits.body_bytes``), or None.
     :ivar sealed: True once a head was made that says how the body is framed: from then on it is not to be changed.
@@ -91,7 +91,7 @@ class Body:
         "changed",
         "framed",
         "length",
-        "onFinish",
+        "onEnd",
         "onRead",
         "readLimit",
         "sealed",
@@ -107,7 +107,7 @@ class Body:
         self.sealed = False
         self.readLimit: int | None = None
         self.onRead: Callable[[], None] | None = None
-        self.onFinish: Callable[[], None] | None = None
+        self.onEnd: Callable[[], None] | None = None
         self.announced: bytes | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
@@ -250,8 +250,8 @@ class Body:
             return
         if self.length is None:
             self.length = self._buffered
-        if self.onFinish is not None:
-            self.onFinish()
+        if self.onEnd is not None:
+            self.onEnd()
         if self._reader is None:
             return
         # A filter's last words count too.
@@ -268,7 +268,10 @@ class Body:
         self._source = None
         if self._sink is not None:
             self._sink.bodyFailed(reason)
-        elif self._reader is not None:
+            return
+        if self.onEnd is not None:
+            self.onEnd()
+        if self._reader is not None:
             self._readDone(reason)
 
     def brokenBy(self, error: Exception) -> bool:
@@ -281,6 +284,11 @@ class Body:
     def complete(self) -> bool:
         """True when every byte is here: :meth:`take` gives them."""
         return self._finished
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it will never be complete, if that is known."""
+        return self._failure
 
     def take(self) -> bytes:
         """The bytes of a complete body, at once, instead of :meth:`attach`."""

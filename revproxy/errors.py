@@ -42,6 +42,10 @@ class BadRequest(EdgeError):
     text = "The request is malformed."
 
 
+class AmbiguousPath(BadRequest):
+    """An origin may read the path in another way than the edge, and would have to be protected by another route."""
+
+
 class NotFound(EdgeError):
     """No route, or no such file."""
 

@@ -28,12 +28,31 @@ HOP_BY_HOP = frozenset(
 )
 """Fields of one connection, never passed on as they are (RFC 9110 §7.6.1)."""
 
+LETTERS_DIGITS_HYPHEN = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""What names of fields consist of that mean the same to everybody: see :func:`isJoined`."""
+
+_HYPHENS = bytes(0x2D if octet in TOKEN and octet not in LETTERS_DIGITS_HYPHEN else octet for octet in range(256))
+
 _EDGES_OWN = HOP_BY_HOP | {b"content-length"}
 
 _CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
 
 Field = tuple[bytes, bytes, bytes]
 """Lower-case name, name as written, value."""
+
+
+def isJoined(name: bytes) -> bool:
+    """
+    Whether gateways read a name as that of another field.
+
+    CGI and WSGI join ``_`` and ``-``, PHP ``.`` as well, and lighttpd whatever is no letter and no digit.
+    """
+    return bool(name.translate(None, LETTERS_DIGITS_HYPHEN))
+
+
+def joined(lower: bytes) -> bytes:
+    """The name that gateways cannot tell from this one, and that has hyphens only."""
+    return lower.translate(_HYPHENS)
 
 
 @lru_cache(2048)
@@ -158,7 +177,7 @@ class Headers:
 
 class JoinedHeaders(Headers):
     """
-    A header section in whose names ``_``, ``.`` and ``-`` are the same, as CGI, WSGI and PHP make them.
+    A header section in whose names ``-`` and what is neither letter nor digit are the same, as gateways make them.
 
     What requests have where names with underscores are kept: a plugin that sets, removes or looks for ``X-User`` means
     ``X_User`` as well, for an origin behind a gateway cannot tell them apart. Each goes out as it was written.
@@ -170,25 +189,21 @@ class JoinedHeaders(Headers):
 
     def getAll(self, name: str) -> list[str]:
         """As :meth:`Headers.getAll`."""
-        return super().getAll(name.replace("_", "-").replace(".", "-"))
+        return super().getAll(joined(name.encode("latin-1", "replace")).decode("latin-1"))
 
     def add(self, name: str, value: str) -> None:
         """As :meth:`Headers.add`."""
         lower, raw = _fieldName(name)
-        self.fields.append((_joined(lower), raw, _fieldValue(value)))
+        self.fields.append((joined(lower), raw, _fieldValue(value)))
 
     def find(self, lower: bytes) -> bytes | None:
         """As :meth:`Headers.find`."""
-        return super().find(_joined(lower))
+        return super().find(joined(lower))
 
     def setRaw(self, lower: bytes, name: bytes, value: bytes) -> None:
         """As :meth:`Headers.setRaw`."""
-        super().setRaw(_joined(lower), name, value)
+        super().setRaw(joined(lower), name, value)
 
     def removeRaw(self, lower: bytes) -> None:
         """As :meth:`Headers.removeRaw`."""
-        super().removeRaw(_joined(lower))
-
-
-def _joined(lower: bytes) -> bytes:
-    return lower.replace(b"_", b"-").replace(b".", b"-")
+        super().removeRaw(joined(lower))

@@ -32,6 +32,7 @@ from revproxy.control.settings import (
     UpstreamTLSConfig,
 )
 from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.readings import folded
 
 __all__ = [
     "AdminConfig",
@@ -267,7 +268,8 @@ def _routes(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[Rou
     sections = list(root.items("routes"))
     if not sections and not root.value.get("routes"):
         return _onlyRoute(root, upstreams)
-    routes = []
+    routes: list[RouteConfig] = []
+    kept: list[Section] = []
     places: dict[tuple[str | None, str], str] = {}
     names: set[str] = set()
     for section in sections:
@@ -282,7 +284,30 @@ def _routes(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[Rou
         places.setdefault(where, route.name)
         names.add(route.name)
         routes.append(route)
+        kept.append(section)
+    if any(route.case == "insensitive" for route in routes):
+        _checkCase(kept, routes)
     return tuple(routes)
+
+
+def _checkCase(sections: Sequence[Section], routes: Sequence[RouteConfig]) -> None:
+    """What lies below a route that ignores case does so, too; so two such routes must differ in more than case."""
+    paths = [folded(route.path.rstrip("/").encode()) for route in routes]
+    inAnyCase = {
+        (route.host, path): route for route, path in zip(routes, paths, strict=True) if route.case == "insensitive"
+    }
+    seen: dict[tuple[str | None, bytes], RouteConfig] = {}
+    for section, route, path in zip(sections, routes, paths, strict=True):
+        names = path.split(b"/")
+        above = [inAnyCase.get((route.host, b"/".join(names[:depth]))) for depth in range(1, len(names) + 1)]
+        first = next((other for other in above if other is not None), None)
+        if first is None:
+            continue
+        other = seen.setdefault((route.host, path), route)
+        if other is not route and other.path.rstrip("/") != route.path.rstrip("/"):
+            section.refuse(f"differs from the route {quoted(other.name)} in case only, which is ignored here", "path")
+        elif section.has("case") and route.case == "sensitive":
+            section.refuse(f"is below the route {quoted(first.name)}, which ignores case; leave it out here", "case")
 
 
 def _onlyRoute(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[RouteConfig, ...]:
@@ -310,6 +335,7 @@ def _route(section: Section, upstreams: Mapping[str, UpstreamConfig]) -> RouteCo
         resource=section.checked("resource", syntax.dottedName, "") or None,
         stripPrefix=_stripPrefix(section, leaf),
         methods=_methods(section),
+        case=section.text("case", "sensitive"),
         plugins=_settings(section, "plugins"),
     )
 

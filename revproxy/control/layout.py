@@ -149,7 +149,18 @@ class _Work:
             made = leaves[route.host, route.path] = self._known(route) or self._made(index, route)
             host = (route.host or "").encode("ascii")
             methods = None if route.methods is None else frozenset(map(str.encode, route.methods))
-            routes.append(Route(route.name, host, route.path.encode(), made[0], lanes[index], methods))
+            routes.append(
+                Route(
+                    route.name,
+                    host,
+                    route.path.encode(),
+                    made[0],
+                    lanes[index],
+                    methods,
+                    ignoresCase=route.case == "insensitive",
+                    strips=route.stripPrefix and route.upstream is not None,
+                )
+            )
         return Layout(self.config, self._upstreams, leaves, Tree(routes))
 
     # Leaves
@@ -209,7 +220,8 @@ class _Work:
             else:
                 self._problems.append(document.problem(("routes", index, "resource"), message))
             return None
-        return MountedLeaf(resource, prefix, self._parts.reactor, self.config.limits.maxBodyBytes)
+        threads = partial(_inThread, self._parts.reactor)
+        return MountedLeaf(resource, prefix, self._parts.reactor, threads, self.config.limits.maxBodyBytes)
 
 
 def _alike(route: RouteConfig) -> tuple[Any, ...] | None:

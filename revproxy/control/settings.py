@@ -149,6 +149,7 @@ class RouteConfig:
     :ivar static: folder that is served.
     :ivar resource: dotted name of a `twisted.web.resource.IResource`, or of what makes one without arguments.
     :ivar methods: those it takes, HEAD with GET; ``None``: every one but TRACE.
+    :ivar case: ``"sensitive"`` or ``"insensitive"``: whether ``path`` fits in any case.
     :ivar stripPrefix: whether ``path`` is taken off the target before it is forwarded.
     :ivar plugins: plugin name to what this route says about it.
     """
@@ -163,6 +164,7 @@ class RouteConfig:
     resource: str | None = None
     stripPrefix: bool = False
     methods: frozenset[str] | None = None
+    case: str = "sensitive"
     plugins: Mapping[str, PluginSetting] = field(default_factory=dict)
 
 

@@ -42,7 +42,7 @@ plugins:
   config: {}                                   # NAME: {key: value} goes over the plugin's own; NAME: false is off
 
 state: ./var                                   # versions of plugins, pins, the socket of the commands
-# requests: {underscores: drop}                # drop | keep header fields such as X_User or X.User
+# requests: {underscores: drop}                # drop | keep header fields such as X_User
 # limits: {max_body_bytes: 10485760, max_connections_per_client: 100}
 # timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, tunnel: 3600, drain: 30}
 logging: {access: "-", format: json}           # "-" is standard output

@@ -164,6 +164,9 @@ def routePath(text: str) -> str:
     segments = text.split("/")[1:]
     if "" in segments[:-1] or "." in segments or ".." in segments:
         raise ValueError(f"{quoted(text)} has empty, . or .. segments; no request would match it")
+    if ";" in text or "\\" in text or any(name != name.strip() or name.endswith(".") for name in segments):
+        raise ValueError(f"{quoted(text)}: ; and \\, and dots or spaces at the end of a name, are not the same to all "
+                         "origins; requests for it would be refused")
     return text
 
 

@@ -8,7 +8,8 @@ In the order in which a request meets the rooms:
 - `clienthello`, `tls`, `tlscontexts`, `sockettls`: OpenSSL on the socket itself, the host chosen by name;
 - `framing` decides which heads are acceptable and where a body ends; `http1server` is the connection to a client;
 - `exchange` is one request's life; `edge` is what all of them share, the current generation first of all;
-- `routing` finds the leaf by host and path; `chain` takes the request through the middleware, forth and back;
+- `routing` finds the leaf by host and path, `readings` what else the path may mean to an origin;
+- `chain` takes the request through the middleware, forth and back;
 - `leaves`, `static`, `mounted`, `proxy` stand at the end of a route; `errorpage` when something went wrong;
 - `forwarding` writes the headers of the hop; `upstream`, `pool`, `client`, `http1client` are the origin's side, with
   `shares`, `queue` and `keepalive` for the pool;

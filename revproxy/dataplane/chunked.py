@@ -5,10 +5,10 @@ The chunked transfer coding (RFC 9112 §7.1), taken off strictly and put on plai
 from __future__ import annotations
 
 from revproxy.dataplane.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
-from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding, joined
+from revproxy.dataplane.fieldnames import NOTED, PROXY, isForwarding
 from revproxy.dataplane.framing import VALUE_REFUSED, listMembers
 from revproxy.errors import BadRequest
-from revproxy.headers import TOKEN, Field
+from revproxy.headers import TOKEN, Field, joined
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
 _NEVER_TRAILING = NOTED | frozenset(
@@ -234,6 +234,16 @@ class ChunkedDecoder:
 def chunk(data: bytes) -> bytes:
     """One chunk; never empty data, which would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def unsaid(trailers: list[Field], head: bytes) -> list[Field]:
+    """
+    The trailers that may follow a head: none whose name it has, in any spelling that gateways join.
+
+    Whoever merges the two (RFC 9110 §6.5.1) would have two values of it, and nobody has checked the later one.
+    """
+    said = frozenset(joined(line.partition(b":")[0].lower()) for line in head.split(b"\r\n"))
+    return [trailer for trailer in trailers if joined(trailer[0]) not in said]
 
 
 def lastChunk(trailers: list[Field]) -> bytes:

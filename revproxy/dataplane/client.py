@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from revproxy.body import Body
+from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Response
 from revproxy.dataplane.upstream import Outgoing, Target, Upstream
 from revproxy.errors import Unavailable
@@ -93,9 +93,7 @@ class PoolAgent:
             outgoing = _Built(self._upstream(parsed), method, parsed, headers, bodyProducer)
         except ValueError:
             return fail()
-        answered = outgoing.begin()
-        outgoing.start()
-        return answered.addCallback(AgentResponse)
+        return outgoing.go().addCallback(AgentResponse)
 
     def _upstream(self, uri: URI) -> Upstream:
         key = (uri.scheme, uri.host.decode("ascii").strip("[]"), uri.port)
@@ -139,10 +137,22 @@ class _Built(Outgoing):
                 if not TOKEN.issuperset(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):
                     raise ValueError(f"a header that cannot be sent: {name!r}")
 
-    def start(self) -> None:
-        """Have the producer begin."""
-        if self._producer is not None:
-            self._producer.start()
+    def go(self) -> Deferred[Response]:
+        """
+        Have the producer begin, and send it: once the body is whole, if that is small, as with those of clients.
+
+        :returns: as :meth:`begin`.
+        """
+        produced = self._producer
+        if produced is None:
+            return self.begin()
+        if produced.body.length is None or produced.body.length > HIGH_WATER:
+            answered = self.begin()
+            produced.start()
+            return answered
+        produced.start()
+        whole = produced.body.read(HIGH_WATER).addErrback(produced.givenUp)
+        return whole.addCallback(lambda _: self.begin())
 
     def headFor(self, target: Target) -> bytes:
         headers = self._headers
@@ -183,6 +193,11 @@ class _ProducedBody:
         self._started = True
         finished = maybeDeferred(self._producer.startProducing, self)
         finished.addCallbacks(lambda _: self._over(None), self._over)
+
+    def givenUp(self, failure: Failure) -> Failure:
+        """Nobody waits for the body any more. :returns: why."""
+        self.body.stopProducing()
+        return failure
 
     def _over(self, failure: Failure | None) -> None:
         self._done = True

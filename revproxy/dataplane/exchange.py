@@ -58,6 +58,17 @@ def _checkMethod(method: bytes, methods: frozenset[bytes] | None) -> None:
         raise MethodNotAllowed(f"{method.decode('latin-1')} on this route", sorted(methods or _ALLOWED))
 
 
+def _bare(error: EdgeError) -> EdgeError:
+    """
+    An error without the frames it was raised in.
+
+    They hold the exchange that holds the error: that would keep it, with the head of its request and whatever was being
+    worked out, until the garbage collector runs, which it is told to do rarely.
+    """
+    error.__traceback__ = error.__context__ = None
+    return error
+
+
 class Exchange:
     """
     One request and its answer.
@@ -217,7 +228,7 @@ class Exchange:
             self._stream.abort()
 
     def _fail(self, error: EdgeError) -> None:
-        self.error = error
+        self.error = _bare(error)
         context = self.context
         context.response = errorResponse(error, context.request, context.id)
         self._respond()
@@ -273,7 +284,7 @@ class Exchange:
     def _leaveFailed(self, error: EdgeError, leafs: Response | None) -> None:
         """A plugin failed on the way out and is not to be passed over: its answer must not get out."""
         self._discard(leafs)
-        self.error = error
+        self.error = _bare(error)
         context = self.context
         context.response = errorResponse(error, context.request, context.id)
         self._write()
@@ -309,7 +320,7 @@ class Exchange:
     def responseFailed(self, reason: Failure, bytesIn: int, bytesOut: int) -> None:
         """The body broke off on the origin's side."""
         error = reason.value
-        self.error = error if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage())
+        self.error = _bare(error) if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage())
         self._finish(bytesIn, bytesOut)
 
     def breakingOff(self, reason: str) -> None:

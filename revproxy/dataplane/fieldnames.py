@@ -109,16 +109,6 @@ def isForwarding(lower: bytes) -> bool:
     return lower in FORWARDING or lower.startswith(FORWARDING_PREFIXES)
 
 
-def isJoined(name: bytes) -> bool:
-    """Whether gateways read the name as that of another field: CGI and WSGI join ``_`` and ``-``, PHP ``.`` as well."""
-    return 0x5F in name or 0x2E in name
-
-
-def joined(lower: bytes) -> bytes:
-    """The name that gateways cannot tell from this one, and that has hyphens only."""
-    return lower.replace(b"_", b"-").replace(b".", b"-")
-
-
 _PLAIN = """
 accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-credentials
 access-control-allow-headers access-control-allow-methods access-control-allow-origin access-control-expose-headers

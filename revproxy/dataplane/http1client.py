@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Response
-from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
+from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk, unsaid
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.framing import CHUNKED, UNTIL_CLOSE
 from revproxy.dataplane.responsehead import ResponseHead, isOffered, parseResponseHead
@@ -74,6 +74,7 @@ class Http1Client:
 
     :ivar served: answers that were complete on this connection.
     :ivar idleSince: when the last of them was, or else the connection.
+    :ivar unused: seconds from then until the request that is on it.
     :ivar share: what takes it up, as in :mod:`~revproxy.dataplane.shares`.
     :ivar deadline: when it has waited too long, whatever it waits for now.
     """
@@ -98,6 +99,7 @@ class Http1Client:
         "served",
         "share",
         "transport",
+        "unused",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -106,6 +108,7 @@ class Http1Client:
         self.deadline = NEVER
         self.served = 0
         self.idleSince = 0.0
+        self.unused = 0.0
         self.share = PLAIN
         self._isLast = False
         self._state = IDLE
@@ -140,6 +143,7 @@ class Http1Client:
         outgoing.connection = self
         self._state = HEAD
         self._informational = 0
+        self.unused = now - self.idleSince
         self.deadline = now + pool.timeouts.response
         body = outgoing.body
         if body is None:
@@ -178,7 +182,9 @@ class Http1Client:
         if body is None:
             return
         if self._chunked:
-            self.transport.write(lastChunk(body.trailers.fields if body.trailers is not None else []))
+            trailers = body.trailers
+            outgoing = cast("Outgoing", self._outgoing)
+            self.transport.write(lastChunk([] if trailers is None else unsaid(trailers.fields, outgoing.head)))
         self.transport.unregisterProducer()
         if self._state == HEAD:
             self.deadline = self._pool.deadlines.now() + self._pool.timeouts.response
@@ -491,6 +497,6 @@ class Http1Client:
         if self._held or self._informational:
             return BadResponse("the origin closed in the middle of the head")
         if self.served:
-            self._pool.lost(self)
+            self._pool.lostInUse(self)
             return ConnectionStale("the kept connection was closed before an answer")
         return UpstreamError(f"the origin closed without an answer: {reason.getErrorMessage()}")

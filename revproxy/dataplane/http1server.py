@@ -33,19 +33,18 @@ from revproxy.dataplane.chunked import ChunkedDecoder
 from revproxy.dataplane.deadlines import NEVER
 from revproxy.dataplane.forwarding import clientBehind
 from revproxy.dataplane.framing import CHUNKED, LengthDecoder
-from revproxy.dataplane.requesthead import METHOD_LENGTH, RequestHead, parseRequestHead
+from revproxy.dataplane.partialhead import checkPartialHead, emptyLines
+from revproxy.dataplane.requesthead import RequestHead, parseRequestHead
 from revproxy.dataplane.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
 from revproxy.errors import (
-    BadRequest,
     BodyTooLarge,
     ClientGone,
     EdgeError,
     HeadersTooLarge,
-    NotSupported,
     RequestTimeout,
     TargetTooLong,
 )
-from revproxy.headers import TOKEN, Headers
+from revproxy.headers import Headers
 from revproxy.interfaces import IBodySource, IClientStream
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ _UNTAKEN = 65536
 _HEADS_PER_TURN = 16
 """Requests of one pipeline that are begun before other connections have their turn: a few milliseconds of work."""
 
-_EMPTY_LINES = 4
-"""Empty lines before a request that are passed over. RFC 9112 §2.2 asks for one."""
+_TURN = 0.004
+"""Seconds after which they have it in any case: a target of 8 KB, or a resource, may take milliseconds by itself."""
 
 _DRAIN_UP_TO = 262144
 """Bytes of an unwanted request body that are read for the sake of keeping the connection."""
@@ -235,8 +234,8 @@ class Http1Server:
 
     @property
     def isReceiving(self) -> bool:
-        """Whether the request's body is still arriving."""
-        return self._state == BODY
+        """Whether it is the client's turn to send more of the request's body."""
+        return self._state == BODY and (self._body is None or not self._body.isPaused)
 
     @property
     def chain(self) -> Chain | None:
@@ -254,6 +253,11 @@ class Http1Server:
         if decoder is None or not decoder.trailing:
             return self.bodyDeadline()
         return self._edge.deadlines.now() + self._edge.timeouts.header
+
+    def _takingDeadline(self) -> float:
+        """The time by which some of the answer has to have been taken, if it waits for that."""
+        writer = self._writer
+        return self.bodyDeadline() if writer is not None and writer.isPaused else NEVER
 
     def _expectGone(self) -> None:
         """It was told to close: give it a moment to take what is queued, then break it off."""
@@ -291,11 +295,15 @@ class Http1Server:
         """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
         self._advancing = True
         heads = 0
+        turnEnds = NEVER
         try:
             while self._ahead:
                 state = self._state
                 if state == HEAD:
-                    if heads == _HEADS_PER_TURN:
+                    if heads == 1:
+                        # Most connections have one request at a time: they do not ask for the time.
+                        turnEnds = self._edge.monotonic() + _TURN
+                    elif heads == _HEADS_PER_TURN or (heads and self._edge.monotonic() > turnEnds):
                         self._edge.soon(self._takeTurn)
                         return
                     heads += 1
@@ -314,7 +322,9 @@ class Http1Server:
                 else:
                     self._ahead = b""
         except BaseException:
+            # Called in a turn of its own, or by the end of an answer, nobody else would end the connection.
             self._advancing = False
+            self.abort()
             raise
         self._advancing = False
         if self._heldOff and len(self._ahead) <= _AHEAD:
@@ -364,49 +374,24 @@ class Http1Server:
         return True
 
     def _partialHead(self, data: bytes) -> bool:
-        """Look at an incomplete head: give up early on what can become none."""
-        limits = self._edge.limits
+        """An incomplete head, or empty lines before one. :returns: whether there is anything else."""
         if data.startswith(b"\r\n"):
-            return self._passEmptyLines(data)
+            count = emptyLines(data, self._emptyLines)
+            self._emptyLines += count
+            self._ahead = data[2 * count :]
+            self._scanned = 0
+            return bool(self._ahead)
         if data == b"\r":
             return False
-        if data[0] not in TOKEN:
-            raise BadRequest("this does not begin like a request")
-        size = len(data)
-        if size > METHOD_LENGTH and data.find(b" ", 0, METHOD_LENGTH + 1) < 0:
-            raise NotSupported("no method is that long")
-        if size > limits.maxTargetBytes + 64 and b"\r\n" not in data:
-            raise TargetTooLong("the request line is longer than the limit")
-        if size > limits.maxHeaderBytes:
-            raise HeadersTooLarge("the head is larger than the limit")
-        # Of what came before, only the end is looked at again: it may come byte by byte.
         scanned = self._scanned
-        if data.count(b"\n", scanned) != data.count(b"\r\n", max(0, scanned - 1)):
-            raise BadRequest("a bare line feed in the head")
+        checkPartialHead(data, scanned, self._edge.limits)
         if scanned == 0 and self.served:
             self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
         # Never 0 again: the time for the head runs from its first byte.
-        self._scanned = max(1, size - 3)
+        self._scanned = max(1, len(data) - 3)
         if self._heldOff:
             self._readOn()
         return False
-
-    def _passEmptyLines(self, data: bytes) -> bool:
-        """
-        Take empty lines off what comes before a request line (RFC 9112 §2.2).
-
-        :returns: whether anything is left.
-        :raises BadRequest: for more of them than anybody sends by mistake.
-        """
-        passed = 0
-        while data.startswith(b"\r\n", passed):
-            passed += 2
-            self._emptyLines += 1
-            if self._emptyLines > _EMPTY_LINES:
-                raise BadRequest(f"more than {_EMPTY_LINES} empty lines before a request")
-        self._ahead = data[passed:]
-        self._scanned = 0
-        return bool(self._ahead)
 
     def _begin(self, head: RequestHead) -> None:
         edge = self._edge
@@ -521,15 +506,16 @@ class Http1Server:
 
     def _bodyComplete(self, trailers: Headers | None) -> None:
         body, self._body = self._body, None
+        wasAnswered = self._exchange is None
         if self._state == BODY:
             self._state = BUSY
-            self.deadline = NEVER
+            self.deadline = self._takingDeadline()
             # Its last piece may have been one too many for whoever takes it; the connection goes on being read.
             self.transport.resumeProducing()
         if body is not None:
             body.finish(trailers)
-        if self._exchange is None and self._state == BUSY:
-            # The answer was complete before the request was.
+        if wasAnswered:
+            # Otherwise the answer goes on from here when it is out, which may have been just now.
             self._next()
 
     def _breakBody(self, error: EdgeError) -> None:
@@ -539,7 +525,7 @@ class Http1Server:
         self._ahead = b""
         body, self._body = self._body, None
         self._state = BUSY
-        self.deadline = NEVER
+        self.deadline = self._takingDeadline()
         if self._exchange is None:
             self._linger()
         elif body is not None:
@@ -554,9 +540,9 @@ class Http1Server:
     # IBodySource, for the request body
 
     def pauseProducing(self) -> None:
-        """The origin is slower than the client; so the client's slowness is no reason to end."""
+        """The origin is slower than the client; so that this one does not send is no reason to end."""
         if self._state == BODY:
-            self.deadline = NEVER
+            self.deadline = self._takingDeadline()
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:

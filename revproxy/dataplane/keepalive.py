@@ -3,6 +3,10 @@ How long an origin keeps a connection that nobody uses: what it announces, and w
 
 An origin that closes a connection just as a request arrives has not read the request, but we cannot know. What may be
 done twice is sent once more. What may not is lost, so it goes on no connection that is about to be closed.
+
+What is learned decides for everybody, so no client may teach it. An origin can answer a request by closing (nginx's
+444, a worker that dies), and soon after the one before. So a close with a request on its way counts only where the
+connection had been unused for a while.
 """
 
 from __future__ import annotations
@@ -20,6 +24,12 @@ TOGETHER = 1.0
 
 EVENTS = 20
 """Events that are remembered."""
+
+DOUBTFUL = 1.0
+"""
+Seconds unused below which a connection that is closed with a request on its way says nothing of others. An origin that
+closes so soon is seen to do so while there is no request.
+"""
 
 FLOOR = 0.005
 """

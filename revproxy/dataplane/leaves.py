@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
@@ -19,6 +20,9 @@ from revproxy.interfaces import ILeaf
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
 
+
+InThread = Callable[..., Deferred[Any]]
+"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
 
 _PLACEHOLDER = re.compile(r"(\{(?:host|hostname|target|path|query)\})")
 

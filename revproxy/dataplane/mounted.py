@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -30,9 +30,10 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Headers, Request, Response
-from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.routing import normalised
-from revproxy.errors import BadRequest, BodyTooLarge, EdgeError, NotFound
+from revproxy.dataplane.forms import Fields, isForm, readForm
+from revproxy.dataplane.leaves import InThread, Leaf
+from revproxy.dataplane.routing import below, normalised
+from revproxy.errors import BodyTooLarge, EdgeError, NotFound
 from revproxy.headers import HOP_BY_HOP, TOKEN, Field
 from revproxy.interfaces import IBodySink, IBodySource
 
@@ -45,13 +46,30 @@ DEFAULT_MAX_BODY = 10 * 2**20
 _IN_MEMORY = 100_000
 """Bytes of a request body above which it is kept in a file, as ``twisted.web`` has it."""
 
+_MOST_RANGES = 32
+"""Ranges that one request may ask for, of what resources are told (RFC 9110 §17.15); with more it gets the whole."""
+
+_READ_AT_ONCE = 16384
+"""Bytes of a form above which it is read in a thread."""
+
 
 class ResourceFailed(EdgeError):
     """A mounted resource raised, or its response is not one that may be sent."""
 
 
 class MountedRequest(TwistedRequest):  # type: ignore[misc]
-    """The request that resources see. Only what happens on failure differs from its base."""
+    """
+    The request that resources see. Only forms, and what happens on failure, differ from its base.
+
+    :ivar form: the fields of the form in its body, which go over those of the query.
+    """
+
+    form: Fields = {}
+
+    def process(self) -> None:
+        """Its head is read: render."""
+        self.args.update(self.form)
+        super().process()
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Rendering raised: 500 with our page, or the end of what was begun."""
@@ -65,7 +83,7 @@ class _MountedSite(Site):  # type: ignore[misc]
     """Starts the walk through the resource tree at the mount: what is above counts as walked."""
 
     def __init__(self, resource: IResource, prefix: bytes, reactor: IReactorTime) -> None:
-        super().__init__(resource, reactor=reactor)
+        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.sessionFactory = partial(Session, reactor=reactor)  # type: ignore[assignment]
         self._above = [segment for segment in prefix.split(b"/") if segment]
 
@@ -80,30 +98,38 @@ class MountedLeaf(Leaf):
     """Answers with a resource, which is given the part of the path below the route's."""
 
     def __init__(
-        self, resource: IResource, prefix: bytes, reactor: IReactorTime, maxBodyBytes: int | None = None
+        self,
+        resource: IResource,
+        prefix: bytes,
+        reactor: IReactorTime,
+        inThread: InThread,
+        maxBodyBytes: int | None = None,
     ) -> None:
         """
         :param prefix: the path of the route.
         :param reactor: for pull producers and sessions.
+        :param inThread: for large forms.
         :param maxBodyBytes: of a request; more is refused with 413. :data:`DEFAULT_MAX_BODY` if None.
         """
         super().__init__()
         self.site = _MountedSite(resource, prefix, reactor)
         self._prefix = prefix.rstrip(b"/")
         self._reactor = reactor
+        self._inThread = inThread
+        self._reading = DeferredLock()
         self._maxBody = DEFAULT_MAX_BODY if maxBodyBytes is None else maxBodyBytes
 
     def render(self, exchange: Exchange) -> int:
         request = exchange.context.request
         target = resolved(request.rawTarget)
         path = target.partition(b"?")[0]
-        if path != self._prefix and not unquote_to_bytes(path).startswith(self._prefix + b"/"):
+        if below(unquote_to_bytes(path), self._prefix) is None:
             # Possible only where a plugin has rewritten the path.
             exchange.failed(Failure(NotFound("the path is not below the mount")))
             return NOT_DONE_YET
         body = request._body
         if body is None:
-            self._process(exchange, target, _newFile())
+            self._process(exchange, target, _newFile(), {})
             return NOT_DONE_YET
         if body.length is not None and body.length > self._maxBody:
             exchange.failed(Failure(BodyTooLarge(f"more than the {self._maxBody} bytes a mounted resource may get")))
@@ -112,13 +138,25 @@ class MountedLeaf(Leaf):
             # To the client, this is the origin.
             exchange.informational(100, Headers())
         buffer = _Buffer(body, self._maxBody)
-        exchange.wait(buffer.whole, lambda file: self._process(exchange, target, file))
+        exchange.wait(buffer.whole, lambda file: self._readForm(exchange, target, file))
         body.attach(buffer)
         return NOT_DONE_YET
 
-    def _process(self, exchange: Exchange, target: bytes, content: Any) -> None:
+    def _readForm(self, exchange: Exchange, target: bytes, content: Any) -> None:
+        request = exchange.context.request
+        kind = request.headers.find(b"content-type") or b""
+        if request.rawMethod != b"POST" or not content.tell() or not isForm(kind):
+            self._process(exchange, target, content, {})
+        elif content.tell() <= _READ_AT_ONCE:
+            self._process(exchange, target, content, _formIn(content, kind))
+        else:
+            # One at a time: many would keep the event loop from its turn, and each holds its body more than once.
+            form = self._reading.run(self._inThread, _formIn, content, kind)
+            exchange.wait(form, lambda fields: self._process(exchange, target, content, fields))
+
+    def _process(self, exchange: Exchange, target: bytes, content: Any, form: Fields) -> None:
         channel = _Channel(self.site, exchange.context.request, self._reactor)
-        channel.process(target, content)
+        channel.process(target, content, form)
         exchange.wait(channel.answer, exchange.answered)
 
 
@@ -135,6 +173,11 @@ def resolved(target: bytes) -> bytes:
 
 def _newFile() -> Any:
     return SpooledTemporaryFile(max_size=_IN_MEMORY)
+
+
+def _formIn(content: Any, kind: bytes) -> Fields:
+    content.seek(0)
+    return readForm(kind, content.read())
 
 
 @implementer(IBodySink)
@@ -210,7 +253,7 @@ class _Channel:
         # Resources that look for the transport mean its addresses.
         self.transport = self
 
-    def process(self, target: bytes, content: Any) -> None:
+    def process(self, target: bytes, content: Any, form: Fields) -> None:
         """Have the resource render."""
         original = self._original
         request = self._request = MountedRequest(self)
@@ -218,6 +261,7 @@ class _Channel:
         for name, value in _forResource(original, size):
             request.requestHeaders.addRawHeader(name, value)
         request.content = content
+        request.form = form
         request.parseCookies()
         self._processing = True
         try:
@@ -338,9 +382,6 @@ class _Channel:
 
     abortConnection = loseConnection
 
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        self.fail(Failure(BadRequest("the form is malformed")))
-
     def fail(self, reason: Failure) -> None:
         """No response, or no more of it."""
         body = self._body
@@ -408,6 +449,7 @@ def _forResource(request: Request, size: int) -> list[tuple[bytes, bytes]]:
         (name, value)
         for lower, name, value in request.headers.fields
         if lower not in (b"content-length", b"expect", b"proxy")
+        and (lower != b"range" or value.count(b",") < _MOST_RANGES)
     ]
     if request.hasBody:
         fields.append((b"Content-Length", b"%d" % size))

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from revproxy.dataplane.deadlines import NEVER, Deadlines
 from revproxy.dataplane.http1client import Http1Client
-from revproxy.dataplane.keepalive import Closes
+from revproxy.dataplane.keepalive import DOUBTFUL, Closes
 from revproxy.dataplane.limits import Limits, Timeouts
 from revproxy.dataplane.queue import Queue
 from revproxy.dataplane.shares import PLAIN, TUNNEL, UPLOAD, Shares
@@ -81,7 +81,7 @@ class Pool:
         self.limits = limits
         self.timeouts = timeouts
         self.shares = Shares(maxConnections, maxTunnels)
-        self.waiting = Queue(deadlines, timeouts.connect, maxQueue, self.send)
+        self.waiting = Queue(deadlines, timeouts.connect, maxQueue, self._bodyOver)
         self.closes = Closes()
         self.idleTimeout = idleTimeout
         self.maxPause = maxPause
@@ -101,8 +101,12 @@ class Pool:
     def send(self, outgoing: Outgoing) -> None:
         """Send on an idle connection, a new one, or the next that is free."""
         body = outgoing.body
-        if body is not None and not body.complete and not self._mayUpload(outgoing):
-            return
+        if body is not None and not body.complete:
+            if body.failure is not None:
+                outgoing.failed(body.failure)
+                return
+            if not self._mayUpload(outgoing):
+                return
         idle = self.idle
         if idle:
             now = self.deadlines.now()
@@ -118,9 +122,8 @@ class Pool:
         self._enqueue(outgoing, first=False)
 
     def sendFresh(self, outgoing: Outgoing) -> None:
-        """Send on a connection that has not been idle: those that are may be as stale as the one that failed."""
-        for connection in self.idle[:]:
-            connection.abort()
+        """Send on a connection that has not been used."""
+        self._makeRoom()
         self._enqueue(outgoing, first=True)
 
     def _mayUpload(self, outgoing: Outgoing) -> bool:
@@ -141,9 +144,8 @@ class Pool:
         while idle:
             connection = idle[-1]
             if now - connection.idleSince >= trusted:
-                # So were the others. If all there may be are taken, one has to give way to a fresh one.
-                if not self.shares.hasRoom:
-                    idle[0].retire()
+                # So were the others.
+                self._makeRoom()
                 return None
             idle.pop()
             if not connection.transport.isQuiet():
@@ -154,6 +156,16 @@ class Pool:
             else:
                 return connection
         return None
+
+    def _makeRoom(self) -> None:
+        """If there are as many connections as there may be, one that is idle has to give way to a fresh one."""
+        if self.idle and not self.shares.hasRoom:
+            self.idle[0].retire()
+
+    def _bodyOver(self, outgoing: Outgoing) -> None:
+        """It waits no longer: its body is whole, and needs no share, or never will be, and there is nothing to send."""
+        self._notSent(outgoing)
+        self.send(outgoing)
 
     def withdraw(self, outgoing: Outgoing) -> None:
         """It is not to be sent any more."""
@@ -238,12 +250,24 @@ class Pool:
         if self._closing and not ready:
             connection.abort()
         elif ready:
-            if connection.served and not connection.transport.isQuiet():
-                connection.abort()
-                return
+            if connection.served:
+                if not connection.transport.isQuiet():
+                    connection.abort()
+                    return
+                if not self._isFit(connection, ready[0]):
+                    if len(self._connecting) < len(ready):
+                        # Who waits gets a fresh one in its place.
+                        connection.retire()
+                    else:
+                        self.idle.append(connection)
+                    return
             connection.send(self.waiting.next(), connection.idleSince)
         else:
             self.idle.append(connection)
+
+    def _isFit(self, connection: Http1Client, outgoing: Outgoing) -> bool:
+        """Whether a request may go on a connection that was used, and is free from just now on."""
+        return not outgoing.refreshed and self.closes.trusted(connection.idleSince, outgoing.method in SAFE) > 0
 
     def becomesTunnel(self, connection: Http1Client) -> bool:
         """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
@@ -254,9 +278,20 @@ class Pool:
         return True
 
     def lost(self, connection: Http1Client) -> None:
-        """The origin has closed a connection that was idle, or had just been used again."""
+        """The origin has closed a connection that was idle."""
         now = self.deadlines.now()
         self.closes.saw(now, now - connection.idleSince)
+
+    def lostInUse(self, connection: Http1Client) -> None:
+        """The origin has closed a connection that was idle and then used, without an answer."""
+        if connection.unused < DOUBTFUL:
+            return
+        now = self.deadlines.now()
+        self.closes.saw(now, connection.unused)
+        for other in self.idle[:]:
+            # Those that have not been used for as long may be as stale, and nobody has told us.
+            if now - other.idleSince >= connection.unused:
+                other.abort()
 
     def closed(self, connection: Http1Client) -> None:
         """A connection is no more."""

@@ -3,7 +3,7 @@ The requests that wait for a connection to one target: bounded in number, and ea
 
 There are two lines. Who is *ready* takes the next connection. Who is *held* sends a body that is not whole yet, while
 as many as may already do: he waits until one of them is through, and others pass him by. The held have half of the
-places at most.
+places at most. Who goes from one line to the other stands there by the time he has waited.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Queue:
     :ivar held: who waits for an upload to be over, in order.
     """
 
-    __slots__ = ("_deadlines", "_maxWaiting", "_onWhole", "_seconds", "held", "ready")
+    __slots__ = ("_deadlines", "_maxWaiting", "_onOver", "_seconds", "held", "ready")
 
     def __init__(
-        self, deadlines: Deadlines, seconds: float, maxWaiting: int, onWhole: Callable[[Outgoing], None]
+        self, deadlines: Deadlines, seconds: float, maxWaiting: int, onOver: Callable[[Outgoing], None]
     ) -> None:
         """
         :param seconds: how long one may wait, in both lines together.
         :param maxWaiting: how many may wait, in both lines together.
-        :param onWhole: called with one that was held, and is in no line any more, as its body is whole now.
+        :param onOver: called with one that is in no line any more, as its body is whole now, or never will be.
         """
         self._deadlines = deadlines
         self._seconds = seconds
         self._maxWaiting = maxWaiting
-        self._onWhole = onWhole
+        self._onOver = onOver
         self.ready: deque[Outgoing] = deque()
         self.held: deque[Outgoing] = deque()
 
@@ -57,62 +57,69 @@ class Queue:
         return len(self) >= self._maxWaiting
 
     def join(self, outgoing: Outgoing, first: bool) -> None:
-        """Have it wait for a connection. One that has been held is before the others, and its time goes on."""
-        if outgoing.deadline == NEVER:
+        """Have it wait for a connection. One that has been held goes on waiting, and is before those who came later."""
+        ready = self.ready
+        if outgoing.deadline != NEVER:
+            at = next((at for at, other in enumerate(ready) if other.deadline > outgoing.deadline), len(ready))
+            ready.insert(at, outgoing)
+        else:
             outgoing.deadline = self._deadlines.now() + self._seconds
-        else:
-            first = True
-        self._deadlines.watch(outgoing)
-        if first:
-            self.ready.appendleft(outgoing)
-        else:
-            self.ready.append(outgoing)
+            if first:
+                ready.appendleft(outgoing)
+            else:
+                ready.append(outgoing)
+        self._wait(outgoing)
 
     def next(self) -> Outgoing:
         """Who is to have the connection that is free."""
         outgoing = self.ready.popleft()
-        self._forget(outgoing)
+        self._letGo(outgoing)
+        outgoing.deadline = NEVER
         return outgoing
 
     def hold(self, outgoing: Outgoing) -> bool:
         """Have it wait for an upload to be over. :returns: False if there is no place."""
         if self.isFull or len(self.held) >= (self._maxWaiting + 1) // 2:
             return False
-        body = outgoing.body
-        assert body is not None
-        body.onFinish = partial(self._whole, outgoing)
         outgoing.deadline = self._deadlines.now() + self._seconds
-        self._deadlines.watch(outgoing)
         self.held.append(outgoing)
+        self._wait(outgoing)
         return True
 
     def admit(self) -> Outgoing:
         """An upload is over: who may begin the next. It is in no line any more, but its time still runs."""
         outgoing = self.held.popleft()
         self._letGo(outgoing)
-        self._deadlines.forget(outgoing)
         return outgoing
 
     def leave(self, outgoing: Outgoing) -> None:
         """It does not wait any more; not to have waited is no error."""
-        self._forget(outgoing)
         for line in (self.ready, self.held):
             try:
                 line.remove(outgoing)
             except ValueError:
                 continue
             self._letGo(outgoing)
+        outgoing.deadline = NEVER
 
-    def _whole(self, outgoing: Outgoing) -> None:
-        self.held.remove(outgoing)
-        self._letGo(outgoing)
-        self._deadlines.forget(outgoing)
-        self._onWhole(outgoing)
+    def _wait(self, outgoing: Outgoing) -> None:
+        body = outgoing.body
+        if body is not None and not body.complete:
+            body.onEnd = partial(self._bodyEnded, outgoing)
+        self._deadlines.watch(outgoing)
 
     def _letGo(self, outgoing: Outgoing) -> None:
         if outgoing.body is not None:
-            outgoing.body.onFinish = None
-
-    def _forget(self, outgoing: Outgoing) -> None:
+            outgoing.body.onEnd = None
         self._deadlines.forget(outgoing)
-        outgoing.deadline = NEVER
+
+    def _bodyEnded(self, outgoing: Outgoing) -> None:
+        if outgoing in self.held:
+            self.held.remove(outgoing)
+        elif outgoing.body is not None and outgoing.body.complete:
+            # It has a place in the line for a connection and keeps it.
+            return
+        else:
+            self.ready.remove(outgoing)
+        self._letGo(outgoing)
+        self._onOver(outgoing)

@@ -15,8 +15,6 @@ from revproxy.dataplane.fieldnames import (
     NOTED,
     PROXY,
     isForwarding,
-    isJoined,
-    joined,
     learn,
     plainName,
 )
@@ -31,9 +29,9 @@ from revproxy.dataplane.framing import (
     refusal,
 )
 from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotSupported, VersionNotSupported
-from revproxy.headers import TOKEN, Field, Headers, JoinedHeaders
+from revproxy.headers import LETTERS_DIGITS_HYPHEN, TOKEN, Field, Headers, JoinedHeaders, isJoined, joined
 
-_TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#")
+_TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#%")
 _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
 
 _HOST_LENGTH = 255 + len(":65535")
@@ -107,7 +105,11 @@ class RequestHead(Head):
             if lower in NOTED:
                 self._note(lower, name, value)
                 return
-            if lower in _HEEDED or lower.startswith(FORWARDING_PREFIXES) or 0x5F in lower or 0x2E in lower:
+            if (
+                lower in _HEEDED
+                or lower.startswith(FORWARDING_PREFIXES)
+                or lower.translate(None, LETTERS_DIGITS_HYPHEN)
+            ):
                 self._noteUnusual(lower, name, value)
                 return
             learn(name, lower)
@@ -141,7 +143,7 @@ class RequestHead(Head):
 
 class JoiningRequestHead(RequestHead):
     """
-    One that keeps fields whose names have an underscore or a dot, each under the name that a gateway would give it: so
+    One that keeps fields whose names gateways join with others, each under the name that a gateway would give it: so
     what is set, looked for or taken out under that name by a plugin is this field, too.
     """
 
@@ -163,7 +165,7 @@ def parseRequestHead(data: bytes, maxHeaders: int, keepsUnderscores: bool = Fals
     Read one complete head.
 
     :param data: from the first byte of the request line to the empty line, both included.
-    :param keepsUnderscores: whether fields are kept that gateways take for others, by an underscore or a dot.
+    :param keepsUnderscores: whether fields are kept that gateways take for others, by an underscore, a dot or the like.
     :raises EdgeError: with the status that says what is wrong with it.
     """
     if len(data) > SHORTEST_LINE * maxHeaders and linesOf(data) > maxHeaders:
@@ -298,8 +300,9 @@ def _place(request: RequestHead) -> None:
     """Decide host and target from the request line and the Host field (RFC 9112 §3.2, §3.3)."""
     target = request.target
     host = request.host
-    if target.translate(None, _TARGET_OCTETS):
-        raise BadRequest("a character in the target that does not belong there")
+    odd = target.translate(None, _TARGET_OCTETS)
+    if odd:
+        _checkTarget(target, odd)
     if not target.startswith(b"/"):
         if target == b"*":
             if request.method != b"OPTIONS":
@@ -313,6 +316,17 @@ def _place(request: RequestHead) -> None:
         raise BadRequest("no Host field")
     elif any(field[0] == b"host" for field in request.fields):
         raise BadRequest("an empty Host field")
+
+
+def _checkTarget(target: bytes, odd: bytes) -> None:
+    """
+    :param odd: what of it is more than characters that stand for themselves.
+    :raises BadRequest: for what is no URL, and for NUL in the path: to some it is the end, and to nobody a character.
+    """
+    if odd.strip(b"%"):
+        raise BadRequest("a character in the target that does not belong there")
+    if b"%00" in target.partition(b"?")[0]:
+        raise BadRequest("NUL in the path")
 
 
 def _placeAbsolute(request: RequestHead) -> None:

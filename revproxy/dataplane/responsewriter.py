@@ -55,10 +55,11 @@ class ResponseWriter:
 
     To its body it is the sink, to the transport the producer.
 
+    :ivar isPaused: whether it waits until the client has taken what is queued.
     :ivar written: bytes so far, head included.
     """
 
-    __slots__ = ("_body", "_chunked", "_head", "_server", "_transport", "written")
+    __slots__ = ("_body", "_chunked", "_head", "_server", "_transport", "isPaused", "written")
 
     def __init__(self, server: Http1Server, body: Body, head: bytes, chunked: bool) -> None:
         self._server = server
@@ -66,6 +67,7 @@ class ResponseWriter:
         self._body = body
         self._head = head
         self._chunked = chunked
+        self.isPaused = False
         self.written = 0
 
     def begin(self) -> None:
@@ -117,6 +119,7 @@ class ResponseWriter:
     def pauseProducing(self) -> None:
         """The client reads more slowly than the origin sends: from now on it is watched for progress."""
         server = self._server
+        self.isPaused = True
         server._unsent = 0
         if not server.isReceiving:
             server.deadline = server.bodyDeadline()
@@ -125,6 +128,7 @@ class ResponseWriter:
     def resumeProducing(self) -> None:
         """The client has read what was queued."""
         server = self._server
+        self.isPaused = False
         if not server.isReceiving:
             server.deadline = NEVER
         self._body.resumeProducing()

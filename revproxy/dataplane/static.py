@@ -12,13 +12,12 @@ so that nothing swapped in between leads outside.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from errno import EMFILE, ENFILE
 from mimetypes import MimeTypes
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
 from twisted.internet.defer import Deferred
@@ -29,8 +28,8 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Headers, Request, Response
 from revproxy.dataplane.errorpage import errorResponse
-from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.routing import normalised
+from revproxy.dataplane.leaves import InThread, Leaf
+from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import (
     EdgeError,
     MethodNotAllowed,
@@ -44,9 +43,6 @@ from revproxy.regularfile import FLAGS
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
-
-InThread = Callable[..., "Deferred[Any]"]
-"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
 
 PIECE = 65536
 """Bytes read from a file at a time; a file of no more is answered in one go."""
@@ -178,10 +174,11 @@ class StaticLeaf(Leaf):
 
     def _segments(self, path: bytes) -> list[bytes] | None:
         """Of the path below the prefix; None if it can be no file's."""
-        if not path.startswith(self._prefix + b"/"):
+        rest = below(path, self._prefix)
+        if not rest:
             # Exactly the prefix: the folder itself, not named as one.
-            return [] if path == self._prefix else None
-        segments = path[len(self._prefix) + 1 :].split(b"/")
+            return None if rest is None else []
+        segments = rest[1:].split(b"/")
         if len(segments) > _MAX_SEGMENTS or b"\0" in path or any(segment.startswith(b".") for segment in segments):
             return None
         return segments

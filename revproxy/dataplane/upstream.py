@@ -160,6 +160,7 @@ class Outgoing:
         arrives may learn its length later.
     :ivar connection: the connection it was sent on.
     :ivar target: the target it was sent to last.
+    :ivar refreshed: whether it was lost on a kept connection once, and so goes on a fresh one.
     :ivar share: what it takes up of a target's connections while it waits for one, as in
         :mod:`~revproxy.dataplane.shares`; from then on it is the connection's.
     :ivar upgrade: the protocols that 101 may switch to, as they are offered to the origin, or None.
@@ -168,7 +169,6 @@ class Outgoing:
 
     __slots__ = (
         "_answer",
-        "_refreshed",
         "_tried",
         "_upstream",
         "body",
@@ -177,6 +177,7 @@ class Outgoing:
         "deadline",
         "head",
         "method",
+        "refreshed",
         "share",
         "target",
         "upgrade",
@@ -200,7 +201,7 @@ class Outgoing:
         self.deadline = NEVER
         self.share = PLAIN
         self._tried: list[Target] = []
-        self._refreshed = False
+        self.refreshed = False
         self._answer: Deferred[Response] | None = None
 
     def headFor(self, target: Target) -> bytes:
@@ -264,8 +265,8 @@ class Outgoing:
         unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
         repeatable = self.method in IDEMPOTENT and (self.body is None or self.body.isAtHand)
         stale = isinstance(error, ConnectionStale)
-        if stale and repeatable and not self._refreshed:
-            self._refreshed = True
+        if stale and repeatable and not self.refreshed:
+            self.refreshed = True
             target.pool.sendFresh(self)
             return
         if isinstance(error, (UpstreamError, UpstreamTimeout)) and not stale:

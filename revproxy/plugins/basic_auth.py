@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
-from revproxy.headers import Field
+from revproxy.headers import Field, isJoined
 from revproxy.interfaces import IHost, IHosted, ILifecycle, IMiddleware
 from revproxy.plugins._passwords import PasswordHash, UserTable, checkUser, parseUsers
 from revproxy.regularfile import readFile
@@ -175,10 +175,10 @@ class BasicAuth:
         self._challenge = _challenge(config.get("realm", "restricted"))
         self._forward = bool(config.get("forward", False))
         name = config.get("user_header")
-        if name is not None and ("_" in name or "." in name):
+        self._userField: Field | None = None if name is None else Headers.of({name: ""}).fields[0]
+        if self._userField is not None and isJoined(self._userField[0]):
             # A client's own field with hyphens, which the edge lets through, would be the same to them.
             raise ValueError(f"basic-auth: user_header: origins join {name!r} with other names; use hyphens")
-        self._userField: Field | None = None if name is None else Headers.of({name: ""}).fields[0]
         seconds, size = float(config.get("cache_seconds", 300)), int(config.get("cache_size", 10_000))
         self._remembered = Remembered(seconds, size, clock)
         self._threads = int(config.get("threads", 2))

@@ -16,7 +16,7 @@ from zope.interface import alsoProvides, implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
-from revproxy.headers import Field
+from revproxy.headers import Field, isJoined, joined
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
 
 PLACEHOLDERS: dict[str, Callable[[Context], str]] = {
@@ -88,9 +88,9 @@ class _Edit:
                 parts = compileTemplate(value)
                 text = "".join(part for part in parts if isinstance(part, str))
                 field = self._field(where, verb, name, text)
-                if verb == "set" and where == "request" and ("_" in name or "." in name):
+                if verb == "set" and where == "request" and isJoined(field[0]):
                     # Origins join it with the client's own, which has hyphens: the edge lets no other spelling through.
-                    self.removed.append(field[0].replace(b"_", b"-").replace(b".", b"-"))
+                    self.removed.append(joined(field[0]))
                 if all(isinstance(part, str) for part in parts):
                     fixed.append(field)
                 else:

@@ -10,7 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.leaves import Leaf
 from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.pool import Pool
 from revproxy.dataplane.proxy import ProxyLeaf
+from revproxy.dataplane.shares import TUNNEL, UPLOAD
 from revproxy.dataplane.upstream import Upstream
 from tests.dataplane.doubles import EdgeDouble
 from tests.dataplane.origins import OK, Origin
@@ -23,6 +25,9 @@ REQUESTS = (
     b"0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n",
     b"nonsense\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\nhello",
+    b"x" * 69995,
+    b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
 )
 ANSWERS = (
     OK,
@@ -35,25 +40,47 @@ ANSWERS = (
     b"HTTP/1.1 200 OK\r\n\r\nuntil",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 )
+SEND = st.tuples(st.just("send"), st.integers(0, 5), st.integers(0, len(REQUESTS) - 1))
+SAYS = st.tuples(st.just("says"), st.integers(0, 5), st.integers(0, len(ANSWERS) - 1))
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("connect"), st.just(0), st.just(0)),
-        st.tuples(st.just("send"), st.integers(0, 2), st.integers(0, len(REQUESTS) - 1)),
-        st.tuples(st.just("leave"), st.integers(0, 2), st.just(0)),
-        st.tuples(st.just("says"), st.integers(0, 3), st.integers(0, len(ANSWERS) - 1)),
-        st.tuples(st.just("dies"), st.integers(0, 3), st.integers(0, 1)),
+        SEND,
+        SEND,
+        SEND,
+        SAYS,
+        SAYS,
+        st.tuples(st.just("leave"), st.integers(0, 5), st.just(0)),
+        st.tuples(st.just("dies"), st.integers(0, 5), st.integers(0, 1)),
         st.tuples(st.sampled_from(["shut", "admit", "refuse"]), st.just(0), st.just(0)),
         st.tuples(st.just("time"), st.sampled_from([1, 6, 40, 70]), st.just(0)),
     ),
-    min_size=3,
-    max_size=25,
+    min_size=20,
+    max_size=60,
 )
+
+
+def balance(pool: Pool) -> bool:
+    """
+    Whether what is counted is what there is, and nobody waits who need not.
+
+    :raises AssertionError: if not.
+    """
+    shares, waiting = pool.shares, pool.waiting
+    held = [connection.share for connection in pool._live] + [outgoing.share for outgoing in waiting]
+    assert shares.uploads == held.count(UPLOAD) <= shares.maxUploads, (shares.uploads, held)
+    assert shares.tunnels == held.count(TUNNEL), (shares.tunnels, held)
+    assert shares.connections == len(pool._live) - shares.tunnels + len(pool._connecting)
+    assert not waiting.held or shares.uploads == shares.maxUploads
+    assert not shares.hasRoom or len(pool._connecting) >= len(waiting.ready)
+    assert all(outgoing.body is None or outgoing.body.failure is None for outgoing in waiting)
+    return True
 
 
 class BooksTests(SynchronousTestCase):
     """Two connections to the origin at most, two requests that wait."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(STEPS)
     def test_anyOrder(self, steps: list[tuple[str, int, int]]) -> None:
         """Clients come, send, leave; the origin answers, well or badly, dies, refuses; time passes."""
@@ -67,7 +94,7 @@ class BooksTests(SynchronousTestCase):
         origin = Origin(edge.clock, deadlines=edge.edge.deadlines, maxConnections=2)
         upstream = Upstream("app", [origin.target], edge.clock.seconds)
         proxied.append(ProxyLeaf(UpstreamClient(PoolAgent(lambda *_: upstream), edge.clock), upstream))
-        clients = [edge.connect()]
+        clients = [edge.connect() for _ in range(3)]
         gone: set[int] = set()
         dead: set[int] = set()
 
@@ -104,6 +131,7 @@ class BooksTests(SynchronousTestCase):
             elif what == "time":
                 edge.pass_(one)
             bury()
+            self.assertTrue(balance(origin.pool))
         for at, client in enumerate(clients):
             if at not in gone:
                 gone.add(at)
@@ -117,6 +145,7 @@ class BooksTests(SynchronousTestCase):
         pool = origin.pool
         self.assertEqual([pool.open, len(pool.waiting), len(pool._connecting)], [len(pool.idle), 0, 0])
         self.assertEqual(len(pool._live), len(pool.idle))
+        self.assertEqual([pool.shares.uploads, pool.shares.tunnels], [0, 0])
         self.assertLessEqual(pool.open, 2)
         for at, arrived in enumerate(origin.arrived):
             if at not in dead and arrived.protocol in pool.idle:

@@ -13,6 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.addresses import AddressSet
@@ -150,6 +151,19 @@ class NeverReadingTests(SynchronousTestCase):
         self.assertIsNotNone(client.end)
 
 
+class BusyLeaf(RespondLeaf):
+    """Answers at once, after work that takes some time by its clock."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(200, b"hi", {})
+        self.seconds = seconds
+        self.clock = Clock()
+
+    def render(self, exchange: Any) -> int:
+        self.clock.rightNow += self.seconds
+        return super().render(exchange)
+
+
 class PipelinesTests(SynchronousTestCase):
     """Requests sent ahead, and answered at once."""
 
@@ -162,6 +176,19 @@ class PipelinesTests(SynchronousTestCase):
         other.send(GET)
         self.assertIn(b"200 OK", other.received())
         self.assertLess(len(edge.log.records), 40)
+
+    def test_eachTakesLong(self) -> None:
+        """Where requests are more work than most, fewer of them are begun before others have their turn."""
+        for milliseconds, most in ((0.1, 16), (1, 6), (3, 3), (20, 2)):
+            leaf = BusyLeaf(milliseconds / 1000)
+            edge = EdgeDouble(leaf)
+            leaf.clock = edge.clock
+            client = edge.connect()
+            client.send(GET * 100)
+            self.assertLessEqual(len(edge.log.records), most)
+            self.assertGreater(len(edge.log.records), 1)
+            edge.settle()
+            self.assertEqual(client.received().count(b"HTTP/1.1 200 OK"), 100)
 
     def test_allAreAnswered(self) -> None:
         """In the end every one of them is answered, in order, and the connection goes on."""

@@ -2,11 +2,13 @@
 What the edge and its plugins tell an origin of the client, no client can say in their place.
 
 The origins here are behind gateways: CGI and WSGI make ``HTTP_X_USER`` of ``X-User`` and of ``X_User``, PHP of
-``X.User`` as well, and one of them wins. So of every such name there must be one value, and it must be ours.
+``X.User`` as well, lighttpd of ``X~User`` and of whatever else is no letter and no digit; and one of them wins. So of
+every such name there must be one value, and it must be ours.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import chain, product
 from typing import Any
@@ -55,7 +57,8 @@ def spellings(name: str) -> list[str]:
     """Every spelling that a gateway reads as this name, in two cases."""
     parts = name.split("-")
     found = []
-    for joints in product("-_.", repeat=len(parts) - 1):
+    between = len(parts) - 1
+    for joints in (*product("-_.", repeat=between), *((joint,) * between for joint in "~!+" if between)):
         spelling = "".join(part + joint for part, joint in zip(parts, (*joints, ""), strict=True))
         found += [spelling, spelling.lower()]
     return found
@@ -65,7 +68,7 @@ def environment(heard: Heard) -> dict[str, list[bytes]]:
     """What a gateway makes of the fields, and of the trailers if it is careless."""
     made: dict[str, list[bytes]] = {}
     for name, value in heard.headers + heard.trailers:
-        key = "HTTP_" + name.decode().upper().replace("-", "_").replace(".", "_")
+        key = "HTTP_" + re.sub("[^A-Z0-9]", "_", name.decode().upper())
         made.setdefault(key, []).append(value)
     return made
 
@@ -111,7 +114,7 @@ class IdentityTests(SynchronousTestCase):
         for keeps, spelling in product((False, True), spellings("My-Own-Name")):
             got = self.heard(plugin, CREDENTIALS, f"{spelling}: mallory", keeps=keeps)
             self.assertEqual(got["HTTP_MY_OWN_NAME"], [b"alice"], spelling)
-        for name in ("X_Remote_User", "X.Remote.User", "X-Remote_User"):
+        for name in ("X_Remote_User", "X.Remote.User", "X-Remote_User", "X~Remote~User"):
             self.assertIn("use hyphens", str(self.assertRaises(ValueError, basicAuth, user_header=name)))
 
     def test_credentials(self) -> None:
@@ -158,6 +161,14 @@ class IdentityTests(SynchronousTestCase):
         self.assertEqual(self.heard(None, trailers=("X_Id: theirs", "A: b"))["HTTP_TRAILER"], [b"A"])
         self.assertNotIn("HTTP_TRAILER", self.heard(None, trailers=("X_Id: theirs",)))
         self.assertEqual(self.heard(None, keeps=True, trailers=("X_Id: theirs",))["HTTP_X_ID"], [b"theirs"])
+
+    def test_trailersBehindFields(self) -> None:
+        """No trailer says once more, in any spelling, what the head says that the origin got."""
+        plugin = basicAuth(user_header="My-Own-Name")
+        for keeps, spelling in product((False, True), spellings("My-Own-Name")):
+            got = self.heard(plugin, CREDENTIALS, keeps=keeps, trailers=(f"{spelling}: mallory", "X-Sum: 1"))
+            self.assertEqual(got["HTTP_MY_OWN_NAME"], [b"alice"], spelling)
+            self.assertEqual(got["HTTP_X_SUM"], [b"1"])
 
     def test_kept(self) -> None:
         """Names with underscores are dropped, or kept if that is wanted, as they are written."""

@@ -138,6 +138,27 @@ class FewConnectionsTests(SharesCase):
         self.assertEqual(clients[3].statuses(), [200])
         self.pipeline.end()
 
+    def test_broken(self) -> None:
+        """Hundreds that break off while they are held are told so at once, and cost nobody a connection."""
+        self.pipeline = Pipeline(timeouts=TIMEOUTS, connections=600)
+        self.origin = self.pipeline.origin
+        answering, self.origin.wholeHeard = self.origin.wholeHeard, lambda *_: None  # type: ignore[method-assign]
+        self.crowd(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n", 300)
+        others = list(zip(self.origin.connections, self.origin.heard, strict=True))
+        slow = [self.upload() for _ in range(300)]
+        self.origin.wholeHeard = answering  # type: ignore[method-assign]
+        for connection, heard in others:
+            answering(connection, heard)
+        held = self.crowd(CHUNKED + b"2\r\nab\r\n", 300)
+        self.pipeline.wait(2)
+        for client in held:
+            client.send(b"zz\r\n")
+        self.assertEqual([client.statuses() for client in held], [[400]] * 300)
+        slow[0].send(b"x" * 70000)
+        self.assertEqual(slow[0].statuses(), [200])
+        self.assertEqual([len(self.origin.heard), len(self.pipeline.pool.idle)], [600, 301])
+        self.pipeline.end()
+
     def test_waitsNotForEver(self) -> None:
         """One that is held is told 503 after the time for a connection."""
         clients = [self.upload() for _ in range(3)]

@@ -96,8 +96,9 @@ def _place(method: bytes, target: bytes, fields: dict[bytes, list[bytes]], minor
         return target
     if not _HOST.match(match["authority"]) or (hosts and hosts[0].lower() != match["authority"].lower()):
         raise Malformed("authority")
-    path = match["path"] or b"/"
-    return path if path.startswith(b"/") else b"/" + path
+    # RFC 9112 §3.2.4: without a path, OPTIONS is about the server as a whole.
+    path = match["path"] or (b"*" if method == b"OPTIONS" else b"/")
+    return path if path.startswith((b"/", b"*")) else b"/" + path
 
 
 def _body(fields: dict[bytes, list[bytes]], minor: bytes, rest: bytes) -> tuple[bytes, bytes] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,9 @@ from revproxy.control.settings import (
     TargetConfig,
     UpstreamTLSConfig,
 )
+from revproxy.control.syntax import routePath
 from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.readings import Budget, segmentReadings
 
 START = "listeners: [{endpoint: 'tcp:8080'}]\nupstreams: {app: {targets: [http://127.0.0.1:9000]}}\n"
 
@@ -61,6 +64,7 @@ routes:
   - host: Shop.example.com
     path: /api/
     upstream: app
+    case: insensitive
     strip_prefix: true
     methods: [GET, PURGE]
     plugins:
@@ -150,7 +154,7 @@ class FullTests(ConfigTestCase):
         """Each kind of leaf; names are given or made of host and path."""
         api, elsewhere, moved, health, files, stock = self.parse(FULL).routes
         self.assertEqual(api, RouteConfig(
-            "shop.example.com", "/api/", "shop.example.com/api/", upstream="app", stripPrefix=True,
+            "shop.example.com", "/api/", "shop.example.com/api/", upstream="app", stripPrefix=True, case="insensitive",
             methods=frozenset(("GET", "HEAD", "PURGE")),
             plugins={"rate-limit": {"rate": "5/s"}, "auth": False}))
         self.assertEqual(elsewhere, RouteConfig(
@@ -322,6 +326,25 @@ class RefusalTests(ConfigTestCase):
             'r.yaml:5:3: $.routes[1]: host and path are those of the route "a.example/x"; only one of them can answer',
             'r.yaml:7:14: $.routes[3].name: another route has the name "n"')
 
+    def test_case(self) -> None:
+        """What differs in case only, where case is ignored: at a route, and below it. Elsewhere they are two paths."""
+        self.assertRefused(
+            "routes:\n- {path: /x, upstream: app}\n- {path: /Area, case: insensitive, upstream: app}\n"
+            "- {path: /AREA/, upstream: app}\n- {path: /area/a, upstream: app}\n- {path: /Area/A, upstream: app}\n"
+            "- {path: /area/b, case: sensitive, upstream: app}\n",
+            'r.yaml:6:4: $.routes[2].path: differs from the route "/Area" in case only, which is ignored here',
+            'r.yaml:8:4: $.routes[4].path: differs from the route "/area/a" in case only, which is ignored here',
+            'r.yaml:9:19: $.routes[5].case: is below the route "/Area", which ignores case; leave it out here')
+        self.assertRefused(
+            "routes:\n- {path: /ABC, upstream: app}\n- {path: /abc, case: insensitive, upstream: app}\n",
+            'r.yaml:5:4: $.routes[1].path: differs from the route "/ABC" in case only, which is ignored here')
+        config = self.parse(
+            START + "routes:\n- {path: /a, upstream: app}\n- {path: /A, case: sensitive, upstream: app}\n"
+            "- {path: /b, case: insensitive, upstream: app}\n- {path: /B, host: x, upstream: app}\n"
+            "- {path: /b/C, case: insensitive, upstream: app}\n")
+        self.assertEqual([route.case for route in config.routes], ["sensitive"] * 2 + ["insensitive", "sensitive",
+                                                                                      "insensitive"])
+
     def test_nothingToServe(self) -> None:
         """Without routes there must be exactly one upstream."""
         self.assertEqual(self.refused("listeners: [{endpoint: 'tcp:1'}]"),
@@ -433,6 +456,11 @@ class RefusalTests(ConfigTestCase):
             ("host: '-a', upstream: app", "is not a host name"),
             ("path: api, upstream: app", "does not start with /"),
             ("path: '/a?b', upstream: app", "has no query"),
+            ("path: '/a;b', upstream: app", "are not the same to all origins"),
+            (r"path: '/a\b', upstream: app", "are not the same to all origins"),
+            ("path: /a./b, upstream: app", "are not the same to all origins"),
+            ("path: '/a /b', upstream: app", "are not the same to all origins"),
+            ("path: /a, case: upper, upstream: app", '"upper" is not one of "sensitive", "insensitive"'),
             ("path: /a%20b, upstream: app", "write the path decoded"),
             ("path: /a/../b, upstream: app", "no request would match it"),
             ("path: //a, upstream: app", "no request would match it"),
@@ -570,6 +598,17 @@ class HostileTests(ConfigTestCase):
     def test_oneWordReplaced(self, word: str, value: Any) -> None:
         """The full example with one word replaced by an arbitrary value."""
         self._parseOrProblems(FULL.replace(word, json.dumps(value)))
+
+    @given(st.text(st.sampled_from("ab/.; \\%?#:@~!") | st.characters(codec="utf-8"), max_size=12))
+    def test_routePath(self, text: str) -> None:
+        """A path that a route can have means one thing to all origins; so requests for it are not refused."""
+        try:
+            path = routePath(f"/{text}")
+        except ValueError:
+            return
+        for name in path.split("/")[1:]:
+            written = quote(name, safe="~!$&'()*+,=:@").encode()
+            self.assertEqual(segmentReadings(written, Budget()), ({(name.encode(),)}, set()))
 
     def _parseOrProblems(self, text: str) -> None:
         try:

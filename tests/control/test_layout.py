@@ -125,6 +125,22 @@ class SharingTests(LayoutCase):
             same = [one is other for one, other in zip(self.leaves(before), self.leaves(after), strict=True)]
             self.assertEqual(same, [True, True, True, False])
 
+    def test_case(self) -> None:
+        """A route that ignores case does so from the next layout on, and its leaf stays."""
+        before = self.layOut(self.config())
+        self.assertIsNone(before.tree.find(b"h", b"/A/x"))
+        routes = ROUTES.replace("path: /a", "path: /a, case: insensitive")
+        for again in (self.layOut, self.later):
+            after = again(self.config(routes), before)
+            self.assertIs(after.tree.find(b"h", b"/A/x").leaf, self.leaves(before)[0])
+            self.assertIsNone(after.tree.find(b"h", b"/B/x"))
+
+    def test_stripping(self) -> None:
+        """The tree knows whether the origin sees the prefix; leaves that answer by themselves do."""
+        routes = ROUTES.replace("path: /a", "path: /a, strip_prefix: true").replace("/d", "/d, strip_prefix: true")
+        tree = self.layOut(self.config(routes)).tree
+        self.assertEqual([tree.find(b"h", path).strips for path in (b"/a", b"/b", b"/d")], [True, False, False])
+
     def test_resource(self) -> None:
         """A resource is made once, as long as its route stays."""
         routes = f"[{{path: /m, resource: {__name__}.factory}}, {{path: /n, respond: {{status: 200}}}}]"

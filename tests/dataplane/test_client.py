@@ -6,12 +6,14 @@ import gzip
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock, Cooperator
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import FileBodyProducer, readBody
 from twisted.web.http_headers import Headers as TwistedHeaders
-from twisted.web.iweb import IAgent, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from revproxy.dataplane.client import AgentResponse, PoolAgent, UpstreamClient
@@ -22,6 +24,28 @@ from tests.dataplane.doubles import EdgeDouble
 from tests.dataplane.origins import OK, Arrived, Origin
 
 COOKIE = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=alice; Path=/\r\nContent-Length: 2\r\n\r\nhi"
+
+
+@implementer(IBodyProducer)
+class FailingProducer:
+    """Fails at once, or waits."""
+
+    def __init__(self, length: int, waiting: Deferred[None] | None = None) -> None:
+        self.length = length
+        self.stopped = False
+        self._waiting = waiting
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        return self._waiting or fail(ZeroDivisionError())
+
+    def stopProducing(self) -> None:
+        self.stopped = True
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass
 
 
 class PluginClientTests(SynchronousTestCase):
@@ -39,10 +63,10 @@ class PluginClientTests(SynchronousTestCase):
         self.origins.append(Origin(self.clock, maxPause=20.0))
         return Upstream("o", [self.origins[-1].target], self.clock.seconds)
 
-    def producer(self) -> FileBodyProducer:
-        """Gives ``hello`` as the clock goes on."""
+    def producer(self, data: bytes = b"hello") -> FileBodyProducer:
+        """Gives it as the clock goes on."""
         cooperator = Cooperator(scheduler=lambda call: self.clock.callLater(0, call))
-        return FileBodyProducer(BytesIO(b"hello"), cooperator)
+        return FileBodyProducer(BytesIO(data), cooperator)
 
     @property
     def connection(self) -> Arrived:
@@ -96,6 +120,33 @@ class PluginClientTests(SynchronousTestCase):
             self.assertEqual(heard.partition(b"\r\n\r\n")[2], body)
             self.connection.says(OK)
             self.successResultOf(answer)
+
+    def test_smallPostsAreNoUploads(self) -> None:
+        """Small bodies are had whole before a connection is taken: any number at once, and slow ones hold none."""
+        answers = [self.client.post("http://o/", data=self.producer()) for _ in range(6)]
+        slow = self.client.post("http://o/", data=FileBodyProducer(BytesIO(b"x"), Cooperator(scheduler=lambda _: None)))
+        self.assertEqual(self.origins[0].arrived, [])
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertEqual(self.origins[0].pool.open, 4)
+        for connection in (*self.origins[0].arrived, *self.origins[0].arrived[:2]):
+            self.assertTrue(connection.heard().endswith(b"hello"))
+            connection.says(OK)
+        self.assertEqual([self.successResultOf(answer).code for answer in answers], [200] * 6)
+        self.clock.advance(10)
+        self.failureResultOf(slow)
+        self.assertEqual([len(self.origins[0].arrived), self.origins[0].pool.shares.uploads], [4, 0])
+
+    def test_producerFails(self) -> None:
+        """What a producer fails with is what the request fails with, and a producer that is given up is stopped."""
+        answer = self.client.post("http://o/", data=FailingProducer(5))
+        self.failureResultOf(answer, ZeroDivisionError)
+        producer = FailingProducer(5, Deferred())
+        answer = self.client.post("http://o/", data=producer)
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.assertTrue(producer.stopped)
+        self.assertEqual(self.origins[0].arrived, [])
 
     def test_timeout(self) -> None:
         """A request that takes too long is given up, and its connection with it."""
@@ -162,15 +213,18 @@ class PluginClientTests(SynchronousTestCase):
 
     def test_wrongLength(self) -> None:
         """A producer that gives more, or less, than it said fails the request: what follows would be another's."""
-        for promised in (3, 8):
-            producer = self.producer()
+        for size, promised in ((5, 3), (5, 8), (70000, 69999), (70000, 70001)):
+            producer = self.producer(b"x" * (size - 1) + b"y")
             producer.length = promised
             answer = self.agent.request(b"POST", b"http://o/", None, producer)
-            for _ in range(5):
+            for _ in range(9):
                 self.clock.advance(0)
-            self.failureResultOf(answer)
-            self.assertEqual(self.connection.end, "abort")
-            self.assertFalse(self.connection.heard().endswith(b"hello") and promised == 3)
+            self.failureResultOf(answer, ValueError)
+            if size == 5:
+                self.assertEqual(self.origins[0].arrived, [])
+            else:
+                self.assertEqual(self.connection.end, "abort")
+                self.assertEqual(self.connection.heard().endswith(b"y"), promised > size)
 
     def test_close(self) -> None:
         """After the end nothing is sent, and a producer that never began is not told to stop."""

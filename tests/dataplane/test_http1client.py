@@ -594,12 +594,15 @@ class StaleTests(ClientCase):
         _, fresh = self.begin(b"POST")
         self.assertIsNot(fresh, connection)
 
-    def stale(self, method: bytes, body: Body | None = None, upgrade: bytes | None = None) -> Asked:
+    def stale(
+        self, method: bytes, body: Body | None = None, upgrade: bytes | None = None, unused: float = 1.0
+    ) -> Asked:
         """Two kept connections, and a request on one of them that gets no answer."""
         first, second = self.ask(), self.ask()
         for connection in self.origin.arrived:
             connection.says(OK)
         self.assertIsNotNone(first.got and second.got)
+        self.clock.advance(unused)
         asked = self.ask(method, body, upgrade)
         self.origin.arrived[1].leaves()
         return asked
@@ -613,6 +616,16 @@ class StaleTests(ClientCase):
         self.origin.arrived[2].says(OK)
         self.assertEqual(asked.got.status, 200)
         self.assertEqual(self.origin.target.fails, 0)
+
+    def test_askedFor(self) -> None:
+        """Where it had hardly been unused the origin may have meant the request: others keep their connections."""
+        asked = self.stale(b"GET", unused=0.9)
+        self.assertEqual([len(self.origin.arrived), self.origin.arrived[0].end], [3, None])
+        self.origin.arrived[2].leaves()
+        self.assertFailed(asked, UpstreamError)
+        self.assertIsNone(self.origin.pool.closes.shortest)
+        self.ask(b"POST")
+        self.assertEqual([len(self.origin.arrived), self.origin.pool.open], [3, 1])
 
     def test_onlyOnce(self) -> None:
         """Not a third time."""

@@ -326,6 +326,15 @@ class PipeliningTests(SynchronousTestCase):
         recorded.client.send(large[140_000:])
         self.assertEqual(recorded.requests[3].target, "/large")
 
+    def test_failsInItsTurn(self) -> None:
+        """A mistake of ours in the turn of a pipeline ends its connection: nobody else would."""
+        edge = hello()
+        client = edge.connect()
+        client.send(GET * 20)
+        edge.listener.newExchange = None  # type: ignore[assignment,method-assign]
+        self.assertRaises(TypeError, edge.settle)
+        self.assertEqual(client.end, "abort")
+
     def test_pausedBody(self) -> None:
         """Where the receiver of a body asks for a pause, what was sent ahead of it does not undo that."""
         recorded = Recorded()
@@ -405,6 +414,58 @@ class AnyOrderTests(SynchronousTestCase):
         self.assertEqual(client.received(), expected)
         self.assertTrue(client.transport.reading)
         self.assertEqual((edge.active, len(edge.log.records)), (0, len(bodies)))
+
+
+class LongAnswerLeaf(Leaf):
+    """Answers, in the moment in which it has the body, with much."""
+
+    answer = b"x" * 40_000
+
+    def render(self, exchange: Any) -> int:
+        def got(_: bytes) -> None:
+            exchange.answered(Response(200, None, Headers(), Body.of(self.answer)))
+
+        exchange.wait(exchange.context.request.body.read(1000), got)
+        return NOT_DONE_YET
+
+
+class UntakenTests(SynchronousTestCase):
+    """Answers to whole bodies, and clients that take them in their own time."""
+
+    def test_answeredWithTheLastByte(self) -> None:
+        """An answer that the last byte of a body brings about, and that is not taken at once, is waited for once."""
+        client = EdgeDouble(LongAnswerLeaf()).connect()
+        client.transport.stall()
+        for _ in range(2):
+            client.send(post(2) + b"h")
+            client.send(b"i")
+        client.send(post(2) + b"h")
+        client.transport.take()
+        client.send(b"i")
+        self.assertEqual(client.received().count(LongAnswerLeaf.answer), 3)
+
+    @given(
+        st.lists(st.sampled_from([GET, post(2) + b"hi", CHUNKED + b"1\r\nh\r\n1\r\ni\r\n0\r\n\r\n"]), max_size=8),
+        st.lists(st.integers(1, 300), max_size=30),
+        st.lists(st.sampled_from([0, 1, 30_000, 100_000]), max_size=30),
+    )
+    def test_anyPieces(self, requests: list[bytes], sizes: list[int], takes: list[int]) -> None:
+        """Whatever the pieces, and however much is taken between them, all requests are answered."""
+        wire = b"".join(requests)
+        edge = EdgeDouble(LongAnswerLeaf())
+        client = edge.connect()
+        client.transport.stall()
+        for size, take in zip(sizes, takes, strict=False):
+            if wire:
+                client.send(wire[:size])
+                wire = wire[size:]
+            client.transport.take(take)
+        if wire:
+            client.send(wire)
+        client.transport.take()
+        self.assertEqual(client.received().count(LongAnswerLeaf.answer), len(requests))
+        self.assertTrue(client.transport.reading)
+        self.assertEqual((edge.active, len(edge.log.records)), (0, len(requests)))
 
 
 class RequestBodyTests(SynchronousTestCase):
@@ -974,6 +1035,53 @@ class DeadlineTests(SynchronousTestCase):
         self.assertIsNone(sink.failure)
         recorded.client.send(b"x" * 130_000)
         self.assertTrue(sink.finished)
+
+    def answeredEarly(self) -> Recorded:
+        """A client that takes nothing of a long answer, which came before the body was whole."""
+        recorded = Recorded(timeouts=Timeouts(body=5))
+        recorded.client.send(post(200_000) + b"x")
+        recorded.client.transport.stall()
+        source = SourceDouble()
+        recorded.leaf.stream(0, source)
+        source.feed(b"x" * 70_000)
+        self.assertTrue(source.paused)
+        return recorded
+
+    def test_takesNothingAfterTheBody(self) -> None:
+        """Who takes nothing of an answer is let go, also if its body has become whole in the meantime."""
+        recorded = self.answeredEarly()
+        sink = recorded.sink()
+        recorded.client.send(b"x" * 199_999)
+        self.assertTrue(sink.finished)
+        recorded.edge.pass_(4)
+        recorded.client.transport.take(1000)
+        recorded.edge.pass_(5)
+        self.assertIsNone(recorded.client.end)
+        recorded.edge.pass_(2)
+        self.assertEqual(recorded.client.end, "abort")
+
+    def test_takesNothingOfAnEcho(self) -> None:
+        """Also if the origin takes no more of the body, perhaps because nothing is taken of its answer."""
+        recorded = self.answeredEarly()
+        recorded.client.send(b"x" * 70_000)
+        self.assertFalse(recorded.client.transport.reading)
+        recorded.edge.pass_(9)
+        self.assertIsNone(recorded.client.end)
+        recorded.edge.pass_(2)
+        self.assertEqual(recorded.client.end, "abort")
+
+    def test_takesAgain(self) -> None:
+        """Once it is taken, whose turn it is has the time: here the origin, which has any."""
+        recorded = self.answeredEarly()
+        recorded.client.send(b"x" * 70_000)
+        recorded.client.transport.take()
+        recorded.edge.pass_(60)
+        self.assertIsNone(recorded.client.end)
+        sink = recorded.sink()
+        recorded.client.send(b"x" * 129_999)
+        self.assertTrue(sink.finished)
+        recorded.edge.pass_(60)
+        self.assertIsNone(recorded.client.end)
 
     def test_stalledWhileDropped(self) -> None:
         """A client that stops in the middle of a body nobody wants is let go, without an error of ours."""

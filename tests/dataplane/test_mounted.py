@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.task import deferLater
@@ -33,12 +34,31 @@ class Page(Resource):
         self.render = render  # type: ignore[method-assign]
 
 
+class Threads:
+    """
+    Calls at once, and answers with a Deferred as a thread would.
+
+    :ivar held: a list that takes the calls instead, to be made later.
+    """
+
+    def __init__(self) -> None:
+        self.held: list[Callable[[], None]] | None = None
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        if self.held is None:
+            return maybeDeferred(function, *arguments)
+        result: Deferred[Any] = Deferred()
+        self.held.append(lambda: result.callback(function(*arguments)))
+        return result
+
+
 class MountedCase(SynchronousTestCase):
     """A resource mounted at a prefix."""
 
     def mount(self, resource: Any, prefix: str = "/app/", **options: Any) -> None:
         self.edge = EdgeDouble(routes=[])
-        self.leaf = MountedLeaf(resource, prefix.encode(), self.edge.clock, **options)
+        self.threads = Threads()
+        self.leaf = MountedLeaf(resource, prefix.encode(), self.edge.clock, self.threads, **options)
         self.edge.generation.find = Tree([Route("m", b"", prefix.encode(), self.leaf)]).find
 
     def send(self, data: bytes) -> ClientDouble:
@@ -113,12 +133,20 @@ class RequestTests(MountedCase):
             ("/app", "/app/", [b"app"], [b""]),
             ("/a/b/", "/a/b/c", [b"a", b"b"], [b"c"]),
             ("/", "/x", [], [b"x"]),
-            ("/app/", "//app/./x/../y%20z", [b"app"], [b"y z"]),
-            ("/app/", "/app%2Fx", [b"app"], [b"x"]),
+            ("/app/", "/app//./x/../y%20z", [b"app"], [b"y z"]),
+            ("/app/", "/app/x%2Fy", [b"app"], [b"x", b"y"]),
+            ("/", "//x%2F..%2Fy", [], [b"y"]),
         ):
             seen = self.see(lambda request: (request.prepath, request.postpath), prefix)
             self.get(target)
             self.assertEqual(seen, [(prepath, postpath)], target)
+
+    def test_anyCase(self) -> None:
+        """Where the route ignores case, the resource is told what the client wrote."""
+        seen = self.see(lambda request: (request.prepath, request.postpath), "/app/a")
+        self.edge.generation.find = Tree([Route("m", b"", b"/app/a", self.leaf, ignoresCase=True)]).find
+        self.get("/App/A/b")
+        self.assertEqual(seen, [([b"App", b"A"], [b"b"])])
 
     def test_addresses(self) -> None:
         """Client and host are those that the client knows, and URLs are made from them."""
@@ -155,6 +183,14 @@ class RequestTests(MountedCase):
         self.get("/app/", "Proxy: evil\r\n")
         self.assertEqual(seen, [None])
 
+    def test_ranges(self) -> None:
+        """A field with more ranges than anybody needs is passed over, as servers may."""
+        seen = self.see(lambda request: request.getHeader("range"))
+        few, many = ("bytes=" + ",".join(["0-1"] * count) for count in (32, 33))
+        for value in (few, many):
+            self.get("/app/", f"Range: {value}\r\n")
+        self.assertEqual(seen, [few, None])
+
     def test_form(self) -> None:
         """Forms are parsed, and the content is there to be read again."""
         seen = self.see(lambda request: (request.args, request.content.read()))
@@ -168,8 +204,48 @@ class RequestTests(MountedCase):
         part = b'--B\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\ndata\r\n--B--\r\n'
         self.post(part, kind)
         self.assertEqual(seen, [{b"f": [b"data"]}])
-        client = self.post(b"nonsense", kind.replace("; boundary=B", ""))
-        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+        for broken in (kind.replace("; boundary=B", ""), kind):
+            client = self.post(b"nonsense", broken)
+            self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+        self.assertEqual(len(seen), 1)
+
+    def test_queryAndForm(self) -> None:
+        """Fields of the form go over those of the query; other methods and media types have no form."""
+        seen = self.see(lambda request: request.args)
+        head = "%s /app/?a=1&b=2 HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: 3\r\n\r\nb=3"
+        for method, kind in (
+            ("POST", "application/x-www-form-urlencoded; charset=utf-8"),
+            ("PUT", "application/x-www-form-urlencoded"),
+            ("POST", "text/plain"),
+        ):
+            self.send((head % (method, kind)).encode())
+        self.assertEqual([args[b"b"] for args in seen], [[b"3"], [b"2"], [b"2"]])
+        self.assertEqual([args[b"a"] for args in seen], [[b"1"]] * 3)
+
+    def test_largeForm(self) -> None:
+        """Large ones are read in a thread, one after the other; of who leaves meanwhile the resource does not hear."""
+        seen = self.see(lambda request: (len(request.args[b"a"][0]), len(request.content.read())))
+        self.threads.held = []
+        kind = "Content-Type: application/x-www-form-urlencoded\r\n"
+        first, second, third, last = (self.post(b"a=" + b"x" * 20_000, kind) for _ in range(4))
+        for client in (first, third):
+            client.leave()
+        self.assertEqual(seen, [])
+        while self.threads.held:
+            self.threads.held.pop(0)()
+            self.assertLessEqual(len(self.threads.held), 1)
+        self.assertEqual(seen, [(20_000, 20_002)] * 2)
+        for client in (second, last):
+            self.assertIn(b"200 OK", client.received())
+        self.assertEqual(self.edge.active, 0)
+
+    def test_tooManyFields(self) -> None:
+        """More fields than anybody needs are 413, in a thread or not, and the resource is not asked."""
+        seen = self.see(lambda request: 1)
+        for count in (10_000, 100_000):
+            client = self.post(b"&" * count, "Content-Type: application/x-www-form-urlencoded\r\n")
+            self.assertTrue(client.received().startswith(b"HTTP/1.1 413 "))
+        self.assertEqual(seen, [])
 
     def test_bodyArrivesSlowly(self) -> None:
         """The resource is asked when the body is whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -18,11 +19,13 @@ from revproxy.dataplane.client import PoolAgent, UpstreamClient
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http1client import Http1Client
 from revproxy.dataplane.http1server import Http1Server
+from revproxy.dataplane.leaves import RespondLeaf
 from revproxy.dataplane.proxy import ProxyLeaf
 from revproxy.dataplane.responsewriter import ResponseWriter
+from revproxy.dataplane.routing import Route
 from revproxy.dataplane.tunnel import Tunnel
 from revproxy.dataplane.upstream import Outgoing, Upstream
-from revproxy.errors import BodyTooLarge
+from revproxy.errors import BodyTooLarge, EdgeError
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.dataplane.doubles import ClientDouble, EdgeDouble
 from tests.dataplane.origins import OK, Arrived, Origin
@@ -217,3 +220,93 @@ class NothingStaysTests(SynchronousTestCase):
             for one in self.origin.arrived[:]:
                 if one.end in ("abort", "close"):
                     self.lose(one)
+
+
+class NoCyclesTests(SynchronousTestCase):
+    """
+    What is over is gone at once, without the garbage collector, which runs rarely.
+
+    An exchange that holds an error that holds the frames that hold the exchange stays until then, with the head of
+    its request and all that was worked out about it.
+    """
+
+    def left(self, edge: EdgeDouble, act: Callable[[], None]) -> Counter[str]:
+        """What there is more of after something, of what belongs to requests."""
+        gc.collect()
+        gc.disable()
+        try:
+            before = self.count()
+            for _ in range(5):
+                act()
+            edge.settle()
+            return self.count() - before
+        finally:
+            gc.enable()
+
+    def count(self) -> Counter[str]:
+        """Of what is alive, that belongs to requests."""
+        kinds = (Exchange, Request, EdgeError)
+        return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, kinds))
+
+    def test_refused(self) -> None:
+        """Requests that are answered with an error at once."""
+        leaf = RespondLeaf(200, b"hi", {})
+        routes = [Route("a", b"", b"/a", leaf, methods=frozenset((b"GET",))), Route("b", b"", b"/a/b", leaf)]
+        edge = EdgeDouble(routes=routes)
+        for line in (b"GET /c", b"PUT /a", b"GET /x/..;/a/b", b"GET /a%", b"BAD"):
+
+            def ask(line: bytes = line) -> None:
+                client = edge.connect()
+                client.send(line + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertIn(b"HTTP/1.1 4", client.received())
+                client.leave()
+
+            self.assertEqual(self.left(edge, ask), Counter(), line)
+
+    def test_byPlugins(self) -> None:
+        """Requests with which a plugin fails, on the way in or out."""
+
+        @implementer(IMiddleware, IResponseMiddleware)
+        class Failing:
+            name = "failing"
+
+            def handle(self, context: Context) -> bool:
+                if context.request.path == "/in":
+                    raise LookupError("in")
+                return True
+
+            def handleResponse(self, context: Context) -> None:
+                raise LookupError("out")
+
+        edge = EdgeDouble(RespondLeaf(200, b"hi", {}), middleware=[Failing()])
+        for path in (b"/in", b"/out"):
+
+            def ask(path: bytes = path) -> None:
+                client = edge.connect()
+                client.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                self.assertIn(b"HTTP/1.1 500", client.received())
+                client.leave()
+                self.flushLoggedErrors(LookupError)
+
+            self.assertEqual(self.left(edge, ask), Counter(), path)
+
+    def test_byTheOrigin(self) -> None:
+        """Requests to which an origin gives no answer that is one, or half of one."""
+        for answer in (b"rubbish\r\n\r\n", CHUNKS + b"rubbish\r\n", b"HTTP/1.1 101 no\r\nUpgrade: x\r\n\r\n"):
+            edge = EdgeDouble(self)  # type: ignore[arg-type]
+            origin = Origin(edge.clock)
+            upstream = Upstream("app", [origin.target], edge.clock.seconds)
+            self.leaf = ProxyLeaf(UpstreamClient(PoolAgent(lambda *_, one=upstream: one), edge.clock), upstream)
+
+            def ask(edge: EdgeDouble = edge, origin: Origin = origin, answer: bytes = answer) -> None:
+                client = edge.connect()
+                client.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+                origin.arrived[-1].says(answer)
+                client.leave()
+                origin.arrived.pop().leaves()
+
+            self.assertEqual(self.left(edge, ask), Counter(), answer)
+
+    def render(self, exchange: Any) -> int:
+        """Stands for the leaf while the edge is made."""
+        return self.leaf.render(exchange)

@@ -139,6 +139,31 @@ class UploadsTests(OriginCase):
         self.assertEqual(asked.got.status, 200)
         self.assertEqual(len(self.origin.pool.waiting), 0)
 
+    def test_neverWhole(self) -> None:
+        """One that breaks off while it waits, in either line, is over at once: no connection is spent on it."""
+        self.upload()
+        self.origin.accepts = False
+        ready, source = self.upload()
+        source.fail(ValueError("broken"))
+        self.assertFailed(ready, ValueError)
+        self.assertEqual([len(self.origin.pool.waiting), self.origin.pool.shares.uploads], [0, 1])
+        self.origin.admits()
+        self.assertEqual(self.origin.arrived[1].heard(), b"")
+        self.upload()
+        held, source = self.upload()
+        self.assertEqual(list(self.origin.pool.waiting.held), [held])
+        source.fail(ValueError("broken"))
+        self.assertFailed(held, ValueError)
+        self.assertEqual([len(self.origin.pool.waiting), self.origin.pool.shares.uploads], [0, 2])
+        self.assertIsNone(source.body.onEnd)
+
+    def test_brokenAlready(self) -> None:
+        """Nor is one sent whose body broke off before."""
+        source = SourceDouble(length=3)
+        source.fail(ValueError("broken"))
+        self.assertFailed(self.ask(b"POST", source.body), ValueError)
+        self.assertEqual(self.origin.arrived, [])
+
     def test_wholeBeforeItIsSent(self) -> None:
         """One that becomes whole while its connection is being made gives its share back."""
         self.origin.accepts = False
@@ -194,7 +219,7 @@ class UploadsTests(OriginCase):
         self.assertFailed(asked, Unavailable)
         self.assertTrue(source.stopped)
         self.assertEqual(len(self.origin.pool.waiting), 0)
-        self.assertIsNone(source.body.onFinish)
+        self.assertIsNone(source.body.onEnd)
 
     def test_onlyOne(self) -> None:
         """Where there is one connection, an upload may have it."""
@@ -207,12 +232,13 @@ class UploadsTests(OriginCase):
         self.assertEqual(asked.got.status, 200)
 
     def test_timeGoesOn(self) -> None:
-        """Who was held and then waits for a connection has the rest of his time, and nobody before him."""
+        """Who was held and then waits for a connection has the rest of his time, and who came later is behind him."""
         self.upload()
         second, _ = self.upload()
         self.ask(), self.ask()
         self.pass_(1)
         held, _ = self.upload()
+        self.clock.advance(0.1)
         plain = self.ask()
         self.pass_(3)
         second.answer.addErrback(lambda _: None)
@@ -221,6 +247,22 @@ class UploadsTests(OriginCase):
         self.assertEqual(list(self.origin.pool.waiting.ready), [held, plain])
         self.pass_(2.5)
         self.assertIsInstance(held.got, Failure)
+
+
+    def test_inOrderOfTime(self) -> None:
+        """Who was held is behind those who have waited longer, and those who were held stay in order."""
+        self.origin = Origin(self.clock, maxQueue=8)
+        self.upstream = self.upstreamOf(self.origin)
+        uploads = [self.upload() for _ in range(2)]
+        self.ask(), self.ask()
+        waiting: list[Asked] = []
+        for begin in (self.ask, lambda: self.upload()[0], lambda: self.upload()[0], self.ask):
+            waiting.append(begin())
+            self.pass_(0.5)
+        for _, source in uploads:
+            source.feed(b"abc")
+            source.finish()
+        self.assertEqual(list(self.origin.pool.waiting.ready), waiting)
 
 
 class ClosesTests(OriginCase):
@@ -272,6 +314,49 @@ class ClosesTests(OriginCase):
         for method, age, kept in ((b"POST", 0.001, False), (b"GET", 0.004, True), (b"GET", 0.006, False)):
             self.assertEqual(self.usesKept(method, age), kept, (method, age))
 
+    def test_atOnceWithAQueue(self) -> None:
+        """Nor does what has just become free go to others who wait: they get a fresh one."""
+        self.closeAfter(0.001)
+        for method, fresh in ((b"POST", 1), (b"GET", 0)):
+            busy = [self.ask() for _ in range(4)]
+            waits = self.ask(method)
+            before = len(self.origin.arrived)
+            connection = busy[0].connection
+            assert connection is not None
+            connection.dataReceived(OK)
+            self.assertEqual(len(self.origin.arrived) - before, fresh)
+            for arrived in self.origin.arrived:
+                if arrived.end is None:
+                    arrived.says(OK)
+            self.assertEqual(waits.got.status, 200)
+            for arrived in self.origin.arrived:
+                arrived.protocol.abort()
+
+    def test_onlyOneInItsPlace(self) -> None:
+        """Where a fresh one is being made for who waits already, others that become free are kept."""
+        self.closeAfter(0.001)
+        self.ask(), self.ask()
+        self.origin.accepts = False
+        self.ask(b"POST")
+        for connection in self.origin.arrived[1:]:
+            connection.says(OK)
+        self.assertEqual([len(self.origin.pool.idle), len(self.origin.attempts), self.origin.pool.open], [2, 1, 3])
+        self.ask()
+        self.assertEqual([len(self.origin.pool.idle), len(self.origin.attempts)], [1, 1])
+
+    def test_onceMore(self) -> None:
+        """What was lost on a kept connection goes on a fresh one, not on one that has just become free."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        lost, *_ = [self.ask() for _ in range(4)]
+        self.origin.accepts = False
+        self.origin.arrived[0].leaves()
+        self.origin.arrived[1].says(OK)
+        self.assertEqual(self.origin.arrived[1].heard().count(b"GET"), 1)
+        self.origin.admits()
+        self.origin.arrived[-1].says(OK)
+        self.assertEqual(lost.got.status, 200)
+
     def test_raced(self) -> None:
         """A request lost on a kept connection teaches, too."""
         self.ask()
@@ -281,6 +366,32 @@ class ClosesTests(OriginCase):
         self.origin.arrived[0].leaves()
         self.assertFailed(lost, ConnectionStale)
         self.assertEqual(self.origin.pool.closes.shortest, 2)
+
+    def test_racedSlowly(self) -> None:
+        """What counts is how long the connection was unused, not how long the origin took to close it."""
+        self.ask()
+        self.origin.arrived[0].says(OK)
+        self.clock.advance(2)
+        self.ask(b"POST")
+        self.clock.advance(3)
+        self.origin.arrived[0].leaves()
+        self.assertEqual(self.origin.pool.closes.shortest, 2)
+
+    def test_fullAndLost(self) -> None:
+        """What is sent once more takes the place of one that is idle where there is no room."""
+        for _ in range(4):
+            self.ask()
+        for connection in self.origin.arrived:
+            connection.says(OK)
+        lost = self.ask()
+        self.ask(), self.ask(), self.ask()
+        self.origin.arrived[0].says(OK)
+        self.origin.accepts = False
+        self.origin.arrived[3].leaves()
+        self.assertEqual([self.origin.pool.open, len(self.origin.attempts)], [4, 1])
+        self.origin.admits()
+        self.origin.arrived[4].says(OK)
+        self.assertEqual(lost.got.status, 200)
 
     def test_seenInTime(self) -> None:
         """So does one that turns out to be closed as it is looked at."""

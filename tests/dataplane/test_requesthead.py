@@ -54,6 +54,15 @@ class RequestHeadTests(SynchronousTestCase):
                 request(data)
             self.assertEqual(caught.exception.status, status, data)
 
+    def test_nul(self) -> None:
+        """NUL is no part of a path, in whatever form of target; a query may have it."""
+        for target in ("/%00", "/a%00b", "/a%00?b", "http://x/%00", "/%2500%00"):
+            with self.assertRaisesRegex(BadRequest, "NUL in the path"):
+                request(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        for target in ("/?%00", "/a?b=%00", "/%2500", "/%01", "/%"):
+            head = request(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertEqual(head.target, target.encode())
+
     def test_lengths(self) -> None:
         """Content-Length, chunked, or nothing say where the body ends."""
         self.assertEqual(request(get(b"Content-Length: 12")).length, 12)

@@ -12,7 +12,8 @@ from twisted.web.resource import _UnsafeNoResource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.dataplane import routing
-from revproxy.dataplane.routing import PathNode, Route, Tree, normalised, stripped
+from revproxy.dataplane.routing import PathNode, Route, Tree, below, normalised, stripped
+from revproxy.errors import AmbiguousPath
 from tests.dataplane.doubles import RecordingLeaf
 
 
@@ -54,9 +55,9 @@ class PathTests(SynchronousTestCase):
     def test_boundaries(self) -> None:
         """A prefix ends where a segment ends, and case matters."""
         routes = tree("/api")
-        for target in ("/apis", "/ap", "/API", "/x/api", "/", "/api.json", "/api;x"):
+        for target in ("/apis", "/ap", "/API", "/x/api", "/", "/api.json", "/apis;x"):
             self.assertIsNone(found(routes, target), target)
-        for target in ("/api", "/api/", "/api?x", "/api/x", "/api//", "//api"):
+        for target in ("/api", "/api/", "/api?x", "/api/x", "/api//", "/api/;x"):
             self.assertEqual(found(routes, target), "/api", target)
 
     def test_gap(self) -> None:
@@ -65,10 +66,19 @@ class PathTests(SynchronousTestCase):
         self.assertIsNone(found(tree("/a/b/c"), "/a/b"))
 
     def test_spellings(self) -> None:
-        """No spelling of a path slips past its route."""
+        """No spelling of a path slips past its route: what others may read in another way is refused."""
         routes = tree("/", "/admin", "/public")
         for target in (
             "/admin",
+            "/admin/.",
+            "/admin//",
+            "/admin/x/..",
+            "/admin/x%2fy",
+            "/admin/%61;b",
+            "/admin?/../public",
+        ):
+            self.assertEqual(found(routes, target), "/admin", target)
+        for target in (
             "//admin",
             "/./admin",
             "/%61dmin",
@@ -81,14 +91,48 @@ class PathTests(SynchronousTestCase):
             "/public/%2e%2e%2fadmin",
             "/../../admin",
             "/%2fadmin",
-            "/admin/.",
-            "/admin/x/..",
             "/x/y/../../admin?/public",
             "///admin///",
+            "/admin/..",
+            "/admin/../",
+            "/admin/%2e%2e",
+            "/%2561dmin",
+            "/admin%2500",
         ):
-            self.assertEqual(found(routes, target), "/admin", target)
-        for target in ("/admin/..", "/admin/../", "/admin/%2e%2e", "/%2561dmin", "/admin%00", "/x?/admin"):
+            self.assertRaises(AmbiguousPath, found, routes, target)
+        for target in ("/x?/admin", "/x/%2e", "/administrator/..", "/x%2fadmin", "/x;/admin"):
             self.assertEqual(found(routes, target), "/", target)
+
+    def test_whatMakesADifference(self) -> None:
+        """Plugins, leaf and methods do; name and path alone do not. Nor does no route go for any route."""
+        leaf = RecordingLeaf()
+        plain = Route("all", b"", b"/", leaf)
+        for other, differs in (
+            (Route("a", b"", b"/a", leaf), False),
+            (Route("a", b"", b"/a", leaf, 1), True),
+            (Route("a", b"", b"/a", RecordingLeaf()), True),
+            (Route("a", b"", b"/a", leaf, methods=frozenset((b"GET",))), True),
+        ):
+            routes = Tree([plain, other])
+            if differs:
+                error = self.assertRaises(AmbiguousPath, routes.find, b"", b"/a;b")
+                self.assertEqual(str(error), "an origin may read the path as one of route a, and not of route all")
+            else:
+                self.assertEqual(found(routes, "/a;b"), "all")
+                self.assertEqual(found(routes, "/b/../a"), "a")
+        error = self.assertRaises(AmbiguousPath, found, tree("/a"), "//a")
+        self.assertEqual(str(error), "an origin may read the path as one of no route, and not of route /a")
+
+    def test_otherHosts(self) -> None:
+        """Each reading goes to the host that a route for it is on."""
+        routes = Tree([route("/api", "a.example"), route("/"), route("/admin", "*.example"), route("/", "b.example")])
+        self.assertEqual(found(routes, "/api/x%2fy"), "a.example/api")
+        self.assertEqual(found(routes, "/x%2fy"), "/")
+        self.assertEqual(found(routes, "/admin/x%2fy"), "*.example/admin")
+        for target in ("/api/..%2fadmin", "/api%2fx", "/x/../admin", "/admin;x"):
+            self.assertRaises(AmbiguousPath, found, routes, target)
+            self.assertEqual(found(routes, target, "b.example"), "b.example/", target)
+            self.assertEqual(found(Tree([route("/", "a.example"), route("/")]), target), "a.example/", target)
 
     def test_encodedRoutes(self) -> None:
         """Routes whose paths need encoding are found in any encoding."""
@@ -120,6 +164,57 @@ class PathTests(SynchronousTestCase):
         with patch.object(routing, "_longest", counted):
             found(routes, "/s999/t5/x")
         self.assertEqual(len(calls), 1)
+
+
+class CaseTests(SynchronousTestCase):
+    """Routes for origins that ignore case."""
+
+    def setUp(self) -> None:
+        self.tree = Tree(
+            [
+                route("/"),
+                route("/pub"),
+                Route("admin", b"", b"/Admin/Area", RecordingLeaf(), 1, ignoresCase=True),
+                route("/admin/area/open"),
+                route("/ADMIN/other"),
+                Route("c", b"", "/straße".encode(), RecordingLeaf(), ignoresCase=True),
+            ]
+        )
+
+    def test_anyCase(self) -> None:
+        """The prefix fits in any case, and those of the routes below it; others do not."""
+        for target, name in (
+            ("/Admin/Area", "admin"),
+            ("/admin/area/x", "admin"),
+            ("/ADMIN/AREA?x", "admin"),
+            ("/admin/area/open", "/admin/area/open"),
+            ("/ADMIN/area/Open/x", "/admin/area/open"),
+            ("/admin", "/"),
+            ("/ADMIN/other/x", "/ADMIN/other"),
+            ("/admin/other", "/"),
+            ("/PUB", "/"),
+            ("/stra%C3%9Fe/1", "c"),
+            ("/STRASSE", "c"),
+        ):
+            self.assertEqual(found(self.tree, target), name, target)
+
+    def test_oddPaths(self) -> None:
+        """In any case, other readings are looked for."""
+        self.assertEqual(found(self.tree, "/ADMIN/area/x%2fy"), "admin")
+        self.assertEqual(found(self.tree, "/admin/AREA/./x"), "admin")
+        for target in ("/x/../ADMIN/area", "/ADMIN%2farea", "/x%2f..%2fAdmin/Area", "/ADMIN/area;x", "/ADMIN//area"):
+            self.assertRaises(AmbiguousPath, found, self.tree, target)
+
+    def test_clash(self) -> None:
+        """Two that differ in case only are an error."""
+        for other in ("/a", "/A", "/A/"):
+            with self.assertRaisesRegex(ValueError, "the same host and path"):
+                Tree([Route("i", b"", b"/A", RecordingLeaf(), ignoresCase=True), route(other)])
+        Tree([route("/a"), route("/A")])
+
+    def test_only(self) -> None:
+        """One route for everything answers everything."""
+        self.assertEqual(found(Tree([Route("i", b"", b"/", RecordingLeaf(), ignoresCase=True)]), "/X/%2e"), "i")
 
 
 class HostTests(SynchronousTestCase):
@@ -224,8 +319,31 @@ class StrippedTests(SynchronousTestCase):
             (b"/%61pi/x%20y?q", b"/api", b"/x%20y?q"),
             (b"/z/../api/x", b"/api", b"/x"),
             (b"/api//b", b"/api", b"//b"),
+            (b"/API/x%20y?q", b"/api", b"/x%20y?q"),
+            (b"/Api", b"/api", b"/"),
+            (b"/Api?q", b"/api", b"/?q"),
+            (b"/%C3%A4%20b/x%2fy?q", "/ä b/".encode(), b"/x%2fy?q"),
+            (b"/%C3%A4", "/ä".encode(), b"/"),
+            (b"/a/b/c%2fd", b"/a/b", b"/c%2fd"),
+            (b"/a//b/c%2fd", b"/a/b", b"/c/d"),
         ):
             self.assertEqual(stripped(target, prefix), expected, target)
+
+    def test_below(self) -> None:
+        """The rest of a decoded path, whatever the case of the prefix; None where it is not below it."""
+        for path, prefix, expected in (
+            (b"/files/a", b"/files", b"/a"),
+            (b"/files", b"/files", b""),
+            (b"/files/", b"/files", b"/"),
+            (b"/FILES/A/b", b"/files", b"/A/b"),
+            (b"/FILES", b"/files", b""),
+            (b"/x", b"", b"/x"),
+            (b"/filesystem", b"/files", None),
+            (b"/FILESYSTEM", b"/files", None),
+            (b"/", b"/files", None),
+            (b"/a/b/c", b"/a/B", b"/c"),
+        ):
+            self.assertEqual(below(path, prefix), expected, path)
 
 
 class RequestDouble:
