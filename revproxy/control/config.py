@@ -346,7 +346,8 @@ def _methods(section: Section) -> frozenset[str] | None:
         return None
     methods = set()
     for index, text in enumerate(given):
-        if not isinstance(text, str):
+        if not isinstance(text, str) or not text:
+            # The schema has said so.
             continue
         try:
             methods.add(syntax.method(text))

@@ -18,7 +18,6 @@ Connections with settings that are no longer true finish the request they are at
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from errno import EADDRINUSE, ECANCELED
 from typing import Any
@@ -36,7 +35,7 @@ from revproxy.control.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener, serverTransport
 from revproxy.dataplane.tlscontexts import ServerContexts
-from revproxy.dataplane.transport import EagerReactor
+from revproxy.dataplane.transport import EagerReactor, described
 
 _ALL = frozenset(("", "0.0.0.0", "::"))
 
@@ -298,13 +297,4 @@ def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
     return guards
 
 
-def described(address: Any) -> str:
-    """An address as it is written in a configuration or a URL."""
-    host = getattr(address, "host", None)
-    if host is None:
-        name = getattr(address, "name", None)
-        return f"unix:{os.fsdecode(name)}" if name else str(address)
-    return f"{host}:{address.port}" if ":" not in host else f"[{host}]:{address.port}"
-
-
-__all__ = ["ListenerSet", "Prepared", "described"]
+__all__ = ["ListenerSet", "Prepared"]

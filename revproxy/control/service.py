@@ -153,7 +153,8 @@ class EdgeService(Service):  # type: ignore[misc]
         wanted = self.config.limits.maxConnections
         if soft != resource.RLIM_INFINITY and soft < wanted:
             self._log.warn(
-                "the limit of open files is {soft}, which is not enough for limits.max_connections {wanted}",
+                "the limit of open files is {soft}, which is not enough for limits.max_connections {wanted}: "
+                "raise the one (ulimit -n, LimitNOFILE=) or lower the other",
                 soft=soft,
                 wanted=wanted,
             )

@@ -105,8 +105,7 @@ class UpstreamConfig:
     :ivar maxTunnels: per target, besides ``maxConnections``.
     :ivar maxQueue: requests that may wait for a connection, per target; the next is answered 503.
     :ivar idleTimeout: most seconds an unused connection is kept.
-    :ivar maxFails: failures within ``failTimeout`` seconds that mark a target down, for as many seconds.
-        0 never marks it down.
+    :ivar maxFails: failures in a row that mark a target down for ``failTimeout`` seconds. 0 never marks it down.
     """
 
     name: str

@@ -30,6 +30,7 @@ upstreams:
 routes:
   - path: /                                    # a prefix on segment boundaries; the longest wins
     upstream: app
+    # methods: [GET, POST, OPTIONS]            # left out: every one but TRACE; others get 405
   # - host: shop.example.com                   # exact, *.example.com, or left out: any
   #   path: /old/
   #   redirect: {url: https://example.com/, status: 308}
@@ -41,8 +42,9 @@ plugins:
   config: {}                                   # NAME: {key: value} goes over the plugin's own; NAME: false is off
 
 state: ./var                                   # versions of plugins, pins, the socket of the commands
-# limits: {max_body_bytes: 10485760}
-# timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, drain: 30}
+# requests: {underscores: drop}                # drop | keep header fields such as X_User
+# limits: {max_body_bytes: 10485760, max_connections_per_client: 100}
+# timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, tunnel: 3600, drain: 30}
 logging: {access: "-", format: json}           # "-" is standard output
 """
 

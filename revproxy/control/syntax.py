@@ -213,8 +213,13 @@ def _checkPlaces(text: str) -> None:
 
 def method(text: str) -> str:
     """A method (RFC 9110 §9.1), as it has to be spelled."""
-    if not _TOKEN.match(text) or len(text) > METHOD_LENGTH:
-        raise ValueError(f"{quoted(text)} is not a method")
+    if text == "*":
+        # A token, but nobody means a method of that name.
+        raise ValueError(f"{quoted(text)} is not a method: leave methods out for all of them")
+    if not _TOKEN.match(text):
+        raise ValueError(f"{quoted(text)} is not a method: one each, as in [GET, POST]")
+    if len(text) > METHOD_LENGTH:
+        raise ValueError(f"{quoted(text)}: a method has {METHOD_LENGTH} characters at most")
     if text in ("CONNECT", "PRI"):
         raise ValueError(f"{text} is never taken: this is no forward proxy")
     if text not in STANDARD_METHODS and text.upper() in STANDARD_METHODS:

@@ -8,6 +8,7 @@ endpoint of Twisted does.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,9 +40,21 @@ ACCEPTS_PER_TURN = 64
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the process ran out of descriptors or memory; clients wait in the backlog."""
 
+ACCEPT_QUIET = 10.0
+"""Seconds without such a failure after which it is over; until then each client that leaves makes room for just one."""
+
 _STOCK_BACKLOG = 50
 _DONE = Failure(CONNECTION_DONE)
 _PASSING_ACCEPT_ERRORS = frozenset((EINTR, ECONNABORTED, EPERM, EPROTO, ENETDOWN, ENETUNREACH, EHOSTUNREACH))
+
+
+def described(address: Any) -> str:
+    """An address as it is written in a configuration or a URL."""
+    host = getattr(address, "host", None)
+    if host is None:
+        name = getattr(address, "name", None)
+        return f"unix:{os.fsdecode(name)}" if name else str(address)
+    return f"{host}:{address.port}" if ":" not in host else f"[{host}]:{address.port}"
 
 
 class EagerConnector(tcp.Connector):
@@ -66,9 +79,9 @@ class EagerPort(tcp.Port):
     """
     A port that survives scarcity.
 
-    Out of descriptors or memory, it stops accepting for :data:`ACCEPT_PAUSE` seconds at a time and says so once.
-    Clients wait in the backlog meanwhile. (Twisted's port accepts and drops them, one log line each, and spins
-    when its spare descriptor is gone.)
+    Out of descriptors or memory, it stops accepting for :data:`ACCEPT_PAUSE` seconds at a time. It says so once, and
+    that it is over when it has not happened for :data:`ACCEPT_QUIET` seconds. Clients wait in the backlog meanwhile.
+    (Twisted's port accepts and drops them, one log line each, and spins when its spare descriptor is gone.)
 
     Set ``transport`` to change what it makes of an accepted socket; a factory whose ``buildProtocol`` returns
     :obj:`None` has the socket closed.
@@ -79,6 +92,7 @@ class EagerPort(tcp.Port):
     _log = Logger()
     _pause: Any = None
     _scarce = False
+    _failed = 0.0
 
     def doRead(self) -> None:
         """Accept what waits, up to :data:`ACCEPTS_PER_TURN`."""
@@ -92,9 +106,9 @@ class EagerPort(tcp.Port):
                     continue
                 self._acceptFailed(e)
                 return
-            if self._scarce:
+            if self._scarce and self.reactor.seconds() - self._failed >= ACCEPT_QUIET:
                 self._scarce = False
-                self._log.info("{port} accepts again", port=self)
+                self._log.info("{address} accepts again", address=described(self.getHost()))
             self._accepted(skt, addr)
             if not self.connected or self.disconnecting:
                 return
@@ -124,7 +138,9 @@ class EagerPort(tcp.Port):
     def _acceptFailed(self, e: OSError) -> None:
         if not self._scarce:
             self._scarce = True
-            self._log.error("{port} stops accepting for a while: {error}", port=self, error=e.strerror)
+            message = "{address} accepts nobody for now: {error}"
+            self._log.error(message, address=described(self.getHost()), error=e.strerror)
+        self._failed = self.reactor.seconds()
         self.stopReading()
         self._pause = self.reactor.callLater(ACCEPT_PAUSE, self._acceptAgain)
 
@@ -241,4 +257,5 @@ __all__ = [
     "EagerUNIXClient",
     "EagerUNIXPort",
     "EagerUNIXServer",
+    "described",
 ]

@@ -46,10 +46,11 @@ class Target:
     :ivar url: for logs.
     :ivar host: what to send as Host where the client's is not kept, as bytes.
     :ivar fails: failures since the last answer.
-    :ivar downUntil: when it may be tried again after it was marked down.
+    :ivar downUntil: when it may be tried again after it was marked down; not 0: the log says that it fails.
+    :ivar quietUntil: when it may be said again that it fails, if it is the only one.
     """
 
-    __slots__ = ("current", "downUntil", "fails", "host", "pool", "url", "weight")
+    __slots__ = ("current", "downUntil", "fails", "host", "pool", "quietUntil", "url", "weight")
 
     def __init__(self, url: str, host: bytes, weight: int, pool: Pool) -> None:
         self.url = url
@@ -59,6 +60,7 @@ class Target:
         self.current = 0
         self.fails = 0
         self.downUntil = 0.0
+        self.quietUntil = 0.0
 
 
 class Upstream:
@@ -120,17 +122,28 @@ class Upstream:
     def failedAt(self, target: Target, reason: Failure) -> None:
         """It did not answer, or not properly."""
         target.fails += 1
-        if self._only is None and self._maxFails and target.fails >= self._maxFails:
-            if target.downUntil <= self._now():
-                self._log.warn(
-                    "upstream {name}: {url} is passed over for {seconds} s after {fails} failures: {reason}",
-                    name=self.name,
-                    url=target.url,
-                    seconds=self._failTimeout,
-                    fails=target.fails,
-                    reason=printable(reason.getErrorMessage(), 500),
-                )
-            target.downUntil = self._now() + self._failTimeout
+        if not self._maxFails or target.fails < self._maxFails:
+            return
+        now = self._now()
+        if self._only is not None:
+            # Nobody is passed over for it, but the log is where one looks when nothing works.
+            if not target.downUntil and target.quietUntil <= now:
+                self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
+                target.downUntil = target.quietUntil = now + self._failTimeout
+            return
+        if target.downUntil <= now:
+            self._warn(target, "upstream {name}: {url} is passed over for {seconds} s after {fails} failures", reason)
+        target.downUntil = now + self._failTimeout
+
+    def _warn(self, target: Target, message: str, reason: Failure) -> None:
+        self._log.warn(
+            message + ": {reason}",
+            name=self.name,
+            url=target.url,
+            seconds=self._failTimeout,
+            fails=target.fails,
+            reason=printable(reason.getErrorMessage(), 500),
+        )
 
     def close(self) -> None:
         """Give up all connections as they become idle."""

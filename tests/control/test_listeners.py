@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.document import Document, parseYAML
-from revproxy.control.listeners import ListenerSet, Prepared, described
+from revproxy.control.listeners import ListenerSet, Prepared
 from revproxy.control.problems import ConfigErrors
 from revproxy.control.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.limits import Timeouts
@@ -31,16 +30,6 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 def on(port: int, **settings: Any) -> ListenerConfig:
     return ListenerConfig(f"tcp:{port}:interface=127.0.0.1", **settings)
-
-
-class DescribedTests(SynchronousTestCase):
-    """Addresses in the log."""
-
-    def test_kinds(self) -> None:
-        """As they are written in a configuration or a URL."""
-        self.assertEqual(described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
-        self.assertEqual(described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
-        self.assertEqual(described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")
 
 
 class MemoryReactor(Threadless, MemoryReactorClock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ class PreflightTests(SynchronousTestCase):
         self.flushLoggedErrors()
         self.assertEqual([str(manifest) for manifest in findings.manifests], ["hello 0.1.0"])
         self.assertEqual(len(findings.config.routes), 1)
+
+    def test_offered(self) -> None:
+        """So are the lines that the configuration of ``init`` offers in comments."""
+        text = self.path.read_text(encoding="utf-8")
+        keys = "requests|limits|timeouts|host|methods|trusted_proxies"
+        offered = re.sub(rf"^( *)# (?=({keys}): )", r"\1", text, flags=re.MULTILINE)
+        before, after = parseConfig(text, "r.yaml", self.root), parseConfig(offered, "r.yaml", self.root)
+        self.assertEqual(after.timeouts, before.timeouts, "not the defaults")
+        self.assertNotEqual(after.limits, before.limits)
 
     def test_off(self) -> None:
         """What is known and runs nowhere is told, and is not imported."""

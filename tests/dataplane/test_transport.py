@@ -6,6 +6,7 @@ import socket
 from errno import ECONNABORTED, EMFILE
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, serverFromString
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -15,12 +16,12 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from revproxy.dataplane import connection
-from revproxy.dataplane.transport import ACCEPT_PAUSE, EagerClient, EagerPort
+from revproxy.dataplane.transport import ACCEPT_PAUSE, ACCEPT_QUIET, EagerClient, EagerPort, described
 from tests.dataplane.wire import Recorder, Recorders, WireCase, reset
 from tests.socketfolder import socketFolder
 
@@ -424,6 +425,10 @@ class Accepting:
     def __init__(self, answers: list[Any]) -> None:
         self.answers = answers
 
+    def getsockname(self) -> Any:
+        """Where it listens."""
+        return "192.0.2.9", 80
+
     def accept(self) -> Any:
         """The next answer; raises those that are exceptions."""
         if not self.answers:
@@ -462,22 +467,50 @@ class ScarcityTests(SynchronousTestCase):
         self.addCleanup(theirs.close)
         return ours, ("192.0.2.1", 1)
 
+    def told(self, logged: Any) -> list[str]:
+        """What the log says."""
+        return [formatEvent(event) for event in logged]
+
     def test_noSpin(self) -> None:
         """Without descriptors it stops looking for a while, says so once, and says when it goes on."""
-        self.port.socket = Accepting([OSError(EMFILE, "full"), OSError(EMFILE, "full"), self.pair()])
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full, full, self.pair()])
         with capturedLogs() as logged:
             self.port.doRead()
             self.assertEqual(self.clock.readers, set())
             self.clock.advance(ACCEPT_PAUSE)
             self.assertEqual(self.clock.readers, {self.port})
             self.port.doRead()
-            self.clock.advance(ACCEPT_PAUSE)
+            self.clock.advance(ACCEPT_QUIET)
             self.port.doRead()
         self.assertEqual(len(self.port.factory.made), 1)
         self.assertEqual(
-            [event["log_format"] for event in logged],
-            ["{port} stops accepting for a while: {error}", "{port} accepts again"],
+            self.told(logged),
+            ["192.0.2.9:80 accepts nobody for now: Too many open files", "192.0.2.9:80 accepts again"],
         )
+
+    def test_onTheVerge(self) -> None:
+        """While each client that leaves makes room for just one, nothing is said; nor is it said that all is well."""
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full, *(answer for _ in range(50) for answer in (self.pair(), full))])
+        with capturedLogs() as logged:
+            for _ in range(100):
+                self.port.doRead()
+                self.clock.advance(ACCEPT_PAUSE)
+        self.assertEqual(len(self.port.factory.made), 50)
+        self.assertEqual(len(logged), 1)
+
+    def test_onceMore(self) -> None:
+        """When it is over and comes again, that is said."""
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full])
+        with capturedLogs() as logged:
+            self.port.doRead()
+            self.clock.advance(ACCEPT_QUIET)
+            self.port.socket = Accepting([self.pair(), full])
+            self.port.doRead()
+        scarce = "192.0.2.9:80 accepts nobody for now: Too many open files"
+        self.assertEqual(self.told(logged), [scarce, "192.0.2.9:80 accepts again", scarce])
 
     def test_goneAlready(self) -> None:
         """A client that left before it was accepted is passed over."""
@@ -496,3 +529,11 @@ class ScarcityTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class DescribedTests(SynchronousTestCase):
+    """Addresses in the log."""
+
+    def test_kinds(self) -> None:
+        """As they are written in a configuration or a URL."""
+        self.assertEqual(described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
+        self.assertEqual(described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
+        self.assertEqual(described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")

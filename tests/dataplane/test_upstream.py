@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from twisted.internet.error import ConnectionRefusedError
+from twisted.logger import capturedLogs, formatEvent
 
 from revproxy.body import Body
 from revproxy.dataplane.limits import Timeouts
@@ -194,6 +195,60 @@ class FailOverTests(OriginCase):
             self.first.arrived[-1].leaves()
             self.assertFailed(asked, UpstreamError)
         self.assertIs(self.ask().target, self.first.target)
+
+    def only(self, says: str) -> None:
+        """A request to the only target, which fails or answers."""
+        asked = self.ask(b"POST")
+        if says == "fails":
+            self.first.arrived[-1].says(b"nonsense")
+            self.assertFailed(asked, BadResponse)
+        else:
+            self.first.arrived[-1].says(OK)
+
+    def test_onlyTold(self) -> None:
+        """That the only target does not answer is in the log, once; and that it does again."""
+        self.upstream = self.upstreamOf(self.first, maxFails=3, failTimeout=20.0)
+        with capturedLogs() as logged:
+            for _ in range(50):
+                self.only("fails")
+            self.pass_(60)
+            self.only("fails")
+            self.only("answers")
+        self.assertEqual(
+            [formatEvent(event).partition(": this")[0] for event in logged],
+            [
+                "upstream app: http://first failed 3 times in a row; there is no other",
+                "upstream app: http://first answers again",
+            ],
+        )
+
+    def test_onlyNow(self) -> None:
+        """One failure or two are in the access log, and not news."""
+        self.upstream = self.upstreamOf(self.first, maxFails=3)
+        with capturedLogs() as logged:
+            for says in ("fails", "fails", "answers", "fails", "answers"):
+                self.only(says)
+        self.assertEqual(logged, [])
+
+    def test_onlyWavers(self) -> None:
+        """One that comes and goes is told once in a fail_timeout."""
+        self.upstream = self.upstreamOf(self.first, maxFails=1, failTimeout=20.0)
+        with capturedLogs() as logged:
+            for _ in range(10):
+                self.only("fails")
+                self.only("answers")
+            self.assertEqual(len(logged), 2)
+            self.pass_(20)
+            self.only("fails")
+        self.assertEqual(len(logged), 3)
+
+    def test_onlyNever(self) -> None:
+        """With max_fails 0 nothing is counted, and nothing told."""
+        self.upstream = self.upstreamOf(self.first, maxFails=0)
+        with capturedLogs() as logged:
+            for _ in range(10):
+                self.only("fails")
+        self.assertEqual(logged, [])
 
     def test_never(self) -> None:
         """max_fails 0: nobody is passed over."""

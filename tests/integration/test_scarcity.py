@@ -21,7 +21,7 @@ from tests.harness import PATIENCE, freePort
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTORS = 48
-STOPS = "stops accepting for a while"
+STOPS = "accepts nobody for now"
 REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
