@@ -18,6 +18,8 @@ INSTALL = [
     "watchdog>=7.1",
     "httptools>=0.9,<0.10",
     "msgspec>=0.22",
+    # 1.3.0 takes exponential time for backslashes in a quoted parameter.
+    "multipart>=2.0.1",
     "ruamel.yaml>=0.19.1",
     "jsonschema>=4.26",
     "packaging>=25",
