@@ -41,7 +41,7 @@ class CountsTests(SynchronousTestCase):
         As many faulty answers as there are.
         """
         counts = self.told(r"(\d+) faulty and odd answers") + self.told(r"(\d+) behaviours, read by h11")
-        counts += self.told(r"contained, of (\d+) \| \*\*(?:\d+)\*\*")
+        counts += self.told(r"\| contained, of (\d+) \| \*\*(?:\d+)\*\*")
         self.assertEqual(counts, [str(len(BEHAVIOURS))] * 3)
 
     def test_files(self) -> None:
