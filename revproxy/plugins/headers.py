@@ -138,6 +138,8 @@ class EditHeaders:
         self._response = _Edit("response", config.get("response", {}))
         self._setsHost = bool(hosts)
         if self._response:
+            # Only then is there a response phase: one that has nothing to do would cost every request.
+            self.handleResponse = self._edit
             alsoProvides(self, IResponseMiddleware)
 
     def handle(self, context: Context) -> bool:
@@ -149,7 +151,7 @@ class EditHeaders:
             request.host = request.headers.get("Host", "") or ""
         return True
 
-    def handleResponse(self, context: Context) -> None:
+    def _edit(self, context: Context) -> None:
         """Change the response."""
         if context.response is not None:
             self._response.apply(context.response.headers, context)

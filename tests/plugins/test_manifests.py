@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 import revproxy.plugins
+from revproxy.control.loader import verifyMiddleware
 from revproxy.control.manifest import manifestFromMapping
 from revproxy.interfaces import IMiddleware, IMiddlewareFactory
 from tests.plugins.folders import FOLDER, mainOf, manifestOf, problemsOf
@@ -48,6 +49,12 @@ class BuiltInTests(SynchronousTestCase):
             instance = self.factories[name].create({**manifest.config, **config})
             verifyObject(IMiddleware, instance)
             self.assertEqual(instance.name, name)
+
+    def test_loadable(self) -> None:
+        """The edge takes each, also where its configuration leaves out a part."""
+        for name, config in [*USABLE.items(), ("headers", {"request": {"set": {"A": "1"}}}),
+                             ("headers", {"response": {"set": {"A": "1"}}}), ("rate-limit", {"on_allowed": True})]:
+            verifyMiddleware(self.factories[name].create(config), name, name)
 
     def test_unknownOptions(self) -> None:
         """An option nobody reads is refused, and every option is described."""
