@@ -291,7 +291,11 @@ class Http1Server:
             self._holdOff()
 
     def _advance(self) -> None:
-        """Go as far as the bytes at hand allow. A loop, so that answers given at once do not pile up as calls."""
+        """
+        Go as far as the bytes at hand allow, or until others are to have their turn; then this is called again.
+
+        A loop, so that answers given at once do not pile up as calls.
+        """
         self._advancing = True
         heads = 0
         turnEnds = NEVER
@@ -303,7 +307,7 @@ class Http1Server:
                         # Most connections have one request at a time: they do not ask for the time.
                         turnEnds = self._edge.monotonic() + _TURN
                     elif heads == _HEADS_PER_TURN or (heads and self._edge.monotonic() > turnEnds):
-                        self._edge.soon(self._takeTurn)
+                        self._edge.soon(self._advance)
                         return
                     heads += 1
                     if not self._readHead():
@@ -339,10 +343,6 @@ class Http1Server:
         self._heldOff = False
         if self._state != BODY or self._body is None or not self._body.isPaused:
             self.transport.resumeProducing()
-
-    def _takeTurn(self) -> None:
-        """Others had theirs: go on where :meth:`_advance` stopped."""
-        self._advance()
 
     def _readHead(self) -> bool:
         """Begin an exchange if a head is complete; False if more bytes are needed."""
