@@ -58,6 +58,8 @@ class Transport:
     offset = 0
     truncated = False
     _tempDataLen = 0
+    peerKnown = True
+    unsent = 0
 
     def write(self, data: bytes) -> None:
         """Part of ITransport."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.callgrind import parseTotals
+from benchmarks.cycle import Edges, parts
 from benchmarks.instructions import CASES, Outcome, chooseCases, outcomeTable, perRequest, verdict
 from benchmarks.load import LoadResult, parseWrk
 from benchmarks.measure import Sample
@@ -265,3 +266,19 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual(usualBefore(self.root), "HEAD~1")
         self.plugin.write_text("second")
         self.assertEqual(usualBefore(self.root), "HEAD")
+
+
+class CycleTests(SynchronousTestCase):
+    """What is timed is a request and an answer, and runs."""
+
+    def test_requests(self) -> None:
+        """Each request reaches the origin's connection and is answered, with plugins and without."""
+        for plugins in (0, 2):
+            edges = Edges(plugins)
+            edges.requests(300)
+            self.assertEqual((edges.server.served, edges.origins[0].served, len(edges.origins)), (300, 300, 1))
+
+    def test_parts(self) -> None:
+        """Every part can be called."""
+        for function in parts(Edges()).values():
+            function()
