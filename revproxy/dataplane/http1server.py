@@ -286,15 +286,11 @@ class Http1Server:
         self._ahead = self._ahead + data if self._ahead else data
         if not self._advancing:
             self._advance()
-        elif len(self._ahead) > _AHEAD:
-            # Others have their turn.
-            self._holdOff()
 
     def _advance(self) -> None:
         """
-        Go as far as the bytes at hand allow, or until others are to have their turn; then this is called again.
-
-        A loop, so that answers given at once do not pile up as calls.
+        Go as far as the bytes at hand allow, or until others are to have their turn; then this is called again. A loop,
+        so that answers given at once do not pile up as calls.
         """
         self._advancing = True
         heads = 0
@@ -307,6 +303,7 @@ class Http1Server:
                         # Most connections have one request at a time: they do not ask for the time.
                         turnEnds = self._edge.monotonic() + _TURN
                     elif heads == _HEADS_PER_TURN or (heads and self._edge.monotonic() > turnEnds):
+                        self._holdOff()
                         self._edge.soon(self._advance)
                         return
                     heads += 1
@@ -330,11 +327,16 @@ class Http1Server:
             self.abort()
             raise
         self._advancing = False
-        if self._heldOff and len(self._ahead) <= _AHEAD:
+        if self._heldOff and len(self._ahead) <= _AHEAD and not self._isUntaken:
             self._readOn()
 
+    @property
+    def _isUntaken(self) -> bool:
+        """Whether the client has to take what it was answered before its next request is begun."""
+        return self._state == BUSY and self._exchange is None
+
     def _holdOff(self) -> None:
-        """Read no more for now: enough was sent ahead."""
+        """Read no more for now: enough was sent ahead. Nor is the client's end, before its requests are answered."""
         self._heldOff = True
         self.transport.pauseProducing()
 
@@ -728,6 +730,7 @@ class Http1Server:
             self._state = BUSY
             self._unsent = transport.unsent
             self.deadline = self.bodyDeadline()
+            self._holdOff()
             transport.registerDrained(_Untaken(self))
             return
         self._state = HEAD
@@ -793,4 +796,5 @@ class _Untaken:
         """All is taken."""
         server = self._server
         server.transport.unregisterProducer()
+        server._readOn()
         server._next()

@@ -13,13 +13,14 @@ import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.addresses import AddressSet
 from revproxy.dataplane.leaves import RespondLeaf
 from revproxy.dataplane.limits import Timeouts
-from tests.behaviour.pipeline import Heard, OriginConnection, Pipeline
+from tests.behaviour.pipeline import Heard, OriginConnection, Pipeline, Wire
 from tests.dataplane.doubles import ClientDouble, EdgeDouble, RecordingLeaf
 
 MEGABYTE = 1 << 20
@@ -200,6 +201,22 @@ class PipelinesTests(SynchronousTestCase):
         edge.settle()
         self.assertEqual(client.received().count(b"HTTP/1.1 200 OK"), 4001)
         self.assertTrue(client.transport.reading)
+
+    def test_endsItsDirection(self) -> None:
+        """Who sends many requests and then no more is answered all of them before its end is looked at."""
+        for size, stalls in ((2, False), (8192, True)):
+            edge = EdgeDouble(RespondLeaf(200, b"x" * size, {}))
+            wire = Wire(edge.clock, edge.listener.buildProtocol(IPv4Address("TCP", "192.0.2.1", 50000)))
+            if stalls:
+                wire.stall()
+            wire.arrive(GET * 100)
+            wire.leave()
+            edge.settle()
+            for _ in range(100 if stalls else 0):
+                wire.take(len(wire.dataBuffer))
+                edge.settle()
+            self.assertEqual(bytes(wire.sent).count(b"HTTP/1.1 200 OK"), 100)
+            self.assertEqual(edge.edge.connections, set())
 
     def test_moreComesInEachTurn(self) -> None:
         """However much a client has to send in each turn of the loop, it is not held before it can be answered."""
