@@ -44,7 +44,6 @@ class Pool:
         "_closing",
         "_connect",
         "_connecting",
-        "_live",
         "closes",
         "deadlines",
         "idle",
@@ -88,7 +87,6 @@ class Pool:
         self.idle: list[Http1Client] = []
         self.poisoned = 0
         self._connecting: set[Deferred[Any]] = set()
-        self._live: set[Http1Client] = set()
         self._closing = False
 
     @property
@@ -225,7 +223,6 @@ class Pool:
         return result
 
     def _connected(self, connection: Http1Client) -> None:
-        self._live.add(connection)
         connection.idleSince = self.deadlines.now()
         connection.deadline = connection.idleSince + self.idleTimeout
         self.release(connection)
@@ -296,7 +293,6 @@ class Pool:
     def closed(self, connection: Http1Client) -> None:
         """A connection is no more."""
         self.shares.end(connection.share)
-        self._live.discard(connection)
         try:
             self.idle.remove(connection)
         except ValueError:
