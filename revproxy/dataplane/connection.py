@@ -14,6 +14,8 @@ The rules that make it safe:
   remembered; what the peer sent before it is still delivered, then the connection ends with ``ConnectionLost``;
 - an end of file after a failed write is a loss, not a clean end: ``send`` takes the socket's pending error, so
   ``recv`` would say "end of file" for a reset connection.
+
+The file is long because the flag is one: reading, writing, stages and ends all bear on it and are to be seen together.
 """
 
 # Twisted's transports carry no annotations.
