@@ -8,7 +8,6 @@ tests/dataplane/test_tls.py.
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,6 +20,7 @@ from revproxy.addresses import AddressSet
 from revproxy.dataplane.leaves import RespondLeaf
 from revproxy.dataplane.limits import Timeouts
 from tests.behaviour.pipeline import Heard, OriginConnection, Pipeline, Wire
+from tests.counting import calls
 from tests.dataplane.doubles import ClientDouble, EdgeDouble, RecordingLeaf
 
 MEGABYTE = 1 << 20
@@ -38,22 +38,6 @@ def growth(act: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-
-
-def calls(act: Callable[[], object]) -> int:
-    """:returns: how many functions, of Python and of C, were called meanwhile."""
-    count = 0
-
-    def note(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(note)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 class NeverReadingTests(SynchronousTestCase):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Iterator
 from typing import Any
 
 import h11
@@ -16,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.dataplane.chunked import ChunkedDecoder, chunk, lastChunk
 from revproxy.dataplane.chunkgrammar import EXTENSIONS
 from revproxy.errors import BadRequest
+from tests.counting import calls
 
 
 def decoded(pieces: list[bytes], announced: bytes | None = None) -> tuple[bytes, ChunkedDecoder, bytes]:
@@ -196,22 +195,6 @@ def cut(wire: bytes, places: list[int]) -> Iterator[bytes]:
         before = place
 
 
-def steps(action: Callable[[], object]) -> int:
-    """How many functions are called, ours and Python's own: the measure of work that does not scatter."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
 class ChunkedTests(SynchronousTestCase):
     """The chunked coding (RFC 9112 §7.1)."""
 
@@ -375,7 +358,7 @@ class ChunkedTests(SynchronousTestCase):
             for at in range(0, len(wire), 131072):
                 decoder.decode(wire[at : at + 131072])
 
-        return steps(decode)
+        return calls(decode)
 
     def byH11(self, wire: bytes) -> bytes:
         reader = h11.Connection(h11.SERVER)
