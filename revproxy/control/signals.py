@@ -45,15 +45,17 @@ class Signals:
 
 class Terminal:
     """
-    The terminal that standard input is, if it is one.
+    The terminal that standard input is, if it is one, and its end was not to be ignored (``nohup``, ``trap '' HUP``).
+
+    To be made before SIGHUP is heeded.
     """
 
     def __init__(self) -> None:
-        self._wasOne = _isTerminal()
+        self._wasOne = _isTerminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     @property
     def isGone(self) -> bool:
-        """Whether there was one, and it was hung up."""
+        """Whether there was one that matters, and it was hung up."""
         return self._wasOne and not _isTerminal()
 
 

@@ -106,20 +106,42 @@ class HangUpTests(EdgeCase):
 
     def test_terminal(self) -> None:
         """An edge in the foreground of a terminal that is closed ends in order."""
+        process, master, log = self.inTerminal(signal.SIG_DFL)
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(self.answer(), b"one")
+        os.close(master)
+        self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertIn("the terminal is gone", log.read_text())
+
+    def test_ignored(self) -> None:
+        """One that was started so that this is ignored (nohup, trap '' HUP) goes on without it and looks at files."""
+        process, master, _ = self.inTerminal(signal.SIG_IGN)
+        os.close(master)
+        self.write("two")
+        process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.answer() == b"two")
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
+
+    def inTerminal(self, atHangUp: signal.Handlers) -> tuple[subprocess.Popen[bytes], int, Path]:
+        """An edge in the foreground of a terminal. :returns: the process, the terminal's other end, the edge's log."""
         master, slave = pty.openpty()
+
+        def begin() -> None:
+            signal.signal(signal.SIGHUP, atHangUp)
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
         command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()",
                    "--pidfile=", "-n", "--logfile=edge.log", "revproxy", "--config", "r.yaml"]
         log = self.folder / "edge.log"
-        with subprocess.Popen(command, cwd=self.folder, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                              preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as process:
-            self.addCleanup(process.kill)
-            os.close(slave)
-            self.until(lambda: log.exists() and "listening on" in log.read_text())
-            process.send_signal(signal.SIGHUP)
-            self.assertEqual(self.answer(), b"one")
-            os.close(master)
-            self.assertEqual(process.wait(PATIENCE), 0)
-        self.assertIn("the terminal is gone", log.read_text())
+        process = subprocess.Popen(
+            command, cwd=self.folder, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=begin
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(slave)
+        self.until(lambda: log.exists() and "listening on" in log.read_text())
+        return process, master, log
 
 
 class SecondSignalTests(EdgeCase):
