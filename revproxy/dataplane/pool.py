@@ -44,6 +44,7 @@ class Pool:
         "_closing",
         "_connect",
         "_connecting",
+        "_live",
         "closes",
         "deadlines",
         "idle",
@@ -87,6 +88,7 @@ class Pool:
         self.idle: list[Http1Client] = []
         self.poisoned = 0
         self._connecting: set[Deferred[Any]] = set()
+        self._live: set[Http1Client] = set()
         self._closing = False
 
     @property
@@ -223,6 +225,7 @@ class Pool:
         return result
 
     def _connected(self, connection: Http1Client) -> None:
+        self._live.add(connection)
         connection.idleSince = self.deadlines.now()
         connection.deadline = connection.idleSince + self.idleTimeout
         self.release(connection)
@@ -293,6 +296,7 @@ class Pool:
     def closed(self, connection: Http1Client) -> None:
         """A connection is no more."""
         self.shares.end(connection.share)
+        self._live.discard(connection)
         try:
             self.idle.remove(connection)
         except ValueError:
