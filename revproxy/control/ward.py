@@ -21,7 +21,7 @@ from revproxy.control.catalog import Catalog
 from revproxy.control.change import Change, ChangeRefused
 from revproxy.control.instance import Instance, Version
 from revproxy.control.ledger import Ledger, Pin
-from revproxy.control.quarantine import Quarantined
+from revproxy.control.gate import Quarantined
 
 if TYPE_CHECKING:
     from revproxy.control.lifecycle import Lifecycle

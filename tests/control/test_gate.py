@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from revproxy.context import Context
-from revproxy.control.quarantine import Quarantined
+from revproxy.control.gate import Quarantined
 from revproxy.dataplane.chain import Chain, Link
 from revproxy.dataplane.deadlines import Deadlines
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginQuarantined, PluginStalled
