@@ -68,9 +68,9 @@ setup(
     # twisted.plugins is a folder of Twisted's into which every distribution may put modules. It has no __init__.py,
     # neither here nor anywhere else, so find_packages does not see it.
     packages=[*find_packages(include=["revproxy", "revproxy.*"]), "twisted.plugins"],
-    package_data={"revproxy": ["py.typed", "control/schemas/*.json"]},
+    package_data={"revproxy": ["py.typed", "config/schemas/*.json"]},
     install_requires=INSTALL,
     extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},
-    entry_points={"console_scripts": ["revproxy = revproxy.cli:main"]},
+    entry_points={"console_scripts": ["revproxy = revproxy.cli.main:main"]},
     zip_safe=False,
 )

@@ -22,21 +22,21 @@ from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accessline import formatJSON
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.client import PoolAgent, UpstreamClient
-from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge, Generation
 from revproxy.dataplane.exchange import Exchange
-from revproxy.dataplane.forwarding import upstreamHead
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.forwarding import upstreamHead
+from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.http1.requesthead import parseRequestHead
+from revproxy.dataplane.http1.responsehead import parseResponseHead
+from revproxy.dataplane.http1.responsewriter import responseHead
+from revproxy.dataplane.leaves.proxy import Forwarded, ProxyLeaf
 from revproxy.dataplane.listener import Listener
-from revproxy.dataplane.pool import Pool
-from revproxy.dataplane.proxy import Forwarded, ProxyLeaf
-from revproxy.dataplane.requesthead import parseRequestHead
-from revproxy.dataplane.responsehead import parseResponseHead
-from revproxy.dataplane.responsewriter import responseHead
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.dataplane.upstream import Target, Upstream
+from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
+from revproxy.dataplane.upstream.upstream import Target, Upstream
 from revproxy.interfaces import IMiddleware
+from revproxy.loop.deadlines import Deadlines
 
 REQUEST = b"GET /abc HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 HEAD = (

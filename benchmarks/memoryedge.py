@@ -147,7 +147,7 @@ class Circle:
 
 def main(configuration: str, plain: int, port: int) -> None:
     """Run the edge until the process is ended."""
-    from revproxy.dataplane.reactor import installUnlessChosen
+    from revproxy.loop.reactor import installUnlessChosen
 
     reactor = installUnlessChosen()
     from twisted.internet import tcp

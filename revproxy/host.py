@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.bookedclient import BookedClient
+from revproxy.hostclient import BookedClient
 from revproxy.interfaces import IHost
 
 CLOSE_TIMEOUT = 5.0

@@ -10,12 +10,12 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from revproxy.control.config import configFromOptions, loadConfig
-from revproxy.control.loader import importBeside
-from revproxy.control.problems import ConfigErrors
-from revproxy.control.reloader import superviseUnlessSupervised
-from revproxy.control.service import EdgeService, tuneInterpreter
-from revproxy.dataplane.reactor import installUnlessChosen
+from revproxy.config.configfile import configFromOptions, loadConfig
+from revproxy.config.problems import ConfigErrors
+from revproxy.loop.reactor import installUnlessChosen
+from revproxy.service.reloader import superviseUnlessSupervised
+from revproxy.service.service import EdgeService, tuneInterpreter
+from revproxy.worker.lifecycle.loader import importBeside
 
 
 class Options(TwistedOptions):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Tests for :mod:`revproxy.host` and :mod:`revproxy.bookedclient`."""
+"""Tests for :mod:`revproxy.host` and :mod:`revproxy.hostclient`."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ class OwnTests(HostTestCase):
 
 
 class ClientTests(HostTestCase):
-    """`client`, above a double; above real pools in tests.test_bookedclient."""
+    """`client`, above a double; above real pools in tests.test_hostclient."""
 
     def test_answer(self) -> None:
         """An answer arrives, and the book is empty."""

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from errno import EFBIG
 from pathlib import Path
 
-from revproxy.control.bundle import SETTLED
-from revproxy.control.signature import Signature, statOf
+from revproxy.bundles.bundle import SETTLED
+from revproxy.control.watch.fingerprint import Signature, statOf
 from revproxy.regularfile import readFile
 
 FILE_LIMIT = 1 << 20

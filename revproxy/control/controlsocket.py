@@ -32,8 +32,8 @@ from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
-from revproxy.control.syntax import SOCKET_PATH_LIMIT
-from revproxy.dataplane.transport import EagerReactor
+from revproxy.config.syntax import SOCKET_PATH_LIMIT
+from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.errors import printable
 
 LINE_LIMIT = 65536

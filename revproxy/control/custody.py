@@ -19,7 +19,7 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from revproxy.control.bundle import isPassing
+from revproxy.bundles.bundle import isPassing
 
 MOST = 5
 """Warnings about one thing; the first says it all."""

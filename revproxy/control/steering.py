@@ -12,15 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from revproxy.control.catalog import Catalog, CatalogEntry
-from revproxy.control.change import Change, ChangeRefused
+from revproxy.config.problems import quoted, suggestion
+from revproxy.control.changes import Change, ChangeRefused
 from revproxy.control.controlsocket import SteeringError
-from revproxy.control.ledger import Ledger, Pin, PluginRecord, VersionRecord
-from revproxy.control.lifecycle import Lifecycle
-from revproxy.control.plan import Refusal
-from revproxy.control.problems import quoted, suggestion
-from revproxy.dataplane.tally import Tally
+from revproxy.control.coordinator import Lifecycle
+from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
+from revproxy.dataplane.counters import Tally
 from revproxy.errors import printable
+from revproxy.plan.catalog import Catalog, CatalogEntry
+from revproxy.plan.plan import Refusal
 
 TEXT_LIMIT = 256
 """Characters of a name or version in a request."""

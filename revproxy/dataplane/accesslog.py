@@ -3,7 +3,7 @@ The access log: one line per request, written off the request path.
 
 A finished request costs one ``append``. All formatting happens later, in batches, in one delayed call that is shared by
 every request that finished meanwhile; the bytes then go to a *sink*, which must not block (see
-`revproxy.control.logfile`). What a line looks like, `revproxy.dataplane.accessline` says.
+`revproxy.worker.logfile`). What a line looks like, `revproxy.dataplane.accessline` says.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ The rules: on the way in, links run in order until one answers False. On the way
 run in reverse. Observers hear of every end. What a link raises, or answers instead of a bool, or does not answer in
 time, is its own failure: with ``on_error: closed`` the request fails with 500, with ``open`` the link is passed over.
 
-What each plugin does is counted in its :class:`~revproxy.dataplane.tally.Tally`; what requests are under way, in the
+What each plugin does is counted in its :class:`~revproxy.dataplane.counters.Tally`; what requests are under way, in the
 chain, so that whoever has taken it out of service knows when nobody uses its plugins any more.
 """
 
@@ -26,10 +26,10 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
-from revproxy.dataplane.deadlines import NEVER, Deadlines
-from revproxy.dataplane.tally import SAMPLE, Tally
+from revproxy.dataplane.counters import SAMPLE, Tally
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
+from revproxy.loop.deadlines import NEVER, Deadlines
 
 Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
 """What may come out of foreign code and must not go further."""

@@ -18,14 +18,14 @@ from revproxy.context import Peer
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.dataplane.clientcounts import ClientCounts
-from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.errors import EdgeError
+from revproxy.loop.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
-    from revproxy.dataplane.http1server import Http1Server
+    from revproxy.dataplane.http1.server import Http1Server
 
 
 class Generation:

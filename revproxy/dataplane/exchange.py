@@ -21,15 +21,15 @@ from twisted.web.http import datetimeToString
 from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.chain import unsendable
-from revproxy.dataplane.errorpage import errorResponse
+from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
-    from revproxy.dataplane.deadlines import Deadlines
     from revproxy.dataplane.listener import Listener
+    from revproxy.loop.deadlines import Deadlines
 
 _serial = count(1).__next__
 _prefix = urandom(6).hex().encode()
@@ -176,7 +176,7 @@ class Exchange:
     # The leaf's answer
 
     def waitForOrigin(self, answer: Deferred[Response]) -> None:
-        """The request is on its way; 101 (a :class:`~revproxy.dataplane.http1client.Switched`) opens a tunnel."""
+        """The request is on its way; 101 (a :class:`~revproxy.dataplane.http1.client.Switched`) opens a tunnel."""
         self._sentAt = self._listener.edge.monotonic()
         self._waiting = answer
         answer.addCallbacks(self._originAnswered, self.failed)

@@ -20,14 +20,14 @@ from zope.interface import implementer
 
 from revproxy.addresses import AddressSet
 from revproxy.context import Peer, Request
-from revproxy.dataplane.connection import EagerServer, EagerUNIXServer
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
-from revproxy.dataplane.forwarding import Membership
-from revproxy.dataplane.http1server import Http1Server
-from revproxy.dataplane.proxyprotocol import ProxyHeaders
-from revproxy.dataplane.tls import TLSServer, TLSUNIXServer
-from revproxy.dataplane.tlscontexts import ServerContexts
+from revproxy.dataplane.http.forwarding import Membership
+from revproxy.dataplane.http1.server import Http1Server
+from revproxy.dataplane.net.eagerconnection import EagerServer, EagerUNIXServer
+from revproxy.dataplane.net.proxyprotocol import ProxyHeaders
+from revproxy.dataplane.net.tlscontexts import ServerContexts
+from revproxy.dataplane.net.tlsserver import TLSServer, TLSUNIXServer
 
 
 @implementer(IProtocolFactory)

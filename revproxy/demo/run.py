@@ -23,8 +23,8 @@ from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from revproxy.control.selfsigned import selfSigned
 from revproxy.demo.origin import listenForOrigin
+from revproxy.demo.selfsigned import selfSigned
 
 __all__ = ["Edge", "Setting", "configuration", "introduction", "takenPorts"]
 

@@ -19,16 +19,16 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control import origins
-from revproxy.control.change import Change
-from revproxy.control.instance import StageLimits
-from revproxy.control.lifecycle import Lifecycle
-from revproxy.control.settings import Config
+from revproxy.config.settings import Config
+from revproxy.control.changes import Change
+from revproxy.control.coordinator import Lifecycle
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
+from revproxy.worker import upstreamfactory as origins
+from revproxy.worker.lifecycle.instance import StageLimits
 from tests.behaviour.pipeline import Client, Heard, Origin, OriginConnection, answerTo
-from tests.control.lifecycles import Bench, Threadless
+from tests.coordinators import Bench, Threadless
 
 STAGES: dict[str, Stage] = {}
 """By the name that plugins know."""

@@ -19,15 +19,15 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.client import PoolAgent, UpstreamClient
-from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge, Generation
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.listener import Listener
-from revproxy.dataplane.pool import Pool
-from revproxy.dataplane.proxy import ProxyLeaf
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.dataplane.upstream import Target, Upstream
+from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
+from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.loop.deadlines import Deadlines
 
 HEAD = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP/1\.1\r\n"

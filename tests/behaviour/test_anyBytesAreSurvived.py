@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.http.limits import Timeouts
 from tests.behaviour.faultyanswers import BEHAVIOURS
 from tests.behaviour.pipeline import Pipeline
 from tests.behaviour.test_faultyOriginsAreContained import FaultyOrigin, understood

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.client import PoolAgent, UpstreamClient
-from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.limits import Timeouts
-from revproxy.dataplane.pool import Pool
-from revproxy.dataplane.proxy import ProxyLeaf
-from revproxy.dataplane.shares import TUNNEL, UPLOAD
-from revproxy.dataplane.upstream import Upstream
+from revproxy.dataplane.http.limits import Timeouts
+from revproxy.dataplane.http.shares import TUNNEL, UPLOAD
+from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.proxy import ProxyLeaf
+from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
+from revproxy.dataplane.upstream.upstream import Upstream
 from tests.dataplane.doubles import EdgeDouble
 from tests.dataplane.origins import OK, Origin
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from revproxy.control import loader
-from revproxy.control.change import Change
+from revproxy.control.changes import Change
+from revproxy.worker.lifecycle import loader
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 from tests.behaviour.pipeline import Client
 

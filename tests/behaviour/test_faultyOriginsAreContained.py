@@ -13,7 +13,7 @@ from collections.abc import Callable
 import h11
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.http.limits import Timeouts
 from tests.behaviour.faultyanswers import BEHAVIOURS, BROKEN, ENDS, PAUSE, SILENCE, Behaviour, Expectation
 from tests.behaviour.pipeline import Client, OriginConnection, Pipeline, answerTo
 

@@ -12,18 +12,18 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.alarm import noLongerThan
-from revproxy.control.bundle import readBundle
-from revproxy.control.catalog import readCatalog
-from revproxy.control.certificates import CertificateFolder
-from revproxy.control.config import loadConfig, parseConfig
-from revproxy.control.ledger import readLedger
-from revproxy.control.preflight import preflight
-from revproxy.control.scan import Scan
-from revproxy.control.settings import TLSConfig
-from revproxy.control.statepath import statePath
-from revproxy.dataplane.static import openBelow
+from revproxy.bundles.bundle import readBundle
+from revproxy.cli.locate import statePath
+from revproxy.cli.preflight import preflight
+from revproxy.config.configfile import loadConfig, parseConfig
+from revproxy.config.settings import TLSConfig
+from revproxy.control.snapshot import Scan
+from revproxy.control.state.records import readLedger
+from revproxy.dataplane.leaves.static import openBelow
+from revproxy.plan.catalog import readCatalog
 from revproxy.plugins.basic_auth import BasicAuth
+from revproxy.worker.certificates import CertificateFolder
+from revproxy.worker.guard.timelimit import noLongerThan
 
 CONFIG = """\
 listeners: [{endpoint: "tcp:1"}]

@@ -3,7 +3,7 @@ What a hostile client costs, in memory and in work, beside a well-behaved one th
 
 Nothing here is timed: memory is what the allocator counts, work is the number of calls that the interpreter makes.
 Clients that take connections to an origin hostage are in test_nobodyTakesAllConnections.py, TLS records in
-tests/dataplane/test_tls.py.
+tests/dataplane/net/test_tls.py.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.addresses import AddressSet
-from revproxy.dataplane.leaves import RespondLeaf
-from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.http.limits import Timeouts
+from revproxy.dataplane.leaves.fixed import RespondLeaf
 from tests.behaviour.pipeline import Heard, OriginConnection, Pipeline, Wire
 from tests.counting import calls
 from tests.dataplane.doubles import ClientDouble, EdgeDouble, RecordingLeaf

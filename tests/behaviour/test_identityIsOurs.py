@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Generation
-from revproxy.dataplane.limits import Limits
+from revproxy.dataplane.http.limits import Limits
 from revproxy.host import Host
 from revproxy.plugins.basic_auth import BasicAuth
 from revproxy.plugins.headers import EditHeaders

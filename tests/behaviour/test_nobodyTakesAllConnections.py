@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.http.limits import Timeouts
 from tests.behaviour.pipeline import Client, Heard, OriginConnection, Pipeline
 from tests.behaviour.test_faultyOriginsAreContained import understood
 

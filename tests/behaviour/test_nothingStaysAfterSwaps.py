@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 
-from revproxy.control import loader
+from revproxy.worker.lifecycle import loader
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 
 FAILING = "    def checkHealth(self): raise LookupError('unwell')"

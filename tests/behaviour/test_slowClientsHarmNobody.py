@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.limits import Timeouts
+from revproxy.dataplane.http.limits import Timeouts
 from tests.behaviour.pipeline import Client, Heard, OriginConnection, Pipeline
 from tests.behaviour.test_faultyOriginsAreContained import understood
 

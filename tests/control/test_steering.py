@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.steering import Steering, SteeringError
-from tests.control.test_lifecycle import LifecycleCase, code
+from tests.control.test_coordinator import LifecycleCase, code
 
 
 class AnswerTests(LifecycleCase):

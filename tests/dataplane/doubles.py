@@ -15,15 +15,15 @@ from twisted.web.server import NOT_DONE_YET
 from revproxy.body import Body
 from revproxy.context import Headers, Response
 from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.deadlines import Deadlines
+from revproxy.dataplane.counters import Tally
 from revproxy.dataplane.edge import Edge, Generation
-from revproxy.dataplane.http1server import Http1Server
-from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.http1.server import Http1Server
+from revproxy.dataplane.leaves.fixed import Leaf
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.dataplane.tally import Tally
 from revproxy.interfaces import ILeaf
+from revproxy.loop.deadlines import Deadlines
 from revproxy.testing import SourceDouble
 
 _ADDED_DATE = re.compile(rb"Date: \w{3}, \d\d \w{3} 1970 [\d:]{8} GMT\r\n")

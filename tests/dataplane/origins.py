@@ -12,12 +12,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.body import Body
-from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.http1client import Http1Client
-from revproxy.dataplane.limits import Limits, Timeouts
-from revproxy.dataplane.pool import Pool
-from revproxy.dataplane.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.http1.client import Http1Client
+from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
 from revproxy.headers import Headers
+from revproxy.loop.deadlines import Deadlines
 from tests.dataplane.doubles import TransportDouble
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

@@ -14,10 +14,10 @@ from zope.interface import Interface, implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.deadlines import Deadlines
-from revproxy.dataplane.tally import SAMPLE, Tally
+from revproxy.dataplane.counters import SAMPLE, Tally
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
+from revproxy.loop.deadlines import Deadlines
 from revproxy.testing import SourceDouble, makeContext, makeResponse
 from tests.dataplane.doubles import makeLink
 

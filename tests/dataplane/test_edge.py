@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route
 from tests.dataplane.doubles import AccessLogDouble, EdgeDouble, RecordingLeaf, SourceDouble
 

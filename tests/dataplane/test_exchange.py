@@ -11,9 +11,9 @@ from zope.interface import implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.client import PoolAgent, UpstreamClient
-from revproxy.dataplane.proxy import ProxyLeaf
-from revproxy.dataplane.upstream import Upstream
+from revproxy.dataplane.leaves.proxy import ProxyLeaf
+from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import PluginQuarantined
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.dataplane.doubles import ClientDouble, EdgeDouble

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from revproxy.dataplane.transport import EagerReactor
+from revproxy.dataplane.net.eagerreactor import EagerReactor
 
 reactor: Any = _reactor
 PATIENCE = 60.0

@@ -12,7 +12,7 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.config import parseConfig
+from revproxy.config.configfile import parseConfig
 from revproxy.demo.run import Edge, Setting, configuration, introduction, options, takenPorts
 
 

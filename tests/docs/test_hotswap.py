@@ -13,13 +13,20 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control import arrears, breaker, bundle, disk, draft, memory, quarantine, stalls
-from revproxy.control.events import WARNINGS
-from revproxy.control.instance import StageLimits
-from revproxy.control.manifest import DEFAULT_TIMEOUT_MS
-from revproxy.control.unloading import UnloadProof
-from revproxy.control.watcher import Watcher
+from revproxy.bundles import bundle
+from revproxy.config.manifest import DEFAULT_TIMEOUT_MS
+from revproxy.control import breaker
+from revproxy.control.state import arrears
+from revproxy.control.state import keeper as memory
+from revproxy.control.watch.watcher import Watcher
+from revproxy.loop import jobthread as disk
+from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
+from revproxy.worker import staging as draft
+from revproxy.worker.guard import gate as quarantine
+from revproxy.worker.guard import stallguard as stalls
+from revproxy.worker.lifecycle.instance import StageLimits
+from revproxy.worker.lifecycle.unloadproof import UnloadProof
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +101,7 @@ class EventTests(SynchronousTestCase):
         """
         The kinds that appear in the code: the first argument of ``events.add``, ``_onEvent`` and ``Difference``.
         """
-        for path in (ROOT / "revproxy" / "control").glob("*.py"):
+        for path in (ROOT / "revproxy").rglob("*.py"):
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
                 if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):

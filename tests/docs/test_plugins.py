@@ -13,10 +13,10 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import revproxy.plugins
-from revproxy.control.catalog import readCatalog
-from revproxy.control.config import parseConfig
-from revproxy.control.manifest import effectiveConfig, manifestFromMapping
+from revproxy.config.configfile import parseConfig
+from revproxy.config.manifest import effectiveConfig, manifestFromMapping
 from revproxy.interfaces import IMiddlewareFactory
+from revproxy.plan.catalog import readCatalog
 from revproxy.testing import EdgeDouble
 from tests.plugins.folders import problemsOf
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.catalog import CatalogEntry, readPlugin
-from revproxy.control.config import parseConfig
+from revproxy.config.configfile import parseConfig
+from revproxy.plan.catalog import CatalogEntry, readPlugin
 from revproxy.testing import EdgeDouble
 from tests.docs.walkthrough import Command, File, perform, steps
 from tests.harness import PATIENCE, EdgeCase, freePort

@@ -18,7 +18,7 @@ SERVER = """
 import sys
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
-from revproxy.dataplane.transport import EagerReactor
+from revproxy.dataplane.net.eagerreactor import EagerReactor
 
 class Echo(Protocol):
     def dataReceived(self, data):

@@ -84,7 +84,7 @@ class HangingTests(ReconfiguringCase):
         (folder / "plugins/says/plugin.py").write_text(hanging("PluginMain"))
         (folder / "revproxy.yaml").write_text(self.text().replace("PORT", "1"))
         done = subprocess.run(
-            [sys.executable, "-m", "revproxy.cli", "check"], cwd=folder, capture_output=True, text=True,
+            [sys.executable, "-m", "revproxy.cli.main", "check"], cwd=folder, capture_output=True, text=True,
             timeout=PATIENCE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
         self.assertEqual(done.returncode, 1, done.stderr)

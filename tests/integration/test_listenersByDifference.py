@@ -19,16 +19,16 @@ from twisted.trial.unittest import TestCase
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import Body
+from revproxy.config.document import Document
+from revproxy.config.settings import ListenerConfig, TLSConfig
 from revproxy.context import Headers, Response
-from revproxy.control.document import Document
-from revproxy.control.listeners import ListenerSet
-from revproxy.control.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.deadlines import Deadlines
 from revproxy.dataplane.edge import Edge, Generation
-from revproxy.dataplane.leaves import Leaf
-from revproxy.dataplane.limits import Limits, Timeouts
+from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.leaves.fixed import Leaf
 from revproxy.dataplane.routing import Route, Tree
+from revproxy.loop.deadlines import Deadlines
+from revproxy.worker.listeners import ListenerSet
 from tests.authority import Authority
 from tests.harness import freePort, readAll, readHead
 

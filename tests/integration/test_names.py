@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from revproxy.control.config import parseConfig
-from revproxy.control.layout import layOut
-from revproxy.control.origins import Parts, PluginClient
-from revproxy.dataplane.deadlines import Deadlines
+from revproxy.config.configfile import parseConfig
+from revproxy.loop.deadlines import Deadlines
+from revproxy.worker.routetable import layOut
+from revproxy.worker.upstreamfactory import Parts, PluginClient
 
 
 @implementer(IHostResolution)

@@ -90,7 +90,7 @@ class UnwrittenTests(EdgeCase):
         self.until(lambda: "listening on" in self.edge.said())
 
     def run_(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "revproxy.cli", *arguments, "--state", str(self.edge.folder / "var")]
+        command = [sys.executable, "-m", "revproxy.cli.main", *arguments, "--state", str(self.edge.folder / "var")]
         return subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE)
 
     def test_command(self) -> None:

@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from revproxy.control.controlsocket import ControlSocket, SteeringError
-from tests.test_report import plugin, terminalEnvironment
+from tests.cli.test_report import plugin, terminalEnvironment
 
 reactor: Any = _reactor
 
@@ -57,7 +57,7 @@ class CommandTests(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.socket.close()))
 
     async def run_(self, *arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "revproxy.cli", *arguments]
+        command = [sys.executable, "-m", "revproxy.cli.main", *arguments]
         environment = terminalEnvironment() | {"PYTHONPATH": os.pathsep.join(sys.path)}
         result: subprocess.CompletedProcess[str] = await deferToThread(
             subprocess.run, command, cwd=self.folder, env=environment, text=True, stdout=stdout,

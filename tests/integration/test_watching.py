@@ -16,9 +16,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from revproxy.control.monitor import FileMonitor
-from revproxy.control.signature import signatureOf
-from revproxy.control.watcher import Watcher
+from revproxy.control.watch.filemonitor import FileMonitor
+from revproxy.control.watch.fingerprint import signatureOf
+from revproxy.control.watch.watcher import Watcher
 from tests.repetition import longerAnew
 
 PATIENCE = 60.0

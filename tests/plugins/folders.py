@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from revproxy.control.bundle import readBundle
-from revproxy.control.loader import loadModule, unload
-from revproxy.control.manifest import Manifest, checkConfig, effectiveConfig, parseManifest
+from revproxy.bundles.bundle import readBundle
+from revproxy.config.manifest import Manifest, checkConfig, effectiveConfig, parseManifest
+from revproxy.worker.lifecycle.loader import loadModule, unload
 
 FOLDER = Path(__file__).resolve().parents[2] / "plugins"
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.loader import verifyMiddleware
 from revproxy.interfaces import IResponseMiddleware
 from revproxy.plugins.rate_limit import Limiter, Rate, RateLimit, compileKey
 from revproxy.testing import Answer, EdgeDouble, makeContext
+from revproxy.worker.lifecycle.loader import verifyMiddleware
 
 
 class RateTests(SynchronousTestCase):

@@ -1,0 +1,1 @@
+"""bundles: one sentence."""

@@ -1,0 +1,177 @@
+"""Every byte of a plugin's folder, read once.
+
+What is verified, stored, imported and rolled back to are these bytes; the folder is never looked at again. So a file
+that changes between check and use, or a stale .pyc, can not make other code run than was seen. Links inside a plugin
+are not followed. Only the plugin's folder itself may be a link, as deployments that switch versions by a link make it.
+
+A folder may be in the middle of being written. The signature of what was read (inode, size and times of each file) is
+compared with the folder's afterwards; a difference means that the bytes may be of two states, and they are read again.
+The same signature spares the rescans of `BundleReader` the reading. Times are coarse (a tick of the kernel; seconds on
+some file systems), so a file that changed just before it was read may change again and look the same: such a reading is
+not relied on the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from revproxy.bundles.folderreader import FolderReader, Signature, Vanished, openFolder, refusal, signatureTime
+from revproxy.config.problems import ConfigErrors
+
+#: Bounds of one plugin: bytes of all files together, their number, and folders in folders.
+MAX_BYTES = 16 * 1024 * 1024
+MAX_FILES = 1000
+MAX_DEPTH = 16
+
+#: How often a folder that changes meanwhile is read until it is refused.
+ATTEMPTS = 5
+
+#: Seconds that a file must have been left alone before its times can tell that it is the same.
+SETTLED = 2.0
+
+#: What editors, Python and trial leave behind; 4913 is the file vim tries whether it may write with.
+_PASSING = re.compile(r"\..*|.*~|.*\.sw[a-z]|4913|#.*#|.*\.py[co]|__pycache__|_trial_temp.*|.*\.(?:tmp|bak|orig|rej)")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One plugin's files.
+
+    :ivar name: of the folder.
+    :ivar files: path below the folder, with ``/``, to content; to be left unchanged.
+    :ivar digest: SHA-256, hexadecimal, over each path and content in the order of paths.
+    :ivar codeDigest: the same without plugin.json: when it is equal, only the manifest can differ.
+    :ivar directory: where it was read; for messages only.
+    """
+
+    name: str
+    files: Mapping[str, bytes] = field(repr=False)
+    digest: str
+    codeDigest: str
+    directory: Path = field(compare=False)
+
+
+def makeBundle(name: str, files: Mapping[str, bytes], directory: Path | None = None) -> Bundle:
+    """A bundle from files that are in memory already.
+
+    :param directory: what messages and tracebacks call its place.
+    """
+    digest, codeDigest = hashlib.sha256(), hashlib.sha256()
+    ordered = dict(sorted(files.items()))
+    for path, content in ordered.items():
+        encoded = path.encode("utf-8", "surrogateescape")
+        for one in (digest,) if path == "plugin.json" else (digest, codeDigest):
+            one.update(b"%d:%b%d:" % (len(encoded), encoded, len(content)))
+            one.update(content)
+    return Bundle(name, ordered, digest.hexdigest(), codeDigest.hexdigest(), directory or Path(name))
+
+
+def readBundle(directory: Path, maxBytes: int = MAX_BYTES, maxFiles: int = MAX_FILES) -> Bundle:
+    """Read a plugin's folder.
+
+    Hidden files, byte code and what editors leave behind are passed over.
+
+    :raises ConfigErrors: the folder cannot be read, was deleted or kept changing meanwhile, has a link or a special
+        file in it, is too large, or has no plugin.json or plugin.py.
+    """
+    return _readStable(Path(directory), maxBytes, maxFiles)[0]
+
+
+class BundleReader:
+    """Reads folders again and again, and their contents only when something has changed.
+
+    To be used by one thread at a time.
+
+    :param now: seconds since the epoch, as the file systems count them.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._known: dict[Path, _Reading] = {}
+
+    def read(self, directory: Path) -> Bundle:
+        """As `readBundle`; the very same object as before when the folder has the same content.
+
+        :raises ConfigErrors: as `readBundle` does; what was known of the folder is forgotten.
+        """
+        directory = Path(directory)
+        known = self._known.pop(directory, None)
+        if known is None or not known.settled or _signatureOf(directory, MAX_FILES) != known.signature:
+            known = self._readAnew(directory, known)
+        self._known[directory] = known
+        return known.bundle
+
+    def retain(self, directories: Collection[Path]) -> None:
+        """Forget all folders but these."""
+        self._known = {path: known for path, known in self._known.items() if path in directories}
+
+    def _readAnew(self, directory: Path, known: _Reading | None) -> _Reading:
+        started = self._now()
+        bundle, signature = _readStable(directory, MAX_BYTES, MAX_FILES)
+        if known is not None and known.bundle.digest == bundle.digest:
+            bundle = known.bundle
+        return _Reading(bundle, signature, signatureTime(signature) < started - SETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a `BundleReader` knows of a folder.
+
+    :ivar settled: whether an equal signature proves equal content.
+    """
+
+    bundle: Bundle
+    signature: Signature
+    settled: bool
+
+
+def isPassing(name: str) -> bool:
+    """Whether a file of this name is no part of a plugin: hidden, byte code, or an editor's."""
+    return _PASSING.fullmatch(name) is not None
+
+
+def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, Signature]:
+    for attempt in range(ATTEMPTS):
+        try:
+            descriptor = openFolder(directory)
+        except Vanished:
+            if attempt:
+                raise refusal(directory, "was deleted while it was read") from None
+            raise
+        reader = FolderReader(maxBytes, maxFiles, MAX_DEPTH, isPassing)
+        try:
+            files = reader.read(descriptor, directory)
+        except Vanished:
+            continue
+        finally:
+            os.close(descriptor)
+        if _signatureOf(directory, maxFiles) == reader.signature:
+            return _complete(directory, files), reader.signature
+    raise refusal(directory, "keeps changing while it is read; it is read again once it is left alone")
+
+
+def _signatureOf(directory: Path, maxFiles: int) -> Signature | None:
+    """The folder's signature now; ``None`` when it is no folder that `readBundle` takes."""
+    try:
+        descriptor = openFolder(directory)
+    except ConfigErrors:
+        return None
+    try:
+        return FolderReader(MAX_BYTES, maxFiles, MAX_DEPTH, isPassing).look(descriptor, directory)
+    except ConfigErrors:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _complete(directory: Path, files: Mapping[str, bytes]) -> Bundle:
+    for required in ("plugin.json", "plugin.py"):
+        if required not in files:
+            raise refusal(directory / required, f"there is no {required}; a plugin's folder needs one")
+    return makeBundle(directory.name, files, directory)

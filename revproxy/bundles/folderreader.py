@@ -1,0 +1,163 @@
+"""A folder walked by descriptor: the bytes of its files, and the signature that tells whether one has changed.
+
+Everything is opened relative to the descriptor of its folder and without following links; a link inside could name any
+file of the machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from revproxy import regularfile
+from revproxy.config.problems import ConfigErrors, Problem
+
+#: Path below the folder, with ``/``, to kind, device, inode, and of files bytes and times of modification and change in
+#: nanoseconds. The folder itself is the empty path.
+Signature = dict[str, tuple[int, ...]]
+
+FLAGS = regularfile.FLAGS | os.O_NOFOLLOW
+
+_LINK = "is a symbolic link; a plugin consists of plain files, copy it"
+_SPECIAL = "is neither a file nor a folder"
+
+_GONE = (errno.ENOENT, errno.ESTALE)
+
+
+class Vanished(ConfigErrors):
+    """What was listed a moment ago is not there any more."""
+
+
+def refusal(path: Path, message: str) -> ConfigErrors:
+    """The error about one file or folder."""
+    return ConfigErrors([Problem(str(path), 0, 0, "", message)])
+
+
+def openFolder(directory: Path) -> int:
+    """A descriptor of a folder, which itself may be a link.
+
+    :raises Vanished: it is not there.
+    :raises ConfigErrors: it is no folder, or cannot be opened.
+    """
+    try:
+        return os.open(os.path.realpath(directory), FLAGS | os.O_DIRECTORY)
+    except OSError as error:
+        raise _failure(directory, error) from None
+
+
+def signatureTime(signature: Signature) -> float:
+    """When the youngest of the files was modified or changed, in seconds since the epoch."""
+    return max((max(one[-2:]) for one in signature.values() if len(one) > 3), default=0) / 1e9
+
+
+class FolderReader:
+    """One walk through a folder.
+
+    :param maxBytes: of all files together.
+    :param maxDepth: of folders in folders.
+    :param passing: whether files and folders of that name are passed over.
+    :ivar signature: of what was walked through so far; each file as it was before its content was read.
+    """
+
+    def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, passing: Callable[[str], bool]) -> None:
+        self.signature: Signature = {}
+        self._left = maxBytes
+        self._maxBytes = maxBytes
+        self._maxFiles = maxFiles
+        self._maxDepth = maxDepth
+        self._passing = passing
+        self._count = 0
+
+    def read(self, descriptor: int, directory: Path) -> dict[str, bytes]:
+        """Path and content of each file below the folder that is open as ``descriptor``.
+
+        :param directory: what messages call it.
+        :raises Vanished: something went away meanwhile.
+        :raises ConfigErrors: there is a link or a special file in it, it is too large, or cannot be read.
+        """
+        return dict(self._walk(descriptor, directory, "", 0, self._content))
+
+    def look(self, descriptor: int, directory: Path) -> Signature:
+        """The signature alone; no file is opened, so that nobody who watches them is woken. Raises as `read` does."""
+        for _ in self._walk(descriptor, directory, "", 0, lambda descriptor, name, path: b""):
+            pass
+        return self.signature
+
+    def _walk(
+        self, descriptor: int, directory: Path, prefix: str, depth: int, content: Callable[[int, str, Path], bytes]
+    ) -> Iterator[tuple[str, bytes]]:
+        if depth > self._maxDepth:
+            raise refusal(directory / prefix, "folders are nested too deeply")
+        found = os.fstat(descriptor)
+        self.signature[prefix] = (stat.S_IFDIR, found.st_dev, found.st_ino)
+        for name in self._names(descriptor, directory / prefix):
+            path = prefix + name
+            found = self._found(descriptor, name, directory / path)
+            if stat.S_ISDIR(found.st_mode):
+                inner = self._open(descriptor, name, directory / path)
+                try:
+                    yield from self._walk(inner, directory, f"{path}/", depth + 1, content)
+                finally:
+                    os.close(inner)
+            elif stat.S_ISREG(found.st_mode):
+                self._counted(directory / path)
+                self.signature[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
+                                        found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                yield path, content(descriptor, name, directory / path)
+            else:
+                raise refusal(directory / path, _LINK if stat.S_ISLNK(found.st_mode) else _SPECIAL)
+
+    def _names(self, descriptor: int, path: Path) -> list[str]:
+        try:
+            return [name for name in sorted(os.listdir(descriptor)) if not self._passing(name)]
+        except OSError as error:
+            raise _failure(path, error) from None
+
+    def _found(self, descriptor: int, name: str, path: Path) -> os.stat_result:
+        try:
+            return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError as error:
+            raise _failure(path, error) from None
+
+    def _open(self, descriptor: int, name: str, path: Path) -> int:
+        try:
+            return os.open(name, FLAGS, dir_fd=descriptor)
+        except OSError as error:
+            raise _failure(path, error) from None
+
+    def _counted(self, path: Path) -> None:
+        self._count += 1
+        if self._count > self._maxFiles:
+            raise refusal(path, f"the plugin has more than {self._maxFiles} files")
+
+    def _content(self, descriptor: int, name: str, path: Path) -> bytes:
+        file = self._open(descriptor, name, path)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise refusal(path, _SPECIAL)
+            return b"".join(self._chunks(file, path))
+        finally:
+            os.close(file)
+
+    def _chunks(self, file: int, path: Path) -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = os.read(file, 1 << 20)
+            except OSError as error:
+                raise _failure(path, error) from None
+            if not chunk:
+                return
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise refusal(path, f"the plugin has more than {self._maxBytes} bytes")
+            yield chunk
+
+
+def _failure(path: Path, error: OSError) -> ConfigErrors:
+    if error.errno in (errno.ELOOP, errno.EMLINK):
+        return refusal(path, _LINK)
+    problem = Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")
+    return Vanished([problem]) if error.errno in _GONE else ConfigErrors([problem])

@@ -1,0 +1,342 @@
+"""The plugins that ever ran, each version whole, under the digest of its content.
+
+    versions/rate-limit/6f1d…c2/plugin.json
+    versions/rate-limit/6f1d…c2/plugin.py
+    versions/rate-limit/6f1d…c2.sha256
+
+Plain files, so that ``diff -r`` and ``sha256sum -c`` work on them. A version counts only under its final name, which it
+gets by one rename after everything is on the disk, and loses by one rename before anything is removed: a crash leaves
+hidden folders at worst, which the next `VersionStore.keep` removes. What is read is checked against the digest. The
+``.sha256`` beside it proves nothing; it is there to name the file when something is damaged.
+
+Names come from requests too. Whatever they are, nothing outside the store is touched: names and digests have fixed
+forms, and folders are opened relative to each other and without following links.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from revproxy.bundles.bundle import MAX_BYTES, MAX_DEPTH, MAX_FILES, Bundle, isPassing, makeBundle
+from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
+from revproxy.config.problems import ConfigErrors, quoted
+from revproxy.regularfile import readFile
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NEW, _OLD, _SUMS = ".new-", ".old-", ".sha256"
+
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = FLAGS | os.O_DIRECTORY
+
+
+class StoreError(Exception):
+    """The store could not do it; says where, what, and what to do."""
+
+
+class VersionStore:
+    """Bundles on disk. All methods block; any thread may call them.
+
+    Only one process may write at a time (`revproxy.control.state.directory` sees to that).
+
+    :param folder: made when something is kept first; nothing is touched before.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def keep(self, name: str, bundle: Bundle) -> None:
+        """Store a bundle, so that it outlives a crash of the machine; nothing happens when it is there and sound.
+
+        :param name: the plugin's.
+        :raises StoreError: it cannot be written; nothing of it is left.
+        """
+        place = self._place(name, bundle.digest)
+        for path in bundle.files:
+            _checkPath(place, path)
+        with self._lock, _writing(place):
+            os.makedirs(self._folder, 0o700, exist_ok=True)
+            with _opened(self._folder) as root, _made(name, root) as plugin:
+                _sweep(plugin)
+                if not self._isSound(name, bundle):
+                    _write(plugin, bundle)
+
+    def read(self, name: str, digest: str, directory: Path | None = None) -> Bundle:
+        """A bundle, each byte of it checked.
+
+        :param directory: what messages and tracebacks call its place: the plugin's folder, whose name is the bundle's.
+        :raises StoreError: it is not there, or not what was kept.
+        """
+        place = self._place(name, digest)
+        try:
+            with self._plugin(name) as plugin, _opened(digest, plugin) as version:
+                bundle = _found(version, place, digest, directory or Path(name))
+        except (FileNotFoundError, Vanished):
+            raise StoreError(f"{place}: there is no such version of {name}{self._others(name)}") from None
+        except OSError as error:
+            raise _unreadable(place, error) from None
+        except ConfigErrors as errors:
+            raise _damaged(place, str(errors)) from None
+        if bundle is None:
+            raise _damaged(place, self._difference(name, digest, place))
+        return bundle
+
+    def digests(self, name: str) -> tuple[str, ...]:
+        """The versions of a plugin there are; they are not looked into.
+
+        :raises StoreError: the store cannot be read.
+        """
+        return tuple(found for found in self._listed(_checkName(self._folder, name)) if _DIGEST.fullmatch(found))
+
+    def names(self) -> tuple[str, ...]:
+        """The plugins of which there are versions; raises as `digests` does."""
+        return tuple(name for name in self._listed() if _NAME.fullmatch(name) and self.digests(name))
+
+    def prune(self, name: str, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove all versions but some.
+
+        :returns: what was removed.
+        :raises StoreError: one could not be removed; it is still whole.
+        """
+        place = self._folder / _checkName(self._folder, name)
+        with self._lock, _writing(place):
+            removed = tuple(digest for digest in self.digests(name) if digest not in keep)
+            if removed:
+                with _opened(self._folder) as root, _opened(name, root) as plugin:
+                    _sweep(plugin)
+                    for digest in removed:
+                        _setAside(plugin, digest)
+                    os.fsync(plugin)
+                    _sweep(plugin)
+                    with suppress(OSError):  # unless it is empty
+                        os.rmdir(name, dir_fd=root)
+        return removed
+
+    def _place(self, name: str, digest: str) -> Path:
+        _checkName(self._folder, name)
+        if not _DIGEST.fullmatch(digest):
+            raise StoreError(f"{self._folder / name}: {quoted(digest)} is no digest; give all 64 hexadecimal digits")
+        return self._folder / name / digest
+
+    @contextmanager
+    def _plugin(self, name: str) -> Iterator[int]:
+        with _opened(self._folder) as root, _opened(name, root) as plugin:
+            yield plugin
+
+    def _isSound(self, name: str, bundle: Bundle) -> bool:
+        try:
+            return self.read(name, bundle.digest).files == bundle.files
+        except StoreError:
+            return False
+
+    def _listed(self, *inside: str) -> list[str]:
+        """Folders in the store, or in the folder of a plugin; a link is none."""
+        place = self._folder.joinpath(*inside)
+        if inside and place.is_symlink():
+            return []
+        try:
+            with os.scandir(place) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(place, error) from None
+
+    def _others(self, name: str) -> str:
+        count = len(self.digests(name))
+        return f"; {count} {'other is' if count == 1 else 'others are'} kept" if count else "; none is kept"
+
+    def _difference(self, name: str, digest: str, place: Path) -> str:
+        """Which files are not those that were kept, as far as the sums tell."""
+        try:
+            with self._plugin(name) as plugin, _opened(digest, plugin) as version:
+                wanted = _parseSums(_readFile(plugin, digest + _SUMS), digest)
+                found = _sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
+        except (OSError, ConfigErrors):
+            return "its content is not what was kept"
+        wrong = [
+            *(f"{quoted(path)} is missing" for path in wanted if path not in found),
+            *(f"{quoted(path)} was changed" for path in found if wanted.get(path, found[path]) != found[path]),
+            *(f"{quoted(path)} was added" for path in found if path not in wanted),
+        ]
+        return ", ".join(wrong[:5]) or "its content is not what was kept"
+
+
+def _checkName(folder: Path, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise StoreError(f"{folder}: {quoted(name)} is no plugin's name; "
+                         "a name has lower-case letters, digits and hyphens only")
+    return name
+
+
+def _checkPath(place: Path, path: str) -> None:
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise StoreError(f"{place}: {quoted(path)} is no path of a file inside a plugin; nothing was kept")
+
+
+def _unreadable(place: Path, error: OSError) -> StoreError:
+    return StoreError(f"{place}: cannot be read: {error.strerror}; see to it that revproxy may read it")
+
+
+def _damaged(place: Path, reason: str) -> StoreError:
+    return StoreError(f"{place}: this version is damaged: {reason}; take another version, or put this one's files into "
+                      "the plugin's folder again")
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """What the operating system refuses becomes a `StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space, or keep fewer versions (plugins.keep_versions)"
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            remedy = 'let revproxy write there, or give it another folder with "state"'
+        else:
+            remedy = "see to it that this is a folder on a sound file system"
+        raise StoreError(f"{place}: cannot be written: {reason}; {remedy}") from None
+
+
+@contextmanager
+def _opened(path: Path | str, parent: int | None = None) -> Iterator[int]:
+    """A folder's descriptor; the store's own folder may be a link, nothing in it."""
+    flags = _FOLDER if parent is not None else _FOLDER & ~os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _made(name: str, parent: int) -> Iterator[int]:
+    """A folder's descriptor; it is made if it is not there."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        os.fsync(parent)
+    except FileExistsError:
+        pass
+    with _opened(name, parent) as descriptor:
+        yield descriptor
+
+
+def _write(plugin: int, bundle: Bundle) -> None:
+    """Everything under a hidden name first; what may stand under the final one is damaged."""
+    new = _NEW + bundle.digest
+    try:
+        with _made(new, plugin) as folder:
+            _writeTree(folder, bundle.files)
+        if bundle.digest in os.listdir(plugin):
+            _setAside(plugin, bundle.digest)
+        _writeFile(plugin, bundle.digest + _SUMS, _formatSums(bundle))
+        os.rename(new, bundle.digest, src_dir_fd=plugin, dst_dir_fd=plugin)
+        os.fsync(plugin)
+    finally:
+        _sweep(plugin)
+
+
+def _writeTree(folder: int, files: Mapping[str, bytes]) -> None:
+    folders = sorted({"/".join(parts[:end]) for parts in (path.split("/") for path in files)
+                      for end in range(1, len(parts))})
+    for path in folders:
+        os.mkdir(path, 0o700, dir_fd=folder)
+    for path, content in files.items():
+        _writeFile(folder, path, content)
+    # Not file by file: the first sync takes along most of what was written before it.
+    for path in (*files, *folders, "."):
+        _sync(folder, path)
+
+
+def _writeFile(folder: int, path: str, content: bytes) -> None:
+    descriptor = os.open(path, _WRITE, 0o600, dir_fd=folder)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest):]
+    finally:
+        os.close(descriptor)
+
+
+def _sync(folder: int, path: str) -> None:
+    descriptor = os.open(path, FLAGS, dir_fd=folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _setAside(plugin: int, digest: str) -> None:
+    """From here on the version does not count any more."""
+    os.rename(digest, _OLD + digest, src_dir_fd=plugin, dst_dir_fd=plugin)
+    with suppress(FileNotFoundError):
+        os.unlink(digest + _SUMS, dir_fd=plugin)
+
+
+def _sweep(plugin: int) -> None:
+    """Remove what does not count; what cannot be removed now is left for the next time."""
+    names = os.listdir(plugin)
+    for name in names:
+        if name.startswith((_NEW, _OLD)):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=plugin)
+        elif name.endswith(_SUMS) and name.removesuffix(_SUMS) not in names:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=plugin)
+
+
+def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | None:
+    """The bundle if it is the one; files that an editor or Python left in it are no harm."""
+    for passing in (isPassing, _nothing):
+        files = FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, passing).read(version, place)
+        bundle = makeBundle(directory.name, files, directory)
+        if bundle.digest == digest:
+            return bundle
+    return None
+
+
+def _nothing(name: str) -> bool:
+    return False
+
+
+def _formatSums(bundle: Bundle) -> bytes:
+    """As ``sha256sum`` writes it; a path with a line break or backslash is escaped and its line begins with one."""
+    lines = []
+    for path, digest in _sumsOf(bundle.files).items():
+        name = os.fsencode(f"{bundle.digest}/{path}")
+        escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+        lines.append(b"%b%b  %b\n" % (b"\\" if escaped != name else b"", digest.encode("ascii"), escaped))
+    return b"".join(lines)
+
+
+def _sumsOf(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+
+
+_ESCAPED = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
+
+
+def _parseSums(data: bytes, digest: str) -> dict[str, str]:
+    """Path to digest; nothing of it is believed but for messages."""
+    sums = {}
+    for line in data.split(b"\n"):
+        escaped = line.startswith(b"\\")
+        own, _, name = line[escaped:].partition(b"  ")
+        if escaped:
+            name = re.sub(rb"\\[\\nr]", lambda found: _ESCAPED[found.group()], name)
+        if name:
+            sums[os.fsdecode(name).removeprefix(f"{digest}/")] = own.decode("ascii", "replace")
+    return sums
+
+
+def _readFile(folder: int, name: str) -> bytes:
+    return readFile(name, MAX_BYTES, folder)

@@ -1,0 +1,250 @@
+"""Everything that can be known about a configuration without starting anything.
+
+Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.start` is never called, nothing is bound.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.python.reflect import namedAny
+from twisted.web.resource import IResource
+
+from revproxy.bundles.bundle import isPassing
+from revproxy.config.configfile import loadConfig
+from revproxy.config.document import Document
+from revproxy.config.manifest import Manifest
+from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
+from revproxy.config.settings import Config
+from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.dataplane.chain import Foreign
+from revproxy.dataplane.net.tlscontexts import clientContext
+from revproxy.interfaces import IConfigurable
+from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.regularfile import readFile
+from revproxy.worker.certificates import CertificateError, CertificateFolder
+from revproxy.worker.guard.timelimit import noLongerThan
+from revproxy.worker.lifecycle.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.worker.upstreamfactory import PEM_LIMIT
+
+HOLD = 5.0
+"""Seconds that a plugin's import, or the making of an instance, may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a sound configuration amounts to.
+
+    :ivar manifests: of the plugins that run, in order of their names.
+    :ivar off: names of those that are known and run nowhere.
+    :ivar warnings: what will not stop the edge, or not for long: certificates that expired or are not there yet.
+    """
+
+    config: Config
+    manifests: tuple[Manifest, ...]
+    off: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+_PlaceOf = Callable[[Selected, Mapping[str, Any]], str]
+
+
+def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
+    """Check plugins, their configuration and order, certificates, and the dotted names of resources.
+
+    :param dropins: instead of what ``getPlugins`` finds.
+    :raises ConfigErrors: with all problems. Plugins are imported only when their manifests, configuration and order
+        are sound.
+    """
+    where = config.document or Document(config.source, None)
+    warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
+    warnings += _overlooked(config)
+    problems = [
+        *_resourceProblems(config, where),
+        *_certificateProblems(config, where, warnings),
+        *_upstreamProblems(config, where),
+    ]
+    try:
+        catalog = readCatalog(config.plugins.directory, dropins)
+        selected = catalog.select(config)
+        chains(selected, config)
+    except ConfigErrors as errors:
+        raise ConfigErrors([*errors.problems, *problems]) from None
+    placeOf = partial(_configPlace, config, where)
+    for one in selected:
+        problems += _tryPlugin(one, placeOf)
+    if problems:
+        raise ConfigErrors(problems)
+    return _findings(config, catalog, selected, tuple(warnings))
+
+
+def unavailable(config: Config) -> Mapping[str, str]:
+    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
+    if config.admin is None:
+        return {}
+    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
+
+
+def _overlooked(config: Config) -> Iterator[str]:
+    """Folders that look like a plugin and are none; at the start they are passed over without a word."""
+    directory = config.plugins.directory
+    try:
+        names = sorted(os.listdir(directory)) if directory is not None else []
+    except OSError:
+        return  # readCatalog says so
+    for path in (Path(directory or "", name) for name in names if not isPassing(name)):
+        if os.path.isfile(path / "plugin.py") and not os.path.lexists(path / "plugin.json"):
+            yield f"{path}: has a plugin.py and no plugin.json, and is passed over"
+
+
+def _findings(
+    config: Config, catalog: Catalog, selected: tuple[Selected, ...], warnings: tuple[str, ...]
+) -> Findings:
+    manifests = tuple(one.manifest for one in selected)
+    running = {manifest.name for manifest in manifests}
+    return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
+
+
+def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
+    configs = {id(config): config for config in (one.config, *one.lanes.values()) if config is not None}
+    bundle = one.entry.bundle
+    if bundle is None:
+        for config in configs.values():
+            yield from _tryConfig(one, config, placeOf, None)
+        return
+    try:
+        with noLongerThan(HOLD):
+            module = loadModule(bundle, one.manifest)
+    except PluginError as error:
+        yield _problemOf(error)
+        return
+    try:
+        for config in configs.values():
+            yield from _tryConfig(one, config, placeOf, module)
+    finally:
+        unload(module)
+
+
+def _tryConfig(
+    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
+) -> Iterator[Problem]:
+    source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
+    try:
+        with noLongerThan(HOLD):
+            if module is None:
+                made = instantiateFactory(one.entry.factory, one.manifest, config)
+            else:
+                made = instantiate(module, one.manifest, config)
+            _validate(made, config, one.manifest, source)
+    except PluginError as error:
+        yield _problemOf(error, placeOf(one, config))
+    except Foreign as error:  # what it made may raise when it is only looked at
+        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {one.manifest.name})")
+
+
+def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
+    configured = f", configured in {configPlace}" if configPlace else ""
+    return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
+
+
+def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
+    """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
+    name = one.manifest.name
+    lanes = [whole.lanes[index] for index, each in one.lanes.items() if each is config]
+    own: list[tuple[Step, ...]] = [("routes", lane.routes[0], "plugins", name) for lane in lanes]
+    for path in [("plugins", "config", name)] if config is one.config else own:
+        if where.has(path):
+            return f"{where.source}:{where.position(path)[0]}"
+    return ""
+
+
+def _validate(made: Any, config: Mapping[str, Any], manifest: Manifest, where: str) -> None:
+    if not IConfigurable.providedBy(made):
+        return
+    try:
+        made.validateConfig(config)
+    except Exception as error:  # foreign code
+        raise PluginError(manifest.name, where, f"validateConfig refused the configuration: {textOf(error)}") from error
+
+
+def _certificateProblems(config: Config, where: Document, warnings: list[str]) -> Iterator[Problem]:
+    for index, listener in enumerate(config.listeners):
+        if listener.tls is None:
+            continue
+        path = ("listeners", index, "tls", "certificates")
+        if not listener.tls.certificates.exists():
+            warnings.append(f"{where.problem(path, 'the folder is not there yet; the edge needs it when it starts')}")
+            continue
+        try:
+            warnings += CertificateFolder(listener.tls).read().warnings
+        except CertificateError as error:
+            yield from (where.problem(path, text) for text in error.problems)
+        except OSError as error:
+            yield where.problem(path, f"cannot be read: {error.strerror}")
+
+
+def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:
+    for name, upstream in config.upstreams.items():
+        files = {"ca": upstream.tls.ca, "certificate": upstream.tls.certificate}
+        for key, file in files.items():
+            if file is None:
+                continue
+            try:
+                data = readFile(file, PEM_LIMIT)
+                clientContext(True, data if key == "ca" else None, data if key == "certificate" else None)
+            except Exception as error:  # OpenSSL's, cryptography's and pyOpenSSL's errors have no root in common
+                reason = " ".join(str(error).split()) or type(error).__name__
+                yield where.problem(("upstreams", name, "tls", key), f"{file} cannot be used: {reason}")
+
+
+def _resourceProblems(config: Config, where: Document) -> Iterator[Problem]:
+    for index, route in enumerate(config.routes):
+        if route.resource is None:
+            continue
+        try:
+            found = namedAny(route.resource)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # foreign code is imported
+            message = f"{quoted(route.resource)} cannot be imported: {type(error).__name__}: {error}"
+            yield where.problem(("routes", index, "resource"), message)
+        else:
+            if not _makesResource(found):
+                message = f"{quoted(route.resource)} is neither an IResource nor makes one without arguments"
+                yield where.problem(("routes", index, "resource"), message)
+
+
+def _makesResource(found: Any) -> bool:
+    """As far as that can be told without calling it."""
+    if IResource.providedBy(found):
+        return True
+    try:
+        inspect.signature(found).bind()
+    except TypeError:  # not callable, or only with arguments
+        return False
+    except ValueError:  # it is written in C and does not say
+        return True
+    return True
+
+
+def checkFile(path: Path) -> Findings:
+    """Load a configuration file and run `preflight` on it.
+
+    :raises ConfigErrors: with all problems.
+    """
+    findings = preflight(loadConfig(path))
+    return replace(findings, warnings=(*findings.warnings, *_custodyWarnings(path, findings.config)))
+
+
+def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
+    """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
+    where = config.document or Document(config.source, None)
+    for warning in stateWarnings(config.state, users(ownerOf(config.state))):
+        yield str(where.problem(("state",), warning))
+    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

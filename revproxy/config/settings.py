@@ -1,0 +1,230 @@
+"""revproxy.yaml as frozen values: what every other part of the control plane is given.
+
+Nothing here reads or checks anything; `revproxy.config.configfile` makes these values and promises that they are sound.
+Paths are absolute, durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from revproxy.config.document import Document
+from revproxy.config.routegroups import Lane, lanesOf
+from revproxy.dataplane.http.limits import Limits, Timeouts
+
+#: What a user may say about one plugin: ``False`` off, ``True`` on as it is, a mapping: on, with these over its config.
+PluginSetting: TypeAlias = "bool | Mapping[str, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthConfig:
+    """Client certificates for one host.
+
+    :ivar clientCA: PEM file of the authorities; the listener's when the host names none.
+    :ivar clientAuth: ``"optional"`` or ``"required"``.
+    """
+
+    clientCA: Path | None
+    clientAuth: str
+
+
+@dataclass(frozen=True, slots=True)
+class TLSConfig:
+    """TLS of one listener.
+
+    :ivar certificates: folder of PEM files; it need not exist yet.
+    :ivar minimumVersion: ``"TLSv1.2"`` or ``"TLSv1.3"``.
+    :ivar clientCA: PEM file of the authorities that sign client certificates, for all hosts.
+    :ivar clientAuth: ``"optional"``, ``"required"`` or ``None``, for all hosts that ``hosts`` does not name.
+    :ivar hosts: exact lower-case host or ``*.example.com`` to its own rule.
+    """
+
+    certificates: Path
+    minimumVersion: str = "TLSv1.2"
+    clientCA: Path | None = None
+    clientAuth: str | None = None
+    hosts: Mapping[str, ClientAuthConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """One address clients connect to.
+
+    :ivar endpoint: a Twisted server endpoint string.
+    :ivar trustedProxies: addresses and networks whose PROXY header and forwarding fields are believed.
+    """
+
+    endpoint: str
+    tls: TLSConfig | None = None
+    proxyProtocol: bool = False
+    trustedProxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """One origin server.
+
+    :ivar url: as written.
+    :ivar scheme: ``"http"`` or ``"https"``.
+    :ivar host: lower-case name or address, an IPv6 address without brackets.
+    :ivar weight: its share of the requests, relative to the other targets.
+    """
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTLSConfig:
+    """TLS to the origins.
+
+    :ivar verify: whether certificate and name are checked.
+    :ivar ca: PEM file of the trusted authorities instead of the system's.
+    :ivar certificate: PEM file with key and chain shown to the origin.
+    :ivar serverName: the name for SNI and for the check instead of the target's host.
+    """
+
+    verify: bool = True
+    ca: Path | None = None
+    certificate: Path | None = None
+    serverName: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """A named set of equal origins.
+
+    :ivar host: the Host field they are sent: ``"preserve"`` (the client's), ``"target"`` (theirs) or a literal name.
+    :ivar maxConnections: per target, without tunnels.
+    :ivar maxTunnels: per target, besides ``maxConnections``.
+    :ivar maxQueue: requests that may wait for a connection, per target; the next is answered 503.
+    :ivar idleTimeout: most seconds an unused connection is kept.
+    :ivar maxFails: failures in a row that mark a target down for ``failTimeout`` seconds. 0 never marks it down.
+    """
+
+    name: str
+    targets: tuple[TargetConfig, ...]
+    policy: str = "round_robin"
+    host: str = "preserve"
+    maxConnections: int = 1024
+    maxTunnels: int = 1024
+    maxQueue: int = 1024
+    idleTimeout: float = 30.0
+    maxFails: int = 3
+    failTimeout: float = 10.0
+    tls: UpstreamTLSConfig = UpstreamTLSConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectConfig:
+    """An answer that sends the client elsewhere."""
+
+    location: str
+    status: int = 302
+
+
+@dataclass(frozen=True, slots=True)
+class RespondConfig:
+    """A fixed answer."""
+
+    status: int = 200
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """Which requests go where. Exactly one of upstream, redirect, respond, static and resource is not ``None``.
+
+    :ivar host: exact lower-case name, ``*.example.com``, or ``None`` for any.
+    :ivar path: starts with ``/``; a prefix on segment boundaries.
+    :ivar name: unique among the routes; what logs and metrics say.
+    :ivar upstream: name of an upstream.
+    :ivar static: folder that is served.
+    :ivar resource: dotted name of a `twisted.web.resource.IResource`, or of what makes one without arguments.
+    :ivar methods: those it takes, HEAD with GET; ``None``: every one but TRACE.
+    :ivar case: ``"sensitive"`` or ``"insensitive"``: whether ``path`` fits in any case.
+    :ivar stripPrefix: whether ``path`` is taken off the target before it is forwarded.
+    :ivar plugins: plugin name to what this route says about it.
+    """
+
+    host: str | None
+    path: str = "/"
+    name: str = ""
+    upstream: str | None = None
+    redirect: RedirectConfig | None = None
+    respond: RespondConfig | None = None
+    static: Path | None = None
+    resource: str | None = None
+    stripPrefix: bool = False
+    methods: frozenset[str] | None = None
+    case: str = "sensitive"
+    plugins: Mapping[str, PluginSetting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginsConfig:
+    """Where plugins are found and what is said about them for all routes.
+
+    :ivar directory: folder of plugin folders, or ``None``.
+    :ivar config: plugin name to what is said about it.
+    :ivar settle: seconds without a further write after which files are looked at.
+    :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
+    """
+
+    directory: Path | None = None
+    config: Mapping[str, PluginSetting] = field(default_factory=dict)
+    settle: float = 0.15
+    keepVersions: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """The access log.
+
+    :ivar access: ``"-"`` for standard output, an absolute path, or ``None`` for no log.
+    :ivar format: ``"json"`` or ``"combined"``.
+    """
+
+    access: str | None = "-"
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminConfig:
+    """Where the admin API listens."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a user said, checked.
+
+    :ivar lanes: the routes by what they say of plugins.
+    :ivar state: folder for what the edge itself keeps.
+    :ivar source: the file it came from, as the user named it.
+    :ivar document: knows the line of every value, for problems found later.
+    """
+
+    listeners: tuple[ListenerConfig, ...]
+    upstreams: Mapping[str, UpstreamConfig]
+    routes: tuple[RouteConfig, ...]
+    plugins: PluginsConfig = field(default_factory=PluginsConfig)
+    state: Path = Path("var")
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    logging: LoggingConfig = LoggingConfig()
+    admin: AdminConfig | None = None
+    source: str = "configuration"
+    document: Document | None = field(default=None, compare=False, repr=False)
+    lanes: tuple[Lane, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lanes", lanesOf(self.routes))

@@ -1,0 +1,1 @@
+"""planning: one sentence."""

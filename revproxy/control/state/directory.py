@@ -1,0 +1,106 @@
+"""The folder that ``state`` names: one process at a time, and what is where in it.
+
+    lock           held while an edge runs; its number is in it
+    plugins.json   what is remembered of plugins
+    versions/      the plugins that ran, each version whole
+    control.sock   where commands come in
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from revproxy.bundles.versionstore import VersionStore
+
+
+class StateError(Exception):
+    """The folder cannot be used; says where, why, and what to do."""
+
+
+class StateInUse(StateError):
+    """Another process has it.
+
+    :ivar pid: of that process, as far as it is known.
+    """
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StateFolder:
+    """A state folder; nothing is touched before `acquire`.
+
+    The lock goes with the process, however it ends. A child made by ``fork`` shares it, so it is to be taken after a
+    daemon has detached itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._store = VersionStore(path / "versions")
+
+    @property
+    def store(self) -> VersionStore:
+        """The versions of plugins; the same object each time."""
+        return self._store
+
+    @property
+    def ledgerPath(self) -> Path:
+        """For `revproxy.control.state.records`."""
+        return self.path / "plugins.json"
+
+    @property
+    def socketPath(self) -> Path:
+        """For the Unix socket that commands use."""
+        return self.path / "control.sock"
+
+    def acquire(self) -> None:
+        """Take the folder for this process, making it (mode 0700) if it is not there. No matter if it is taken already.
+
+        :raises StateInUse: another process has it, or another object of this one.
+        :raises StateError: it cannot be made or written.
+        """
+        if self._lock is not None:
+            return
+        try:
+            os.makedirs(self.path, 0o700, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(0, "revproxy may not write in it")
+            self._lock = self._locked()
+        except OSError as error:
+            raise StateError(f"{self.path}: cannot be used as the state folder: {error.strerror}; "
+                             'let revproxy write there, or name another folder with "state"') from None
+
+    def release(self) -> None:
+        """Let others have it; no matter if it is not held."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            os.ftruncate(lock, 0)
+            os.close(lock)
+
+    def _locked(self) -> int:
+        # The file stays for ever: were it removed, two processes could hold locks of two files of that name.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        lock = os.open(self.path / "lock", flags, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(lock).st_mode):
+                raise OSError(0, '"lock" in it is no file')
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+        except BlockingIOError:
+            pid = os.pread(lock, 32, 0).strip()
+            os.close(lock)
+            raise self._inUse(int(pid) if pid.isdigit() else None) from None
+        except BaseException:
+            os.close(lock)
+            raise
+        return lock
+
+    def _inUse(self, pid: int | None) -> StateInUse:
+        who = f"process {pid}" if pid is not None else "another process"
+        return StateInUse(f"{self.path}: is in use by {who}; stop that, or name another folder with \"state\"", pid)

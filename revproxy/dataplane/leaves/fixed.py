@@ -1,0 +1,104 @@
+"""What can stand at the end of a route: the base of every leaf, and the two that answer by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
+
+from revproxy.body import Body
+from revproxy.context import Request, Response
+from revproxy.errors import BadRequest
+from revproxy.headers import Headers
+from revproxy.interfaces import ILeaf
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.exchange import Exchange
+
+
+InThread = Callable[..., Deferred[Any]]
+"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
+
+_PLACEHOLDER = re.compile(r"(\{(?:host|hostname|target|path|query)\})")
+
+
+@implementer(ILeaf)
+class Leaf(Resource):  # type: ignore[misc]
+    """A leaf of the resource tree. Subclasses override :meth:`render`."""
+
+    isLeaf = True
+
+    def render(self, exchange: Exchange) -> int:
+        """Begin to answer. :returns: ``NOT_DONE_YET``, always."""
+        raise TypeError(f"{type(self).__name__} does not say how it answers")
+
+
+class RespondLeaf(Leaf):
+    """The same answer for every request."""
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """:raises ValueError: for headers that cannot be sent."""
+        super().__init__()
+        self._status = status
+        self._body = body
+        self._headers = Headers.of(headers)
+        if body and "content-type" not in self._headers:
+            self._headers.add("Content-Type", "text/plain; charset=utf-8")
+
+    def render(self, exchange: Exchange) -> int:
+        exchange.answered(Response(self._status, None, self._headers.copy(), Body.of(self._body)))
+        return NOT_DONE_YET
+
+
+class RedirectLeaf(Leaf):
+    """
+    Sends the client elsewhere (RFC 9110 §15.4).
+
+    The location may contain ``{host}`` (with port), ``{hostname}``, ``{path}``, ``{query}`` and ``{target}`` (path and
+    query), which are taken from the request. Whatever they are, a location that begins with a path stays on the site,
+    and one that begins with ``https://{host}`` has a host: what else can lead away is refused in the configuration
+    (:func:`revproxy.config.syntax.location`).
+    """
+
+    def __init__(self, location: str, status: int) -> None:
+        super().__init__()
+        self._location = location
+        self._parts = _PLACEHOLDER.split(location)
+        # Split, it begins with text, if only an empty one: {target} alone is a path.
+        self._isPath = self._parts[0][:1] in ("", "/") and not location.startswith("//")
+        self._status = status
+
+    def render(self, exchange: Exchange) -> int:
+        """:raises BadRequest: if the location is to have a host, and the request has none."""
+        location = self._location if len(self._parts) == 1 else self._fill(exchange.context.request)
+        headers = Headers([(b"location", b"Location", location.encode("latin-1"))])
+        exchange.answered(Response(self._status, None, headers, Body.of(b"")))
+        return NOT_DONE_YET
+
+    def _fill(self, request: Request) -> str:
+        host = request.host
+        if not host and not self._isPath and ("{host}" in self._parts or "{hostname}" in self._parts):
+            raise BadRequest("no Host to redirect to")
+        target, path = request.target, request.path
+        if target == "*":
+            target = path = "/"
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        values = {
+            "{hostname}": name,
+            "{host}": host,
+            "{target}": target,
+            "{path}": path,
+            "{query}": request.query,
+        }
+        # In one pass: what the client wrote may look like a placeholder.
+        location = "".join(values.get(part, part) for part in self._parts)
+        if self._isPath and location[1:2] in ("/", "\\"):
+            # "//evil.example" is a path in a request line and a host in a Location (RFC 3986 §4.2); browsers read a
+            # backslash as a slash.
+            return "/" + location.lstrip("/\\")
+        return location

@@ -1,0 +1,153 @@
+"""The leaf that passes a request on to an upstream, through the treq client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.server import NOT_DONE_YET
+
+from revproxy.body import HIGH_WATER, Body
+from revproxy.context import Request
+from revproxy.dataplane.http.forwarding import upstreamHead
+from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
+from revproxy.dataplane.routing import stripped
+from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.errors import BodyTooLarge
+from revproxy.headers import Headers
+
+if TYPE_CHECKING:
+    from revproxy.dataplane.exchange import Exchange
+    from revproxy.dataplane.upstream.treqclient import UpstreamClient
+    from revproxy.loop.deadlines import Deadlines
+
+PRESERVE = "preserve"
+"""Host policy: the origin sees the Host that the client sent."""
+TARGET = "target"
+"""Host policy: the origin sees its own name."""
+
+AWAITED = 1.0
+"""Seconds for which a body of unknown length is awaited; kept late by up to a sweep of the deadlines."""
+
+
+class ProxyLeaf(Leaf):
+    """
+    Passes requests on to one upstream.
+    """
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        upstream: Upstream,
+        *,
+        hostPolicy: str = PRESERVE,
+        strip: bytes = b"",
+    ) -> None:
+        """
+        :param hostPolicy: :data:`PRESERVE`, :data:`TARGET`, or the name to send.
+        :param strip: a path prefix to take off the target.
+        """
+        super().__init__()
+        self._client = client
+        self.upstream = upstream
+        self._strip = strip
+        self._keepsHost = hostPolicy == PRESERVE
+        self._host = None if hostPolicy in (PRESERVE, TARGET) else hostPolicy.encode("latin-1")
+
+    def render(self, exchange: Exchange) -> int:
+        request = exchange.context.request
+        if request.rawMethod in COUNTED:
+            answer = answerAsLast(request, exchange.methods)
+            if answer is not None:
+                exchange.answered(answer)
+                return NOT_DONE_YET
+        body = request._body
+        if request.expectsContinue and request.headers.find(b"expect") is None and body is not None and body.onRead:
+            # A plugin took the field out: the origin will not say 100, so nobody would.
+            body.onRead()
+        if body is None or body.complete or request.expectsContinue or (body.length or 0) > HIGH_WATER:
+            self._forward(exchange)
+        else:
+            self._await(exchange, body)
+        return NOT_DONE_YET
+
+    def _await(self, exchange: Exchange, body: Body) -> None:
+        """
+        Have the whole body before the origin hears of the request, if it is small.
+
+        Clients that send it slowly would otherwise take up the connections to the origin. Where nobody knows how long
+        it will be, the client may be waiting for an answer before it sends more: so not for long. With
+        ``Expect: 100-continue`` the origin has to speak first.
+        """
+        body.readLimit = None
+        reading = body.read(HIGH_WATER)
+        if body.length is None:
+            patience = _Patience(body, reading, exchange.deadlines)
+            reading.addBoth(patience.over)
+        exchange.wait(reading, lambda data: self._forward(exchange))
+
+    def _forward(self, exchange: Exchange) -> None:
+        exchange.waitForOrigin(self._client.request("", Forwarded(self, exchange)))
+
+    def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
+        """The request's head as this target gets it."""
+        host = self._host
+        if host is None and (not self._keepsHost or not request.rawHost):
+            host = target.host
+        path = request.rawTarget
+        return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
+
+
+class _Patience:
+    """
+    How long a body of unknown length is awaited: :data:`AWAITED` seconds, and :data:`HIGH_WATER` bytes.
+
+    :ivar deadline: as :class:`~revproxy.loop.deadlines.Deadlines` wants it.
+    """
+
+    __slots__ = ("_body", "_deadlines", "_isOver", "_reading", "deadline")
+
+    def __init__(self, body: Body, reading: Deferred[bytes], deadlines: Deadlines) -> None:
+        self._body = body
+        self._reading = reading
+        self._deadlines = deadlines
+        self._isOver = False
+        self.deadline = deadlines.now() + AWAITED
+        deadlines.watch(self)
+
+    def deadlineExpired(self) -> None:
+        """It has taken too long."""
+        self._isOver = True
+        self._reading.cancel()
+
+    def over(self, result: bytes | Failure) -> bytes | Failure:
+        """It is whole, too large or late, all of which are good; or it has failed."""
+        self._deadlines.forget(self)
+        if not isinstance(result, Failure) or (self._isOver and result.check(CancelledError)):
+            return b""
+        error = result.value
+        # What is over limits.max_body_bytes is an error of the same kind, but has failed.
+        isTooLarge = isinstance(error, BodyTooLarge) and not self._body.brokenBy(error)
+        return b"" if isTooLarge else result
+
+
+class Forwarded(Outgoing):
+    """A client's request on its way to an upstream."""
+
+    __slots__ = ("_exchange", "_leaf")
+
+    def __init__(self, leaf: ProxyLeaf, exchange: Exchange) -> None:
+        request = exchange.context.request
+        super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade)
+        self._leaf = leaf
+        self._exchange = exchange
+
+    def headFor(self, target: Target) -> bytes:
+        exchange = self._exchange
+        exchange.upstream = target.url
+        return self._leaf.headFor(exchange.context.request, target, self.chunked)
+
+    def informational(self, status: int, headers: Headers) -> None:
+        self._exchange.informational(status, headers)

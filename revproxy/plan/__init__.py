@@ -1,0 +1,1 @@
+"""plan: one sentence."""

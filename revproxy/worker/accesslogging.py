@@ -1,0 +1,175 @@
+"""
+The access log of a running edge, and how it becomes another one: the new file is open before the old one is let go, so
+no line is lost and a path that cannot be opened changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from revproxy.config.settings import LoggingConfig
+from revproxy.dataplane.accesslog import AccessLog
+from revproxy.dataplane.edge import Edge
+from revproxy.loop.jobthread import Disk, DiskSilent
+from revproxy.worker.logfile import LogFile
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a file may take for the last lines."""
+
+
+class OpenedLog:
+    """
+    A log as one :class:`LoggingConfig` describes it.
+
+    :ivar config: that.
+    :ivar file: None where nothing is logged.
+    :ivar log: formats for the file.
+    """
+
+    def __init__(self, config: LoggingConfig, file: LogFile | None, clock: Any) -> None:
+        self.config = config
+        self.file = file
+        self.log = None if file is None else AccessLog(file.write, cast(Any, config.format), clock)
+
+
+class AccessLogging:
+    """
+    Keeps an edge's log: opened, changed, reopened, closed. Until it is opened, nothing is logged.
+
+    :ivar config: what is logged now, and where to.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, edge: Edge) -> None:
+        self._reactor = reactor
+        self._edge = edge
+        self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
+        self._closing: list[Deferred[Any]] = []
+        self._disk = Disk(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
+
+    @property
+    def config(self) -> LoggingConfig:
+        return self._opened.config
+
+    def open(self, config: LoggingConfig) -> None:
+        """
+        For the start: open it now, in this thread. To be called after a daemon has forked.
+
+        :raises OSError: when the file cannot be opened.
+        """
+        self.commit(self._open(config))
+
+    async def prepare(self, config: LoggingConfig) -> OpenedLog:
+        """
+        Open what is to come; the disk is waited for in a thread. Then :meth:`commit` it, or :meth:`discard` it.
+
+        :raises OSError: when the file cannot be opened.
+        """
+        now = self._opened
+        if config == now.config:
+            return now
+        if now.file is not None and config.access == now.file.path:
+            # Two threads must not write one file: lines of the one could end up inside lines of the other.
+            return OpenedLog(config, now.file, self._reactor)
+        isGivenUp = False
+
+        def openFile() -> OpenedLog:
+            opened = self._open(config)
+            if isGivenUp and opened.file is not None:
+                opened.file.close(0)
+            return opened
+
+        try:
+            opened: OpenedLog = await self._disk.do(openFile)
+        except DiskSilent:
+            isGivenUp = True
+            raise
+        return opened
+
+    def hurry(self) -> None:
+        """The edge ends: wait for no disk any more."""
+        self._disk.hurry()
+
+    def commit(self, opened: OpenedLog) -> None:
+        """Log there from now on; what the old log has still to write is written. Cannot fail."""
+        old, self._opened = self._opened, opened
+        if opened is old:
+            return
+        self._edge.accessLog = opened.log
+        self._edge.logsAgents = opened.config.format == "combined"
+        if old.log is not None:
+            old.log.stop()
+        if old.file is not None and old.file is not opened.file:
+            self._close(old.file)
+
+    async def discard(self, opened: OpenedLog) -> None:
+        """Give up what was prepared."""
+        if opened.file is not None and opened.file is not self._opened.file:
+            await self._close(opened.file)
+
+    async def change(self, config: LoggingConfig) -> None:
+        """
+        Prepare and commit.
+
+        :raises OSError: when the file cannot be opened; everything is logged as before.
+        """
+        self.commit(await self.prepare(config))
+
+    def reopen(self) -> None:
+        """The file was renamed: go on in a new one."""
+        if self._opened.log is not None and self._opened.file is not None:
+            self._opened.log.flush()
+            self._opened.file.reopen()
+
+    async def close(self) -> None:
+        """Write everything out. What is still recorded afterwards is counted as lost."""
+        if self._opened.log is not None:
+            self._opened.log.stop()
+        if self._opened.file is not None:
+            self._close(self._opened.file)
+        while self._closing:
+            await self._closing[0]
+
+    def _open(self, config: LoggingConfig) -> OpenedLog:
+        """:raises OSError: when the file cannot be opened."""
+        file = None
+        if config.access is not None:
+            file = LogFile(config.access, callInReactor=self._reactor.callFromThread)
+            file.start()
+            if file.path == "-" and leadsNowhere(1):
+                self._reactor.callFromThread(
+                    self._log.warn, "standard output is /dev/null, and the access log with it: name a file, or off"
+                )
+        return OpenedLog(config, file, self._reactor)
+
+    def _close(self, file: LogFile) -> Deferred[Any]:
+        """In a thread. :return: fires when that is over, however it went."""
+        pool = self._reactor.getThreadPool()
+        closed: Deferred[Any] = Deferred()
+        closing = deferToThreadPool(self._reactor, pool, file.close, CLOSE_TIMEOUT)
+        self._closing.append(closed)
+
+        def over(result: Any) -> None:
+            self._closing.remove(closed)
+            closed.callback(None)
+
+        closing.addErrback(lambda reason: self._log.failure("access log {path}: closing it", reason, path=file.path))
+        closing.addCallback(over)
+        return closed
+
+
+def leadsNowhere(descriptor: int) -> bool:
+    """Whether it is the null device, as standard output is in a daemon."""
+    try:
+        return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
+
+
+__all__ = ["AccessLogging", "OpenedLog", "leadsNowhere"]

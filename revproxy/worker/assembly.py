@@ -1,0 +1,170 @@
+"""
+The one place where everything is wired together: from a plan and its instances to a running generation.
+
+Nothing here has side effects: instances were made and started before, upstreams do not connect before the first
+request. So a generation that fails to build is simply dropped. What a new generation has in common with the one before
+is the same object: instances, and the layout with its upstreams, their connections, leaves and the resource tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from twisted.python.failure import Failure
+from zope.interface.interface import InterfaceClass
+
+from revproxy.config.manifest import Manifest
+from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.edge import Generation
+from revproxy.plan.catalog import Selected
+from revproxy.plan.plan import Plan
+from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.routetable import Layout
+from revproxy.worker.upstreamfactory import Parts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """
+    An instance's part in a generation.
+
+    :ivar middleware: what stands in the chain: the instance's object, or the gate before it.
+    :ivar onFailure: told of each failed call.
+    """
+
+    instance: Instance
+    middleware: Any
+    onFailure: Callable[[Failure], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """
+    A generation and what it is made of.
+
+    :ivar instances: in the order they are to be started.
+    :ivar chains: each with the instances that requests in it use.
+    """
+
+    plan: Plan
+    generation: Generation
+    instances: tuple[Instance, ...]
+    chains: Mapping[Chain, tuple[Instance, ...]]
+    layout: Layout
+
+    def close(self, successor: Built | None = None) -> None:
+        """Give up upstream connections that the successor does not share, as they become idle."""
+        self.layout.close(None if successor is None else successor.layout)
+
+
+def buildGeneration(
+    plan: Plan,
+    members: Callable[[Selected, Mapping[str, Any]], Member],
+    successor: Callable[[str], Instance | None],
+    parts: Parts,
+    layout: Layout,
+) -> Built:
+    """
+    Build what a plan describes.
+
+    :param members: the instance that a plugin with a configuration has in this generation.
+    :param successor: of a plugin, by its name, what runs whenever it is called.
+    :param layout: of the plan's configuration.
+    """
+    return _Assembly(plan, members, successor, parts, layout).build()
+
+
+class _Assembly:
+    """One run of :func:`buildGeneration`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        members: Callable[[Selected, Mapping[str, Any]], Member],
+        successor: Callable[[str], Instance | None],
+        parts: Parts,
+        layout: Layout,
+    ) -> None:
+        self.plan = plan
+        self.members = members
+        self.successor = successor
+        self.parts = parts
+        self.layout = layout
+        self.known: dict[tuple[str, int], tuple[Instance, Callable[..., Link]]] = {}
+        self.chains: dict[int, Chain] = {}
+        self.uses: dict[Chain, tuple[Instance, ...]] = {}
+        self.providers: list[tuple[str, ref[Instance]]] = []
+
+    def build(self) -> Built:
+        chains = [self._chain(links) for links in self.plan.perLane]
+        instances = tuple(dict.fromkeys(instance for instance, _ in self.known.values()))
+        generation = Generation(self.plan.number, self.layout.tree, chains)
+        return Built(self.plan, generation, instances, self.uses, self.layout)
+
+    def _chain(self, links: Sequence[tuple[Selected, Any]]) -> Chain:
+        """Lanes with the same links share one chain."""
+        chain = self.chains.get(id(links))
+        if chain is None:
+            members = [self._member(one, settings) for one, settings in links]
+            own = [instance.object for instance, _ in members]
+            services = _serviceAmong(own, self.providers, self.successor)
+            chain = self.chains[id(links)] = Chain([makeLink(services=services) for _, makeLink in members])
+            self.uses[chain] = tuple(instance for instance, _ in members)
+        return chain
+
+    def _member(self, one: Selected, settings: Mapping[str, Any]) -> tuple[Instance, Callable[..., Link]]:
+        """An instance, and what makes its links."""
+        key = one.manifest.name, id(settings)
+        known = self.known.get(key)
+        if known is None:
+            member = self.members(one, settings)
+            known = self.known[key] = member.instance, self._linksOf(one.manifest, member)
+            self.providers.append((one.manifest.name, ref(member.instance)))
+        return known
+
+    def _linksOf(self, manifest: Manifest, member: Member) -> Callable[..., Link]:
+        instance = member.instance
+        return partial(
+            Link,
+            member.middleware,
+            manifest.name,
+            str(manifest.version),
+            open=manifest.onError == "open",
+            timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+            deadlines=self.parts.answers,
+            makeClient=_clientOf(instance),
+            bodyBytes=manifest.bodyBytes,
+            tally=instance.version.tally,
+            onFailure=member.onFailure,
+        )
+
+
+def _clientOf(instance: Instance) -> Callable[[], Any]:
+    return lambda: instance.host.client
+
+
+def _serviceAmong(
+    own: Sequence[Any], providers: Sequence[tuple[str, ref[Instance]]], successor: Callable[[str], Instance | None]
+) -> Callable[[InterfaceClass], Any]:
+    def candidates() -> Iterator[Any]:
+        yield from own
+        # A request of hours keeps none of the others; what has ended meanwhile is succeeded by what runs.
+        for name, reference in providers:
+            instance = reference()
+            if instance is None or instance.object is None:
+                instance = successor(name)
+            if instance is not None:
+                yield instance.object
+
+    def service(interface: InterfaceClass) -> Any:
+        """What provides an interface: the first in the request's own chain, else the first of the generation."""
+        for one in candidates():
+            if interface.providedBy(one):
+                return one
+        raise KeyError(f"no running plugin provides {interface.__name__}")
+
+    return service

@@ -1,0 +1,167 @@
+"""
+The end of instances that a new generation does not use: drained, stopped, unloaded, and proved to be gone.
+
+An instance is stopped after the last request that uses it, or when the drain time is over; then what still uses it is
+broken off. Requests and streams whose chains did not change are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+from weakref import ref
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from revproxy.dataplane.chain import Chain
+from revproxy.plan.events import EventLog
+from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.worker.lifecycle.loader import unload
+from revproxy.worker.lifecycle.unloadproof import Remains, UnloadProof
+
+BROKEN_OFF_TIMEOUT = 5.0
+"""Seconds that requests which were broken off may take to notice."""
+
+
+class Retirement:
+    """
+    Sees instances off.
+
+    :ivar breakOff: ends what goes through these chains, and says how many that were; set by whoever has the edge.
+    :ivar drainTime: seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, events: EventLog, drainTime: float) -> None:
+        self.drainTime = drainTime
+        self.breakOff: Callable[[Collection[Chain]], int] = lambda chains: 0
+        self._reactor = reactor
+        self._events = events
+        self._proof = UnloadProof(reactor, self._unloaded, self._remains)
+        self._discarding: set[Deferred[None]] = set()
+        self._leaving: dict[Instance, Deferred[None]] = {}
+        self._versions: dict[str, list[Version]] = {}
+
+    def alive(self, plugin: str) -> int:
+        """How many versions of a plugin that no longer run still exist."""
+        return len(self._versions.get(plugin, ())) + self._proof.alive(plugin)
+
+    def retire(self, instances: Iterable[Instance]) -> None:
+        """They get no new requests any more; see them off."""
+        for instance in instances:
+            instance.retiring = True
+            version = instance.version
+            if all(one.retiring for one in version.instances):
+                known = self._versions.setdefault(version.name, [])
+                if version not in known:
+                    known.append(version)
+            leaving = self._leaving[instance] = Deferred.fromCoroutine(self._leave(instance))
+            leaving.addErrback(lambda failure: self._log.failure("retiring a plugin", failure))
+            leaving.addBoth(self._left, instance)
+
+    def discard(self, instances: Iterable[Instance], versions: Iterable[Version]) -> Deferred[None]:
+        """These never served anybody: :returns: fires when they are closed."""
+        unused = list(instances)
+        for instance in unused:
+            # Stopping takes its time, and the next change must not take it for one that runs.
+            instance.retiring = True
+        closing = Deferred.fromCoroutine(self._discard(unused, list(versions)))
+        self._discarding.add(closing)
+
+        def closed(result: Any) -> Any:
+            self._discarding.discard(closing)
+            return result
+
+        return closing.addBoth(closed)
+
+    async def finish(self) -> None:
+        """Wait for all that are leaving."""
+        left = [*self._leaving.values(), *self._discarding]
+        await DeferredList([Deferred.fromCoroutine(_outcome(one)) for one in left])
+        self._proof.stop()
+
+    async def _discard(self, instances: list[Instance], versions: list[Version]) -> None:
+        for instance in instances:
+            await self._close(instance)
+        retired = [one.version for one in instances if one.version in self._versions.get(one.version.name, ())]
+        for version in dict.fromkeys([*versions, *retired]):
+            if not version.instances:
+                self._unload(version)
+
+    async def _leave(self, instance: Instance) -> None:
+        busy = {chain for chain in instance.chains if chain.active}
+        if busy and not await self._idle(busy, self.drainTime):
+            busy = {chain for chain in busy if chain.active}
+            count = self.breakOff(busy)
+            who, were = ("request", "was") if count == 1 else ("requests", "were")
+            text = f"{count} {who} still used it after {self.drainTime:g} s, and {were} broken off"
+            self._events.add("broken-off", text, instance.version.name, str(instance.version))
+            await self._idle(busy, BROKEN_OFF_TIMEOUT)
+        if busy:
+            # The last request tells that it is over before it cancels what it waits for; that comes before the stop.
+            await deferLater(self._reactor, 0)
+        await self._close(instance)
+        instance.chains.clear()
+        if not instance.version.instances:
+            self._unload(instance.version)
+
+    async def _idle(self, chains: Collection[Chain], seconds: float) -> bool:
+        # A list that is cancelled fires all the same, with those that were cancelled as failures.
+        waiting = DeferredList([chain.whenIdle() for chain in chains], consumeErrors=True)
+        late = self._reactor.callLater(seconds, waiting.cancel)
+        results = await waiting
+        if late.active():
+            late.cancel()
+        return all(isIdle for isIdle, _ in results)
+
+    async def _close(self, instance: Instance) -> None:
+        version = instance.version
+        if not len(version.ended) & (len(version.ended) - 1):
+            # Each time that they have doubled: there may be thousands, one for each lane.
+            version.ended = [one for one in version.ended if one() is not None]
+        try:
+            version.ended.append(ref(instance.object))
+        except TypeError:
+            pass  # a class with __slots__ and without __weakref__; its module is watched all the same
+        failed = await instance.close()
+        if failed is not None:
+            self._events.add("stop-failed", failed.message, version.name, str(version), failed.traceback)
+
+    def _left(self, result: None, instance: Instance) -> None:
+        self._leaving.pop(instance, None)
+
+    def _unload(self, version: Version) -> None:
+        module, version.module = version.module, None
+        if module is not None:
+            unload(module)
+            left = [one for each in version.ended if (one := each()) is not None]
+            self._proof.watch(version.name, version.text, module.bundle.digest, module.sentinel, left)
+        known = self._versions.get(version.name, [])
+        if version in known:
+            known.remove(version)
+        if not known:
+            self._versions.pop(version.name, None)
+
+    def _unloaded(self, plugin: str, version: str, digest: str) -> None:
+        self._log.debug("{plugin} {version} ({digest}) is unloaded", plugin=plugin, version=version, digest=digest[:12])
+
+    def _remains(self, remains: Remains) -> None:
+        holders = "; ".join(remains.holders) or "nobody who can be named"
+        kinds = ", ".join(remains.kinds)
+        text = f"still in memory {remains.seconds:.0f} s after it ended ({kinds}), held by: {holders}"
+        self._events.add("remains", text, remains.plugin, f"{remains.version} ({remains.digest[:12]})")
+
+
+async def _outcome(deferred: Deferred[None]) -> None:
+    """Waits for a Deferred that somebody else has callbacks on."""
+    waiting: Deferred[None] = Deferred()
+
+    def fired(result: Any) -> Any:
+        waiting.callback(None)
+        return result
+
+    deferred.addBoth(fired)
+    await waiting

@@ -1,0 +1,123 @@
+"""The ``revproxy`` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.cli.main import main
+
+
+class CommandTests(SynchronousTestCase):
+    """In an empty folder."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+        self.root.mkdir(parents=True)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.root)
+
+    def run_(self, *arguments: str) -> Result:
+        """Run a command."""
+        result = CliRunner().invoke(main, list(arguments))
+        self.flushLoggedErrors()
+        return result
+
+    def test_begin(self) -> None:
+        """init, new-plugin and check are a sound beginning."""
+        result = self.run_("init")
+        self.assertEqual((result.exit_code, result.output.split(";")[0]), (0, "wrote revproxy.yaml"))
+        self.assertEqual(self.run_("new-plugin", "hello").exit_code, 0)
+        result = self.run_("check")
+        self.assertEqual(result.exit_code, 0)
+        self.assertTrue(result.stdout.startswith(
+            "revproxy.yaml: ok; 1 listener; 1 upstream; 1 route; plugins: hello 0.1.0"), result.output)
+
+    def test_initElsewhere(self) -> None:
+        """init makes the folder it is given."""
+        self.assertEqual(self.run_("init", "a/b").exit_code, 0)
+        self.assertEqual(self.run_("check", "a/b/revproxy.yaml").exit_code, 0)
+
+    def test_neverOverwrites(self) -> None:
+        """What is there stays as it is, and that is said."""
+        Path("revproxy.yaml").write_text("mine")
+        result = self.run_("init")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("revproxy.yaml exists already; it was left as it is", result.output)
+        self.assertEqual(Path("revproxy.yaml").read_text(), "mine")
+        self.run_("new-plugin", "a")
+        Path("plugins/a/plugin.py").write_text("mine")
+        result = self.run_("new-plugin", "a")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("plugins/a exists already", result.output)
+        self.assertEqual(Path("plugins/a/plugin.py").read_text(), "mine")
+
+    def test_cannotWrite(self) -> None:
+        """A folder that cannot be made is an error of one line."""
+        Path("file").write_text("")
+        for arguments in (("init", "file/x"), ("new-plugin", "a", "--plugins", "file/x")):
+            result = self.run_(*arguments)
+            self.assertNotEqual(result.exit_code, 0)
+            self.assertIn("file", result.output)
+            self.assertNotIn("Traceback", result.output)
+
+    def test_newPlugin(self) -> None:
+        """The new plugin bears its name, elsewhere if so wished."""
+        self.assertEqual(self.run_("new-plugin", "my-own", "--plugins", "x").exit_code, 0)
+        self.assertEqual(json.loads(Path("x/my-own/plugin.json").read_text())["name"], "my-own")
+        for name in ("My", "a_b", "-a", "../a", "a" * 65):
+            self.assertEqual(self.run_("new-plugin", "--", name).exit_code, 2)
+        self.assertEqual(sorted(os.listdir("x")), ["my-own"])
+
+    def test_problems(self) -> None:
+        """Every problem is one line on standard output with its place; the exit code is 1."""
+        Path("r.yaml").write_text("listeners:\n- endpoint: tcp:x\nroutes:\n- {upstream: a}\n")
+        result = self.run_("check", "r.yaml")
+        self.assertEqual(result.exit_code, 1)
+        lines = result.stdout.splitlines()
+        self.assertEqual([line.split(": ")[0] for line in lines], ["r.yaml:2:3", "r.yaml:4:4"])
+        self.assertEqual(result.stderr, "2 problems\n")
+
+    def test_pluginProblems(self) -> None:
+        """Plugins are checked with the file."""
+        self.run_("init")
+        self.run_("new-plugin", "a")
+        with Path("plugins/a/plugin.py").open("a") as file:
+            file.write("def\n")
+        result = self.run_("check")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("plugins/a/plugin.py:30:4: SyntaxError: ", result.stdout)
+        self.assertEqual(result.stderr, "1 problem\n")
+
+    def test_absent(self) -> None:
+        """A file that is not there."""
+        result = self.run_("check", "none.yaml")
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(result.stdout, "none.yaml: cannot be read: No such file or directory\n")
+
+    def test_noPlugins(self) -> None:
+        """A configuration without plugins says so."""
+        text = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}, {path: /a, respond: {}}]\n"
+        Path("r.yaml").write_text(text)
+        self.assertIn("r.yaml: ok; 1 listener; 0 upstreams; 2 routes; no plugins", self.run_("check", "r.yaml").stdout)
+
+    def test_resourceBesideTheFile(self) -> None:
+        """Modules beside the configuration are found, as twistd finds them."""
+        Path("beside_cli_test.py").write_text("from twisted.web.resource import Resource\nroot = Resource()\n")
+        Path("r.yaml").write_text("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{resource: beside_cli_test.root}]\n")
+        self.addCleanup(sys.path.__setitem__, slice(None), list(sys.path))
+        self.addCleanup(sys.modules.pop, "beside_cli_test", None)
+        self.assertEqual(self.run_("check", "r.yaml").exit_code, 0)
+
+    def test_help(self) -> None:
+        """Each command explains itself."""
+        for arguments in ((), ("check",), ("init",), ("new-plugin",)):
+            result = self.run_(*arguments, "--help")
+            self.assertEqual(result.exit_code, 0)
+            self.assertIn("Usage:", result.output)
+        self.assertIn("0.1.0", self.run_("--version").output)

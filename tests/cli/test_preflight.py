@@ -1,0 +1,191 @@
+"""Everything short of starting."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from revproxy.cli.preflight import Findings, checkFile, preflight
+from revproxy.cli.templates import writeConfig, writePlugin
+from revproxy.config.configfile import parseConfig
+from revproxy.config.problems import ConfigErrors
+from revproxy.demo.selfsigned import selfSigned
+from revproxy.dropin import DropIn
+from revproxy.worker.lifecycle.loader import ROOT
+
+resource = Resource()
+
+CAREFUL = """\
+from zope.interface import implementer
+from revproxy.interfaces import IConfigurable, ILifecycle, IMiddleware
+
+@implementer(IMiddleware, IConfigurable, ILifecycle)
+class Careful:
+    name = "careful"
+    def handle(self, context):
+        return True
+    def validateConfig(self, config):
+        if config.get("x") == 2:
+            raise ValueError("x cannot be 2")
+    def updateConfig(self, config):
+        raise AssertionError
+    def start(self):
+        raise AssertionError("started")
+    stop = start
+
+def PluginMain(config):
+    return Careful()
+"""
+
+
+class PreflightTests(SynchronousTestCase):
+    """`preflight` and `checkFile`."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+        self.path = writeConfig(self.root)
+        self.folder = self.root / "plugins"
+
+    def check(self, plugins: str = "{}", route: str = "respond: {}", *dropins: DropIn) -> Findings:
+        """Check a configuration with the folder; line 2 is ``plugins.config``, line 3 the route."""
+        text = f"listeners: [{{endpoint: 'tcp:1'}}]\nplugins: {{directory: plugins, config: {plugins}}}\n" \
+               f"routes: [{{{route}}}]\n"
+        return preflight(parseConfig(text, "r.yaml", self.root), dropins)
+
+    def refused(self, *arguments: Any) -> list[str]:
+        """The messages with which a configuration is refused."""
+        return [str(problem) for problem in self.assertRaises(ConfigErrors, self.check, *arguments).problems]
+
+    def test_starters(self) -> None:
+        """What ``init`` and ``new-plugin`` write is sound."""
+        writePlugin(self.folder, "hello")
+        findings = checkFile(self.path)
+        self.flushLoggedErrors()
+        self.assertEqual([str(manifest) for manifest in findings.manifests], ["hello 0.1.0"])
+        self.assertEqual(len(findings.config.routes), 1)
+
+    def test_offered(self) -> None:
+        """So are the lines that the configuration of ``init`` offers in comments."""
+        text = self.path.read_text(encoding="utf-8")
+        keys = "requests|limits|timeouts|host|methods|trusted_proxies"
+        offered = re.sub(rf"^( *)# (?=({keys}): )", r"\1", text, flags=re.MULTILINE)
+        before, after = parseConfig(text, "r.yaml", self.root), parseConfig(offered, "r.yaml", self.root)
+        self.assertEqual(after.timeouts, before.timeouts, "not the defaults")
+        self.assertNotEqual(after.limits, before.limits)
+
+    def test_off(self) -> None:
+        """What is known and runs nowhere is told, and is not imported."""
+        (writePlugin(self.folder, "hello") / "plugin.py").write_text("1 / 0")
+        self.assertEqual(self.check("{hello: false}").off, ("hello",))
+
+    def test_nothingLeft(self) -> None:
+        """Modules of plugins are gone afterwards; nothing was started."""
+        (writePlugin(self.folder, "careful") / "plugin.py").write_text(CAREFUL)
+        self.check("{careful: true}", "respond: {}")
+        self.assertEqual([name for name in sys.modules if name.startswith(f"{ROOT}.careful")], [])
+
+    def test_everyConfiguration(self) -> None:
+        """Each configuration in use is tried, by the schema and by the plugin itself."""
+        place = writePlugin(self.folder, "careful")
+        (place / "plugin.py").write_text(CAREFUL)
+        (place / "plugin.json").write_text('{"name": "careful", "version": "1"}')
+        self.assertEqual(self.refused("{}", "respond: {}, plugins: {careful: {x: 2}}"), [
+            f"{place}/plugin.py: validateConfig refused the configuration: x cannot be 2 "
+            "(plugin careful, configured in r.yaml:3)"])
+
+    def test_pluginsThatFail(self) -> None:
+        """All plugins are tried; each failure is one problem."""
+        for name in ("one", "two"):
+            (writePlugin(self.folder, name) / "plugin.py").write_text(f"raise ValueError('{name}')")
+        self.assertEqual(self.refused(), [
+            f"{self.folder}/one/plugin.py:1: importing it raised ValueError: one (plugin one)",
+            f"{self.folder}/two/plugin.py:1: importing it raised ValueError: two (plugin two)"])
+
+    def test_dropIns(self) -> None:
+        """Drop-ins that are on are made too."""
+        broken = DropIn({"name": "d", "version": "1"}, lambda config: config["x"])
+        self.assertEqual(self.check("{}", "respond: {}", broken).off, ("d",))
+        self.assertEqual(self.refused("{d: {}}", "respond: {}", broken), [
+            f"{__name__}: create raised KeyError: 'x' (plugin d, configured in r.yaml:2)"])
+
+    def test_order(self) -> None:
+        """Unmet requirements are found."""
+        manifest = writePlugin(self.folder, "a") / "plugin.json"
+        manifest.write_text('{"name": "a", "version": "1", "requires": {"b": ""}}')
+        self.assertIn("a 1 requires b, which is absent", self.refused()[0])
+
+    def test_resources(self) -> None:
+        """Dotted names must lead to an IResource."""
+        self.check("{}", f"resource: {__name__}.resource")
+        self.assertIn('r.yaml:3:11: $.routes[0].resource: "no.such.thing" cannot be imported: ',
+                      self.refused("{}", "resource: no.such.thing")[0])
+        for name in (f"{__name__}.CAREFUL", "os.path.join"):
+            self.assertIn(f'"{name}" is neither an IResource nor makes one without arguments',
+                          self.refused("{}", f"resource: {name}")[0])
+        self.check("{}", f"resource: {__name__}.Resource")
+
+    def test_certificates(self) -> None:
+        """A folder of certificates that is there must be usable; one that is not is a warning."""
+        text = "listeners: [{endpoint: 'tcp:1', tls: {certificates: certs}}]\nroutes: [{respond: {}}]\n"
+        config = parseConfig(text, "r.yaml", self.root)
+        self.assertEqual(preflight(config, []).warnings, (
+            "r.yaml:1:39: $.listeners[0].tls.certificates: the folder is not there yet; the edge needs it when it "
+            "starts",))
+        (self.root / "certs").mkdir()
+        error = self.assertRaises(ConfigErrors, preflight, config, [])
+        self.assertIn("r.yaml:1:39: $.listeners[0].tls.certificates: ", str(error))
+        self.assertIn("no certificate in it", str(error))
+        selfSigned(self.root / "certs")
+        self.assertEqual(preflight(config, []).warnings, ())
+
+    def test_unavailable(self) -> None:
+        """What has no effect yet is a warning."""
+        text = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nadmin: {endpoint: 'tcp:2'}\n"
+        self.assertEqual(preflight(parseConfig(text, "r.yaml", self.root), []).warnings, (
+            "r.yaml:3:1: $.admin: the admin API is not available in this version of revproxy; nothing listens there",))
+
+    def test_custody(self) -> None:
+        """What others may write is a warning, with the place of the setting if there is one."""
+        (self.root / "r.yaml").write_text(
+            "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nplugins: {directory: plugins}\nstate: s\n")
+        before = set(checkFile(self.root / "r.yaml").warnings)
+        (self.root / "s").mkdir()
+        for path in (self.root / "s", self.folder, self.root / "r.yaml"):
+            path.chmod(0o777)
+        state, file, folder = (one for one in checkFile(self.root / "r.yaml").warnings if one not in before)
+        self.assertTrue(state.startswith(f"{self.root / 'r.yaml'}:4:1: $.state: {self.root / 's'}: everybody"), state)
+        self.assertTrue(file.startswith(f"{self.root / 'r.yaml'}: everybody"), file)
+        self.assertTrue(folder.startswith(f"{self.folder}: everybody"), folder)
+
+    def test_overlooked(self) -> None:
+        """A folder with a plugin.py and no plugin.json is a warning; other folders are nobody's business."""
+        (self.folder / "library").mkdir()
+        (self.folder / "half").mkdir()
+        (self.folder / "half" / "plugin.py").write_text("")
+        self.assertEqual(self.check().warnings, (
+            f"{self.folder}/half: has a plugin.py and no plugin.json, and is passed over",))
+
+    def test_upstreamTLS(self) -> None:
+        """The PEM files of an upstream must be what they are for."""
+        good = selfSigned(self.root / "certs")
+        (self.root / "bad.pem").write_text("bad")
+        for ca, certificate, count in ((good, good, 0), ("bad.pem", good, 1), ("bad.pem", "bad.pem", 2)):
+            text = "listeners: [{endpoint: 'tcp:1'}]\nupstreams:\n  a:\n    targets: [https://a]\n" \
+                   f"    tls: {{ca: {ca}, certificate: {certificate}}}\n"
+            config = parseConfig(text, "r.yaml", self.root)
+            if not count:
+                preflight(config, [])
+                continue
+            error = self.assertRaises(ConfigErrors, preflight, config, [])
+            self.assertEqual(len(error.problems), count)
+            self.assertIn("r.yaml:5:11: $.upstreams.a.tls.ca: ", str(error))
+            self.assertIn("bad.pem cannot be used: ", str(error))
+
+    def test_stages(self) -> None:
+        """Problems of plugins and of resources come together."""
+        self.assertEqual(len(self.refused("{nobody: {}}", "resource: no.such.thing")), 2)

@@ -1,0 +1,187 @@
+"""What is printed about a running edge."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from io import StringIO
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.cli.report import Report, printable, refusal
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def terminalEnvironment() -> dict[str, str]:
+    """Ours, without what tells rich how to print, and with a terminal that has colours."""
+    telling = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    return {name: value for name, value in os.environ.items() if name not in telling} | {"TERM": "xterm"}
+
+
+def plugin(name: str, **facts: Any) -> dict[str, Any]:
+    """One that runs."""
+    return {
+        "name": name, "origin": "directory", "version": "1.2.0", "digest": DIGEST, "state": "running", "pinned": None,
+        "calls": 0, "errors": 0, "timeouts": 0, "interrupts": 0, "stalls": 0, "self_seconds": 0.0,
+        "generations_alive": 1, "failure": None, "versions": [], **facts,
+    }  # fmt: skip
+
+
+def failure(**facts: Any) -> dict[str, Any]:
+    """Of a version."""
+    return {"at": 90.0, "stage": "import", "version": "1.3.0", "digest": "f" * 64, "message": "p.py:3:1: SyntaxError",
+            "traceback": "", **facts}  # fmt: skip
+
+
+class ReportCase(SynchronousTestCase):
+    """Output is kept."""
+
+    def setUp(self) -> None:
+        self.addCleanup(self.setEnvironment, dict(os.environ))
+        self.setEnvironment(terminalEnvironment() | {"TZ": "UTC"})
+
+    def setEnvironment(self, variables: Mapping[str, str]) -> None:
+        """In place: rich keeps the mapping, and the time zone is the C library's business."""
+        os.environ.clear()
+        os.environ.update(variables)
+        time.tzset()
+
+    def printed(self, what: Callable[[Report], None], terminal: bool = False, width: int | None = None) -> str:
+        output = StringIO()
+        self.patch(sys, "stdout", output)
+        what(Report(terminal, width))
+        return output.getvalue()
+
+
+class PluginsTests(ReportCase):
+    """The table of all."""
+
+    def test_columns(self) -> None:
+        """Lines of equal columns, numbers to the right, nothing that is not there; no line is ever folded."""
+        plugins = [
+            plugin("hello", calls=2000, errors=3, timeouts=2, interrupts=1, self_seconds=0.25, generations_alive=2),
+            plugin("a-very-long-name-that-somebody-has-given-to-a-plugin-of-theirs-to-see-what-happens", state="off"),
+            plugin("old", pinned={"version": "1.2.0", "digest": DIGEST, "by": "rollback"}, version=""),
+        ]
+        lines = self.printed(lambda report: report.plugins(plugins), width=60).splitlines()
+        self.assertEqual([len(line.split()) for line in lines], [11, 10, 10, 10])
+        self.assertEqual(lines[1].split(), ["hello", "1.2.0", "running", "-", "2000", *"321", "0.125", "2"])
+        self.assertEqual(lines[3].split()[:4], ["old", "-", "running", "1.2.0"])
+        self.assertEqual(lines[2].split()[-2:], ["-", "1"])
+        self.assertEqual({len(line) for line in lines}, {len(lines[0])})
+
+    def test_failures(self) -> None:
+        """Below, with the whole reason."""
+        plugins = [plugin("a"), plugin("b", state="failed", failure=failure(message="first\nsecond"))]
+        lines = self.printed(lambda report: report.plugins(plugins)).splitlines()
+        self.assertEqual(lines[-3:], ["", "b: 1.3.0 (ffffffffffff) failed at import: first", "second"])
+
+    def test_none(self) -> None:
+        """Says so."""
+        self.assertEqual(self.printed(lambda report: report.plugins([])), "no plugins\n")
+
+    def test_terminal(self) -> None:
+        """A terminal of the usual width gets colours and a table; a plugin's text gets nothing."""
+        plugins = [plugin("hello-world", calls=1000000, self_seconds=99.0), plugin("[red]x")]
+        said = self.printed(lambda report: report.plugins(plugins), True, 80)
+        self.assertIn("\x1b[32mrunning", said)
+        self.assertIn("[red]x", said)
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertTrue(max(map(len, lines)) <= 80)
+        self.assertEqual(lines[2].split(), ["hello-world", "1.2.0", "running", "1000000", *"000", "0.099", "1"])
+
+    def test_narrowTerminal(self) -> None:
+        """One that is too narrow for a table gets columns."""
+        plugins = [plugin("hello")]
+        narrow = self.printed(lambda report: report.plugins(plugins), True, 60)
+        self.assertEqual(narrow, self.printed(lambda report: report.plugins(plugins)))
+
+
+class PluginTests(ReportCase):
+    """All about one."""
+
+    def test_all(self) -> None:
+        """Counters, versions with their notes, the last failure with its traceback."""
+        one = plugin(
+            "hello",
+            pinned={"version": "1.1.0", "digest": "a" * 64, "by": "user"},
+            calls=1,
+            errors=2,
+            self_seconds=0.5,
+            versions=[
+                {"version": "1.2.0", "digest": DIGEST, "ran_at": 60.0, "running": True, "quarantined": None},
+                {"version": "1.1.0", "digest": "a" * 64, "ran_at": 0.0, "running": False, "quarantined": "5 errors"},
+            ],
+            failure=failure(traceback="Traceback:\n  boom\n"),
+        )
+        self.assertEqual(self.printed(lambda report: report.plugin(one)).splitlines(), [
+            "hello 1.2.0 (0123456789ab): running",
+            "  origin    directory",
+            "  pinned    to 1.1.0 (aaaaaaaaaaaa), by user",
+            "  counted   1 call, 2 errors, 0 time-outs, 0 interrupts, 0 stalls",
+            "  self time 500.000 ms per call, 0.500 s in total",
+            "  alive     1",
+            "",
+            "version  digest        ran at               note",
+            "1.2.0    0123456789ab  1970-01-01 00:01:00  running",
+            "1.1.0    aaaaaaaaaaaa  -                    quarantined: 5 errors",
+            "",
+            "1970-01-01 00:01:30: 1.3.0 (ffffffffffff) failed at import: p.py:3:1: SyntaxError",
+            "",
+            "Traceback:",
+            "  boom",
+        ])
+
+    def test_little(self) -> None:
+        """One that never ran."""
+        one = plugin("x", version="", digest=None, state="failed", generations_alive=0,
+                     failure=failure(version="", digest=None))  # fmt: skip
+        lines = self.printed(lambda report: report.plugin(one)).splitlines()
+        self.assertEqual(lines[0], "x: failed")
+        self.assertIn("  self time - ms per call, 0.000 s in total", lines)
+        self.assertEqual(lines[-1], "1970-01-01 00:01:30: failed at import: p.py:3:1: SyntaxError")
+
+
+class EventsTests(ReportCase):
+    """What happened."""
+
+    def test_lines(self) -> None:
+        """One line each, whatever is in the text."""
+        events = [
+            {"at": 1.0, "kind": "loaded", "plugin": "a", "version": "1 (0f)", "text": "it runs"},
+            {"at": 2.0, "kind": "refused", "plugin": "", "version": "", "text": "two\nlines \x1b[2J"},
+        ]
+        self.assertEqual(self.printed(lambda report: report.events(events)).splitlines(), [
+            "time                 what     plugin    text",
+            "1970-01-01 00:00:01  loaded   a 1 (0f)  it runs",
+            "1970-01-01 00:00:02  refused  -         two lines \\x1b[2J",
+        ])
+        self.assertEqual(self.printed(lambda report: report.events([])), "nothing has happened\n")
+
+    def test_terminal(self) -> None:
+        """Long texts are folded in their column."""
+        event = {"at": 1.0, "kind": "loaded", "plugin": "a", "version": "1 (0f)", "text": "word " * 30}
+        said = re.sub(r"\x1b\[[0-9;]*m", "", self.printed(lambda report: report.events([event]), True, 80))
+        lines = said.splitlines()
+        self.assertTrue(len(lines) > 3 and max(map(len, lines)) <= 80, said)
+        self.assertEqual(lines[2].strip().replace("word", "").strip(), "")
+
+
+class TextTests(ReportCase):
+    """Texts of plugins."""
+
+    def test_printable(self) -> None:
+        """Nothing drives the terminal; letters of any language are letters."""
+        self.assertEqual(printable("é\n\x1b[2J\r\x9b\u202e"), "é\n\\x1b[2J\\r\\x9b\\u202e")
+
+    def test_refusal(self) -> None:
+        """Whose, at which step, why; the configuration file has no name."""
+        one = {"plugin": "a", "stage": "start", "message": "no\x07"}
+        self.assertEqual(refusal(one), "refused: a: start: no\\x07")
+        self.assertEqual(refusal({**one, "plugin": ""}), "refused: start: no\\x07")

@@ -1,0 +1,145 @@
+"""The state folder: one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.state.directory import StateError, StateFolder, StateInUse
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from revproxy.control.state.directory import StateFolder
+StateFolder(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class StateFolderTests(SynchronousTestCase):
+    """`StateFolder`."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()).absolute() / "var" / "state"
+        self.state = StateFolder(self.path)
+        self.addCleanup(self.state.release)
+
+    def refused(self, path: Path) -> str:
+        """The message with which a folder is refused."""
+        return str(self.assertRaises(StateError, StateFolder(path).acquire))
+
+    def test_made(self) -> None:
+        """Nothing is touched before it is taken; then it is there, for its owner only, with the process's number."""
+        self.assertFalse(self.path.parent.exists())
+        self.state.acquire()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
+        self.assertEqual((self.path / "lock").stat().st_mode & 0o777, 0o600)
+        self.assertEqual((self.path / "lock").read_text(), f"{os.getpid()}\n")
+
+    def test_places(self) -> None:
+        """What is where; the store is one object."""
+        self.assertEqual(self.state.ledgerPath, self.path / "plugins.json")
+        self.assertEqual(self.state.socketPath, self.path / "control.sock")
+        self.assertIs(self.state.store, self.state.store)
+        self.assertEqual(self.state.store.names(), ())
+        self.assertFalse(self.path.exists())
+
+    def test_inUse(self) -> None:
+        """A second one is refused and told who has it; it disturbs nothing."""
+        self.state.acquire()
+        for _ in range(2):
+            self.assertEqual(self.refused(self.path), f"{self.path}: is in use by process {os.getpid()}; stop that, "
+                                                      'or name another folder with "state"')
+        error = self.assertRaises(StateInUse, StateFolder(self.path).acquire)
+        self.assertEqual(error.pid, os.getpid())
+
+    def test_numberUnknown(self) -> None:
+        """The other has not written its number yet."""
+        self.state.acquire()
+        (self.path / "lock").write_bytes(b"")
+        error = self.assertRaises(StateInUse, StateFolder(self.path).acquire)
+        self.assertIsNone(error.pid)
+        self.assertIn("is in use by another process", str(error))
+
+    def test_release(self) -> None:
+        """Given back, it can be had by another; both calls may be repeated."""
+        self.state.release()
+        self.state.acquire()
+        self.state.acquire()
+        self.state.release()
+        self.state.release()
+        other = StateFolder(self.path)
+        other.acquire()
+        self.assertRaises(StateInUse, self.state.acquire)
+        other.release()
+        self.state.acquire()
+
+    def test_otherProcess(self) -> None:
+        """The lock holds between processes and goes with one that is killed."""
+        with subprocess.Popen([sys.executable, "-c", _HOLDER, str(self.path)], text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+                              ) as child:
+            try:
+                assert child.stdout is not None
+                self.assertEqual(child.stdout.readline(), "held\n")
+                error = self.assertRaises(StateInUse, self.state.acquire)
+                self.assertEqual(error.pid, child.pid)
+            finally:
+                child.kill()
+        self.state.acquire()
+        self.assertEqual((self.path / "lock").read_text(), f"{os.getpid()}\n")
+
+    def test_cannotBeMade(self) -> None:
+        """A file is in the way."""
+        self.path.parent.parent.mkdir()
+        self.path.parent.write_text("")
+        self.assertEqual(self.refused(self.path), f"{self.path}: cannot be used as the state folder: Not a directory; "
+                                                  'let revproxy write there, or name another folder with "state"')
+        self.assertIn("cannot be used as the state folder: File exists", self.refused(self.path.parent))
+
+    def test_readOnly(self) -> None:
+        """The file system does not let us write."""
+        def refusing(*args: object, **options: object) -> int:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        self.patch(os, "open", refusing)
+        text = f"{self.path}: cannot be used as the state folder: Read-only file system"
+        self.assertIn(text, self.refused(self.path))
+
+    def test_mayNotWrite(self) -> None:
+        """The folder is another user's, though its lock could be opened."""
+        self.patch(os, "access", lambda path, mode: False)
+        self.assertIn("revproxy may not write in it", self.refused(self.path))
+
+    def test_lockIsALink(self) -> None:
+        """No number is ever written into a file that somebody linked there."""
+        self.path.mkdir(parents=True)
+        victim = self.path / "victim"
+        victim.write_text("keep")
+        (self.path / "lock").symlink_to(victim)
+        self.assertIn("cannot be used", self.refused(self.path))
+        self.assertEqual(victim.read_text(), "keep")
+
+    def test_lockIsNoFile(self) -> None:
+        """Nobody waits for a named pipe."""
+        self.path.mkdir(parents=True)
+        os.mkfifo(self.path / "lock")
+        self.assertIn('cannot be used as the state folder: "lock" in it is no file', self.refused(self.path))
+
+    def test_noDescriptorsLeft(self) -> None:
+        """Neither a refusal nor a release leaves one open."""
+        self.state.acquire()
+        before = len(os.listdir("/proc/self/fd"))
+        self.refused(self.path)
+        self.assertLessEqual(len(os.listdir("/proc/self/fd")), before)
+        self.state.release()
+        self.assertLessEqual(len(os.listdir("/proc/self/fd")), before - 1)
+
+    if not os.path.isdir("/proc/self/fd"):
+        test_noDescriptorsLeft.skip = "no /proc here"  # type: ignore[attr-defined]

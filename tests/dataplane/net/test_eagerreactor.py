@@ -1,0 +1,539 @@
+"""Eager transports: what goes out at once, what waits, how connections end, and what survives scarcity."""
+
+from __future__ import annotations
+
+import socket
+from errno import ECONNABORTED, EMFILE
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString, serverFromString
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IReactorPluggableNameResolver,
+    IReactorTime,
+)
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+
+from revproxy.dataplane.net import eagerconnection as connection
+from revproxy.dataplane.net.eagerreactor import ACCEPT_PAUSE, ACCEPT_QUIET, EagerClient, EagerPort, described
+from tests.dataplane.wire import Recorder, Recorders, WireCase, reset
+from tests.socketfolder import socketFolder
+
+BIG = bytes(range(256)) * 65536
+
+
+class Push:
+    """A streaming producer that records what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """Told when too much is queued."""
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Told when the queue is empty."""
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        """Told when the connection is gone."""
+        self.told.append("stop")
+
+
+class WritingTests(WireCase):
+    """From ``write`` to the wire."""
+
+    async def test_atOnce(self) -> None:
+        """What is written has left before ``write`` returns."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.write(b"now")
+        self.assertEqual(peer.recv(10), b"now")
+        recorder.transport.writeSequence([b"a", b"", b"bc"])
+        self.assertEqual(peer.recv(10), b"abc")
+
+    async def test_order(self) -> None:
+        """What does not fit waits in order, and later writes wait behind it."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        for data in (BIG, b"second", b"", BIG, b"last"):
+            recorder.transport.write(data)
+        expected = BIG + b"second" + BIG + b"last"
+        self.assertEqual(await self.drain(peer, len(expected)), expected)
+        recorder.transport.write(b"direct again")
+        self.assertEqual(peer.recv(100), b"direct again")
+
+    async def test_textIsRefused(self) -> None:
+        """A string is a mistake that shows at once."""
+        self.raw(self.listen())
+        recorder = await self.accepted()
+        self.assertRaises(TypeError, recorder.transport.write, "text")
+
+    async def test_streamingProducer(self) -> None:
+        """It is paused only while much is queued, resumed once when all is out, and then writes directly."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        producer = Push()
+        recorder.transport.registerProducer(producer, True)  # type: ignore[attr-defined]
+        recorder.transport.write(b"little")
+        self.assertEqual(producer.told, [])
+        recorder.transport.write(BIG)
+        self.assertEqual(producer.told, ["pause"])
+        await self.drain(peer, len(BIG) + 6)
+        await self.until(lambda: producer.told[1:])
+        self.assertEqual(producer.told, ["pause", "resume"])
+        recorder.transport.write(b"direct")
+        self.assertEqual(peer.recv(10), b"direct")
+
+    async def test_resumedProducerWritesDirectly(self) -> None:
+        """What a producer writes when it is resumed goes out in the same call."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        producer = Push()
+        seen: list[Any] = []
+        transport: Any = recorder.transport
+
+        def resume() -> None:
+            transport.write(b"more")
+            seen.append(len(transport.dataBuffer) + transport._tempDataLen)
+
+        producer.resumeProducing = resume  # type: ignore[method-assign]
+        recorder.transport.registerProducer(producer, True)  # type: ignore[attr-defined]
+        recorder.transport.write(BIG)
+        self.assertEqual(await self.drain(peer, len(BIG) + 4), BIG + b"more")
+        self.assertEqual(seen, [0])
+
+    async def test_pullProducer(self) -> None:
+        """It is asked each time the queue is empty, never from inside its own write."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        pieces = [b"%d," % i for i in range(50)]
+        depth = [0]
+
+        class Pull:
+            def resumeProducing(self) -> None:
+                depth[0] += 1
+                assert depth[0] == 1
+                if pieces:
+                    recorder.transport.write(pieces.pop(0))
+                else:
+                    recorder.transport.unregisterProducer()  # type: ignore[attr-defined]
+                    recorder.transport.loseConnection()
+                depth[0] -= 1
+
+            def stopProducing(self) -> None:
+                pieces.clear()
+
+        recorder.transport.registerProducer(Pull(), False)  # type: ignore[attr-defined]
+        self.assertEqual(await self.drain(peer, 1 << 20), b"".join(b"%d," % i for i in range(50)))
+
+    async def test_pausedReading(self) -> None:
+        """Bytes stay in the kernel while the protocol is paused."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.pauseProducing()  # type: ignore[attr-defined]
+        peer.send(b"later")
+        other = self.raw(self.factory_port())
+        other.send(b"x")
+        await self.until(lambda: self.factory.made[-1].received)
+        self.assertEqual(recorder.received, b"")
+        recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: recorder.received)
+        self.assertEqual(recorder.received, b"later")
+
+    def factory_port(self) -> int:
+        """Another port of the same factory: its traffic shows that the loop has turned."""
+        return self.listen()
+
+
+class EndTests(WireCase):
+    """How connections end."""
+
+    async def test_loseConnectionFlushes(self) -> None:
+        """Closing waits until everything queued is out."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.write(BIG)
+        recorder.transport.loseConnection()
+        self.assertEqual(recorder.events, ["made"])
+        self.assertEqual(await self.drain(peer, len(BIG) + 1), BIG)
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionDone))
+
+    async def test_peerEnds(self) -> None:
+        """An orderly end is ``ConnectionDone``."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        peer.close()
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionDone))
+        self.assertFalse(recorder.transport.truncated)  # type: ignore[attr-defined]
+
+    async def test_writeToReset(self) -> None:
+        """A write that fails returns; the protocol hears of a loss later, not of a clean end, and once."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        reset(peer)
+        for _ in range(3):
+            recorder.transport.write(b"x" * 1000)
+        self.assertEqual(recorder.events, ["made"])
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionLost))
+        self.assertTrue(recorder.transport.truncated)  # type: ignore[attr-defined]
+        self.assertEqual(recorder.events, ["made", "lost"])
+
+    async def test_writeToResetWhilePaused(self) -> None:
+        """The loss is told even when nobody reads."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.pauseProducing()  # type: ignore[attr-defined]
+        reset(peer)
+        recorder.transport.write(b"x")
+        recorder.transport.write(b"x")
+        self.assertEqual(recorder.events, ["made"])
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionLost))
+
+    async def test_closeAfterFailedWrite(self) -> None:
+        """``loseConnection`` after a failed write ends the connection, in a later turn."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        reset(peer)
+        recorder.transport.write(b"x")
+        recorder.transport.loseConnection()
+        self.assertEqual(recorder.events, ["made"])
+        await self.until(lambda: recorder.reason)
+
+    async def test_lastWordsBeforeReset(self) -> None:
+        """What a peer sent before it closed on us is delivered although our write has failed."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.write(b"unread, so that closing resets")
+        self.patch(connection, "READ_SIZE", 1000)
+        answer = bytes(40_000)
+        peer.setblocking(True)
+        peer.sendall(answer)
+        peer.close()
+        for _ in range(3):
+            recorder.transport.write(b"upload")
+        await self.until(lambda: recorder.reason)
+        self.assertEqual(recorder.received, answer)
+        self.assertIsNotNone(recorder.reason.check(ConnectionLost))
+
+    async def test_abort(self) -> None:
+        """Aborting resets the connection and drops what is queued."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.write(BIG)
+        recorder.transport.abortConnection()  # type: ignore[attr-defined]
+        recorder.transport.write(b"nothing")
+        await self.until(lambda: recorder.reason)
+        self.assertIsNotNone(recorder.reason.check(ConnectionAborted))
+        peer.setblocking(True)
+        with self.assertRaises(ConnectionResetError):
+            while peer.recv(1 << 20):
+                pass
+
+    async def test_halfClose(self) -> None:
+        """Ending our direction lets everything out first and leaves the other open."""
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        recorder.transport.write(BIG)
+        recorder.transport.loseWriteConnection()  # type: ignore[attr-defined]
+        self.assertEqual(await self.drain(peer, len(BIG) + 1), BIG)
+        recorder.transport.write(b"too late")
+        peer.send(b"still heard")
+        await self.until(lambda: recorder.received)
+        recorder.transport.loseConnection()
+        self.assertEqual(recorder.events, ["made"])
+        await self.until(lambda: recorder.reason)
+
+    async def test_peerHalfCloses(self) -> None:
+        """A protocol that can takes the end of the peer's direction and still answers."""
+        told: list[str] = []
+
+        def prepare(recorder: Any) -> None:
+            recorder.readConnectionLost = lambda: told.append("read")
+            recorder.writeConnectionLost = lambda: told.append("write")
+            directlyProvides(recorder, IHalfCloseableProtocol)
+
+        self.factory.prepare = prepare
+        peer = self.raw(self.listen())
+        recorder = await self.accepted()
+        peer.shutdown(socket.SHUT_WR)
+        await self.until(lambda: told)
+        recorder.transport.resumeProducing()  # type: ignore[attr-defined]
+        recorder.transport.write(b"answer")
+        self.assertEqual(peer.recv(10), b"answer")
+        recorder.transport.loseConnection()
+        await self.until(lambda: recorder.reason)
+        self.assertEqual(told, ["read"])
+
+
+def _factoryOf(protocol: Any) -> Factory:
+    """A factory for one connection."""
+    factory = Factory.forProtocol(lambda: protocol)  # type: ignore[arg-type]
+    factory.noisy = False
+    return factory
+
+
+class EndpointTests(WireCase):
+    """The facade under Twisted's endpoints."""
+
+    def test_provides(self) -> None:
+        """It provides what the wrapped reactor provides."""
+        self.assertTrue(IReactorTime.providedBy(self.eager))
+        self.assertTrue(IReactorPluggableNameResolver.providedBy(self.eager))
+
+    async def _exchange(self, server: Any, client: Any) -> tuple[Recorder, Recorder]:
+        port = await server.listen(self.factory)
+        self.addCleanup(self._close, port)
+        if callable(client):
+            client = client(port)
+        ours = Recorder()
+        factory = Factory.forProtocol(lambda: ours)  # type: ignore[arg-type]
+        factory.noisy = False
+        await client.connect(factory)
+        theirs = await self.accepted()
+        ours.transport.write(b"ping")
+        await self.until(lambda: theirs.received)
+        theirs.transport.write(b"pong")
+        await self.until(lambda: ours.received)
+        self.assertEqual((theirs.received, ours.received), (b"ping", b"pong"))
+        ours.transport.loseConnection()
+        await self.until(lambda: ours.reason)
+        return ours, theirs
+
+    async def test_isQuiet(self) -> None:
+        """Without a turn of the loop, a client tells whether something waits in the kernel: bytes, or the end."""
+        port = self.listen()
+        for unasked in (b"evil", b""):
+            ours = Recorder()
+            await HostnameEndpoint(self.eager, "127.0.0.1", port).connect(_factoryOf(ours))
+            theirs = await self.accepted()
+            transport: Any = ours.transport
+            self.assertTrue(transport.isQuiet())
+            peer: Any = theirs.transport
+            if unasked:
+                peer.socket.send(unasked)
+            else:
+                peer.socket.shutdown(socket.SHUT_WR)
+            self.assertFalse(transport.isQuiet())
+            self.assertEqual(ours.received, b"")
+            transport.abortConnection()
+            await self.until(lambda one=ours: one.reason)
+
+    async def test_tcp(self) -> None:
+        """A name resolved and raced by ``HostnameEndpoint`` gets an eager transport with no delay of small packets."""
+        server = serverFromString(self.eager, "tcp:0:interface=127.0.0.1")
+        seen: list[int] = []
+        self.factory.prepare = lambda recorder: None
+
+        def client(port: Any) -> Any:
+            self.assertEqual(port.backlog, 1024)
+            return HostnameEndpoint(self.eager, "localhost", port.getHost().port)
+
+        def noDelay(recorder: Any) -> None:
+            recorder.onData = lambda data: seen.append(recorder.transport.getTcpNoDelay())
+
+        self.factory.prepare = noDelay
+        ours, _ = await self._exchange(server, client)
+        self.assertIsInstance(ours.transport, EagerClient)
+        self.assertEqual(seen, [True])
+
+    async def test_unix(self) -> None:
+        """UNIX sockets, both ends."""
+        path = str(socketFolder(self) / "s")
+        await self._exchange(
+            serverFromString(self.eager, f"unix:{path}"), clientFromString(self.eager, f"unix:{path}")
+        )
+
+    async def test_adopted(self) -> None:
+        """A socket that someone else listens on, as systemd hands it over."""
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        port: Any = self.eager.adoptStreamPort(listening.fileno(), socket.AF_INET, self.factory)
+        listening.close()
+        self.addCleanup(self._close, port)
+        peer = self.raw(port.getHost().port)
+        recorder = await self.accepted()
+        recorder.transport.write(b"now")
+        self.assertEqual(peer.recv(10), b"now")
+
+    async def test_ipv6(self) -> None:
+        """Addresses of the second family are told as such."""
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("no IPv6 here")
+        port: Any = self.eager.listenTCP(0, self.factory, interface="::1")
+        self.addCleanup(self._close, port)
+        peer = socket.create_connection(("::1", port.getHost().port))
+        self.addCleanup(peer.close)
+        recorder = await self.accepted()
+        self.assertEqual(recorder.transport.getPeer().host, "::1")  # type: ignore[attr-defined]
+        self.assertEqual(recorder.transport.getHost().host, "::1")  # type: ignore[attr-defined]
+
+    def test_explicitBacklog(self) -> None:
+        """A backlog that was asked for is kept."""
+        port: Any = self.eager.listenTCP(0, self.factory, backlog=7, interface="127.0.0.1")
+        self.addCleanup(self._close, port)
+        self.assertEqual(port.backlog, 7)
+
+    async def test_refused(self) -> None:
+        """A factory that builds nothing has the socket closed."""
+
+        class Full(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: Any) -> None:
+                return None
+
+        peer = self.raw(self.listen(factory=Full()))
+        self.assertEqual(await self.drain(peer, 1), b"")
+
+    async def test_failingFactory(self) -> None:
+        """A factory that raises costs one connection, is logged, and the port goes on."""
+        failing = [True]
+
+        def prepare(recorder: Recorder) -> None:
+            if failing.pop() if failing else False:
+                raise RuntimeError("first one")
+
+        self.factory.prepare = prepare
+        port = self.listen()
+        peer = self.raw(port)
+        self.assertEqual(await self.drain(peer, 1), b"")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.factory.made.clear()
+        self.raw(port)
+        await self.accepted()
+
+
+class Accepting:
+    """A listening socket that answers ``accept`` from a list."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = answers
+
+    def getsockname(self) -> Any:
+        """Where it listens."""
+        return "192.0.2.9", 80
+
+    def accept(self) -> Any:
+        """The next answer; raises those that are exceptions."""
+        if not self.answers:
+            raise BlockingIOError
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Watching(Clock):
+    """A clock that also knows who is watched for reading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: set[Any] = set()
+        self.addReader = self.readers.add
+        self.removeReader = self.readers.discard
+        self.removeWriter = lambda writer: None
+
+
+class ScarcityTests(SynchronousTestCase):
+    """A port that runs out of descriptors."""
+
+    def setUp(self) -> None:
+        self.clock = Watching()
+        self.port: Any = EagerPort(0, Recorders(), reactor=self.clock)
+        self.port.connected = True
+        self.port.transport = lambda *args: None
+        self.port.startReading()
+
+    def pair(self) -> Any:
+        """An accepted connection."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        return ours, ("192.0.2.1", 1)
+
+    def told(self, logged: Any) -> list[str]:
+        """What the log says."""
+        return [formatEvent(event) for event in logged]
+
+    def test_noSpin(self) -> None:
+        """Without descriptors it stops looking for a while, says so once, and says when it goes on."""
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full, full, self.pair()])
+        with capturedLogs() as logged:
+            self.port.doRead()
+            self.assertEqual(self.clock.readers, set())
+            self.clock.advance(ACCEPT_PAUSE)
+            self.assertEqual(self.clock.readers, {self.port})
+            self.port.doRead()
+            self.clock.advance(ACCEPT_QUIET)
+            self.port.doRead()
+        self.assertEqual(len(self.port.factory.made), 1)
+        self.assertEqual(
+            self.told(logged),
+            ["192.0.2.9:80 accepts nobody for now: Too many open files", "192.0.2.9:80 accepts again"],
+        )
+
+    def test_onTheVerge(self) -> None:
+        """While each client that leaves makes room for just one, nothing is said; nor is it said that all is well."""
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full, *(answer for _ in range(50) for answer in (self.pair(), full))])
+        with capturedLogs() as logged:
+            for _ in range(100):
+                self.port.doRead()
+                self.clock.advance(ACCEPT_PAUSE)
+        self.assertEqual(len(self.port.factory.made), 50)
+        self.assertEqual(len(logged), 1)
+
+    def test_onceMore(self) -> None:
+        """When it is over and comes again, that is said."""
+        full = OSError(EMFILE, "Too many open files")
+        self.port.socket = Accepting([full])
+        with capturedLogs() as logged:
+            self.port.doRead()
+            self.clock.advance(ACCEPT_QUIET)
+            self.port.socket = Accepting([self.pair(), full])
+            self.port.doRead()
+        scarce = "192.0.2.9:80 accepts nobody for now: Too many open files"
+        self.assertEqual(self.told(logged), [scarce, "192.0.2.9:80 accepts again", scarce])
+
+    def test_goneAlready(self) -> None:
+        """A client that left before it was accepted is passed over."""
+        self.port.socket = Accepting([OSError(ECONNABORTED, "gone"), self.pair()])
+        with capturedLogs() as logged:
+            self.port.doRead()
+        self.assertEqual(len(self.port.factory.made), 1)
+        self.assertEqual(logged, [])
+
+    def test_stoppedWhilePaused(self) -> None:
+        """Stopping while it pauses leaves no timer behind."""
+        self.port.socket = Accepting([OSError(EMFILE, "full")])
+        self.port.doRead()
+        self.port.connected = False
+        self.port.stopListening()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DescribedTests(SynchronousTestCase):
+    """Addresses in the log."""
+
+    def test_kinds(self) -> None:
+        """As they are written in a configuration or a URL."""
+        self.assertEqual(described(IPv4Address("TCP", "127.0.0.1", 80)), "127.0.0.1:80")
+        self.assertEqual(described(IPv6Address("TCP", "::1", 80)), "[::1]:80")
+        self.assertEqual(described(UNIXAddress(b"/tmp/x")), "unix:/tmp/x")

@@ -1,0 +1,265 @@
+"""Several targets: who is next, who is passed over, and which requests go to another."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from twisted.internet.error import ConnectionRefusedError
+from twisted.logger import capturedLogs, formatEvent
+
+from revproxy.body import Body
+from revproxy.dataplane.http.limits import Timeouts
+from revproxy.dataplane.upstream.upstream import Upstream
+from revproxy.errors import BadResponse, ConnectFailed, UpstreamError, UpstreamTimeout
+from revproxy.testing import SourceDouble
+from tests.dataplane.origins import OK, Asked, Origin, OriginCase
+
+
+class PickTests(OriginCase):
+    """Whose turn it is."""
+
+    def origins(self, *weights: int) -> list[Origin]:
+        return [Origin(self.clock, url=f"http://o{at}", weight=weight) for at, weight in enumerate(weights)]
+
+    def picked(self, upstream: Upstream, count: int) -> str:
+        """The numbers of the targets, in order."""
+        urls = []
+        for _ in range(count):
+            target = upstream.pick(())
+            assert target is not None
+            urls.append(target.url[-1])
+        return "".join(urls)
+
+    def test_roundRobin(self) -> None:
+        """In turn."""
+        self.assertEqual(self.picked(self.upstreamOf(*self.origins(1, 1, 1)), 6), "012012")
+
+    def test_weights(self) -> None:
+        """By weight, and smoothly: no target gets its share in a row."""
+        picked = self.picked(self.upstreamOf(*self.origins(5, 1, 1)), 14)
+        self.assertEqual(Counter(picked), {"0": 10, "1": 2, "2": 2})
+        self.assertNotIn("00000", picked[:7])
+
+    def test_none(self) -> None:
+        """No target at all is an error of whoever made it."""
+        self.assertRaises(ValueError, Upstream, "app", [], self.clock.seconds)
+
+    def test_notTwice(self) -> None:
+        """A target is not tried twice for one request."""
+        upstream = self.upstreamOf(*self.origins(1, 1))
+        first, second = upstream.pick(()), None
+        assert first is not None
+        second = upstream.pick((first,))
+        assert second is not None
+        self.assertIsNot(first, second)
+        self.assertIsNone(upstream.pick((first, second)))
+
+
+class FailOverTests(OriginCase):
+    """Two targets of which one fails."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        timeouts = Timeouts(response=10)
+        self.first = Origin(self.clock, url="http://first", timeouts=timeouts)
+        self.second = Origin(self.clock, url="http://second", timeouts=timeouts)
+        self.upstream = self.upstreamOf(self.first, self.second, maxFails=2, failTimeout=20.0)
+
+    def heads(self, origin: Origin) -> int:
+        """How many requests it got."""
+        return sum(connection.heard().count(b"HTTP/1.1\r\n") for connection in origin.arrived)
+
+    def test_refused(self) -> None:
+        """Nothing was sent yet: any request goes to the other, with the other's name in its head."""
+        for method, body in ((b"GET", None), (b"POST", Body.of(b"x")), (b"POST", SourceDouble(length=1).body)):
+            self.setUp()
+            self.first.accepts = False
+            asked = self.ask(method, body)
+            self.first.refuses(ConnectionRefusedError())
+            self.assertIn(b"Host: second\r\n", self.second.arrived[0].heard())
+            self.second.arrived[0].says(OK)
+            self.assertEqual(asked.got.status, 200)
+            self.assertEqual(asked.target, self.second.target)
+
+    def test_bodyIsWhole(self) -> None:
+        """A streamed body arrives whole at the second, whatever came of it while the first was tried."""
+        self.first.accepts = False
+        source = SourceDouble()
+        self.ask(b"POST", source.body)
+        source.feed(b"abc")
+        source.finish()
+        self.first.refuses(ConnectionRefusedError())
+        heard = self.second.arrived[0].heard()
+        framed = heard.endswith((b"Content-Length: 3\r\n\r\nabc", b"chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"))
+        self.assertTrue(framed, heard)
+
+    def test_lostBeforeAnswer(self) -> None:
+        """No byte of an answer: an idempotent request goes to the other, with a body that is still here; others not."""
+        asked = self.ask()
+        self.first.arrived[0].leaves()
+        self.second.arrived[0].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        self.setUp()
+        asked = self.ask(b"PUT", Body.of(b"hello"))
+        self.first.arrived[0].leaves()
+        self.assertTrue(self.second.arrived[0].heard().endswith(b"Content-Length: 5\r\n\r\nhello"))
+        self.second.arrived[0].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        for method, body in ((b"POST", None), (b"POST", Body.of(b"x")), (b"PUT", SourceDouble(length=3).body)):
+            self.setUp()
+            asked = self.ask(method, body)
+            self.first.arrived[0].leaves()
+            self.assertFailed(asked, UpstreamError)
+            self.assertEqual(self.second.arrived, [])
+
+    def test_badAnswer(self) -> None:
+        """A bad answer, and none in time, are answers: nothing is sent again."""
+        asked = self.ask()
+        self.first.arrived[0].says(b"nonsense")
+        self.assertFailed(asked, BadResponse)
+        asked = self.ask()
+        self.pass_(11)
+        self.assertFailed(asked, UpstreamTimeout)
+        self.assertEqual([len(self.first.arrived), len(self.second.arrived)], [1, 1])
+
+    def test_full(self) -> None:
+        """A target that has no place leaves the request to the other."""
+        self.first = Origin(self.clock, url="http://first", maxConnections=0, maxQueue=0)
+        self.upstream = self.upstreamOf(self.first, self.second)
+        asked = self.ask()
+        self.second.arrived[0].says(OK)
+        self.assertEqual(asked.got.status, 200)
+
+    def test_allFail(self) -> None:
+        """When none is left, the last failure is the answer."""
+        self.first.accepts = self.second.accepts = False
+        asked = self.ask()
+        self.first.refuses(ConnectionRefusedError())
+        self.second.refuses(ConnectionRefusedError())
+        self.assertFailed(asked, ConnectFailed)
+
+    def fail_(self, times: int) -> None:
+        """The first fails so often."""
+        while times:
+            asked = self.ask(b"POST")
+            if asked.target is self.first.target:
+                self.first.arrived[-1].says(b"nonsense")
+                self.assertFailed(asked, BadResponse)
+                times -= 1
+            else:
+                self.second.arrived[-1].says(OK)
+
+    def test_markedDown(self) -> None:
+        """After so many failures in a row a target is passed over, then tried again, then back."""
+        self.fail_(2)
+        self.assertEqual({self.ask().target.url for _ in range(4)}, {"http://second"})  # type: ignore[union-attr]
+        self.pass_(20)
+        self.second.pool.close()
+        asked = self.ask()
+        self.assertIs(asked.target, self.first.target)
+        self.first.arrived[-1].says(OK)
+        self.assertEqual([self.first.target.fails, self.first.target.downUntil], [0, 0.0])
+
+    def test_stillDown(self) -> None:
+        """One failure after the time is enough to be passed over again."""
+        self.fail_(2)
+        self.pass_(20)
+        self.fail_(1)
+        self.assertGreater(self.first.target.downUntil, self.clock.seconds())
+
+    def test_notInARow(self) -> None:
+        """Answers in between reset the count."""
+        for _ in range(4):
+            self.fail_(1)
+            asked: Asked | None = None
+            while asked is None or asked.target is not self.first.target:
+                asked = self.ask()
+            self.first.arrived[-1].says(OK)
+        self.assertEqual(self.first.target.downUntil, 0.0)
+
+    def test_allDown(self) -> None:
+        """When all are down, the one that is back first is tried: rather that than nothing."""
+        self.upstream = self.upstreamOf(self.first, self.second, maxFails=1, failTimeout=20.0)
+        for _ in range(2):
+            asked = self.ask(b"POST")
+            (self.first if asked.target is self.first.target else self.second).arrived[-1].leaves()
+            self.pass_(1)
+        asked = self.ask()
+        self.assertIs(asked.target, self.first.target)
+
+    def test_only(self) -> None:
+        """A single target is never passed over."""
+        self.upstream = self.upstreamOf(self.first, maxFails=1)
+        for _ in range(3):
+            asked = self.ask(b"POST")
+            self.first.arrived[-1].leaves()
+            self.assertFailed(asked, UpstreamError)
+        self.assertIs(self.ask().target, self.first.target)
+
+    def only(self, says: str) -> None:
+        """A request to the only target, which fails or answers."""
+        asked = self.ask(b"POST")
+        if says == "fails":
+            self.first.arrived[-1].says(b"nonsense")
+            self.assertFailed(asked, BadResponse)
+        else:
+            self.first.arrived[-1].says(OK)
+
+    def test_onlyTold(self) -> None:
+        """That the only target does not answer is in the log, once; and that it does again."""
+        self.upstream = self.upstreamOf(self.first, maxFails=3, failTimeout=20.0)
+        with capturedLogs() as logged:
+            for _ in range(50):
+                self.only("fails")
+            self.pass_(60)
+            self.only("fails")
+            self.only("answers")
+        self.assertEqual(
+            [formatEvent(event).partition(": this")[0] for event in logged],
+            [
+                "upstream app: http://first failed 3 times in a row; there is no other",
+                "upstream app: http://first answers again",
+            ],
+        )
+
+    def test_onlyNow(self) -> None:
+        """One failure or two are in the access log, and not news."""
+        self.upstream = self.upstreamOf(self.first, maxFails=3)
+        with capturedLogs() as logged:
+            for says in ("fails", "fails", "answers", "fails", "answers"):
+                self.only(says)
+        self.assertEqual(logged, [])
+
+    def test_onlyWavers(self) -> None:
+        """One that comes and goes is told once in a fail_timeout."""
+        self.upstream = self.upstreamOf(self.first, maxFails=1, failTimeout=20.0)
+        with capturedLogs() as logged:
+            for _ in range(10):
+                self.only("fails")
+                self.only("answers")
+            self.assertEqual(len(logged), 2)
+            self.pass_(20)
+            self.only("fails")
+        self.assertEqual(len(logged), 3)
+
+    def test_onlyNever(self) -> None:
+        """With max_fails 0 nothing is counted, and nothing told."""
+        self.upstream = self.upstreamOf(self.first, maxFails=0)
+        with capturedLogs() as logged:
+            for _ in range(10):
+                self.only("fails")
+        self.assertEqual(logged, [])
+
+    def test_never(self) -> None:
+        """max_fails 0: nobody is passed over."""
+        self.upstream = self.upstreamOf(self.first, self.second, maxFails=0)
+        self.fail_(5)
+        self.assertEqual(self.first.target.downUntil, 0.0)
+
+    def test_close(self) -> None:
+        """Closing gives up the connections to all."""
+        for origin in (self.first, self.second):
+            self.ask()
+            origin.arrived[0].says(OK)
+        self.upstream.close()
+        self.assertEqual((self.first.pool.open, self.second.pool.open), (0, 0))

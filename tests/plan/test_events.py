@@ -1,0 +1,26 @@
+"""What happened, and what the log says of it."""
+
+from __future__ import annotations
+
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.plan.events import EventLog
+
+
+class LoggedTests(SynchronousTestCase):
+    """Texts are plugins' own, and files' contents; the log is read in terminals."""
+
+    def test_printable(self) -> None:
+        """Control characters are escaped and what has no end is cut; the event itself keeps its text."""
+        logged: list[LogEvent] = []
+        globalLogPublisher.addObserver(logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
+        events = EventLog(lambda: 0.0)
+        text = "\x1b[2J\x9b2J" + "x" * 100_000
+        events.add("refused", text, "hello")
+        [event] = [event for event in logged if event["log_namespace"] == "revproxy.plan.events.EventLog"]
+        line = formatEvent(event)
+        self.assertTrue(line.startswith("plugin hello: refused: \\x1b[2J\\x9b2Jxxx"), line[:80])
+        self.assertTrue(line.endswith("x\u2026(100007 characters)"), line[-80:])
+        self.assertEqual(events.latest(1)[0].text, text)

@@ -1,0 +1,415 @@
+"""Loading: which code runs, under which name, and how it fails."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import linecache
+import logging
+import pkgutil
+import sys
+import textwrap
+import traceback
+import weakref
+from pathlib import Path
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.bundles.bundle import Bundle, makeBundle, readBundle
+from revproxy.config.manifest import Manifest, manifestFromMapping
+from revproxy.dropin import DropIn
+from revproxy.interfaces import IMiddleware
+from revproxy.worker.lifecycle.loader import (
+    ROOT,
+    SENTINEL,
+    Module,
+    PluginError,
+    _finder,
+    compileFile,
+    instantiate,
+    instantiateFactory,
+    loadModule,
+    unload,
+)
+
+GOOD = """\
+from zope.interface import implementer
+from revproxy.interfaces import IMiddleware
+
+@implementer(IMiddleware)
+class Middleware:
+    name = "p"
+    def __init__(self, config):
+        self.config = config
+    def handle(self, context):
+        return True
+
+def PluginMain(config):
+    return Middleware(config)
+"""
+PLACE = Path("/nowhere/plugins/p")
+
+
+def bundle(main: str = GOOD, **others: str) -> Bundle:
+    """A bundle of plugin.py and other files; ``_`` in their names is ``/``."""
+    files = {"plugin.json": b"{}", "plugin.py": textwrap.dedent(main).encode()}
+    files |= {name.replace("_", "/") + ".py": textwrap.dedent(text).encode() for name, text in others.items()}
+    return makeBundle("p", files, PLACE)
+
+
+def manifest(**more: Any) -> Manifest:
+    """A manifest of the plugin ``p-q``."""
+    return manifestFromMapping({"name": "p-q", "version": "1", **more}, "p/plugin.json")
+
+
+class LoaderTestCase(SynchronousTestCase):
+    """Leaves no module behind."""
+
+    def load(self, main: str = GOOD, **others: str) -> Module:
+        """Load, and unload at the end of the test."""
+        module = loadModule(bundle(main, **others), manifest())
+        self.addCleanup(unload, module)
+        return module
+
+    def refused(self, main: str, config: dict[str, Any] | None = None, **others: str) -> PluginError:
+        """The error with which a plugin.py is refused, at import or when it is made."""
+        with self.assertRaises(PluginError) as caught:
+            instantiate(self.load(main, **others), manifest(), config or {})
+        return caught.exception
+
+
+class ImportTests(LoaderTestCase):
+    """`loadModule` and `unload`."""
+
+    def test_ownNames(self) -> None:
+        """Each load is a package of its own, also of the same bytes."""
+        one, two = self.load(), self.load()
+        self.assertRegex(one.package, rf"^{ROOT}\.p_q_{one.bundle.digest[:12]}_\d+$")
+        self.assertNotEqual(one.package, two.package)
+        self.assertIsNot(one.main, two.main)
+        self.assertIs(sys.modules[f"{one.package}.plugin"], one.main)
+
+    def test_modulesOfItsOwn(self) -> None:
+        """Files and folders of the plugin are its modules; a folder needs no __init__.py; the package's runs first."""
+        files = {"plugin.py": b"from . import FIRST\nfrom .b.c import C\nfrom .d import D\n", "a.py": b"A = 1",
+                 "__init__.py": b"FIRST = 0", "b/c.py": b"from ..a import A\nC = A + 1", "d/__init__.py": b"D = 3"}
+        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        self.addCleanup(unload, module)
+        self.assertEqual((module.main.FIRST, module.main.C, module.main.D), (0, 2, 3))
+
+    def test_lateImport(self) -> None:
+        """A module of its own can be imported later, when a function runs."""
+        module = self.load("def late():\n    from .a import A\n    return A\n", a="A = 5")
+        self.assertEqual(module.main.late(), 5)
+
+    def test_compiledBefore(self) -> None:
+        """What was compiled before is what runs, for late imports too; its lines are shown, and it is forgotten."""
+        late = b"def late():\n    from .a import boom\n    return boom\n"
+        files = {"plugin.py": late, "a.py": b"def boom():\n    1 / 0\n"}
+        seen = makeBundle("p", files, PLACE)
+        codes = {path: code for path in files if (code := compileFile(seen, path)) is not None}
+        module = loadModule(seen, manifest(), codes)
+        boom = module.main.late()
+        self.assertIn(boom.__code__, codes["a.py"].co_consts)
+        try:
+            boom()
+        except ZeroDivisionError:
+            shown = f'File "{PLACE}/a.py@{seen.digest[:12]}", line 2, in boom\n    1 / 0\n'
+            self.assertIn(shown, traceback.format_exc())
+        unload(module)
+        self.assertNotIn(module.package, _finder.codes)
+
+    def test_compileNothing(self) -> None:
+        """What cannot be compiled is left to the import."""
+        files = {"a.py": b"A = = 1", "b.py": b"\xff", "c.py": b"\0", "d.py": b"(" * 100_000}
+        seen = makeBundle("p", files, PLACE)
+        self.assertEqual([compileFile(seen, path) for path in files], [None] * 4)
+
+    def test_bytesNotFiles(self) -> None:
+        """What the folder has become since, and byte code in it, do not matter."""
+        folder = Path(self.mktemp()) / "p"
+        folder.mkdir(parents=True)
+        (folder / "plugin.json").write_text("{}")
+        (folder / "plugin.py").write_text("from .a import A\n")
+        (folder / "a.py").write_text("A = 'seen'\n")
+        seen = readBundle(folder)
+        (folder / "a.py").write_text("A = 'swapped'\n")
+        module = loadModule(seen, manifest())
+        self.addCleanup(unload, module)
+        self.assertEqual(module.main.A, "seen")
+
+    def test_data(self) -> None:
+        """Other files of the bundle are read through pkgutil, from the same bytes."""
+        files = {"plugin.py": b"", "data/x.txt": b"text"}
+        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        self.addCleanup(unload, module)
+        self.assertEqual(pkgutil.get_data(f"{module.package}.plugin", "data/x.txt"), b"text")
+        self.assertRaises(OSError, pkgutil.get_data, f"{module.package}.plugin", "../../etc/passwd")
+
+    def test_tracebackShowsLines(self) -> None:
+        """Tracebacks, Twisted's too, show the lines that ran and the file they came from."""
+        module = self.load("def boom():\n    raise ValueError('x')  # here\n")
+        try:
+            module.main.boom()
+        except ValueError:
+            text, failure = traceback.format_exc(), Failure()
+        self.assertIn(f'File "{PLACE}/plugin.py@', text)
+        self.assertIn("raise ValueError('x')  # here", text)
+        linecache.checkcache()
+        self.assertIn("raise ValueError('x')  # here", failure.getTraceback())
+
+    def test_encoding(self) -> None:
+        """A coding line is obeyed."""
+        files = {"plugin.py": "# -*- coding: latin-1 -*-\nA = 'é'\n".encode("latin-1")}
+        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        self.addCleanup(unload, module)
+        self.assertEqual(module.main.A, "é")
+
+    def test_futureIsNotInherited(self) -> None:
+        """The loader's own ``from __future__`` does not reach plugins."""
+        module = self.load("def f(x: int) -> int: ...\n")
+        self.assertIs(module.main.f.__annotations__["x"], int)
+
+    def test_unload(self) -> None:
+        """Nothing is left: neither modules nor lines, and the module is freed."""
+        module = loadModule(bundle("from . import a\nclass C: pass\n", a="A = 1"), manifest())
+        package, filename = module.package, module.main.__file__
+        gone = weakref.ref(module.main.C)
+        self.assertIn(filename, linecache.cache)
+        unload(module)
+        self.assertEqual([name for name in sys.modules if name.startswith(package)], [])
+        self.assertNotIn(filename, linecache.cache)
+        self.assertFalse(hasattr(sys.modules[ROOT], package.partition(".")[2]))
+        del module
+        gc.collect()
+        self.assertIsNone(gone())
+
+    def test_unloadKeepsOthers(self) -> None:
+        """Another load of the same bytes keeps its lines and its modules."""
+        one, two = loadModule(bundle(), manifest()), self.load()
+        unload(one)
+        unload(one)
+        self.assertIn(two.main.__file__, linecache.cache)
+        self.assertIn(two.package, sys.modules)
+
+    def test_otherNames(self) -> None:
+        """The finder leaves all other names, and unknown packages, alone."""
+        self.load()
+        self.assertRaises(ModuleNotFoundError, importlib.import_module, f"{ROOT}.nobody.plugin")
+        self.assertRaises(ModuleNotFoundError, importlib.import_module, "revproxy_nothing")
+
+
+class ImportErrorTests(LoaderTestCase):
+    """Plugins that cannot be imported."""
+
+    def test_syntax(self) -> None:
+        """A syntax error stands at its file, line and column; so in modules of the plugin's own."""
+        self.assertEqual(str(self.refused("x = 1\ny = = 2\n")),
+                         f"{PLACE}/plugin.py:2:5: SyntaxError: invalid syntax (plugin p-q)")
+        self.assertTrue(self.refused("from . import a\n", a="\n\nif:\n").where.startswith(f"{PLACE}/a.py:3:"))
+        self.assertTrue(self.refused("x = '\0'").where.startswith(f"{PLACE}/plugin.py:1:"))
+
+    def test_syntaxElsewhere(self) -> None:
+        """A syntax error of what the plugin compiles itself stands where it does so."""
+        self.assertEqual(self.refused("\neval('=')\n").where, f"{PLACE}/plugin.py:2")
+
+    def test_notText(self) -> None:
+        """Bytes that are no text are a syntax error of their file."""
+        error = self.assertRaises(PluginError, loadModule, makeBundle("p", {"plugin.py": b"\xff"}, PLACE), manifest())
+        self.assertIn(f"{PLACE}/plugin.py:1:1: SyntaxError: cannot be decoded", str(error))
+
+    def test_raises(self) -> None:
+        """An exception is chained and stands at the plugin's innermost line."""
+        error = self.refused("import json\n\ndef f():\n    json.loads('')\n\nf()\n")
+        self.assertEqual(error.where, f"{PLACE}/plugin.py:4")
+        self.assertIn("importing it raised JSONDecodeError: Expecting value", error.message)
+        self.assertIsInstance(error.__cause__, ValueError)
+
+    def test_exit(self) -> None:
+        """SystemExit at import is an error like any other, and so is what looks like somebody's Ctrl-C."""
+        self.assertIn("importing it raised SystemExit: 3", str(self.refused("raise SystemExit(3)")))
+        self.assertIn("importing it raised KeyboardInterrupt", str(self.refused("raise KeyboardInterrupt")))
+
+    def test_sibling(self) -> None:
+        """An absolute import of a file of its own says how it is written."""
+        error = self.refused("import helper\n", helper="")
+        self.assertEqual(str(error), f"{PLACE}/plugin.py:1: no module named helper; a file of the plugin itself is "
+                         "imported as: from . import helper (plugin p-q)")
+
+    def test_absentModule(self) -> None:
+        """Any other absent module is named."""
+        self.assertIn("No module named 'nothing_of_this_name'", str(self.refused("import nothing_of_this_name\n")))
+
+    def test_nothingLeft(self) -> None:
+        """A failed import leaves no module."""
+        before = set(sys.modules)
+        self.refused("from . import a\nraise ValueError\n", a="")
+        self.assertEqual({name for name in set(sys.modules) - before if name.startswith(f"{ROOT}.")}, set())
+
+
+class InstantiateTests(LoaderTestCase):
+    """`instantiate`."""
+
+    def test_sound(self) -> None:
+        """The entry point is given a copy of the configuration of its own."""
+        config = {"a": {"b": 1}}
+        made = instantiate(self.load(), manifest(), config)
+        self.assertTrue(IMiddleware.providedBy(made))
+        made.config["a"]["b"] = 2
+        self.assertEqual(config, {"a": {"b": 1}})
+
+    def test_entryPoint(self) -> None:
+        """Another name, also of a class, will do; a missing or uncallable one will not."""
+        made = instantiate(self.load(), manifest(entry_point="Middleware"), {})
+        self.assertEqual(made.name, "p")
+        self.assertIn("there is no PluginMain, the entry_point of plugin.json", str(self.refused("")))
+        self.assertIn("PluginMain is no function or class", str(self.refused("PluginMain = 5")))
+
+    def test_raises(self) -> None:
+        """An exception of the entry point stands at the plugin's line."""
+        error = self.refused("def PluginMain(config):\n    return config['rate']\n")
+        self.assertEqual(str(error), f"{PLACE}/plugin.py:2: PluginMain raised KeyError: 'rate' (plugin p-q)")
+        self.assertIn("PluginMain raised SystemExit", str(self.refused("def PluginMain(config): raise SystemExit\n")))
+        own = self.refused("def PluginMain(config): raise TypeError('no')\n")
+        self.assertIn("PluginMain raised TypeError: no", str(own))
+        self.assertIn("plugin.py: PluginMain is given the configuration and nothing else, and does not take that: "
+                      "PluginMain() takes 0 positional", str(self.refused("def PluginMain(): pass\n")))
+
+    def test_nothing(self) -> None:
+        """What is no middleware is refused by what it is."""
+        self.assertIn("PluginMain returned nothing", str(self.refused("def PluginMain(config): pass\n")))
+        self.assertIn("PluginMain returned 5, which does not provide IMiddleware",
+                      str(self.refused("def PluginMain(config): return 5\n")))
+        self.assertIn("PluginMain returned the class Middleware; return an instance",
+                      str(self.refused(GOOD.replace("return Middleware(config)", "return Middleware"))))
+
+    def test_undeclared(self) -> None:
+        """A class that has ``handle`` and declares nothing is told what to write."""
+        error = self.refused(GOOD.replace("@implementer(IMiddleware)", ""))
+        self.assertEqual(error.message, "plugin.Middleware has handle but does not declare IMiddleware; "
+                         "write @implementer(IMiddleware) above its class")
+
+    def test_incomplete(self) -> None:
+        """Missing members and methods that take the wrong arguments are named."""
+        error = self.refused(GOOD.replace('name = "p"', "pass").replace("self, context", "self"))
+        self.assertIn("plugin.Middleware does not fulfil IMiddleware: ", error.message)
+        self.assertIn("name attribute was not provided", error.message)
+        self.assertIn("handle(context) is violated", error.message)
+        for text in (GOOD.replace('name = "p"', "pass"), GOOD.replace("self, context", "self")):
+            self.assertNotIn("<", self.refused(text).message, "addresses and private names tell nobody anything")
+
+    def test_companions(self) -> None:
+        """Declared companions are verified too."""
+        both = GOOD.replace("import IMiddleware", "import *").replace("(IMiddleware)", "(IMiddleware, ILifecycle)")
+        self.assertIn("does not fulfil ILifecycle", self.refused(both).message)
+        sound = both.replace("    def handle", "    def start(self): pass\n    def stop(self): pass\n    def handle")
+        self.assertEqual(instantiate(self.load(sound), manifest(), {}).name, "p")
+
+    def test_companionNobodyWouldCall(self) -> None:
+        """A companion's methods without its declaration would silently do nothing: refused, with what to write."""
+        text = GOOD.replace("    def handle", "    def handleResponse(self, context): pass\n    def handle")
+        self.assertEqual(self.refused(text).message, "plugin.Middleware has handleResponse but does not declare "
+                         "IResponseMiddleware, so it would never be called; write "
+                         "@implementer(IMiddleware, IResponseMiddleware)")
+
+    def test_dropIn(self) -> None:
+        """Drop-ins are made and verified alike; errors name their module."""
+        good = manifestFromMapping({"name": "p", "version": "1"}, "some.module")
+        error = self.assertRaises(PluginError, instantiateFactory, DropIn({}, lambda config: None), good, {})
+        self.assertEqual(str(error), "some.module: create returned nothing; "
+                         "return an object that provides IMiddleware (plugin p)")
+        error = self.assertRaises(PluginError, instantiateFactory, DropIn({}, lambda config: config["x"]), good, {})
+        self.assertEqual(str(error), "some.module: create raised KeyError: 'x' (plugin p)")
+
+
+class UnloadTests(SynchronousTestCase):
+    """What `unload` leaves, which is nothing."""
+
+    def sentinelOf(self, main: str, **others: str) -> weakref.ref[Any]:
+        """The sentinel of a plugin that was loaded, made, and unloaded again."""
+        module = loadModule(bundle(main, **others), manifest())
+        instantiate(module, manifest(), {})
+        sentinel = module.sentinel
+        self.assertIsNotNone(sentinel())
+        unload(module)
+        return sentinel
+
+    def test_sentinel(self) -> None:
+        """All modules of a load have the same sentinel, another load has another; the finder lets go of it."""
+        one = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        two = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        marks = [vars(module)[SENTINEL] for module in (one.main, one.main.a, sys.modules[one.package])]
+        self.assertEqual({id(mark) for mark in marks}, {id(one.sentinel())})
+        self.assertIsNot(one.sentinel(), two.sentinel())
+        gone = one.sentinel
+        kept = one.main.a.__dict__
+        for module in (one, two):
+            unload(module)
+        del one, two, module, marks
+        gc.collect()
+        self.assertIsNotNone(gone(), "globals that are kept keep it")
+        del kept
+        gc.collect()
+        self.assertIsNone(gone())
+
+    def test_loggers(self) -> None:
+        """Loggers by the modules' names are forgotten, with their handlers."""
+        text = "import logging\nlogging.getLogger(__name__).addHandler(logging.Handler())\n" + GOOD
+        before = set(logging.root.manager.loggerDict)
+        gone = self.sentinelOf(text)
+        gc.collect()
+        self.assertIsNone(gone())
+        self.assertEqual({name for name in set(logging.root.manager.loggerDict) - before if "." in name}, set())
+        root = logging.root.manager.loggerDict[ROOT]
+        assert isinstance(root, logging.PlaceHolder)
+        self.assertEqual(list(root.loggerMap), [])
+
+    def test_lateLines(self) -> None:
+        """Lines that a traceback reads after the unload go with the next one."""
+        module = loadModule(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
+        late = module.main.f
+        unload(module)
+        try:
+            late()
+        except ZeroDivisionError:
+            traceback.format_exc()
+        unload(loadModule(bundle(), manifest()))
+        self.assertEqual([name for name in linecache.cache if str(PLACE) in name], [])
+
+    def test_errorKept(self) -> None:
+        """The texts of an error keep nothing; the traceback is among them."""
+        kept: list[str] = []
+        gone: list[weakref.ref[Any]] = []
+
+        def fails() -> None:
+            module = loadModule(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
+            gone.append(module.sentinel)
+            try:
+                instantiate(module, manifest(), {})
+            except PluginError as error:
+                kept.extend([error.where, error.message, error.details])
+            finally:
+                unload(module)
+
+        fails()
+        gc.collect()
+        self.assertIsNone(gone[0]())
+        self.assertIn("    raise ValueError('no')\n", kept[2])
+
+    def test_hundreds(self) -> None:
+        """Loading and unloading the same plugin again and again does not add up."""
+
+        def objects() -> int:
+            gc.collect()
+            return len(gc.get_objects())
+
+        text = "from typing import List, Optional\nimport logging\nlog = logging.getLogger(__name__)\n" + GOOD
+        gone = [self.sentinelOf(text, a="A = 1") for _ in range(5)]
+        before, lines = objects(), len(linecache.cache)
+        gone += [self.sentinelOf(text, a="A = 1") for _ in range(300)]
+        after = objects() - 300  # the weak references
+        self.assertEqual([one for one in gone if one() is not None], [])
+        self.assertLess(after - before, 100)
+        self.assertEqual(len(linecache.cache), lines)

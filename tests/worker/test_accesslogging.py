@@ -1,0 +1,195 @@
+"""Tests for `revproxy.worker.accesslogging`: real files, threads that are told when to run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.config.settings import LoggingConfig
+from revproxy.loop.jobthread import HURRY, SILENCE, DiskSilent
+from revproxy.worker.accesslogging import AccessLogging, leadsNowhere
+from revproxy.worker.logfile import LogFile
+from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
+
+GET = b"GET /%b HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\n\r\n"
+
+
+class NowhereTests(SynchronousTestCase):
+    """An access log on a daemon's standard output."""
+
+    def test_kinds(self) -> None:
+        """The null device is told from files, and from what is not open."""
+        with open(os.devnull, "wb") as nothing, open(self.mktemp(), "wb") as file:
+            self.assertTrue(leadsNowhere(nothing.fileno()))
+            self.assertFalse(leadsNowhere(file.fileno()))
+        self.assertFalse(leadsNowhere(1 << 20))
+
+
+class ThreadsDouble(Clock):
+    """A reactor and its thread pool in one; work is done in :meth:`work`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], None]] = []
+
+    def getThreadPool(self) -> Any:
+        return self
+
+    def callInThreadWithCallback(self, onResult: Any, function: Any, *args: Any, **kwargs: Any) -> None:
+        def run() -> None:
+            try:
+                result = function(*args, **kwargs)
+            except OSError as error:
+                onResult(False, Failure(error))
+            else:
+                onResult(True, result)
+
+        self.waiting.append(run)
+
+    def callFromThread(self, function: Any, *args: Any, **kwargs: Any) -> None:
+        function(*args, **kwargs)
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+class ChangeTests(SynchronousTestCase):
+    """An edge that logs into one file, and then elsewhere."""
+
+    def setUp(self) -> None:
+        self.leaf = RecordingLeaf()
+        self.double = EdgeDouble(self.leaf)
+        self.edge = self.double.edge
+        self.reactor = ThreadsDouble()
+        self.logging = AccessLogging(self.reactor, self.edge)
+        self.edge.accessLog = None
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.first = LoggingConfig(str(self.folder / "first.log"))
+        self.logging.open(self.first)
+        self.client = self.double.connect()
+        self.addCleanup(self.close)
+
+    def close(self) -> None:
+        self.done(self.logging.close())
+
+    def done(self, work: Any) -> Any:
+        deferred = Deferred.fromCoroutine(work)
+        self.reactor.work()
+        return self.successResultOf(deferred)
+
+    def ask(self, target: bytes) -> None:
+        self.client.send(GET % target)
+        self.leaf.answer(-1)
+
+    def targets(self, name: str) -> list[str]:
+        """What a file has, in JSON."""
+        return [json.loads(line)["target"] for line in (self.folder / name).read_text().splitlines()]
+
+    def test_elsewhere(self) -> None:
+        """Lines go to the new file from the moment of the change on; the old one gets all that were before."""
+        self.ask(b"a")
+        self.done(self.logging.change(LoggingConfig(str(self.folder / "second.log"))))
+        self.ask(b"b")
+        self.close()
+        self.assertEqual([self.targets("first.log"), self.targets("second.log")], [["/a"], ["/b"]])
+
+    def test_cannotBeOpened(self) -> None:
+        """What cannot be opened changes nothing."""
+        before = self.edge.accessLog
+        changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "no" / "x.log"))))
+        self.reactor.work()
+        self.failureResultOf(changing, FileNotFoundError)
+        self.assertEqual((self.edge.accessLog, self.logging.config), (before, self.first))
+        self.ask(b"a")
+        self.close()
+        self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_hangs(self) -> None:
+        """What is not opened in time changes nothing, and is closed when it is open in the end."""
+        opened: list[LogFile] = []
+        start = LogFile.start
+        self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
+        for isEnding, seconds in ((False, SILENCE), (True, HURRY)):
+            changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "x.log"))))
+            if isEnding:
+                self.logging.hurry()
+            self.reactor.advance(seconds)
+            self.failureResultOf(changing, DiskSilent)
+            self.reactor.work()
+            self.assertEqual(self.logging.config, self.first)
+            self.assertTrue(opened.pop()._closing)
+
+    def test_otherFormat(self) -> None:
+        """The same file in another format: one after the other, the file is opened once."""
+        self.ask(b"a")
+        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access, "combined")))
+        self.ask(b"b")
+        self.logging.commit(prepared)
+        self.assertTrue(self.edge.logsAgents)
+        self.ask(b"c")
+        self.close()
+        lines = (self.folder / "first.log").read_text().splitlines()
+        self.assertEqual([json.loads(line)["target"] for line in lines[:2]], ["/a", "/b"])
+        self.assertIn('"GET /c HTTP/1.1" 200', lines[2])
+        self.assertTrue(lines[2].endswith('"-" "me"'), lines[2])
+
+    def test_off(self) -> None:
+        """Off, and on again."""
+        self.done(self.logging.change(LoggingConfig(None)))
+        self.assertIsNone(self.edge.accessLog)
+        self.ask(b"a")
+        self.done(self.logging.change(self.first))
+        self.ask(b"b")
+        self.close()
+        self.assertEqual(self.targets("first.log"), ["/b"])
+
+    def test_same(self) -> None:
+        """What is as it was is left as it is, and giving it up closes nothing."""
+        before = self.edge.accessLog
+        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access)))
+        self.logging.commit(prepared)
+        self.done(self.logging.discard(prepared))
+        self.assertIs(self.edge.accessLog, before)
+        self.ask(b"a")
+        self.close()
+        self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_discarded(self) -> None:
+        """What was prepared in vain is closed; what runs goes on."""
+        for config in (LoggingConfig(str(self.folder / "second.log")), LoggingConfig(self.first.access, "combined")):
+            prepared = self.done(self.logging.prepare(config))
+            self.done(self.logging.discard(prepared))
+            assert prepared.file is not None
+            self.assertEqual(prepared.file._closing, config.access != self.first.access)
+        self.ask(b"a")
+        self.close()
+        self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_reopened(self) -> None:
+        """After the file was renamed, lines go to a new one of its name."""
+        self.ask(b"a")
+        os.rename(self.folder / "first.log", self.folder / "first.log.1")
+        self.logging.reopen()
+        self.close()
+        self.assertEqual([self.targets("first.log.1"), self.targets("first.log")], [["/a"], []])
+
+    def test_closeWaits(self) -> None:
+        """The end waits for a file that is still being closed, and leaves nothing to be called."""
+        self.done(self.logging.prepare(self.first))
+        prepared = self.done(self.logging.prepare(LoggingConfig(None)))
+        self.logging.commit(prepared)
+        closed = Deferred.fromCoroutine(self.logging.close())
+        self.assertNoResult(closed)
+        self.reactor.work()
+        self.successResultOf(closed)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
