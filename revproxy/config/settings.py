@@ -6,13 +6,13 @@ Paths are absolute, durations are seconds, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from revproxy.config.document import Document
-from revproxy.config.routegroups import Lane, lanesOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
 #: What a user may say about one plugin: ``False`` off, ``True`` on as it is, a mapping: on, with these over its config.
@@ -166,6 +166,33 @@ class RouteConfig:
     methods: frozenset[str] | None = None
     case: str = "sensitive"
     plugins: Mapping[str, PluginSetting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """
+    Some routes of a configuration: those that say the same of plugins, and so have the same plugins with the same
+    configurations.
+
+    There may be ten thousand routes, and hardly ever more than a few lanes. What is decided for each swap of a plugin
+    (who runs where, in what order, with which configuration) is decided once for each lane.
+
+    :ivar plugins: what each of them says of plugins, by name.
+    :ivar routes: their indexes, ascending; at least one.
+    """
+
+    plugins: Mapping[str, PluginSetting]
+    routes: tuple[int, ...]
+
+
+def lanesOf(routes: Sequence[RouteConfig]) -> tuple[Lane, ...]:
+    """Every route is in one lane; lanes are in the order of their first routes."""
+    found: dict[str, list[int]] = {}
+    for index, route in enumerate(routes):
+        # As text, 1, 1.0 and true are three things, as they are to a plugin.
+        said = json.dumps(route.plugins, sort_keys=True, default=repr) if route.plugins else ""
+        found.setdefault(said, []).append(index)
+    return tuple(Lane(routes[indexes[0]].plugins, tuple(indexes)) for indexes in found.values())
 
 
 @dataclass(frozen=True, slots=True)

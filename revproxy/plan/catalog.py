@@ -31,8 +31,7 @@ from revproxy.config.manifest import (
     parseManifest,
 )
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
-from revproxy.config.routegroups import Lane
-from revproxy.config.settings import Config, PluginSetting, RouteConfig
+from revproxy.config.settings import Config, Lane, PluginSetting, RouteConfig
 from revproxy.control.planning.order import resolveOrder
 from revproxy.interfaces import IMiddlewareFactory
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.routegroups import lanesOf
-from revproxy.config.settings import RouteConfig
+from revproxy.config.settings import RouteConfig, lanesOf
 
 
 class LanesTests(SynchronousTestCase):
