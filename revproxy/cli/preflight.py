@@ -156,8 +156,8 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
 def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
     name = one.manifest.name
-    lanes = [whole.lanes[index] for index, each in one.lanes.items() if each is config]
-    own: list[tuple[Step, ...]] = [("routes", lane.routes[0], "plugins", name) for lane in lanes]
+    groups = [whole.routeGroups[index] for index, each in one.lanes.items() if each is config]
+    own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
     for path in [("plugins", "config", name)] if config is one.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"

@@ -169,13 +169,13 @@ class RouteConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RouteGroup:
     """
     Some routes of a configuration: those that say the same of plugins, and so have the same plugins with the same
     configurations.
 
-    There may be ten thousand routes, and hardly ever more than a few lanes. What is decided for each swap of a plugin
-    (who runs where, in what order, with which configuration) is decided once for each lane.
+    There may be ten thousand routes, and hardly ever more than a few groups. What is decided for each swap of a plugin
+    (who runs where, in what order, with which configuration) is decided once for each group.
 
     :ivar plugins: what each of them says of plugins, by name.
     :ivar routes: their indexes, ascending; at least one.
@@ -185,14 +185,14 @@ class Lane:
     routes: tuple[int, ...]
 
 
-def lanesOf(routes: Sequence[RouteConfig]) -> tuple[Lane, ...]:
-    """Every route is in one lane; lanes are in the order of their first routes."""
+def groupRoutes(routes: Sequence[RouteConfig]) -> tuple[RouteGroup, ...]:
+    """Every route is in one group; groups are in the order of their first routes."""
     found: dict[str, list[int]] = {}
     for index, route in enumerate(routes):
         # As text, 1, 1.0 and true are three things, as they are to a plugin.
         said = json.dumps(route.plugins, sort_keys=True, default=repr) if route.plugins else ""
         found.setdefault(said, []).append(index)
-    return tuple(Lane(routes[indexes[0]].plugins, tuple(indexes)) for indexes in found.values())
+    return tuple(RouteGroup(routes[indexes[0]].plugins, tuple(indexes)) for indexes in found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class AdminConfig:
 class Config:
     """Everything a user said, checked.
 
-    :ivar lanes: the routes by what they say of plugins.
+    :ivar routeGroups: the routes by what they say of plugins.
     :ivar state: folder for what the edge itself keeps.
     :ivar source: the file it came from, as the user named it.
     :ivar document: knows the line of every value, for problems found later.
@@ -251,7 +251,7 @@ class Config:
     admin: AdminConfig | None = None
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
-    lanes: tuple[Lane, ...] = field(init=False, compare=False, repr=False)
+    routeGroups: tuple[RouteGroup, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lanes", lanesOf(self.routes))
+        object.__setattr__(self, "routeGroups", groupRoutes(self.routes))
