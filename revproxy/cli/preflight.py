@@ -17,11 +17,11 @@ from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
 from revproxy.bundles.bundle import isPassing
-from revproxy.config.configfile import loadConfig
+from revproxy.config.configfile import loadConfig, unavailable
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, documentOf
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.net.tlscontexts import clientContext
@@ -62,7 +62,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     :raises ConfigErrors: with all problems. Plugins are imported only when their manifests, configuration and order
         are sound.
     """
-    where = config.document or Document(config.source, None)
+    where = documentOf(config)
     warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
     warnings += _overlooked(config)
     problems = [
@@ -82,13 +82,6 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
-
-
-def unavailable(config: Config) -> Mapping[str, str]:
-    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
-    if config.admin is None:
-        return {}
-    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
 
 
 def _overlooked(config: Config) -> Iterator[str]:
@@ -244,7 +237,7 @@ def checkFile(path: Path) -> Findings:
 
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
     """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
-    where = config.document or Document(config.source, None)
+    where = documentOf(config)
     for warning in stateWarnings(config.state, users(ownerOf(config.state))):
         yield str(where.problem(("state",), warning))
     yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

@@ -255,3 +255,8 @@ class Config:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "routeGroups", groupRoutes(self.routes))
+
+
+def documentOf(config: Config) -> Document:
+    """What knows the lines of a configuration's values; without a file, it knows none."""
+    return config.document or Document(config.source, None)

@@ -26,10 +26,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from revproxy.cli.preflight import unavailable
-from revproxy.config.document import Document
+from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, documentOf
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.coordinator import Lifecycle
@@ -105,7 +104,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.warn("{key}: {message}", key=key, message=message)
         self.listeners = ListenerSet(reactor, self.edge)
         with _refusingWith(told):
-            self._prepared: Prepared | None = self.listeners.load(config.listeners, _documentOf(config))
+            self._prepared: Prepared | None = self.listeners.load(config.listeners, documentOf(config))
         self._guard = StallGuard(reactor, self._culprit, self._stalled)
         self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
         self._watcher: Watcher | None = None
@@ -241,7 +240,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def prepareConfig(self, config: Config) -> tuple[Config, Prepared, OpenedLog]:
         """See :class:`revproxy.control.coordinator.Surroundings`."""
-        where = _documentOf(config)
+        where = documentOf(config)
         if config.state != self.config.state:
             message = f"it is {self.config.state} while the edge runs; restart it to change that"
             raise ConfigErrors([where.problem(("state",), message)])
@@ -358,10 +357,6 @@ class EdgeService(Service):  # type: ignore[misc]
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, received)
-
-
-def _documentOf(config: Config) -> Document:
-    return config.document or Document(config.source, None)
 
 
 @contextmanager
