@@ -17,9 +17,10 @@ LAST = 10.0
 
 
 def importBeside(config: Path) -> None:
-    """Have modules in a configuration file's folder found: resources to be mounted, libraries of plugins.
+    """
+    Let the interpreter find modules in a configuration file's folder: resources to be mounted, libraries of plugins.
 
-    Last on the path: what is installed is never hidden by a file that happens to have its name.
+    The folder comes last on the path, so a file never hides what is installed under the same name.
     """
     folder = str(config.absolute().parent)
     if folder not in sys.path:
@@ -28,16 +29,16 @@ def importBeside(config: Path) -> None:
 
 def tuneInterpreter() -> None:
     """
-    Have the interpreter put requests first. To be called before plugins are loaded: what is frozen is never collected,
-    and a plugin is to be gone when it is replaced.
+    Make the interpreter put requests first. Call it before plugins are loaded: frozen objects are never collected, and
+    a plugin must be gone when it is replaced.
 
     The collector: an edge is 60,000 objects, and the resource tree of 10,000 routes as many more. A request makes no
-    cycles, so by default it runs every dozen requests to find nothing, and each full collection walks all of them, tens
-    of milliseconds that every connection waits for.
+    cycles, so by default the collector runs every dozen requests to find nothing, and each full collection walks all of
+    them, tens of milliseconds that every connection waits for.
 
-    Threads: while one computes (a long configuration is parsed, a hundred folders are read), the reactor's thread gives
-    the interpreter away with each system call and by default gets it back after 5 ms. During the parse of 1,000 routes
-    a request took 5.5 ms; with this it takes 0.5.
+    Threads: while a thread computes (a long configuration is parsed, a hundred folders are read), the reactor's thread
+    gives the interpreter away with each system call and by default gets it back after 5 ms. During the parse of 1,000
+    routes a request took 5.5 ms; with this it takes 0.5.
     """
     gc.collect()
     gc.freeze()
@@ -45,24 +46,30 @@ def tuneInterpreter() -> None:
     sys.setswitchinterval(0.0002)
 
 
-def exitOne() -> None:
+def exitWithFailure() -> None:
+    """End the process now, with status 1 and without further exit handlers. For ``atexit``."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
 
 
-def exitSoon() -> None:
-    """Threads that do not come back, from a disk that hangs or because a plugin has not ended them, keep no process."""
-    late = threading.Timer(LAST, _exitAnyhow)
+def exitDespiteThreads() -> None:
+    """
+    End the process :data:`LAST` seconds from now, with status 0, if it has not ended by itself.
+
+    Threads would keep it that do not come back from a disk that hangs, or that a plugin has not ended.
+    """
+    late = threading.Timer(LAST, _exitNow)
     late.daemon = True
     late.start()
 
 
-def _exitAnyhow() -> None:
-    left = [each.name for each in threading.enumerate() if not (each.daemon or each is threading.main_thread())]
+def _exitNow() -> None:
+    main = threading.main_thread()
+    running = [thread.name for thread in threading.enumerate() if not (thread.daemon or thread is main)]
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not by way of sys.stderr, which twistd may have made part of a log that has ended.
+    # Not through sys.stderr, which twistd may have made part of a log that has ended.
     with suppress(OSError):
-        os.write(2, f"revproxy ends although threads still run: {', '.join(left)}\n".encode(errors="replace"))
+        os.write(2, f"revproxy ends although threads still run: {', '.join(running)}\n".encode(errors="replace"))
     os._exit(0)

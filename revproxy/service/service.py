@@ -40,7 +40,7 @@ from revproxy.control.steering import Steering
 from revproxy.control.watch.watcher import Watcher
 from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
-from revproxy.loop.interpreter import exitOne, exitSoon
+from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
 from revproxy.loop.jobthread import DaemonThreads
 from revproxy.plan.events import EventLog
 from revproxy.service.signals import Signals, Terminal
@@ -208,7 +208,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.failure("where it failed", failure)
         # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
         # pid file.
-        atexit.register(exitOne)
+        atexit.register(exitWithFailure)
         self._reactor.callWhenRunning(self._reactor.stop)
 
     # Changing
@@ -335,7 +335,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._signals.restore()
         await self._accessLogging.close()
         if self._exitZero() or isProcess:
-            exitSoon()
+            exitDespiteThreads()
 
     def _exitZero(self) -> bool:
         """
