@@ -30,7 +30,8 @@ from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.regularfile import readFile
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.worker.lifecycle.contract import PluginError
+from revproxy.worker.lifecycle.loader import Module, instantiate, instantiateFactory, loadModule, unload
 from revproxy.worker.upstreamfactory import PEM_LIMIT
 
 HOLD = 5.0

@@ -14,7 +14,7 @@ import json
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import isawaitable, isgenerator
 from math import isfinite
 from types import CodeType
@@ -25,7 +25,7 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
-from zope.interface import Invalid, providedBy
+from zope.interface import providedBy
 
 from revproxy.config.problems import quoted, textOf
 from revproxy.dataplane.chain import Chain, Foreign
@@ -34,73 +34,22 @@ from revproxy.errors import PluginStalled
 from revproxy.host import Host, notLonger
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.loader import (
     Module,
-    PluginError,
     compileFile,
     instantiate,
     instantiateFactory,
     loadModule,
     plainFile,
 )
-
-MAX_TRACEBACK = 8_000
-"""Characters of a traceback that are kept; the end is what tells."""
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, described, tracebackOf
 
 COMPILED_AHEAD = 64 * 1024
 """Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""
 
 _AT_ONCE = 32 * 1024
 """Bytes of Python that are compiled before requests get their turn, or one file that is larger."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageLimits:
-    """How much a plugin is given outside of requests.
-
-    :ivar start: seconds ``start`` may take; ``health``, ``stop`` and ``update`` likewise for ``checkHealth``, ``stop``
-        and ``updateConfig``, ``handover`` for ``exportState`` and for ``importState``, each.
-    :ivar hold: seconds any of them, or the import, may hold the reactor without coming back.
-    :ivar stateBytes: the most that ``exportState`` may give, as JSON.
-    """
-
-    start: float = 10.0
-    health: float = 10.0
-    stop: float = 10.0
-    update: float = 10.0
-    handover: float = 5.0
-    hold: float = 5.0
-    stateBytes: int = 32 * 1024 * 1024
-
-
-class StageFailed(Exception):
-    """A step of a plugin's life failed.
-
-    :ivar stage: ``import``, ``main``, ``validate``, ``attach``, ``handover``, ``start``, ``health``, ``update`` or
-        ``stop``.
-    :ivar where: ``FILE:LINE``, a file, or a dotted name.
-    :ivar reason: what, and what to do.
-    :ivar message: both.
-    :ivar traceback: as text.
-    :ivar late: it did not come back in time, and may still be at it.
-    """
-
-    def __init__(
-        self, version: Version, stage: str, where: str, reason: str, traceback: str = "", late: bool = False
-    ) -> None:
-        super().__init__(version.name, stage, reason)
-        self.plugin = version.name
-        self.version = version.text
-        self.digest = version.digest
-        self.stage = stage
-        self.where = where
-        self.reason = reason
-        self.message = f"{where}: {reason}"
-        self.traceback = traceback
-        self.late = late
-
-    def __str__(self) -> str:
-        return f"plugin {self.plugin} {self.version}: {self.stage}: {self.message}"
 
 
 class Version:
@@ -247,22 +196,6 @@ class Version:
         """Where its code is, as messages call it."""
         bundle = self.entry.bundle
         return self.entry.source if bundle is None else str(bundle.directory / "plugin.py")
-
-
-def described(error: BaseException) -> str:
-    """An exception in one line."""
-    text = textOf(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def tracebackOf(error: BaseException) -> str:
-    """As text, from the first frame of a plugin on, and only its end if it is long."""
-    shown = traceback.TracebackException.from_exception(error)
-    # These say by themselves what is wrong with the plugin; the stack is ours.
-    none = len(shown.stack) if isinstance(error, (SyntaxError, Invalid)) else 0
-    first = next((n for n, frame in enumerate(shown.stack) if plainFile(frame.filename) != frame.filename), none)
-    del shown.stack[:first]
-    return "".join(shown.format())[-MAX_TRACEBACK:]
 
 
 def configKey(config: Mapping[str, Any]) -> str:
