@@ -11,7 +11,6 @@ would keep the module alive that failed.
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,9 +40,9 @@ from revproxy.worker.lifecycle.loader import (
     instantiate,
     instantiateFactory,
     loadModule,
-    plainFile,
 )
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, described, tracebackOf
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
+from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, stampOf, tracebackOf
 
 COMPILED_AHEAD = 64 * 1024
 """Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""
@@ -172,24 +171,20 @@ class Version:
 
     def failed(self, stage: str, error: BaseException, reason: str = "") -> StageFailed:
         """What a step raised, without what that keeps alive."""
+        who = self.name, self.text, self.digest
         if isinstance(error, PluginError):
             cause = error.__cause__
-            return StageFailed(self, stage, error.where, error.message, "" if cause is None else tracebackOf(cause))
+            return StageFailed(*who, stage, error.where, error.message, "" if cause is None else tracebackOf(cause))
         late = isinstance(error, DeferredTimeout)
         text = "" if late else tracebackOf(error)
-        return StageFailed(self, stage, self._lineOf(error) or self.place, reason or described(error), text, late)
+        return StageFailed(*who, stage, self._lineOf(error) or self.place, reason or described(error), text, late)
 
     def _lineOf(self, error: BaseException) -> str | None:
         """The last line of this very version that an exception came through."""
         if self.module is None:
             return None
-        start, end = f"{self.module.bundle.directory}/", f"@{self.module.bundle.digest[:12]}"
-        lines = [
-            f"{plainFile(frame.filename)}:{frame.lineno}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename.startswith(start) and frame.filename.endswith(end)
-        ]
-        return lines[-1] if lines else None
+        bundle = self.module.bundle
+        return lastLineIn(error, bundle.directory, stampOf(bundle))
 
     @property
     def place(self) -> str:

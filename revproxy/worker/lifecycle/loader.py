@@ -16,7 +16,6 @@ import importlib.util
 import itertools
 import linecache
 import logging
-import re
 import sys
 import traceback
 import weakref
@@ -32,13 +31,13 @@ from revproxy.config.manifest import Manifest
 from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
+from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, stampedFile, stampIn, stampOf
 
 ROOT = "revproxy_plugins"
 SENTINEL = "__revproxy_sentinel__"
 """The global in every module of a plugin that tells whether its globals still exist."""
 
 _serial = itertools.count(1)
-_STAMP = re.compile(r"@[0-9a-f]{12}(?=$|[^0-9a-f])")
 
 
 class Sentinel:
@@ -72,7 +71,7 @@ def compileFile(bundle: Bundle, path: str) -> CodeType | None:
     """One file of a bundle, ready for `loadModule`; None if it cannot be compiled, which the import will explain."""
     try:
         source = importlib.util.decode_source(bundle.files[path])
-        return compile(source, _filename(bundle, path), "exec", dont_inherit=True)
+        return compile(source, stampedFile(bundle, path), "exec", dont_inherit=True)
     except Exception:  # also of RecursionError and MemoryError: the import meets them again, if it needs this file
         return None
 
@@ -124,46 +123,31 @@ def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: s
     try:
         made = main(deepcopy(dict(config)))
     except BaseException as error:  # foreign code
-        place = _innermost(error, Path(where).parent)
+        place = lastLineIn(error, Path(where).parent)
         if place is None and isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
             reason = f"{name} is given the configuration and nothing else, and does not take that: {textOf(error)}"
             raise PluginError(manifest.name, where, reason) from error
-        message = f"{name} raised {_described(error)}"
-        raise PluginError(manifest.name, place or where, message, _details(error)) from error
+        message = f"{name} raised {described(error)}"
+        raise PluginError(manifest.name, place or where, message, _wholeTraceback(error)) from error
     verifyMiddleware(made, manifest.name, where, name)
     return made
-
-
-def _described(error: BaseException) -> str:
-    text = textOf(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> PluginError:
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(f"{bundle.directory}/"):
         where = f"{plainFile(error.filename)}:{error.lineno or 1}:{error.offset or 1}"
         return PluginError(manifest.name, where, f"{type(error).__name__}: {error.msg}")
-    where = _innermost(error, bundle.directory) or str(bundle.directory / "plugin.py")
+    where = lastLineIn(error, bundle.directory) or str(bundle.directory / "plugin.py")
     if isinstance(error, ModuleNotFoundError) and error.name:
         first = error.name.partition(".")[0]
         if f"{first}.py" in bundle.files or any(path.startswith(f"{first}/") for path in bundle.files):
             hint = f"no module named {first}; a file of the plugin itself is imported as: from . import {first}"
             return PluginError(manifest.name, where, hint)
-    return PluginError(manifest.name, where, f"importing it raised {_described(error)}", _details(error))
+    return PluginError(manifest.name, where, f"importing it raised {described(error)}", _wholeTraceback(error))
 
 
-def _details(error: BaseException) -> str:
+def _wholeTraceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def _innermost(error: BaseException, directory: Path) -> str | None:
-    """``FILE:LINE`` of the last frame that is the plugin's own."""
-    start = f"{directory}/"
-    place = None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename.startswith(start):
-            place = f"{plainFile(frame.filename)}:{frame.lineno}"
-    return place
 
 
 def importBeside(config: Path) -> None:
@@ -174,11 +158,6 @@ def importBeside(config: Path) -> None:
     folder = str(config.absolute().parent)
     if folder not in sys.path:
         sys.path.append(folder)
-
-
-def plainFile(filename: str) -> str:
-    """The file on disk of a code object's file name."""
-    return _STAMP.sub("", filename)
 
 
 class _SourceLoader(importlib.abc.InspectLoader):
@@ -197,7 +176,7 @@ class _SourceLoader(importlib.abc.InspectLoader):
         self._path = path
         self._isPackage = isPackage
         self._code = code
-        self.filename = _filename(bundle, path or "__init__.py")
+        self.filename = stampedFile(bundle, path or "__init__.py")
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__[SENTINEL] = self._sentinel()
@@ -294,11 +273,6 @@ def _find(bundle: Bundle, path: str) -> tuple[str | None, bool] | None:
     return None
 
 
-def _filename(bundle: Bundle, path: str) -> str:
-    """What code objects and tracebacks call a file; see the module."""
-    return f"{bundle.directory / path}@{bundle.digest[:12]}"
-
-
 _finder = _BundleFinder()
 
 
@@ -323,11 +297,11 @@ def _namesWithin(package: str, names: Iterable[str]) -> list[str]:
 
 def _forgetLines(package: str) -> None:
     """Lines of bundles that nobody runs, those too that a late traceback had read once more; and what attrs wrote."""
-    loaded = {f"@{bundle.digest[:12]}" for bundle in _finder.bundles.values()}
+    loaded = {stampOf(bundle) for bundle in _finder.bundles.values()}
     for name in list(linecache.cache):
-        stamp = _STAMP.search(name)
+        stamp = stampIn(name)
         generated = name.startswith("<attrs generated") and package in name
-        if generated or (stamp is not None and stamp.group() not in loaded):
+        if generated or (stamp is not None and stamp not in loaded):
             linecache.cache.pop(name, None)
 
 
