@@ -47,7 +47,7 @@ from twisted.python.components import globalRegistry
 from twisted.python.failure import Failure
 from zope.interface.adapter import AdapterLookupBase, BaseAdapterRegistry
 
-from revproxy.worker.lifecycle.loader import ROOT
+from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.tracebacks import plainFile
 
 MAX_HOLDERS = 8

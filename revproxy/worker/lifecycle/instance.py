@@ -33,10 +33,10 @@ from revproxy.errors import PluginStalled
 from revproxy.host import Host, notLonger
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.loader import (
     Module,
-    compileFile,
     instantiate,
     instantiateFactory,
     loadModule,

@@ -24,8 +24,8 @@ from weakref import ref
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.components import globalRegistry
 
+from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel
 from revproxy.worker.lifecycle.holdersearch import HolderSearch
-from revproxy.worker.lifecycle.loader import ROOT, Sentinel
 
 _LONGEST_PAUSE = 10.0
 _LONGEST_PAUSE_WHEN_TOLD = 60.0
