@@ -42,7 +42,7 @@ class Sentinel:
 
 
 def compileFile(bundle: Bundle, path: str) -> CodeType | None:
-    """One file of a bundle, ready for `loadModule`; None if it cannot be compiled, which the import will explain."""
+    """One file of a bundle, ready for `loadBundle`; None if it cannot be compiled, which the import will explain."""
     try:
         source = importlib.util.decode_source(bundle.files[path])
         return compile(source, stampedFile(bundle, path), "exec", dont_inherit=True)

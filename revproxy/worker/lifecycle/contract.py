@@ -88,7 +88,7 @@ def _verify(interface: type[Interface], made: Any, kind: str, plugin: str, where
     try:
         verifyObject(interface, made)
     except Invalid as error:
-        reasons = "; ".join(_reasonOf(one) for one in getattr(error, "exceptions", None) or (error,))
+        reasons = "; ".join(_reasonOf(invalid) for invalid in getattr(error, "exceptions", None) or (error,))
         raise PluginError(plugin, where, f"{kind} does not fulfil {interface.__name__}: {reasons}") from error
 
 

@@ -26,7 +26,7 @@ _serial = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Module:
+class LoadedBundle:
     """An imported bundle. Whoever keeps it keeps the plugin's code.
 
     :ivar package: the unique name of its package in ``sys.modules``.
@@ -40,7 +40,7 @@ class Module:
     sentinel: weakref.ref[Sentinel]
 
 
-def loadModule(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType] | None = None) -> Module:
+def loadBundle(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType] | None = None) -> LoadedBundle:
     """Import the plugin.py of a bundle; its other files are modules of the same package.
 
     :param codes: path to what `compileFile` has made of it, for as many files as there are.
@@ -54,22 +54,22 @@ def loadModule(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType]
         failed = _importError(bundle, manifest, error)
         forget(package)
         raise failed from error
-    return Module(package, main, bundle, sentinel)
+    return LoadedBundle(package, main, bundle, sentinel)
 
 
-def unload(module: Module) -> None:
+def unload(loaded: LoadedBundle) -> None:
     """Take a plugin's modules out of ``sys.modules``, the finder and ``linecache``. Instances go on working."""
-    forget(module.package)
+    forget(loaded.package)
 
 
-def instantiate(module: Module, manifest: Manifest, config: Mapping[str, Any]) -> Any:
+def instantiate(loaded: LoadedBundle, manifest: Manifest, config: Mapping[str, Any]) -> Any:
     """Call the entry point with a copy of ``config``.
 
     :returns: an object that provides `IMiddleware`, verified, companions included.
     :raises PluginError: there is no entry point, it raises, or what it returns will not do.
     """
-    where = str(module.bundle.directory / "plugin.py")
-    main = getattr(module.main, manifest.entryPoint, None)
+    where = str(loaded.bundle.directory / "plugin.py")
+    main = getattr(loaded.main, manifest.entryPoint, None)
     if main is None:
         raise PluginError(manifest.name, where, f"there is no {manifest.entryPoint}, the entry_point of plugin.json; "
                           f"write: def {manifest.entryPoint}(config): return …")
@@ -79,7 +79,10 @@ def instantiate(module: Module, manifest: Manifest, config: Mapping[str, Any]) -
 
 
 def instantiateFactory(factory: IMiddlewareFactory, manifest: Manifest, config: Mapping[str, Any]) -> Any:
-    """The same for a drop-in."""
+    """Call the factory of a drop-in with a copy of ``config``.
+
+    :returns: and raises what :func:`instantiate` does.
+    """
     return _instance(factory.create, manifest, config, manifest.source, "create")
 
 

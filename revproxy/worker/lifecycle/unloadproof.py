@@ -113,8 +113,8 @@ class UnloadProof:
         """
         Watch a version that was retired.
 
-        :param sentinel: that of its module (:class:`revproxy.worker.lifecycle.loader.Module`); None for a drop-in,
-            whose module stays.
+        :param sentinel: of its :class:`~revproxy.worker.lifecycle.loader.LoadedBundle`; None for a drop-in, whose
+            module stays.
         :param instances: every one it had, or weak references to them; what no weak reference can be made of is left
             out.
         """

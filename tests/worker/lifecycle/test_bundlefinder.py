@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from revproxy.bundles.bundle import makeBundle, readBundle
 from revproxy.worker.lifecycle.bundlefinder import ROOT, compileFile, finder
 from revproxy.worker.lifecycle.loader import (
-    loadModule,
+    loadBundle,
     unload,
 )
 from tests.worker.lifecycle.test_loader import PLACE, LoaderTestCase, manifest
@@ -26,7 +26,7 @@ class FinderTests(LoaderTestCase):
         """Files and folders of the plugin are its modules; a folder needs no __init__.py; the package's runs first."""
         files = {"plugin.py": b"from . import FIRST\nfrom .b.c import C\nfrom .d import D\n", "a.py": b"A = 1",
                  "__init__.py": b"FIRST = 0", "b/c.py": b"from ..a import A\nC = A + 1", "d/__init__.py": b"D = 3"}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        module = loadBundle(makeBundle("p", files, PLACE), manifest())
         self.addCleanup(unload, module)
         self.assertEqual((module.main.FIRST, module.main.C, module.main.D), (0, 2, 3))
 
@@ -41,7 +41,7 @@ class FinderTests(LoaderTestCase):
         files = {"plugin.py": late, "a.py": b"def boom():\n    1 / 0\n"}
         seen = makeBundle("p", files, PLACE)
         codes = {path: code for path in files if (code := compileFile(seen, path)) is not None}
-        module = loadModule(seen, manifest(), codes)
+        module = loadBundle(seen, manifest(), codes)
         boom = module.main.late()
         self.assertIn(boom.__code__, codes["a.py"].co_consts)
         try:
@@ -67,14 +67,14 @@ class FinderTests(LoaderTestCase):
         (folder / "a.py").write_text("A = 'seen'\n")
         seen = readBundle(folder)
         (folder / "a.py").write_text("A = 'swapped'\n")
-        module = loadModule(seen, manifest())
+        module = loadBundle(seen, manifest())
         self.addCleanup(unload, module)
         self.assertEqual(module.main.A, "seen")
 
     def test_data(self) -> None:
         """Other files of the bundle are read through pkgutil, from the same bytes."""
         files = {"plugin.py": b"", "data/x.txt": b"text"}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        module = loadBundle(makeBundle("p", files, PLACE), manifest())
         self.addCleanup(unload, module)
         self.assertEqual(pkgutil.get_data(f"{module.package}.plugin", "data/x.txt"), b"text")
         self.assertRaises(OSError, pkgutil.get_data, f"{module.package}.plugin", "../../etc/passwd")
@@ -94,7 +94,7 @@ class FinderTests(LoaderTestCase):
     def test_encoding(self) -> None:
         """A coding line is obeyed."""
         files = {"plugin.py": "# -*- coding: latin-1 -*-\nA = 'é'\n".encode("latin-1")}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
+        module = loadBundle(makeBundle("p", files, PLACE), manifest())
         self.addCleanup(unload, module)
         self.assertEqual(module.main.A, "é")
 

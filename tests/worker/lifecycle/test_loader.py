@@ -21,10 +21,10 @@ from revproxy.interfaces import IMiddleware
 from revproxy.worker.lifecycle.bundlefinder import ROOT, SENTINEL
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.loader import (
-    Module,
+    LoadedBundle,
     instantiate,
     instantiateFactory,
-    loadModule,
+    loadBundle,
     unload,
 )
 
@@ -61,9 +61,9 @@ def manifest(**more: Any) -> Manifest:
 class LoaderTestCase(SynchronousTestCase):
     """Leaves no module behind."""
 
-    def load(self, main: str = GOOD, **others: str) -> Module:
+    def load(self, main: str = GOOD, **others: str) -> LoadedBundle:
         """Load, and unload at the end of the test."""
-        module = loadModule(bundle(main, **others), manifest())
+        module = loadBundle(bundle(main, **others), manifest())
         self.addCleanup(unload, module)
         return module
 
@@ -75,7 +75,7 @@ class LoaderTestCase(SynchronousTestCase):
 
 
 class ImportTests(LoaderTestCase):
-    """`loadModule` and `unload`."""
+    """`loadBundle` and `unload`."""
 
     def test_ownNames(self) -> None:
         """Each load is a package of its own, also of the same bytes."""
@@ -87,7 +87,7 @@ class ImportTests(LoaderTestCase):
 
     def test_unload(self) -> None:
         """Nothing is left: neither modules nor lines, and the module is freed."""
-        module = loadModule(bundle("from . import a\nclass C: pass\n", a="A = 1"), manifest())
+        module = loadBundle(bundle("from . import a\nclass C: pass\n", a="A = 1"), manifest())
         package, filename = module.package, module.main.__file__
         gone = weakref.ref(module.main.C)
         self.assertIn(filename, linecache.cache)
@@ -101,7 +101,7 @@ class ImportTests(LoaderTestCase):
 
     def test_unloadKeepsOthers(self) -> None:
         """Another load of the same bytes keeps its lines and its modules."""
-        one, two = loadModule(bundle(), manifest()), self.load()
+        one, two = loadBundle(bundle(), manifest()), self.load()
         unload(one)
         unload(one)
         self.assertIn(two.main.__file__, linecache.cache)
@@ -124,7 +124,7 @@ class ImportErrorTests(LoaderTestCase):
 
     def test_notText(self) -> None:
         """Bytes that are no text are a syntax error of their file."""
-        error = self.assertRaises(PluginError, loadModule, makeBundle("p", {"plugin.py": b"\xff"}, PLACE), manifest())
+        error = self.assertRaises(PluginError, loadBundle, makeBundle("p", {"plugin.py": b"\xff"}, PLACE), manifest())
         self.assertIn(f"{PLACE}/plugin.py:1:1: SyntaxError: cannot be decoded", str(error))
 
     def test_raises(self) -> None:
@@ -199,7 +199,7 @@ class UnloadTests(SynchronousTestCase):
 
     def sentinelOf(self, main: str, **others: str) -> weakref.ref[Any]:
         """The sentinel of a plugin that was loaded, made, and unloaded again."""
-        module = loadModule(bundle(main, **others), manifest())
+        module = loadBundle(bundle(main, **others), manifest())
         instantiate(module, manifest(), {})
         sentinel = module.sentinel
         self.assertIsNotNone(sentinel())
@@ -208,8 +208,8 @@ class UnloadTests(SynchronousTestCase):
 
     def test_sentinel(self) -> None:
         """All modules of a load have the same sentinel, another load has another; the finder lets go of it."""
-        one = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
-        two = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        one = loadBundle(bundle("from . import a\n", a="A = 1"), manifest())
+        two = loadBundle(bundle("from . import a\n", a="A = 1"), manifest())
         marks = [vars(module)[SENTINEL] for module in (one.main, one.main.a, sys.modules[one.package])]
         self.assertEqual({id(mark) for mark in marks}, {id(one.sentinel())})
         self.assertIsNot(one.sentinel(), two.sentinel())
@@ -238,14 +238,14 @@ class UnloadTests(SynchronousTestCase):
 
     def test_lateLines(self) -> None:
         """Lines that a traceback reads after the unload go with the next one."""
-        module = loadModule(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
+        module = loadBundle(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
         late = module.main.f
         unload(module)
         try:
             late()
         except ZeroDivisionError:
             traceback.format_exc()
-        unload(loadModule(bundle(), manifest()))
+        unload(loadBundle(bundle(), manifest()))
         self.assertEqual([name for name in linecache.cache if str(PLACE) in name], [])
 
     def test_errorKept(self) -> None:
@@ -254,7 +254,7 @@ class UnloadTests(SynchronousTestCase):
         gone: list[weakref.ref[Any]] = []
 
         def fails() -> None:
-            module = loadModule(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
+            module = loadBundle(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
             gone.append(module.sentinel)
             try:
                 instantiate(module, manifest(), {})

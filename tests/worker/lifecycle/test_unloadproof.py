@@ -25,7 +25,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementedBy
 
 from revproxy.testing import HostDouble
-from revproxy.worker.lifecycle.loader import instantiate, loadModule, unload
+from revproxy.worker.lifecycle.loader import instantiate, loadBundle, unload
 from revproxy.worker.lifecycle.unloadproof import Remains, UnloadProof
 from tests.worker.lifecycle.test_loader import GOOD, bundle, manifest
 
@@ -79,7 +79,7 @@ class ProofTestCase(SynchronousTestCase):
 
     def retire(self, use: Callable[[Any, Any], Any] = lambda plugin, instance: None, text: str = PLUGIN) -> None:
         """Load a plugin, use its module and instance, unload it, and watch it."""
-        module = loadModule(bundle(text), manifest())
+        module = loadBundle(bundle(text), manifest())
         instance = instantiate(module, manifest(), {})
         use(module.main, instance)
         unload(module)
