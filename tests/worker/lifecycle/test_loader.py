@@ -20,13 +20,7 @@ from revproxy.dropin import DropIn
 from revproxy.interfaces import IMiddleware
 from revproxy.worker.lifecycle.bundlefinder import ROOT, SENTINEL
 from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.loader import (
-    LoadedBundle,
-    instantiate,
-    instantiateFactory,
-    loadBundle,
-    unload,
-)
+from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
 
 GOOD = """\
 from zope.interface import implementer
