@@ -20,7 +20,7 @@ from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import CatalogReader
 from revproxy.plan.events import EventLog
-from revproxy.worker.lifecycle.instance import StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.upstreamfactory import Parts
 
 PLUGIN = """

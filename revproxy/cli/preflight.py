@@ -30,7 +30,8 @@ from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.regularfile import readFile
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.worker.lifecycle.contract import PluginError
+from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
 from revproxy.worker.upstreamfactory import PEM_LIMIT
 
 HOLD = 5.0
@@ -113,7 +114,7 @@ def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
         return
     try:
         with noLongerThan(HOLD):
-            module = loadModule(bundle, one.manifest)
+            module = loadBundle(bundle, one.manifest)
     except PluginError as error:
         yield _problemOf(error)
         return
@@ -125,7 +126,7 @@ def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
 
 
 def _tryConfig(
-    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
+    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: LoadedBundle | None
 ) -> Iterator[Problem]:
     source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
     try:

@@ -44,9 +44,10 @@ from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Choice, Plan, Refusal, choose, resolve
 from revproxy.worker.assembly import Built, Member, buildGeneration
-from revproxy.worker.lifecycle.instance import Instance, StageFailed, StageLimits, Version
-from revproxy.worker.lifecycle.loader import ROOT
+from revproxy.worker.lifecycle.bundlefinder import ROOT
+from revproxy.worker.lifecycle.instance import Instance, Version
 from revproxy.worker.lifecycle.retirement import Retirement
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.routetable import Layout, layOut, layOutWhileServing
 from revproxy.worker.staging import Draft, Running
 from revproxy.worker.upstreamfactory import Parts, PluginClient

@@ -46,7 +46,8 @@ from revproxy.plan.events import EventLog
 from revproxy.service.signals import Signals, Terminal
 from revproxy.worker.accesslogging import AccessLogging, OpenedLog
 from revproxy.worker.guard.stallguard import Culprit, Stall, StallGuard
-from revproxy.worker.lifecycle.instance import StageFailed, Version
+from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.lifecycle.stages import StageFailed
 from revproxy.worker.listeners import ListenerSet, Prepared
 from revproxy.worker.upstreamfactory import Parts
 

@@ -20,7 +20,8 @@ from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.instance import Instance, StageFailed, StageLimits, Version, configKey
+from revproxy.worker.lifecycle.instance import Instance, Version, configKey
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 
 HANDOVERS = 4
 """How often state is handed over right before the swap, while requests come in between."""

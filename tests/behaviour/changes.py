@@ -26,7 +26,7 @@ from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from revproxy.worker import upstreamfactory as origins
-from revproxy.worker.lifecycle.instance import StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from tests.behaviour.pipeline import Client, Heard, Origin, OriginConnection, answerTo
 from tests.coordinators import Bench, Threadless
 

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.changes import Change
-from revproxy.worker.lifecycle import loader
+from revproxy.worker.lifecycle.bundlefinder import finder
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 from tests.behaviour.pipeline import Client
 
@@ -511,6 +511,6 @@ class CandidateTests(FailingCase):
         waiting.clear()
         self.bench.wait(10)
         self.assertEqual(self.bench.lifecycle.retirement.alive("b"), 0)
-        loaded = [one.directory for one in loader._finder.bundles.values()]
+        loaded = [one.directory for one in finder.bundles.values()]
         self.assertEqual(sorted(one.name for one in loaded if one.parent == self.bench.plugins), ["a", "b", "c"])
         self.check()

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 
-from revproxy.worker.lifecycle import loader
+from revproxy.worker.lifecycle.bundlefinder import ROOT
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 
 FAILING = "    def checkHealth(self): raise LookupError('unwell')"
@@ -122,7 +122,7 @@ class NothingStaysTests(ChangingCase):
             "timers": len(self.bench.clock.getDelayedCalls()),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "threads": threading.active_count(),
-            "modules": sum(name.startswith(f"{loader.ROOT}.") for name in sys.modules),
+            "modules": sum(name.startswith(f"{ROOT}.") for name in sys.modules),
         }
         return books, types
 

@@ -16,7 +16,7 @@ from revproxy.control.changes import ChangeRefused
 from revproxy.control.coordinator import Lifecycle
 from revproxy.dropin import DropIn
 from revproxy.host import CLOSE_TIMEOUT
-from revproxy.worker.lifecycle.instance import StageFailed, StageLimits
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.staging import Draft
 from tests.control.test_coordinator import code
 from tests.coordinators import PLUGIN, Bench

@@ -12,7 +12,7 @@ from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import Change, ChangeRefused
 from revproxy.control.steering import Steering, SteeringError
 from revproxy.interfaces import IConfigurable
-from revproxy.worker.lifecycle.instance import StageFailed, StageLimits
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from tests.authority import Authority
 from tests.coordinators import Bench
 

@@ -25,7 +25,7 @@ from revproxy.testing import EdgeDouble
 from revproxy.worker import staging as draft
 from revproxy.worker.guard import gate as quarantine
 from revproxy.worker.guard import stallguard as stalls
-from revproxy.worker.lifecycle.instance import StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
 
 ROOT = Path(__file__).parents[2]

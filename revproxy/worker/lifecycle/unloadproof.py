@@ -24,8 +24,8 @@ from weakref import ref
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.components import globalRegistry
 
+from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel
 from revproxy.worker.lifecycle.holdersearch import HolderSearch
-from revproxy.worker.lifecycle.loader import ROOT, Sentinel
 
 _LONGEST_PAUSE = 10.0
 _LONGEST_PAUSE_WHEN_TOLD = 60.0
@@ -113,8 +113,8 @@ class UnloadProof:
         """
         Watch a version that was retired.
 
-        :param sentinel: that of its module (:class:`revproxy.worker.lifecycle.loader.Module`); None for a drop-in,
-            whose module stays.
+        :param sentinel: of its :class:`~revproxy.worker.lifecycle.loader.LoadedBundle`; None for a drop-in, whose
+            module stays.
         :param instances: every one it had, or weak references to them; what no weak reference can be made of is left
             out.
         """
