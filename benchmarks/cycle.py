@@ -22,8 +22,9 @@ from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accessline import formatJSON
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.requesthead import parseRequestHead

@@ -22,9 +22,9 @@ from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.http.errorpage import errorResponse
+from revproxy.dataplane.http.interfaces import IClientStream
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
-from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain

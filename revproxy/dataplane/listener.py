@@ -1,16 +1,9 @@
 """
-What a listening port makes of an accepted socket: a protocol (:class:`Listener`), and a transport that is plain or TLS,
-with or without a PROXY header first (:func:`serverTransport`).
-
-    port = yield serverFromString(EagerReactor(reactor), "tcp:8443").listen(factory)
-    port.transport = serverTransport(contexts, trusted)
-
-Between the two lines the loop does not turn, so no connection is accepted with the wrong one.
+What the connections that one endpoint accepts have in common, and what makes the protocol for each.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -18,16 +11,11 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from revproxy.addresses import AddressSet
 from revproxy.context import Peer, Request
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http.forwarding import Membership
 from revproxy.dataplane.http1.server import Http1Server
-from revproxy.dataplane.net.eagerconnection import EagerServer, EagerUNIXServer
-from revproxy.dataplane.net.proxyprotocol import ProxyHeaders
-from revproxy.dataplane.net.tlscontexts import ServerContexts
-from revproxy.dataplane.net.tlsserver import TLSServer, TLSUNIXServer
 
 
 @implementer(IProtocolFactory)
@@ -129,33 +117,4 @@ class Listener:
         """Part of IProtocolFactory."""
 
 
-def serverTransport(
-    contexts: ServerContexts | None = None, trustedForProxyProtocol: AddressSet | None = None
-) -> Callable[..., Any]:
-    """
-    :param contexts: the listener's hosts; :obj:`None` for plain text.
-    :param trustedForProxyProtocol: who must send a PROXY header; :obj:`None` when nobody may.
-    :return: for the ``transport`` of TCP and UNIX ports alike.
-    """
-    tcp = _transportClass(EagerServer if contexts is None else TLSServer, contexts, trustedForProxyProtocol)
-    unix = _transportClass(EagerUNIXServer if contexts is None else TLSUNIXServer, contexts, trustedForProxyProtocol)
-
-    def transport(skt: socket.socket, *args: Any) -> Any:
-        return (unix if skt.family == socket.AF_UNIX else tcp)(skt, *args)
-
-    return transport
-
-
-def _transportClass(base: type[EagerServer], contexts: ServerContexts | None, trusted: AddressSet | None) -> Any:
-    """What is the same for all connections of a listener belongs to a class of its own, not to each of them."""
-    bases: tuple[type, ...] = (base,)
-    shared: dict[str, Any] = {}
-    if contexts is not None:
-        shared["contexts"] = contexts
-    if trusted is not None:
-        bases = (ProxyHeaders, base)
-        shared |= {"trusted": trusted, "refusals": [0]}
-    return type(base.__name__, bases, shared) if shared else base
-
-
-__all__ = ["Listener", "serverTransport"]
+__all__ = ["Listener"]

@@ -30,8 +30,9 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Peer, Request, Response
 from revproxy.dataplane.http.forwarding import clientBehind
-from revproxy.dataplane.http1.bodycoding import ChunkedDecoder
-from revproxy.dataplane.http1.heads import CHUNKED, LengthDecoder
+from revproxy.dataplane.http.interfaces import IClientStream
+from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, LengthDecoder
+from revproxy.dataplane.http1.heads import CHUNKED
 from revproxy.dataplane.http1.partialhead import checkPartialHead, emptyLines
 from revproxy.dataplane.http1.requesthead import RequestHead, parseRequestHead
 from revproxy.dataplane.http1.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
@@ -43,7 +44,7 @@ from revproxy.errors import (
     TargetTooLong,
 )
 from revproxy.headers import Headers
-from revproxy.interfaces import IBodySource, IClientStream
+from revproxy.interfaces import IBodySource
 from revproxy.loop.deadlines import NEVER
 
 if TYPE_CHECKING:

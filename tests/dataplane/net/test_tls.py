@@ -26,11 +26,11 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from revproxy.addresses import AddressSet
-from revproxy.dataplane.listener import serverTransport
 from revproxy.dataplane.net.eagerconnection import READ_SIZE
-from revproxy.dataplane.net.sockettls import LOOK_EVERY, MESSAGES_PER_MINUTE, RECORDS_PER_TURN
+from revproxy.dataplane.net.servertransport import serverTransport
+from revproxy.dataplane.net.sockettls import LOOK_EVERY, MESSAGES_PER_MINUTE, RECORDS_PER_TURN, TLSInfo
+from revproxy.dataplane.net.tlsclient import HandshakeFailed, TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import HostTLS, ServerContexts, clientContext, serverContext
-from revproxy.dataplane.net.tlsserver import HandshakeFailed, TLSClientReactor, TLSInfo
 from tests.authority import Authority, Issued
 from tests.dataplane.net.test_clienthello import inRecords
 from tests.dataplane.net.tlsrecords import RecordWriter
