@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from revproxy.addresses import AddressSet
-from revproxy.dataplane.net.eagerconnection import EagerServer, EagerUNIXServer
+from revproxy.dataplane.net.eagerserver import EagerServer, EagerUNIXServer
 from revproxy.dataplane.net.proxyprotocol import ProxyHeaders
 from revproxy.dataplane.net.tlscontexts import ServerContexts
 from revproxy.dataplane.net.tlsserver import TLSServer, TLSUNIXServer

@@ -19,7 +19,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import error
 
-from revproxy.dataplane.net.eagerconnection import EagerBaseClient, EagerClient, EagerUNIXClient
+from revproxy.dataplane.net.eagerclient import EagerBaseClient, EagerClient, EagerUNIXClient
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.sockettls import SocketTLS, reasonOf
 

@@ -17,7 +17,7 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 
 from revproxy.dataplane.net.clienthello import HELLO_LIMIT, readHello
-from revproxy.dataplane.net.eagerconnection import EagerServer, EagerUNIXServer
+from revproxy.dataplane.net.eagerserver import EagerServer, EagerUNIXServer
 from revproxy.dataplane.net.sockettls import SocketTLS, reasonOf
 from revproxy.dataplane.net.tlscontexts import ServerContexts
 
