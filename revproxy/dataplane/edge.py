@@ -18,6 +18,7 @@ from revproxy.context import Peer
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.dataplane.clientcounts import ClientCounts
+from revproxy.dataplane.http.interfaces import IClientConnection
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.errors import EdgeError
 from revproxy.loop.deadlines import Deadlines
@@ -25,7 +26,6 @@ from revproxy.loop.deadlines import Deadlines
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
     from revproxy.dataplane.generation import Generation
-    from revproxy.dataplane.http1.server import Http1Server
 
 
 class Edge:
@@ -69,7 +69,7 @@ class Edge:
         self.accessLog = accessLog
         self.logsAgents = logsAgents
         self.deadlines = deadlines
-        self.connections: set[Http1Server] = set()
+        self.connections: set[IClientConnection] = set()
         self.clients = ClientCounts()
         self.draining = False
         self.refusals = 0

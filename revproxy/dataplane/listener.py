@@ -15,6 +15,7 @@ from revproxy.context import Peer, Request
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http.forwarding import Membership
+from revproxy.dataplane.http.interfaces import IClientConnection, IClientStream
 from revproxy.dataplane.http1.server import Http1Server
 
 
@@ -52,9 +53,9 @@ class Listener:
         """Whether what this peer says about its client is believed."""
         return self.trusted is not None and self.trusted.contains(host)
 
-    def newExchange(self, stream: Http1Server, request: Request, hostname: bytes) -> Exchange:
+    def newExchange(self, stream: IClientStream, request: Request, hostname: bytes) -> Exchange:
         """What answers one request."""
-        return Exchange(self, stream, request, hostname)
+        return Exchange(self.edge, self.guards, stream, request, hostname)
 
     def buildProtocol(self, address: IAddress) -> Any:
         """A connection was accepted; None turns it away."""
@@ -86,8 +87,12 @@ class Listener:
         return True
 
     def admitted(self, peer: Peer) -> bytes:
-        """A client is let in. :returns: what its connection leaves :attr:`Edge.clients` with; empty: not counted."""
+        """A client is let in. :returns: what to tell :meth:`departed`; empty if it is not counted."""
         return b"" if self.trusts(peer.host) else self.edge.clients.enter(peer.host)
+
+    def departed(self, key: bytes) -> None:
+        """The connection of a client that was counted has ended."""
+        self.edge.clients.leave(key)
 
     def drain(self) -> None:
         """
@@ -107,7 +112,7 @@ class Listener:
         for connection in connections:
             connection.breakOff("the drain time of a removed listener is over")
 
-    def _connections(self) -> list[Http1Server]:
+    def _connections(self) -> list[IClientConnection]:
         return [connection for connection in self.edge.connections if connection.listener is self]
 
     def doStart(self) -> None:
