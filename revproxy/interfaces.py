@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.task import LoopingCall
 
-    from revproxy.context import Context, Headers, Response
+    from revproxy.context import Context
 
 
 class IMiddleware(Interface):
@@ -214,26 +213,3 @@ class IBodySink(Interface):
 
     def bodyFailed(reason: Failure) -> None:
         """The body will never be complete."""
-
-
-class IClientStream(Interface):
-    """The connection side of one exchange: where the answer is written."""
-
-    def sendInformational(status: int, headers: Headers) -> None:
-        """Pass on a 1xx answer (RFC 9110 §15.2); left out for HTTP/1.0."""
-
-    def sendResponse(response: Response) -> None:
-        """Write the answer; ``exchange.responseSent`` or ``exchange.responseFailed`` is called when that is over."""
-
-    def switchProtocols(response: Response, tunnel: Any) -> None:
-        """Write a 101 answer and join the client's connection with the tunnel (RFC 9110 §7.8)."""
-
-    def abort() -> None:
-        """Break off: the client must not take what it has for whole."""
-
-
-class ILeaf(IResource):
-    """
-    A node of the resource tree that answers. ``render`` is given the :class:`revproxy.dataplane.exchange.Exchange`
-    as its request and returns ``NOT_DONE_YET``; it calls ``exchange.answered`` or ``exchange.failed``, once.
-    """

@@ -21,9 +21,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.web.resource import Resource
 
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.readings import folded, reached
 from revproxy.errors import AmbiguousPath
-from revproxy.interfaces import ILeaf
 
 # As numbers: Python looks for these in bytes in a sixth of the time.
 _PERCENT, _SEMICOLON, _BACKSLASH, _DOT = b"%;\\."

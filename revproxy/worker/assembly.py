@@ -19,7 +19,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.config.manifest import Manifest
 from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.edge import Generation
+from revproxy.dataplane.generation import Generation
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Plan
 from revproxy.worker.lifecycle.instance import Instance

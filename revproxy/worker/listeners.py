@@ -32,8 +32,9 @@ from revproxy.config.document import Document
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.edge import Edge
-from revproxy.dataplane.listener import Listener, serverTransport
+from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.net.eagerreactor import EagerReactor, described
+from revproxy.dataplane.net.servertransport import serverTransport
 from revproxy.dataplane.net.tlscontexts import ServerContexts
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 

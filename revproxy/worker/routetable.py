@@ -20,12 +20,12 @@ from twisted.web.resource import IResource
 
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config, RouteConfig
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.leaves.static import StaticLeaf
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.interfaces import ILeaf
 from revproxy.worker.upstreamfactory import Known, Parts, Upstreams
 
 # The leaf first. Flat, for there may be ten thousand, and each tuple is one more for the collector to look at.

@@ -21,8 +21,8 @@ from revproxy.config.problems import Problem
 from revproxy.config.settings import Config, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.http1.client import Http1Client
 from revproxy.dataplane.net.eagerreactor import EagerReactor
+from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
-from revproxy.dataplane.net.tlsserver import TLSClientReactor
 from revproxy.dataplane.upstream.pool import Pool
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
 from revproxy.dataplane.upstream.upstream import Target, Upstream

@@ -19,7 +19,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.listener import Listener

@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from revproxy.loop.deadlines import Deadlines
+from revproxy.dataplane.http.interfaces import IDeadlines
 
 _LOOKS = 60
 """How often within its time-out a tunnel is looked at, and so by which part of it the end may come late."""
@@ -46,7 +46,7 @@ class Tunnel:
     )
 
     def __init__(
-        self, origin: Any, onClientLost: Callable[[], None], deadlines: Deadlines, patience: float
+        self, origin: Any, onClientLost: Callable[[], None], deadlines: IDeadlines, patience: float
     ) -> None:
         """
         The origin is not read until the client is joined.

@@ -21,7 +21,8 @@ the connection may be kept, and a transition has to be seen beside the others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import Any
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
@@ -30,11 +31,18 @@ from zope.interface import implementer
 from revproxy.body import Body
 from revproxy.context import Peer, Request, Response
 from revproxy.dataplane.http.forwarding import clientBehind
-from revproxy.dataplane.http1.bodycoding import ChunkedDecoder
-from revproxy.dataplane.http1.heads import CHUNKED, LengthDecoder
+from revproxy.dataplane.http.interfaces import IClientStream, IExchange, IListener
+from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, LengthDecoder
+from revproxy.dataplane.http1.heads import CHUNKED
 from revproxy.dataplane.http1.partialhead import checkPartialHead, emptyLines
 from revproxy.dataplane.http1.requesthead import RequestHead, parseRequestHead
-from revproxy.dataplane.http1.responsewriter import STATUS_LINES, ResponseWriter, declareLength, responseHead
+from revproxy.dataplane.http1.responsewriter import (
+    STATUS_LINES,
+    ResponseWriter,
+    declareLength,
+    declareOmitted,
+    responseHead,
+)
 from revproxy.errors import (
     BodyTooLarge,
     ClientGone,
@@ -43,14 +51,35 @@ from revproxy.errors import (
     TargetTooLong,
 )
 from revproxy.headers import Headers
-from revproxy.interfaces import IBodySource, IClientStream
+from revproxy.interfaces import IBodySource
 from revproxy.loop.deadlines import NEVER
 
-if TYPE_CHECKING:
-    from revproxy.dataplane.chain import Chain
-    from revproxy.dataplane.listener import Listener
 
-HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = range(6)
+class State(Enum):
+    """Where the connection is: see the top of the module."""
+
+    HEAD = 0
+    BODY = 1
+    BUSY = 2
+    TUNNEL = 3
+    LINGER = 4
+    CLOSED = 5
+
+
+# Globals, for one look-up instead of two; compared with "is", which costs less than numbers did.
+HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = State
+
+
+class Answer(Enum):
+    """How far the answer to the running request is."""
+
+    AWAITED = 0
+    BEGUN = 1
+    LAST = 2
+    """Begun, and its head says that the connection ends with it."""
+
+
+AWAITED, BEGUN, LAST = Answer
 
 _JOIN_UP_TO = 65536
 """Bytes of a complete body that are copied behind its head, to save a system call."""
@@ -82,7 +111,7 @@ class Http1Server:
     __slots__ = (
         "_advancing",
         "_ahead",
-        "_announcedClose",
+        "_answer",
         "_body",
         "_counted",
         "_decoder",
@@ -96,7 +125,6 @@ class Http1Server:
         "_peer",
         "_received",
         "_request",
-        "_responding",
         "_scanned",
         "_state",
         "_trusted",
@@ -109,13 +137,14 @@ class Http1Server:
         "transport",
     )
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: IListener) -> None:
         self._listener = listener
         self._edge = listener.edge
         self.transport: Any = None
         self.deadline = NEVER
         self.served = 0
-        self._state = HEAD
+        self._state: State = HEAD
+        self._answer: Answer = AWAITED
         self._ahead = b""
         self._scanned = 0
         self._emptyLines = 0
@@ -124,15 +153,13 @@ class Http1Server:
         self._peer: Peer | None = None
         self._counted = b""
         self._trusted = False
-        self._exchange: Any = None
+        self._exchange: IExchange | None = None
         self._request: Request | None = None
         self._body: Body | None = None
         self._decoder: ChunkedDecoder | LengthDecoder | None = None
         self._received = 0
         self._isHead = False
         self._keepAlive = True
-        self._announcedClose = False
-        self._responding = False
         self._writer: ResponseWriter | None = None
         self._tunnel: Any = None
         self._unsent = 0
@@ -140,7 +167,7 @@ class Http1Server:
         self._version = "1.1"
 
     @property
-    def listener(self) -> Listener:
+    def listener(self) -> IListener:
         """What accepted it."""
         return self._listener
 
@@ -181,7 +208,7 @@ class Http1Server:
         edge.connections.discard(self)
         edge.deadlines.forget(self)
         if self._counted:
-            edge.clients.leave(self._counted)
+            self._listener.departed(self._counted)
         body, self._body = self._body, None
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
@@ -201,7 +228,7 @@ class Http1Server:
     def deadlineExpired(self) -> None:
         """Whatever this connection waited for has not come."""
         state = self._state
-        if state == HEAD and self._exchange is None:
+        if state is HEAD and self._exchange is None:
             if self._ahead:
                 self._refuse(RequestTimeout("the head did not arrive in time"))
             elif self._stillSending():
@@ -211,11 +238,11 @@ class Http1Server:
                 self._expectGone()
         elif self._stillSending():
             self.deadline = self.bodyDeadline()
-        elif state in (LINGER, CLOSED):
+        elif state is LINGER or state is CLOSED:
             self.transport.abortConnection()
-        elif state == BODY and self._exchange is None:
+        elif state is BODY and self._exchange is None:
             self._linger()
-        elif state == BODY and not self._responding:
+        elif state is BODY and self._answer is AWAITED:
             body, self._body = self._body, None
             self._state = BUSY
             self._keepAlive = False
@@ -226,7 +253,7 @@ class Http1Server:
             self.transport.abortConnection()
 
     def _stillSending(self) -> bool:
-        """Whether queued bytes have become fewer since the last look: a slow reader, but a reader."""
+        """Whether queued bytes have become fewer since it was asked before: a slow reader, but a reader."""
         unsent = self.transport.unsent
         before, self._unsent = self._unsent, unsent
         return unsent > 0 and (before == 0 or unsent < before)
@@ -234,13 +261,13 @@ class Http1Server:
     @property
     def isReceiving(self) -> bool:
         """Whether it is the client's turn to send more of the request's body."""
-        return self._state == BODY and (self._body is None or not self._body.isPaused)
+        return self._state is BODY and (self._body is None or not self._body.isPaused)
 
     @property
-    def chain(self) -> Chain | None:
+    def chain(self) -> object:
         """That of the running request, or of the tunnel it has become; None if it is idle, or was broken off."""
         exchange = self._exchange
-        return None if exchange is None or self._state == CLOSED else exchange.chain
+        return None if exchange is None or self._state is CLOSED else exchange.chain
 
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""
@@ -266,7 +293,7 @@ class Http1Server:
     def drain(self) -> None:
         """The edge stops: close now if idle, else after the running response."""
         self._keepAlive = False
-        if self._state == HEAD and self._exchange is None and not self._ahead:
+        if self._state is HEAD and self._exchange is None and not self._ahead:
             self.transport.loseConnection()
             self._expectGone()
 
@@ -275,10 +302,10 @@ class Http1Server:
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the client."""
         state = self._state
-        if state == TUNNEL:
+        if state is TUNNEL:
             self._tunnel.fromClient(data)
             return
-        if state in (LINGER, CLOSED):
+        if state is LINGER or state is CLOSED:
             self._received += len(data)
             if self._received > _DRAIN_UP_TO:
                 self.transport.abortConnection()
@@ -298,7 +325,7 @@ class Http1Server:
         try:
             while self._ahead:
                 state = self._state
-                if state == HEAD:
+                if state is HEAD:
                     if heads == 1:
                         # Most connections have one request at a time: they do not ask for the time.
                         turnEnds = self._edge.monotonic() + _TURN
@@ -309,13 +336,13 @@ class Http1Server:
                     heads += 1
                     if not self._readHead():
                         break
-                elif state == BODY:
+                elif state is BODY:
                     data, self._ahead = self._ahead, b""
                     if self._heldOff:
                         # Before the body is given away: whoever takes it may ask for a pause.
                         self._readOn()
                     self._readBody(data)
-                elif state == BUSY:
+                elif state is BUSY:
                     if len(self._ahead) > _AHEAD:
                         self._holdOff()
                     break
@@ -333,7 +360,7 @@ class Http1Server:
     @property
     def _isUntaken(self) -> bool:
         """Whether the client has to take what it was answered before its next request is begun."""
-        return self._state == BUSY and self._exchange is None
+        return self._state is BUSY and self._exchange is None
 
     def _holdOff(self) -> None:
         """Read no more for now: enough was sent ahead. Nor is the client's end, before its requests are answered."""
@@ -343,7 +370,7 @@ class Http1Server:
     def _readOn(self) -> None:
         """Enough of what was sent ahead is used up: read on, unless the receiver of a body has asked for a pause."""
         self._heldOff = False
-        if self._state != BODY or self._body is None or not self._body.isPaused:
+        if self._state is not BODY or self._body is None or not self._body.isPaused:
             self.transport.resumeProducing()
 
     def _readHead(self) -> bool:
@@ -402,7 +429,6 @@ class Http1Server:
         self.served += 1
         self._version = head.version
         self._keepAlive = head.keepAlive and not (edge.draining or listener.draining)
-        self._announcedClose = False
         # The client's method, whatever a plugin makes of it: it decides whether the client expects a body.
         self._isHead = head.method == b"HEAD"
         scheme = listener.scheme
@@ -434,7 +460,7 @@ class Http1Server:
                 self._body.onRead = self._continue
         request.wantsTrailers = head.wantsTrailers
         self._request = request
-        self._received = length if length > 0 and self._state == BUSY else 0
+        self._received = length if length > 0 and self._state is BUSY else 0
         exchange = self._exchange = listener.newExchange(self, request, head.hostname)
         exchange.begin()
 
@@ -509,7 +535,7 @@ class Http1Server:
     def _bodyComplete(self, trailers: Headers | None) -> None:
         body, self._body = self._body, None
         wasAnswered = self._exchange is None
-        if self._state == BODY:
+        if self._state is BODY:
             self._state = BUSY
             self.deadline = self._takingDeadline()
             # Its last piece may have been one too many for whoever takes it; the connection goes on being read.
@@ -543,19 +569,19 @@ class Http1Server:
 
     def pauseProducing(self) -> None:
         """The origin is slower than the client; so that this one does not send is no reason to end."""
-        if self._state == BODY:
+        if self._state is BODY:
             self.deadline = self._takingDeadline()
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The origin takes more."""
-        if self._state == BODY:
+        if self._state is BODY:
             self.deadline = self._receivingDeadline()
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """Nobody wants the rest of the request body."""
-        if self._state == BODY:
+        if self._state is BODY:
             self._body = None
             self._received = 0
             self.deadline = self._receivingDeadline()
@@ -566,52 +592,44 @@ class Http1Server:
     def sendInformational(self, status: int, headers: Headers) -> None:
         """Pass on a 1xx answer; HTTP/1.0 clients do not know them (RFC 9110 §15.2)."""
         request = self._request
-        if request is None or self._version == "1.0" or self._responding or self._state == CLOSED:
+        if request is None or self._version == "1.0" or self._answer is not AWAITED or self._state is CLOSED:
             return
         self.transport.write(responseHead(status, None, headers, b"\r\n"))
 
     def sendResponse(self, response: Response) -> None:
         """Write an answer; tells the exchange when it is written, or that it never will be."""
-        request = self._request
-        assert request is not None
-        self._responding = True
+        self._answer = BEGUN
         body = response._body
         status = response.status
         if self._isHead or status == 304 or status == 204:
             if body is not None:
-                if status == 204:
-                    response.headers.removeRaw(b"content-length")
-                elif body.changed:
-                    # What a plugin makes of no body does not tell the length of what GET would get.
-                    response.headers.removeRaw(b"content-length")
-                elif not body.framed and body.complete and body.length:
-                    declareLength(response.headers, body.length)
+                declareOmitted(response.headers, status, body)
                 body.stopProducing()
             data = b""
-        elif body is None or body.complete:
-            if body is not None and body.trailers is not None and self._version == "1.1":
-                self._stream(response, body)
-                return
-            data = b"" if body is None else body.take()
-            if body is None or not body.framed or body.changed:
-                declareLength(response.headers, len(data))
-        else:
+        elif body is None:
+            data = b""
+            declareLength(response.headers, 0)
+        elif not body.complete or (body.trailers is not None and self._version == "1.1"):
             self._stream(response, body)
             return
-        answer = responseHead(response.status, response.rawReason, response.headers, self._connection())
-        if len(data) <= _JOIN_UP_TO:
-            answer += data
-            self.transport.write(answer)
-            self._sent(len(answer))
         else:
-            self.transport.write(answer)
+            data = body.take()
+            if not body.framed or body.changed:
+                declareLength(response.headers, len(data))
+        head = responseHead(status, response.rawReason, response.headers, self._connection())
+        if len(data) <= _JOIN_UP_TO:
+            head += data
+            self.transport.write(head)
+            self.answerSent(len(head))
+        else:
+            self.transport.write(head)
             self.transport.write(data)
-            self._sent(len(answer) + len(data))
+            self.answerSent(len(head) + len(data))
 
     def _connection(self) -> bytes:
         """What the head says of the connection, and its end."""
         if not self._mayKeep():
-            self._announcedClose = True
+            self._answer = LAST
             return b"Connection: close\r\n\r\n"
         if self._version == "1.0":
             return b"Connection: keep-alive\r\n\r\n"
@@ -621,7 +639,7 @@ class Http1Server:
         """Whether another request can follow on this connection."""
         if not self._keepAlive or self._edge.draining:
             self._keepAlive = False
-        elif self._state == BODY and (
+        elif self._state is BODY and (
             self._decoder is None
             or not 0 <= self._decoder.left <= _DRAIN_UP_TO
             or (self._request is not None and self._request.expectsContinue)
@@ -631,14 +649,10 @@ class Http1Server:
         return self._keepAlive
 
     def _stream(self, response: Response, body: Body) -> None:
-        """Write an answer whose body is still arriving."""
-        request = self._request
-        assert request is not None
+        """Write an answer whose body is still arriving, or that has trailers."""
         framing = b""
         chunked = False
-        if body.framed and not body.changed:
-            pass
-        else:
+        if body.changed or not body.framed:
             response.headers.removeRaw(b"content-length")
             if body.length is not None and body.trailers is None:
                 framing = b"Content-Length: %d\r\n" % body.length
@@ -650,22 +664,22 @@ class Http1Server:
             else:
                 # RFC 9112 §6.3: to a 1.0 client, the end of the connection is the end of the body.
                 self._keepAlive = False
-        answer = responseHead(response.status, response.rawReason, response.headers, framing + self._connection())
-        self._writer = ResponseWriter(self, body, answer, chunked)
+        head = responseHead(response.status, response.rawReason, response.headers, framing + self._connection())
+        self._writer = ResponseWriter(self, body, head, chunked)
         self._writer.begin()
 
     def switchProtocols(self, response: Response, tunnel: Any) -> None:
         """Write a 101 answer; from then on bytes go both ways as they are (RFC 9110 §7.8)."""
-        self._responding = True
+        self._answer = BEGUN
         self._state = TUNNEL
         self.deadline = NEVER
         self._tunnel = tunnel
-        answer = responseHead(101, None, response.headers, b"Connection: Upgrade\r\n\r\n")
-        self.transport.write(answer)
+        head = responseHead(101, None, response.headers, b"Connection: Upgrade\r\n\r\n")
+        self.transport.write(head)
         self.transport.setTcpKeepAlive(True)
         ahead, self._ahead = self._ahead, b""
         self._heldOff = False
-        tunnel.connectClient(self.transport, len(answer), self._tunnelClosed)
+        tunnel.connectClient(self.transport, len(head), self._tunnelClosed)
         if ahead:
             tunnel.fromClient(ahead)
         self.transport.resumeProducing()
@@ -693,29 +707,52 @@ class Http1Server:
             self._exchange.breakingOff(reason)
         self.abort()
 
-    def _sent(self, written: int) -> None:
-        """The answer has been handed to the transport in full."""
+    # What a ResponseWriter reports
+
+    def answerHeldUp(self) -> None:
+        """The client takes the answer more slowly than it comes: from now on it is watched for progress."""
+        self._unsent = 0
+        if not self.isReceiving:
+            self.deadline = self.bodyDeadline()
+
+    def answerGoesOn(self) -> None:
+        """The client has taken what was queued of the answer."""
+        if not self.isReceiving:
+            self.deadline = NEVER
+
+    def answerFailed(self, reason: Failure, written: int) -> None:
+        """The body of the answer broke off: the client must not take what it has for whole."""
         exchange, self._exchange = self._exchange, None
         self._writer = None
-        self._responding = False
+        if exchange is not None:
+            exchange.responseFailed(reason, self._received, written)
+        self.abort()
+
+    def answerSent(self, written: int) -> None:
+        """The answer has been handed to the transport in full."""
+        exchange, self._exchange = self._exchange, None
+        answer, self._answer = self._answer, AWAITED
+        self._writer = None
         self.deadline = NEVER
         received = self._received
-        if self._state == BODY and self._body is not None:
+        if self._state is BODY and self._body is not None:
             self._body.detach()
             self._body.stopProducing()
             self._body = None
         if exchange is not None:
             exchange.responseSent(received, written)
-        if self._state == CLOSED:
+        state = self._state
+        if state is CLOSED:
             return
         if not self._keepAlive:
-            if self._announcedClose or self._request is None or self._version == "1.0":
+            if answer is LAST or self._version == "1.0":
                 self._close()
             else:
+                # It has not been told that this was the last one, and may be sending the next request.
                 self._linger()
-        elif self._state == BUSY:
+        elif state is BUSY:
             self._next()
-        elif self._state == BODY:
+        elif state is BODY:
             self.deadline = self.bodyDeadline()
             self.transport.resumeProducing()
 
@@ -746,7 +783,7 @@ class Http1Server:
 
     def _close(self) -> None:
         """Close after the answer; linger if the client may still be sending."""
-        if self._state == BODY or self._ahead:
+        if self._state is BODY or self._ahead:
             self._linger()
         else:
             self._state = CLOSED

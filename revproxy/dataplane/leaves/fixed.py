@@ -13,9 +13,9 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.errors import BadRequest
 from revproxy.headers import Headers
-from revproxy.interfaces import ILeaf
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange

@@ -361,4 +361,16 @@ class SocketTLS(EagerConnection):
         self._tls = None
 
 
-__all__ = ["RECORD", "SocketTLS", "TLSInfo"]
+def reasonOf(e: Exception, connection: Any) -> str:
+    """What a person can read of an OpenSSL error."""
+    if isinstance(e, SSL.SysCallError):
+        return "the connection ended during the handshake"
+    noted = connection.get_app_data() if connection is not None else None
+    if noted is not None:
+        return f"its certificate does not verify: {noted}"
+    if isinstance(e, SSL.Error) and e.args and e.args[0]:
+        return "; ".join(str(entry[-1]) for entry in e.args[0])
+    return str(e) or type(e).__name__
+
+
+__all__ = ["RECORD", "SocketTLS", "TLSInfo", "reasonOf"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.leaves.fixed import Leaf, RedirectLeaf, RespondLeaf
-from revproxy.interfaces import ILeaf
 from tests.dataplane.doubles import EdgeDouble
 
 
