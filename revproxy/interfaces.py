@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
+
+from revproxy.body import IBodySink, IBodySource
 
 if TYPE_CHECKING:
     import logging
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
     from twisted.internet.task import LoopingCall
 
     from revproxy.context import Context, Headers, Response
+
+__all__ = [
+    "IBodySink",
+    "IBodySource",
+    "IClientStream",
+    "IConfigurable",
+    "IHealthCheck",
+    "IHost",
+    "IHosted",
+    "ILeaf",
+    "ILifecycle",
+    "IMiddleware",
+    "IMiddlewareFactory",
+    "IObserver",
+    "IResponseMiddleware",
+    "IStateful",
+]
 
 
 class IMiddleware(Interface):
@@ -188,32 +206,6 @@ class IMiddlewareFactory(Interface):
 
     def create(config: Mapping[str, Any]) -> IMiddleware:
         """Make an instance; no side effects. :raises Exception: if it cannot be made from this configuration."""
-
-
-class IBodySource(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` come from."""
-
-    def pauseProducing() -> None:
-        """Give no more data until resumed."""
-
-    def resumeProducing() -> None:
-        """Go on."""
-
-    def stopProducing() -> None:
-        """The rest is not wanted."""
-
-
-class IBodySink(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` go. Exactly one of the last two is called, once."""
-
-    def bodyData(data: bytes) -> None:
-        """Some bytes, never empty."""
-
-    def bodyFinished() -> None:
-        """The body is complete; ``body.trailers`` is set if there are any."""
-
-    def bodyFailed(reason: Failure) -> None:
-        """The body will never be complete."""
 
 
 class IClientStream(Interface):

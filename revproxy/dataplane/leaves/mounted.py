@@ -28,14 +28,13 @@ from twisted.web.server import NOT_DONE_YET, Session, Site
 from twisted.web.server import Request as TwistedRequest
 from zope.interface import implementer
 
-from revproxy.body import Body
+from revproxy.body import Body, IBodySink, IBodySource
 from revproxy.context import Headers, Request, Response
 from revproxy.dataplane.leaves.fixed import InThread, Leaf
 from revproxy.dataplane.leaves.forms import Fields, isForm, readForm
 from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import BodyTooLarge, EdgeError, NotFound
 from revproxy.headers import HOP_BY_HOP, TOKEN, Field
-from revproxy.interfaces import IBodySink, IBodySource
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from revproxy.body import Body
+from revproxy.body import Body, IBodySource
 from revproxy.context import Headers, Request, Response
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.leaves.fixed import InThread, Leaf
@@ -38,7 +38,6 @@ from revproxy.errors import (
     RangeNotSatisfiable,
     Unavailable,
 )
-from revproxy.interfaces import IBodySource
 from revproxy.regularfile import FLAGS
 
 if TYPE_CHECKING:

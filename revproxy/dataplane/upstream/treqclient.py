@@ -24,12 +24,11 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from revproxy.body import HIGH_WATER, Body
+from revproxy.body import HIGH_WATER, Body, IBodySink, IBodySource
 from revproxy.context import Response
 from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
 from revproxy.errors import Unavailable
 from revproxy.headers import TOKEN
-from revproxy.interfaces import IBodySink, IBodySource
 
 
 class UpstreamClient(HTTPClient):  # type: ignore[misc]
