@@ -14,7 +14,6 @@ chain, so that whoever has taken it out of service knows when nobody uses its pl
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from itertools import cycle
@@ -27,12 +26,9 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import SAMPLE, Tally
-from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
+from revproxy.errors import EdgeError, Foreign, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
-
-Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
-"""What may come out of foreign code and must not go further."""
 
 
 class Link:

@@ -21,7 +21,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.web.resource import Resource
 
-from revproxy.dataplane.readings import folded, reached
+from revproxy.casefolding import folded
+from revproxy.dataplane.readings import reached
 from revproxy.errors import AmbiguousPath
 from revproxy.interfaces import ILeaf
 
