@@ -21,7 +21,7 @@ from revproxy.body import Body
 from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accessline import formatJSON
 from revproxy.dataplane.accesslog import AccessLog
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge, Generation
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http.forwarding import upstreamHead
@@ -30,6 +30,7 @@ from revproxy.dataplane.http1.requesthead import parseRequestHead
 from revproxy.dataplane.http1.responsehead import parseResponseHead
 from revproxy.dataplane.http1.responsewriter import responseHead
 from revproxy.dataplane.leaves.proxy import Forwarded, ProxyLeaf
+from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool

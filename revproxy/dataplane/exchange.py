@@ -20,8 +20,8 @@ from twisted.web.http import datetimeToString
 
 from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
-from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.http.errorpage import errorResponse
+from revproxy.dataplane.link import unsendable
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 from revproxy.interfaces import IClientStream
