@@ -27,6 +27,21 @@ from revproxy.dataplane.link import Link, unsendable, waitFor
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined
 from revproxy.interfaces import IMiddleware
 
+_Calls = tuple[tuple[Link, Callable[[Context], Any], Tally], ...]
+"""The way in: each link with its ``handle``, in order."""
+
+_Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
+"""The way out: the links that want responses, each with its index and its ``handleResponse``, in reverse order."""
+
+
+def _callsOf(links: Sequence[Link]) -> _Calls:
+    return tuple((link, link.handle, link.tally) for link in links)
+
+
+def _respondersOf(links: Sequence[Link]) -> _Responders:
+    indexed = reversed(list(enumerate(links)))
+    return tuple((index, link, link.handleResponse) for index, link in indexed if link.handleResponse is not None)
+
 
 def _timed(call: Callable[[Context], Any], link: Link, weight: int) -> Callable[[Context], Any]:
     """The same call, which adds its time to the link's tally, so many times."""
@@ -43,14 +58,18 @@ def _timed(call: Callable[[Context], Any], link: Link, weight: int) -> Callable[
     return timed
 
 
-def _rounds(plain: Any, timed: Any) -> Callable[[], Any]:
+def _timedCalls(calls: _Calls, weight: int) -> _Calls:
+    return tuple((link, _timed(handle, link, weight), tally) for link, handle, tally in calls)
+
+
+def _timedResponders(responders: _Responders, weight: int) -> _Responders:
+    return tuple((index, link, _timed(call, link, weight)) for index, link, call in responders)
+
+
+def _sampled(plain: Any, timed: Any) -> Callable[[], Any]:
     """What gives one or the other: the timed one once in :data:`SAMPLE` times, and not first, when all is cold."""
     before = SAMPLE // 2
     return cycle([plain] * before + [timed] + [plain] * (SAMPLE - before - 1)).__next__
-
-
-_Calls = tuple[tuple[Link, Callable[[Context], Any], Tally], ...]
-_Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
 
 
 class Chain:
@@ -67,7 +86,7 @@ class Chain:
         "__weakref__",
         "_bounds",
         "_idle",
-        "_later",
+        "_laterCalls",
         "_laterResponders",
         "_nextCalls",
         "_nextResponders",
@@ -79,34 +98,22 @@ class Chain:
     )
 
     def __init__(self, links: Sequence[Link]) -> None:
+        """:raises TypeError: if one of them does not provide IMiddleware."""
         for link in links:
             if not IMiddleware.providedBy(link.instance):
                 raise TypeError(f"{link.name} does not provide IMiddleware")
+        calls, responders = _callsOf(links), _respondersOf(links)
+        self.links = tuple(links)
         self.active = 0
         self._idle: list[Deferred[None]] | None = None
-        self.links = tuple(links)
         self._bounds = any(link.bodyBytes is not None for link in links)
-
-        def calls(weight: int) -> _Calls:
-            return tuple((link, _timed(link.handle, link, weight), link.tally) for link in links)
-
-        def responders(weight: int) -> _Responders:
-            return tuple((index, link, _timed(call, link, weight)) for index, link, call in plain)
-
-        self._nextCalls: Callable[[], _Calls] = _rounds(
-            tuple((link, link.handle, link.tally) for link in links), calls(SAMPLE)
-        )
-        self._later = calls(1)
-        plain: _Responders = tuple(
-            (index, link, link.handleResponse)
-            for index, link in reversed(list(enumerate(links)))
-            if link.handleResponse is not None
-        )
-        self._nextResponders: Callable[[], _Responders] = _rounds(plain, responders(SAMPLE))
-        self._laterResponders = responders(1)
-        self.hasResponders = bool(plain)
-        self.hasObservers = any(link.finished is not None for link in links)
+        self._nextCalls: Callable[[], _Calls] = _sampled(calls, _timedCalls(calls, SAMPLE))
+        self._laterCalls = _timedCalls(calls, 1)
+        self._nextResponders: Callable[[], _Responders] = _sampled(responders, _timedResponders(responders, SAMPLE))
+        self._laterResponders = _timedResponders(responders, 1)
         self._observers = tuple((link, link.finished) for link in links if link.finished is not None)
+        self.hasResponders = bool(responders)
+        self.hasObservers = bool(self._observers)
 
     def enter(self, context: Context) -> bool | Deferred[bool]:
         """
@@ -146,7 +153,7 @@ class Chain:
 
     async def _enterLater(self, context: Context, depth: int, verdict: Any) -> bool:
         """The rest of the way in, from the link whose answer is awaited."""
-        calls = self._later
+        calls = self._laterCalls
         while True:
             link = calls[depth][0]
             try:
