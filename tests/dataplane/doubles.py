@@ -19,7 +19,7 @@ from revproxy.dataplane.counters import Tally
 from revproxy.dataplane.edge import Edge, Generation
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.server import Http1Server
-from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree

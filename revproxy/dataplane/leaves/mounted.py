@@ -30,8 +30,8 @@ from zope.interface import implementer
 
 from revproxy.body import Body, IBodySink, IBodySource
 from revproxy.context import Headers, Request, Response
-from revproxy.dataplane.leaves.fixed import InThread, Leaf
 from revproxy.dataplane.leaves.forms import Fields, isForm, readForm
+from revproxy.dataplane.leaves.leaf import InThread, Leaf
 from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import BodyTooLarge, EdgeError, NotFound
 from revproxy.headers import HOP_BY_HOP, TOKEN, Field

@@ -11,8 +11,8 @@ from twisted.web.server import NOT_DONE_YET
 from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Request
 from revproxy.dataplane.http.forwarding import upstreamHead
-from revproxy.dataplane.leaves.fixed import Leaf
 from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import stripped
 from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
 from revproxy.errors import BodyTooLarge
