@@ -34,8 +34,9 @@ from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
 

@@ -23,8 +23,9 @@ from revproxy.dataplane.leaves.fixed import RespondLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.link import PendingAnswer
 from revproxy.dataplane.routing import Route
+from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Outgoing, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import BodyTooLarge, EdgeError
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.dataplane.doubles import ClientDouble, EdgeDouble

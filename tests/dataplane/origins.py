@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.body import Body
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.client import Http1Client
+from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.pool import Pool
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.headers import Headers
 from revproxy.loop.deadlines import Deadlines
 from tests.dataplane.doubles import TransportDouble

@@ -43,8 +43,8 @@ from revproxy.interfaces import IBodySink, IBodySource
 from revproxy.loop.deadlines import NEVER
 
 if TYPE_CHECKING:
+    from revproxy.dataplane.upstream.outgoing import Outgoing
     from revproxy.dataplane.upstream.pool import Pool
-    from revproxy.dataplane.upstream.upstream import Outgoing
 
 IDLE, HEAD, BODY, TUNNEL, CLOSED = range(5)
 

@@ -14,7 +14,9 @@ from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
 from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import stripped
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.upstream.outgoing import Outgoing
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import BodyTooLarge
 from revproxy.headers import Headers
 

@@ -23,7 +23,7 @@ from revproxy.errors import ConnectFailed, ConnectTimedOut, EdgeError, Unavailab
 from revproxy.loop.deadlines import NEVER, Deadlines
 
 if TYPE_CHECKING:
-    from revproxy.dataplane.upstream.upstream import Outgoing
+    from revproxy.dataplane.upstream.outgoing import Outgoing
 
 SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 """Methods that do nothing (RFC 9110 §9.2.1)."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from revproxy.loop.deadlines import NEVER, Deadlines
 
 if TYPE_CHECKING:
-    from revproxy.dataplane.upstream.upstream import Outgoing
+    from revproxy.dataplane.upstream.outgoing import Outgoing
 
 
 class Queue:

@@ -2,7 +2,7 @@
 The treq client, and the agent under it. The one module that imports treq.
 
 :class:`UpstreamClient` is a :class:`treq.client.HTTPClient`. Given an
-:class:`~revproxy.dataplane.upstream.upstream.Outgoing` it takes the *transparent path*: no cookie jar, no decoding, no
+:class:`~revproxy.dataplane.upstream.outgoing.Outgoing` it takes the *transparent path*: no cookie jar, no decoding, no
 redirects, target and headers as they are. Given a URL
 it is treq as everybody knows it, over the same pools, with a cookie jar of that one request; that is what plugins get
 as ``context.client``.
@@ -26,7 +26,9 @@ from zope.interface import implementer
 
 from revproxy.body import HIGH_WATER, Body, IBodySink, IBodySource
 from revproxy.context import Response
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.upstream.outgoing import Outgoing
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import Unavailable
 from revproxy.headers import TOKEN
 
