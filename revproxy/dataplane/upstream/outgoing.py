@@ -7,7 +7,7 @@ When a target fails, its requests go to the next, if they can: nothing of the re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Response
 from revproxy.dataplane.http.shares import PLAIN
+from revproxy.dataplane.http1.clientroles import Abortable
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import (
@@ -28,9 +29,6 @@ from revproxy.errors import (
 )
 from revproxy.headers import Headers
 from revproxy.loop.deadlines import NEVER
-
-if TYPE_CHECKING:
-    from revproxy.dataplane.http1.client import Http1Client
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 """Methods that may be repeated (RFC 9110 §9.2.2)."""
@@ -81,7 +79,7 @@ class Outgoing:
         self.body = body
         self.chunked = False
         self.upgrade = upgrade
-        self.connection: Http1Client | None = None
+        self.connection: Abortable | None = None
         self.target: Target | None = None
         self.deadline = NEVER
         self.share = PLAIN
