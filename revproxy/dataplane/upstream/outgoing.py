@@ -87,8 +87,8 @@ class Outgoing:
         self.refreshed = False
         self._answer: Deferred[Response] | None = None
 
-    def headFor(self, target: Target) -> bytes:
-        """The head as it is sent to a given target."""
+    def aimAt(self, target: Target) -> None:
+        """It goes to this target next: write :attr:`head` as that gets it. Called for each target that is tried."""
         raise TypeError(f"{type(self).__name__} does not write a head")
 
     def informational(self, status: int, headers: Headers) -> None:
@@ -115,7 +115,7 @@ class Outgoing:
         if body is not None:
             body.sealed = True
             self.chunked = (body.changed or not body.framed) and (body.length is None or body.trailers is not None)
-        self.head = self.headFor(target)
+        self.aimAt(target)
         target.pool.send(self)
 
     def wholeBody(self) -> bytes:
