@@ -93,6 +93,11 @@ class Pool:
         """Connections that exist or are being made, without tunnels."""
         return self.shares.connections
 
+    @property
+    def isFull(self) -> bool:
+        """Whether a request would be refused at once: there is neither a connection for it nor a place to wait."""
+        return not self.idle and not self.shares.hasRoom and self.waiting.isFull
+
     # Requests
 
     def send(self, outgoing: WaitingRequest) -> None:

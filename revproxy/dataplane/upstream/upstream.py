@@ -1,8 +1,7 @@
 """
 An upstream: several targets that serve the same.
 
-Targets are taken in turn by weight (smooth weighted round robin, as in nginx). One that fails is passed over for a
-while.
+Which is next, a policy says (:mod:`~revproxy.dataplane.upstream.balancing`). One that fails is marked down for a while.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from revproxy.dataplane.upstream.balancing import Policy, WeightedRoundRobin
 from revproxy.dataplane.upstream.target import Target
 from revproxy.errors import printable
 
@@ -33,10 +33,14 @@ class Upstream:
         *,
         maxFails: int = 3,
         failTimeout: float = 10.0,
+        policy: Policy | None = None,
     ) -> None:
         """
+        :param now: the time in seconds.
         :param maxFails: failures in a row after which a target is passed over; 0 for never.
         :param failTimeout: seconds it is passed over.
+        :param policy: which target is next; a :class:`WeightedRoundRobin` by default.
+        :raises ValueError: if there are no targets.
         """
         if not targets:
             raise ValueError(f"upstream {name} has no targets")
@@ -45,24 +49,15 @@ class Upstream:
         self._now = now
         self._maxFails = maxFails
         self._failTimeout = failTimeout
+        self._choose = (policy or WeightedRoundRobin()).choose
         self._only = self.targets[0] if len(self.targets) == 1 else None
 
     def pick(self, tried: Sequence[Target]) -> Target | None:
-        """The next target not tried yet; one that is marked down only if there is no other."""
+        """The next target that is not tried yet; None if all are. One that is marked down is better than none."""
         if self._only is not None:
             return None if tried else self._only
-        now = self._now()
-        left = [target for target in self.targets if target not in tried]
-        up = [target for target in left if target.downUntil <= now]
-        if not up:
-            return min(left, key=lambda target: target.downUntil, default=None)
-        total = 0
-        for target in up:
-            target.current += target.weight
-            total += target.weight
-        best = max(up, key=lambda target: target.current)
-        best.current -= total
-        return best
+        untried = [target for target in self.targets if target not in tried] if tried else self.targets
+        return self._choose(untried, self._now()) if untried else None
 
     def succeeded(self, target: Target) -> None:
         """It answered."""
