@@ -21,7 +21,7 @@ from revproxy.body import Body
 from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accessline import formatJSON
 from revproxy.dataplane.accesslog import AccessLog
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.generation import Generation
@@ -31,11 +31,13 @@ from revproxy.dataplane.http1.requesthead import parseRequestHead
 from revproxy.dataplane.http1.responsehead import parseResponseHead
 from revproxy.dataplane.http1.responsewriter import responseHead
 from revproxy.dataplane.leaves.proxy import Forwarded, ProxyLeaf
+from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
 

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Self
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import Interface, implementer
 
 from revproxy.errors import BodyTooLarge, PluginStalled
-from revproxy.interfaces import IBodySink, IBodySource
 
 if TYPE_CHECKING:
     from revproxy.headers import Headers
@@ -31,6 +30,32 @@ HIGH_WATER = 65536
 
 Filter = Callable[[bytes, bool], bytes]
 """Called with each piece and whether it is the last; gives what goes on instead. The last piece may be empty."""
+
+
+class IBodySource(Interface):
+    """Where the bytes of a :class:`Body` come from."""
+
+    def pauseProducing() -> None:
+        """Give no more data until resumed."""
+
+    def resumeProducing() -> None:
+        """Go on."""
+
+    def stopProducing() -> None:
+        """The rest is not wanted."""
+
+
+class IBodySink(Interface):
+    """Where the bytes of a :class:`Body` go. Exactly one of the last two is called, once."""
+
+    def bodyData(data: bytes) -> None:
+        """Some bytes, never empty."""
+
+    def bodyFinished() -> None:
+        """The body is complete; ``body.trailers`` is set if there are any."""
+
+    def bodyFailed(reason: Failure) -> None:
+        """The body will never be complete."""
 
 
 def _through(filter: Filter, data: bytes, last: bool) -> bytes:

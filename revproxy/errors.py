@@ -7,6 +7,7 @@ constructor is the cause: it goes to the log, never to the client (RFC 9110 §15
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -222,3 +223,7 @@ class PluginStalled(BaseException):
     :class:`Exception`, so that a plugin's own ``except Exception`` does not swallow it; the chain takes it for a
     failure of the plugin.
     """
+
+
+Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
+"""What may come out of foreign code and must not go further."""

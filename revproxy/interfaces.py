@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
+
+from revproxy.body import IBodySink, IBodySource
 
 if TYPE_CHECKING:
     import logging
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
     from twisted.internet.task import LoopingCall
 
     from revproxy.context import Context
+
+__all__ = [
+    "IBodySink",
+    "IBodySource",
+    "IConfigurable",
+    "IHealthCheck",
+    "IHost",
+    "IHosted",
+    "ILifecycle",
+    "IMiddleware",
+    "IMiddlewareFactory",
+    "IObserver",
+    "IResponseMiddleware",
+    "IStateful",
+]
 
 
 class IMiddleware(Interface):
@@ -189,27 +205,3 @@ class IMiddlewareFactory(Interface):
         """Make an instance; no side effects. :raises Exception: if it cannot be made from this configuration."""
 
 
-class IBodySource(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` come from."""
-
-    def pauseProducing() -> None:
-        """Give no more data until resumed."""
-
-    def resumeProducing() -> None:
-        """Go on."""
-
-    def stopProducing() -> None:
-        """The rest is not wanted."""
-
-
-class IBodySink(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` go. Exactly one of the last two is called, once."""
-
-    def bodyData(data: bytes) -> None:
-        """Some bytes, never empty."""
-
-    def bodyFinished() -> None:
-        """The body is complete; ``body.trailers`` is set if there are any."""
-
-    def bodyFailed(reason: Failure) -> None:
-        """The body will never be complete."""

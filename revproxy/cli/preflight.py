@@ -23,8 +23,8 @@ from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.config.settings import Config, documentOf
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
-from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.net.tlscontexts import clientContext
+from revproxy.errors import Foreign
 from revproxy.interfaces import IConfigurable
 from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
 from revproxy.regularfile import readFile

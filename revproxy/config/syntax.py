@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from twisted.internet.endpoints import serverFromString
 
 from revproxy.config.problems import quoted
-from revproxy.dataplane.http1.requesthead import METHOD_LENGTH
+from revproxy.dataplane.http.limits import METHOD_LENGTH
 from revproxy.headers import HOP_BY_HOP
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

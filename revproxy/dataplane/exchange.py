@@ -21,9 +21,9 @@ from twisted.web.http import datetimeToString
 
 from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
-from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.http.interfaces import IClientStream
+from revproxy.dataplane.link import unsendable
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
+from revproxy.casefolding import folded
 from revproxy.errors import AmbiguousPath
 
 MOST_STEPS = 1024
@@ -109,13 +110,6 @@ def reached(root: Node, path: bytes, folds: bool = False) -> set[Any]:
         if host is not None:
             nodes |= _ends(root, b"/" + text[host.end() + 1 :], folds, budget)
     return nodes
-
-
-def folded(name: bytes) -> bytes:
-    """A name as it is compared in any case."""
-    if name.isascii():
-        return name.lower()
-    return name.decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
 
 
 # Where one has come to: the nodes from the root on, and how many names, which the tree does not have, below the last.

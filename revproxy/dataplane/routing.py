@@ -21,8 +21,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.web.resource import Resource
 
+from revproxy.casefolding import folded
 from revproxy.dataplane.http.interfaces import ILeaf
-from revproxy.dataplane.readings import folded, reached
+from revproxy.dataplane.readings import reached
 from revproxy.errors import AmbiguousPath
 
 # As numbers: Python looks for these in bytes in a sixth of the time.

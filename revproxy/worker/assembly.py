@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.config.manifest import Manifest
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.generation import Generation
+from revproxy.dataplane.link import Link
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Plan
 from revproxy.worker.lifecycle.instance import Instance

@@ -24,8 +24,9 @@ from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.regularfile import readFile
 

@@ -14,14 +14,15 @@ from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import Body
 from revproxy.context import Headers, Response
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Tally
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.server import Http1Server
-from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.leaf import Leaf
+from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.loop.deadlines import Deadlines

@@ -18,6 +18,7 @@ from revproxy.dataplane.http.fieldnames import (
     learn,
     plainName,
 )
+from revproxy.dataplane.http.limits import METHOD_LENGTH
 from revproxy.dataplane.http1.heads import (
     CHUNKED,
     HEX,
@@ -36,9 +37,6 @@ _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 
 _HOST_LENGTH = 255 + len(":65535")
 """The longest name (RFC 3986 §3.2.2) with a port. Hosts are remembered, here and by others: strangers write them."""
-
-METHOD_LENGTH = 32
-"""Bytes of a method. The longest that is registered has 16."""
 
 _COMMON_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 """Those that llhttp reads by their own name; to the reading of a head they are all the same."""

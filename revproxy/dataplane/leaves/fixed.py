@@ -1,41 +1,23 @@
-"""What can stand at the end of a route: the base of every leaf, and the two that answer by themselves."""
+"""Leaves whose answer is fixed by the configuration: a response, and a redirect."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
-from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
-from revproxy.dataplane.http.interfaces import ILeaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.errors import BadRequest
 from revproxy.headers import Headers
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
 
-
-InThread = Callable[..., Deferred[Any]]
-"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
-
 _PLACEHOLDER = re.compile(r"(\{(?:host|hostname|target|path|query)\})")
-
-
-@implementer(ILeaf)
-class Leaf(Resource):  # type: ignore[misc]
-    """A leaf of the resource tree. Subclasses override :meth:`render`."""
-
-    isLeaf = True
-
-    def render(self, exchange: Exchange) -> int:
-        """Begin to answer. :returns: ``NOT_DONE_YET``, always."""
-        raise TypeError(f"{type(self).__name__} does not say how it answers")
 
 
 class RespondLeaf(Leaf):

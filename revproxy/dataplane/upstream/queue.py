@@ -11,12 +11,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from revproxy.loop.deadlines import NEVER, Deadlines
+from revproxy.dataplane.http1.clientroles import SentRequest
+from revproxy.loop.deadlines import NEVER, Deadlines, Waiting
 
-if TYPE_CHECKING:
-    from revproxy.dataplane.upstream.upstream import Outgoing
+
+class WaitingRequest(SentRequest, Waiting, Protocol):
+    """
+    A request that waits, or may have to.
+
+    :ivar deadline: how long it may wait for a connection; NEVER while it does not.
+    :ivar refreshed: whether it was lost on a kept connection once, and so goes on a fresh one.
+    """
+
+    refreshed: bool
 
 
 class Queue:
@@ -30,7 +39,7 @@ class Queue:
     __slots__ = ("_deadlines", "_maxWaiting", "_onOver", "_seconds", "held", "ready")
 
     def __init__(
-        self, deadlines: Deadlines, seconds: float, maxWaiting: int, onOver: Callable[[Outgoing], None]
+        self, deadlines: Deadlines, seconds: float, maxWaiting: int, onOver: Callable[[WaitingRequest], None]
     ) -> None:
         """
         :param seconds: how long one may wait, in both lines together.
@@ -41,13 +50,13 @@ class Queue:
         self._seconds = seconds
         self._maxWaiting = maxWaiting
         self._onOver = onOver
-        self.ready: deque[Outgoing] = deque()
-        self.held: deque[Outgoing] = deque()
+        self.ready: deque[WaitingRequest] = deque()
+        self.held: deque[WaitingRequest] = deque()
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.held)
 
-    def __iter__(self) -> Iterator[Outgoing]:
+    def __iter__(self) -> Iterator[WaitingRequest]:
         yield from self.ready
         yield from self.held
 
@@ -56,7 +65,7 @@ class Queue:
         """Whether nobody else may wait."""
         return len(self) >= self._maxWaiting
 
-    def join(self, outgoing: Outgoing, first: bool) -> None:
+    def join(self, outgoing: WaitingRequest, first: bool) -> None:
         """Have it wait for a connection. One that has been held goes on waiting, and is before those who came later."""
         ready = self.ready
         if outgoing.deadline != NEVER:
@@ -70,14 +79,14 @@ class Queue:
                 ready.append(outgoing)
         self._wait(outgoing)
 
-    def next(self) -> Outgoing:
+    def next(self) -> WaitingRequest:
         """Who is to have the connection that is free."""
         outgoing = self.ready.popleft()
         self._letGo(outgoing)
         outgoing.deadline = NEVER
         return outgoing
 
-    def hold(self, outgoing: Outgoing) -> bool:
+    def hold(self, outgoing: WaitingRequest) -> bool:
         """Have it wait for an upload to be over. :returns: False if there is no place."""
         if self.isFull or len(self.held) >= (self._maxWaiting + 1) // 2:
             return False
@@ -86,13 +95,13 @@ class Queue:
         self._wait(outgoing)
         return True
 
-    def admit(self) -> Outgoing:
+    def admit(self) -> WaitingRequest:
         """An upload is over: who may begin the next. It is in no line any more, but its time still runs."""
         outgoing = self.held.popleft()
         self._letGo(outgoing)
         return outgoing
 
-    def leave(self, outgoing: Outgoing) -> None:
+    def leave(self, outgoing: WaitingRequest) -> None:
         """It does not wait any more; not to have waited is no error."""
         for line in (self.ready, self.held):
             try:
@@ -102,18 +111,18 @@ class Queue:
             self._letGo(outgoing)
         outgoing.deadline = NEVER
 
-    def _wait(self, outgoing: Outgoing) -> None:
+    def _wait(self, outgoing: WaitingRequest) -> None:
         body = outgoing.body
         if body is not None and not body.complete:
             body.onEnd = partial(self._bodyEnded, outgoing)
         self._deadlines.watch(outgoing)
 
-    def _letGo(self, outgoing: Outgoing) -> None:
+    def _letGo(self, outgoing: WaitingRequest) -> None:
         if outgoing.body is not None:
             outgoing.body.onEnd = None
         self._deadlines.forget(outgoing)
 
-    def _bodyEnded(self, outgoing: Outgoing) -> None:
+    def _bodyEnded(self, outgoing: WaitingRequest) -> None:
         if outgoing in self.held:
             self.held.remove(outgoing)
         elif outgoing.body is not None and outgoing.body.complete:

@@ -1,11 +1,9 @@
 """
 The treq client, and the agent under it. The one module that imports treq.
 
-:class:`UpstreamClient` is a :class:`treq.client.HTTPClient`. Given an
-:class:`~revproxy.dataplane.upstream.upstream.Outgoing` it takes the *transparent path*: no cookie jar, no decoding, no
-redirects, target and headers as they are. Given a URL
-it is treq as everybody knows it, over the same pools, with a cookie jar of that one request; that is what plugins get
-as ``context.client``.
+:class:`UpstreamClient` is a :class:`treq.client.HTTPClient`: treq as everybody knows it, over our pools, with a cookie
+jar of that one request; that is what plugins get as ``context.client``. Clients' requests take its *transparent path*,
+:meth:`UpstreamClient.send`: no cookie jar, no decoding, no redirects, target and headers as they are.
 """
 
 from __future__ import annotations
@@ -24,12 +22,13 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from revproxy.body import HIGH_WATER, Body
+from revproxy.body import HIGH_WATER, Body, IBodySink, IBodySource
 from revproxy.context import Response
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.upstream.outgoing import Outgoing
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import Unavailable
 from revproxy.headers import TOKEN
-from revproxy.interfaces import IBodySink, IBodySource
 
 
 class UpstreamClient(HTTPClient):  # type: ignore[misc]
@@ -45,15 +44,16 @@ class UpstreamClient(HTTPClient):  # type: ignore[misc]
         self._clock = clock
         self._timeout = timeout
 
-    def request(self, method: str, url: Any, **options: Any) -> Deferred[Any]:
+    def send(self, outgoing: Outgoing) -> Deferred[Response]:
         """
-        Send a request.
+        Send a request as it is.
 
-        :param url: an :class:`Outgoing` for the transparent path, whose Deferred fires with a
-            :class:`revproxy.context.Response`; anything else as for :func:`treq.request`.
+        :returns: as :meth:`Outgoing.begin`.
         """
-        if isinstance(url, Outgoing):
-            return url.begin()
+        return outgoing.begin()
+
+    def request(self, method: str, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.request`."""
         options.setdefault("reactor", self._clock)
         options.setdefault("timeout", self._timeout)
         # A client of its own for each request: treq's jar would give one user's cookies to the next.
@@ -155,7 +155,8 @@ class _Built(Outgoing):
         whole = produced.body.read(HIGH_WATER).addErrback(produced.givenUp)
         return whole.addCallback(lambda _: self.begin())
 
-    def headFor(self, target: Target) -> bytes:
+    def aimAt(self, target: Target) -> None:
+        """Write the head, which is the same for every target."""
         headers = self._headers
         parts = [self.method, b" ", self._uri.originForm, b" HTTP/1.1\r\n"]
         if not headers.hasHeader(b"host"):
@@ -172,7 +173,7 @@ class _Built(Outgoing):
         elif self.method in (b"POST", b"PUT", b"PATCH"):
             parts.append(b"Content-Length: 0\r\n")
         parts.append(b"\r\n")
-        return b"".join(parts)
+        self.head = b"".join(parts)
 
 
 @implementer(IConsumer, IBodySource)

@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from revproxy.context import Context
-from revproxy.dataplane.chain import Foreign, unsendable
 from revproxy.dataplane.counters import Tally
-from revproxy.errors import EdgeError, PluginQuarantined
+from revproxy.dataplane.link import unsendable
+from revproxy.errors import EdgeError, Foreign, PluginQuarantined
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
 COOLDOWN = 10.0

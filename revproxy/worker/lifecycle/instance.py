@@ -24,11 +24,12 @@ from twisted.internet.task import deferLater
 from zope.interface import providedBy
 
 from revproxy.config.problems import textOf
-from revproxy.dataplane.chain import Chain, Foreign
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Tally
-from revproxy.errors import PluginStalled
-from revproxy.host import Host, notLonger
+from revproxy.errors import Foreign, PluginStalled
+from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
+from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError

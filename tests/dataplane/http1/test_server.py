@@ -17,7 +17,8 @@ from revproxy.addresses import AddressSet
 from revproxy.body import Body
 from revproxy.context import Headers, Response
 from revproxy.dataplane.http.limits import Limits, Timeouts
-from revproxy.dataplane.leaves.fixed import Leaf, RespondLeaf
+from revproxy.dataplane.leaves.fixed import RespondLeaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.errors import BodyTooLarge, ClientGone, RequestTimeout, UpstreamError
 from revproxy.interfaces import IMiddleware
 from revproxy.testing import SinkDouble, SourceDouble

@@ -15,7 +15,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from revproxy.context import Context
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.link import Link
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines

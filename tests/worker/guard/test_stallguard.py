@@ -312,7 +312,8 @@ play(lambda: attempt(other.handle, deferred, results))
         """To the chain it is a failure of the plugin, whether its answer comes at once or later."""
         scene = """
 from zope.interface import directlyProvides
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.link import Link
 from revproxy.loop.deadlines import Deadlines
 from revproxy.interfaces import IMiddleware
 from revproxy.testing import makeContext
