@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.peers import twistdCommand
 from benchmarks.processes import BenchmarkError, Running, freePorts
-from revproxy.control.controlsocket import EdgeNotRunning, NoAnswer, SteeringError, callEdge
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
+from revproxy.control.commands import SteeringError
 
 STAMPED = """\
 import os

@@ -14,12 +14,13 @@ import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
 from revproxy.cli.locate import statePath
 from revproxy.cli.preflight import Findings, checkFile
 from revproxy.cli.report import Report, refusal
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.controlsocket import EdgeNotRunning, NoAnswer, SteeringError, callEdge
+from revproxy.control.commands import SteeringError
 from revproxy.errors import printable
 from revproxy.loop.interpreter import importBeside
 

@@ -1,5 +1,5 @@
 """
-The Unix socket through which a running edge is steered, and its client.
+The Unix socket through which a running edge is steered; its client is :mod:`revproxy.cli.edgeclient`.
 
 Each line is a JSON object, up to :data:`LINE_LIMIT` bytes with its line feed. A request names a call and its arguments,
 the answer has its result or one text that says why there is none; requests of a connection are answered in turn::
@@ -14,25 +14,21 @@ Who may open the file may do everything: its mode is 0600. A call that has begun
 from __future__ import annotations
 
 import json
-import os
-import socket
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from errno import EADDRINUSE
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Factory
-from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
-from revproxy.config.syntax import SOCKET_PATH_LIMIT
+from revproxy.control.commands import Steering, SteeringError
+from revproxy.control.socketfile import removeStale, shortened
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.errors import printable
 
@@ -44,33 +40,6 @@ CONNECTIONS = 16
 
 IDLE_TIMEOUT = 60.0
 """Seconds that a client may take for a request, its silence before it included, and for taking its answer."""
-
-_ANSWER_LIMIT = 64 << 20
-
-
-class SteeringError(Exception):
-    """A call cannot be carried out; the text is for whoever made it."""
-
-
-class EdgeNotRunning(Exception):
-    """Nobody can be asked; says which socket, and what to do."""
-
-
-class NoAnswer(Exception):
-    """The edge was asked and has not answered; what it was asked may still happen."""
-
-
-class Steering(Protocol):
-    """What can be called."""
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """
-        :return: what JSON can say.
-        :raises SteeringError: if there is no such call, its arguments are wrong, or it cannot be carried out.
-        """
-
-
-# -- the edge's end
 
 
 class ControlSocket:
@@ -95,9 +64,9 @@ class ControlSocket:
 
         :raises OSError: if another process listens there, or the file cannot be made.
         """
-        _removeStale(self._path)
+        removeStale(self._path)
         with ExitStack() as held:
-            short = held.enter_context(_shortened(self._path))
+            short = held.enter_context(shortened(self._path))
             # Bound, its mode set, and only then listened on.
             try:
                 self._port = EagerReactor(self.reactor).listenUNIX(short, _ControlFactory(self), mode=0o600)
@@ -133,7 +102,7 @@ class _ControlFactory(Factory):  # type: ignore[misc]
 
 
 @implementer(IPushProducer)
-class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
+class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
     """
     One client. While its call is running, or its answers are not taken, it is not read; it has one call in each turn of
     the loop. So what it sends costs others nothing, and of it there is never more in memory than two requests.
@@ -308,108 +277,4 @@ def _request(line: bytes) -> tuple[str, Mapping[str, Any]]:
     return name, arguments
 
 
-# -- the file
-
-
-@contextmanager
-def _shortened(path: Path) -> Iterator[str]:
-    """
-    A name of the same file that fits into ``sun_path``, while the context lasts.
-
-    :raises OSError: if there is no such folder.
-    """
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
-def _connected(path: Path, timeout: float | None) -> socket.socket:
-    """:raises OSError: as ``connect``."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        client.settimeout(timeout)
-        with _shortened(path) as short:
-            client.connect(short)
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _removeStale(path: Path) -> None:
-    """
-    :raises OSError: if it is no socket, or somebody listens on it.
-    """
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(EADDRINUSE, "it is in the way, and no socket; move it elsewhere", str(path))
-        _connected(path, 0).close()
-    except FileNotFoundError:
-        return
-    except ConnectionRefusedError:
-        path.unlink(missing_ok=True)
-        return
-    except BlockingIOError:
-        pass  # it has so many clients that one more would have to wait
-    raise OSError(EADDRINUSE, "another process listens there; stop that first", str(path))
-
-
-# -- the client's end
-
-
-def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:
-    """
-    Have a running edge do something, and wait for it. Blocks.
-
-    :param socketPath: ``control.sock`` in the edge's state folder.
-    :param timeout: seconds; for each of connecting, and waiting for the answer.
-    :return: the result of the call.
-    :raises EdgeNotRunning: if nobody listens there, or not for us.
-    :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
-    :raises SteeringError: with the edge's reason for a refusal.
-    """
-    request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
-    try:
-        client = _connected(socketPath, timeout)
-    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise EdgeNotRunning(
-            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
-            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
-            "no socket"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or "it does not take the connection"
-        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
-    with client:
-        try:
-            client.sendall(request)
-            line = _line(client)
-        except TimeoutError:
-            raise NoAnswer(f"no answer within {timeout:g} s; the edge may still do it: see revproxy events") from None
-        except OSError as error:
-            raise NoAnswer(f"the edge has broken off: {error.strerror}; see its log") from None
-    try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
-        raise NoAnswer("the edge ended before it had answered; see its log") from None
-    if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
-        raise NoAnswer(f"{socketPath}: what listens there is no edge: it does not answer as one")
-    if "error" in answer:
-        raise SteeringError(str(answer["error"]))
-    return answer["result"]
-
-
-def _line(client: socket.socket) -> bytes:
-    """Up to a line feed, or what there is at the end of the connection."""
-    data = bytearray()
-    while not data.endswith(b"\n") and len(data) < _ANSWER_LIMIT and (more := client.recv(65536)):
-        data += more
-    return bytes(data)
-
-
-__all__ = ["ControlSocket", "EdgeNotRunning", "NoAnswer", "Steering", "SteeringError", "callEdge"]
+__all__ = ["ControlSocket"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.controlsocket import SteeringError
+from revproxy.control.commands import SteeringError
 from revproxy.control.coordinator import Lifecycle
 from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
 from revproxy.dataplane.counters import Tally

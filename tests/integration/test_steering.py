@@ -19,7 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from revproxy.control.controlsocket import ControlSocket, SteeringError
+from revproxy.control.commands import SteeringError
+from revproxy.control.controlsocket import ControlSocket
 from tests.cli.test_report import plugin, terminalEnvironment
 
 reactor: Any = _reactor

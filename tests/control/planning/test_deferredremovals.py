@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from revproxy.control.controlsocket import SteeringError
+from revproxy.control.commands import SteeringError
 from tests.control.test_coordinator import LifecycleCase
 
 

@@ -1,0 +1,77 @@
+"""
+The client of a running edge's control socket; see :mod:`revproxy.control.controlsocket` for what goes through it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from revproxy.control.commands import SteeringError
+from revproxy.control.socketfile import connected
+
+_ANSWER_LIMIT = 64 << 20
+
+
+class EdgeNotRunning(Exception):
+    """Nobody can be asked; says which socket, and what to do."""
+
+
+class NoAnswer(Exception):
+    """The edge was asked and has not answered; what it was asked may still happen."""
+
+
+def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:
+    """
+    Have a running edge do something, and wait for it. Blocks.
+
+    :param socketPath: ``control.sock`` in the edge's state folder.
+    :param timeout: seconds; for each of connecting, and waiting for the answer.
+    :return: the result of the call.
+    :raises EdgeNotRunning: if nobody listens there, or not for us.
+    :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
+    :raises SteeringError: with the edge's reason for a refusal.
+    """
+    request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
+    try:
+        client = connected(socketPath, timeout)
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        raise EdgeNotRunning(
+            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
+            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
+            "no socket"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or "it does not take the connection"
+        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
+    with client:
+        try:
+            client.sendall(request)
+            line = _line(client)
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {timeout:g} s; the edge may still do it: see revproxy events") from None
+        except OSError as error:
+            raise NoAnswer(f"the edge has broken off: {error.strerror}; see its log") from None
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        raise NoAnswer("the edge ended before it had answered; see its log") from None
+    if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
+        raise NoAnswer(f"{socketPath}: what listens there is no edge: it does not answer as one")
+    if "error" in answer:
+        raise SteeringError(str(answer["error"]))
+    return answer["result"]
+
+
+def _line(client: socket.socket) -> bytes:
+    """Up to a line feed, or what there is at the end of the connection."""
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) < _ANSWER_LIMIT and (more := client.recv(65536)):
+        data += more
+    return bytes(data)
+
+
+__all__ = ["EdgeNotRunning", "NoAnswer", "callEdge"]

@@ -1,0 +1,25 @@
+"""
+What can be asked of a running edge, for whoever carries it there: the control socket, later an HTTP API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class SteeringError(Exception):
+    """A call cannot be carried out; the text is for whoever made it."""
+
+
+class Steering(Protocol):
+    """What can be called."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """
+        :return: what JSON can say.
+        :raises SteeringError: if there is no such call, its arguments are wrong, or it cannot be carried out.
+        """
+
+
+__all__ = ["Steering", "SteeringError"]
