@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from revproxy.control.commands import SteeringError
-from revproxy.control.socketfile import connected
+from revproxy.control.commands import CommandError
+from revproxy.control.socketfile import connect
 
 _ANSWER_LIMIT = 64 << 20
 
@@ -33,11 +33,11 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
     :return: the result of the call.
     :raises EdgeNotRunning: if nobody listens there, or not for us.
     :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
-    :raises SteeringError: with the edge's reason for a refusal.
+    :raises CommandError: with the edge's reason for a refusal.
     """
     request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
     try:
-        client = connected(socketPath, timeout)
+        client = connect(socketPath, timeout)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         raise EdgeNotRunning(
             f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
@@ -62,7 +62,7 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
     if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
         raise NoAnswer(f"{socketPath}: what listens there is no edge: it does not answer as one")
     if "error" in answer:
-        raise SteeringError(str(answer["error"]))
+        raise CommandError(str(answer["error"]))
     return answer["result"]
 
 

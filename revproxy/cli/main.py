@@ -20,7 +20,7 @@ from revproxy.cli.preflight import Findings, checkFile
 from revproxy.cli.report import Report, refusal
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.commands import SteeringError
+from revproxy.control.commands import CommandError
 from revproxy.errors import printable
 from revproxy.loop.interpreter import importBeside
 
@@ -125,7 +125,7 @@ class Edge:
         """The result of a call."""
         try:
             return callEdge(self._socket, call, arguments, timeout)
-        except (EdgeNotRunning, NoAnswer, SteeringError) as error:
+        except (EdgeNotRunning, NoAnswer, CommandError) as error:
             raise click.ClickException(printable(" ".join(str(error).split("\n")))) from None
 
     def show(self, result: Any, present: Callable[[Any], None]) -> None:

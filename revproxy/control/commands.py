@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class SteeringError(Exception):
+class CommandError(Exception):
     """A call cannot be carried out; the text is for whoever made it."""
 
 
-class Steering(Protocol):
-    """What can be called."""
+class Commands(Protocol):
+    """The calls of one edge, by name; :class:`revproxy.control.steering.Steering` is them."""
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """
         :return: what JSON can say.
-        :raises SteeringError: if there is no such call, its arguments are wrong, or it cannot be carried out.
+        :raises CommandError: if there is no such call, its arguments are wrong, or it cannot be carried out.
         """
 
 
-__all__ = ["Steering", "SteeringError"]
+__all__ = ["CommandError", "Commands"]

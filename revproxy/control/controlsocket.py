@@ -27,7 +27,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
-from revproxy.control.commands import Steering, SteeringError
+from revproxy.control.commands import CommandError, Commands
 from revproxy.control.socketfile import removeStale, shortened
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.errors import printable
@@ -49,8 +49,8 @@ class ControlSocket:
     :ivar connections: of clients that are connected; who has asked nothing for longest comes first.
     """
 
-    def __init__(self, reactor: Any, path: Path, steering: Steering) -> None:
-        self.steering = steering
+    def __init__(self, reactor: Any, path: Path, commands: Commands) -> None:
+        self.commands = commands
         self.connections: dict[ControlProtocol, None] = {}
         self.reactor = reactor
         self._path = path
@@ -230,12 +230,12 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
         try:
             name, arguments = _request(line)
-        except SteeringError as error:
+        except CommandError as error:
             self._tell(str(error))
             return {"error": str(error)}
         try:
-            return {"result": await self._owner.steering.call(name, arguments)}
-        except SteeringError as error:
+            return {"result": await self._owner.commands.call(name, arguments)}
+        except CommandError as error:
             return {"error": str(error)}
         except GeneratorExit:
             raise
@@ -264,16 +264,16 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
 
 
 def _request(line: bytes) -> tuple[str, Mapping[str, Any]]:
-    """:raises SteeringError: if it is none."""
+    """:raises CommandError: if it is none."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise SteeringError(f"a request is a line of JSON: {error}") from None
+        raise CommandError(f"a request is a line of JSON: {error}") from None
     if not isinstance(request, dict) or not request.keys() <= {"call", "arguments"}:
-        raise SteeringError('a request is {"call": NAME, "arguments": {…}} and has nothing else')
+        raise CommandError('a request is {"call": NAME, "arguments": {…}} and has nothing else')
     name, arguments = request.get("call"), request.get("arguments", {})
     if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise SteeringError('"call" is a text and "arguments" an object')
+        raise CommandError('"call" is a text and "arguments" an object')
     return name, arguments
 
 

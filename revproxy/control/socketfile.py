@@ -32,7 +32,7 @@ def shortened(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def connected(path: Path, timeout: float | None) -> socket.socket:
+def connect(path: Path, timeout: float | None) -> socket.socket:
     """:raises OSError: as ``connect``."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -52,7 +52,7 @@ def removeStale(path: Path) -> None:
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise FileExistsError(EADDRINUSE, "it is in the way, and no socket; move it elsewhere", str(path))
-        connected(path, 0).close()
+        connect(path, 0).close()
     except FileNotFoundError:
         return
     except ConnectionRefusedError:
@@ -63,4 +63,4 @@ def removeStale(path: Path) -> None:
     raise OSError(EADDRINUSE, "another process listens there; stop that first", str(path))
 
 
-__all__ = ["connected", "removeStale", "shortened"]
+__all__ = ["connect", "removeStale", "shortened"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.commands import SteeringError
+from revproxy.control.commands import CommandError
 from revproxy.control.coordinator import Lifecycle
 from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
 from revproxy.dataplane.counters import Tally
@@ -54,10 +54,10 @@ class Steering:
         }
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """:raises SteeringError: no such call or argument, or it cannot be done; the text says why."""
+        """:raises CommandError: no such call or argument, or it cannot be done; the text says why."""
         call = self._calls.get(name)
         if call is None:
-            raise SteeringError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
+            raise CommandError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
         _check(name, call, arguments)
         return await call(**arguments)
 
@@ -70,7 +70,7 @@ class Steering:
         if lifecycle.current is not None:
             names |= lifecycle.current.versions.keys()
         if name is not None and name not in names | lifecycle.ledger.plugins.keys():
-            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
+            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         return [self._status(one) for one in (sorted(names) if name is None else [name])]
 
     def _status(self, name: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Steering:
     async def _unpin(self, name: str) -> dict[str, Any]:
         self._known(name)
         if self._lifecycle.ledger.get(name).pin is None:
-            raise SteeringError(f"{name} is not pinned")
+            raise CommandError(f"{name} is not pinned")
         change = Change(name, lambda ledger, found: ledger.unpinned(name), force=True)
         self._asked("unpin", name)
         return await self._apply(change, f"{name}: not pinned any more; it follows its folder")
@@ -219,18 +219,18 @@ class Steering:
         return f"{text}; the last change was at {at}: {told}"
 
     def _known(self, name: str) -> CatalogEntry | None:
-        """:raises SteeringError: there is no such plugin."""
+        """:raises CommandError: there is no such plugin."""
         lifecycle = self._lifecycle
         current = {} if lifecycle.current is None else lifecycle.current.plan.entries
         known = {*current, *lifecycle.catalog.entries, *lifecycle.ledger.plugins, *lifecycle.failures} - {""}
         if name not in known:
-            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
+            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or lifecycle.catalog.entries.get(name)
 
     def _directoryPlugin(self, name: str) -> None:
         entry = self._known(name)
         if entry is not None and entry.origin != "directory":
-            raise SteeringError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
+            raise CommandError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
 
 
 _KINDS: Mapping[Any, str] = {
@@ -242,18 +242,18 @@ _KINDS: Mapping[Any, str] = {
 
 
 def _check(name: str, call: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """:raises SteeringError: these are no arguments of that call."""
+    """:raises CommandError: these are no arguments of that call."""
     signature = inspect.signature(call, eval_str=True)
     try:
         signature.bind(**arguments)
     except TypeError as error:
-        raise SteeringError(printable(f"{name}: {error}", 200)) from None
+        raise CommandError(printable(f"{name}: {error}", 200)) from None
     for key, value in arguments.items():
         wanted = signature.parameters[key].annotation
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            raise SteeringError(f'{name}: "{key}" is to be {_KINDS[wanted]}')
+            raise CommandError(f'{name}: "{key}" is to be {_KINDS[wanted]}')
         if isinstance(value, str) and len(value) > TEXT_LIMIT:
-            raise SteeringError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
+            raise CommandError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
 
 
 def _version(text: str) -> str:
@@ -262,7 +262,7 @@ def _version(text: str) -> str:
 
 
 def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRecord:
-    """:raises SteeringError: there is none, or more than one."""
+    """:raises CommandError: there is none, or more than one."""
     record = ledger.get(name)
     if wanted is None and by == "rollback":
         # What a rollback has just left is nothing to go back to: a second one goes further back.
@@ -270,13 +270,13 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
         earlier = ledger if left is None else ledger.forgotten(name, {left})
         good = earlier.previousGood(name, record.running or "")
         if good is None:
-            raise SteeringError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
+            raise CommandError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
                                 "lists them")
         return good
     if wanted is None:
         running = None if record.running is None else record.find(record.running)
         if running is None:
-            raise SteeringError(f"{name} does not run; say which version")
+            raise CommandError(f"{name} does not run; say which version")
         return running
     exact = [one for one in record.versions if one.version == wanted]
     prefixed = [one for one in record.versions if len(wanted) >= 4 and one.digest.startswith(wanted)]
@@ -287,7 +287,7 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
             problem = "several versions have this number, name one by its digest"
         else:
             problem = "several versions begin so" if found else "no such version"
-        raise SteeringError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
+        raise CommandError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
     return found[0]
 
 
@@ -313,5 +313,5 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
     return {"plugin": refusal.plugin, "stage": refusal.stage, "message": refusal.message}
 
 
-__all__ = ["Steering", "SteeringError"]
+__all__ = ["CommandError", "Steering"]
 

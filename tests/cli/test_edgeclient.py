@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer
-from revproxy.control.commands import SteeringError
+from revproxy.control.commands import CommandError
 from tests.control.test_controlsocket import SocketCase
 
 
@@ -21,15 +21,15 @@ class CallTests(SocketCase):
 
     async def test_refusal(self) -> None:
         """A refusal is the edge's own text."""
-        error = await self.assertFailure(self.call("refuse"), SteeringError)
+        error = await self.assertFailure(self.call("refuse"), CommandError)
         self.assertEqual(str(error), "not today")
 
     async def test_mistake(self) -> None:
         """A mistake of ours is told, logged, and costs nothing else; so is a result that is none."""
-        error = await self.assertFailure(self.call("break"), SteeringError)
+        error = await self.assertFailure(self.call("break"), CommandError)
         self.assertEqual(str(error), "break: ZeroDivisionError: ours; the edge's log has more")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        error = await self.assertFailure(self.call("bytes"), SteeringError)
+        error = await self.assertFailure(self.call("bytes"), CommandError)
         self.assertIn("the result cannot be written", str(error))
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
         await self.call("again")

@@ -19,9 +19,9 @@ from twisted.trial.unittest import TestCase
 
 from revproxy.cli.edgeclient import callEdge
 from revproxy.control import controlsocket
-from revproxy.control.commands import SteeringError
+from revproxy.control.commands import CommandError
 from revproxy.control.controlsocket import CONNECTIONS, LINE_LIMIT, ControlSocket
-from revproxy.control.socketfile import connected
+from revproxy.control.socketfile import connect
 from tests.socketfolder import socketFolder
 
 reactor: Any = _reactor
@@ -44,7 +44,7 @@ class SteeringDouble:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         self.calls.append((name, arguments))
         if name == "refuse":
-            raise SteeringError("not today")
+            raise CommandError("not today")
         if name == "break":
             raise ZeroDivisionError("ours")
         if name == "bytes":
@@ -78,7 +78,7 @@ class SocketCase(TestCase):
         return deferToThread(callEdge, path or self.path, name, arguments, timeout)
 
     def client(self) -> socket.socket:
-        one = connected(self.path, PATIENCE)
+        one = connect(self.path, PATIENCE)
         self.addCleanup(one.close)
         return one
 

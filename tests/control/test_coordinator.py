@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.steering import Steering, SteeringError
+from revproxy.control.steering import CommandError, Steering
 from revproxy.interfaces import IConfigurable
 from revproxy.worker.lifecycle.instance import StageFailed, StageLimits
 from tests.authority import Authority
@@ -800,7 +800,7 @@ class VersionTests(LifecycleCase):
         self.apply()
         for arguments, text in (({"name": "b"}, "no earlier version"), ({"name": "a", "version": "7"}, "kept are: 1.0"),
                                 ({"name": "x"}, 'no plugin named "x"')):
-            error = self.assertRaises(SteeringError, self.call, "rollback", **arguments)
+            error = self.assertRaises(CommandError, self.call, "rollback", **arguments)
             self.assertIn(text, str(error))
 
     def test_pin(self) -> None:
