@@ -7,23 +7,18 @@ Whoever carries them (the control socket, later an HTTP API) adds nothing to the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.commands import CommandError
+from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
 from revproxy.control.coordinator import Lifecycle
 from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
 from revproxy.dataplane.counters import Tally
-from revproxy.errors import printable
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.plan import Refusal
-
-TEXT_LIMIT = 256
-"""Characters of a name or version in a request."""
 
 _NOTHING = Tally()
 
@@ -58,7 +53,7 @@ class Steering:
         call = self._calls.get(name)
         if call is None:
             raise CommandError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
-        _check(name, call, arguments)
+        checkArguments(name, call, arguments)
         return await call(**arguments)
 
     # Looking
@@ -233,29 +228,6 @@ class Steering:
             raise CommandError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
 
 
-_KINDS: Mapping[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    str: "a text",
-    str | None: "a text or null",
-}
-
-
-def _check(name: str, call: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """:raises CommandError: these are no arguments of that call."""
-    signature = inspect.signature(call, eval_str=True)
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise CommandError(printable(f"{name}: {error}", 200)) from None
-    for key, value in arguments.items():
-        wanted = signature.parameters[key].annotation
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            raise CommandError(f'{name}: "{key}" is to be {_KINDS[wanted]}')
-        if isinstance(value, str) and len(value) > TEXT_LIMIT:
-            raise CommandError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
-
-
 def _version(text: str) -> str:
     """As it was given, if that can be shown."""
     return text if text.isprintable() else quoted(text)
@@ -314,4 +286,3 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
 
 
 __all__ = ["CommandError", "Steering"]
-
