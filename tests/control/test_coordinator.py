@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.steering import CommandError, Steering
+from revproxy.control.commands import CommandError
+from revproxy.control.steering import Steering
 from revproxy.interfaces import IConfigurable
 from revproxy.worker.lifecycle.instance import StageFailed, StageLimits
 from tests.authority import Authority

@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from revproxy.control.steering import CommandError, Steering
+from revproxy.control.commands import CommandError
+from revproxy.control.steering import Steering
 from tests.control.test_coordinator import LifecycleCase, code
 
 

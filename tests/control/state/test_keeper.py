@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 from revproxy.bundles.versionstore import StoreError, VersionStore
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.commands import CommandError
 from revproxy.control.state import keeper as memory
 from revproxy.control.state.records import Ledger, readLedger
-from revproxy.control.steering import CommandError
 from revproxy.loop.jobthread import HURRY, SILENCE
 from tests.control.test_coordinator import LifecycleCase
 
