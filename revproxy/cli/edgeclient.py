@@ -14,26 +14,28 @@ from revproxy.control.commands import CommandError
 from revproxy.control.socketfile import connect
 
 _ANSWER_LIMIT = 64 << 20
+"""Bytes of an answer."""
 
 
 class EdgeNotRunning(Exception):
-    """Nobody can be asked; says which socket, and what to do."""
+    """There is no edge to ask; the text says at which socket, and what to do."""
 
 
 class NoAnswer(Exception):
-    """The edge was asked and has not answered; what it was asked may still happen."""
+    """The edge was asked and has not answered; it may still do what it was asked."""
 
 
 def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:
     """
-    Have a running edge do something, and wait for it. Blocks.
+    Give a running edge a command, and wait for its answer. Blocks.
 
     :param socketPath: ``control.sock`` in the edge's state folder.
-    :param timeout: seconds; for each of connecting, and waiting for the answer.
-    :return: the result of the call.
-    :raises EdgeNotRunning: if nobody listens there, or not for us.
-    :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
-    :raises CommandError: with the edge's reason for a refusal.
+    :param name: of the command, such as ``"rollback"``.
+    :param timeout: seconds for each of connecting, and waiting for the answer.
+    :return: the result of the command, as JSON can say it.
+    :raises EdgeNotRunning: nobody listens there, or not for us.
+    :raises NoAnswer: the edge ends, or takes too long; it may still do what it was asked.
+    :raises CommandError: the edge refuses; with its reason.
     """
     request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
     try:
@@ -67,7 +69,7 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
 
 
 def _line(client: socket.socket) -> bytes:
-    """Up to a line feed, or what there is at the end of the connection."""
+    """What is sent up to a line feed, or to the end of the connection."""
     data = bytearray()
     while not data.endswith(b"\n") and len(data) < _ANSWER_LIMIT and (more := client.recv(65536)):
         data += more

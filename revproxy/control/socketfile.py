@@ -18,9 +18,9 @@ from revproxy.config.syntax import SOCKET_PATH_LIMIT
 @contextmanager
 def shortened(path: Path) -> Iterator[str]:
     """
-    A name of the same file that fits into ``sun_path``, while the context lasts.
+    While the context lasts, a name of the same file that fits into ``sun_path``.
 
-    :raises OSError: if there is no such folder.
+    :raises OSError: the folder of the path does not exist.
     """
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         yield str(path)
@@ -33,7 +33,12 @@ def shortened(path: Path) -> Iterator[str]:
 
 
 def connect(path: Path, timeout: float | None) -> socket.socket:
-    """:raises OSError: as ``connect``."""
+    """
+    A blocking connection to whoever listens on a path of any length.
+
+    :param timeout: seconds for each of connecting, sending and receiving; None waits for ever.
+    :raises OSError: as ``connect`` of :class:`socket.socket`.
+    """
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         client.settimeout(timeout)
@@ -47,7 +52,9 @@ def connect(path: Path, timeout: float | None) -> socket.socket:
 
 def removeStale(path: Path) -> None:
     """
-    :raises OSError: if it is no socket, or somebody listens on it.
+    Remove the socket that a dead process has left, so that its path can be bound again. Nothing there is fine, too.
+
+    :raises OSError: what is there is no socket, or somebody listens on it; it stays.
     """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
