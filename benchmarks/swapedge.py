@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.peers import twistdCommand
 from benchmarks.processes import BenchmarkError, Running, freePorts
-from revproxy.control.controlsocket import EdgeNotRunning, NoAnswer, SteeringError, callEdge
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
+from revproxy.control.commands import CommandError
 
 STAMPED = """\
 import os
@@ -196,7 +197,7 @@ class SwapEdge:
         self.until(lambda: control.exists() or not self.process.alive, "opens no control socket")
         try:
             return callEdge(control, name, arguments, timeout)
-        except (EdgeNotRunning, NoAnswer, SteeringError) as error:
+        except (EdgeNotRunning, NoAnswer, CommandError) as error:
             if not self.process.alive:
                 raise BenchmarkError(f"the edge has died: {self.process.lastWords()}") from error
             raise BenchmarkError(f"{name}: {type(error).__name__}: {error}") from error

@@ -1,5 +1,5 @@
 """
-The Unix socket through which a running edge is steered, and its client.
+The Unix socket through which a running edge is steered; its client is :mod:`revproxy.cli.edgeclient`.
 
 Each line is a JSON object, up to :data:`LINE_LIMIT` bytes with its line feed. A request names a call and its arguments,
 the answer has its result or one text that says why there is none; requests of a connection are answered in turn::
@@ -8,31 +8,28 @@ the answer has its result or one text that says why there is none; requests of a
     {"result": {"text": ["hello 1.1.0 (0a1b2c3d4e5f) runs again"], "refused": []}}
     {"error": "there is no plugin \\"helo\\"; did you mean \\"hello\\"?"}
 
-Who may open the file may do everything: its mode is 0600. A call that has begun goes on when its client leaves.
+Whoever may open the file may do everything: its mode is 0600. A call that has begun goes on when its client leaves.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from errno import EADDRINUSE
+from collections.abc import Mapping
+from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Factory
-from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
-from revproxy.config.syntax import SOCKET_PATH_LIMIT
+from revproxy.control.commands import CommandError, Commands
+from revproxy.control.socketfile import removeStale, shortened
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.errors import printable
 
@@ -45,74 +42,49 @@ CONNECTIONS = 16
 IDLE_TIMEOUT = 60.0
 """Seconds that a client may take for a request, its silence before it included, and for taking its answer."""
 
-_ANSWER_LIMIT = 64 << 20
-
-
-class SteeringError(Exception):
-    """A call cannot be carried out; the text is for whoever made it."""
-
-
-class EdgeNotRunning(Exception):
-    """Nobody can be asked; says which socket, and what to do."""
-
-
-class NoAnswer(Exception):
-    """The edge was asked and has not answered; what it was asked may still happen."""
-
-
-class Steering(Protocol):
-    """What can be called."""
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """
-        :return: what JSON can say.
-        :raises SteeringError: if there is no such call, its arguments are wrong, or it cannot be carried out.
-        """
-
-
-# -- the edge's end
-
 
 class ControlSocket:
     """
     The socket of one edge.
 
-    :ivar connections: of clients that are connected; who has asked nothing for longest comes first.
+    :ivar commands: what carries out the calls.
+    :ivar connections: those of the connected clients; the one that has asked nothing for longest comes first.
+    :ivar reactor: whose clock and turns are used.
     """
 
-    def __init__(self, reactor: Any, path: Path, steering: Steering) -> None:
-        self.steering = steering
+    def __init__(self, reactor: Any, path: Path, commands: Commands) -> None:
+        self.commands = commands
         self.connections: dict[ControlProtocol, None] = {}
         self.reactor = reactor
         self._path = path
         self._port: Any = None
-        self._held = ExitStack()
+        self._shortName = ExitStack()
 
     def open(self) -> None:
         """
-        Listen. To be called by the process that goes on, after a daemon has forked; the folder has to be there. What a
-        dead process has left is replaced.
+        Listen. Call this in the process that goes on after a daemon has forked. The folder must exist; the file that a
+        dead process has left there is replaced.
 
-        :raises OSError: if another process listens there, or the file cannot be made.
+        :raises OSError: another process listens there, or the file cannot be made.
         """
-        _removeStale(self._path)
+        removeStale(self._path)
         with ExitStack() as held:
-            short = held.enter_context(_shortened(self._path))
-            # Bound, its mode set, and only then listened on.
+            short = held.enter_context(shortened(self._path))
+            # listenUNIX binds the file, sets its mode, and only then listens.
             try:
                 self._port = EagerReactor(self.reactor).listenUNIX(short, _ControlFactory(self), mode=0o600)
             except CannotListenError as error:
                 reason = error.socketError
                 raise OSError(getattr(reason, "errno", None), getattr(reason, "strerror", None), str(self._path))
             # The short name is needed again, to remove the file.
-            self._held = held.pop_all()
+            self._shortName = held.pop_all()
 
     async def close(self) -> None:
-        """Listen no more, remove the file, end the connections. Calls that are running are not waited for."""
+        """Stop listening, remove the file, end the connections. Does not wait for calls that are running."""
         port, self._port = self._port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
-            self._held.close()
+            self._shortName.close()
         for connection in list(self.connections):
             connection.end()
 
@@ -128,15 +100,24 @@ class _ControlFactory(Factory):  # type: ignore[misc]
         return "control socket"
 
     def buildProtocol(self, addr: Any) -> ControlProtocol:
-        """Somebody connects."""
+        """A client connects."""
         return ControlProtocol(self._owner)
 
 
+class _State(Enum):
+    READING = "waits for the rest of a request"
+    ANSWERING = "a call is about to run, or runs"
+    ENDED = "nothing more is read or answered"
+
+
 @implementer(IPushProducer)
-class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
+class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
     """
-    One client. While its call is running, or its answers are not taken, it is not read; it has one call in each turn of
-    the loop. So what it sends costs others nothing, and of it there is never more in memory than two requests.
+    The connection of one client.
+
+    It reads nothing while a call is running or the client does not take its answers, and it begins one call in each
+    turn of the loop. So what a client sends costs others nothing, and there are never more than two requests of it in
+    memory.
     """
 
     transport: Any
@@ -145,22 +126,21 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
     def __init__(self, owner: ControlSocket) -> None:
         self._owner = owner
         self._unread = b""
-        self._busy = False
-        self._held = False
-        self._gone = False
-        self._next: Any = None
-        self._told = False
+        self._state = _State.READING
+        self._isPaused = False  # the client does not take what was sent
+        self._due: IDelayedCall | None = None
+        self._hasLogged = False
 
     def callLater(self, period: float, function: Any) -> Any:
         """Part of TimeoutMixin."""
         return self._owner.reactor.callLater(period, function)
 
     def connectionMade(self) -> None:
-        """Somebody has connected."""
+        """A client has connected. If there are too many, this one or the one that was silent longest goes."""
         self.transport.registerProducer(self, True)
         connections = self._owner.connections
         if len(connections) >= CONNECTIONS:
-            silent = next((one for one in connections if not one.isAnswering), None)
+            silent = next((other for other in connections if not other.isAnswering), None)
             if silent is None:
                 self._send({"error": f"{CONNECTIONS} others are connected; try again later"})
                 self.end()
@@ -171,18 +151,18 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
 
     @property
     def isAnswering(self) -> bool:
-        """Whether it has asked, and waits for the answer."""
-        return self._busy or self._next is not None
+        """Whether the client has asked something and waits for the answer."""
+        return self._state is _State.ANSWERING
 
     def giveWay(self) -> None:
-        """Somebody else needs the place."""
+        """End, because another client needs the place, and say so."""
         self._owner.connections.pop(self, None)
         self._send({"error": "others need the place of who has asked nothing for longest"})
         self.end()
 
     def dataReceived(self, data: bytes) -> None:
-        """Some bytes of requests."""
-        if self._gone:
+        """Bytes of requests have come."""
+        if self._state is _State.ENDED:
             return
         self._unread += data
         self._advance()
@@ -194,79 +174,79 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
         self._owner.connections.pop(self, None)
 
     def timeoutConnection(self) -> None:
-        """Part of TimeoutMixin. What was sent is not waited for any more either."""
+        """Part of TimeoutMixin. Answers that the client has not taken yet are lost."""
         self.transport.abortConnection()
 
     def end(self) -> None:
-        """Close, once what was answered is sent; in time, if the client does not take it."""
+        """Close when the answers so far are sent, or after :data:`IDLE_TIMEOUT` if the client does not take them."""
         self._forget()
         self.setTimeout(IDLE_TIMEOUT)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def _forget(self) -> None:
-        self._gone = True
+        self._state = _State.ENDED
         self._unread = b""
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
-    # Of the transport: whether the client takes its answers
+    # The transport says whether the client takes its answers.
 
     def pauseProducing(self) -> None:
-        """It does not."""
-        self._held = True
+        """The client does not take its answers."""
+        self._isPaused = True
 
     def resumeProducing(self) -> None:
-        """It does."""
-        self._held = False
-        if not self._gone:
+        """The client takes its answers again."""
+        self._isPaused = False
+        if self._state is not _State.ENDED:
             self._advance()
 
     def stopProducing(self) -> None:
-        """There is nobody any more; :meth:`connectionLost` comes."""
+        """The connection is lost; :meth:`connectionLost` follows."""
 
     def _advance(self) -> None:
-        """Begin the next call if there is one, else read on."""
-        if self._busy or self._held or self._next is not None:
+        """Begin the next call if there is a whole request, else read on."""
+        if self._isPaused or self._state is _State.ANSWERING:
             return
         line, found, rest = self._unread.partition(b"\n")
         if len(line) >= LINE_LIMIT:
-            self._tell(f"a request has {LINE_LIMIT} bytes at most")
+            self._logOnce(f"a request has {LINE_LIMIT} bytes at most")
             self._send({"error": f"a request has {LINE_LIMIT} bytes at most"})
             self.end()
         elif found:
             self._unread = rest
+            self._state = _State.ANSWERING
             self.transport.pauseProducing()
             self.setTimeout(None)
-            self._next = self._owner.reactor.callLater(0, self._begin, line)
+            self._due = self._owner.reactor.callLater(0, self._begin, line)
         else:
             self.transport.resumeProducing()
             if self.timeOut is None:
                 self.setTimeout(IDLE_TIMEOUT)
 
     def _begin(self, line: bytes) -> None:
-        self._next = None
-        self._busy = True
+        self._due = None
         running = Deferred.fromCoroutine(self._answer(line))
         running.addCallback(self._answered)
         running.addErrback(lambda reason: self._log.failure("control socket", reason))
 
-    def _tell(self, reason: str) -> None:
-        """The log, once for each client."""
-        if not self._told:
-            self._told = True
+    def _logOnce(self, reason: str) -> None:
+        """Log why something is no request, at most once for each connection."""
+        if not self._hasLogged:
+            self._hasLogged = True
             self._log.warn("control socket: what a client sent is no request: {reason}", reason=printable(reason, 200))
 
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
         try:
             name, arguments = _request(line)
-        except SteeringError as error:
-            self._tell(str(error))
+        except CommandError as error:
+            self._logOnce(str(error))
             return {"error": str(error)}
         try:
-            return {"result": await self._owner.steering.call(name, arguments)}
-        except SteeringError as error:
+            return {"result": await self._owner.commands.call(name, arguments)}
+        except CommandError as error:
             return {"error": str(error)}
         except GeneratorExit:
             raise
@@ -275,10 +255,10 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
             return {"error": f"{name}: {type(error).__name__}: {error}; the edge's log has more"}
 
     def _answered(self, answer: Mapping[str, Any]) -> None:
-        self._busy = False
-        if self._gone:
+        if self._state is _State.ENDED:
             return
-        # Last of those who might give way.
+        self._state = _State.READING
+        # It goes to the end of those that may have to give way.
         self._owner.connections.pop(self, None)
         self._owner.connections[self] = None
         self.setTimeout(IDLE_TIMEOUT)
@@ -295,121 +275,21 @@ class ControlProtocol(TimeoutMixin, TwistedProtocol):  # type: ignore[misc]
 
 
 def _request(line: bytes) -> tuple[str, Mapping[str, Any]]:
-    """:raises SteeringError: if it is none."""
+    """
+    The call and its arguments.
+
+    :raises CommandError: the line is no request.
+    """
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise SteeringError(f"a request is a line of JSON: {error}") from None
+        raise CommandError(f"a request is a line of JSON: {error}") from None
     if not isinstance(request, dict) or not request.keys() <= {"call", "arguments"}:
-        raise SteeringError('a request is {"call": NAME, "arguments": {…}} and has nothing else')
+        raise CommandError('a request is {"call": NAME, "arguments": {…}} and has nothing else')
     name, arguments = request.get("call"), request.get("arguments", {})
     if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise SteeringError('"call" is a text and "arguments" an object')
+        raise CommandError('"call" is a text and "arguments" an object')
     return name, arguments
 
 
-# -- the file
-
-
-@contextmanager
-def _shortened(path: Path) -> Iterator[str]:
-    """
-    A name of the same file that fits into ``sun_path``, while the context lasts.
-
-    :raises OSError: if there is no such folder.
-    """
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
-def _connected(path: Path, timeout: float | None) -> socket.socket:
-    """:raises OSError: as ``connect``."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        client.settimeout(timeout)
-        with _shortened(path) as short:
-            client.connect(short)
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _removeStale(path: Path) -> None:
-    """
-    :raises OSError: if it is no socket, or somebody listens on it.
-    """
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(EADDRINUSE, "it is in the way, and no socket; move it elsewhere", str(path))
-        _connected(path, 0).close()
-    except FileNotFoundError:
-        return
-    except ConnectionRefusedError:
-        path.unlink(missing_ok=True)
-        return
-    except BlockingIOError:
-        pass  # it has so many clients that one more would have to wait
-    raise OSError(EADDRINUSE, "another process listens there; stop that first", str(path))
-
-
-# -- the client's end
-
-
-def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:
-    """
-    Have a running edge do something, and wait for it. Blocks.
-
-    :param socketPath: ``control.sock`` in the edge's state folder.
-    :param timeout: seconds; for each of connecting, and waiting for the answer.
-    :return: the result of the call.
-    :raises EdgeNotRunning: if nobody listens there, or not for us.
-    :raises NoAnswer: if the edge ends, or takes too long; what it was asked may still happen.
-    :raises SteeringError: with the edge's reason for a refusal.
-    """
-    request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
-    try:
-        client = _connected(socketPath, timeout)
-    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise EdgeNotRunning(
-            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
-            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
-            "no socket"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or "it does not take the connection"
-        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
-    with client:
-        try:
-            client.sendall(request)
-            line = _line(client)
-        except TimeoutError:
-            raise NoAnswer(f"no answer within {timeout:g} s; the edge may still do it: see revproxy events") from None
-        except OSError as error:
-            raise NoAnswer(f"the edge has broken off: {error.strerror}; see its log") from None
-    try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
-        raise NoAnswer("the edge ended before it had answered; see its log") from None
-    if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
-        raise NoAnswer(f"{socketPath}: what listens there is no edge: it does not answer as one")
-    if "error" in answer:
-        raise SteeringError(str(answer["error"]))
-    return answer["result"]
-
-
-def _line(client: socket.socket) -> bytes:
-    """Up to a line feed, or what there is at the end of the connection."""
-    data = bytearray()
-    while not data.endswith(b"\n") and len(data) < _ANSWER_LIMIT and (more := client.recv(65536)):
-        data += more
-    return bytes(data)
-
-
-__all__ = ["ControlSocket", "EdgeNotRunning", "NoAnswer", "Steering", "SteeringError", "callEdge"]
+__all__ = ["ControlSocket"]

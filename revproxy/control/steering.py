@@ -1,42 +1,42 @@
 """
-What can be asked of a running edge, and what it answers: the calls behind ``revproxy plugins``, ``rollback`` and so
-on.
+Carries out the commands that a running edge takes: ``revproxy plugins``, ``rollback`` and so on.
 
-Whoever carries them (the control socket, later an HTTP API) adds nothing to them.
+Whoever brings them (the control socket, later an HTTP API) adds nothing to them.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.controlsocket import SteeringError
+from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
 from revproxy.control.coordinator import Lifecycle
 from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
-from revproxy.dataplane.counters import Tally
-from revproxy.errors import printable
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.plan import Refusal
 
-TEXT_LIMIT = 256
-"""Characters of a name or version in a request."""
-
-_NOTHING = Tally()
-
 _CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
-_LOOK_BACK = 100
+"""The kinds of events that say that something has changed."""
+
+_SEARCHED = 100
+"""Among so many of the latest events the last change is searched for."""
+
 _RECENT = 10.0
-"""Seconds that a change is told of to who asks for it again."""
+"""Seconds that a change is still told of to whoever asks for it again."""
+
 _ONE_CHANGE = 0.1
-"""Seconds that the events of one transaction are apart at most."""
+"""Seconds between the events of one transaction, at most."""
 
 
 class Steering:
-    """The calls, by name, over one edge's lifecycle."""
+    """
+    The commands of one edge; see :class:`revproxy.control.commands.Commands`.
+
+    The methods behind them have the command's name with an underscore before it, and the command's arguments.
+    """
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -54,24 +54,24 @@ class Steering:
         }
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """:raises SteeringError: no such call or argument, or it cannot be done; the text says why."""
+        """:raises CommandError: there is no such command or argument, or it cannot be done; the text says why."""
         call = self._calls.get(name)
         if call is None:
-            raise SteeringError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
-        _check(name, call, arguments)
+            raise CommandError(f"no call named {quoted(name)}{suggestion(name[:TEXT_LIMIT], self._calls)}")
+        checkArguments(name, call, arguments)
         return await call(**arguments)
 
-    # Looking
+    # What only shows
 
     async def _plugins(self, name: str | None = None) -> list[dict[str, Any]]:
         lifecycle = self._lifecycle
-        names = {*lifecycle.catalog.entries, *(one for one in lifecycle.failures if one)}
-        names |= {one for one, record in lifecycle.ledger.plugins.items() if record.pin or record.running}
+        names = {*lifecycle.catalog.entries, *(failed for failed in lifecycle.failures if failed)}
+        names |= {known for known, record in lifecycle.ledger.plugins.items() if record.pin or record.running}
         if lifecycle.current is not None:
             names |= lifecycle.current.versions.keys()
         if name is not None and name not in names | lifecycle.ledger.plugins.keys():
-            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
-        return [self._status(one) for one in (sorted(names) if name is None else [name])]
+            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
+        return [self._status(wanted) for wanted in (sorted(names) if name is None else [name])]
 
     def _status(self, name: str) -> dict[str, Any]:
         lifecycle = self._lifecycle
@@ -83,6 +83,7 @@ class Steering:
             entry = current.plan.entries.get(name)
         entry = entry or lifecycle.catalog.entries.get(name)
         at, refusal = lifecycle.failures.get(name, (0.0, None))
+        running = None if version is None else version.digest
         tally = None if version is None else version.tally
         return {
             "name": name,
@@ -99,19 +100,20 @@ class Steering:
             "self_seconds": tally.seconds if tally else 0.0,
             "generations_alive": (version is not None) + lifecycle.retirement.alive(name),
             "failure": None if refusal is None else _failure(at, refusal),
-            "versions": [
-                {
-                    "version": one.version,
-                    "digest": one.digest,
-                    "ran_at": one.ranAt,
-                    "running": version is not None and version.digest == one.digest,
-                    "quarantined": one.quarantined,
-                    "calls": counted.calls,
-                    "errors": counted.errors,
-                }
-                for one in record.versions
-                for counted in (lifecycle.memory.tallies.get((name, one.digest), _NOTHING),)
-            ],
+            "versions": [self._kept(name, kept, kept.digest == running) for kept in record.versions],
+        }
+
+    def _kept(self, name: str, kept: VersionRecord, runs: bool) -> dict[str, Any]:
+        """One version of those that the store has of a plugin."""
+        counted = self._lifecycle.memory.tallies.get((name, kept.digest))
+        return {
+            "version": kept.version,
+            "digest": kept.digest,
+            "ran_at": kept.ranAt,
+            "running": runs,
+            "quarantined": kept.quarantined,
+            "calls": counted.calls if counted else 0,
+            "errors": counted.errors if counted else 0,
         }
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
@@ -133,7 +135,7 @@ class Steering:
         current = self._lifecycle.current
         return {} if current is None else current.plan.describe()
 
-    # Changing
+    # What changes something
 
     async def _reload(self, without_state: bool = False) -> dict[str, Any]:
         return await self._apply(Change(force=True, withoutState=without_state))
@@ -152,7 +154,7 @@ class Steering:
     async def _unpin(self, name: str) -> dict[str, Any]:
         self._known(name)
         if self._lifecycle.ledger.get(name).pin is None:
-            raise SteeringError(f"{name} is not pinned")
+            raise CommandError(f"{name} is not pinned")
         change = Change(name, lambda ledger, found: ledger.unpinned(name), force=True)
         self._asked("unpin", name)
         return await self._apply(change, f"{name}: not pinned any more; it follows its folder")
@@ -170,16 +172,16 @@ class Steering:
         return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
 
     def _asked(self, command: str, name: str, version: str | None = None) -> None:
-        """Whoever looks at the events later is to see what was somebody's doing, and what came from the files."""
-        said = None if version is None else _version(version)
-        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, said))), name)
+        """Add an event: the events show what somebody asked for, and what came from the files."""
+        shown = None if version is None else _version(version)
+        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, shown))), name)
 
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
         def mutate(ledger: Ledger, found: Catalog) -> Ledger:
             present = found.entries.get(name)
             against = present.digest if present is not None else None
             if present is None:
-                broken = next((one for one in found.broken if one.name == name), None)
+                broken = next((plugin for plugin in found.broken if plugin.name == name), None)
                 against = broken.bundle.digest if broken is not None and broken.bundle is not None else None
             target = _target(ledger, name, wanted, by)
             if by == "rollback":
@@ -190,26 +192,27 @@ class Steering:
 
     async def _apply(self, change: Change, done: str = "") -> dict[str, Any]:
         """
-        What is refused of other plugins than the one that the change is about is in the events, and no failure of the
-        command.
+        Make a change and tell what came of it.
 
-        :param done: what to say when it succeeds, beside what has changed by it.
+        Refusals that concern other plugins than the change are in the events, and no failure of the command.
+
+        :param done: what to say when it succeeds, before what it has changed.
         """
         try:
             report = await self._lifecycle.apply(change)
         except ChangeRefused as refused:
-            return {"text": [], "refused": [_refused(one) for one in refused.refusals]}
+            return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
         text = [done, *report.text] if done else list(report.text)
-        answers = [_refused(one) for one in report.refused if change.plugin in ("", one.plugin)]
+        answers = [_refused(refusal) for refusal in report.refused if change.plugin in ("", refusal.plugin)]
         if report.unwritten:
             message = f"in force, but not written down: {report.unwritten}; lost with a restart until it can be"
             answers.append({"plugin": "", "stage": "state", "message": message})
         return {"text": text or ([] if answers else [self._nothing()]), "refused": answers}
 
     def _nothing(self) -> str:
-        """Files are watched: what somebody saved and has then asked for may just have been done."""
+        """Say that nothing had to change; and, as files are watched, which change somebody may have just missed."""
         text = "nothing had to change"
-        changes = [event for event in self._lifecycle.events.latest(_LOOK_BACK) if event.kind in _CHANGES]
+        changes = [event for event in self._lifecycle.events.latest(_SEARCHED) if event.kind in _CHANGES]
         now = self._lifecycle.parts.reactor.seconds()
         if not changes or now - changes[-1].at > _RECENT:
             return text
@@ -219,75 +222,61 @@ class Steering:
         return f"{text}; the last change was at {at}: {told}"
 
     def _known(self, name: str) -> CatalogEntry | None:
-        """:raises SteeringError: there is no such plugin."""
+        """
+        The entry of a plugin in the catalog, if it has one.
+
+        :raises CommandError: there is no such plugin.
+        """
         lifecycle = self._lifecycle
         current = {} if lifecycle.current is None else lifecycle.current.plan.entries
         known = {*current, *lifecycle.catalog.entries, *lifecycle.ledger.plugins, *lifecycle.failures} - {""}
         if name not in known:
-            raise SteeringError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
+            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or lifecycle.catalog.entries.get(name)
 
     def _directoryPlugin(self, name: str) -> None:
+        """:raises CommandError: there is no such plugin, or it has no versions because it is installed with Python."""
         entry = self._known(name)
         if entry is not None and entry.origin != "directory":
-            raise SteeringError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
-
-
-_KINDS: Mapping[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    str: "a text",
-    str | None: "a text or null",
-}
-
-
-def _check(name: str, call: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """:raises SteeringError: these are no arguments of that call."""
-    signature = inspect.signature(call, eval_str=True)
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise SteeringError(printable(f"{name}: {error}", 200)) from None
-    for key, value in arguments.items():
-        wanted = signature.parameters[key].annotation
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            raise SteeringError(f'{name}: "{key}" is to be {_KINDS[wanted]}')
-        if isinstance(value, str) and len(value) > TEXT_LIMIT:
-            raise SteeringError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
+            raise CommandError(f"{name} is installed with Python ({entry.source}) and has no versions here; use pip")
 
 
 def _version(text: str) -> str:
-    """As it was given, if that can be shown."""
+    """A version as it was given, if it can be shown so."""
     return text if text.isprintable() else quoted(text)
 
 
 def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRecord:
-    """:raises SteeringError: there is none, or more than one."""
+    """
+    The version that is meant by a number, by the beginning of a digest, or by none.
+
+    :raises CommandError: there is none, or more than one.
+    """
     record = ledger.get(name)
     if wanted is None and by == "rollback":
-        # What a rollback has just left is nothing to go back to: a second one goes further back.
-        left = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
-        earlier = ledger if left is None else ledger.forgotten(name, {left})
+        # The version that a rollback has just gone back from does not count: a second rollback goes further back.
+        abandoned = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
+        earlier = ledger if abandoned is None else ledger.forgotten(name, {abandoned})
         good = earlier.previousGood(name, record.running or "")
         if good is None:
-            raise SteeringError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
+            raise CommandError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
                                 "lists them")
         return good
     if wanted is None:
         running = None if record.running is None else record.find(record.running)
         if running is None:
-            raise SteeringError(f"{name} does not run; say which version")
+            raise CommandError(f"{name} does not run; say which version")
         return running
-    exact = [one for one in record.versions if one.version == wanted]
-    prefixed = [one for one in record.versions if len(wanted) >= 4 and one.digest.startswith(wanted)]
+    exact = [kept for kept in record.versions if kept.version == wanted]
+    prefixed = [kept for kept in record.versions if len(wanted) >= 4 and kept.digest.startswith(wanted)]
     found = exact or prefixed
     if len(found) != 1:
-        known = ", ".join(f"{one.version} ({one.digest[:12]})" for one in record.versions) or "none"
+        known = ", ".join(f"{kept.version} ({kept.digest[:12]})" for kept in record.versions) or "none"
         if len(exact) > 1:
             problem = "several versions have this number, name one by its digest"
         else:
             problem = "several versions begin so" if found else "no such version"
-        raise SteeringError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
+        raise CommandError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
     return found[0]
 
 
@@ -313,5 +302,4 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
     return {"plugin": refusal.plugin, "stage": refusal.stage, "message": refusal.message}
 
 
-__all__ = ["Steering", "SteeringError"]
-
+__all__ = ["Steering"]

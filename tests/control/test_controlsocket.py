@@ -17,16 +17,11 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
+from revproxy.cli.edgeclient import callEdge
 from revproxy.control import controlsocket
-from revproxy.control.controlsocket import (
-    CONNECTIONS,
-    LINE_LIMIT,
-    ControlSocket,
-    EdgeNotRunning,
-    NoAnswer,
-    SteeringError,
-    callEdge,
-)
+from revproxy.control.commands import CommandError
+from revproxy.control.controlsocket import CONNECTIONS, LINE_LIMIT, ControlSocket
+from revproxy.control.socketfile import connect
 from tests.socketfolder import socketFolder
 
 reactor: Any = _reactor
@@ -49,7 +44,7 @@ class SteeringDouble:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         self.calls.append((name, arguments))
         if name == "refuse":
-            raise SteeringError("not today")
+            raise CommandError("not today")
         if name == "break":
             raise ZeroDivisionError("ours")
         if name == "bytes":
@@ -83,7 +78,7 @@ class SocketCase(TestCase):
         return deferToThread(callEdge, path or self.path, name, arguments, timeout)
 
     def client(self) -> socket.socket:
-        one = controlsocket._connected(self.path, PATIENCE)
+        one = connect(self.path, PATIENCE)
         self.addCleanup(one.close)
         return one
 
@@ -105,65 +100,6 @@ class SocketCase(TestCase):
 
         result: list[Any] = await deferToThread(read)
         return result
-
-
-class CallTests(SocketCase):
-    """Asking."""
-
-    async def test_result(self) -> None:
-        """Arguments arrive, the result comes back, however large."""
-        expected = {"called": "pin", "plugin": "x", "version": None}
-        self.assertEqual(await self.call("pin", plugin="x", version=None), expected)
-        self.assertEqual(self.steering.calls, [("pin", {"plugin": "x", "version": None})])
-        self.assertEqual(len(await self.call("big")), 1 << 20)
-
-    async def test_refusal(self) -> None:
-        """A refusal is the edge's own text."""
-        error = await self.assertFailure(self.call("refuse"), SteeringError)
-        self.assertEqual(str(error), "not today")
-
-    async def test_mistake(self) -> None:
-        """A mistake of ours is told, logged, and costs nothing else; so is a result that is none."""
-        error = await self.assertFailure(self.call("break"), SteeringError)
-        self.assertEqual(str(error), "break: ZeroDivisionError: ours; the edge's log has more")
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        error = await self.assertFailure(self.call("bytes"), SteeringError)
-        self.assertIn("the result cannot be written", str(error))
-        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
-        await self.call("again")
-
-    async def test_nobody(self) -> None:
-        """Without an edge the error names the socket and what to do; what a dead one left is as good as nothing."""
-        await self.socket.close()
-        self.assertFalse(self.path.exists())
-        dead = socket.socket(socket.AF_UNIX)
-        for prepare in (lambda: None, lambda: dead.bind(str(self.path)), dead.close):
-            prepare()
-            error = await self.assertFailure(self.call("x"), EdgeNotRunning)
-            self.assertTrue(str(error).startswith(f"{self.path}: no edge listens there; start one with twistd"))
-            self.assertIn("an edge whose state folder cannot be written has no socket", str(error))
-
-    async def test_notOurs(self) -> None:
-        """A path that leads through a file."""
-        error = await self.assertFailure(self.call("x", self.path / "y"), EdgeNotRunning)
-        self.assertIn("no edge listens there", str(error))
-
-    async def test_late(self) -> None:
-        """An edge that takes too long is not waited for; what it was asked still happens."""
-        error = await self.assertFailure(self.call("wait", timeout=0.05), NoAnswer)
-        self.assertIn("no answer within 0.05 s; the edge may still do it", str(error))
-        await self.until(lambda: self.steering.calls)
-        self.steering.gate.callback("")
-        self.assertEqual(self.steering.finished, ["wait"])
-        await self.call("again")
-
-    async def test_ends(self) -> None:
-        """An edge that ends meanwhile."""
-        waiting = self.assertFailure(self.call("wait"), NoAnswer)
-        await self.until(lambda: self.steering.calls)
-        await self.socket.close()
-        self.assertIn("ended before it had answered", str(await waiting))
-        self.steering.gate.callback("")
 
 
 class ConnectionTests(SocketCase):

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.steering import Steering, SteeringError
+from revproxy.control.commands import CommandError
+from revproxy.control.steering import Steering
 from revproxy.interfaces import IConfigurable
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from tests.authority import Authority
@@ -800,7 +801,7 @@ class VersionTests(LifecycleCase):
         self.apply()
         for arguments, text in (({"name": "b"}, "no earlier version"), ({"name": "a", "version": "7"}, "kept are: 1.0"),
                                 ({"name": "x"}, 'no plugin named "x"')):
-            error = self.assertRaises(SteeringError, self.call, "rollback", **arguments)
+            error = self.assertRaises(CommandError, self.call, "rollback", **arguments)
             self.assertIn(text, str(error))
 
     def test_pin(self) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from revproxy.control.steering import Steering, SteeringError
+from revproxy.control.commands import CommandError
+from revproxy.control.steering import Steering
 from tests.control.test_coordinator import LifecycleCase, code
 
 
@@ -38,7 +39,7 @@ class AnswerTests(LifecycleCase):
         self.bench.write("a", says="another")
         self.bench.apply()
         for command in ("rollback", "pin"):
-            error = self.assertRaises(SteeringError, self.call, command, name="a", version="1.0.0")
+            error = self.assertRaises(CommandError, self.call, command, name="a", version="1.0.0")
             digests = [one.digest[:12] for one in self.bench.lifecycle.ledger.get("a").versions]
             self.assertEqual(len(digests), 2)
             self.assertEqual(
@@ -109,7 +110,7 @@ class RequestTests(LifecycleCase):
         ):
             steering = Steering(self.bench.lifecycle)
             asked: Deferred[Any] = Deferred.fromCoroutine(steering.call(name, arguments))
-            error = self.failureResultOf(asked, SteeringError).value
+            error = self.failureResultOf(asked, CommandError).value
             self.assertIn(reason, str(error))
             self.assertLess(len(str(error)), 500)
             self.assertTrue(str(error).isprintable(), str(error))

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from revproxy.control.controlsocket import callEdge
+from revproxy.cli.edgeclient import callEdge
 from tests.harness import EdgeCase, EdgeProcess, freePort, readHead
 from tests.repetition import longer
 

@@ -19,7 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from revproxy.control.controlsocket import ControlSocket, SteeringError
+from revproxy.control.commands import CommandError
+from revproxy.control.controlsocket import ControlSocket
 from tests.cli.test_report import plugin, terminalEnvironment
 
 reactor: Any = _reactor
@@ -34,7 +35,7 @@ class SteeringDouble:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         self.calls.append((name, arguments))
         if arguments.get("name", "hello") != "hello":
-            raise SteeringError("no such plugin")
+            raise CommandError("no such plugin")
         if name == "plugins":
             return [plugin("hello")]
         if name == "configuration":

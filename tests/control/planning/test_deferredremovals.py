@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from revproxy.control.controlsocket import SteeringError
+from revproxy.control.commands import CommandError
 from tests.control.test_coordinator import LifecycleCase
 
 
@@ -233,6 +233,6 @@ class NamelessTests(RenamedCase):
         """Also not because a change that was asked for could not be made in between; what is held back stays so."""
         self.rename("b")
         self.nameless("b")
-        self.assertRaises(SteeringError, self.call, "rollback", name="nobody")
+        self.assertRaises(CommandError, self.call, "rollback", name="nobody")
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])

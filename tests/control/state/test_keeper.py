@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 from revproxy.bundles.versionstore import StoreError, VersionStore
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.commands import CommandError
 from revproxy.control.state import keeper as memory
 from revproxy.control.state.records import Ledger, readLedger
-from revproxy.control.steering import SteeringError
 from revproxy.loop.jobthread import HURRY, SILENCE
 from tests.control.test_coordinator import LifecycleCase
 
@@ -206,7 +206,7 @@ class GoneTests(LifecycleCase):
     def test_lastOnes(self) -> None:
         """The last that went are remembered with their versions, and can be brought back; others are forgotten."""
         self.assertEqual(self.remembered(), ["r4", "r5", "r6", "r7", "stays"])
-        self.assertRaises(SteeringError, self.call, "rollback", name="r3")
+        self.assertRaises(CommandError, self.call, "rollback", name="r3")
         self.call("rollback", name="r4")
         self.assertEqual(sorted(self.bench.seen()), ["r4 1.0.0", "r7 1.0.0", "stays 1.0.0"])
 
