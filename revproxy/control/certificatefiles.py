@@ -15,7 +15,7 @@ from errno import EFBIG
 from pathlib import Path
 
 from revproxy.bundles.bundle import SETTLED
-from revproxy.control.watch.fingerprint import Signature, statOf
+from revproxy.control.watch.fingerprint import Fingerprint, statOf
 from revproxy.regularfile import readFile
 
 FILE_LIMIT = 1 << 20
@@ -44,7 +44,7 @@ class CertificateFiles:
     def __init__(self, place: Path, others: Collection[Path]) -> None:
         self._place = place
         self._others = tuple(others)
-        self._seen: Signature | None = None
+        self._seen: Fingerprint | None = None
         self._digest = b""
 
     def read(self) -> Contents:
@@ -61,7 +61,7 @@ class CertificateFiles:
 
         :raises OSError: as :meth:`read`; then the next call does not say None for the reason of this one.
         """
-        if self._seen is not None and self._seen == _signature(self._paths()):
+        if self._seen is not None and self._seen == _fingerprint(self._paths()):
             return None
         contents, isSame = self._read()
         return None if isSame else contents
@@ -70,7 +70,7 @@ class CertificateFiles:
         self._seen = None
         started = time.time()
         paths = self._paths()
-        seen = _signature(paths)
+        seen = _fingerprint(paths)
         contents = self._contents(paths)
         if _youngest(seen) < started - SETTLED:
             self._seen = seen
@@ -105,11 +105,11 @@ class CertificateFiles:
         return contents
 
 
-def _signature(paths: list[Path]) -> Signature:
+def _fingerprint(paths: list[Path]) -> Fingerprint:
     return {str(path): statOf(str(path)) or () for path in paths}
 
 
-def _youngest(seen: Signature) -> float:
+def _youngest(seen: Fingerprint) -> float:
     """When the last of them was changed, in seconds since the epoch; folders and what is not there do not say."""
     return max((max(known[-2:]) for known in seen.values() if len(known) > 3), default=0) / 1e9
 

@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from revproxy.control.watch.filemonitor import FileMonitor
-from revproxy.control.watch.fingerprint import signatureOf
+from revproxy.control.watch.fingerprint import fingerprintOf
 from revproxy.control.watch.watcher import Watcher
 from tests.repetition import longerAnew
 
@@ -46,7 +46,7 @@ class WatchingCase(TestCase):
         self.watcher = Watcher(
             reactor,
             paths or (self.plugins, self.yaml),
-            lambda: self.calls.append(signatureOf([self.plugins])),
+            lambda: self.calls.append(fingerprintOf([self.plugins])),
             settle=self.settle,
             rescan=self.rescan,
             monitorFactory=self.monitorFactory,
@@ -77,7 +77,7 @@ class WatchingCase(TestCase):
     async def once(self, act: Callable[[], object], times: int = 1) -> None:
         """Do something in a thread: one call comes, when it is over, and no other."""
         await self.onThread(act)
-        over = signatureOf([self.plugins])
+        over = fingerprintOf([self.plugins])
         ends = time.monotonic() + PATIENCE
         while not self.calls and time.monotonic() < ends:
             await deferLater(reactor, 0.02)

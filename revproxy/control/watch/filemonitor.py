@@ -6,7 +6,7 @@ above: that is how one that is replaced by a rename, deleted and made anew, or n
 kernel has no event for (a link on the way that leads elsewhere, a folder further above that was renamed) is found by
 looking at what is watched every `interval`.
 
-Where there is no inotify, or no watch left, signatures of everything are compared every `interval`. hupper's own
+Where there is no inotify, or no watch left, fingerprints of everything are compared every `interval`. hupper's own
 polling compares modification times, and misses older ones and deletions.
 
 One long file: events and looks change the same tables, under one lock.
@@ -27,7 +27,7 @@ from hupper.interfaces import IFileMonitor
 from twisted.logger import Logger
 
 from revproxy.control.watch import inotify
-from revproxy.control.watch.fingerprint import MAX_DEPTH, Signature, entriesOf, nothing, signatureOf, statOf
+from revproxy.control.watch.fingerprint import MAX_DEPTH, Fingerprint, entriesOf, fingerprintOf, nothing, statOf
 from revproxy.control.watch.inotify import FolderWatches, Told
 
 __all__ = ["FileMonitor"]
@@ -135,7 +135,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
         self._watches: FolderWatches | None = None
         self._overflown = False
         self._triedAt: float | None = None
-        self._seen: Signature | None = None
+        self._seen: Fingerprint | None = None
 
     # What hupper calls
 
@@ -146,7 +146,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
             if path not in self._targets:
                 self._targets[path] = _Target(path, statOf(path))
                 if self._seen is not None:
-                    self._seen.update(signatureOf([path], self._skip))
+                    self._seen.update(fingerprintOf([path], self._skip))
         self._wake.set()
 
     def start(self) -> None:
@@ -206,7 +206,7 @@ class FileMonitor(IFileMonitor):  # type: ignore[misc]
                 self._wake.set()
                 return
             self._degrade(error)
-        seen, self._seen = self._seen, signatureOf(self._targets, self._skip)
+        seen, self._seen = self._seen, fingerprintOf(self._targets, self._skip)
         if seen is not None:
             self._report(reports, _differences(seen, self._seen))
             return
@@ -455,5 +455,5 @@ def _linksIn(folder: str) -> list[str]:
         return []
 
 
-def _differences(before: Signature, after: Signature) -> list[str]:
+def _differences(before: Fingerprint, after: Fingerprint) -> list[str]:
     return [path for path in {**before, **after} if before.get(path) != after.get(path)]

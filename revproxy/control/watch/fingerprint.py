@@ -1,7 +1,7 @@
 """
 What files look like from outside, without reading them.
 
-Two equal signatures mean that nothing worth a look has happened; different ones, that contents should be compared.
+Two equal fingerprints mean that nothing worth a look has happened; different ones, that contents should be compared.
 Modification times alone would miss a file replaced by an older one, and one that is gone.
 """
 
@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Iterable
 from stat import S_ISDIR
 
-__all__ = ["MAX_DEPTH", "Signature", "entriesOf", "nothing", "signatureOf", "statOf"]
+__all__ = ["MAX_DEPTH", "Fingerprint", "entriesOf", "fingerprintOf", "nothing", "statOf"]
 
 MAX_DEPTH = 17
 """Folders below folders that are looked at; one more than a plugin may have, its own folder included."""
 
-Signature = dict[str, tuple[int, ...]]
+Fingerprint = dict[str, tuple[int, ...]]
 """
 Path to what is known of it. Of files: mode, device, inode, size, times of modification and of change in nanoseconds. Of
 folders without size and times, which every file that is passed over would alter.
@@ -28,16 +28,16 @@ def nothing(name: str) -> bool:
     return False
 
 
-def signatureOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], bool] = nothing) -> Signature:
+def fingerprintOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], bool] = nothing) -> Fingerprint:
     """
-    The signature of files, and of folders with all below them. Never raises: what is gone is not in it.
+    The fingerprint of files, and of folders with all below them. Never raises: what is gone is not in it.
 
     A path itself may be a link, and so may be what is directly in a folder: both are followed. Links further down are
     not, so that no circle is walked.
 
     :param skip: whether a name below one of the paths is passed over, with all that it holds.
     """
-    found: Signature = {}
+    found: Fingerprint = {}
     for path in paths:
         name = os.fspath(path)
         if (known := statOf(name)) is None:
@@ -49,7 +49,7 @@ def signatureOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], b
 
 
 def statOf(path: str, follow: bool = True) -> tuple[int, ...] | None:
-    """What a signature says of one path; None if there is nothing."""
+    """What a fingerprint says of one path; None if there is nothing."""
     try:
         known = os.stat(path, follow_symlinks=follow)
     except (OSError, ValueError):
@@ -77,7 +77,7 @@ def entriesOf(folder: str, follow: bool, skip: Callable[[str], bool] = nothing) 
     return folders, others
 
 
-def _addTree(found: Signature, folder: str, skip: Callable[[str], bool], depth: int) -> None:
+def _addTree(found: Fingerprint, folder: str, skip: Callable[[str], bool], depth: int) -> None:
     for name in _names(folder):
         if skip(name):
             continue

@@ -6,7 +6,7 @@ they become one call, in the reactor, once nothing has happened for a moment and
 call is a hint and no more: whether anything is different, the contents decide.
 
 Two things are not trusted. Events: network folders have none, so every few seconds the files are looked at from outside
-(`signature`). And silence: a stream of events that never ends delays the call for so long and no longer.
+(`fingerprint`). And silence: a stream of events that never ends delays the call for so long and no longer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from revproxy.bundles.bundle import isPassing
 from revproxy.control.watch.filemonitor import FileMonitor
-from revproxy.control.watch.fingerprint import Signature, signatureOf
+from revproxy.control.watch.fingerprint import Fingerprint, fingerprintOf
 
 __all__ = ["Monitor", "MonitorFactory", "Watcher"]
 
@@ -137,8 +137,8 @@ class Watcher:
         self._scanning: IDelayedCall | None = None
         self._firstAt: float | None = None
         self._open: dict[str, float] = {}
-        self._settled: Signature | None = None
-        self._unsettled: Signature | None = None
+        self._settled: Fingerprint | None = None
+        self._unsettled: Fingerprint | None = None
         self._judging = False
         self._judgeAgain = False
         self._epoch = 0
@@ -295,18 +295,18 @@ class Watcher:
 
     # Looks from outside
 
-    def _look(self, then: Callable[[Signature | None], None]) -> Deferred[None]:
+    def _look(self, then: Callable[[Fingerprint | None], None]) -> Deferred[None]:
         """
-        Ask for the signature. ``then`` is called with it, or with None if that went wrong; not at all after an end.
+        Ask for the fingerprint. ``then`` is called with it, or with None if that went wrong; not at all after an end.
         """
         monitor, paths, epoch = self._monitor, self._paths, self._epoch
 
-        def look() -> Signature:
+        def look() -> Fingerprint:
             if monitor is not None:
                 monitor.check()
-            return signatureOf(paths, self._skip)
+            return fingerprintOf(paths, self._skip)
 
-        def looked(found: Signature | None) -> None:
+        def looked(found: Fingerprint | None) -> None:
             if self._running and epoch == self._epoch:
                 then(found)
 
@@ -319,10 +319,10 @@ class Watcher:
         looking.addCallback(looked)
         return looking.addErrback(self._report, "What the watched files look like could not be used")
 
-    def _isReady(self, found: Signature | None) -> None:
+    def _isReady(self, found: Fingerprint | None) -> None:
         self._settled = found
 
-    def _isSettled(self, found: Signature | None) -> None:
+    def _isSettled(self, found: Fingerprint | None) -> None:
         if not self._isOverdue():
             if self._settling is not None or self._judgeAgain:
                 return  # more has happened meanwhile; that comes here again
@@ -343,7 +343,7 @@ class Watcher:
         self._scanning = None
         calls, began = self._calls, self._reactor.seconds()
 
-        def scanned(found: Signature | None) -> None:
+        def scanned(found: Fingerprint | None) -> None:
             if calls == self._calls:  # else it may be of an earlier time than what was kept since
                 self._scanned(found)
 
@@ -355,7 +355,7 @@ class Watcher:
             took = self._reactor.seconds() - began
             self._scanning = self._reactor.callLater(max(self._rescan, 9 * took), self._scanNow)
 
-    def _scanned(self, found: Signature | None) -> None:
+    def _scanned(self, found: Fingerprint | None) -> None:
         if self._firstAt is not None or found is None:
             return  # it is about to settle; then it is looked at anyway
         if self._settled is None:

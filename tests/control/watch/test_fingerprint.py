@@ -9,11 +9,11 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import isPassing
-from revproxy.control.watch.fingerprint import MAX_DEPTH, signatureOf
+from revproxy.control.watch.fingerprint import MAX_DEPTH, fingerprintOf
 
 
-class SignatureTests(SynchronousTestCase):
-    """`signatureOf`."""
+class FingerprintTests(SynchronousTestCase):
+    """`fingerprintOf`."""
 
     def setUp(self) -> None:
         self.base = Path(self.mktemp()).absolute()
@@ -22,23 +22,23 @@ class SignatureTests(SynchronousTestCase):
         self.file = self.folder / "one" / "plugin.py"
         self.file.write_text("1")
 
-    def signature(self) -> object:
-        return signatureOf([self.folder], isPassing)
+    def fingerprint(self) -> object:
+        return fingerprintOf([self.folder], isPassing)
 
     def assertDiffers(self, before: object) -> object:
-        after = self.signature()
+        after = self.fingerprint()
         self.assertNotEqual(before, after)
         return after
 
     def test_same(self) -> None:
         """Nothing done, or only read, is no difference."""
-        before = self.signature()
+        before = self.fingerprint()
         self.file.read_text()
-        self.assertEqual(before, self.signature())
+        self.assertEqual(before, self.fingerprint())
 
     def test_differences(self) -> None:
         """Written, replaced by an older one of the same size, made unreadable, renamed, deleted."""
-        at = self.signature()
+        at = self.fingerprint()
         self.file.write_text("22")
         at = self.assertDiffers(at)
         older = self.base / "older"
@@ -53,18 +53,18 @@ class SignatureTests(SynchronousTestCase):
         shutil.rmtree(self.folder / "one")
         at = self.assertDiffers(at)
         shutil.rmtree(self.folder)
-        self.assertEqual(signatureOf([self.folder]), {})
+        self.assertEqual(fingerprintOf([self.folder]), {})
         self.assertDiffers(at)
 
     def test_skipped(self) -> None:
         """Files that are passed over make no difference, nor does what is below such a folder; named ones count."""
-        before = self.signature()
+        before = self.fingerprint()
         (self.folder / "one" / "__pycache__").mkdir()
         (self.folder / "one" / "__pycache__" / "x").touch()
         hidden = self.folder / "one" / ".x"
         hidden.touch()
-        self.assertEqual(before, self.signature())
-        self.assertEqual(list(signatureOf([hidden], isPassing)), [str(hidden)])
+        self.assertEqual(before, self.fingerprint())
+        self.assertEqual(list(fingerprintOf([hidden], isPassing)), [str(hidden)])
 
     def test_links(self) -> None:
         """Links in the folder itself are followed, further down not; one that leads nowhere is something, too."""
@@ -74,7 +74,7 @@ class SignatureTests(SynchronousTestCase):
         (self.folder / "two").symlink_to(outside)
         (self.folder / "one" / "deep").symlink_to(outside)
         (self.folder / "nowhere").symlink_to("absent")
-        found = signatureOf([self.folder])
+        found = fingerprintOf([self.folder])
         self.assertIn(str(self.folder / "two" / "x"), found)
         self.assertIn(str(self.folder / "nowhere"), found)
         self.assertNotIn(str(self.folder / "one" / "deep" / "x"), found)
@@ -86,7 +86,7 @@ class SignatureTests(SynchronousTestCase):
         current = self.base / "current"
         current.symlink_to("v1")
         (self.folder / "two").symlink_to(current)
-        before = self.signature()
+        before = self.fingerprint()
         current.unlink()
         current.symlink_to("v2")
         self.assertDiffers(before)
@@ -97,8 +97,8 @@ class SignatureTests(SynchronousTestCase):
         (self.folder / "one" / "self").symlink_to(".")
         deep = self.folder.joinpath(*["d"] * (MAX_DEPTH + 10))
         deep.mkdir(parents=True)
-        self.assertLess(len(signatureOf([self.folder])), 100)
+        self.assertLess(len(fingerprintOf([self.folder])), 100)
 
     def test_strange(self) -> None:
         """Paths that cannot be are not there."""
-        self.assertEqual(signatureOf(["/dev/null/x", "x\0y", self.base / "absent"]), {})
+        self.assertEqual(fingerprintOf(["/dev/null/x", "x\0y", self.base / "absent"]), {})
