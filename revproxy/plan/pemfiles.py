@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from revproxy.config.settings import TLSConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,18 @@ class PemFiles:
     unreadable: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     problem: str = ""
     exists: bool = True
+
+
+def pemKey(tls: TLSConfig) -> str:
+    """
+    Under which key of a plan's ``certificates`` the files of a listener are: equal for the same files.
+    """
+    return "\n".join([str(tls.certificates), *map(str, authorityFiles(tls))])
+
+
+def authorityFiles(tls: TLSConfig) -> list[Path]:
+    """
+    The files of client authorities that a listener names, for itself and for single hosts, in order.
+    """
+    rules = (tls, *tls.hosts.values())
+    return sorted({rule.clientCA for rule in rules if rule.clientCA is not None})

@@ -12,11 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from revproxy.config.settings import LoggingConfig
+from revproxy.config.settings import LoggingConfig, documentOf
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.edge import Edge
 from revproxy.loop.jobthread import DiskSilent, JobThread
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.words import Prepare
 from revproxy.worker.logfile import LogFile
+from revproxy.worker.participant import Refused
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a file may take for the last lines."""
@@ -50,6 +53,7 @@ class AccessLogging:
         self._reactor = reactor
         self._edge = edge
         self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
+        self._next: OpenedLog | None = None
         self._closing: list[Deferred[Any]] = []
         self._disk = JobThread(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
 
@@ -63,14 +67,43 @@ class AccessLogging:
 
         :raises OSError: when the file cannot be opened.
         """
-        self.commit(self._open(config))
+        self._use(self._open(config))
 
-    async def prepare(self, config: LoggingConfig) -> OpenedLog:
+    async def prepare(self, word: Prepare) -> None:
         """
-        Open what is to come; the disk is waited for in a thread. Then :meth:`commit` it, or :meth:`discard` it.
+        Open what is to come; the disk is waited for in a thread.
 
-        :raises OSError: when the file cannot be opened.
+        :raises Refused: the file cannot be opened.
         """
+        if not word.starts:
+            return  # a daemon has not forked yet
+        config = word.plan.config
+        if self._next is not None and self._next.config != config.logging:
+            await self.abandon()
+        if self._next is None:
+            try:
+                self._next = await self._prepare(config.logging)
+            except OSError as error:
+                problem = documentOf(config).problem(("logging", "access"), str(error))
+                raise Refused(Refusal("", "listen", str(problem), problems=(problem,))) from None
+
+    async def ready(self) -> None:
+        """Nothing comes last."""
+
+    def commit(self) -> None:
+        """Log there from now on."""
+        if self._next is not None:
+            opened, self._next = self._next, None
+            self._use(opened)
+
+    async def abandon(self) -> None:
+        """Close what was opened."""
+        opened, self._next = self._next, None
+        if opened is not None and opened.file is not None and opened.file is not self._opened.file:
+            await self._close(opened.file)
+
+    async def _prepare(self, config: LoggingConfig) -> OpenedLog:
+        """:raises OSError: when the file cannot be opened."""
         now = self._opened
         if config == now.config:
             return now
@@ -96,7 +129,7 @@ class AccessLogging:
         """The edge ends: wait for no disk any more."""
         self._disk.hurry()
 
-    def commit(self, opened: OpenedLog) -> None:
+    def _use(self, opened: OpenedLog) -> None:
         """Log there from now on; what the old log has still to write is written. Cannot fail."""
         old, self._opened = self._opened, opened
         if opened is old:
@@ -107,19 +140,6 @@ class AccessLogging:
             old.log.stop()
         if old.file is not None and old.file is not opened.file:
             self._close(old.file)
-
-    async def discard(self, opened: OpenedLog) -> None:
-        """Give up what was prepared."""
-        if opened.file is not None and opened.file is not self._opened.file:
-            await self._close(opened.file)
-
-    async def change(self, config: LoggingConfig) -> None:
-        """
-        Prepare and commit.
-
-        :raises OSError: when the file cannot be opened; everything is logged as before.
-        """
-        self.commit(await self.prepare(config))
 
     def reopen(self) -> None:
         """The file was renamed: go on in a new one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,14 @@ class Parts:
     :ivar reactor: the real one.
     :ivar deadlines: for connections.
     :ivar answers: for middleware that do not answer at once; a finer sweep.
+    :ivar targetChanged: given upstream, URL, whether it is up, and why not, when a target is passed over from now on,
+        or no longer.
     """
 
     reactor: Any
     deadlines: Deadlines
     answers: Deadlines
+    targetChanged: Callable[[str, str, bool, str], None] = lambda upstream, url, isUp, reason: None
 
 
 class PluginClient:
@@ -134,6 +138,7 @@ class Upstreams:
             self.parts.deadlines.now,
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
+            onChange=partial(self.parts.targetChanged, upstream.name),
         )
 
     def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:

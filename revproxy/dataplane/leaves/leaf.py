@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from revproxy.interfaces import ILeaf
+from revproxy.dataplane.http.interfaces import ILeaf
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange

@@ -16,10 +16,11 @@ class Target:
     :ivar current: how near its turn is, as the policy counts.
     :ivar fails: failures since the last answer.
     :ivar downUntil: when it may be tried again after it was marked down; not 0: the log says that it fails.
+    :ivar isInService: whether it is to take new requests, as somebody has said.
     :ivar quietUntil: when it may be said again that it fails, if it is the only one.
     """
 
-    __slots__ = ("current", "downUntil", "fails", "host", "pool", "quietUntil", "url", "weight")
+    __slots__ = ("current", "downUntil", "fails", "host", "isInService", "pool", "quietUntil", "url", "weight")
 
     def __init__(self, url: str, host: bytes, weight: int, pool: Pool) -> None:
         self.url = url
@@ -30,6 +31,7 @@ class Target:
         self.fails = 0
         self.downUntil = 0.0
         self.quietUntil = 0.0
+        self.isInService = True
 
     def isHealthy(self, now: float) -> bool:
         """Whether it is not marked down. :param now: the time, as :attr:`downUntil` has it."""

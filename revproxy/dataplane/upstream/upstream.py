@@ -6,6 +6,7 @@ Which is next, a policy says (:mod:`~revproxy.dataplane.upstream.balancing`). On
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
@@ -34,12 +35,14 @@ class Upstream:
         maxFails: int = 3,
         failTimeout: float = 10.0,
         policy: Policy | None = None,
+        onChange: Callable[[str, bool, str], None] = lambda url, isUp, reason: None,
     ) -> None:
         """
         :param now: the time in seconds.
         :param maxFails: failures in a row after which a target is passed over; 0 for never.
         :param failTimeout: seconds it is passed over.
         :param policy: which target is next; a :class:`WeightedRoundRobin` by default.
+        :param onChange: given the URL of a target, whether it is up, and why not, when that has changed.
         :raises ValueError: if there are no targets.
         """
         if not targets:
@@ -49,6 +52,7 @@ class Upstream:
         self._now = now
         self._maxFails = maxFails
         self._failTimeout = failTimeout
+        self._onChange = onChange
         self._choose = (policy or WeightedRoundRobin()).choose
         self._only = self.targets[0] if len(self.targets) == 1 else None
 
@@ -63,14 +67,15 @@ class Upstream:
         """It answered."""
         if target.fails:
             target.fails = 0
-            if target.downUntil:
+            if target.downUntil and target.isInService:
                 target.downUntil = 0.0
                 self._log.info("upstream {name}: {url} answers again", name=self.name, url=target.url)
+                self._onChange(target.url, True, "")
 
     def failedAt(self, target: Target, reason: Failure) -> None:
         """It did not answer, or not properly."""
         target.fails += 1
-        if not self._maxFails or target.fails < self._maxFails:
+        if not self._maxFails or target.fails < self._maxFails or not target.isInService:
             return
         now = self._now()
         if self._only is not None:
@@ -92,6 +97,19 @@ class Upstream:
             fails=target.fails,
             reason=printable(reason.getErrorMessage(), 500),
         )
+        self._onChange(target.url, False, printable(reason.getErrorMessage(), 500))
+
+    def setInService(self, url: str, inService: bool) -> None:
+        """
+        Have a target take no new requests while another can, or take them again. Requests that are under way go on.
+
+        :param url: as it is configured; nothing happens if there is no such target.
+        """
+        for target in self.targets:
+            if target.url == url and target.isInService != inService:
+                target.isInService = inService
+                target.downUntil = 0.0 if inService else math.inf
+                self._onChange(url, inService, "" if inService else "taken out of service")
 
     def close(self) -> None:
         """Give up all connections as they become idle."""

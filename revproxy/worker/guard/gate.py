@@ -54,7 +54,7 @@ class _Probe:
 
 
 @implementer(IMiddleware, IObserver)
-class Quarantined:
+class Gate:
     """
     A middleware out of service, probed now and then.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from types import CodeType
 from typing import Any
 from weakref import WeakSet, ref
@@ -23,7 +22,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
 from zope.interface import providedBy
 
-from revproxy.config.problems import textOf
+from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Tally
 from revproxy.errors import Foreign, PluginStalled
@@ -31,6 +30,7 @@ from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.plan.refusal import Refusal
 from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.handover import throughJSON
@@ -63,17 +63,20 @@ class Version:
     :ivar entry: what it was made from.
     :ivar module: its imported bundle, once it is; None for a drop-in.
     :ivar name: of the plugin.
-    :ivar text: the version, as text.
-    :ivar digest: of the bundle; None for a drop-in.
+    :ivar id: which version it is.
     :ivar tally: what it did.
     :ivar instances: all that exist and are not closed.
     :ivar ended: weak references to instances that were closed.
     """
 
-    def __init__(self, entry: CatalogEntry, limits: StageLimits, tally: Tally | None = None) -> None:
+    def __init__(self, entry: CatalogEntry, limits: StageLimits, factory: Any = None) -> None:
+        """
+        :param factory: a drop-in's `IMiddlewareFactory`.
+        """
         self.entry = entry
         self.module: LoadedBundle | None = None
-        self.tally = tally or Tally()
+        self.tally = Tally()
+        self._factory = factory
         self.limits = limits
         self.instances: set[Instance] = set()
         self._codes: dict[str, CodeType] = {}
@@ -84,11 +87,10 @@ class Version:
     def _adopt(self, entry: CatalogEntry) -> None:
         self.entry = entry
         self.name = entry.manifest.name
-        self.text = str(entry.manifest.version)
-        self.digest = entry.digest
+        self.id = entry.version
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.digest[:12]})" if self.digest else self.text
+        return str(self.id)
 
     @property
     def limit(self) -> float | None:
@@ -109,14 +111,7 @@ class Version:
 
     def isCodeOf(self, entry: CatalogEntry) -> bool:
         """Whether an entry differs in its configuration at most."""
-        mine = self.entry
-        if mine.bundle is None or entry.bundle is None:
-            return mine is entry
-        if mine.bundle.digest == entry.bundle.digest:
-            return True
-        return mine.bundle.codeDigest == entry.bundle.codeDigest and replace(mine.manifest, config={}) == replace(
-            entry.manifest, config={}
-        )
+        return self.entry.isCodeOf(entry)
 
     def rebase(self, entry: CatalogEntry) -> None:
         """From now on it is the version of this entry, whose code is the same."""
@@ -159,7 +154,7 @@ class Version:
                 if self.module is not None:
                     made = instantiate(self.module, manifest, config)
                 else:
-                    made = instantiateFactory(self.entry.factory, manifest, config)
+                    made = instantiateFactory(self._factory, manifest, config)
             except (PluginError, *Foreign) as error:
                 # Foreign too: what it made may raise when it is only looked at.
                 raise self.failed("main", error) from None
@@ -177,13 +172,18 @@ class Version:
 
     def failed(self, stage: str, error: BaseException, reason: str = "") -> StageFailed:
         """What a step raised, without what that keeps alive."""
-        who = self.name, self.text, self.digest
         if isinstance(error, PluginError):
             cause = error.__cause__
-            return StageFailed(*who, stage, error.where, error.message, "" if cause is None else tracebackOf(cause))
+            text = "" if cause is None else tracebackOf(cause)
+            return StageFailed(self._refusal(stage, error.where, error.message, text))
         late = isinstance(error, DeferredTimeout)
+        where = self._lineOf(error) or self.place
         text = "" if late else tracebackOf(error)
-        return StageFailed(*who, stage, self._lineOf(error) or self.place, reason or described(error), text, late)
+        return StageFailed(self._refusal(stage, where, reason or described(error), text), late)
+
+    def _refusal(self, stage: str, where: str, reason: str, traceback: str) -> Refusal:
+        problem = Problem(where, 0, 0, "", reason)
+        return Refusal(self.name, stage, str(problem), self.id, traceback, (problem,))
 
     def _lineOf(self, error: BaseException) -> str | None:
         """The last line of this very version that an exception came through."""
@@ -211,6 +211,7 @@ class Instance:
     :ivar object: the middleware itself; None after the end.
     :ivar key: equal for equal configurations.
     :ivar host: what it was given that outlives a request.
+    :ivar since: the number of the plan with which it began to serve; None before that.
     :ivar retiring: True once no new request comes to it.
     :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not
         keep the others in it alive.
@@ -223,10 +224,11 @@ class Instance:
         self.object: Any = made
         self.config = config
         self.key = configKey(config)
-        self.host = Host(reactor, version.name, version.text, makeClient)
+        self.host = Host(reactor, version.name, version.id.number, makeClient)
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
         self.retiring = False
+        self.since: int | None = None
         self._waiting: Deferred[Any] | None = None
         self._reactor = reactor
 
@@ -296,7 +298,7 @@ class Instance:
             message = f"{what} gave what JSON cannot hold, or too much of it: {error}"
             raise successor.version.failed("handover", error, message) from None
         await successor._bounded(
-            "handover", lambda: successor.object.importState(state, self.version.text), limits.handover
+            "handover", lambda: successor.object.importState(state, self.version.id.number), limits.handover
         )
         return True
 

@@ -16,10 +16,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.dataplane.chain import Chain
-from revproxy.plan.events import EventLog
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.instance import Instance, Version
 from revproxy.worker.lifecycle.loader import unload
-from revproxy.worker.lifecycle.unloadproof import Remains, UnloadProof
+from revproxy.worker.lifecycle.unloadproof import UnloadProof
 
 BROKEN_OFF_TIMEOUT = 5.0
 """Seconds that requests which were broken off may take to notice."""
@@ -35,12 +36,15 @@ class Retirement:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, events: EventLog, drainTime: float) -> None:
+    def __init__(self, reactor: Any, tell: Callable[[Notice | Remains], None], drainTime: float) -> None:
+        """
+        :param tell: takes what people may want to know.
+        """
         self.drainTime = drainTime
         self.breakOff: Callable[[Collection[Chain]], int] = lambda chains: 0
         self._reactor = reactor
-        self._events = events
-        self._proof = UnloadProof(reactor, self._unloaded, self._remains)
+        self._tell = tell
+        self._proof = UnloadProof(reactor, self._unloaded, tell)
         self._discarding: set[Deferred[None]] = set()
         self._leaving: dict[Instance, Deferred[None]] = {}
         self._versions: dict[str, list[Version]] = {}
@@ -48,6 +52,11 @@ class Retirement:
     def alive(self, plugin: str) -> int:
         """How many versions of a plugin that no longer run still exist."""
         return len(self._versions.get(plugin, ())) + self._proof.alive(plugin)
+
+    def counts(self) -> dict[str, int]:
+        """By plugin, how many versions no longer run and still exist; plugins without any are not in it."""
+        counts = {plugin: self.alive(plugin) for plugin in {*self._versions, *self._proof.plugins()}}
+        return {plugin: count for plugin, count in counts.items() if count}
 
     def retire(self, instances: Iterable[Instance]) -> None:
         """They get no new requests any more; see them off."""
@@ -98,7 +107,7 @@ class Retirement:
             count = self.breakOff(busy)
             who, were = ("request", "was") if count == 1 else ("requests", "were")
             text = f"{count} {who} still used it after {self.drainTime:g} s, and {were} broken off"
-            self._events.add("broken-off", text, instance.version.name, str(instance.version))
+            self._tell(Notice("broken-off", text, instance.version.name, instance.version.id))
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
         if busy:
             # The last request tells that it is over before it cancels what it waits for; that comes before the stop.
@@ -128,7 +137,8 @@ class Retirement:
             pass  # a class with __slots__ and without __weakref__; its module is watched all the same
         failed = await instance.close()
         if failed is not None:
-            self._events.add("stop-failed", failed.message, version.name, str(version), failed.traceback)
+            refusal = failed.refusal
+            self._tell(Notice("stop-failed", refusal.message, version.name, version.id, refusal.traceback))
 
     def _left(self, result: None, instance: Instance) -> None:
         self._leaving.pop(instance, None)
@@ -137,22 +147,16 @@ class Retirement:
         module, version.module = version.module, None
         if module is not None:
             unload(module)
-            left = [one for each in version.ended if (one := each()) is not None]
-            self._proof.watch(version.name, version.text, module.bundle.digest, module.sentinel, left)
+            alive = [instance for reference in version.ended if (instance := reference()) is not None]
+            self._proof.watch(version.name, VersionId(version.id.number, module.bundle.digest), module.sentinel, alive)
         known = self._versions.get(version.name, [])
         if version in known:
             known.remove(version)
         if not known:
             self._versions.pop(version.name, None)
 
-    def _unloaded(self, plugin: str, version: str, digest: str) -> None:
-        self._log.debug("{plugin} {version} ({digest}) is unloaded", plugin=plugin, version=version, digest=digest[:12])
-
-    def _remains(self, remains: Remains) -> None:
-        holders = "; ".join(remains.holders) or "nobody who can be named"
-        kinds = ", ".join(remains.kinds)
-        text = f"still in memory {remains.seconds:.0f} s after it ended ({kinds}), held by: {holders}"
-        self._events.add("remains", text, remains.plugin, f"{remains.version} ({remains.digest[:12]})")
+    def _unloaded(self, plugin: str, version: VersionId) -> None:
+        self._log.debug("{plugin} {version} is unloaded", plugin=plugin, version=version)
 
 
 async def _outcome(deferred: Deferred[None]) -> None:

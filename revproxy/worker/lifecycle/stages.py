@@ -12,6 +12,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from revproxy.plan.refusal import Refusal
+
 
 @dataclass(frozen=True, slots=True)
 class StageLimits:
@@ -35,42 +37,21 @@ class StageLimits:
 class StageFailed(Exception):
     """A step of a plugin's life failed.
 
-    :ivar plugin: its name.
-    :ivar version: as text.
-    :ivar digest: of the bundle; None for a drop-in.
-    :ivar stage: ``import``, ``main``, ``validate``, ``attach``, ``handover``, ``start``, ``health``, ``update`` or
-        ``stop``.
-    :ivar where: ``FILE:LINE``, a file, or a dotted name.
-    :ivar reason: what, and what to do.
-    :ivar message: both, for humans.
-    :ivar traceback: as text.
+    Nothing of the exception that it may have been is kept: its traceback would keep the module alive that failed.
+
+    :ivar refusal: what control is told. Its stage is ``import``, ``main``, ``validate``, ``attach``, ``handover``,
+        ``start``, ``health``, ``update`` or ``stop``.
     :ivar late: it did not come back in time, and may still be at it.
     """
 
-    def __init__(
-        self,
-        plugin: str,
-        version: str,
-        digest: str | None,
-        stage: str,
-        where: str,
-        reason: str,
-        traceback: str = "",
-        late: bool = False,
-    ) -> None:
-        super().__init__(plugin, stage, reason)
-        self.plugin = plugin
-        self.version = version
-        self.digest = digest
-        self.stage = stage
-        self.where = where
-        self.reason = reason
-        self.message = f"{where}: {reason}"
-        self.traceback = traceback
+    def __init__(self, refusal: Refusal, late: bool = False) -> None:
+        super().__init__(refusal.plugin, refusal.stage, refusal.message)
+        self.refusal = refusal
         self.late = late
 
     def __str__(self) -> str:
-        return f"plugin {self.plugin} {self.version}: {self.stage}: {self.message}"
+        refusal = self.refusal
+        return f"plugin {refusal.plugin} {refusal.version}: {refusal.stage}: {refusal.message}"
 
 
 def notGenerator(step: Callable[[], Any]) -> Any:

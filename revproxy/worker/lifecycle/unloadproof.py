@@ -24,6 +24,8 @@ from weakref import ref
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.components import globalRegistry
 
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Remains
 from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel
 from revproxy.worker.lifecycle.holdersearch import HolderSearch
 
@@ -35,29 +37,10 @@ _SHARE = 0.001
 """Of the time, that looks may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remains:
-    """
-    A version that should be gone, and is not.
-
-    :ivar seconds: since it was retired.
-    :ivar kinds: what of it exists: ``"module globals"``, ``"class"``, ``"instance"``.
-    :ivar holders: who seems to keep it, in words; the likeliest first.
-    """
-
-    plugin: str
-    version: str
-    digest: str
-    seconds: float
-    kinds: tuple[str, ...]
-    holders: tuple[str, ...]
-
-
 @dataclass(slots=True, eq=False)
 class _Watched:
     plugin: str
-    version: str
-    digest: str
+    version: VersionId
     since: float
     marks: tuple[tuple[str, ref[Any]], ...]
     told: bool = False
@@ -75,7 +58,7 @@ class UnloadProof:
     def __init__(
         self,
         clock: IReactorTime,
-        onUnloaded: Callable[[str, str, str], None],
+        onUnloaded: Callable[[str, VersionId], None],
         onRemains: Callable[[Remains], None],
         *,
         deadline: float = 30.0,
@@ -83,7 +66,7 @@ class UnloadProof:
         collect: Callable[[], Any] = gc.collect,
     ) -> None:
         """
-        :param onUnloaded: given plugin, version and digest when nothing of a version exists any more, late or not.
+        :param onUnloaded: given plugin and version when nothing of a version exists any more, late or not.
         :param onRemains: given what exists after the deadline, once for each watched.
         :param deadline: seconds.
         :param interval: seconds until the first look; it doubles with each look, up to ten seconds, or a minute when
@@ -105,8 +88,7 @@ class UnloadProof:
     def watch(
         self,
         plugin: str,
-        version: str,
-        digest: str,
+        version: VersionId,
         sentinel: ref[Sentinel] | None,
         instances: Iterable[object] = (),
     ) -> None:
@@ -127,7 +109,7 @@ class UnloadProof:
             marks.append(("instance", mark))
             if type(instance).__module__.startswith(f"{ROOT}."):
                 marks.append(("class", ref(type(instance))))
-        self._watched.append(_Watched(plugin, version, digest, self._clock.seconds(), tuple(marks)))
+        self._watched.append(_Watched(plugin, version, self._clock.seconds(), tuple(marks)))
         self._pause = 2 * self._interval
         if self._search is None:
             self._schedule(self._interval)
@@ -135,6 +117,10 @@ class UnloadProof:
     def alive(self, plugin: str) -> int:
         """How many retired versions of a plugin still exist, as far as is known without collecting."""
         return sum(1 for one in self._watched if one.plugin == plugin and one.isAlive())
+
+    def plugins(self) -> set[str]:
+        """Of which versions are watched."""
+        return {watched.plugin for watched in self._watched}
 
     def stop(self) -> None:
         """Watch no more."""
@@ -163,7 +149,7 @@ class UnloadProof:
         gone = [one for one in self._watched if not one.isAlive()]
         self._watched = [one for one in self._watched if one not in gone]
         for one in gone:
-            self._onUnloaded(one.plugin, one.version, one.digest)
+            self._onUnloaded(one.plugin, one.version)
         self._goOn()
 
     def _goOn(self) -> None:
@@ -197,7 +183,7 @@ class UnloadProof:
         self._endSearch()
         overdue.told = True
         seconds = self._clock.seconds() - overdue.since
-        self._onRemains(Remains(overdue.plugin, overdue.version, overdue.digest, seconds, kinds, holders))
+        self._onRemains(Remains(overdue.plugin, overdue.version, seconds, kinds, holders))
         self._goOn()
 
     def _endSearch(self) -> None:
