@@ -22,16 +22,21 @@ from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.config.settings import Config, documentOf
+from revproxy.control.catalogreader import readCatalog
+from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.errors import Foreign
 from revproxy.interfaces import IConfigurable
-from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.plan.catalog import Catalog, Selected
+from revproxy.plan.pemfiles import authorityFiles
 from revproxy.regularfile import readFile
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
 from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from revproxy.worker.lifecycle.loader import instantiate, instantiateFactory, loadBundle, unload
 from revproxy.worker.upstreamfactory import PEM_LIMIT
 
 HOLD = 5.0
@@ -72,14 +77,15 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         *_upstreamProblems(config, where),
     ]
     try:
-        catalog = readCatalog(config.plugins.directory, dropins)
-        selected = catalog.select(config)
-        chains(selected, config)
+        installed = DropInFactories(dropins)
+        catalog = readCatalog(config.plugins.directory, installed.told)
+        selected = select(catalog, config)
+        orderPerGroup(selected, config)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
     placeOf = partial(_configPlace, config, where)
     for one in selected:
-        problems += _tryPlugin(one, placeOf)
+        problems += _tryPlugin(one, placeOf, installed)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
@@ -105,12 +111,13 @@ def _findings(
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
-    configs = {id(config): config for config in (one.config, *one.lanes.values()) if config is not None}
+def _tryPlugin(one: Selected, placeOf: _PlaceOf, installed: DropInFactories) -> Iterator[Problem]:
+    configs = {id(config): config for config in (one.config, *one.perGroup.values()) if config is not None}
     bundle = one.entry.bundle
     if bundle is None:
         for config in configs.values():
-            yield from _tryConfig(one, config, placeOf, None)
+            make = partial(instantiateFactory, installed.of(one.entry))
+            yield from _tryConfig(one, config, placeOf, make, one.entry.source)
         return
     try:
         with noLongerThan(HOLD):
@@ -120,26 +127,27 @@ def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
         return
     try:
         for config in configs.values():
-            yield from _tryConfig(one, config, placeOf, module)
+            source = str(bundle.directory / "plugin.py")
+            yield from _tryConfig(one, config, placeOf, partial(instantiate, module), source)
     finally:
         unload(module)
 
 
 def _tryConfig(
-    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: LoadedBundle | None
+    plugin: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, make: Callable[..., Any], source: str
 ) -> Iterator[Problem]:
-    source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
+    """
+    :param make: makes an instance, given the manifest and the configuration.
+    :param source: where its code is.
+    """
     try:
         with noLongerThan(HOLD):
-            if module is None:
-                made = instantiateFactory(one.entry.factory, one.manifest, config)
-            else:
-                made = instantiate(module, one.manifest, config)
-            _validate(made, config, one.manifest, source)
+            made = make(plugin.manifest, config)
+            _validate(made, config, plugin.manifest, source)
     except PluginError as error:
-        yield _problemOf(error, placeOf(one, config))
+        yield _problemOf(error, placeOf(plugin, config))
     except Foreign as error:  # what it made may raise when it is only looked at
-        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {one.manifest.name})")
+        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {plugin.manifest.name})")
 
 
 def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
@@ -150,7 +158,7 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
 def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
     name = one.manifest.name
-    groups = [whole.routeGroups[index] for index, each in one.lanes.items() if each is config]
+    groups = [whole.routeGroups[index] for index, each in one.perGroup.items() if each is config]
     own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
     for path in [("plugins", "config", name)] if config is one.config else own:
         if where.has(path):
@@ -176,11 +184,11 @@ def _certificateProblems(config: Config, where: Document, warnings: list[str]) -
             warnings.append(f"{where.problem(path, 'the folder is not there yet; the edge needs it when it starts')}")
             continue
         try:
-            warnings += CertificateFolder(listener.tls).read().warnings
+            files = CertificateFiles(listener.tls.certificates, authorityFiles(listener.tls)).read()
+            loaded = CertificateFolder(listener.tls).load(files)
+            warnings += [*loaded.problems, *loaded.expired]
         except CertificateError as error:
             yield from (where.problem(path, text) for text in error.problems)
-        except OSError as error:
-            yield where.problem(path, f"cannot be read: {error.strerror}")
 
 
 def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:

@@ -44,5 +44,5 @@ def authorityFiles(tls: TLSConfig) -> list[Path]:
     """
     The files of client authorities that a listener names, for itself and for single hosts, in order.
     """
-    rules = (tls, *tls.hosts.values())
-    return sorted({rule.clientCA for rule in rules if rule.clientCA is not None})
+    files = (tls.clientCA, *(rule.clientCA for rule in tls.hosts.values()))
+    return sorted({path for path in files if path is not None})

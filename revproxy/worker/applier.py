@@ -1,10 +1,12 @@
 """
 Makes plans real: runs the participants of a worker through the steps of a transaction.
 
-    Prepare ─▶ each participant's prepare, in order ─▶ Answer
-    Ready   ─▶ each participant's ready             ─▶ Answer
-    Commit  ─▶ each participant's commit, at once   ─▶ Answer
-    Abandon ─▶ each participant's abandon           ─▶ Answer
+    Prepare ─▶ each participant's prepare, in their order  ─▶ Answer
+    Ready   ─▶ each participant's ready, the last first    ─▶ Answer
+    Commit  ─▶ each participant's commit, the last first   ─▶ Answer
+    Abandon ─▶ each participant's abandon, the last first  ─▶ Answer
+
+Later ones are made of what earlier ones have prepared, so they take it before those let go of it.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class Applier:
         return tuple(refusals)
 
     async def _ready(self) -> tuple[Refusal, ...]:
-        for participant in self._participants:
+        for participant in reversed(self._participants):
             refusals = await self._refusalsOf(participant.ready())
             if refusals:
                 return refusals
@@ -101,7 +103,7 @@ class Applier:
         return ()
 
     def _commit(self) -> None:
-        for participant in self._participants:
+        for participant in reversed(self._participants):
             try:
                 participant.commit()
             except Exception:

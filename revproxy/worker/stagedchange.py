@@ -1,8 +1,8 @@
 """
 What a change prepares before it takes effect: instances that are made, started and healthy, and serve nobody yet.
 
-A staged change outlives its failures: when one plugin fails, its change is dropped, and what was prepared for the others
-is used for the next try. What is not used in the end is closed.
+A staged change outlives its failures: when one plugin fails, its change is dropped, and what was prepared for the
+others is used for the next try. What is not used in the end is closed.
 """
 
 from __future__ import annotations

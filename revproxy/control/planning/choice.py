@@ -11,7 +11,7 @@ from pathlib import Path
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.control.state.records import Ledger
+from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, duplicate
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import VersionId
@@ -39,8 +39,8 @@ class Choice:
 def choose(
     found: Catalog,
     running: Entries,
-    homes: Mapping[str, Path],
-    ledger: Ledger,
+    owners: Mapping[str, Path],
+    records: PluginRecords,
     stored: Callable[[str, str], CatalogEntry],
     avoid: Callable[[CatalogEntry], bool] = lambda entry: False,
     needed: Callable[[str], bool] = lambda name: False,
@@ -48,12 +48,12 @@ def choose(
     """Decide for each plugin by itself.
 
     :param running: what runs now, or ran before a restart.
-    :param homes: the folders that keep their plugins' names.
+    :param owners: the folders that keep their plugins' names.
     :param stored: name and digest to the version kept; raises `StoreError` or `ConfigErrors`.
     :param avoid: whether this version was tried before and failed by itself.
     :param needed: whether a plugin that cannot be used is not to be left out, by its name.
     """
-    return _Chooser(found, running, homes, ledger, stored, avoid, needed).run()
+    return _Chooser(found, running, owners, records, stored, avoid, needed).run()
 
 
 class _Chooser:
@@ -63,16 +63,16 @@ class _Chooser:
         self,
         found: Catalog,
         running: Entries,
-        homes: Mapping[str, Path],
-        ledger: Ledger,
+        owners: Mapping[str, Path],
+        records: PluginRecords,
         stored: Callable[[str, str], CatalogEntry],
         avoid: Callable[[CatalogEntry], bool],
         needed: Callable[[str], bool],
     ) -> None:
         self.found = found
         self.running = running
-        self.owners = {str(folder / "plugin.json"): name for name, folder in homes.items()}
-        self.ledger = ledger
+        self.owners = {str(folder / "plugin.json"): name for name, folder in owners.items()}
+        self.records = records
         self.stored = stored
         self.avoid = avoid
         self.needed = needed
@@ -92,7 +92,7 @@ class _Chooser:
             claims = present.pop(name, None) if plugin.source in self.owners else None
             if claims is not None and claims.source != plugin.source:
                 self._add(broken, duplicate(claims, plugin.source))
-        pinned = {name for name, record in self.ledger.plugins.items() if record.pin is not None}
+        pinned = {name for name, record in self.records.plugins.items() if record.pin is not None}
         here = {*self.found.entries, *broken, *pinned}
         for name in sorted(here):
             self._chooseFor(name, present.get(name), broken.get(name))
@@ -109,7 +109,7 @@ class _Chooser:
     def _chooseFor(self, name: str, present: CatalogEntry | None, broken: BrokenPlugin | None) -> None:
         if broken is not None:
             self._refuse(broken)
-        pin = self.ledger.get(name).pin
+        pin = self.records.get(name).pin
         if pin is not None and pin.by != "user" and _digestHere(present) not in (None, pin.against):
             self.released.append(name)
             pin = None

@@ -38,7 +38,7 @@ def select(catalog: Catalog, config: Config, switches: Mapping[str, bool] | None
 
 def orderPerGroup(selected: Sequence[Selected], config: Config) -> tuple[Order, ...]:
     """
-    For each route group its plugins in order, each with its configuration there. Groups with equal sets share one tuple.
+    For each route group its plugins in order, each with its configuration there. Equal groups share one tuple.
 
     :raises ConfigErrors: see `resolveOrder`; a problem that only some routes have names the first of them.
     """
