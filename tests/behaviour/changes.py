@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.settings import Config
-from revproxy.control.changes import Change
+from revproxy.control.changes import ChangeRequest
 from revproxy.control.coordinator import Lifecycle
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
@@ -268,10 +268,10 @@ class Changing(Bench):
         finally:
             self.clock.stepping = stepping
 
-    def changing(self, change: Change = Change()) -> Iterator[int]:  # noqa: B008
+    def changing(self, change: ChangeRequest = ChangeRequest()) -> Iterator[int]:  # noqa: B008
         """A transaction, step by step: stops at each moment between two of its steps, and at last when it is over."""
         self.clock.stepping = True
-        done = self.later(self.lifecycle.apply(change))
+        done = self.later(self.coordinator.apply(change))
         for number in itertools.count():
             yield number
             self.settle()
@@ -333,7 +333,7 @@ class Changing(Bench):
 
     def retired(self) -> int:
         """Instances that are on their way out."""
-        return len(self.lifecycle.retirement._leaving)
+        return len(self.worker.retirement._leaving)
 
     def _end(self) -> None:
         STAGES.pop(self.stage.name, None)

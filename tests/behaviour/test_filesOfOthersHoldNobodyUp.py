@@ -18,7 +18,7 @@ from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig
 from revproxy.control.snapshot import Scan
-from revproxy.control.state.records import readLedger
+from revproxy.control.state.recordfile import readRecords
 from revproxy.dataplane.leaves.static import openBelow
 from revproxy.plan.catalog import readCatalog
 from revproxy.plugins.basic_auth import BasicAuth
@@ -84,7 +84,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "state path": lambda path: _refusal(statePath, path),
     "certificates": lambda path: _refusal(CertificateFolder(TLSConfig(path)).read),
     "users": lambda path: _refusal(BasicAuth, {"file": str(path)}),
-    "ledger": lambda path: str(readLedger(path)[1]),
+    "ledger": lambda path: str(readRecords(path)[1]),
     "authorities of an upstream": _upstream("ca"),
     "certificate for an upstream": _upstream("certificate"),
 }

@@ -171,7 +171,7 @@ class HomeTests(RestartCase):
         shutil.rmtree(self.bench.plugins / "10-a")
         shutil.move(self.bench.plugins / "a", self.bench.plugins / "10-a")
         self.restart()
-        entry = self.bench.lifecycle.current.plan.entries["a"]  # type: ignore[union-attr]
+        entry = self.bench.coordinator.plan.entries["a"]  # type: ignore[union-attr]
         self.assertEqual(entry.source, str(self.bench.plugins / "10-a" / "plugin.json"))
 
 
@@ -323,7 +323,7 @@ class StartTests(RestartCase):
         self.witness.log.clear()
         self.witness.flags.add("ill")
         self.bench.prepare()
-        self.assertRaises(StageFailed, self.bench.result, self.bench.lifecycle.begin())
+        self.assertRaises(StageFailed, self.bench.result, self.bench.control.startup.begin())
         self.assertEqual(self.witness.log, ["start"])
 
     def test_halted(self) -> None:
@@ -334,9 +334,9 @@ class StartTests(RestartCase):
         self.witness.log.clear()
         self.bench.write("a", code(body=HANGING, interfaces="ILifecycle"), version="2.0")
         self.bench.prepare()
-        done = self.bench.later(self.bench.lifecycle.begin())
+        done = self.bench.later(self.bench.control.startup.begin())
         self.assertNoResult(done)
-        self.bench.lifecycle.halt()
+        self.bench.coordinator.halt()
         self.failureResultOf(done, StageFailed)
         self.assertEqual(self.witness.log, [])
 
@@ -353,7 +353,7 @@ class EndTests(RestartCase):
 
     def finished(self, bench: Bench, seconds: float) -> bool:
         """Whether the end is over within some time."""
-        done = bench.later(bench.lifecycle.end())
+        done = bench.later(bench.coordinator.end())
         for _ in range(int(seconds * 2)):
             bench.clock.advance(0.5)
         if done.called:
@@ -369,7 +369,7 @@ class EndTests(RestartCase):
             self.bench.write(name, code(body=HANGING, interfaces="ILifecycle"))
         noting = "    def start(self): self.witness.log.append('start')\n    def stop(self): pass"
         self.bench.write("e", witnessed(noting, "ILifecycle"))
-        transaction = self.bench.later(self.bench.lifecycle.apply())
+        transaction = self.bench.later(self.bench.coordinator.apply())
         for _ in range(10):
             self.bench.clock.advance(0)
         self.assertNoResult(transaction)
