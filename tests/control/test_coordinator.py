@@ -259,7 +259,7 @@ class ChangeTests(LifecycleCase):
         done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertNoResult(done)
-        self.bench.later(self.bench.coordinator.end())
+        self.bench.later(self.bench.end())
         self.assertEqual([one.plugin for one in self.successResultOf(done).refused], ["b"])
         self.assertEqual(self.bench.edge.generation.number, 1)
 
@@ -270,7 +270,7 @@ class ChangeTests(LifecycleCase):
         body = f"    def start(self): open({str(mark)!r}, 'w').close()\n    def stop(self): pass"
         self.bench.write("b", code(body=body, interfaces="ILifecycle"))
         done = self.bench.later(self.bench.coordinator.apply())
-        ended = self.bench.later(self.bench.coordinator.end())
+        ended = self.bench.later(self.bench.end())
         self.bench.clock.advance(0)
         self.failureResultOf(done, ChangeRefused)
         self.successResultOf(ended)
