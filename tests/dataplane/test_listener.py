@@ -84,4 +84,3 @@ class EndTests(SynchronousTestCase):
         mine.leave()
         (record,) = self.double.log.records
         self.assertEqual(record.error, "BrokenOff: the drain time of a removed listener is over")
-        self.assertEqual(len(self.flushWarnings()), 0)

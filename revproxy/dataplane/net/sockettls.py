@@ -37,7 +37,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from revproxy.dataplane.net.eagerconnection import READ_SIZE, EagerConnection
+from revproxy.dataplane.net.eagerconnection import BROKEN, READ, READ_SIZE, EagerConnection
 
 RECORD = 16384
 """The most plain bytes one record carries (RFC 8446 §5.1)."""
@@ -171,7 +171,7 @@ class SocketTLS(EagerConnection):
         end = self._readStopped(count) if count <= 0 else None
         if got > 0:
             self.protocol.dataReceived(ffi.buffer(_readBuffer, got)[:])
-            if end is not None and not self.reading and self.connected:
+            if end is not None and self._input is not READ and self.connected:
                 # Paused by what it just got: the end waits as bytes in the kernel would.
                 self._heldEnd = end
                 return None
@@ -239,7 +239,7 @@ class SocketTLS(EagerConnection):
             self.startWriting()
             return None
         lib.ERR_clear_error()
-        if why == lib.SSL_ERROR_ZERO_RETURN and not self._broken:
+        if why == lib.SSL_ERROR_ZERO_RETURN and self._phase is not BROKEN:
             return CONNECTION_DONE
         self.truncated = True
         return CONNECTION_LOST
@@ -254,7 +254,7 @@ class SocketTLS(EagerConnection):
         end, self._heldEnd = self._heldEnd, None
         if end is None or not self.connected:
             return
-        if not self.reading:
+        if self._input is not READ:
             self._heldEnd = end
             return
         self.stopReading()
@@ -314,7 +314,7 @@ class SocketTLS(EagerConnection):
         """Send from the queue; first let a read go on that waited for room."""
         if self._readAwaitsWrite:
             self._readAwaitsWrite = False
-            if self.reading:
+            if self._input is READ:
                 self.reactor.addReader(self)
             end = self.doRead()
             if end is not None or not self.connected:
@@ -328,7 +328,7 @@ class SocketTLS(EagerConnection):
 
     def _sendCloseNotify(self) -> bool:
         """:return: :obj:`False` when the kernel has no room for it yet."""
-        if self._ssl is None or self._broken or self._closeNotified:
+        if self._ssl is None or self._phase is BROKEN or self._closeNotified:
             return True
         try:
             self._tls.shutdown()
