@@ -15,6 +15,7 @@ from typing import Protocol
 
 from revproxy.context import Peer, Request
 from revproxy.headers import TOKEN, Field
+from revproxy.hostport import splitPort, withoutBrackets
 
 VIA = b"revproxy"
 """Our name in Via: a pseudonym, not a host name (RFC 9110 §7.6.3)."""
@@ -137,13 +138,12 @@ def _unquoted(value: str) -> str:
 
 def _address(node: str) -> tuple[str, int]:
     """Address and port of a node (RFC 7239 §6); an obfuscated or unknown one has no address."""
-    if node.startswith("["):
-        host, _, rest = node[1:].partition("]")
-        port = rest[1:]
-    elif node.count(":") == 1:
-        host, _, port = node.partition(":")
-    else:
+    if node.count(":") > 1 and not node.startswith("["):
+        # X-Forwarded-For has IPv6 addresses without brackets.
         host, port = node, ""
+    else:
+        host, port = splitPort(node)
+        host = withoutBrackets(host)
     if not host or any(char not in "0123456789abcdefABCDEF:." for char in host):
         return "", 0
     return host, int(port) if port.isdigit() and len(port) <= 5 else 0

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from revproxy.dataplane.http.fieldnames import NOTED, PROXY, isForwarding
 from revproxy.dataplane.http1.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
-from revproxy.dataplane.http1.heads import VALUE_REFUSED, listMembers
+from revproxy.dataplane.http1.heads import listMembers
 from revproxy.errors import BadRequest
-from revproxy.headers import TOKEN, Field, joined
+from revproxy.headers import Field, isFieldValue, isToken, joined
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
 _NEVER_TRAILING = NOTED | frozenset(
@@ -253,7 +253,7 @@ class ChunkedDecoder:
         if self._trailerBytes > self._maxTrailerBytes or self._trailerCount > self._maxTrailers:
             raise BadRequest("the trailer section is too large")
         name, colon, value = line.partition(b":")
-        if not colon or not name or not TOKEN.issuperset(name) or value.translate(None, VALUE_REFUSED) != value:
+        if not colon or not isToken(name) or not isFieldValue(value):
             raise BadRequest("a trailer field is malformed")
         lower = name.lower()
         if lower in self._announced:
