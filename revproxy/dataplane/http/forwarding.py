@@ -87,14 +87,14 @@ def _last(fields: list[Field], lower: bytes) -> str:
 
 def _members(fields: list[Field], lower: bytes) -> Iterator[str]:
     """The members of a list (RFC 9110 §5.6.1) from its end, over all fields of the name; so many, not counting more."""
-    left = MOST_HOPS
+    remaining = MOST_HOPS
     for field in reversed(fields):
         if field[0] == lower:
-            for member in _split(field[2].decode("latin-1"), ",", left):
-                left -= 1
+            for member in _split(field[2].decode("latin-1"), ",", remaining):
+                remaining -= 1
                 if member:
                     yield member
-            if left <= 0:
+            if remaining <= 0:
                 return
 
 

@@ -234,7 +234,7 @@ class Http1Server(RequestReader):
             self._keepAlive = False
         elif self._state is BODY and (
             self._decoder is None
-            or not 0 <= self._decoder.left <= DRAIN_UP_TO
+            or not 0 <= self._decoder.remaining <= DRAIN_UP_TO
             or (self._request is not None and self._request.expectsContinue)
         ):
             # The answer comes before the request is whole, and the rest is long or may never be sent.

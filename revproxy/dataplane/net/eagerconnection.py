@@ -215,11 +215,11 @@ class EagerConnection(tcp.Connection):
 
     def _mergeQueue(self) -> None:
         """Make one buffer of the queue, unless enough of the old one is left for a full send."""
-        left = len(self.dataBuffer) - self.offset
-        if left >= self.SEND_LIMIT:
+        rest = len(self.dataBuffer) - self.offset
+        if rest >= self.SEND_LIMIT:
             return
         pieces: list[Any] = self._tempDataBuffer
-        if left:
+        if rest:
             pieces = [memoryview(self.dataBuffer)[self.offset :], *pieces]
         self.dataBuffer = b"".join(pieces)
         self.offset = 0

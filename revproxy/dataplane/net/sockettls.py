@@ -45,11 +45,11 @@ RECORD = 16384
 RECORDS_PER_TURN = 512
 """Small records taken at once before others get their turn: a millisecond."""
 
-LOOK_EVERY = 128
+PROBE_EVERY = 128
 """
-Small records that come one by one before we look whether another waits.
+Small records that come singly before we ask whether another waits.
 
-Looking is a system call that as a rule finds nothing, after every small request. OpenSSL could be told to read ahead
+Asking is a system call that as a rule finds nothing, after every small request. OpenSSL could be told to read ahead
 (``SSL_set_read_ahead``), but the binding has no name for it, and the poller would not know of what it holds.
 """
 
@@ -108,7 +108,7 @@ class SocketTLS(EagerConnection):
     _closeNotified = False
     _readAwaitsWrite = False
     _writeAwaitsRead = False
-    _untilLook = LOOK_EVERY
+    _untilProbe = PROBE_EVERY
     _messages = 0
     _messagesSince = 0.0
 
@@ -163,8 +163,8 @@ class SocketTLS(EagerConnection):
         lib.ERR_clear_error()
         got = count = lib.SSL_read(self._ssl, _readBuffer, RECORD)
         if count != RECORD:
-            untilLook = self._untilLook = self._untilLook - 1
-            if untilLook <= 0 < count:
+            untilProbe = self._untilProbe = self._untilProbe - 1
+            if untilProbe <= 0 < count:
                 got, count = self._readSmall(got)
         else:
             got, count = self._readFull(got)
@@ -198,7 +198,7 @@ class SocketTLS(EagerConnection):
         """
         Take the records that wait behind a small one, up to :data:`RECORDS_PER_TURN`.
 
-        As long as there are some, the next turn looks at once: a turn of the loop costs five times a record.
+        As long as there are some, the next turn asks at once: a turn of the loop costs five times a record.
 
         :return: as above.
         """
@@ -211,7 +211,7 @@ class SocketTLS(EagerConnection):
                 break
             got += count
             records += 1
-        self._untilLook = 1 if records > 1 else LOOK_EVERY
+        self._untilProbe = 1 if records > 1 else PROBE_EVERY
         return got, count
 
     def _messageRead(self) -> Any:

@@ -76,7 +76,7 @@ class EndpointTests(WireCase):
             self.assertFalse(transport.isQuiet())
             self.assertEqual(ours.received, b"")
             transport.abortConnection()
-            await self.until(lambda one=ours: one.reason)
+            await self.until(lambda recorder=ours: recorder.reason)
 
     async def test_tcp(self) -> None:
         """A name resolved and raced by ``HostnameEndpoint`` gets an eager transport with no delay of small packets."""
