@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Peer, Request
-from revproxy.dataplane.http.forwarding import clientBehind
+from revproxy.dataplane.http.forwarding import Membership, clientBehind
 from revproxy.dataplane.http.interfaces import IExchange, IListener
 from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, LengthDecoder
 from revproxy.dataplane.http1.connectionstate import BODY, BUSY, CLOSED, HEAD, LINGER, TUNNEL, State
@@ -51,6 +51,7 @@ class RequestReader:
     __slots__ = (
         "_advancing",
         "_ahead",
+        "_believed",
         "_body",
         "_decoder",
         "_edge",
@@ -65,7 +66,6 @@ class RequestReader:
         "_request",
         "_scanned",
         "_state",
-        "_trusted",
         "_tunnel",
         "_version",
         "deadline",
@@ -86,7 +86,8 @@ class RequestReader:
         self._heldOff = False
         self._advancing = False
         self._peer: Peer | None = None
-        self._trusted = False
+        # The proxies whose word on their clients counts here; None if the peer is none of them.
+        self._believed: Membership | None = None
         self._exchange: IExchange | None = None
         self._request: Request | None = None
         self._body: Body | None = None
@@ -108,7 +109,8 @@ class RequestReader:
         address = self.transport.getPeer()
         host = getattr(address, "host", "")
         self._peer = peer = Peer(host, getattr(address, "port", 0), host)
-        self._trusted = self._listener.trusts(host)
+        listener = self._listener
+        self._believed = listener.trusted if listener.trusts(host) else None
         return peer
 
     @property
@@ -292,10 +294,10 @@ class RequestReader:
         # The client's method, whatever a plugin makes of it: it decides whether the client expects a body.
         self._isHead = head.method == b"HEAD"
         scheme = listener.scheme
-        if head.forwarding is not None and self._trusted:
+        if head.forwarding is not None and self._believed is not None:
             # From anyone else these fields are dropped here: nobody behind us could tell them from ours.
             head.fields += head.forwarding
-            peer, scheme = clientBehind(head.forwarding, peer, scheme, listener.trusted)
+            peer, scheme = clientBehind(head.forwarding, peer, scheme, self._believed)
         section = head.section(head.fields)
         request = Request(
             head.method, head.target, head.host, head.version, scheme, section, peer, None, self.transport.tlsInfo
