@@ -15,7 +15,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.body import Body, Filter
 from revproxy.errors import REASONS, EdgeError
-from revproxy.headers import TOKEN, Headers
+from revproxy.headers import TOKEN, Headers, isToken
 
 __all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
 
@@ -125,7 +125,7 @@ class Request:
     @method.setter
     def method(self, method: str) -> None:
         raw = method.encode("latin-1", "replace")
-        if not raw or not TOKEN.issuperset(raw):
+        if not isToken(raw):
             raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
         self.rawMethod = raw
 

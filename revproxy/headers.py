@@ -33,12 +33,24 @@ LETTERS_DIGITS_HYPHEN = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 _HYPHENS = bytes(0x2D if octet in TOKEN and octet not in LETTERS_DIGITS_HYPHEN else octet for octet in range(256))
 
-_EDGES_OWN = HOP_BY_HOP | {b"content-length"}
+EDGES_OWN = HOP_BY_HOP | {b"content-length"}
+"""Fields that only the edge itself sets: those of the connection, and what delimits the body."""
 
-_CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+"""Octets that no field value has: the control characters but the tab (RFC 9110 §5.5)."""
 
 Field = tuple[bytes, bytes, bytes]
 """Lower-case name, name as written, value."""
+
+
+def isToken(octets: bytes) -> bool:
+    """Whether this is a token (RFC 9110 §5.6.2), as the names of fields and methods are."""
+    return bool(octets) and TOKEN.issuperset(octets)
+
+
+def isFieldValue(octets: bytes) -> bool:
+    """Whether a field may have this value, and an answer this reason phrase (RFC 9110 §5.5, RFC 9112 §4)."""
+    return len(octets.translate(None, CONTROLS)) == len(octets)
 
 
 def isJoined(name: bytes) -> bool:
@@ -58,10 +70,10 @@ def joined(lower: bytes) -> bytes:
 @lru_cache(2048)
 def _fieldName(name: str) -> tuple[bytes, bytes]:
     raw = name.encode("ascii", "replace")
-    if not raw or not TOKEN.issuperset(raw):
+    if not isToken(raw):
         raise ValueError(f"not a header name: {name!r} (RFC 9110 §5.1)")
     lower = raw.lower()
-    if lower in _EDGES_OWN:
+    if lower in EDGES_OWN:
         raise ValueError(f"{name} belongs to the connection: change the body with body.replace or body.addFilter")
     return lower, raw
 
@@ -76,7 +88,8 @@ def _fieldValue(value: str) -> bytes:
         raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
         raise ValueError("a header value is latin-1 (RFC 9110 §5.5)") from None
-    if len(raw.translate(None, _CONTROLS)) != len(raw):
+    # What isFieldValue says: spelt out, since plugins set fields in every request.
+    if len(raw.translate(None, CONTROLS)) != len(raw):
         raise ValueError("a header value has no line breaks and no control characters (RFC 9110 §5.5)")
     return raw
 

@@ -33,6 +33,7 @@ from revproxy.config.settings import (
     UpstreamTLSConfig,
 )
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.hostport import splitPort
 
 __all__ = [
     "AdminConfig",
@@ -250,8 +251,8 @@ def _upstream(name: str, section: Section) -> UpstreamConfig:
 
 
 def _hostPolicy(text: str) -> str:
-    name, colon, port = text.partition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
+    name, port = splitPort(text)
+    if ":" in name or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
         return syntax.hostName(text)
     return f"{syntax.hostName(name)}:{port}"
 

@@ -13,6 +13,7 @@ from revproxy.context import Request, Response
 from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.errors import BadRequest
 from revproxy.headers import Headers
+from revproxy.hostport import splitPort
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
@@ -69,7 +70,7 @@ class RedirectLeaf(Leaf):
         target, path = request.target, request.path
         if target == "*":
             target = path = "/"
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        name = splitPort(host)[0] or host
         values = {
             "{hostname}": name,
             "{host}": host,

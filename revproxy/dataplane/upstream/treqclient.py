@@ -28,7 +28,7 @@ from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import Unavailable
-from revproxy.headers import TOKEN
+from revproxy.headers import isToken
 
 
 class UpstreamClient(HTTPClient):  # type: ignore[misc]
@@ -127,7 +127,7 @@ class _Built(Outgoing):
         headers: TwistedHeaders | None,
         producer: IBodyProducer | None,
     ) -> None:
-        if not method or not TOKEN.issuperset(method):
+        if not isToken(method):
             raise ValueError(f"not a method: {method!r}")
         self._uri = uri
         self._headers = headers or TwistedHeaders()
@@ -135,7 +135,7 @@ class _Built(Outgoing):
         super().__init__(upstream, method, self._producer.body if self._producer else None, None)
         for name, values in self._headers.getAllRawHeaders():
             for value in values:
-                if not TOKEN.issuperset(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):
+                if not isToken(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):
                     raise ValueError(f"a header that cannot be sent: {name!r}")
 
     def go(self) -> Deferred[Response]:
