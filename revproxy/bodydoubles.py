@@ -21,6 +21,9 @@ class SourceDouble:
     """
     Where a body comes from: gives its pieces one by one, as long as it is not paused.
 
+    :param pieces: what :meth:`begin` gives, in order.
+    :param length: bytes, as they are announced; None if they are not.
+    :param trailers: come with the end.
     :ivar body: the body it feeds.
     :ivar calls: what it was asked: ``"pause"``, ``"resume"``, ``"stop"``, in order.
     :ivar paused: whether it has to wait.
@@ -61,16 +64,19 @@ class SourceDouble:
         self.body.fail(Failure(reason))
 
     def pauseProducing(self) -> None:
+        """Asked to wait, which it does."""
         self.calls.append("pause")
         self.paused = True
 
     def resumeProducing(self) -> None:
+        """Asked to go on."""
         self.calls.append("resume")
         self.paused = False
         if self._begun:
             self._give()
 
     def stopProducing(self) -> None:
+        """Told that the rest is not wanted."""
         self.calls.append("stop")
         self.stopped = True
         self.pending.clear()
@@ -93,6 +99,7 @@ class SinkDouble:
     """
     Where a body goes.
 
+    :param body: is attached to at once, if given.
     :ivar pieces: what has arrived.
     :ivar finished: whether the body is complete.
     :ivar failure: why it never will be, or None.
@@ -111,14 +118,29 @@ class SinkDouble:
         return b"".join(self.pieces)
 
     def bodyData(self, data: bytes) -> None:
+        """
+        Some bytes have arrived.
+
+        :raises AssertionError: for none, and for any after the end.
+        """
         assert data and not self.ended, "a sink gets no empty piece, and nothing after the end"
         self.pieces.append(data)
 
     def bodyFinished(self) -> None:
+        """
+        The body is complete.
+
+        :raises AssertionError: if it has ended already.
+        """
         assert not self.ended, "a body ends once"
         self.finished = True
 
     def bodyFailed(self, reason: Failure) -> None:
+        """
+        The body will never be complete.
+
+        :raises AssertionError: if it has ended already.
+        """
         assert not self.ended, "a body ends once"
         self.failure = reason
 

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.hostclient import BookedClient
+from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.waiting import notLonger
 
@@ -68,7 +68,7 @@ class Host:
         self.errors = 0
         self._reactor = reactor
         self._makeClient = makeClient
-        self._client: BookedClient | None = None
+        self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
         self._owned: dict[int, _Booking] = {}
@@ -78,7 +78,7 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
-            self._client = BookedClient(self._makeClient(), self)
+            self._client = HostClient(self._makeClient(), self)
         return self._client
 
     # Time
@@ -114,8 +114,8 @@ class Host:
         def end() -> None:
             if loop.running:
                 loop.stop()
-            for one in running:
-                one.cancel()
+            for waiting in running:
+                waiting.cancel()
 
         loop = LoopingCall(call)
         loop.clock = self._reactor
@@ -130,7 +130,7 @@ class Host:
         self.check()
 
         def call() -> Any:
-            # In the thread: it may have waited for one until after the end.
+            # In the thread: the plugin may have ended while this call waited for one.
             if self._closed:
                 raise CancelledError
             return function(*args, **kwargs)
@@ -184,7 +184,11 @@ class Host:
             raise RuntimeError(f"plugin {self.name} {self.version} was stopped")
 
     def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
-        """Book a Deferred until it fires. :returns: the same."""
+        """
+        Book a Deferred until it fires.
+
+        :returns: the same.
+        """
 
         def over(result: Any) -> Any:
             unbook()

@@ -60,7 +60,11 @@ class ClientDouble:
         self._answers[method, url] = answer
 
     def request(self, method: str, url: str, **arguments: Any) -> Deferred[Any]:
-        """As ``treq.request``. :raises AssertionError: if nothing was laid ready."""
+        """
+        As ``treq.request``.
+
+        :raises AssertionError: if nothing was laid ready.
+        """
         self.requests.append((method, url, arguments))
         assert (method, url) in self._answers, f"no answer was laid ready for {method} {url}"
         answer = self._answers[method, url]

@@ -45,7 +45,10 @@ __all__ = [
 ]
 
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Header fields: names and values."""
+
 Pieces = bytes | Sequence[bytes]
+"""A body: whole, or as it arrives piece by piece."""
 
 
 def makeContext(

@@ -31,7 +31,7 @@ class Reader(Protocol):
         self.reason = reason
 
 
-class BookedClientTests(SynchronousTestCase):
+class HostClientTests(SynchronousTestCase):
     """A plugin's client, and its end."""
 
     def setUp(self) -> None:

@@ -157,6 +157,7 @@ class StaticLeaf(Leaf):
         self._inThread = inThread
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; a file, or why there is none, is the answer."""
         request = exchange.context.request
         if request.rawMethod not in (b"GET", b"HEAD"):
             self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))

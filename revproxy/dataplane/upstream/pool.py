@@ -175,7 +175,11 @@ class Pool:
         self._notSent(outgoing)
 
     def overdue(self, outgoing: WaitingRequest) -> EdgeError:
-        """It has waited for its time and is not to be sent any more. :returns: what that means."""
+        """
+        It has waited for its time and is not to be sent any more.
+
+        :returns: what that means.
+        """
         isHeld = outgoing in self.waiting.held
         self.withdraw(outgoing)
         if isHeld:
@@ -272,7 +276,11 @@ class Pool:
         return not outgoing.refreshed and self.closes.trusted(connection.idleSince, outgoing.method in SAFE) > 0
 
     def becomesTunnel(self, connection: Http1Client) -> bool:
-        """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
+        """
+        The origin has switched protocols.
+
+        :returns: False if there are as many tunnels as there may be.
+        """
         if not self.shares.beginTunnel():
             return False
         connection.share = TUNNEL

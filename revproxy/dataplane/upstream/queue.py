@@ -87,7 +87,11 @@ class Queue:
         return outgoing
 
     def hold(self, outgoing: WaitingRequest) -> bool:
-        """Have it wait for an upload to be over. :returns: False if there is no place."""
+        """
+        Have it wait for an upload to be over.
+
+        :returns: False if there is no place.
+        """
         if self.isFull or len(self.held) >= (self._maxWaiting + 1) // 2:
             return False
         outgoing.deadline = self._deadlines.now() + self._seconds

@@ -84,7 +84,11 @@ class PoolAgent:
         headers: TwistedHeaders | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """As :meth:`twisted.web.iweb.IAgent.request`. :raises ValueError: (in the Deferred) for what cannot be sent."""
+        """
+        As :meth:`twisted.web.iweb.IAgent.request`.
+
+        :raises ValueError: (in the Deferred) for what cannot be sent.
+        """
         if self._closed:
             return fail(Unavailable("the edge stops"))
         parsed = URI.fromBytes(uri)
@@ -186,7 +190,7 @@ class _ProducedBody:
         self._producer = producer
         self._done = False
         self._started = False
-        self._left = self.body.length
+        self._owed = self.body.length
 
     def start(self) -> None:
         """Begin, unless the request has failed already."""
@@ -197,14 +201,18 @@ class _ProducedBody:
         finished.addCallbacks(lambda _: self._over(None), self._over)
 
     def givenUp(self, failure: Failure) -> Failure:
-        """Nobody waits for the body any more. :returns: why."""
+        """
+        Nobody waits for the body any more.
+
+        :returns: why.
+        """
         self.body.stopProducing()
         return failure
 
     def _over(self, failure: Failure | None) -> None:
         self._done = True
-        if failure is None and self._left:
-            self.body.fail(Failure(ValueError(f"the producer gave {self._left} bytes less than it said")))
+        if failure is None and self._owed:
+            self.body.fail(Failure(ValueError(f"the producer gave {self._owed} bytes less than it said")))
         elif failure is None:
             self.body.finish()
         else:
@@ -212,9 +220,9 @@ class _ProducedBody:
 
     def write(self, data: bytes) -> None:
         """Part of IConsumer. More than was promised is never sent: the origin would take it for a request."""
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
+        if self._owed is not None:
+            self._owed -= len(data)
+            if self._owed < 0:
                 self.stopProducing()
                 self.body.fail(Failure(ValueError("the producer gives more bytes than it said")))
                 return
