@@ -1,9 +1,7 @@
 """
-The former name of :mod:`revproxy.hostclient`, and of what is in it.
+The name that :mod:`revproxy.hostclient` had before; imports of it go on working.
 """
 
-from __future__ import annotations
+from revproxy.hostclient import Book, BookedClient
 
-from revproxy.hostclient import HostClient as BookedClient
-
-__all__ = ["BookedClient"]
+__all__ = ["Book", "BookedClient"]

@@ -127,3 +127,7 @@ class _BookedReader(TwistedProtocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._unbook()
         self._reader.connectionLost(reason)
+
+
+BookedClient = HostClient
+"""The earlier name of `HostClient`; imports of it go on working."""

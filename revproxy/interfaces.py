@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "IBodySink",
     "IBodySource",
-    "IClientStream",
     "IConfigurable",
     "IHealthCheck",
     "IHost",
     "IHosted",
-    "ILeaf",
     "ILifecycle",
     "IMiddleware",
     "IMiddlewareFactory",

@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import bookedclient, hostclient
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.testing import HostDouble
@@ -96,3 +97,13 @@ class HostClientTests(SynchronousTestCase):
         response = self.begun(unbuffered=True)
         self.closed()
         self.assertRaises(RuntimeError, response.deliverBody, Reader())
+
+
+class OldNameTests(SynchronousTestCase):
+    """Names that plugins may import."""
+
+    def test_same(self) -> None:
+        """The module and the class under their earlier names."""
+        self.assertIs(bookedclient.BookedClient, hostclient.HostClient)
+        self.assertIs(hostclient.BookedClient, hostclient.HostClient)
+        self.assertIs(bookedclient.Book, hostclient.Book)
