@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from treq.client import HTTPClient
@@ -95,7 +96,7 @@ class PoolAgent:
         if parsed.scheme not in (b"http", b"https"):
             return fail(ValueError(f"not an http URL: {uri!r}"))
         try:
-            outgoing = _Built(self._upstream(parsed), method, parsed, headers, bodyProducer)
+            outgoing = _AgentRequest(self._upstream(parsed), method, parsed, headers, bodyProducer)
         except ValueError:
             return fail()
         return outgoing.go().addCallback(AgentResponse)
@@ -118,7 +119,7 @@ class PoolAgent:
             upstream.close()
 
 
-class _Built(Outgoing):
+class _AgentRequest(Outgoing):
     """A request made of what an agent is given."""
 
     __slots__ = ("_headers", "_producer", "_uri")
@@ -180,6 +181,14 @@ class _Built(Outgoing):
         self.head = b"".join(parts)
 
 
+class _Production(Enum):
+    """How far a body producer has come."""
+
+    AHEAD = auto()
+    UNDER_WAY = auto()
+    OVER = auto()
+
+
 @implementer(IConsumer, IBodySource)
 class _ProducedBody:
     """The body that an IBodyProducer writes."""
@@ -188,15 +197,15 @@ class _ProducedBody:
         length = producer.length
         self.body = Body(self, None if length is UNKNOWN_LENGTH else length)
         self._producer = producer
-        self._done = False
-        self._started = False
+        self._production = _Production.AHEAD
+        # Bytes that are still to come, where it said how many there are.
         self._owed = self.body.length
 
     def start(self) -> None:
         """Begin, unless the request has failed already."""
-        if self._done:
+        if self._production is _Production.OVER:
             return
-        self._started = True
+        self._production = _Production.UNDER_WAY
         finished = maybeDeferred(self._producer.startProducing, self)
         finished.addCallbacks(lambda _: self._over(None), self._over)
 
@@ -210,7 +219,7 @@ class _ProducedBody:
         return failure
 
     def _over(self, failure: Failure | None) -> None:
-        self._done = True
+        self._production = _Production.OVER
         if failure is None and self._owed:
             self.body.fail(Failure(ValueError(f"the producer gave {self._owed} bytes less than it said")))
         elif failure is None:
@@ -236,20 +245,19 @@ class _ProducedBody:
 
     def pauseProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
+        if self._production is not _Production.OVER:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
+        if self._production is not _Production.OVER:
             self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
-            self._done = True
-            if self._started:
-                self._producer.stopProducing()
+        before, self._production = self._production, _Production.OVER
+        if before is _Production.UNDER_WAY:
+            self._producer.stopProducing()
 
 
 @implementer(IResponse)
