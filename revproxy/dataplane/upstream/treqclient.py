@@ -57,7 +57,7 @@ class UpstreamClient(HTTPClient):  # type: ignore[misc]
         """As :func:`treq.request`."""
         options.setdefault("reactor", self._clock)
         options.setdefault("timeout", self._timeout)
-        # A client of its own for each request: treq's jar would give one user's cookies to the next.
+        # Each request has a client of its own: a shared cookie jar would give the cookies of one user to the next.
         sent: Deferred[Any] = HTTPClient(self._agent).request(method, url, **options)
         return sent
 
