@@ -108,7 +108,11 @@ class Headers:
 
     @classmethod
     def of(cls, pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
-        """Headers from names and values. :raises ValueError: as :meth:`add`."""
+        """
+        Headers from names and values.
+
+        :raises ValueError: as :meth:`add`.
+        """
         headers = cls()
         for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
             headers.add(name, value)
@@ -134,12 +138,20 @@ class Headers:
         self.setRaw(lower, raw, _fieldValue(value))
 
     def add(self, name: str, value: str) -> None:
-        """Append a field. :raises ValueError: as :meth:`set`."""
+        """
+        Append a field.
+
+        :raises ValueError: as :meth:`set`.
+        """
         lower, raw = _fieldName(name)
         self.fields.append((lower, raw, _fieldValue(value)))
 
     def remove(self, name: str) -> None:
-        """Take out every field of that name; none is no error. :raises ValueError: if it is the edge's own."""
+        """
+        Take out every field of that name; none is no error.
+
+        :raises ValueError: if it is the edge's own.
+        """
         lower, _ = _fieldName(name)
         self.removeRaw(lower)
 

@@ -34,6 +34,7 @@ class RespondLeaf(Leaf):
             self._headers.add("Content-Type", "text/plain; charset=utf-8")
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; with a copy, for plugins may change what they see."""
         exchange.answered(Response(self._status, None, self._headers.copy(), Body.of(self._body)))
         return NOT_DONE_YET
 
