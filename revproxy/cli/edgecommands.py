@@ -13,8 +13,7 @@ from typing import Any
 
 import click
 
-from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
-from revproxy.cli.locate import statePath
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge, statePath
 from revproxy.cli.report import Report, refusal
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.commands import CommandError
