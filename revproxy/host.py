@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.hostclient import BookedClient
+from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 
 CLOSE_TIMEOUT = 5.0
@@ -65,7 +65,7 @@ class Host:
         self.errors = 0
         self._reactor = reactor
         self._makeClient = makeClient
-        self._client: BookedClient | None = None
+        self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
         self._owned: dict[int, _Booking] = {}
@@ -75,7 +75,7 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
-            self._client = BookedClient(self._makeClient(), self)
+            self._client = HostClient(self._makeClient(), self)
         return self._client
 
     # Time

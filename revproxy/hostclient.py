@@ -31,7 +31,7 @@ class Book(Protocol):
         """Book what is ended by a function. :returns: takes it out again."""
 
 
-class BookedClient:
+class HostClient:
     """
     A treq client whose requests end with a plugin. Methods as of :class:`treq.client.HTTPClient`.
 
@@ -119,3 +119,7 @@ class _BookedReader(TwistedProtocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._unbook()
         self._reader.connectionLost(reason)
+
+
+BookedClient = HostClient
+"""The earlier name of `HostClient`; imports of it go on working."""
