@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
+from revproxy.loop.waiting import notLonger
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that all ends together may take that do not happen at once."""
@@ -316,25 +317,6 @@ class _Call:
     def active(self) -> bool:
         """As :meth:`IDelayedCall.active`."""
         return bool(self._delayed.active())
-
-
-def notLonger(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
-    """
-    What foreign code answers, or a time-out, which cancels it.
-
-    A coroutine may catch its cancellation and go on: nobody waits for it any longer, and its answer is dropped.
-    """
-    if waiting.called and not waiting.paused:
-        return waiting
-    outer: Deferred[Any] = Deferred(lambda _: waiting.cancel())
-
-    def arrived(result: Any) -> None:
-        if not outer.called:
-            outer.callback(result)  # a Failure goes on as one
-
-    outer.addTimeout(seconds, reactor)
-    waiting.addBoth(arrived)
-    return outer
 
 
 def _nameOf(function: Any) -> str:

@@ -31,8 +31,9 @@ from revproxy.config.problems import quoted, textOf
 from revproxy.dataplane.chain import Chain, Foreign
 from revproxy.dataplane.counters import Tally
 from revproxy.errors import PluginStalled
-from revproxy.host import Host, notLonger
+from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
+from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.worker.lifecycle.loader import (
     Module,

@@ -1,0 +1,34 @@
+"""
+Waiting for foreign code, but not for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+
+def notLonger(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
+    """
+    What a Deferred of foreign code fires with, if it does so in time; else it is cancelled.
+
+    A coroutine may catch its cancellation and go on: nobody waits for it any longer, and its result is dropped.
+    Cancelling what is returned cancels the foreign Deferred.
+
+    :param seconds: how long it may take.
+    :param reactor: provides `IReactorTime`.
+    :returns: fires with the result or the failure; after ``seconds`` with
+        :class:`twisted.internet.defer.TimeoutError`.
+    """
+    if waiting.called and not waiting.paused:
+        return waiting
+    outer: Deferred[Any] = Deferred(lambda _: waiting.cancel())
+
+    def arrived(result: Any) -> None:
+        if not outer.called:
+            outer.callback(result)  # a Failure goes on as one
+
+    outer.addTimeout(seconds, reactor)
+    waiting.addBoth(arrived)
+    return outer
