@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.config import syntax
-from revproxy.config.document import Document, documentFromValue, parseYAML, readText
+from revproxy.config.document import Document, documentFromValue, readText
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
@@ -32,6 +32,7 @@ from revproxy.config.settings import (
     UpstreamConfig,
     UpstreamTLSConfig,
 )
+from revproxy.config.yamlreader import parseYAML
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
 __all__ = [
