@@ -16,7 +16,6 @@ forms, and folders are opened relative to each other and without following links
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from revproxy.bundles.bundle import MAX_BYTES, MAX_DEPTH, MAX_FILES, Bundle, isPassing, makeBundle
+from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
 from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
 from revproxy.config.problems import ConfigErrors, quoted
 from revproxy.regularfile import readFile
@@ -159,8 +159,8 @@ class VersionStore:
         """Which files are not those that were kept, as far as the sums tell."""
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
-                wanted = _parseSums(_readFile(plugin, digest + _SUMS), digest)
-                found = _sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
+                wanted = parseSums(_readFile(plugin, digest + _SUMS), digest)
+                found = sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
         except (OSError, ConfigErrors):
             return "its content is not what was kept"
         wrong = [
@@ -239,7 +239,7 @@ def _write(plugin: int, bundle: Bundle) -> None:
             _writeTree(folder, bundle.files)
         if bundle.digest in os.listdir(plugin):
             _setAside(plugin, bundle.digest)
-        _writeFile(plugin, bundle.digest + _SUMS, _formatSums(bundle))
+        _writeFile(plugin, bundle.digest + _SUMS, formatSums(bundle))
         os.rename(new, bundle.digest, src_dir_fd=plugin, dst_dir_fd=plugin)
         os.fsync(plugin)
     finally:
@@ -306,36 +306,6 @@ def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | 
 
 def _nothing(name: str) -> bool:
     return False
-
-
-def _formatSums(bundle: Bundle) -> bytes:
-    """As ``sha256sum`` writes it; a path with a line break or backslash is escaped and its line begins with one."""
-    lines = []
-    for path, digest in _sumsOf(bundle.files).items():
-        name = os.fsencode(f"{bundle.digest}/{path}")
-        escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-        lines.append(b"%b%b  %b\n" % (b"\\" if escaped != name else b"", digest.encode("ascii"), escaped))
-    return b"".join(lines)
-
-
-def _sumsOf(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-
-
-_ESCAPED = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
-
-
-def _parseSums(data: bytes, digest: str) -> dict[str, str]:
-    """Path to digest; nothing of it is believed but for messages."""
-    sums = {}
-    for line in data.split(b"\n"):
-        escaped = line.startswith(b"\\")
-        own, _, name = line[escaped:].partition(b"  ")
-        if escaped:
-            name = re.sub(rb"\\[\\nr]", lambda found: _ESCAPED[found.group()], name)
-        if name:
-            sums[os.fsdecode(name).removeprefix(f"{digest}/")] = own.decode("ascii", "replace")
-    return sums
 
 
 def _readFile(folder: int, name: str) -> bytes:
