@@ -13,7 +13,10 @@ _ESCAPED = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
 
 
 def formatSums(bundle: Bundle) -> bytes:
-    """As ``sha256sum`` writes it; a path with a line break or backslash is escaped and its line begins with one."""
+    """The lines that ``sha256sum`` writes.
+
+    A line whose path has a line break or backslash begins with a backslash, and the path is escaped.
+    """
     lines = []
     for path, digest in sumsOf(bundle.files).items():
         name = os.fsencode(f"{bundle.digest}/{path}")
@@ -23,11 +26,15 @@ def formatSums(bundle: Bundle) -> bytes:
 
 
 def sumsOf(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Path to SHA-256, hexadecimal, of each file."""
     return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
 
 
 def parseSums(data: bytes, digest: str) -> dict[str, str]:
-    """Path to digest; nothing of it is believed but for messages."""
+    """Path to checksum, as far as the lines are readable. To be used in messages only: it proves nothing.
+
+    :param digest: of the version, whose folder's name stands before each path.
+    """
     sums = {}
     for line in data.split(b"\n"):
         escaped = line.startswith(b"\\")
