@@ -50,7 +50,7 @@ class _Booking:
 @implementer(IHost)
 class Host:
     """
-    The edge, as one instance of a plugin sees it.
+    The edge, as an instance of a plugin sees it.
 
     :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
     """
@@ -112,8 +112,8 @@ class Host:
         def end() -> None:
             if loop.running:
                 loop.stop()
-            for one in running:
-                one.cancel()
+            for waiting in running:
+                waiting.cancel()
 
         loop = LoopingCall(call)
         loop.clock = self._reactor

@@ -1,6 +1,6 @@
 """Everything that can be known about a configuration without starting anything.
 
-Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.start` is never called, nothing is bound.
+Manifests are checked, plugins are imported, made and thrown away. `ILifecycle.start` is never called, nothing is bound.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ HOLD = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a sound configuration amounts to.
+    """What was found out about a sound configuration.
 
     :ivar manifests: of the plugins that run, in order of their names.
     :ivar off: names of those that are known and run nowhere.
-    :ivar warnings: what will not stop the edge, or not for long: certificates that expired or are not there yet.
+    :ivar warnings: what does not keep the edge from starting, such as certificates that have expired.
     """
 
     config: Config
@@ -77,15 +77,15 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
     placeOf = partial(_configPlace, config, where)
-    for one in selected:
-        problems += _tryPlugin(one, placeOf)
+    for plugin in selected:
+        problems += _tryPlugin(plugin, placeOf)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
 
 
 def _overlooked(config: Config) -> Iterator[str]:
-    """Folders that look like a plugin and are none; at the start they are passed over without a word."""
+    """Folders with code and no manifest, which the edge passes over without a word."""
     directory = config.plugins.directory
     try:
         names = sorted(os.listdir(directory)) if directory is not None else []
@@ -99,46 +99,48 @@ def _overlooked(config: Config) -> Iterator[str]:
 def _findings(
     config: Config, catalog: Catalog, selected: tuple[Selected, ...], warnings: tuple[str, ...]
 ) -> Findings:
-    manifests = tuple(one.manifest for one in selected)
+    manifests = tuple(plugin.manifest for plugin in selected)
     running = {manifest.name for manifest in manifests}
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(one: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
-    configs = {id(config): config for config in (one.config, *one.lanes.values()) if config is not None}
-    bundle = one.entry.bundle
+def _tryPlugin(plugin: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
+    """Import a plugin and make an instance with each of its configurations."""
+    configs = {id(config): config for config in (plugin.config, *plugin.lanes.values()) if config is not None}
+    bundle = plugin.entry.bundle
     if bundle is None:
         for config in configs.values():
-            yield from _tryConfig(one, config, placeOf, None)
+            yield from _tryConfig(plugin, config, placeOf, None)
         return
     try:
         with noLongerThan(HOLD):
-            module = loadModule(bundle, one.manifest)
+            module = loadModule(bundle, plugin.manifest)
     except PluginError as error:
         yield _problemOf(error)
         return
     try:
         for config in configs.values():
-            yield from _tryConfig(one, config, placeOf, module)
+            yield from _tryConfig(plugin, config, placeOf, module)
     finally:
         unload(module)
 
 
 def _tryConfig(
-    one: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
+    plugin: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
 ) -> Iterator[Problem]:
-    source = one.entry.source if module is None else str(module.bundle.directory / "plugin.py")
+    manifest = plugin.manifest
+    source = plugin.entry.source if module is None else str(module.bundle.directory / "plugin.py")
     try:
         with noLongerThan(HOLD):
             if module is None:
-                made = instantiateFactory(one.entry.factory, one.manifest, config)
+                made = instantiateFactory(plugin.entry.factory, manifest, config)
             else:
-                made = instantiate(module, one.manifest, config)
-            _validate(made, config, one.manifest, source)
+                made = instantiate(module, manifest, config)
+            _validate(made, config, manifest, source)
     except PluginError as error:
-        yield _problemOf(error, placeOf(one, config))
-    except Foreign as error:  # what it made may raise when it is only looked at
-        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {one.manifest.name})")
+        yield _problemOf(error, placeOf(plugin, config))
+    except Foreign as error:  # what a plugin makes may raise when its attributes are read
+        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {manifest.name})")
 
 
 def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
@@ -146,12 +148,12 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
     return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
 
 
-def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
+def _configPlace(whole: Config, where: Document, plugin: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
-    name = one.manifest.name
-    groups = [whole.routeGroups[index] for index, each in one.lanes.items() if each is config]
+    name = plugin.manifest.name
+    groups = [whole.routeGroups[index] for index, other in plugin.lanes.items() if other is config]
     own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
-    for path in [("plugins", "config", name)] if config is one.config else own:
+    for path in [("plugins", "config", name)] if config is plugin.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"
     return ""
@@ -214,7 +216,7 @@ def _resourceProblems(config: Config, where: Document) -> Iterator[Problem]:
 
 
 def _makesResource(found: Any) -> bool:
-    """As far as that can be told without calling it."""
+    """Whether it is a resource or makes one, as far as that can be told without calling it."""
     if IResource.providedBy(found):
         return True
     try:
@@ -236,8 +238,8 @@ def checkFile(path: Path) -> Findings:
 
 
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
-    """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
+    """Who else may write the edge's code. The state folder is its user's, who may not be the one who checks."""
     where = documentOf(config)
     for warning in stateWarnings(config.state, users(ownerOf(config.state))):
         yield str(where.problem(("state",), warning))
-    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])
+    yield from codeWarnings([place for place in (path, config.plugins.directory) if place is not None])

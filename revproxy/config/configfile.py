@@ -1,12 +1,12 @@
 """revproxy.yaml to frozen values, or every problem in it at once.
 
 The schema (``schemas/revproxy.schema.json``) says which keys there are and of what type; this module says what they
-mean together. Both always run to their end, so that one look at the output is enough to correct a file.
+mean together. Both always run to their end, so that whoever corrects a file sees every problem in it at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def loadConfig(path: Path) -> Config:
-    """Read a configuration file; relative paths in it start at its folder.
+    """Read a configuration file. Relative paths in it start at its folder.
 
     :raises ConfigErrors: it cannot be read, or anything in it is wrong.
     """
@@ -79,7 +79,7 @@ def parseConfig(text: str, source: str, base: Path) -> Config:
 
 
 def unavailable(config: Config) -> Mapping[str, str]:
-    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
+    """Top-level keys that are given but have no effect in this version, each with a warning that says why."""
     if config.admin is None:
         return {}
     return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
@@ -105,14 +105,7 @@ def configFromOptions(
     :raises ConfigErrors: with all problems, each naming its option.
     """
     targets = [upstream] if isinstance(upstream, str) else list(upstream or ())
-    missing = [
-        Problem(option, 0, 0, "", message)
-        for given, option, message in (
-            (listen, "--listen", "give at least one endpoint, such as --listen tcp:8080"),
-            (targets, "--upstream", "give at least one target, such as --upstream http://127.0.0.1:9000"),
-        )
-        if not given
-    ]
+    missing = list(_missingOptions(listen, targets))
     if missing:
         raise ConfigErrors(missing)
     value: dict[str, Any] = {
@@ -127,6 +120,13 @@ def configFromOptions(
         return _configOf(documentFromValue(value, "command line"), base or Path.cwd())
     except ConfigErrors as errors:
         raise ConfigErrors([_optionProblem(problem) for problem in errors.problems]) from None
+
+
+def _missingOptions(listen: Sequence[str], targets: Sequence[str]) -> Iterator[Problem]:
+    if not listen:
+        yield Problem("--listen", 0, 0, "", "give at least one endpoint, such as --listen tcp:8080")
+    if not targets:
+        yield Problem("--upstream", 0, 0, "", "give at least one target, such as --upstream http://127.0.0.1:9000")
 
 
 _OPTIONS = {"$.state": "--state", "$.listeners": "--listen", "$.upstreams": "--upstream", "$.plugins": "--plugins"}

@@ -24,8 +24,10 @@ class Place:
     """
     Where one value stands, and the places of what is in it. An entry of a mapping stands where its key does.
 
-    :ivar items: of what has nothing in it, line and column alone: there may be a hundred thousand, and the collector of
-        garbage does not look at pairs of numbers again and again.
+    :ivar items: by key or index; of values with nothing in them only line and column: there may be a hundred thousand,
+        and the garbage collector does not walk pairs of numbers again and again.
+    :ivar count: values in it, itself included.
+    :ivar depth: how deep values are nested in it, itself included.
     """
 
     __slots__ = ("column", "count", "depth", "items", "line")
@@ -112,6 +114,7 @@ def readText(path: Path, source: str) -> str:
 
 
 def lineOf(place: Place | tuple[int, int]) -> int:
+    """The line of an item of `Place.items`."""
     return place.line if isinstance(place, Place) else place[0]
 
 

@@ -44,7 +44,7 @@ def _finite(text: str) -> float:
 
 
 class _JSONPlaces:
-    """Positions in text that `json` has accepted; so there is nothing here but strings, punctuation and words."""
+    """Positions in text that `json` has accepted; so it holds nothing but strings, punctuation and words."""
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source

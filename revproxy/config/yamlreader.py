@@ -39,7 +39,7 @@ def parseYAML(text: str, source: str) -> Document:
         raise ConfigErrors([_syntaxProblem(error, source)]) from None
     except RecursionError:
         raise ConfigErrors([Problem(source, 1, 1, "", "nested too deeply")]) from None
-    except Exception as error:  # the scanner has no one class for what it cannot read
+    except Exception as error:  # the scanner raises several kinds for what it cannot read
         raise ConfigErrors([_unreadable(error, text, source)]) from None
     if node is None:
         return Document(source, None, Place(1, 1), text)
@@ -73,7 +73,7 @@ def _unreadable(error: Exception, text: str, source: str) -> Problem:
 
 
 class _NodeReader:
-    """YAML nodes to plain values; collects what cannot be one instead of stopping at the first."""
+    """YAML nodes to plain values. Collects the problems instead of stopping at the first."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -187,7 +187,7 @@ class _NodeReader:
         return values
 
     def _inside(self, where: Node, node: Node, place: Place, step: Step, path: tuple[Step, ...]) -> Any:
-        """The value of what is in another; it stands where another node does."""
+        """The value of a node inside another; its place is that of the node ``where``."""
         line, column = where.start_mark.line + 1, where.start_mark.column + 1
         if isinstance(node, ScalarNode):
             place.items[step] = line, column
