@@ -113,7 +113,7 @@ def _methods(section: Section) -> frozenset[str] | None:
 def _leafKind(section: Section) -> str | None:
     given = [leaf for leaf in LEAVES if section.has(leaf)]
     if not given:
-        section.refuse(f"says not what answers; give one of {', '.join(LEAVES)}")
+        section.refuse(f"does not say what answers; give one of {', '.join(LEAVES)}")
     elif len(given) > 1:
         section.refuse(f"has {' and '.join(given)}; only one of them can answer", given[1])
     return given[0] if given else None

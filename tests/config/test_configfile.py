@@ -280,7 +280,7 @@ class RefusalTests(ConfigTestCase):
         self.assertRefused(
             "routes:\n  - {host: a, upstrem: app}\n  - {upstream: nope}\nlimits: {max_headers: 0}\n"
             "timeouts: {idle: -1, drain: soon}\nfoo: 1\n",
-            "r.yaml:4:5: $.routes[0]: says not what answers; give one of "
+            "r.yaml:4:5: $.routes[0]: does not say what answers; give one of "
             "upstream, redirect, respond, static, resource",
             'r.yaml:4:15: $.routes[0].upstrem: unknown key; did you mean "upstream"?',
             'r.yaml:5:6: $.routes[1].upstream: no upstream named "nope"; there is "app"',
