@@ -8,6 +8,10 @@ Plugin code as bytes: read, checked, kept. Nothing here imports it.
 
 Only bytes that were read together count::
 
+    from pathlib import Path
+    from revproxy.bundles.bundle import readBundle
+    from revproxy.bundles.versionstore import VersionStore
+
     bundle = readBundle(Path("plugins/hello"))
     store = VersionStore(Path("var/versions"))
     store.keep("hello", bundle)

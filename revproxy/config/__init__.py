@@ -10,6 +10,9 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 
 Nothing is bound, started or imported by reading::
 
+    from pathlib import Path
+    from revproxy.config.configfile import loadConfig
+
     config = loadConfig(Path("revproxy.yaml"))  # or ConfigErrors, with all problems
-    config.routes[0].upstream
+    print(config.routes[0].upstream)
 """

@@ -9,10 +9,15 @@ The event loop, and what waits on it. Nothing here knows what an edge is.
 
 A deadline of everything that waits is an attribute; setting it is the whole price::
 
+    from time import monotonic
+    from twisted.internet import reactor
+    from twisted.internet.protocol import Protocol
+    from revproxy.loop.deadlines import Deadlines
+
     deadlines = Deadlines(reactor, 0.5, monotonic)
 
-    class Upload:
-        def begin(self):
+    class Upload(Protocol):
+        def connectionMade(self):
             self.deadline = deadlines.now() + 60
             deadlines.watch(self)
 
