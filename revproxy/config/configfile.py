@@ -12,6 +12,7 @@ from typing import Any
 
 from revproxy.config import syntax
 from revproxy.config.document import Document, documentFromValue, readText
+from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
@@ -32,6 +33,7 @@ from revproxy.config.settings import (
     UpstreamConfig,
     UpstreamTLSConfig,
 )
+from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.config.yamlreader import parseYAML
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
@@ -142,9 +144,9 @@ def _optionProblem(problem: Problem) -> Problem:
 def _configOf(document: Document, base: Path) -> Config:
     problems = checkPublished(document, "revproxy")
     root = Section(document, document.value, base, problems)
-    upstreams = {name: _upstream(name, section) for name, section in root.entries("upstreams")}
+    upstreams = upstreamsOf(root)
     config = Config(
-        listeners=_listeners(root),
+        listeners=listenersOf(root),
         upstreams=upstreams,
         routes=routesOf(root, upstreams),
         plugins=_plugins(root.section("plugins")),
@@ -159,116 +161,6 @@ def _configOf(document: Document, base: Path) -> Config:
     if problems:
         raise ConfigErrors(problems)
     return config
-
-
-def _listeners(root: Section) -> tuple[ListenerConfig, ...]:
-    listeners = []
-    seen: set[str] = set()
-    for section in root.items("listeners"):
-        endpoint = section.checked("endpoint", syntax.endpoint, "")
-        if endpoint and endpoint in seen:
-            section.refuse(f"{quoted(endpoint)} is listened on already", "endpoint")
-        seen.add(endpoint)
-        trusted = _trustedProxies(section)
-        proxyProtocol = section.flag("proxy_protocol", False)
-        if proxyProtocol and not section.value.get("trusted_proxies"):
-            section.refuse("needs trusted_proxies: PROXY headers are taken from nobody else", "proxy_protocol")
-        tls = _tls(section.section("tls")) if section.has("tls") else None
-        listeners.append(ListenerConfig(endpoint, tls, proxyProtocol, trusted))
-    return tuple(listeners)
-
-
-def _trustedProxies(section: Section) -> tuple[str, ...]:
-    given = section.value.get("trusted_proxies")
-    networks = []
-    for index, text in enumerate(given if isinstance(given, list) else ()):
-        if not isinstance(text, str):
-            continue
-        try:
-            networks.append(syntax.network(text))
-        except ValueError as error:
-            section.refuse(str(error), "trusted_proxies", index)
-    return tuple(networks)
-
-
-def _tls(section: Section) -> TLSConfig:
-    authorities = section.pathAt("client_ca", "file")
-    demand = section.text("client_auth") or None
-    if demand and authorities is None:
-        section.refuse("needs client_ca: the authorities that sign client certificates", "client_auth")
-    if authorities and not demand and not section.value.get("hosts"):
-        section.refuse("needs client_auth: optional or required", "client_ca")
-    return TLSConfig(
-        certificates=section.pathAt("certificates") or section.base,
-        minimumVersion=section.text("minimum_version", "TLSv1.2"),
-        clientCA=authorities,
-        clientAuth=demand,
-        hosts=_clientAuthHosts(section, authorities),
-    )
-
-
-def _clientAuthHosts(section: Section, authorities: Path | None) -> Mapping[str, ClientAuthConfig]:
-    hosts = {}
-    for given, rule in section.entries("hosts"):
-        host = _hostKey(given, rule)
-        if host in hosts:
-            rule.refuse(f"{quoted(host)} is given twice, in other letters")
-        own = rule.pathAt("client_ca", "file") or authorities
-        if own is None:
-            rule.refuse("needs client_ca, here or for the whole listener")
-        hosts[host] = ClientAuthConfig(own, rule.text("client_auth", "required"))
-    return hosts
-
-
-def _hostKey(given: str, rule: Section) -> str:
-    try:
-        return syntax.hostName(given, wildcard=True)
-    except ValueError as error:
-        rule.refuse(str(error))
-        return given
-
-
-def _upstream(name: str, section: Section) -> UpstreamConfig:
-    tls = section.section("tls")
-    return UpstreamConfig(
-        name=name,
-        targets=_targets(section),
-        policy=section.text("policy", "round_robin"),
-        host=section.checked("host", _hostPolicy, "preserve"),
-        maxConnections=section.integer("max_connections", 1024),
-        maxTunnels=section.integer("max_tunnels", 1024),
-        maxQueue=section.integer("max_queue", 1024),
-        idleTimeout=section.seconds("idle_timeout", 30.0),
-        maxFails=section.integer("max_fails", 3),
-        failTimeout=section.seconds("fail_timeout", 10.0),
-        tls=UpstreamTLSConfig(
-            verify=tls.flag("verify", True),
-            ca=tls.pathAt("ca", "file"),
-            certificate=tls.pathAt("certificate", "file"),
-            serverName=tls.checked("server_name", syntax.hostName, "") or None,
-        ),
-    )
-
-
-def _hostPolicy(text: str) -> str:
-    name, colon, port = text.partition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
-        return syntax.hostName(text)
-    return f"{syntax.hostName(name)}:{port}"
-
-
-def _targets(upstream: Section) -> tuple[TargetConfig, ...]:
-    targets = []
-    seen = set()
-    for section in upstream.items("targets", textKey="url"):
-        parts = section.checked("url", syntax.targetURL, None)
-        if parts is None:
-            continue
-        if parts in seen:
-            section.refuse("is a target already; give it more weight instead", "url")
-        seen.add(parts)
-        targets.append(TargetConfig(section.text("url"), *parts, weight=section.integer("weight", 1)))
-    return tuple(targets)
 
 
 def _plugins(section: Section) -> PluginsConfig:
