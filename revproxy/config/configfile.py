@@ -17,48 +17,12 @@ from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
-from revproxy.config.settings import (
-    AdminConfig,
-    ClientAuthConfig,
-    Config,
-    ListenerConfig,
-    LoggingConfig,
-    PluginsConfig,
-    PluginSetting,
-    RedirectConfig,
-    RespondConfig,
-    RouteConfig,
-    TargetConfig,
-    TLSConfig,
-    UpstreamConfig,
-    UpstreamTLSConfig,
-)
+from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig
 from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.config.yamlreader import parseYAML
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
-__all__ = [
-    "AdminConfig",
-    "ClientAuthConfig",
-    "Config",
-    "ConfigErrors",
-    "ListenerConfig",
-    "LoggingConfig",
-    "PluginSetting",
-    "PluginsConfig",
-    "Problem",
-    "RedirectConfig",
-    "RespondConfig",
-    "RouteConfig",
-    "TLSConfig",
-    "TargetConfig",
-    "UpstreamConfig",
-    "UpstreamTLSConfig",
-    "configFromOptions",
-    "loadConfig",
-    "parseConfig",
-    "unavailable",
-]
+__all__ = ["configFromOptions", "loadConfig", "parseConfig", "unavailable"]
 
 
 def loadConfig(path: Path) -> Config:

@@ -9,12 +9,13 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.configfile import Config, configFromOptions, loadConfig, parseConfig
+from revproxy.config.configfile import configFromOptions, loadConfig, parseConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import publishedSchema
 from revproxy.config.settings import (
     AdminConfig,
     ClientAuthConfig,
+    Config,
     ListenerConfig,
     LoggingConfig,
     PluginsConfig,
