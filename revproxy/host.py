@@ -50,7 +50,7 @@ class _Booking:
 @implementer(IHost)
 class Host:
     """
-    The edge, as one instance of a plugin sees it.
+    The edge, as an instance of a plugin sees it.
 
     :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
     """

@@ -27,14 +27,14 @@ _AUTHORITY_END = re.compile(r"[/?#]|\{path\}|\{target\}")
 
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
-#: Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7).
 SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7)."""
 
-#: The methods of RFC 9110 and RFC 5789 that reach a route.
 STANDARD_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+"""The methods of RFC 9110 and RFC 5789 that reach a route."""
 
-#: What a redirect's location may take from the request.
 PLACEHOLDERS = ("host", "hostname", "path", "query", "target")
+"""What a redirect's location may take from the request."""
 
 
 def endpoint(text: str) -> str:

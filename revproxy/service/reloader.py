@@ -1,11 +1,11 @@
 """
 ``twistd -n revproxy --reload``: the process is started anew when its own code changes. For development.
 
-Two processes. The first reads the options and from then on only watches, by `hupper`; the second is the edge, and tells
-the first which files its modules are from. What is installed in site-packages is not among them, nor are plugins: they
-are imported from memory, under file names that no disk has, and are replaced without a restart, as always. The
-configuration is not, either, for the same reason; only an edge that would not start because of it is started again when
-it has changed.
+There are two processes. The first reads the options and from then on only watches, by `hupper`. The second is the edge,
+and tells the first which files its modules are from. Files in site-packages are not among them. Plugins are not either:
+they are imported from memory, under file names that no disk has, and are replaced without a restart, as always. For the
+same reason the configuration is not watched; only when the edge could not start because of it, a change of it starts
+another.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from revproxy.control.watch.filemonitor import FileMonitor
 __all__ = ["main", "superviseUnlessSupervised"]
 
 _INTERVAL = 0.2
-"""Seconds at least between one edge and the next."""
+"""Seconds at least between the starts of two edges."""
 
 _DRAIN = 10.0
-"""Seconds that an edge is given to finish what it has begun; a stop by hand ends it after that, too."""
+"""Seconds that an edge has to finish what it has begun, also when it is stopped by hand."""
 
 _PLUGIN_FILES = ("*.py@*",)
 
@@ -36,11 +36,11 @@ _retryOn: tuple[str, ...] = ()
 
 def superviseUnlessSupervised(retryOn: Iterable[Path] = ()) -> None:
     """
-    Become the process that watches, and do not return; or return, in the one that is the edge.
+    Become the process that watches, and do not return; or, in the process that is the edge, return.
 
-    Nothing may have been begun before: neither a reactor nor a thread.
+    Call this before there is a reactor or a thread.
 
-    :param retryOn: files; when the edge ended with an error instead of starting, a change of one starts it again.
+    :param retryOn: files; a change of any of them starts another edge when one has ended with an error.
     :raises SystemExit: in the process that watches, at the end; status 0 if it was asked to end.
     """
     global _retryOn
@@ -56,7 +56,7 @@ def superviseUnlessSupervised(retryOn: Iterable[Path] = ()) -> None:
             ignore_files=_PLUGIN_FILES,
         )
     except SystemExit as end:
-        # Asked to end before it had learned to end gracefully.
+        # It was asked to end before it had installed the handlers with which it ends gracefully.
         asked = (-signal.SIGTERM, -signal.SIGINT)
         raise SystemExit(0 if end.code in asked else end.code) from None
 
@@ -78,7 +78,7 @@ def _makeMonitor(callback: Callable[[str], object], logger: Any = None, **kw: An
 
 
 def _restartOnChange(paths: tuple[str, ...]) -> None:
-    """Wait until one of these files changes, and ask for another edge; until ended."""
+    """Wait until a file changes, ask for another edge, and wait to be ended."""
     print(f"waiting for a change of {', '.join(paths)}", file=sys.stderr, flush=True)
     changed = threading.Event()
     monitor = FileMonitor(lambda path: changed.set())

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import readBundle
-from revproxy.cli.locate import statePath
+from revproxy.cli.edgeclient import statePath
 from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
 from OpenSSL import SSL
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -402,23 +400,3 @@ class ForeignTests(FolderCase):
         self.write("b.pem", AUTHORITY.issue("b.example").pem)
         self.look()
         self.assertEqual(len(read), 7)
-
-
-class SelfSignedTests(FolderCase):
-    """The certificate to begin with."""
-
-    def test_madeOnce(self) -> None:
-        """It is made with a private mode, names the machine itself, can be served, and stays."""
-        path = selfSigned(self.folder / "new")
-        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        table = CertificateFolder(TLSConfig(path.parent)).read().table
-        self.assertEqual(set(table), {"localhost", "127.0.0.1", "::1"})
-        written = path.read_bytes()
-        self.assertEqual(selfSigned(path.parent), path)
-        self.assertEqual(path.read_bytes(), written)
-
-    def test_kind(self) -> None:
-        """It is a P-256 certificate for servers, and no authority."""
-        certificate = x509.load_pem_x509_certificate(selfSigned(self.folder).read_bytes())
-        self.assertEqual(certificate.public_key().curve.name, "secp256r1")  # type: ignore[union-attr]
-        self.assertFalse(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
