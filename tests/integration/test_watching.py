@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from revproxy.control.watch.filemonitor import FileMonitor
-from revproxy.control.watch.fingerprint import fingerprintOf
+from revproxy.control.watch.fingerprint import Fingerprint, Root, fingerprintOf
 from revproxy.control.watch.watcher import Watcher
 from tests.repetition import longerAnew
 
@@ -266,7 +266,7 @@ def _exhausted(told: object) -> Any:
 
 
 def _polling(*args: Any, **more: Any) -> FileMonitor:
-    return FileMonitor(*args, interval=0.1, openWatches=_exhausted, **more)
+    return FileMonitor(*args, openWatches=_exhausted, **more)
 
 
 class PollingTests(ChangeTests):
@@ -279,12 +279,16 @@ class _Deaf:
     """A monitor on a network folder: nothing is told."""
 
     def __init__(self, callback: object, **more: object) -> None:
-        pass
+        self.roots: list[Root] = []
 
-    def add_path(self, path: str) -> None:
-        pass
+    def add(self, root: Root) -> None:
+        self.roots.append(root)
 
-    start = check = stop = join = lambda self: None
+    def check(self) -> Fingerprint:
+        return fingerprintOf(self.roots)
+
+    def close(self) -> None:
+        pass
 
 
 class LookingTests(WatchingCase):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -21,21 +20,15 @@ class FolderWatchesTests(SynchronousTestCase):
         self.folder = self.base / "a"
         self.folder.mkdir(parents=True)
         self.events: list[tuple[str, int]] = []
-        self.lock = threading.Lock()
         self.watches = FolderWatches(self.told)
         self.addCleanup(self.watches.join)
         self.addCleanup(self.watches.close)
 
-    def told(self, watches: FolderWatches, watch: int, name: str, mask: int) -> None:
-        with self.lock:
-            if mask & GONE:
-                self.events.extend((path, GONE) for path in watches.forget(watch))
-            else:
-                self.events.extend((f"{path}/{name}", mask) for path in watches.pathsOf(watch))
+    def told(self, folder: str, name: str, mask: int) -> None:
+        self.events.append((folder if mask & GONE else f"{folder}/{name}", mask))
 
     def ensure(self, path: Path) -> bool:
-        with self.lock:
-            return self.watches.ensure(str(path))
+        return self.watches.ensure(str(path))
 
     def await_(self, *expected: tuple[Path, int]) -> None:
         """Exactly these events, apart from the closing of files."""
@@ -69,13 +62,11 @@ class FolderWatchesTests(SynchronousTestCase):
             self.assertTrue(self.ensure(path))
         (self.folder / "x").touch()
         self.await_((self.folder / "x", CREATE), (link / "x", CREATE))
-        with self.lock:
-            self.watches.drop([str(self.folder)])
+        self.watches.drop(str(self.folder))
         (self.folder / "y").touch()
         self.await_((link / "y", CREATE))
-        with self.lock:
-            self.watches.drop([str(link)])
-            self.assertEqual(self.watches._descriptor._watch_for_wd, {}, "the kernel's watch is left")
+        self.watches.drop(str(link))
+        self.assertEqual(self.watches._descriptor._watch_for_wd, {}, "the kernel's watch is left")
 
     def test_anotherFolder(self) -> None:
         """A path that leads to another folder than it did is watched there."""
