@@ -402,6 +402,97 @@ class FileTests(MonitorCase):
         self.expect(self.file)
 
 
+class RootTests(MonitorCase):
+    """Several files and folders, of several kinds."""
+
+    def watched(self, monitor: FileMonitor) -> set[str]:
+        """The folders that are watched."""
+        watches = monitor._watches
+        assert watches is not None
+        return set(watches._watches)
+
+    def test_flat(self) -> None:
+        """Of a folder without depth, what is directly in it is told, under any name; what is below is not watched."""
+        flat = self.base / "certs"
+        (flat / "sub").mkdir(parents=True)
+        (flat / "all").symlink_to("/")
+        monitor = self.monitor(self.folder)
+        monitor.add(Root(str(flat), depth=0))
+        monitor.check()
+        (flat / "sub" / "x").touch()
+        (flat / "later").mkdir()
+        (flat / "..data").symlink_to("sub")
+        self.until(lambda: str(flat / "..data") in self.told)
+        self.assertEqual(set(self.told), {str(flat / "later"), str(flat / "..data")})
+        self.assertEqual(self.watched(monitor), {str(path) for path in (self.base, self.folder, flat)})
+
+    def test_thousands(self) -> None:
+        """Thousands of files are watched through the few folders that they are in."""
+        folders = [self.base / f"c{number}" for number in range(5)]
+        for folder in folders:
+            folder.mkdir()
+        files = [folder / f"{number}.pem" for folder in folders for number in range(600)]
+        for file in files:
+            file.touch()
+        monitor = self.monitor(*files)
+        self.assertEqual(self.watched(monitor), {str(folder) for folder in folders})
+        for file in files[::600]:
+            file.write_text("1")
+        self.until(lambda: {str(file) for file in files[::600]} <= set(self.told))
+        self.assertEqual(len(monitor.check()), 3000)
+
+    def test_badOnes(self) -> None:
+        """Whatever is the matter with some, the others are watched; and they, once they may be."""
+        (self.base / "loop").symlink_to("loop")
+        (self.base / "file").touch()
+        bad = [self.base / name for name in ("loop", "loop/x", "file/x", "x" * 300, "broken", "broken/sub")]
+        isBroken = True
+
+        class Failing(FolderWatches):
+            def __init__(self, told: Told) -> None:
+                super().__init__(told)
+                self.add = self._descriptor.add_callback
+                self._descriptor.add_callback = self.addUnlessBroken
+
+            def addUnlessBroken(self, path: bytes, *more: object) -> Any:
+                if isBroken and b"broken" in path:
+                    raise OSError(errno.EIO, "Input/output error")
+                return self.add(path, *more)
+
+        (self.base / "broken" / "sub").mkdir(parents=True)
+        monitor = self.monitor(*bad, self.folder, openWatches=Failing)
+        self.assertTrue(monitor.isTold)
+        (self.folder / "x").touch()
+        self.expect(self.folder / "x")
+        isBroken = False
+        monitor.check()
+        (self.base / "broken" / "sub" / "x").touch()
+        self.expect(self.base / "broken" / "sub" / "x")
+        self.assertEqual(self.errors, [])
+
+    def test_folderAboveExchanged(self) -> None:
+        """A folder further above is renamed, and another put there: the next check tells it apart and watches it."""
+        above = self.base / "above"
+        for name in ("above", "other"):
+            (self.base / name / "plugins").mkdir(parents=True)
+        monitor = self.monitor(above / "plugins", self.folder)
+        before = monitor.check()
+        above.rename(self.base / "former")
+        (self.base / "other").rename(above)
+        self.assertNotEqual(monitor.check(), before)
+        (above / "plugins" / "x").touch()
+        self.expect(above / "plugins" / "x")
+
+    def test_movedAway(self) -> None:
+        """What is below a folder that was moved away is not watched after the next check."""
+        (self.folder / "a" / "b").mkdir(parents=True)
+        monitor = self.monitor(self.folder)
+        (self.folder / "a").rename(self.base / "a")
+        self.expect(self.folder / "a")
+        monitor.check()
+        self.assertEqual(self.watched(monitor), {str(self.base), str(self.folder)})
+
+
 class WritingTests(MonitorCase):
     """Files that are not complete."""
 

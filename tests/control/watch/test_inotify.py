@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -83,3 +84,33 @@ class FolderWatchesTests(SynchronousTestCase):
         (self.folder / "x").touch()
         for path in (self.folder / "x", self.folder / "absent", Path("/dev/null/x")):
             self.assertFalse(self.ensure(path))
+
+    def test_whatIsOneFoldersFault(self) -> None:
+        """A folder that the kernel will not watch is not watched; that there is no watch left concerns all."""
+        add = self.watches._descriptor.add_callback
+        for number, isRaised in ((errno.EACCES, False), (errno.EIO, False), (errno.ENOSPC, True), (errno.ENOMEM, True)):
+
+            def fail(path: bytes, *more: object, number: int = number) -> int:
+                raise OSError(number, "no")
+
+            self.watches._descriptor.add_callback = fail
+            if isRaised:
+                self.assertRaises(OSError, self.ensure, self.folder)
+            else:
+                self.assertFalse(self.ensure(self.folder))
+        self.watches._descriptor.add_callback = add
+        self.assertTrue(self.ensure(self.folder))
+
+    def test_walks(self) -> None:
+        """What a walk does not ensure is dropped at its end; another that has begun meanwhile makes no difference."""
+        other = self.base / "b"
+        other.mkdir()
+        for path in (self.folder, other):
+            self.ensure(path)
+        first = self.watches.beginWalk()
+        second = self.watches.beginWalk()
+        self.ensure(self.folder)
+        self.assertEqual(self.watches.endWalk(first), [str(other)])
+        self.assertEqual(self.watches.endWalk(second), [])
+        self.assertIn(str(self.folder), self.watches)
+        self.assertNotIn(str(other), self.watches)
