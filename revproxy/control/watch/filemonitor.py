@@ -23,15 +23,7 @@ from stat import S_ISDIR, S_ISREG
 from twisted.logger import Logger
 
 from revproxy.control.watch import inotify
-from revproxy.control.watch.fingerprint import (
-    MAX_DEPTH,
-    Fingerprint,
-    Root,
-    addFolder,
-    entryOf,
-    fingerprintOf,
-    statOf,
-)
+from revproxy.control.watch.fingerprint import MAX_DEPTH, Fingerprint, Root, addFolder, entryOf, fingerprintOf, statOf
 from revproxy.control.watch.inotify import FolderWatches, Told
 
 __all__ = ["FileMonitor", "logError"]
@@ -190,13 +182,15 @@ class FileMonitor:
 
     def _awaitRoot(self, root: Root) -> None:
         """Watch the nearest folder above a root, and remember which name in it leads on."""
+        if self._watches is None:
+            return
         for _ in range(MAX_DEPTH):
             child = root.path
             while not self._ensure(folder := os.path.dirname(child)) and folder != child:
                 child = folder
             if child == root.path or not self._ensure(child):
                 break  # else it has appeared since
-        if self._watches is not None:
+        if self._watches is not None:  # still
             self._awaited.setdefault(folder, {}).setdefault(os.path.basename(child), set()).add(root.path)
 
     # What the kernel tells
@@ -225,7 +219,7 @@ class FileMonitor:
             self._error(f"{path} has changed, and being told so failed: {type(error).__name__}: {error}")
 
     def _lost(self, reports: dict[str, bool]) -> None:
-        if self._events is _Events.TOLD:
+        if self._events in (_Events.TOLD, _Events.RETRIED):
             self._events = _Events.LOST
             reports.update((path, False) for path in self._roots if path in self._trees)
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from revproxy.control.watch.fingerprint import statOf
 
@@ -40,15 +41,12 @@ _USED_UP = frozenset((errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, er
 """What keeps any folder from being watched; all other errors are one folder's."""
 
 
-class Told(Protocol):
-    """Who is told, in the thread that reads."""
-
-    def __call__(self, folder: str, name: str, mask: int) -> None:
-        """
-        :param name: of what is directly in the folder; empty, the folder itself.
-        :param mask: what happened. `GONE`: the folder is not watched any more, for there is none. `OVERFLOW`: more
-            happened than the kernel would keep; anything may have changed. It is told for each folder.
-        """
+Told = Callable[[str, str, int], None]
+"""
+Called in the thread that reads, with a folder, the name of what is directly in it, and the mask of what happened. Of
+the folder itself, with an empty name: `GONE`, it is not watched any more, for there is none; `OVERFLOW`, told of each
+folder, more happened than the kernel would keep, and anything may have changed.
+"""
 
 
 class FolderWatches:
@@ -71,9 +69,6 @@ class FolderWatches:
     def alive(self) -> bool:
         """Whether events are still being read."""
         return bool(self._descriptor.is_alive())
-
-    def __contains__(self, path: str) -> bool:
-        return path in self._watches
 
     def ensure(self, path: str) -> bool:
         """

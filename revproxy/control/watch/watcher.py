@@ -37,7 +37,7 @@ _OPEN = 10.0
 _JOIN = 5.0
 """Seconds that `Watcher.stop` waits for the monitor's thread, which may be held by a disk."""
 
-Path = str | os.PathLike[str]
+_Path = str | os.PathLike[str]
 
 
 class Monitor(Protocol):
@@ -107,7 +107,7 @@ class Watcher:
     def __init__(
         self,
         reactor: Any,
-        paths: Iterable[Path | Root],
+        paths: Iterable[_Path | Root],
         changed: Callable[[], object],
         *,
         settle: float = 0.15,
@@ -148,7 +148,7 @@ class Watcher:
         self._rescanning = self._reactor.callLater(self._rescan, self._rescanNow)
         return self._begin()
 
-    def watch(self, paths: Iterable[Path | Root]) -> Deferred[None]:
+    def watch(self, paths: Iterable[_Path | Root]) -> Deferred[None]:
         """
         Watch these instead. What has happened to the others but was not told yet, is told.
 
@@ -188,7 +188,7 @@ class Watcher:
         self._monitor = self._monitorFactory(self._inbox.put, writing=partial(self._inbox.put, writing=True))
         for root in self._roots:
             self._monitor.add(root)
-        return self._compare(self._isReady)
+        return self._compare(self._rescanned)
 
     def _end(self) -> Deferred[None]:
         """Have the monitor end. What it has told until now still counts."""
@@ -201,7 +201,7 @@ class Watcher:
         ended.addTimeout(_JOIN, self._reactor)
         return ended.addErrback(self._report, "Watching files does not end as it should")
 
-    def _rootsOf(self, paths: Iterable[Path | Root]) -> tuple[Root, ...]:
+    def _rootsOf(self, paths: Iterable[_Path | Root]) -> tuple[Root, ...]:
         roots = (path if isinstance(path, Root) else Root(os.fspath(path), self._skip) for path in paths)
         return tuple(dict.fromkeys(Root(os.path.abspath(root.path), root.skip, root.depth) for root in roots))
 
@@ -299,9 +299,6 @@ class Watcher:
         comparing.addErrback(self._report, "The watched files could not be compared")
         comparing.addCallback(compared)
         return comparing.addErrback(self._report, "What the watched files look like could not be used")
-
-    def _isReady(self, found: Fingerprint | None) -> None:
-        self._settled = found
 
     def _rescanNow(self) -> None:
         self._rescanning = None
