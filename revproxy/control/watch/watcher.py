@@ -2,12 +2,11 @@
 When plugins, configuration and certificates are to be read again.
 
 A thread tells of single files (`filemonitor`); an editor's save is half a dozen of such events, a deployment hundreds.
-Here they become one call, in the reactor, once nothing has happened for a moment and no file is open for writing any
-more. A call is a hint and no more: whether anything is different, the contents decide.
+Here they become one call, in the reactor, when all has settled (`settling`). A call is a hint and no more: whether
+anything is different, the contents decide.
 
-Two things are not trusted. Events: network folders have none, nor has what a link leads to; so every few seconds all
-files are compared from outside (`fingerprint`). And silence: a stream of events that never ends delays the call for so
-long and no longer.
+Events are not trusted: network folders have none, nor has what a link leads to. So every few seconds all files are
+compared from outside (`fingerprint`).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -28,11 +28,9 @@ from twisted.python.failure import Failure
 from revproxy.bundles.bundle import isPassing
 from revproxy.control.watch.filemonitor import FileMonitor
 from revproxy.control.watch.fingerprint import Fingerprint, Root
+from revproxy.control.watch.settling import Settling
 
 __all__ = ["Monitor", "Watcher"]
-
-_OPEN = 10.0
-"""Seconds that a file which is being written is waited for, from the first word of it."""
 
 _JOIN = 5.0
 """Seconds that `Watcher.stop` waits for the monitor's thread, which may be held by a disk."""
@@ -118,24 +116,29 @@ class Watcher:
         inThread: Callable[..., Deferred[Any]] | None = None,
     ) -> None:
         self._reactor = reactor
-        self.settle = settle
         self._skip = skip
         self._roots = self._rootsOf(paths)
         self._changed = changed
-        self._longest = longest
         self._rescan = rescan
         self._monitorFactory = monitorFactory
         self._inThread = inThread or partial(deferToThreadPool, reactor, reactor.getThreadPool())
         self._monitor: Monitor | None = None  # there is one while it is running
         self._inbox: _Inbox | None = None
-        self._settling: IDelayedCall | None = None
+        self._settling = Settling(reactor, self._quiet, settle, longest)
         self._rescanning: IDelayedCall | None = None
-        self._firstAt: float | None = None
-        self._open: dict[str, float] = {}
         self._settled: Fingerprint | None = None
         self._unsettled: Fingerprint | None = None
         self._judging = _Judging.NOT
         self._calls = 0
+
+    @property
+    def settle(self) -> float:
+        """See above."""
+        return self._settling.settle
+
+    @settle.setter
+    def settle(self, seconds: float) -> None:
+        self._settling.settle = seconds
 
     # Beginning and end
 
@@ -159,15 +162,15 @@ class Watcher:
             return succeed(None)
         self._end()
         ready = self._begin()
-        if self._firstAt is not None:
-            self._settleAnew()
+        if self._settling.isDue:
+            self._settling.begin()
         return ready
 
     def suspect(self) -> None:
         """Take it that something has happened: the call comes when nothing more does."""
         if self._monitor is not None:
             self._unsettled = None
-            self._settleAnew()
+            self._settling.begin()
 
     def stop(self) -> Deferred[None]:
         """
@@ -175,18 +178,19 @@ class Watcher:
 
         :return: fires when the monitor's thread has ended, or after some seconds if a disk holds it. Never fails.
         """
-        _cancel(self._settling)
-        _cancel(self._rescanning)
-        self._settling = self._rescanning = None
+        self._settling.stop()
+        if self._rescanning is not None:
+            self._rescanning.cancel()
+            self._rescanning = None
         return self._end()
 
     def _begin(self) -> Deferred[None]:
         self._settled = self._unsettled = None
         self._judging = _Judging.NOT
-        self._open.clear()
+        self._settling.open.clear()
         self._inbox = _Inbox(self._reactor, self._happened)
         self._monitor = self._monitorFactory(self._inbox.put, writing=partial(self._inbox.put, writing=True))
-        for root in self._roots:
+        for root in self._roots.values():
             self._monitor.add(root)
         return self._compare(self._rescanned)
 
@@ -201,74 +205,57 @@ class Watcher:
         ended.addTimeout(_JOIN, self._reactor)
         return ended.addErrback(self._report, "Watching files does not end as it should")
 
-    def _rootsOf(self, paths: Iterable[_Path | Root]) -> tuple[Root, ...]:
-        roots = (path if isinstance(path, Root) else Root(os.fspath(path), self._skip) for path in paths)
-        return tuple(dict.fromkeys(Root(os.path.abspath(root.path), root.skip, root.depth) for root in roots))
+    def _rootsOf(self, paths: Iterable[_Path | Root]) -> dict[str, Root]:
+        """By path. Of two roots at one path the deeper one."""
+        roots: dict[str, Root] = {}
+        for place in paths:
+            root = place if isinstance(place, Root) else Root(os.fspath(place), self._skip)
+            path = os.path.abspath(root.path)
+            if path not in roots or root.depth > roots[path].depth:
+                roots[path] = replace(root, path=path)
+        return roots
 
     # Events
 
     def _happened(self, paths: dict[str, bool]) -> None:
         """The monitor has told of these; True: a file is being written."""
-        now = self._reactor.seconds()
-        paths = {path: writing for path, writing in paths.items() if any(root.counts(path) for root in self._roots)}
-        for path, writing in paths.items():
-            if writing:
-                self._open.setdefault(path, now)
-            else:
-                self._closed(path)
+        paths = {path: writing for path, writing in paths.items() if self._counts(path)}
         if paths:
+            self._settling.note(paths)
             self.suspect()
 
-    def _closed(self, path: str) -> None:
-        """A file is not being written any more; of a folder, those that were in it and are gone."""
-        self._open.pop(path, None)
-        for inner in [inner for inner in self._open if inner.startswith(path + os.sep)]:
-            if not os.path.exists(inner):
-                del self._open[inner]
-
-    def _settleAnew(self) -> None:
-        now = self._reactor.seconds()
-        if self._firstAt is None:
-            self._firstAt = now
-        self._settleIn(min(self.settle, self._firstAt + self._longest - now))
-
-    def _settleIn(self, seconds: float) -> None:
-        _cancel(self._settling)
-        self._settling = self._reactor.callLater(max(0.0, seconds), self._quiet)
+    def _counts(self, path: str) -> bool:
+        """Whether a path belongs to a root; asked of those that may be its own only, for there may be thousands."""
+        above = path
+        while (root := self._roots.get(above)) is None or not root.counts(path):
+            above, below = os.path.dirname(above), above
+            if above == below:
+                return False
+        return True
 
     def _quiet(self) -> None:
         """
-        Nothing has happened for a moment. Before the call, what the files look like is kept: what becomes of them
-        while they are read will be otherwise.
+        Nothing happens any more. Before the call, what the files look like is kept: what becomes of them while they are
+        read will be otherwise.
         """
-        self._settling = None
-        now = self._reactor.seconds()
-        self._open = {path: since for path, since in self._open.items() if now < since + _OPEN}
-        if self._open and not self._isOverdue():
-            opened = min(self._open.values())
-            self._settleIn(min(opened + _OPEN, (self._firstAt or now) + self._longest) - now)
-        elif self._judging is _Judging.NOT:
+        if self._judging is _Judging.NOT:
             self._judging = _Judging.UNDER_WAY
             self._compare(self._judge).addBoth(self._judged, self._monitor)
         else:  # a slow disk would have more and more threads waiting for it
             self._judging = _Judging.DUE_AGAIN
 
-    def _isOverdue(self) -> bool:
-        return self._firstAt is not None and self._reactor.seconds() >= self._firstAt + self._longest
-
     def _judge(self, found: Fingerprint | None) -> None:
         """Call, if all has settled."""
-        if not self._isOverdue():
-            if self._settling is not None or self._judging is _Judging.DUE_AGAIN:
+        if not self._settling.isOverdue:
+            if self._settling.isUnderWay or self._judging is _Judging.DUE_AGAIN:
                 return  # more has happened meanwhile; that comes here again
             if None not in (self._unsettled, found) and found != self._unsettled:
                 self._unsettled = found  # no events, and still changing
-                self._settleAnew()
+                self._settling.begin()
                 return
-        self._settled, self._unsettled, self._firstAt = found, None, None
+        self._settled, self._unsettled = found, None
         self._calls += 1
-        if self._settling is not None:
-            self._settleAnew()
+        self._settling.end()
         try:
             self._changed()
         except Exception:
@@ -277,7 +264,7 @@ class Watcher:
     def _judged(self, result: object, monitor: Monitor | None) -> None:
         if monitor is self._monitor:
             before, self._judging = self._judging, _Judging.NOT
-            if before is _Judging.DUE_AGAIN and self._settling is None:
+            if before is _Judging.DUE_AGAIN and not self._settling.isUnderWay:
                 self._quiet()
 
     # Comparisons from outside
@@ -317,18 +304,13 @@ class Watcher:
             self._rescanning = self._reactor.callLater(max(self._rescan, 9 * took), self._rescanNow)
 
     def _rescanned(self, found: Fingerprint | None) -> None:
-        if self._firstAt is not None or found is None:
+        if self._settling.isDue or found is None:
             return  # it is about to settle; then it is compared anyway
         if self._settled is None:
             self._settled = found
         elif found != self._settled:
             self._unsettled = found
-            self._settleAnew()
+            self._settling.begin()
 
     def _report(self, failure: Failure, what: str) -> None:
         self._log.failure("{what}", failure=failure, what=what)
-
-
-def _cancel(call: IDelayedCall | None) -> None:
-    if call is not None and call.active():
-        call.cancel()

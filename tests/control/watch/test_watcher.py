@@ -430,6 +430,18 @@ class LifeTests(WatcherCase):
         self.watcher.watch([str(self.base / "p"), str(self.yaml)])
         self.assertEqual(len(self.monitors), 1)
 
+    def test_roots(self) -> None:
+        """A root says itself what counts in it; of a path that is given twice the deeper one holds."""
+        flat, both = self.base / "c", self.base / "b"
+        roots = [Root(str(flat), depth=0), both, Root(str(both), depth=0), self.base / "p", Root(f"{self.base}/p/../q")]
+        self.watcher.watch(roots)
+        self.assertEqual([root.path for root in self.monitors[1].roots], [f"{self.base}/{name}" for name in "cbpq"])
+        for name, isTold in (("c/..data", True), ("c/x/y", False), ("b/x/y", True), ("b/.x", False), ("q/.x", True)):
+            calls = len(self.calls)
+            self.tell(self.base / name)
+            self.advance(0, 0.25)
+            self.assertEqual(len(self.calls) - calls, isTold, name)
+
     def test_otherPathsMeanwhile(self) -> None:
         """What was about to be told is told."""
         self.held = True
