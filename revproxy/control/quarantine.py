@@ -20,7 +20,7 @@ from revproxy.control.breaker import Breaker
 from revproxy.control.changes import Change, ChangeRefused
 from revproxy.control.state.records import Ledger, Pin
 from revproxy.plan.catalog import Catalog
-from revproxy.worker.guard.gate import Quarantined
+from revproxy.worker.guard.gate import Gate
 from revproxy.worker.lifecycle.instance import Instance, Version
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Ward:
         self._lifecycle = lifecycle
         self._events = lifecycle.events
         self._now = lifecycle.parts.reactor.seconds
-        self._gates: dict[Instance, Quarantined] = {}
+        self._gates: dict[Instance, Gate] = {}
         self._breakers: dict[Version, Breaker] = {}
         self._marked: dict[Version, set[str]] = {}
 
@@ -141,7 +141,7 @@ class Ward:
         isOpen = version.entry.manifest.onError == "open"
         for instance in version.instances:
             if not instance.retiring and instance not in self._gates:
-                self._gates[instance] = Quarantined(
+                self._gates[instance] = Gate(
                     instance.object,
                     version.name,
                     isOpen,
