@@ -14,56 +14,17 @@ A named pipe is opened without waiting for its reader, and anew when that is gon
 from __future__ import annotations
 
 import errno
-import os
 import select
-import stat
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.logger import Logger
 
+from revproxy.worker.logoutput import NoReader, Output, openOutput
+
 __all__ = ["LogFile"]
-
-
-class _Output(Protocol):
-    """
-    The part of `io.FileIO` that is used. ``write`` may take less than it is given, or None of it.
-    """
-
-    def write(self, data: Any, /) -> int | None: ...
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
-
-
-def _openOutput(path: str) -> _Output:
-    """
-    The file for appending, or a private duplicate of standard output for ``-``. Unbuffered: what is written is written.
-    """
-    if path == "-":
-        return open(os.dup(1), "wb", buffering=0)
-    return open(path, "ab", buffering=0, opener=_unwaiting)
-
-
-def _unwaiting(path: str, flags: int) -> int:
-    """
-    A named pipe's reader is not waited for; then, and when it does not keep up, :class:`LogFile` tries again.
-
-    :raises NoReader: there is none.
-    """
-    try:
-        return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
-    except OSError as error:
-        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
-            raise NoReader(errno.ENXIO, "nobody reads this named pipe", path) from None
-        raise
-
-
-class NoReader(OSError):
-    """
-    A named pipe that nobody has opened for reading; somebody may any time.
-    """
 
 
 def _atOnce(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -91,7 +52,7 @@ class LogFile:
         maxBacklog: int = 16 * 1024 * 1024,
         retryInterval: float = 1.0,
         callInReactor: Callable[..., object] = _atOnce,
-        openOutput: Callable[[str], _Output] = _openOutput,
+        openOutput: Callable[[str], Output] = openOutput,
     ) -> None:
         self.path = path
         self._maxBacklog = maxBacklog
@@ -108,7 +69,7 @@ class LogFile:
         self._failing = False
         # The thread's own, once it runs:
         self._thread: threading.Thread | None = None
-        self._output: _Output | None = None
+        self._output: Output | None = None
         self._block = b""
         self._written = 0
         self._reopenPending = False
@@ -222,7 +183,7 @@ class LogFile:
         self._output = None
         self._reopenPending = True
 
-    def _writeBlock(self, output: _Output) -> None:
+    def _writeBlock(self, output: Output) -> None:
         """
         Write the block, however often that takes. What was written stays written when this raises.
         """
@@ -239,7 +200,7 @@ class LogFile:
             self._backlogBytes -= len(self._block)
         self._block, self._written = b"", 0
 
-    def _awaitWritable(self, output: _Output) -> None:
+    def _awaitWritable(self, output: Output) -> None:
         """
         Standard output may be a pipe that someone made non-blocking; its reader may have stopped reading.
         """
