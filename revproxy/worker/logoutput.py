@@ -21,6 +21,9 @@ class Output(Protocol):
 def openOutput(path: str) -> Output:
     """
     The file for appending, or a private duplicate of standard output for ``-``. Unbuffered: what is written is written.
+
+    :raises NoReader: it is a named pipe that nobody reads.
+    :raises OSError: it cannot be opened.
     """
     if path == "-":
         return open(os.dup(1), "wb", buffering=0)
@@ -29,7 +32,8 @@ def openOutput(path: str) -> Output:
 
 def _unwaiting(path: str, flags: int) -> int:
     """
-    A named pipe's reader is not waited for; then, and when it does not keep up, :class:`~revproxy.worker.logfile.LogFile` tries again.
+    Open without waiting for a named pipe's reader, neither now nor when it does not keep up: whoever writes tries
+    again.
 
     :raises NoReader: there is none.
     """
