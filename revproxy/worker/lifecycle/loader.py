@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import sys
 import traceback
 import weakref
 from collections.abc import Mapping
@@ -115,13 +114,3 @@ def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> Pl
 
 def _wholeTraceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def importBeside(config: Path) -> None:
-    """Have modules in a configuration file's folder found: resources to be mounted, libraries of plugins.
-
-    Last on the path: what is installed is never hidden by a file that happens to have its name.
-    """
-    folder = str(config.absolute().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
