@@ -97,12 +97,31 @@ class Stall:
 
 class StallGuard:
     """
-    See the module. One per process: there is one interval timer.
+    See the module. There can be one per process, which has one interval timer.
 
     :ivar interrupts: whether calls can be ended; known once the reactor runs.
     """
 
     _log = Logger()
+
+    # Of the beat: when it was last, and when the writing of stacks was put off.
+    _beatAt = 0.0
+    _hangSet = 0.0
+
+    # Of the alarm: when it was to ring and after how many seconds, what the processor had done by then, and since when
+    # a call that is to be ended has been within the edge.
+    _due = 0.0
+    _armed = 0.0
+    _busy = 0.0
+    _overdue = 0.0
+
+    # Of the thread: whom it watches, when it was up last, and when it found that it had not been.
+    _ident = 0
+    _cpu = 0
+    _awake = 0.0
+    _slept = 0.0
+
+    _complained = False
 
     def __init__(
         self,
@@ -130,24 +149,9 @@ class StallGuard:
         self._period = limit / 2
         self._running = False
         self._samples = StackSamples(identify)
-        self._complained = False
-        # Of the beat:
         self._next: IDelayedCall | None = None
-        self._beatAt = 0.0
-        self._hangSet = 0.0
-        # Of the alarm: when it was to ring and after how many seconds, what the processor had done by then, and since
-        # when a call that is to be ended has been within the edge.
-        self._due = 0.0
-        self._armed = 0.0
-        self._busy = 0.0
-        self._overdue = 0.0
-        # Of the thread: the reactor's, and when this one was up last, and found that it had not been.
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ident = 0
-        self._cpu = 0
-        self._awake = 0.0
-        self._slept = 0.0
 
     def start(self) -> None:
         """Begin when the reactor turns. While it runs already, nothing happens."""
