@@ -23,7 +23,7 @@ from revproxy.loop import jobthread as disk
 from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
 from revproxy.worker import staging as draft
-from revproxy.worker.guard import gate as quarantine
+from revproxy.worker.guard import recovery as quarantine
 from revproxy.worker.guard import stallguard as stalls
 from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
