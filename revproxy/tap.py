@@ -12,10 +12,10 @@ from twisted.python.usage import UsageError
 
 from revproxy.config.configfile import configFromOptions, loadConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.loop.interpreter import importBeside, tuneInterpreter
 from revproxy.loop.reactor import installUnlessChosen
 from revproxy.service.reloader import superviseUnlessSupervised
-from revproxy.service.service import EdgeService, tuneInterpreter
-from revproxy.worker.lifecycle.loader import importBeside
+from revproxy.service.service import EdgeService
 
 
 class Options(TwistedOptions):  # type: ignore[misc]

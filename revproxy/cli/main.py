@@ -21,7 +21,7 @@ from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.controlsocket import EdgeNotRunning, NoAnswer, SteeringError, callEdge
 from revproxy.errors import printable
-from revproxy.worker.lifecycle.loader import importBeside
+from revproxy.loop.interpreter import importBeside
 
 LOOK_TIMEOUT = 15.0
 """Seconds that an edge may take to tell something."""

@@ -17,11 +17,11 @@ from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
 from revproxy.bundles.bundle import isPassing
-from revproxy.config.configfile import loadConfig
+from revproxy.config.configfile import loadConfig, unavailable
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, documentOf
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.dataplane.chain import Foreign
 from revproxy.dataplane.net.tlscontexts import clientContext
@@ -62,7 +62,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     :raises ConfigErrors: with all problems. Plugins are imported only when their manifests, configuration and order
         are sound.
     """
-    where = config.document or Document(config.source, None)
+    where = documentOf(config)
     warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
     warnings += _overlooked(config)
     problems = [
@@ -82,13 +82,6 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
-
-
-def unavailable(config: Config) -> Mapping[str, str]:
-    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
-    if config.admin is None:
-        return {}
-    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
 
 
 def _overlooked(config: Config) -> Iterator[str]:
@@ -156,8 +149,8 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
 def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
     name = one.manifest.name
-    lanes = [whole.lanes[index] for index, each in one.lanes.items() if each is config]
-    own: list[tuple[Step, ...]] = [("routes", lane.routes[0], "plugins", name) for lane in lanes]
+    groups = [whole.routeGroups[index] for index, each in one.lanes.items() if each is config]
+    own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
     for path in [("plugins", "config", name)] if config is one.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"
@@ -244,7 +237,7 @@ def checkFile(path: Path) -> Findings:
 
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
     """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
-    where = config.document or Document(config.source, None)
+    where = documentOf(config)
     for warning in stateWarnings(config.state, users(ownerOf(config.state))):
         yield str(where.problem(("state",), warning))
     yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

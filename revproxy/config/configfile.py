@@ -54,6 +54,7 @@ __all__ = [
     "configFromOptions",
     "loadConfig",
     "parseConfig",
+    "unavailable",
 ]
 
 
@@ -74,6 +75,13 @@ def parseConfig(text: str, source: str, base: Path) -> Config:
     :raises ConfigErrors: with all problems.
     """
     return _configOf(parseYAML(text, source), base)
+
+
+def unavailable(config: Config) -> Mapping[str, str]:
+    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
+    if config.admin is None:
+        return {}
+    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
 
 
 def configFromOptions(

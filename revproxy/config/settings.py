@@ -6,13 +6,13 @@ Paths are absolute, durations are seconds, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from revproxy.config.document import Document
-from revproxy.config.routegroups import Lane, lanesOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
 #: What a user may say about one plugin: ``False`` off, ``True`` on as it is, a mapping: on, with these over its config.
@@ -169,6 +169,33 @@ class RouteConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteGroup:
+    """
+    Some routes of a configuration: those that say the same of plugins, and so have the same plugins with the same
+    configurations.
+
+    There may be ten thousand routes, and hardly ever more than a few groups. What is decided for each swap of a plugin
+    (who runs where, in what order, with which configuration) is decided once for each group.
+
+    :ivar plugins: what each of them says of plugins, by name.
+    :ivar routes: their indexes, ascending; at least one.
+    """
+
+    plugins: Mapping[str, PluginSetting]
+    routes: tuple[int, ...]
+
+
+def groupRoutes(routes: Sequence[RouteConfig]) -> tuple[RouteGroup, ...]:
+    """Every route is in one group; groups are in the order of their first routes."""
+    found: dict[str, list[int]] = {}
+    for index, route in enumerate(routes):
+        # As text, 1, 1.0 and true are three things, as they are to a plugin.
+        said = json.dumps(route.plugins, sort_keys=True, default=repr) if route.plugins else ""
+        found.setdefault(said, []).append(index)
+    return tuple(RouteGroup(routes[indexes[0]].plugins, tuple(indexes)) for indexes in found.values())
+
+
+@dataclass(frozen=True, slots=True)
 class PluginsConfig:
     """Where plugins are found and what is said about them for all routes.
 
@@ -207,7 +234,7 @@ class AdminConfig:
 class Config:
     """Everything a user said, checked.
 
-    :ivar lanes: the routes by what they say of plugins.
+    :ivar routeGroups: the routes by what they say of plugins.
     :ivar state: folder for what the edge itself keeps.
     :ivar source: the file it came from, as the user named it.
     :ivar document: knows the line of every value, for problems found later.
@@ -224,7 +251,12 @@ class Config:
     admin: AdminConfig | None = None
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
-    lanes: tuple[Lane, ...] = field(init=False, compare=False, repr=False)
+    routeGroups: tuple[RouteGroup, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lanes", lanesOf(self.routes))
+        object.__setattr__(self, "routeGroups", groupRoutes(self.routes))
+
+
+def documentOf(config: Config) -> Document:
+    """What knows the lines of a configuration's values; without a file, it knows none."""
+    return config.document or Document(config.source, None)

@@ -39,7 +39,7 @@ from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.keeper import Memory
 from revproxy.control.state.records import Ledger
 from revproxy.dataplane.edge import Edge
-from revproxy.loop.jobthread import LOOK, Disk, DiskSilent
+from revproxy.loop.jobthread import READING, DiskSilent, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Selected
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Choice, Plan, Refusal, choose, resolve
@@ -114,7 +114,7 @@ class Lifecycle:
         self.failures: dict[str, tuple[float, Refusal]] = {}
         self.edge: Edge | None = None
         self.surroundings: Surroundings | None = None
-        self.files = Disk(parts.reactor, self._inThread, LOOK)
+        self.files = JobThread(parts.reactor, self._inThread, READING)
         self.memory = Memory(state, ledger, events, parts.reactor, self._inThread)
         self._arrears = Arrears(self.memory, parts.reactor, self.exclusively, self._plan)
         self.ward = Ward(self)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-SELF_SIGNED = "self-signed.pem"
+from revproxy.worker.certificates import SELF_SIGNED
 
 
 def selfSigned(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"), days: int = 365) -> Path:
@@ -73,4 +73,4 @@ def _generalName(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-__all__ = ["SELF_SIGNED", "selfSigned"]
+__all__ = ["selfSigned"]

@@ -1,8 +1,8 @@
 """
-A disk that may be full, slow, or not there any more.
+Jobs for a disk that may be full, slow, or not there any more, one at a time in a thread.
 
-Nobody waits for it for ever: what does not come back within some time has failed as far as we are concerned, and until
-it does come back, nothing else of the kind is asked of the disk. So changes are made, and the edge can end, whatever it
+Nobody waits for a job for ever: one that does not come back within its limit has failed as far as the edge is
+concerned, and until it does come back, no other begins. So changes are made, and the edge can end, whatever the disk
 does; and what is written is written in order.
 """
 
@@ -18,20 +18,20 @@ from twisted.python.failure import Failure
 SILENCE = 30.0
 """Seconds that a disk may take for one write."""
 
-LOOK = 120.0
-"""Seconds that it may take for a look at all files there are."""
+READING = 120.0
+"""Seconds that it may take to read all files there are."""
 
 HURRY = 5.0
-"""Seconds that it may take when the edge ends."""
+"""Seconds that a job may take when the edge ends."""
 
 
 class DiskSilent(OSError):
-    """It does not answer; says for how long."""
+    """The disk does not answer; the text says for how long."""
 
 
-class Disk:
+class JobThread:
     """
-    Where things are, by one job at a time.
+    Runs one job at a time in a thread.
 
     :ivar inThread: runs a function, with arguments, in a thread.
     """
@@ -50,12 +50,15 @@ class Disk:
 
     async def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """
-        Have the function run in a thread; what it raises is raised.
+        Run the function in the thread, after the job before it. What the function raises is raised.
 
-        :raises DiskSilent: it, or the one before, does not come back.
+        Cancelling gives up waiting; the job itself goes on.
+
+        :returns: what the function returns.
+        :raises DiskSilent: this job, or the one before, does not come back.
         """
         while self._job is not None:
-            # Of somebody who does not wait for it any more.
+            # The one before, whose caller does not wait for it any more.
             if self._clock.seconds() >= self._asked + self._limit:
                 raise self._silent()
             await self._ended(self._asked + self._limit - self._clock.seconds())
@@ -64,13 +67,13 @@ class Disk:
         return await self._ended(self._limit)
 
     def hurry(self) -> None:
-        """The edge ends: from now on, wait :data:`HURRY` seconds at most."""
+        """The edge ends: from now on, wait at most :data:`HURRY` seconds for any job."""
         self._limit = HURRY
         if self._waiting is not None:
             self._giveUp(self._waiting, HURRY)
 
     def _ended(self, seconds: float) -> Deferred[Any]:
-        """What comes of the job; it is waited for so long, and then, or when that is cancelled, goes on by itself."""
+        """The job's result, or, after so many seconds, `DiskSilent`; the job then goes on by itself."""
         waiting = self._waiting = Deferred[Any]()
 
         def answered(result: Any) -> None:
@@ -84,7 +87,7 @@ class Disk:
         return waiting
 
     def _giveUp(self, waiting: Deferred[Any], seconds: float) -> None:
-        """In time."""
+        """After so many seconds, if the job has not ended before."""
 
         def silent() -> None:
             if not waiting.called:
@@ -106,17 +109,17 @@ class Disk:
 
 
 class DaemonThreads:
-    """As much of a thread pool as is needed to run a function, in threads that do not keep the process from ending."""
+    """As much of a thread pool as running a function needs. Its threads do not keep the process from ending."""
 
     def callInThreadWithCallback(
         self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *arguments: Any, **named: Any
     ) -> None:
-        """See `twisted.python.threadpool.ThreadPool`."""
+        """As the method of `twisted.python.threadpool.ThreadPool`, with a new thread for each call."""
 
         def run() -> None:
             try:
                 result = function(*arguments, **named)
-            except BaseException:  # whatever it is, it belongs to who waits for it
+            except BaseException:  # whatever it is, it is for whoever waits for the job
                 onResult(False, Failure())
             else:
                 onResult(True, result)

@@ -31,8 +31,7 @@ from revproxy.config.manifest import (
     parseManifest,
 )
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
-from revproxy.config.routegroups import Lane
-from revproxy.config.settings import Config, PluginSetting, RouteConfig
+from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.interfaces import IMiddlewareFactory
 
@@ -148,7 +147,7 @@ def chains(selected: Sequence[Selected], config: Config) -> tuple[tuple[tuple[Se
     orders: dict[tuple[str, ...], tuple[Manifest, ...]] = {}
     problems: list[Problem] = []
     result = []
-    for index, lane in enumerate(config.lanes):
+    for index, lane in enumerate(config.routeGroups):
         here = {name: one.configFor(index) for name, one in byName.items()}
         names = tuple(name for name, settings in here.items() if settings is not None)
         key = tuple((name, id(here[name])) for name in names)
@@ -326,13 +325,13 @@ class _Selection:
         self.catalog = catalog
         self.switches = switches
         self.plugins = config.plugins
-        self.lanes = config.lanes
+        self.lanes = config.routeGroups
         self.document = config.document or Document("configuration", None)
         self.problems: list[Problem] = []
         #: One object per plugin and configuration: equal ones are the same, so that instances can be shared.
         self.configs: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.overrides: dict[str, dict[int, PluginSetting]] = {}
-        for index, lane in enumerate(config.lanes):
+        for index, lane in enumerate(config.routeGroups):
             for name, setting in lane.plugins.items():
                 self.overrides.setdefault(name, {})[index] = setting
 
@@ -399,7 +398,7 @@ class _Selection:
         return Selected(entry, config, lanes)
 
     def _onLane(
-        self, entry: CatalogEntry, lane: Lane, own: PluginSetting, layers: Sequence[ConfigLayer]
+        self, entry: CatalogEntry, lane: RouteGroup, own: PluginSetting, layers: Sequence[ConfigLayer]
     ) -> Mapping[str, Any]:
         if not isinstance(own, Mapping):
             return self._config(entry, layers)

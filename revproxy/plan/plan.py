@@ -95,7 +95,7 @@ def isSetAnew(was: Selected, before: Plan, now: Selected, plan: Plan) -> bool:
 
 
 def _onRoutes(one: Selected, config: Config) -> dict[str, Mapping[str, Any] | None]:
-    places = ((index, settings) for lane, settings in one.lanes.items() for index in config.lanes[lane].routes)
+    places = ((index, settings) for lane, settings in one.lanes.items() for index in config.routeGroups[lane].routes)
     return {config.routes[index].name: settings for index, settings in places}
 
 
@@ -327,7 +327,7 @@ class _Partial:
 
     def _withConfig(self, added: Sequence[str]) -> tuple[Config, dict[str, CatalogEntry]]:
         """The new configuration if it goes with what runs; it may name plugins that have come with it."""
-        said = {*self.config.plugins.config, *(name for lane in self.config.lanes for name in lane.plugins)}
+        said = {*self.config.plugins.config, *(name for lane in self.config.routeGroups for name in lane.plugins)}
         added = [name for name in added if name in said]
         before = self.before
         if before is None or before.config is self.config:

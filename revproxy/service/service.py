@@ -9,14 +9,10 @@ requests finish, plugins are stopped, the log is written out.
 from __future__ import annotations
 
 import atexit
-import gc
-import os
 import resource
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -30,10 +26,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from revproxy.cli.preflight import unavailable
-from revproxy.config.document import Document
+from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, documentOf
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.coordinator import Lifecycle
@@ -45,6 +40,7 @@ from revproxy.control.steering import Steering
 from revproxy.control.watch.watcher import Watcher
 from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
+from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
 from revproxy.loop.jobthread import DaemonThreads
 from revproxy.plan.events import EventLog
 from revproxy.service.signals import Signals, Terminal
@@ -53,9 +49,6 @@ from revproxy.worker.guard.stallguard import Culprit, Stall, StallGuard
 from revproxy.worker.lifecycle.instance import StageFailed, Version
 from revproxy.worker.listeners import ListenerSet, Prepared
 from revproxy.worker.upstreamfactory import Parts
-
-LAST = 10.0
-"""Seconds that threads may keep the process after the edge has ended."""
 
 
 class EdgeService(Service):  # type: ignore[misc]
@@ -111,7 +104,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.warn("{key}: {message}", key=key, message=message)
         self.listeners = ListenerSet(reactor, self.edge)
         with _refusingWith(told):
-            self._prepared: Prepared | None = self.listeners.load(config.listeners, _documentOf(config))
+            self._prepared: Prepared | None = self.listeners.load(config.listeners, documentOf(config))
         self._guard = StallGuard(reactor, self._culprit, self._stalled)
         self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
         self._watcher: Watcher | None = None
@@ -215,7 +208,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.failure("where it failed", failure)
         # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
         # pid file.
-        atexit.register(_exitOne)
+        atexit.register(exitWithFailure)
         self._reactor.callWhenRunning(self._reactor.stop)
 
     # Changing
@@ -247,7 +240,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def prepareConfig(self, config: Config) -> tuple[Config, Prepared, OpenedLog]:
         """See :class:`revproxy.control.coordinator.Surroundings`."""
-        where = _documentOf(config)
+        where = documentOf(config)
         if config.state != self.config.state:
             message = f"it is {self.config.state} while the edge runs; restart it to change that"
             raise ConfigErrors([where.problem(("state",), message)])
@@ -342,7 +335,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._signals.restore()
         await self._accessLogging.close()
         if self._exitZero() or isProcess:
-            _exitSoon()
+            exitDespiteThreads()
 
     def _exitZero(self) -> bool:
         """
@@ -366,29 +359,6 @@ class EdgeService(Service):  # type: ignore[misc]
             signal.signal(number, received)
 
 
-def tuneInterpreter() -> None:
-    """
-    Have the interpreter put requests first. To be called before plugins are loaded: what is frozen is never collected,
-    and a plugin is to be gone when it is replaced.
-
-    The collector: an edge is 60,000 objects, and the resource tree of 10,000 routes as many more. A request makes no
-    cycles, so by default it runs every dozen requests to find nothing, and each full collection walks all of them, tens
-    of milliseconds that every connection waits for.
-
-    Threads: while one computes (a long configuration is parsed, a hundred folders are read), the reactor's thread gives
-    the interpreter away with each system call and by default gets it back after 5 ms. During the parse of 1,000 routes
-    a request took 5.5 ms; with this it takes 0.5.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    sys.setswitchinterval(0.0002)
-
-
-def _documentOf(config: Config) -> Document:
-    return config.document or Document(config.source, None)
-
-
 @contextmanager
 def _refusingWith(told: Sequence[Problem]) -> Iterator[None]:
     """Whoever is refused is told these, too."""
@@ -396,26 +366,3 @@ def _refusingWith(told: Sequence[Problem]) -> Iterator[None]:
         yield
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *told]) from None
-
-
-def _exitOne() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
-
-
-def _exitSoon() -> None:
-    """Threads that do not come back, from a disk that hangs or because a plugin has not ended them, keep no process."""
-    late = threading.Timer(LAST, _exitAnyhow)
-    late.daemon = True
-    late.start()
-
-
-def _exitAnyhow() -> None:
-    left = [each.name for each in threading.enumerate() if not (each.daemon or each is threading.main_thread())]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not by way of sys.stderr, which twistd may have made part of a log that has ended.
-    with suppress(OSError):
-        os.write(2, f"revproxy ends although threads still run: {', '.join(left)}\n".encode(errors="replace"))
-    os._exit(0)

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from revproxy.config.settings import LoggingConfig
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.edge import Edge
-from revproxy.loop.jobthread import Disk, DiskSilent
+from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.worker.logfile import LogFile
 
 CLOSE_TIMEOUT = 5.0
@@ -51,7 +51,7 @@ class AccessLogging:
         self._edge = edge
         self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
         self._closing: list[Deferred[Any]] = []
-        self._disk = Disk(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
+        self._disk = JobThread(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
 
     @property
     def config(self) -> LoggingConfig:

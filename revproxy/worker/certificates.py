@@ -32,13 +32,15 @@ from twisted.logger import Logger
 from revproxy.config.settings import ClientAuthConfig, TLSConfig
 from revproxy.control.certificatefiles import CertificateFiles, Contents
 from revproxy.dataplane.net.tlscontexts import HostTLS, ServerContexts, serverContext
-from revproxy.demo.selfsigned import SELF_SIGNED
 
 WATCH_INTERVAL = 5.0
 """Seconds between looks at a folder."""
 
 MAX_TOLD = 20
 """Problems of a folder that are told one by one."""
+
+SELF_SIGNED = "self-signed.pem"
+"""The file of a certificate made to begin with: it gives way to any other for the same host."""
 
 _log = Logger()
 

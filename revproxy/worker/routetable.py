@@ -142,7 +142,7 @@ class _Work:
 
     def finish(self) -> Layout:
         """The other leaves, and the resource tree."""
-        lanes = {index: at for at, lane in enumerate(self.config.lanes) for index in lane.routes}
+        lanes = {index: at for at, lane in enumerate(self.config.routeGroups) for index in lane.routes}
         leaves: dict[tuple[str | None, str], _MadeLeaf] = {}
         routes = []
         for index, route in enumerate(self.config.routes):

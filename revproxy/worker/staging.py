@@ -245,17 +245,18 @@ class Draft:
         known = self._lanes.get(id(one))
         if known is None:
             known = self._lanes[id(one)] = one, {}
-            for lane in range(len(plan.config.lanes)):
+            for lane in range(len(plan.config.routeGroups)):
                 known[1].setdefault(id(one.configFor(lane)), []).append(lane)
         return known[1]
 
     def _lanesBefore(self, old: Config, new: Config, lanes: Iterable[int]) -> list[int]:
         """In which lanes of another configuration the same routes were, by their names."""
         if not self._lanesByName:
-            for at, lane in enumerate(old.lanes):
+            for at, lane in enumerate(old.routeGroups):
                 self._lanesByName.update((old.routes[index].name, at) for index in lane.routes)
         known = self._lanesByName
-        names = (new.routes[index].name for index in sorted(each for lane in lanes for each in new.lanes[lane].routes))
+        routes = sorted(each for lane in lanes for each in new.routeGroups[lane].routes)
+        names = (new.routes[index].name for index in routes)
         return list(dict.fromkeys(known[name] for name in names if name in known))
 
     # What is done

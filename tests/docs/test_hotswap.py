@@ -75,7 +75,7 @@ class FigureTests(SynchronousTestCase):
             f"`limits.timeout_ms` ({DEFAULT_TIMEOUT_MS})",
             f"after {stalls.HANG:g} to",
             f"event loop for {draft.HOLD:g} s requests are served",
-            f"waited for {disk.LOOK:g} s; then the change is refused",
+            f"waited for {disk.READING:g} s; then the change is refused",
             f"the last {memory.MAX_GONE} are kept",
         ):
             self.assertIn(said, text)

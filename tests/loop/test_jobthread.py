@@ -12,18 +12,18 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from revproxy.control.changes import ChangeRefused
-from revproxy.loop.jobthread import HURRY, LOOK, DaemonThreads, Disk, DiskSilent
+from revproxy.loop.jobthread import HURRY, READING, DaemonThreads, DiskSilent, JobThread
 from tests.authority import Authority
 from tests.control.test_coordinator import LifecycleCase
 
 
-class DiskTests(SynchronousTestCase):
+class JobThreadTests(SynchronousTestCase):
     """One job at a time, and no longer than its limit."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.jobs: list[Deferred[Any]] = []
-        self.disk = Disk(self.clock, self.begin, 30)
+        self.disk = JobThread(self.clock, self.begin, 30)
 
     def begin(self, function: Any, *arguments: Any) -> Deferred[Any]:
         self.jobs.append(Deferred())
@@ -86,15 +86,15 @@ class LookTests(LifecycleCase):
 
     def test_refused(self) -> None:
         """What runs goes on; the change is refused, and so is the next one, at once."""
-        self.bench.clock.advance(LOOK)
+        self.bench.clock.advance(READING)
         refused = self.failureResultOf(self.done, ChangeRefused).value
-        self.assertIn(f"the files cannot be looked at: the disk has not answered for {LOOK:g} s", str(refused))
+        self.assertIn(f"the files cannot be looked at: the disk has not answered for {READING:g} s", str(refused))
         self.assertEqual((self.bench.seen(), self.bench.kinds()), (["a 1.0.0"], [("refused", "")]))
         self.failureResultOf(self.bench.later(self.bench.lifecycle.apply()), ChangeRefused)
 
     def test_back(self) -> None:
         """Once it has answered, the next change is made."""
-        self.bench.clock.advance(LOOK)
+        self.bench.clock.advance(READING)
         self.failureResultOf(self.done, ChangeRefused)
         self.bench.lifecycle.files.inThread = self.answers
         self.run_()
@@ -134,7 +134,7 @@ class UpstreamFileTests(LifecycleCase):
 
     def test_refused(self) -> None:
         """The change is refused, and what runs goes on."""
-        self.bench.clock.advance(LOOK)
+        self.bench.clock.advance(READING)
         self.failureResultOf(self.done, ChangeRefused)
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
 

@@ -26,7 +26,8 @@ def dropIn(name: str, **more: Any) -> DropIn:
 
 def lanesByRoute(config: Config) -> list[int]:
     """For each route the index of its lane."""
-    return [lane for _, lane in sorted((index, at) for at, lane in enumerate(config.lanes) for index in lane.routes)]
+    groups = enumerate(config.routeGroups)
+    return [lane for _, lane in sorted((index, at) for at, group in groups for index in group.routes)]
 
 
 class CatalogTestCase(SynchronousTestCase):

@@ -20,7 +20,7 @@ from revproxy.control.planning.folderowners import housed
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.records import Ledger, writeLedger
 from revproxy.dataplane.counters import Tally
-from revproxy.loop.jobthread import Disk, DiskSilent
+from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import Catalog, CatalogEntry, storedEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
@@ -62,7 +62,7 @@ class Memory:
         self.tallies: dict[tuple[str, str | None], Tally] = {}
         self.lost: dict[str, str] = {}
         self.isWritable = False
-        self.disk = Disk(clock, inThread)
+        self.disk = JobThread(clock, inThread)
         self.onRecorded: Callable[[], None] = lambda: None
         # Why, for each bundle that runs and is not stored.
         self._unkept: dict[tuple[str, str], str] = {}

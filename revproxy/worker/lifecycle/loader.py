@@ -254,16 +254,6 @@ def _innermost(error: BaseException, directory: Path) -> str | None:
     return place
 
 
-def importBeside(config: Path) -> None:
-    """Have modules in a configuration file's folder found: resources to be mounted, libraries of plugins.
-
-    Last on the path: what is installed is never hidden by a file that happens to have its name.
-    """
-    folder = str(config.absolute().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-
-
 def plainFile(filename: str) -> str:
     """The file on disk of a code object's file name."""
     return _STAMP.sub("", filename)

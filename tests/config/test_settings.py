@@ -6,28 +6,28 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.routegroups import lanesOf
-from revproxy.config.settings import RouteConfig
+from revproxy.config.settings import RouteConfig, groupRoutes
 
 
-class LanesTests(SynchronousTestCase):
-    """`lanesOf`."""
+class RouteGroupTests(SynchronousTestCase):
+    """`groupRoutes`."""
 
-    def lanes(self, *plugins: dict[str, Any]) -> list[tuple[Any, tuple[int, ...]]]:
+    def groups(self, *plugins: dict[str, Any]) -> list[tuple[Any, tuple[int, ...]]]:
         """What routes that say this are made into."""
-        return [(lane.plugins, lane.routes) for lane in lanesOf([RouteConfig(None, plugins=one) for one in plugins])]
+        routes = [RouteConfig(None, plugins=said) for said in plugins]
+        return [(group.plugins, group.routes) for group in groupRoutes(routes)]
 
     def test_none(self) -> None:
-        """No routes are no lanes."""
-        self.assertEqual(self.lanes(), [])
+        """No routes are no groups."""
+        self.assertEqual(self.groups(), [])
 
     def test_equal(self) -> None:
         """What says the same is one, whatever the order of its words."""
         one, other = {"a": {"x": 1, "y": 2}, "b": True}, {"b": True, "a": {"y": 2, "x": 1}}
-        self.assertEqual(self.lanes({}, one, {}, other), [({}, (0, 2)), (one, (1, 3))])
+        self.assertEqual(self.groups({}, one, {}, other), [({}, (0, 2)), (one, (1, 3))])
 
     def test_different(self) -> None:
         """To a plugin 1, 1.0, true and their texts are different, and to be on is not to be off."""
         said: list[dict[str, Any]] = [{"a": {"x": x}} for x in (1, 1.0, True, "1", "true", None, [1])]
         said += [{"a": True}, {"a": False}, {"a": {}}, {}]
-        self.assertEqual(len(self.lanes(*said)), len(said))
+        self.assertEqual(len(self.groups(*said)), len(said))
