@@ -20,7 +20,7 @@ autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-# Every reference has to lead somewhere, but for those to others' documentation, which is not asked for over the network.
+# Every reference leads somewhere, but for those to others' documentation, which is not asked for over the network.
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|logging|os|treq|twisted|zope)\..*"),

@@ -15,10 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 HEADINGS = ["Context", "Choice", "What was measured", "What would change our mind"]
 
-PRIVATE = re.compile(
-    r"\bissues? #?\d|#\d+\b|\bthe issue\b|\bthe card\b|\b(this|beyond|in|asked by) the contract\b|HOUSE\.md|\bthe brief\b",
-    re.IGNORECASE,
-)
+PRIVATE = re.compile(r"\bissues? #?\d|(?<!\w)#\d+\b|\bthe (issue|card|brief)\b|\bcontracts?\b", re.IGNORECASE)
 """What points to a paper that a stranger does not have."""
 
 
