@@ -101,10 +101,18 @@ def named(
     return tuple(text and _PRINTED.sub(r"~\1", text) for text in (signature, returns))  # type: ignore[return-value]
 
 
+def skipped(app: Sphinx, what: str, name: str, it: object, skip: bool, options: object) -> bool | None:
+    """
+    Leaves interfaces to this directive where autodoc meets them among the members of a module.
+    """
+    return True if isinstance(it, InterfaceClass) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """
     Called by Sphinx.
     """
+    app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-signature", named)
     app.add_directive("autointerfaces", AutoInterfaces)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
