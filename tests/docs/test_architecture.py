@@ -74,15 +74,15 @@ class DecisionsTests(SynchronousTestCase):
 
     def test_index(self) -> None:
         """
-        Each record is in the index with its number, its date and its title, in order; and no other is.
+        Each record is in the index with its number, its title and its date, in order; and no other is.
         """
         expected = []
         for path in self.records:
             lines = path.read_text(encoding="utf-8").splitlines()
-            expected.append([path.name[:4], lines[2], f"[{lines[0].removeprefix('# ')}]({path.name})"])
+            expected.append([path.name[:4], f"[{lines[0].removeprefix('# ')}]({path.name})", lines[2]])
         index = (DOCS / "decisions" / "index.md").read_text(encoding="utf-8")
         self.assertEqual([cells for cells in rows(index) if cells[0].isdigit()], expected)
-        self.assertEqual([int(number) for number, _, _ in expected], list(range(1, len(expected) + 1)))
+        self.assertEqual([int(number) for number, *_ in expected], list(range(1, len(expected) + 1)))
 
     def test_form(self) -> None:
         """
