@@ -100,7 +100,7 @@ class Host:
     def callEvery(
         self, interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
     ) -> LoopingCall:
-        """As :meth:`~revproxy.interfaces.IHost.callEvery`."""
+        """As :meth:`IHost.callEvery`."""
         self.check()
         running: list[Deferred[Any]] = []
 
@@ -123,7 +123,7 @@ class Host:
     # Threads
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """As :meth:`~revproxy.interfaces.IHost.callInThread`."""
+        """As :meth:`IHost.callInThread`."""
         self.check()
 
         def call() -> Any:
@@ -136,13 +136,13 @@ class Host:
         return self.untilFired(f"thread {_nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
+        """As :meth:`IHost.callFromThread`."""
         self._reactor.callFromThread(self._call, function, args, kwargs)
 
     # Things
 
     def own(self, thing: Any, end: Callable[[], Any] | None = None) -> Any:
-        """As :meth:`~revproxy.interfaces.IHost.own`."""
+        """As :meth:`IHost.own`."""
         if isinstance(thing, Deferred) and end is None:
             self.check()
             return self.untilFired("Deferred", thing)
@@ -157,13 +157,13 @@ class Host:
         return thing
 
     def disown(self, thing: Any) -> None:
-        """As :meth:`~revproxy.interfaces.IHost.disown`."""
+        """As :meth:`IHost.disown`."""
         booking = self._owned.pop(id(thing), None)
         if booking is not None:
             self._bookings.pop(booking, None)
 
     def addLogHandler(self, handler: logging.Handler, logger: str = "") -> None:
-        """As :meth:`~revproxy.interfaces.IHost.addLogHandler`."""
+        """As :meth:`IHost.addLogHandler`."""
         target = logging.getLogger(logger)
 
         def end() -> None:

@@ -93,18 +93,19 @@ class IStateful(Interface):
 
     def exportState() -> Any:
         """
-        Plain data (what JSON can hold) for the next version. Called at least twice while that is made ready: once
-        before its :meth:`ILifecycle.start`, and again right before the swap. Requests are served here in between.
+        Plain data (what JSON can hold) for the next version. Called twice while that is made ready, or more often
+        where requests came while it let wait; requests go on being served here in between.
         """
 
     def importState(state: Any, version: str) -> None:
         """
-        Take over what the named version exported. Called before :meth:`ILifecycle.start`, and again right before the
-        first request, each time with all the state there is by then. Where one instance follows several, it is called
-        with the state of each, the nearest last. So let it replace what is there, or keep the larger, and not add.
+        Take over what the version named exported. Called before :meth:`ILifecycle.start`, and again right before the
+        first request, with all that has happened in between: what comes replaces what is there.
 
-        :param state: what :meth:`exportState` returned.
-        :param version: the number of the version that exported it.
+        Comes before ``start``, and again right before requests come: each time with all there is by then. Where one
+        instance follows several, with each of theirs, the nearest last. So it is to replace, or to keep the larger,
+        and not to add.
+
         :raises Exception: to refuse the update.
         """
 
@@ -114,8 +115,9 @@ class IHosted(Interface):
 
     def attach(host: IHost) -> None:
         """
-        Called once after the instance was made, before ``importState`` and ``start``. Keep the host; cause no side
-        effects here. What you get through the host is ended with the plugin.
+        Called once after the instance was made, before ``importState`` and ``start``. Keep it; no side effects here.
+
+        What is got through the host is booked to the plugin and ended with it.
         """
 
 
@@ -137,8 +139,8 @@ class IHost(IReactorTime):
         interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
     ) -> LoopingCall:
         """
-        Call a function again and again. What it raises, or its Deferred fails with, is logged and counted, and does
-        not stop the calls. While its Deferred waits, calls are left out.
+        Call a function again and again. What it raises, or its Deferred fails with, is logged and counted, and the
+        next call comes all the same; while its Deferred waits, calls are left out.
 
         :param interval: seconds.
         :param now: whether the first call comes at once.
@@ -148,8 +150,8 @@ class IHost(IReactorTime):
         """
         Call a function in a thread of the reactor's pool.
 
-        :returns: its result; cancelled when the plugin is stopped. A function that runs by then cannot be
-            interrupted; one that has not begun never does.
+        :returns: its result; cancelled when the plugin is stopped. What runs by then cannot be interrupted, what has
+            not begun never does.
         """
 
     def callFromThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -16,11 +16,15 @@ from importlib import import_module
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from zope.interface.interface import InterfaceClass
 
 Lines = Iterator[str]
+
+_INTERFACE = re.compile(r"I[A-Z]\w+(\.\w+)?")
 
 _PRINTED = re.compile(r"<InterfaceClass ([\w.]+)>")
 
@@ -108,11 +112,26 @@ def skipped(app: Sphinx, what: str, name: str, it: object, skip: bool, options: 
     return True if isinstance(it, InterfaceClass) else None
 
 
+def found(
+    app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, shown: nodes.TextElement
+) -> nodes.Node | None:
+    """
+    References to interfaces by their names alone, as docstrings of other modules have them.
+    """
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or not _INTERFACE.fullmatch(target):
+        return None
+    return env.get_domain("py").resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], f"revproxy.interfaces.{target}", node, shown
+    )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """
     Called by Sphinx.
     """
     app.connect("autodoc-skip-member", skipped)
+    app.connect("missing-reference", found)
     app.connect("autodoc-process-signature", named)
     app.add_directive("autointerfaces", AutoInterfaces)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
