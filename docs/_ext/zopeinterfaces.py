@@ -24,8 +24,6 @@ from zope.interface.interface import InterfaceClass
 
 Lines = Iterator[str]
 
-_INTERFACE = re.compile(r"I[A-Z]\w+(\.\w+)?")
-
 _PRINTED = re.compile(r"<InterfaceClass ([\w.]+)>")
 
 
@@ -116,13 +114,17 @@ def found(
     app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, shown: nodes.TextElement
 ) -> nodes.Node | None:
     """
-    References to interfaces by their names alone, as docstrings of other modules have them.
+    References by a name that the module has imported from another: a docstring of it may use that name alone.
     """
-    target = node.get("reftarget", "")
-    if node.get("refdomain") != "py" or not _INTERFACE.fullmatch(target):
+    target, module = node.get("reftarget", ""), node.get("py:module")
+    if node.get("refdomain") != "py" or not module:
+        return None
+    it = getattr(import_module(module), target.partition(".")[0], None)
+    home = getattr(it, "__module__", module)
+    if home == module:
         return None
     return env.get_domain("py").resolve_xref(
-        env, node["refdoc"], app.builder, node["reftype"], f"revproxy.interfaces.{target}", node, shown
+        env, node["refdoc"], app.builder, node["reftype"], f"{home}.{target}", node, shown
     )
 
 
