@@ -3,7 +3,8 @@ Documents zope interfaces: the directive ``autointerfaces``, given a module, sho
 
 Sphinx's autodoc cannot: an interface is no class, its methods have no ``self``, and zope keeps no annotations of them.
 So this reads the source. (``repoze.sphinx.autointerface`` reads what zope has kept, without annotations, and is written
-for the autodoc of Sphinx before 9.)
+for the autodoc of Sphinx before 9.) Beside that, it has autodoc print interfaces by their names, and finds references
+by names that a module has imported.
 """
 
 from __future__ import annotations
