@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from revproxy.config.document import readText
+from revproxy.config.document import parseYAML, readText
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.yamlreader import parseYAML
 from revproxy.control.commands import CommandError
 from revproxy.control.socketfile import connect
 
