@@ -21,20 +21,23 @@ from revproxy.body import Body
 from revproxy.context import Context, Headers, Peer, Request, Response
 from revproxy.dataplane.accessline import formatJSON
 from revproxy.dataplane.accesslog import AccessLog
-from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.requesthead import parseRequestHead
 from revproxy.dataplane.http1.responsehead import parseResponseHead
 from revproxy.dataplane.http1.responsewriter import responseHead
 from revproxy.dataplane.leaves.proxy import Forwarded, ProxyLeaf
+from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
 
@@ -145,7 +148,7 @@ def parts(edges: Edges) -> dict[str, Callable[[], Any]]:
         return Request(head.method, head.target, head.host, "1.1", "http", Headers(head.fields), peer)
 
     one = request()
-    exchange = Exchange(edges.listener, edges.server, one, b"127.0.0.1")
+    exchange = Exchange(edges.listener.edge, None, edges.server, one, b"127.0.0.1")
     records = [exchange._record(exchange.context, 200, 0.001, 0, 150) for _ in range(256)]
 
     def deferred() -> None:
@@ -156,7 +159,7 @@ def parts(edges: Edges) -> dict[str, Callable[[], Any]]:
     return {
         "read the request's head": lambda: parseRequestHead(REQUEST, 100),
         "Request, Headers": request,
-        "Exchange, Context": lambda: Exchange(edges.listener, edges.server, one, b"127.0.0.1"),
+        "Exchange, Context": lambda: Exchange(edges.listener.edge, None, edges.server, one, b"127.0.0.1"),
         "(of that: Context)": lambda: Context(one),
         "find the route": lambda: edges.generation.find(b"127.0.0.1", b"/abc"),
         "Outgoing": lambda: Forwarded(edges.leaf, exchange),

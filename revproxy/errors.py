@@ -7,12 +7,17 @@ constructor is the cause: it goes to the log, never to the client (RFC 9110 §15
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """A text of somebody else's, for a log or a terminal: control characters as escapes, lines stay lines."""
+    """
+    A text of somebody else's, for a log or a terminal: control characters as escapes, lines stay lines.
+
+    :param limit: characters above which it is cut, and says how many it had; None for no limit.
+    """
     if limit is not None and len(text) > limit:
         text = f"{text[:limit]}\u2026({len(text)} characters)"
     return "".join(
@@ -29,7 +34,13 @@ REASONS[422] = "Unprocessable Content"
 
 
 class EdgeError(Exception):
-    """The root: an error that can become a response."""
+    """
+    The root: an error that can become a response.
+
+    :param message: the cause, for the log.
+    :cvar status: of the response.
+    :cvar text: what the client is told.
+    """
 
     status = 500
     text = "The edge could not handle this request."
@@ -222,3 +233,7 @@ class PluginStalled(BaseException):
     :class:`Exception`, so that a plugin's own ``except Exception`` does not swallow it; the chain takes it for a
     failure of the plugin.
     """
+
+
+Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
+"""What may come out of foreign code and must not go further."""

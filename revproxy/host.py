@@ -101,7 +101,7 @@ class Host:
     def callEvery(
         self, interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
     ) -> LoopingCall:
-        """As :meth:`IHost.callEvery`."""
+        """As :meth:`~revproxy.interfaces.IHost.callEvery`."""
         self.check()
         running: list[Deferred[Any]] = []
 
@@ -124,11 +124,11 @@ class Host:
     # Threads
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """As :meth:`IHost.callInThread`."""
+        """As :meth:`~revproxy.interfaces.IHost.callInThread`."""
         self.check()
 
         def call() -> Any:
-            # In the thread: it may have waited for one until after the end.
+            # In the thread: the plugin may have ended while this call waited for one.
             if self._closed:
                 raise CancelledError
             return function(*args, **kwargs)
@@ -137,13 +137,13 @@ class Host:
         return self.untilFired(f"thread {_nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As :meth:`IHost.callFromThread`."""
+        """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
         self._reactor.callFromThread(self._call, function, args, kwargs)
 
     # Things
 
     def own(self, thing: Any, end: Callable[[], Any] | None = None) -> Any:
-        """As :meth:`IHost.own`."""
+        """As :meth:`~revproxy.interfaces.IHost.own`."""
         if isinstance(thing, Deferred) and end is None:
             self.check()
             return self.untilFired("Deferred", thing)
@@ -158,13 +158,13 @@ class Host:
         return thing
 
     def disown(self, thing: Any) -> None:
-        """As :meth:`IHost.disown`."""
+        """As :meth:`~revproxy.interfaces.IHost.disown`."""
         booking = self._owned.pop(id(thing), None)
         if booking is not None:
             self._bookings.pop(booking, None)
 
     def addLogHandler(self, handler: logging.Handler, logger: str = "") -> None:
-        """As :meth:`IHost.addLogHandler`."""
+        """As :meth:`~revproxy.interfaces.IHost.addLogHandler`."""
         target = logging.getLogger(logger)
 
         def end() -> None:
@@ -182,7 +182,11 @@ class Host:
             raise RuntimeError(f"plugin {self.name} {self.version} was stopped")
 
     def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
-        """Book a Deferred until it fires. :returns: the same."""
+        """
+        Book a Deferred until it fires.
+
+        :returns: the same.
+        """
 
         def over(result: Any) -> Any:
             unbook()

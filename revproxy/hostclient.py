@@ -25,10 +25,18 @@ class Book(Protocol):
         """:raises RuntimeError: if the plugin was stopped."""
 
     def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
-        """Book a Deferred until it fires. :returns: the same."""
+        """
+        Book a Deferred until it fires.
+
+        :returns: the same.
+        """
 
     def booked(self, kind: str, end: Callable[[], Any]) -> Callable[[], None]:
-        """Book what is ended by a function. :returns: takes it out again."""
+        """
+        Book what is ended by a function.
+
+        :returns: takes it out again.
+        """
 
 
 class HostClient:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 from zope.interface import Attribute, Interface
+
+from revproxy.body import IBodySink, IBodySource
 
 if TYPE_CHECKING:
     import logging
@@ -21,7 +21,22 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.task import LoopingCall
 
-    from revproxy.context import Context, Headers, Response
+    from revproxy.context import Context
+
+__all__ = [
+    "IBodySink",
+    "IBodySource",
+    "IConfigurable",
+    "IHealthCheck",
+    "IHost",
+    "IHosted",
+    "ILifecycle",
+    "IMiddleware",
+    "IMiddlewareFactory",
+    "IObserver",
+    "IResponseMiddleware",
+    "IStateful",
+]
 
 
 class IMiddleware(Interface):
@@ -48,6 +63,10 @@ class IResponseMiddleware(Interface):
 
         Called for answers of the origin, of other plugins and of the edge itself (error pages), for each plugin
         whose :meth:`IMiddleware.handle` let the request pass.
+
+        :param context: :attr:`revproxy.context.Context.response` is the answer, which may be changed or replaced.
+        :returns: None, or a Deferred or coroutine of that.
+        :raises Exception: anything; the plugin's ``on_error`` then decides.
         """
 
 
@@ -58,6 +77,8 @@ class IObserver(Interface):
         """
         Called once per request after its last byte, also when it was interrupted, failed or cancelled.
         ``context.outcome`` has status, bytes, timings and error. Must not block.
+
+        :raises Exception: anything; it is logged and counted, and changes nothing for the request.
         """
 
 
@@ -65,17 +86,29 @@ class ILifecycle(Interface):
     """A middleware with side effects of its own: they begin and end here."""
 
     def start() -> Awaitable[None] | None:
-        """Called once before the first request."""
+        """
+        Called once before the first request.
+
+        :raises Exception: to refuse: this version is not put to use.
+        """
 
     def stop() -> Awaitable[None] | None:
-        """Called once after the last request that uses this instance."""
+        """
+        Called once after the last request that uses this instance.
+
+        :raises Exception: anything; it is logged, and the plugin ends all the same.
+        """
 
 
 class IHealthCheck(Interface):
     """A middleware that can tell whether it is able to work."""
 
     def checkHealth() -> Awaitable[None] | None:
-        """Return if healthy. :raises Exception: if not, with the reason as its message."""
+        """
+        Return if healthy.
+
+        :raises Exception: if not, with the reason as its message.
+        """
 
 
 class IConfigurable(Interface):
@@ -85,7 +118,11 @@ class IConfigurable(Interface):
         """:raises ValueError: if the configuration will not do."""
 
     def updateConfig(config: Mapping[str, Any]) -> Awaitable[None] | None:
-        """Take the new configuration; requests may be under way."""
+        """
+        Take the new configuration; requests may be under way.
+
+        :raises Exception: to refuse it; it is then called again, with the old one.
+        """
 
 
 class IStateful(Interface):
@@ -187,53 +224,10 @@ class IMiddlewareFactory(Interface):
     manifest = Attribute("A mapping with the keys of plugin.json.")
 
     def create(config: Mapping[str, Any]) -> IMiddleware:
-        """Make an instance; no side effects. :raises Exception: if it cannot be made from this configuration."""
+        """
+        Make an instance; no side effects.
+
+        :raises Exception: if it cannot be made from this configuration.
+        """
 
 
-class IBodySource(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` come from."""
-
-    def pauseProducing() -> None:
-        """Give no more data until resumed."""
-
-    def resumeProducing() -> None:
-        """Go on."""
-
-    def stopProducing() -> None:
-        """The rest is not wanted."""
-
-
-class IBodySink(Interface):
-    """Where the bytes of a :class:`revproxy.body.Body` go. Exactly one of the last two is called, once."""
-
-    def bodyData(data: bytes) -> None:
-        """Some bytes, never empty."""
-
-    def bodyFinished() -> None:
-        """The body is complete; ``body.trailers`` is set if there are any."""
-
-    def bodyFailed(reason: Failure) -> None:
-        """The body will never be complete."""
-
-
-class IClientStream(Interface):
-    """The connection side of one exchange: where the answer is written."""
-
-    def sendInformational(status: int, headers: Headers) -> None:
-        """Pass on a 1xx answer (RFC 9110 §15.2); left out for HTTP/1.0."""
-
-    def sendResponse(response: Response) -> None:
-        """Write the answer; ``exchange.responseSent`` or ``exchange.responseFailed`` is called when that is over."""
-
-    def switchProtocols(response: Response, tunnel: Any) -> None:
-        """Write a 101 answer and join the client's connection with the tunnel (RFC 9110 §7.8)."""
-
-    def abort() -> None:
-        """Break off: the client must not take what it has for whole."""
-
-
-class ILeaf(IResource):
-    """
-    A node of the resource tree that answers. ``render`` is given the :class:`revproxy.dataplane.exchange.Exchange`
-    as its request and returns ``NOT_DONE_YET``; it calls ``exchange.answered`` or ``exchange.failed``, once.
-    """

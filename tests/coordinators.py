@@ -1,27 +1,28 @@
-"""A lifecycle without a reactor: files are real, time is told, and threads are at once."""
+"""An edge without a reactor: files are real, time is told, and threads are at once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
 
 from revproxy.config.configfile import parseConfig
-from revproxy.control.changes import Change
-from revproxy.control.coordinator import Lifecycle
-from revproxy.control.snapshot import Scan
+from revproxy.control.changes import NOTHING_ASKED, ChangeRequest
+from revproxy.control.control import Control
+from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.directory import StateFolder
-from revproxy.control.state.records import readLedger
+from revproxy.control.state.recordfile import readRecords
 from revproxy.dataplane.edge import Edge
-from revproxy.loop.deadlines import Deadlines
-from revproxy.plan.catalog import CatalogReader
 from revproxy.plan.events import EventLog
-from revproxy.worker.lifecycle.instance import StageLimits
-from revproxy.worker.upstreamfactory import Parts
+from revproxy.service.localcrew import LocalCrew
+from revproxy.worker.lifecycle.stages import StageLimits
+from revproxy.worker.worker import Worker
 
 PLUGIN = """
 from zope.interface import implementer
@@ -62,11 +63,18 @@ class Threadless(Clock):
         function(*args, **kwargs)
 
 
+class _Deaf(Worker):
+    """A worker that listens nowhere, and whose guard is not on: there is no loop."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        participants = [each for each in self._applier._participants if each is not self.listeners]
+        self._applier._participants = tuple(each for each in participants if each is not self.accessLogging)
+
+
 class Bench:
     """
-    A folder with plugins and a state, and a lifecycle over it.
-
-    :ivar lifecycle: None until :meth:`start`.
+    A folder with plugins and a state, and an edge over it: control, and a worker that listens nowhere.
     :ivar dropins: what is installed.
     """
 
@@ -81,7 +89,8 @@ class Bench:
         self.clock = Threadless()
         self.clock.advance(1_000_000)
         self.events: EventLog
-        self.lifecycle: Lifecycle
+        self.control: Control
+        self.worker: Worker
 
     def configure(self, routes: str = "[{respond: {}}]", extra: str = "") -> None:
         """Write the configuration file."""
@@ -101,34 +110,65 @@ class Bench:
         (folder / "plugin.json").write_text(json.dumps({"name": name, "version": version, **manifest}))
         return folder
 
-    def prepare(self, limits: StageLimits | None = None) -> Lifecycle:
+    @property
+    def coordinator(self) -> Coordinator:
+        """Makes changes."""
+        return self.control.coordinator
+
+    @property
+    def edge(self) -> Edge:
+        """Its data plane."""
+        return self.worker.edge
+
+    def prepare(
+        self, limits: StageLimits | None = None, routesMade: Callable[[], None] = lambda: None
+    ) -> Control:
         """As a start of the process. :raises ConfigErrors:"""
         config = parseConfig(self.file.read_text(), str(self.file), self.root)
-        deadlines = Deadlines(self.clock, 0.5)
         self.events = EventLog(self.clock.seconds)
         state = StateFolder(config.state)
-        ledger, _ = readLedger(state.ledgerPath)
-        scan = Scan(self.file, config, CatalogReader(self.dropins))
-        parts = Parts(self.clock, deadlines, deadlines)
-        self.lifecycle = Lifecycle(config, scan, parts, self.events, state, ledger, limits)
-        built = self.lifecycle.prepare()
-        self.edge = Edge(self.clock, deadlines, built.generation, config.limits, config.timeouts, None)
-        self.lifecycle.edge = self.edge
-        self.lifecycle.retirement.breakOff = self.edge.breakOffChains
+        records, _ = readRecords(state.recordsPath)
+        inThread = partial(deferToThreadPool, self.clock, self.clock.getThreadPool())
+        crew = LocalCrew(
+            self.clock,
+            lambda says: _Deaf(
+                self.clock,
+                config,
+                says,
+                inThread,
+                dropIns=self.dropins,
+                limits=limits,
+                routesMade=routesMade,
+                monotonic=self.clock.seconds,
+            ),
+        )
+        self.control = Control(
+            config, self.file, crew, state, records, self.events, self.clock, inThread, inThread
+        )
+        self.worker = crew.hire()
+        self.result(self.control.startup.prepare())
         state.acquire()
         self.state = state
-        self.lifecycle.memory.isWritable = True
-        return self.lifecycle
+        self.control.keeper.isWritable = True
+        return self.control
 
     def start(self, limits: StageLimits | None = None) -> None:
         """Prepare and begin, to the end."""
         self.prepare(limits)
-        self.result(self.lifecycle.begin())
+        self.worker.counters.start()
+        self.result(self.control.startup.begin())
 
     def stop(self) -> None:
         """End as a process does."""
-        self.result(self.lifecycle.end())
+        self.result(self.end())
         self.state.release()
+
+    async def end(self) -> None:
+        """As far as plugins and what is remembered of them are concerned."""
+        self.coordinator.halt()
+        self.worker.hurry()
+        await self.coordinator.end()
+        await self.worker.endPlugins()
 
     def later(self, coroutine: Any) -> Deferred[Any]:
         """Run it as far as it goes."""
@@ -147,9 +187,9 @@ class Bench:
             found[0].raiseException()
         return found[0]
 
-    def apply(self, change: Change = Change()) -> Any:  # noqa: B008
+    def apply(self, request: ChangeRequest = NOTHING_ASKED) -> Any:
         """A transaction to its end."""
-        return self.result(self.lifecycle.apply(change))
+        return self.result(self.coordinator.apply(request))
 
     def seen(self, path: str = "/") -> list[str]:
         """What the plugins say of a request that goes through the current generation's chain now."""
@@ -169,5 +209,5 @@ class Bench:
 
     def failure(self, name: str) -> str:
         """Why a plugin's last change was refused; empty if it was not."""
-        known: Mapping[str, Any] = self.lifecycle.failures
-        return known[name][1].message if name in known else ""
+        refusal = self.coordinator.failures.of(name)
+        return "" if refusal is None else refusal.message

@@ -1,6 +1,6 @@
 """Everything that can be known about a configuration without starting anything.
 
-Manifests are checked, plugins are imported, made and thrown away. `ILifecycle.start` is never called, nothing is bound.
+Manifests are checked, plugins imported and made, and thrown away: `ILifecycle.start` is never called, nothing is bound.
 """
 
 from __future__ import annotations
@@ -22,15 +22,21 @@ from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.config.settings import Config, documentOf
+from revproxy.control.catalogreader import readCatalog
+from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
-from revproxy.dataplane.chain import Foreign
+from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.dataplane.net.tlscontexts import clientContext
+from revproxy.errors import Foreign
 from revproxy.interfaces import IConfigurable
-from revproxy.plan.catalog import Catalog, Selected, chains, readCatalog
+from revproxy.plan.catalog import Catalog, Selected
+from revproxy.plan.pemfiles import authorityFiles
 from revproxy.regularfile import readFile
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.loader import Module, PluginError, instantiate, instantiateFactory, loadModule, unload
+from revproxy.worker.lifecycle.contract import PluginError
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from revproxy.worker.lifecycle.loader import instantiate, instantiateFactory, loadBundle, unload
 from revproxy.worker.upstreamfactory import PEM_LIMIT
 
 HOLD = 5.0
@@ -39,11 +45,11 @@ HOLD = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found out about a sound configuration.
+    """What a sound configuration amounts to.
 
     :ivar manifests: of the plugins that run, in order of their names.
     :ivar off: names of those that are known and run nowhere.
-    :ivar warnings: what does not keep the edge from starting, such as certificates that have expired.
+    :ivar warnings: what will not stop the edge, or not for long: certificates that expired or are not there yet.
     """
 
     config: Config
@@ -71,21 +77,22 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         *_upstreamProblems(config, where),
     ]
     try:
-        catalog = readCatalog(config.plugins.directory, dropins)
-        selected = catalog.select(config)
-        chains(selected, config)
+        installed = DropInFactories(dropins)
+        catalog = readCatalog(config.plugins.directory, installed.told)
+        selected = select(catalog, config)
+        orderPerGroup(selected, config)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
     placeOf = partial(_configPlace, config, where)
-    for plugin in selected:
-        problems += _tryPlugin(plugin, placeOf)
+    for one in selected:
+        problems += _tryPlugin(one, placeOf, installed)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
 
 
 def _overlooked(config: Config) -> Iterator[str]:
-    """Folders with code and no manifest, which the edge passes over without a word."""
+    """Folders that look like a plugin and are none; at the start they are passed over without a word."""
     directory = config.plugins.directory
     try:
         names = sorted(os.listdir(directory)) if directory is not None else []
@@ -99,48 +106,48 @@ def _overlooked(config: Config) -> Iterator[str]:
 def _findings(
     config: Config, catalog: Catalog, selected: tuple[Selected, ...], warnings: tuple[str, ...]
 ) -> Findings:
-    manifests = tuple(plugin.manifest for plugin in selected)
+    manifests = tuple(one.manifest for one in selected)
     running = {manifest.name for manifest in manifests}
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(plugin: Selected, placeOf: _PlaceOf) -> Iterator[Problem]:
-    """Import a plugin and make an instance with each of its configurations."""
-    configs = {id(config): config for config in (plugin.config, *plugin.lanes.values()) if config is not None}
-    bundle = plugin.entry.bundle
+def _tryPlugin(one: Selected, placeOf: _PlaceOf, installed: DropInFactories) -> Iterator[Problem]:
+    configs = {id(config): config for config in (one.config, *one.perGroup.values()) if config is not None}
+    bundle = one.entry.bundle
     if bundle is None:
         for config in configs.values():
-            yield from _tryConfig(plugin, config, placeOf, None)
+            make = partial(instantiateFactory, installed.of(one.entry))
+            yield from _tryConfig(one, config, placeOf, make, one.entry.source)
         return
     try:
         with noLongerThan(HOLD):
-            module = loadModule(bundle, plugin.manifest)
+            module = loadBundle(bundle, one.manifest)
     except PluginError as error:
         yield _problemOf(error)
         return
     try:
         for config in configs.values():
-            yield from _tryConfig(plugin, config, placeOf, module)
+            source = str(bundle.directory / "plugin.py")
+            yield from _tryConfig(one, config, placeOf, partial(instantiate, module), source)
     finally:
         unload(module)
 
 
 def _tryConfig(
-    plugin: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, module: Module | None
+    plugin: Selected, config: Mapping[str, Any], placeOf: _PlaceOf, make: Callable[..., Any], source: str
 ) -> Iterator[Problem]:
-    manifest = plugin.manifest
-    source = plugin.entry.source if module is None else str(module.bundle.directory / "plugin.py")
+    """
+    :param make: makes an instance, given the manifest and the configuration.
+    :param source: where its code is.
+    """
     try:
         with noLongerThan(HOLD):
-            if module is None:
-                made = instantiateFactory(plugin.entry.factory, manifest, config)
-            else:
-                made = instantiate(module, manifest, config)
-            _validate(made, config, manifest, source)
+            made = make(plugin.manifest, config)
+            _validate(made, config, plugin.manifest, source)
     except PluginError as error:
         yield _problemOf(error, placeOf(plugin, config))
-    except Foreign as error:  # what a plugin makes may raise when its attributes are read
-        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {manifest.name})")
+    except Foreign as error:  # what it made may raise when it is only looked at
+        yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {plugin.manifest.name})")
 
 
 def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
@@ -148,12 +155,12 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
     return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
 
 
-def _configPlace(whole: Config, where: Document, plugin: Selected, config: Mapping[str, Any]) -> str:
+def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
-    name = plugin.manifest.name
-    groups = [whole.routeGroups[index] for index, other in plugin.lanes.items() if other is config]
+    name = one.manifest.name
+    groups = [whole.routeGroups[index] for index, each in one.perGroup.items() if each is config]
     own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
-    for path in [("plugins", "config", name)] if config is plugin.config else own:
+    for path in [("plugins", "config", name)] if config is one.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"
     return ""
@@ -177,11 +184,11 @@ def _certificateProblems(config: Config, where: Document, warnings: list[str]) -
             warnings.append(f"{where.problem(path, 'the folder is not there yet; the edge needs it when it starts')}")
             continue
         try:
-            warnings += CertificateFolder(listener.tls).read().warnings
+            files = CertificateFiles(listener.tls.certificates, authorityFiles(listener.tls)).read()
+            loaded = CertificateFolder(listener.tls).load(files)
+            warnings += [*loaded.problems, *loaded.expired]
         except CertificateError as error:
             yield from (where.problem(path, text) for text in error.problems)
-        except OSError as error:
-            yield where.problem(path, f"cannot be read: {error.strerror}")
 
 
 def _upstreamProblems(config: Config, where: Document) -> Iterator[Problem]:
@@ -216,7 +223,7 @@ def _resourceProblems(config: Config, where: Document) -> Iterator[Problem]:
 
 
 def _makesResource(found: Any) -> bool:
-    """Whether it is a resource or makes one, as far as that can be told without calling it."""
+    """As far as that can be told without calling it."""
     if IResource.providedBy(found):
         return True
     try:
@@ -238,8 +245,8 @@ def checkFile(path: Path) -> Findings:
 
 
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
-    """Who else may write the edge's code. The state folder is its user's, who may not be the one who checks."""
+    """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
     where = documentOf(config)
     for warning in stateWarnings(config.state, users(ownerOf(config.state))):
         yield str(where.problem(("state",), warning))
-    yield from codeWarnings([place for place in (path, config.plugins.directory) if place is not None])
+    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from revproxy.casefolding import folded
 from revproxy.config import syntax
 from revproxy.config.problems import quoted, suggestion
 from revproxy.config.section import Section
 from revproxy.config.settings import PluginSetting, RedirectConfig, RespondConfig, RouteConfig, UpstreamConfig
-from revproxy.dataplane.readings import folded
 
 LEAVES = ("upstream", "redirect", "respond", "static", "resource")
 """The keys of which a route has one: what answers."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from revproxy.config import syntax
 from revproxy.config.section import Section
 from revproxy.config.settings import TargetConfig, UpstreamConfig, UpstreamTLSConfig
+from revproxy.hostport import splitPort
 
 
 def upstreamsOf(root: Section) -> Mapping[str, UpstreamConfig]:
@@ -37,8 +38,8 @@ def _upstream(name: str, section: Section) -> UpstreamConfig:
 
 
 def _hostPolicy(text: str) -> str:
-    name, colon, port = text.partition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
+    name, port = splitPort(text)
+    if ":" in name or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
         return syntax.hostName(text)
     return f"{syntax.hostName(name)}:{port}"
 

@@ -1,7 +1,7 @@
 """
 The files that certificates are read from: what is in them, and whether that may have become something else.
 
-They are looked at every few seconds, and there may be thousands. So they are read again only when they look different
+They are asked for with every change, and there may be thousands. So they are read again only when they look different
 from outside, or have been written so recently that times do not tell; and there are bounds, for a folder that others
 write into: on each file, on their number, and on all of them together.
 """
@@ -15,7 +15,9 @@ from errno import EFBIG
 from pathlib import Path
 
 from revproxy.bundles.bundle import SETTLED
-from revproxy.control.watch.fingerprint import Signature, statOf
+from revproxy.config.settings import Config
+from revproxy.control.watch.fingerprint import Fingerprint, statOf
+from revproxy.plan.pemfiles import PemFiles, authorityFiles, pemKey
 from revproxy.regularfile import readFile
 
 FILE_LIMIT = 1 << 20
@@ -29,53 +31,80 @@ BYTES_LIMIT = 128 << 20
 
 SUFFIXES = frozenset((".pem", ".crt", ".cer", ".key"))
 
-Contents = Mapping[Path, bytes | str]
-"""By path, what is in a file; a text says why it could not be read."""
+
+class CertificateReader:
+    """
+    Reads the files of all listeners, again and again. What has not changed since the last time is the same object. For
+    one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, CertificateFiles] = {}
+
+    def read(self, config: Config) -> dict[str, PemFiles]:
+        """
+        By `pemKey`, the files that a configuration's listeners read their certificates from. Blocks, and raises
+        nothing.
+        """
+        sections = [listener.tls for listener in config.listeners if listener.tls is not None]
+        known, self._files = self._files, {}
+        for tls in sections:
+            key = pemKey(tls)
+            self._files[key] = known.get(key) or CertificateFiles(tls.certificates, authorityFiles(tls))
+        return {key: files.read() for key, files in self._files.items()}
+
+
+def certificatePaths(config: Config) -> list[Path]:
+    """
+    The folders and files that a configuration's listeners read their certificates from, for whoever watches them.
+    """
+    sections = [listener.tls for listener in config.listeners if listener.tls is not None]
+    return list(dict.fromkeys(path for tls in sections for path in (tls.certificates, *authorityFiles(tls))))
 
 
 class CertificateFiles:
     """
     The files of one listener. For one thread at a time.
-
-    :param place: a folder, of which the files with the usual suffixes count, or a single file.
-    :param others: files besides: those of client authorities.
     """
 
-    def __init__(self, place: Path, others: Collection[Path]) -> None:
+    def __init__(self, place: Path, others: Collection[Path] = ()) -> None:
+        """
+        :param place: a folder, of which the files with the usual suffixes count, or a single file.
+        :param others: files besides: those of client authorities.
+        """
         self._place = place
         self._others = tuple(others)
-        self._seen: Signature | None = None
-        self._digest = b""
+        self._seen: Fingerprint | None = None
+        self._files: PemFiles | None = None
 
-    def read(self) -> Contents:
+    def read(self) -> PemFiles:
         """
-        Every file that plays a part. What keeps one from being read costs no other.
-
-        :raises OSError: the folder cannot be listed, or has too much in it.
+        Every file that plays a part. What keeps one from being read costs no other. What was read last, if that is the
+        same: by content, whatever times may say.
         """
-        return self._read()[0]
+        try:
+            found = self._read()
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            self._seen = None
+            found = PemFiles(str(self._place), "", problem=reason)
+        if found != self._files:
+            self._files = found
+        return self._files
 
-    def readIfChanged(self) -> Contents | None:
-        """
-        The same, or None if it is what was read last: by content, whatever times may say.
-
-        :raises OSError: as :meth:`read`; then the next call does not say None for the reason of this one.
-        """
-        if self._seen is not None and self._seen == _signature(self._paths()):
-            return None
-        contents, isSame = self._read()
-        return None if isSame else contents
-
-    def _read(self) -> tuple[Contents, bool]:
+    def _read(self) -> PemFiles:
+        """:raises OSError: the folder cannot be listed, or has too much in it."""
+        paths = self._paths()
+        seen = _fingerprintOf(paths)
+        if self._files is not None and self._seen is not None and self._seen == seen:
+            return self._files
         self._seen = None
         started = time.time()
-        paths = self._paths()
-        seen = _signature(paths)
-        contents = self._contents(paths)
+        contents, unreadable = self._contents(paths)
         if _youngest(seen) < started - SETTLED:
             self._seen = seen
-        before, self._digest = self._digest, _digestOf(contents)
-        return contents, self._digest == before
+        digest = _digestOf(contents, unreadable)
+        return PemFiles(str(self._place), digest, contents, unreadable, exists=self._place.exists())
 
     def _paths(self) -> list[Path]:
         paths = set(self._others)
@@ -88,38 +117,35 @@ class CertificateFiles:
                                  "each of a listener of its own", str(self._place))
         return sorted(paths)
 
-    def _contents(self, paths: list[Path]) -> Contents:
-        contents: dict[Path, bytes | str] = {}
-        left = BYTES_LIMIT
+    def _contents(self, paths: list[Path]) -> tuple[dict[str, bytes], dict[str, str]]:
+        contents: dict[str, bytes] = {}
+        unreadable: dict[str, str] = {}
+        total = 0
         for path in paths:
             try:
                 content = readFile(path, FILE_LIMIT)
             except OSError as error:
-                contents[path] = f"cannot be read: {error.strerror}"
+                unreadable[str(path)] = f"cannot be read: {error.strerror}"
                 continue
-            left -= len(content)
-            if left < 0:
+            total += len(content)
+            if total > BYTES_LIMIT:
                 raise OSError(EFBIG, f"its certificates and keys have more than {BYTES_LIMIT} bytes; take away what "
                                      "does not belong there", str(self._place))
-            contents[path] = content
-        return contents
+            contents[str(path)] = content
+        return contents, unreadable
 
 
-def _signature(paths: list[Path]) -> Signature:
+def _fingerprintOf(paths: list[Path]) -> Fingerprint:
     return {str(path): statOf(str(path)) or () for path in paths}
 
 
-def _youngest(seen: Signature) -> float:
+def _youngest(seen: Fingerprint) -> float:
     """When the last of them was changed, in seconds since the epoch; folders and what is not there do not say."""
     return max((max(known[-2:]) for known in seen.values() if len(known) > 3), default=0) / 1e9
 
 
-def _digestOf(contents: Contents) -> bytes:
+def _digestOf(contents: Mapping[str, bytes], unreadable: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
-    for path, content in contents.items():
-        data = content if isinstance(content, bytes) else b"\0" + content.encode(errors="replace")
-        digest.update(str(path).encode(errors="replace") + b"\0" + len(data).to_bytes(8, "big") + data)
-    return digest.digest()
-
-
-__all__ = ["CertificateFiles", "Contents"]
+    for path, data in (*contents.items(), *((path, b"\0" + why.encode()) for path, why in unreadable.items())):
+        digest.update(path.encode(errors="replace") + b"\0" + len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()

@@ -3,197 +3,210 @@ Versions that fail while they run, and what is done about them.
 
 A breaker watches each version. When it trips, the version is taken out: the last good one runs in its place, until the
 plugin's folder has something new. Where there is none (or the failing one is pinned, which is somebody's wish), a gate
-stands before it: its ``on_error`` decides what becomes of requests, until probes succeed.
+is put before it: its ``on_error`` decides what becomes of requests, until probes succeed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from revproxy.control.breaker import Breaker
-from revproxy.control.changes import Change, ChangeRefused
-from revproxy.control.state.records import Ledger, Pin
-from revproxy.plan.catalog import Catalog
-from revproxy.worker.guard.gate import Quarantined
-from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.control.coordinator import Coordinator
+from revproxy.control.state.records import Pin, PluginRecords, VersionRecord
+from revproxy.plan.catalog import Catalog, CatalogEntry
+from revproxy.plan.plan import Plan
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Failures, Restored, Stalled
 
-if TYPE_CHECKING:
-    from revproxy.control.coordinator import Lifecycle
 
-
-class Ward:
+@dataclass(slots=True)
+class _Watched:
     """
-    Watches the versions that run.
+    A version that runs.
 
-    :param lifecycle: whose they are, and who makes the changes.
+    :ivar calls: how many there were, by worker.
+    :ivar marked: digests under which it was recorded as quarantined.
+    """
+
+    entry: CatalogEntry
+    breaker: Breaker
+    calls: dict[int, int] = field(default_factory=dict)
+    marked: set[str] = field(default_factory=set)
+
+
+class Quarantine:
+    """
+    Watches the versions that run, by what workers say of them.
     """
 
     _log = Logger()
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
-        self._events = lifecycle.events
-        self._now = lifecycle.parts.reactor.seconds
-        self._gates: dict[Instance, Quarantined] = {}
-        self._breakers: dict[Version, Breaker] = {}
-        self._marked: dict[Version, set[str]] = {}
+    def __init__(self, coordinator: Coordinator, clock: Any) -> None:
+        """
+        :param coordinator: makes the changes.
+        :param clock: provides `IReactorTime`.
+        """
+        self._coordinator = coordinator
+        self._events = coordinator.events
+        self._clock = clock
+        self._watched: dict[str, _Watched] = {}
+        coordinator.onCommitted.append(self._committed)
 
-    def watch(self, versions: Iterable[Version]) -> None:
-        """These run now, and no others."""
-        running = set(versions)
-        for version in self._breakers.keys() - running:
-            del self._breakers[version]
-            self._marked.pop(version, None)
-        for version in running - self._breakers.keys():
-            calls = partial(getattr, version.tally, "calls")
-            self._breakers[version] = Breaker(calls, self._now, partial(self._tripped, version))
+    # What workers say
 
-    def middleware(self, instance: Instance) -> Any:
-        """What stands in the chain: the gate before an instance, or the instance's object."""
-        return self._gates.get(instance) or instance.object
+    def failed(self, worker: int, word: Failures) -> None:
+        """Calls of a version failed."""
+        watched = self._ofVersion(word.plugin, word.version)
+        if watched is not None:
+            watched.calls[worker] = word.calls
+            for _ in range(word.count):
+                watched.breaker.failed()
 
-    def discharge(self, instances: Iterable[Instance]) -> None:
-        """These are being retired."""
-        for instance in instances:
-            self._gates.pop(instance, None)
+    def stalled(self, word: Stalled) -> None:
+        """A call of a version held the loop; it counts if it had to be ended."""
+        watched = self._ofVersion(word.plugin, word.version) if word.ended else None
+        if watched is not None:
+            watched.breaker.stalled()
+
+    def restored(self, word: Restored) -> None:
+        """A gate has let its probes through."""
+        self._soon(self._lift(word))
 
     def isGated(self, name: str) -> bool:
         """Whether a plugin is in quarantine without another version in its place."""
-        return any(instance.version.name == name for instance in self._gates)
+        plan = self._coordinator.plan
+        return plan is not None and name in plan.gates
 
-    def failed(self, version: Version, failure: Failure) -> None:
-        """A call of it failed."""
-        breaker = self._breakers.get(version)
-        if breaker is not None:
-            breaker.failed()
+    # What follows
 
-    def stalled(self, version: Version) -> None:
-        """A call of it held the reactor until it was ended."""
-        breaker = self._breakers.get(version)
-        if breaker is not None:
-            breaker.stalled()
+    def _committed(self, before: Plan | None, plan: Plan) -> None:
+        """These versions run now, and no others."""
+        watched = {}
+        for plugin in plan.selected:
+            known = self._watched.get(plugin.name)
+            if known is None or not known.entry.isCodeOf(plugin.entry):
+                known = self._watch(plugin.name, plugin.entry)
+            known.entry = plugin.entry
+            watched[plugin.name] = known
+        self._watched = watched
 
-    def _tripped(self, version: Version, reason: str) -> None:
-        # In the middle of a request; what follows is long.
-        self._lifecycle.parts.reactor.callLater(0, self._soon, self._quarantine(version, reason))
+    def _watch(self, name: str, entry: CatalogEntry) -> _Watched:
+        calls: dict[int, int] = {}
 
-    def _restored(self, instance: Instance) -> None:
-        self._soon(self._lift(instance))
+        def tripped(reason: str) -> None:
+            # In the midst of a word that was heard; what follows is long.
+            self._clock.callLater(0, self._soon, self._quarantine(name, watched, reason))
 
-    def _soon(self, work: Any) -> None:
-        later = Deferred.fromCoroutine(self._lifecycle.exclusively(work))
+        watched = _Watched(entry, Breaker(lambda: sum(calls.values()), self._clock.seconds, tripped), calls)
+        return watched
+
+    def _ofVersion(self, name: str, version: VersionId) -> _Watched | None:
+        """Who is meant; None if that runs no more."""
+        watched = self._watched.get(name)
+        return watched if watched is not None and watched.entry.version == version else None
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        later = Deferred.fromCoroutine(self._coordinator.exclusively(work))
         later.addErrback(lambda failure: self._log.failure("quarantine of a plugin", failure))
 
-    async def _quarantine(self, version: Version, reason: str) -> None:
-        current = self._lifecycle.current
-        if current is None or current.versions.get(version.name) is not version:
+    async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:
+        if self._watched.get(name) is not watched:
             return
-        if self._isUnderGate(version):
-            self._reset(version)
-        elif not await self._backToGood(version, reason):
-            await self._gate(version, reason)
+        if not await self._backToGood(name, watched, reason):
+            await self._gate(name, watched, reason)
 
-    def _isUnderGate(self, version: Version) -> bool:
-        return all(instance in self._gates for instance in version.instances if not instance.retiring)
-
-    async def _backToGood(self, version: Version, reason: str) -> bool:
+    async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:
         """:returns: whether there was a way back."""
-        name, digest = version.name, version.digest
-        ledger = self._lifecycle.ledger
-        pin = ledger.get(name).pin
-        good = None if digest is None else ledger.previousGood(name, digest)
-        if digest is None or good is None or (pin is not None and pin.by == "user"):
+        coordinator, version = self._coordinator, watched.entry.version
+        good = self._goodBefore(name, version)
+        if good is None or version.digest is None:
             return False
-
-        def mutate(ledger: Ledger, found: Catalog) -> Ledger:
-            # What its folder has by now, and would not do, is nothing new.
-            here, refused = found.entries.get(name), self._lifecycle.failures.get(name)
-            isRefused = here is not None and refused is not None and refused[1].digest == here.digest
-            against = here.digest if here is not None and isRefused else digest
-            return ledger.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
-
-        label = str(version)
+        mutate = self._goingBack(name, version.digest, good, reason)
         try:
-            await self._lifecycle.transact(Change(name, mutate, withoutState=True))
+            await coordinator.transact(ChangeRequest(name, mutate, withoutState=True))
         except ChangeRefused as refused:
-            self._events.add("refused", f"there is no way back to {good.version}: {refused}", name, label)
+            text = f"there is no way back to {good.version}: {refused}"
+            self._events.add("refused", text, name, version)
             return False
-        current = self._lifecycle.current
-        if current is not None and current.versions.get(name) is version:
+        if self._watched.get(name) is watched:
             # The same code with its old configuration: if it fails on, there is nothing to go back to, or an older one.
-            self._reset(version)
-        ledger, known = self._lifecycle.ledger, self._lifecycle.failures.get(name)
-        if current is not None and known is not None and not known[1].isItsOwn:
+            watched.breaker.reset()
+        refusal = coordinator.failures.of(name)
+        if coordinator.plan is not None and refusal is not None and not refusal.isItsOwn:
             # What its folder has waits for other plugins: it is tried with every change, and taken once it goes.
-            pin = Pin(good.digest, "quarantine", digest)
-            await self._lifecycle.memory.record(ledger.pinned(name, pin), current.plan)
-        text = f"{reason}; back to {good.version} ({good.digest[:12]}), until its folder has something new"
-        self._events.add("quarantined", text, name, label)
+            pin = Pin(good.digest, "quarantine", version.digest)
+            await coordinator.keeper.record(coordinator.records.pinned(name, pin), coordinator.plan)
+        text = f"{reason}; back to {good.id}, until its folder has something new"
+        self._events.add("quarantined", text, name, version)
         return True
 
-    async def _gate(self, version: Version, reason: str) -> None:
-        isOpen = version.entry.manifest.onError == "open"
-        for instance in version.instances:
-            if not instance.retiring and instance not in self._gates:
-                self._gates[instance] = Quarantined(
-                    instance.object,
-                    version.name,
-                    isOpen,
-                    self._now,
-                    tally=version.tally,
-                    onEvent=partial(self._says, version),
-                    onRestored=partial(self._restored, instance),
-                )
-        # Another instance of it, with another configuration, may come beside these.
-        self._reset(version)
+    def _goodBefore(self, name: str, version: VersionId) -> VersionRecord | None:
+        """The version to go back to; None if there is none, or somebody wants this very one."""
+        records = self._coordinator.records
+        pin = records.get(name).pin
+        if version.digest is None or (pin is not None and pin.by == "user"):
+            return None
+        return records.previousGood(name, version.digest)
+
+    def _goingBack(
+        self, name: str, digest: str, good: VersionRecord, reason: str
+    ) -> Callable[[PluginRecords, Catalog], PluginRecords]:
+        def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
+            # What its folder has by now, and would not do, is nothing new.
+            here, refused = found.entries.get(name), self._coordinator.failures.of(name)
+            isRefused = here is not None and refused is not None and refused.digest == here.digest
+            against = here.digest if here is not None and isRefused else digest
+            return records.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
+
+        return mutate
+
+    async def _gate(self, name: str, watched: _Watched, reason: str) -> None:
+        watched.breaker.reset()
+        isOpen = watched.entry.manifest.onError == "open"
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
-        text = f"{reason}; {self._whyNoOther(version.name)}: {does}, until probes succeed"
-        self._events.add("quarantined", text, version.name, str(version))
-        if version.digest is not None:
-            self._marked.setdefault(version, set()).add(version.digest)
-        await self._rebuild(version, lambda ledger, digest: ledger.quarantined(version.name, digest, reason))
+        text = f"{reason}; {self._whyNoOther(name)}: {does}, until probes succeed"
+        version = watched.entry.version
+        self._events.add("quarantined", text, name, version)
+        digest = version.digest
+        if digest is not None:
+            watched.marked.add(digest)
+        await self._rebuild(
+            ChangeRequest(
+                mutate=None if digest is None else lambda records, found: records.quarantined(name, digest, reason),
+                gate=name,
+            )
+        )
 
     def _whyNoOther(self, name: str) -> str:
-        pin = self._lifecycle.ledger.get(name).pin
+        pin = self._coordinator.records.get(name).pin
         if pin is not None and pin.by == "user":
             return f"it is pinned, so no other version takes its place (`revproxy rollback {name}` does that)"
         return "there is no other version"
 
-    def _says(self, version: Version, kind: str, text: str) -> None:
-        self._events.add(kind, text, version.name, str(version))
-
-    async def _lift(self, instance: Instance) -> None:
-        if instance not in self._gates:
+    async def _lift(self, word: Restored) -> None:
+        name = word.plugin
+        watched = self._ofVersion(name, word.version)
+        if watched is None or not self.isGated(name):
             return
-        version = instance.version
-        self.discharge([instance])
-        self._reset(version)
-        if any(one.version is version for one in self._gates):
-            await self._rebuild(version, lambda ledger, digest: ledger)
+        watched.breaker.reset()
+        if word.remaining:
             return
         # It may have been given another configuration, and so another digest, since.
-        marked = self._marked.pop(version, set())
+        marked, watched.marked = {*watched.marked, *filter(None, [watched.entry.digest])}, set()
 
-        def cleared(ledger: Ledger, digest: str) -> Ledger:
-            for each in {*marked, digest}:
-                ledger = ledger.cleared(version.name, each)
-            return ledger
+        def cleared(records: PluginRecords, found: Catalog) -> PluginRecords:
+            for digest in marked:
+                records = records.cleared(name, digest)
+            return records
 
-        await self._rebuild(version, cleared)
+        await self._rebuild(ChangeRequest(mutate=cleared, lift=name))
 
-    async def _rebuild(self, version: Version, mark: Callable[[Ledger, str], Ledger]) -> None:
-        """With or without gates; what was taken out is nothing that others go back to."""
-        digest = version.digest
-        mutate = None if digest is None else lambda ledger, found: mark(ledger, digest)
-        await self._lifecycle.transact(Change(mutate=mutate, rebuild=True))
-
-    def _reset(self, version: Version) -> None:
-        breaker = self._breakers.get(version)
-        if breaker is not None:
-            breaker.reset()
+    async def _rebuild(self, request: ChangeRequest) -> None:
+        """With or without gates."""
+        await self._coordinator.transact(request)

@@ -1,84 +1,100 @@
 """
-A look at everything on disk that says what the edge is to be: the configuration file, and the folder of plugins.
+Everything on disk that says what the edge is to be: the configuration file, the folder of plugins, the certificates.
 
-Blocks, and is therefore run in a thread. What has not changed since the last look is the same object.
+Reading blocks, and is therefore done in a thread. What has not changed since the last time is the same object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from revproxy.config.configfile import parseConfig
 from revproxy.config.document import MAX_BYTES, decodeText
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
-from revproxy.plan.catalog import Catalog, CatalogReader
+from revproxy.control.catalogreader import CatalogReader
+from revproxy.control.certificatefiles import CertificateReader
+from revproxy.plan.catalog import Catalog
+from revproxy.plan.pemfiles import PemFiles
+from revproxy.plan.words import DropIns
 from revproxy.regularfile import readFile
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What was found.
+class Snapshot:
+    """
+    What the files say at one moment.
 
     :ivar config: that of the file, or, if that will not do, the one that was there before.
+    :ivar catalog: the plugins; None if their folder cannot be read.
+    :ivar certificates: by `pemKey`, the files of the listeners' certificates.
     :ivar configErrors: why the file will not do.
-    :ivar catalogErrors: why the folder of plugins cannot be read; the catalog is then None.
+    :ivar catalogErrors: why the folder of plugins cannot be read.
     """
 
     config: Config
     catalog: Catalog | None
+    certificates: Mapping[str, PemFiles] = field(default_factory=dict)
     configErrors: ConfigErrors | None = None
     catalogErrors: ConfigErrors | None = None
 
 
-class Scan:
+class SnapshotReader:
     """
-    Looks again and again.
-
-    :ivar path: the configuration file, absolute; None where there is none.
-    :ivar source: what messages call it.
+    Reads again and again. For one thread at a time.
     """
 
-    def __init__(self, path: Path | None, config: Config, reader: CatalogReader | None = None) -> None:
+    def __init__(self, path: Path | None, config: Config) -> None:
         """
-        :param path: plugins may change the working directory later.
+        :param path: the configuration file; None where there is none. Plugins may change the working directory later.
         :param config: what was read from the file at first.
         """
-        self.path = None if path is None else path.absolute()
-        self.source = config.source
-        self._reader = reader or CatalogReader()
+        self._path = None if path is None else path.absolute()
+        self._source = config.source
+        self._catalogs = CatalogReader()
+        self._certificates = CertificateReader()
         self._text = None if config.document is None else config.document.text
         self._config: Config = config
         self._errors: ConfigErrors | None = None
 
-    def look(self, current: Config, homes: Mapping[str, Path] | None = None, useCurrent: bool = False) -> Look:
+    def install(self, dropIns: DropIns) -> None:
+        """These are the plugins that are installed with Python."""
+        self._catalogs.dropIns = dropIns
+
+    def read(
+        self, current: Config, owners: Mapping[str, Path] | None = None, useCurrent: bool = False
+    ) -> Snapshot:
         """
+        Blocks while it reads.
+
         :param current: the configuration that is in force.
-        :param homes: by name, the folder of the plugin that keeps it when another one claims the same.
-        :param useCurrent: pay no attention to the file.
+        :param owners: by name, the folder of the plugin that keeps it when another one claims the same.
+        :param useCurrent: pay no attention to the configuration file.
         """
         config, errors = (current, None) if useCurrent else self._read(current)
+        certificates = self._certificates.read(config)
         try:
-            return Look(config, self._reader.read(config.plugins.directory, homes), errors)
+            catalog = self._catalogs.read(config.plugins.directory, owners)
         except ConfigErrors as unreadable:
-            return Look(config, None, errors, unreadable)
+            return Snapshot(config, None, certificates, errors, unreadable)
+        return Snapshot(config, catalog, certificates, errors)
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
-        if self.path is None:
+        if self._path is None:
             return current, None
         try:
-            data = readFile(self.path, MAX_BYTES)
+            data = readFile(self._path, MAX_BYTES)
         except OSError as error:
-            return current, ConfigErrors([Problem(self.source, 0, 0, "", f"cannot be read: {error.strerror}")])
+            return current, ConfigErrors([Problem(self._source, 0, 0, "", f"cannot be read: {error.strerror}")])
         try:
-            text = decodeText(data, self.source)
+            text = decodeText(data, self._source)
         except ConfigErrors as undecodable:
             return current, undecodable
         if text != self._text or self._errors is not None:  # a folder it names may have come
             try:
-                self._config, self._errors = parseConfig(text, self.source, self.path.parent), None
+                self._config, self._errors = parseConfig(text, self._source, self._path.parent), None
             except ConfigErrors as wrong:
                 self._errors = wrong
             else:

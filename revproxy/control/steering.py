@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
-from revproxy.control.changes import Change, ChangeRefused
+from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
-from revproxy.control.coordinator import Lifecycle
-from revproxy.control.state.records import Ledger, Pin, PluginRecord, VersionRecord
-from revproxy.plan.catalog import Catalog, CatalogEntry
-from revproxy.plan.plan import Refusal
+from revproxy.control.coordinator import Coordinator
+from revproxy.control.state.records import Pin, PluginRecord, PluginRecords, VersionRecord
+from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.words import VersionCounters
 
 _CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
 """The kinds of events that say that something has changed."""
@@ -38,8 +40,12 @@ class Steering:
     The methods behind them have the command's name with an underscore before it, and the command's arguments.
     """
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
+    def __init__(self, coordinator: Coordinator, isGated: Callable[[str], bool]) -> None:
+        """
+        :param isGated: whether a plugin is in quarantine without another version in its place, by its name.
+        """
+        self._coordinator = coordinator
+        self._isGated = isGated
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "plugins": self._plugins,
             "events": self._events,
@@ -64,98 +70,98 @@ class Steering:
     # What only shows
 
     async def _plugins(self, name: str | None = None) -> list[dict[str, Any]]:
-        lifecycle = self._lifecycle
-        names = {*lifecycle.catalog.entries, *(failed for failed in lifecycle.failures if failed)}
-        names |= {known for known, record in lifecycle.ledger.plugins.items() if record.pin or record.running}
-        if lifecycle.current is not None:
-            names |= lifecycle.current.versions.keys()
-        if name is not None and name not in names | lifecycle.ledger.plugins.keys():
+        coordinator = self._coordinator
+        names = {*coordinator.catalog.entries, *(failed for failed in coordinator.failures if failed)}
+        names |= {known for known, record in coordinator.records.plugins.items() if record.pin or record.running}
+        if coordinator.plan is not None:
+            names |= {plugin.name for plugin in coordinator.plan.selected}
+        if name is not None and name not in names | coordinator.records.plugins.keys():
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
+        await coordinator.crew.ask()
         return [self._status(wanted) for wanted in (sorted(names) if name is None else [name])]
 
     def _status(self, name: str) -> dict[str, Any]:
-        lifecycle = self._lifecycle
-        record = lifecycle.ledger.get(name)
-        current = lifecycle.current
-        version = current.versions.get(name) if current is not None else None
-        entry: CatalogEntry | None = None
-        if current is not None:
-            entry = current.plan.entries.get(name)
-        entry = entry or lifecycle.catalog.entries.get(name)
-        at, refusal = lifecycle.failures.get(name, (0.0, None))
-        running = None if version is None else version.digest
-        tally = None if version is None else version.tally
+        coordinator = self._coordinator
+        record = coordinator.records.get(name)
+        plan, totals = coordinator.plan, coordinator.keeper.totals
+        runs = plan is not None and plan.find(name) is not None
+        entry = None if plan is None else plan.entries.get(name)
+        entry = entry or coordinator.catalog.entries.get(name)
+        refusal = coordinator.failures.of(name)
+        digest = None if entry is None else entry.digest
+        figures = totals.of(name, digest) if runs else VersionCounters(name, UNKNOWN)
         return {
             "name": name,
             "origin": "directory" if entry is None else entry.origin,
-            "version": str(entry.manifest.version) if entry is not None else "",
-            "digest": None if entry is None else entry.digest,
-            "state": self._stateOf(name, version is not None, entry, refusal),
+            "version": "" if entry is None else entry.version.number,
+            "digest": digest,
+            "state": self._stateOf(name, runs, entry, refusal),
             "pinned": _pinned(record),
-            "calls": tally.calls if tally else 0,
-            "errors": tally.errors if tally else 0,
-            "timeouts": tally.timeouts if tally else 0,
-            "interrupts": tally.interrupts if tally else 0,
-            "stalls": tally.stalls if tally else 0,
-            "self_seconds": tally.seconds if tally else 0.0,
-            "generations_alive": (version is not None) + lifecycle.retirement.alive(name),
-            "failure": None if refusal is None else _failure(at, refusal),
-            "versions": [self._kept(name, kept, kept.digest == running) for kept in record.versions],
+            "calls": figures.calls,
+            "errors": figures.errors,
+            "timeouts": figures.timeouts,
+            "interrupts": figures.interrupts,
+            "stalls": figures.stalls,
+            "self_seconds": figures.seconds,
+            "generations_alive": runs + totals.retired(name),
+            "failure": None if refusal is None else _failure(coordinator.failures.at(name), refusal),
+            "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
 
     def _kept(self, name: str, kept: VersionRecord, runs: bool) -> dict[str, Any]:
         """One version of those that the store has of a plugin."""
-        counted = self._lifecycle.memory.tallies.get((name, kept.digest))
+        counted = self._coordinator.keeper.totals.of(name, kept.digest)
         return {
             "version": kept.version,
             "digest": kept.digest,
             "ran_at": kept.ranAt,
             "running": runs,
             "quarantined": kept.quarantined,
-            "calls": counted.calls if counted else 0,
-            "errors": counted.errors if counted else 0,
+            "calls": counted.calls,
+            "errors": counted.errors,
         }
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
         if running:
-            return "quarantined" if self._lifecycle.ward.isGated(name) else "running"
-        if refusal is not None and self._lifecycle.ledger.get(name).enabled is not False:
+            return "quarantined" if self._isGated(name) else "running"
+        if refusal is not None and self._coordinator.records.get(name).enabled is not False:
             return "failed"
         return "removed" if entry is None else "off"
 
     async def _events(self, count: int = 20) -> list[dict[str, Any]]:
-        return [event.asDict() for event in self._lifecycle.events.latest(count)]
+        return [event.asDict() for event in self._coordinator.events.latest(count)]
 
     async def _configuration(self) -> dict[str, Any]:
-        at, refusal = self._lifecycle.failures.get("", (0.0, None))
-        failure = None if refusal is None else _failure(at, refusal)
-        return {"source": self._lifecycle.config.source, "failure": failure}
+        failures = self._coordinator.failures
+        refusal = failures.of("")
+        failure = None if refusal is None else _failure(failures.at(""), refusal)
+        return {"source": self._coordinator.config.source, "failure": failure}
 
     async def _plan(self) -> dict[str, Any]:
-        current = self._lifecycle.current
-        return {} if current is None else current.plan.describe()
+        plan = self._coordinator.plan
+        return {} if plan is None else plan.describe()
 
     # What changes something
 
     async def _reload(self, without_state: bool = False) -> dict[str, Any]:
-        return await self._apply(Change(force=True, withoutState=without_state))
+        return await self._apply(ChangeRequest(force=True, withoutState=without_state))
 
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
-        change = Change(name, self._pinning(name, version, "rollback"), withoutState=True)
+        change = ChangeRequest(name, self._pinning(name, version, "rollback"), withoutState=True)
         self._asked("rollback", name, version)
         return await self._apply(change, f"{name}: pinned until its folder has something new")
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
         self._asked("pin", name, version)
-        return await self._apply(Change(name, self._pinning(name, version, "user")), f"{name}: pinned")
+        return await self._apply(ChangeRequest(name, self._pinning(name, version, "user")), f"{name}: pinned")
 
     async def _unpin(self, name: str) -> dict[str, Any]:
         self._known(name)
-        if self._lifecycle.ledger.get(name).pin is None:
+        if self._coordinator.records.get(name).pin is None:
             raise CommandError(f"{name} is not pinned")
-        change = Change(name, lambda ledger, found: ledger.unpinned(name), force=True)
+        change = ChangeRequest(name, lambda records, found: records.unpinned(name), force=True)
         self._asked("unpin", name)
         return await self._apply(change, f"{name}: not pinned any more; it follows its folder")
 
@@ -167,30 +173,30 @@ class Steering:
 
     async def _switch(self, name: str, on: bool) -> dict[str, Any]:
         self._known(name)
-        change = Change(name, lambda ledger, found: ledger.switched(name, on), force=on)
+        change = ChangeRequest(name, lambda records, found: records.switched(name, on), force=on)
         self._asked("enable" if on else "disable", name)
         return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
 
     def _asked(self, command: str, name: str, version: str | None = None) -> None:
         """Add an event: the events show what somebody asked for, and what came from the files."""
         shown = None if version is None else _version(version)
-        self._lifecycle.events.add("asked", " ".join(filter(None, ("revproxy", command, name, shown))), name)
+        self._coordinator.events.add("asked", " ".join(filter(None, ("revproxy", command, name, shown))), name)
 
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
-        def mutate(ledger: Ledger, found: Catalog) -> Ledger:
+        def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
             present = found.entries.get(name)
             against = present.digest if present is not None else None
             if present is None:
                 broken = next((plugin for plugin in found.broken if plugin.name == name), None)
                 against = broken.bundle.digest if broken is not None and broken.bundle is not None else None
-            target = _target(ledger, name, wanted, by)
+            target = _target(records, name, wanted, by)
             if by == "rollback":
-                ledger = ledger.cleared(name, target.digest)
-            return ledger.pinned(name, Pin(target.digest, by, against))  # type: ignore[arg-type]
+                records = records.cleared(name, target.digest)
+            return records.pinned(name, Pin(target.digest, by, against))  # type: ignore[arg-type]
 
         return mutate
 
-    async def _apply(self, change: Change, done: str = "") -> dict[str, Any]:
+    async def _apply(self, change: ChangeRequest, done: str = "") -> dict[str, Any]:
         """
         Make a change and tell what came of it.
 
@@ -199,7 +205,7 @@ class Steering:
         :param done: what to say when it succeeds, before what it has changed.
         """
         try:
-            report = await self._lifecycle.apply(change)
+            report = await self._coordinator.apply(change)
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
         text = [done, *report.text] if done else list(report.text)
@@ -212,8 +218,8 @@ class Steering:
     def _nothing(self) -> str:
         """Say that nothing had to change; and, as files are watched, which change somebody may have just missed."""
         text = "nothing had to change"
-        changes = [event for event in self._lifecycle.events.latest(_SEARCHED) if event.kind in _CHANGES]
-        now = self._lifecycle.parts.reactor.seconds()
+        changes = [event for event in self._coordinator.events.latest(_SEARCHED) if event.kind in _CHANGES]
+        now = self._coordinator.now()
         if not changes or now - changes[-1].at > _RECENT:
             return text
         last = [event for event in changes if changes[-1].at - event.at < _ONE_CHANGE]
@@ -227,12 +233,12 @@ class Steering:
 
         :raises CommandError: there is no such plugin.
         """
-        lifecycle = self._lifecycle
-        current = {} if lifecycle.current is None else lifecycle.current.plan.entries
-        known = {*current, *lifecycle.catalog.entries, *lifecycle.ledger.plugins, *lifecycle.failures} - {""}
+        coordinator = self._coordinator
+        current: Entries = {} if coordinator.plan is None else coordinator.plan.entries
+        known = {*current, *coordinator.catalog.entries, *coordinator.records.plugins, *coordinator.failures} - {""}
         if name not in known:
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
-        return current.get(name) or lifecycle.catalog.entries.get(name)
+        return current.get(name) or coordinator.catalog.entries.get(name)
 
     def _directoryPlugin(self, name: str) -> None:
         """:raises CommandError: there is no such plugin, or it has no versions because it is installed with Python."""
@@ -246,17 +252,17 @@ def _version(text: str) -> str:
     return text if text.isprintable() else quoted(text)
 
 
-def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRecord:
+def _target(records: PluginRecords, name: str, wanted: str | None, by: str) -> VersionRecord:
     """
     The version that is meant by a number, by the beginning of a digest, or by none.
 
     :raises CommandError: there is none, or more than one.
     """
-    record = ledger.get(name)
+    record = records.get(name)
     if wanted is None and by == "rollback":
         # The version that a rollback has just gone back from does not count: a second rollback goes further back.
         abandoned = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
-        earlier = ledger if abandoned is None else ledger.forgotten(name, {abandoned})
+        earlier = records if abandoned is None else records.forgotten(name, {abandoned})
         good = earlier.previousGood(name, record.running or "")
         if good is None:
             raise CommandError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
@@ -271,7 +277,7 @@ def _target(ledger: Ledger, name: str, wanted: str | None, by: str) -> VersionRe
     prefixed = [kept for kept in record.versions if len(wanted) >= 4 and kept.digest.startswith(wanted)]
     found = exact or prefixed
     if len(found) != 1:
-        known = ", ".join(f"{kept.version} ({kept.digest[:12]})" for kept in record.versions) or "none"
+        known = ", ".join(str(kept.id) for kept in record.versions) or "none"
         if len(exact) > 1:
             problem = "several versions have this number, name one by its digest"
         else:
@@ -291,7 +297,7 @@ def _failure(at: float, refusal: Refusal) -> dict[str, Any]:
     return {
         "at": at,
         "stage": refusal.stage,
-        "version": refusal.version,
+        "version": refusal.version.number,
         "digest": refusal.digest,
         "message": refusal.message,
         "traceback": refusal.traceback,

@@ -7,7 +7,7 @@ assigned at any time as well: everybody reads them here, so they hold from the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -18,32 +18,14 @@ from revproxy.context import Peer
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.dataplane.clientcounts import ClientCounts
+from revproxy.dataplane.http.interfaces import IClientConnection
 from revproxy.dataplane.http.limits import Limits, Timeouts
-from revproxy.dataplane.routing import Route, Tree
 from revproxy.errors import EdgeError
 from revproxy.loop.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
-    from revproxy.dataplane.http1.server import Http1Server
-
-
-class Generation:
-    """
-    The running form of a plan: resource tree, compiled chains, upstreams.
-
-    :ivar number: counts up from 1.
-    :ivar chains: by the lanes of the routes.
-    :ivar find: the route for a host and a request target, or None.
-    """
-
-    __slots__ = ("chains", "find", "number", "tree")
-
-    def __init__(self, number: int, tree: Tree, chains: Sequence[Chain]) -> None:
-        self.number = number
-        self.tree = tree
-        self.chains = tuple(chains)
-        self.find: Callable[[bytes, bytes], Route | None] = tree.find
+    from revproxy.dataplane.generation import Generation
 
 
 class Edge:
@@ -87,7 +69,7 @@ class Edge:
         self.accessLog = accessLog
         self.logsAgents = logsAgents
         self.deadlines = deadlines
-        self.connections: set[Http1Server] = set()
+        self.connections: set[IClientConnection] = set()
         self.clients = ClientCounts()
         self.draining = False
         self.refusals = 0

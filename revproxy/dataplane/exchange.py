@@ -8,6 +8,7 @@ However it ends, ``_finish`` runs exactly once: observers, access log, the chain
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import count
 from os import urandom
@@ -20,15 +21,15 @@ from twisted.web.http import datetimeToString
 
 from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
-from revproxy.dataplane.chain import unsendable
 from revproxy.dataplane.http.errorpage import errorResponse
+from revproxy.dataplane.http.interfaces import IClientStream
+from revproxy.dataplane.link import unsendable
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
 from revproxy.headers import Headers
-from revproxy.interfaces import IClientStream
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
-    from revproxy.dataplane.listener import Listener
+    from revproxy.dataplane.edge import Edge
     from revproxy.loop.deadlines import Deadlines
 
 _serial = count(1).__next__
@@ -69,6 +70,10 @@ def _bare(error: EdgeError) -> EdgeError:
     return error
 
 
+Guards = Callable[[str | None, bytes], bool]
+"""Whether a host, the second, is protected from connections whose handshake was for the first (None for no name)."""
+
+
 class Exchange:
     """
     One request and its answer.
@@ -84,9 +89,10 @@ class Exchange:
         "_answer",
         "_began",
         "_done",
+        "_edge",
+        "_guards",
         "_hostname",
         "_leaf",
-        "_listener",
         "_sentAt",
         "_stream",
         "_waiting",
@@ -100,11 +106,19 @@ class Exchange:
 
     _log = Logger()
 
-    def __init__(self, listener: Listener, stream: IClientStream, request: Request, hostname: bytes) -> None:
-        self._listener = listener
+    def __init__(
+        self, edge: Edge, guards: Guards | None, stream: IClientStream, request: Request, hostname: bytes
+    ) -> None:
+        """
+        :param guards: None where no host is protected.
+        :param stream: where the answer is written.
+        :param hostname: the request's host in lower case, without port.
+        """
+        self._edge = edge
+        self._guards = guards
         self._stream = stream
         self._hostname = hostname
-        self._began = listener.edge.monotonic()
+        self._began = edge.monotonic()
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
@@ -122,14 +136,14 @@ class Exchange:
         """Find the route and run its chain."""
         context = self.context
         try:
-            generation = self._listener.edge.generation
+            generation = self._edge.generation
             route = generation.find(self._hostname, context.request.rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
             chain = self.chain = generation.chains[route.lane]
             chain.active += 1
             context.route = route.name
-            if self._listener.guards is not None:
+            if self._guards is not None:
                 self._checkName(context.request)
             methods = self.methods = route.methods
             if methods is not None or context.request.rawMethod == b"TRACE":
@@ -148,7 +162,7 @@ class Exchange:
     def _checkName(self, request: Request) -> None:
         """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
         tls = request.tls
-        guards = self._listener.guards
+        guards = self._guards
         if tls is not None and guards is not None and guards(tls.serverName, self._hostname):
             raise Misdirected("the TLS server name and Host differ on a protected host")
 
@@ -171,18 +185,18 @@ class Exchange:
     @property
     def deadlines(self) -> Deadlines:
         """For what a leaf waits for."""
-        return self._listener.edge.deadlines
+        return self._edge.deadlines
 
     # The leaf's answer
 
     def waitForOrigin(self, answer: Deferred[Response]) -> None:
         """The request is on its way; 101 (a :class:`~revproxy.dataplane.http1.client.Switched`) opens a tunnel."""
-        self._sentAt = self._listener.edge.monotonic()
+        self._sentAt = self._edge.monotonic()
         self._waiting = answer
         answer.addCallbacks(self._originAnswered, self.failed)
 
     def _originAnswered(self, response: Response) -> None:
-        self.upstreamSeconds = self._listener.edge.monotonic() - self._sentAt
+        self.upstreamSeconds = self._edge.monotonic() - self._sentAt
         self._waiting = None
         self.context.response = response
         try:
@@ -240,30 +254,32 @@ class Exchange:
         context = self.context
         chain = self.chain
         if context.depth and chain is not None and chain.hasResponders:
-            leafs = context.response
+            original = context.response
             try:
                 later = chain.leave(context)
             except EdgeError as error:
-                self._leaveFailed(error, leafs)
+                self._withhold(error, original)
                 return
             if later is not None:
                 self._waiting = later
-                later.addCallbacks(self._left, self._leftWrongly, callbackArgs=(leafs,), errbackArgs=(leafs,))
+                extra = (original,)
+                later.addCallbacks(self._returned, self._returnFailed, callbackArgs=extra, errbackArgs=extra)
                 later.addErrback(self.failed)
                 return
-            self._left(None, leafs)
+            self._returned(None, original)
             return
         self._write()
 
-    def _left(self, _: None, leafs: Response | None) -> None:
+    def _returned(self, _: None, original: Response | None) -> None:
+        """The way back through the chain is over. :param original: the answer that it began with."""
         self._waiting = None
         response = self.context.response
-        if leafs is not response:
+        if original is not response:
             # A plugin put another answer in its place.
-            self._discard(leafs)
+            self._discard(original)
         wrong = unsendable(response)
         if wrong is not None:
-            self._leaveFailed(PluginFailed(wrong), response if isinstance(response, Response) else None)
+            self._withhold(PluginFailed(wrong), response if isinstance(response, Response) else None)
             return
         assert response is not None
         if hasattr(response, "tunnel"):
@@ -273,17 +289,17 @@ class Exchange:
             _keepFramed(response._body, response.headers)
         self._write()
 
-    def _leftWrongly(self, failure: Failure, leafs: Response | None) -> None:
+    def _returnFailed(self, failure: Failure, original: Response | None) -> None:
         self._waiting = None
         if failure.check(CancelledError):
-            self._discard(leafs)
+            self._discard(original)
             return
         error = failure.value
-        self._leaveFailed(error if isinstance(error, EdgeError) else EdgeError(str(error)), leafs)
+        self._withhold(error if isinstance(error, EdgeError) else EdgeError(str(error)), original)
 
-    def _leaveFailed(self, error: EdgeError, leafs: Response | None) -> None:
-        """A plugin failed on the way out and is not to be passed over: its answer must not get out."""
-        self._discard(leafs)
+    def _withhold(self, error: EdgeError, original: Response | None) -> None:
+        """A plugin failed on the way out and is not to be passed over: the answer must not get out."""
+        self._discard(original)
         self.error = _bare(error)
         context = self.context
         context.response = errorResponse(error, context.request, context.id)
@@ -305,7 +321,7 @@ class Exchange:
         self._answer = response
         if response.headers.find(b"date") is None:
             # RFC 9110 §6.6.1 asks it of whoever passes a response on.
-            response.headers.fields.append((b"date", b"Date", httpDate(int(self._listener.edge.now()))))
+            response.headers.fields.append((b"date", b"Date", httpDate(int(self._edge.now()))))
         if response.status == 101:
             self._stream.switchProtocols(response, response.tunnel)  # type: ignore[attr-defined]
         else:
@@ -345,7 +361,7 @@ class Exchange:
         self._done = True
         context = self.context
         chain = self.chain
-        edge = self._listener.edge
+        edge = self._edge
         seconds = edge.monotonic() - self._began
         response = self._answer
         if response is not None:
@@ -372,8 +388,8 @@ class Exchange:
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context.request
         error = self.error
-        return self._listener.edge.Record(
-            self._listener.edge.now() - seconds,
+        return self._edge.Record(
+            self._edge.now() - seconds,
             seconds,
             context.id,
             request.peer.host,
@@ -392,6 +408,6 @@ class Exchange:
             context.pluginErrors,
             context.pluginsSkipped,
             None if error is None else f"{type(error).__name__}: {error}",
-            request.headers.find(b"user-agent") or b"" if self._listener.edge.logsAgents else b"",
-            request.headers.find(b"referer") or b"" if self._listener.edge.logsAgents else b"",
+            request.headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
+            request.headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
         )

@@ -1,16 +1,9 @@
 """
-What a listening port makes of an accepted socket: a protocol (:class:`Listener`), and a transport that is plain or TLS,
-with or without a PROXY header first (:func:`serverTransport`).
-
-    port = yield serverFromString(EagerReactor(reactor), "tcp:8443").listen(factory)
-    port.transport = serverTransport(contexts, trusted)
-
-Between the two lines the loop does not turn, so no connection is accepted with the wrong one.
+What the connections that one endpoint accepts have in common, and what makes the protocol for each.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -18,16 +11,12 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from revproxy.addresses import AddressSet
 from revproxy.context import Peer, Request
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http.forwarding import Membership
+from revproxy.dataplane.http.interfaces import IClientConnection, IClientStream
 from revproxy.dataplane.http1.server import Http1Server
-from revproxy.dataplane.net.eagerconnection import EagerServer, EagerUNIXServer
-from revproxy.dataplane.net.proxyprotocol import ProxyHeaders
-from revproxy.dataplane.net.tlscontexts import ServerContexts
-from revproxy.dataplane.net.tlsserver import TLSServer, TLSUNIXServer
 
 
 @implementer(IProtocolFactory)
@@ -64,9 +53,9 @@ class Listener:
         """Whether what this peer says about its client is believed."""
         return self.trusted is not None and self.trusted.contains(host)
 
-    def newExchange(self, stream: Http1Server, request: Request, hostname: bytes) -> Exchange:
+    def newExchange(self, stream: IClientStream, request: Request, hostname: bytes) -> Exchange:
         """What answers one request."""
-        return Exchange(self, stream, request, hostname)
+        return Exchange(self.edge, self.guards, stream, request, hostname)
 
     def buildProtocol(self, address: IAddress) -> Any:
         """A connection was accepted; None turns it away."""
@@ -98,8 +87,12 @@ class Listener:
         return True
 
     def admitted(self, peer: Peer) -> bytes:
-        """A client is let in. :returns: what its connection leaves :attr:`Edge.clients` with; empty: not counted."""
+        """A client is let in. :returns: what to tell :meth:`departed`; empty if it is not counted."""
         return b"" if self.trusts(peer.host) else self.edge.clients.enter(peer.host)
+
+    def departed(self, key: bytes) -> None:
+        """The connection of a client that was counted has ended."""
+        self.edge.clients.leave(key)
 
     def drain(self) -> None:
         """
@@ -119,7 +112,7 @@ class Listener:
         for connection in connections:
             connection.breakOff("the drain time of a removed listener is over")
 
-    def _connections(self) -> list[Http1Server]:
+    def _connections(self) -> list[IClientConnection]:
         return [connection for connection in self.edge.connections if connection.listener is self]
 
     def doStart(self) -> None:
@@ -129,33 +122,4 @@ class Listener:
         """Part of IProtocolFactory."""
 
 
-def serverTransport(
-    contexts: ServerContexts | None = None, trustedForProxyProtocol: AddressSet | None = None
-) -> Callable[..., Any]:
-    """
-    :param contexts: the listener's hosts; :obj:`None` for plain text.
-    :param trustedForProxyProtocol: who must send a PROXY header; :obj:`None` when nobody may.
-    :return: for the ``transport`` of TCP and UNIX ports alike.
-    """
-    tcp = _transportClass(EagerServer if contexts is None else TLSServer, contexts, trustedForProxyProtocol)
-    unix = _transportClass(EagerUNIXServer if contexts is None else TLSUNIXServer, contexts, trustedForProxyProtocol)
-
-    def transport(skt: socket.socket, *args: Any) -> Any:
-        return (unix if skt.family == socket.AF_UNIX else tcp)(skt, *args)
-
-    return transport
-
-
-def _transportClass(base: type[EagerServer], contexts: ServerContexts | None, trusted: AddressSet | None) -> Any:
-    """What is the same for all connections of a listener belongs to a class of its own, not to each of them."""
-    bases: tuple[type, ...] = (base,)
-    shared: dict[str, Any] = {}
-    if contexts is not None:
-        shared["contexts"] = contexts
-    if trusted is not None:
-        bases = (ProxyHeaders, base)
-        shared |= {"trusted": trusted, "refusals": [0]}
-    return type(base.__name__, bases, shared) if shared else base
-
-
-__all__ = ["Listener", "serverTransport"]
+__all__ = ["Listener"]

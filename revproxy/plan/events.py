@@ -10,11 +10,12 @@ from typing import Any
 from twisted.logger import Logger, LogLevel
 
 from revproxy.errors import printable
+from revproxy.plan.versionid import UNKNOWN, VersionId
 
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "stop-failed", "remains",
-    "broken-off", "ledger-damaged", "store-failed",
+    "broken-off", "ledger-damaged", "store-failed", "certificate-refused",
 ))
 
 
@@ -25,7 +26,7 @@ class Event:
     :ivar at: seconds since the epoch.
     :ivar kind: one word, such as ``loaded``, ``refused``, ``quarantined``; ``docs/operations.md`` lists them.
     :ivar plugin: its name; empty for what concerns the whole edge.
-    :ivar version: the version and the beginning of its digest, or empty.
+    :ivar version: which version of it.
     :ivar text: one sentence, the reason included.
     :ivar traceback: of foreign code that failed, or empty.
     """
@@ -33,14 +34,20 @@ class Event:
     at: float
     kind: str
     plugin: str
-    version: str
+    version: VersionId
     text: str
     traceback: str = ""
 
     def asDict(self) -> dict[str, Any]:
         """As JSON shows it."""
-        return {"at": self.at, "kind": self.kind, "plugin": self.plugin, "version": self.version, "text": self.text,
-                "traceback": self.traceback}
+        return {
+            "at": self.at,
+            "kind": self.kind,
+            "plugin": self.plugin,
+            "version": str(self.version),
+            "text": self.text,
+            "traceback": self.traceback,
+        }
 
 
 class EventLog:
@@ -60,7 +67,9 @@ class EventLog:
         self._events: deque[Event] = deque(maxlen=capacity)
         self.subscribers: list[Callable[[Event], None]] = []
 
-    def add(self, kind: str, text: str, plugin: str = "", version: str = "", traceback: str = "") -> Event:
+    def add(
+        self, kind: str, text: str, plugin: str = "", version: VersionId = UNKNOWN, traceback: str = ""
+    ) -> Event:
         """Remember and log an event."""
         event = Event(self._now(), kind, plugin, version, text, traceback)
         self._events.append(event)

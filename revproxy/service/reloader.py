@@ -10,6 +10,7 @@ another.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -18,13 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import hupper
+from hupper.interfaces import IFileMonitor
 
-from revproxy.control.watch.filemonitor import FileMonitor
+from revproxy.control.watch.filemonitor import FileMonitor, logError
+from revproxy.control.watch.fingerprint import Root, statOf
 
-__all__ = ["main", "superviseUnlessSupervised"]
+__all__ = ["ModuleMonitor", "main", "superviseUnlessSupervised"]
 
 _INTERVAL = 0.2
 """Seconds at least between the starts of two edges."""
+
+_RESCAN = 1.0
+"""Seconds between looks at what has no events."""
 
 _DRAIN = 10.0
 """Seconds that an edge has to finish what it has begun, also when it is stopped by hand."""
@@ -73,15 +79,84 @@ def main() -> None:
         _restartOnChange(_retryOn)
 
 
-def _makeMonitor(callback: Callable[[str], object], logger: Any = None, **kw: Any) -> FileMonitor:
-    return FileMonitor(callback, logger=logger)
+class ModuleMonitor(IFileMonitor):  # type: ignore[misc]
+    """
+    The files of modules, watched as `hupper` has it: by the kernel's events, and by a thread that compares them.
+
+    hupper's own comparing is of modification times, and misses older ones and deletions.
+
+    :param callback: called with the path of what has changed, in a thread. What it raises is said.
+    :param logger: a `hupper.interfaces.ILogger`; the default is Twisted's log.
+    :param rescan: seconds between comparisons.
+    :param more: for the `FileMonitor`.
+    """
+
+    def __init__(
+        self, callback: Callable[[str], object], logger: Any = None, rescan: float = _RESCAN, **more: Any
+    ) -> None:
+        self._callback = callback
+        self._error: Callable[[str], object] = logger.error if logger is not None else logError
+        self._rescan = rescan
+        self._events = FileMonitor(self._changed, error=self._error, **more)
+        self._known: dict[str, tuple[int, ...] | None] = {}
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="module monitor", daemon=True)
+
+    def add_path(self, path: str) -> None:
+        """Watch a file; it need not be there yet. In any thread."""
+        path = os.path.abspath(path)
+        if path not in self._known:
+            self._known[path] = statOf(path)
+            self._events.add(Root(path))
+            self._wake.set()
+
+    def start(self) -> None:
+        """Begin, without waiting."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Call nothing more, apart from what is being called this moment. Does not wait."""
+        self._stopping = True
+        self._wake.set()
+
+    def join(self) -> None:
+        """Wait until the threads have ended."""
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._compare()
+            self._wake.wait(self._rescan)
+            self._wake.clear()
+        self._events.close()
+
+    def _compare(self) -> None:
+        found = self._events.check()
+        for path, known in tuple(self._known.items()):
+            # What an event told of meanwhile is known.
+            if found.get(path) != known and statOf(path) != self._known[path]:
+                try:
+                    self._changed(path)
+                except Exception as error:  # foreign code
+                    self._error(f"{path} has changed, and being told so failed: {type(error).__name__}: {error}")
+
+    def _changed(self, path: str) -> None:
+        self._known[path] = statOf(path)
+        if not self._stopping:
+            self._callback(path)
+
+
+def _makeMonitor(callback: Callable[[str], object], logger: Any = None, **kw: Any) -> ModuleMonitor:
+    return ModuleMonitor(callback, logger)
 
 
 def _restartOnChange(paths: tuple[str, ...]) -> None:
     """Wait until a file changes, ask for another edge, and wait to be ended."""
     print(f"waiting for a change of {', '.join(paths)}", file=sys.stderr, flush=True)
     changed = threading.Event()
-    monitor = FileMonitor(lambda path: changed.set())
+    monitor = ModuleMonitor(lambda path: changed.set())
     for path in paths:
         monitor.add_path(path)
     monitor.start()

@@ -11,11 +11,9 @@ from __future__ import annotations
 import atexit
 import resource
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -25,88 +23,71 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.config.settings import Config, documentOf
+from revproxy.config.settings import Config
+from revproxy.control.certificatefiles import certificatePaths
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.control import Control
 from revproxy.control.controlsocket import ControlSocket
-from revproxy.control.coordinator import Lifecycle
 from revproxy.control.custody import codeWarnings, stateWarnings, users
-from revproxy.control.snapshot import Scan
+from revproxy.control.startup import StartRefused
 from revproxy.control.state.directory import StateError, StateFolder, StateInUse
-from revproxy.control.state.records import readLedger
-from revproxy.control.steering import Steering
+from revproxy.control.state.recordfile import readRecords
 from revproxy.control.watch.watcher import Watcher
-from revproxy.dataplane.edge import Edge
-from revproxy.loop.deadlines import Deadlines
 from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
 from revproxy.loop.jobthread import DaemonThreads
 from revproxy.plan.events import EventLog
+from revproxy.plan.plan import Plan
+from revproxy.service.localcrew import LocalCrew
 from revproxy.service.signals import Signals, Terminal
-from revproxy.worker.accesslogging import AccessLogging, OpenedLog
-from revproxy.worker.guard.stallguard import Culprit, Stall, StallGuard
-from revproxy.worker.lifecycle.instance import StageFailed, Version
-from revproxy.worker.listeners import ListenerSet, Prepared
-from revproxy.worker.upstreamfactory import Parts
+from revproxy.worker.worker import Worker
 
 
 class EdgeService(Service):  # type: ignore[misc]
     """
-    A running edge.
+    A running edge: control, and one worker beside it.
 
-    :ivar edge: the data plane.
-    :ivar lifecycle: what it runs, and how that changes.
-    :ivar listeners: its endpoints.
+    :ivar control: decides.
+    :ivar worker: does.
     :ivar events: what happened.
     """
 
     _log = Logger()
 
     def __init__(
-        self, config: Config, reactor: Any, path: Path | None = None, laidOut: Callable[[], None] = lambda: None
+        self, config: Config, reactor: Any, path: Path | None = None, routesMade: Callable[[], None] = lambda: None
     ) -> None:
         """
-        Builds everything and opens nothing.
+        Makes everything and opens nothing.
 
-        :param laidOut: called before plugins are loaded, with all there that does not depend on them.
         :param path: the file the configuration was read from, to be watched; None if there is none.
+        :param routesMade: called before plugins are loaded, with all there that does not depend on them.
         :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
         self.config = config
         self._reactor = reactor
         self._path = None if path is None else path.absolute()
-        self._deadlines = Deadlines(reactor, 0.5, monotonic)
-        self._answers = Deadlines(reactor, 0.02, monotonic)
         self._state = StateFolder(config.state)
         self.events = EventLog(reactor.seconds)
-        ledger, damaged = readLedger(self._state.ledgerPath)
-        told = []
-        if damaged is not None:
-            self.events.add("ledger-damaged", damaged)
-            where = str(self._state.ledgerPath)
-            told.append(Problem(where, 0, 0, "", damaged.removeprefix(f"{where}: ")))
-        parts = Parts(reactor, self._deadlines, self._answers)
-        self.lifecycle = Lifecycle(config, Scan(path, config), parts, self.events, self._state, ledger)
+        records, damaged = readRecords(self._state.recordsPath)
+        told = [] if damaged is None else [self._damaged(damaged)]
         # The reactor's own threads are waited for when it stops, and a disk may hang.
         self._inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
-        self.lifecycle.memory.disk.inThread = self._inThread
-        with _refusingWith(told):
-            built = self.lifecycle.prepare(laidOut)
-        self.edge = Edge(
-            reactor, self._deadlines, built.generation, config.limits, config.timeouts, None, monotonic=monotonic
+        inPool = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        crew = LocalCrew(reactor, lambda says: Worker(reactor, config, says, inPool, routesMade=routesMade))
+        self.control = Control(
+            config, path, crew, self._state, records, self.events, reactor, inPool, self._inThread
         )
-        self.lifecycle.edge = self.edge
-        self.lifecycle.surroundings = self
-        self.lifecycle.retirement.breakOff = self.edge.breakOffChains
-        self._accessLogging = AccessLogging(reactor, self.edge)
-        for key, message in unavailable(config).items():
-            self._log.warn("{key}: {message}", key=key, message=message)
-        self.listeners = ListenerSet(reactor, self.edge)
-        with _refusingWith(told):
-            self._prepared: Prepared | None = self.listeners.load(config.listeners, documentOf(config))
-        self._guard = StallGuard(reactor, self._culprit, self._stalled)
-        self._socket = ControlSocket(reactor, self._state.socketPath, Steering(self.lifecycle))
+        self.worker = crew.hire()
+        self.control.coordinator.onCommitted.append(self._committed)
+        self._warnOf(config)
+        preparing = Deferred.fromCoroutine(self.control.startup.prepare())
+        preparing.addErrback(_refusedWith, told)
+        _resultOf(preparing)
+        self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
         self._watcher: Watcher | None = None
         self._signals = Signals(reactor)
         self._terminal = Terminal()
@@ -115,6 +96,16 @@ class EdgeService(Service):  # type: ignore[misc]
         self._stopping = False
         self._looking = False
         self._lookAgain = False
+
+    def _damaged(self, text: str) -> Problem:
+        """What was remembered of plugins cannot be read."""
+        self.events.add("ledger-damaged", text)
+        where = str(self._state.recordsPath)
+        return Problem(where, 0, 0, "", text.removeprefix(f"{where}: "))
+
+    def _warnOf(self, config: Config) -> None:
+        for key, message in unavailable(config).items():
+            self._log.warn("{key}: {message}", key=key, message=message)
 
     # Starting
 
@@ -129,7 +120,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._listening is None:
             self.privilegedStartService()
         super().startService()
-        self._signals.heed(signal.SIGUSR1, self._accessLogging.reopen)
+        self._signals.heed(signal.SIGUSR1, self.worker.accessLogging.reopen)
         self._signals.heed(signal.SIGHUP, self._hungUp)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._startFailed)
@@ -153,21 +144,17 @@ class EdgeService(Service):  # type: ignore[misc]
             )
 
     async def _listen(self) -> None:
-        assert self._prepared is not None
-        self._accessLogging.open(self.config.logging)
-        await self.listeners.bind(self._prepared)
+        await self.worker.listen(self.config)
 
     async def _start(self) -> None:
-        assert self._listening is not None and self._prepared is not None
+        assert self._listening is not None
         await self._listening
         await self._takeState()
-        self._guard.start()
+        self.worker.start()
         await deferLater(self._reactor, 0)  # the guard, and signals, work from the reactor's first turn on
-        await self.lifecycle.begin()
+        await self.control.startup.begin()
         if self._stopping:
             return
-        self.listeners.commit(self._prepared)
-        self._prepared = None
         watcher = self._watcher = Watcher(
             self._reactor,
             self._watched(self.config),
@@ -191,19 +178,20 @@ class EdgeService(Service):  # type: ignore[misc]
             text = "{error}; versions and pins are not kept, and there is no control socket"
             self._log.warn(text, error=error)
         else:
-            self.lifecycle.memory.isWritable = True
+            self.control.keeper.isWritable = True
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
         if self._stopping:
             return
         self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
-        if failure.check(StageFailed):
-            lost = self.lifecycle.memory.lost.get(failure.value.plugin)
+        if failure.check(StartRefused):
+            refusal = failure.value.refusal
+            lost = self.control.keeper.lost.get(refusal.plugin)
             if lost is not None:
                 self._log.critical("what ran before cannot stand in: {lost}", lost=lost)
-            if failure.value.traceback:
-                self._log.critical("where it failed: {traceback}", traceback=failure.value.traceback)
+            if refusal.traceback:
+                self._log.critical("where it failed: {traceback}", traceback=refusal.traceback)
         elif not failure.check(OSError, CannotListenError, StateError):
             self._log.failure("where it failed", failure)
         # twistd knows no other exit status than 0 for a reactor that was stopped. At exit: by then it has removed its
@@ -214,7 +202,8 @@ class EdgeService(Service):  # type: ignore[misc]
     # Changing
 
     def _watched(self, config: Config) -> list[Path]:
-        return [path for path in (self._path, config.plugins.directory) if path is not None]
+        paths = (self._path, config.plugins.directory, *certificatePaths(config))
+        return [path for path in paths if path is not None]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
@@ -231,68 +220,24 @@ class EdgeService(Service):  # type: ignore[misc]
             while again and not self._stopping:
                 self._lookAgain = False
                 try:
-                    await self.lifecycle.apply()
+                    await self.control.coordinator.apply()
                 except ChangeRefused:
                     pass  # an event says so
                 again = self._lookAgain
         finally:
             self._looking = False
 
-    async def prepareConfig(self, config: Config) -> tuple[Config, Prepared, OpenedLog]:
-        """See :class:`revproxy.control.coordinator.Surroundings`."""
-        where = documentOf(config)
-        if config.state != self.config.state:
-            message = f"it is {self.config.state} while the edge runs; restart it to change that"
-            raise ConfigErrors([where.problem(("state",), message)])
-        prepared: Prepared = await self.lifecycle.files.do(self.listeners.load, config.listeners, where)
-        try:
-            await self.listeners.bind(prepared)
-        except (CannotListenError, OSError) as error:
-            raise ConfigErrors([Problem(config.source, 0, 0, "$.listeners", str(error))]) from None
-        try:
-            opened = await self._accessLogging.prepare(config.logging)
-        except OSError as error:
-            await self.listeners.discard(prepared)
-            raise ConfigErrors([where.problem(("logging", "access"), str(error))]) from None
-        return config, prepared, opened
-
-    def commitConfig(self, prepared: tuple[Config, Prepared, OpenedLog]) -> None:
-        """See :class:`revproxy.control.coordinator.Surroundings`."""
-        config, listeners, opened = prepared
-        before, self.config = self.config, config
-        self.edge.limits = config.limits
-        self.edge.timeouts = config.timeouts
-        self.listeners.commit(listeners)
-        self._accessLogging.commit(opened)
-        for key, message in unavailable(config).items():
-            self._log.warn("{key}: {message}", key=key, message=message)
+    def _committed(self, before: Plan | None, plan: Plan) -> None:
+        """Another configuration may name other files."""
+        if before is None or before.config is plan.config:
+            return
+        config = self.config = plan.config
+        self._warnOf(config)
         watcher = self._watcher
         if watcher is not None:
             watcher.settle = config.plugins.settle
-            if before.plugins.directory != config.plugins.directory:
+            if self._watched(before.config) != self._watched(config):
                 watcher.watch(self._watched(config)).addCallback(lambda _: watcher.suspect())
-
-    async def discardConfig(self, prepared: tuple[Config, Prepared, OpenedLog]) -> None:
-        """See :class:`revproxy.control.coordinator.Surroundings`."""
-        _, listeners, opened = prepared
-        await self.listeners.discard(listeners)
-        await self._accessLogging.discard(opened)
-
-    # Stalls
-
-    def _culprit(self, module: str) -> Culprit | None:
-        version = self.lifecycle.identify(module)
-        return None if version is None else Culprit(version.name, str(version), version.limit, version)
-
-    def _stalled(self, stall: Stall) -> None:
-        where = f"{stall.function} at {stall.where}"
-        does = "; the call was ended" if stall.ended else ""
-        self.events.add(
-            "stalled", f"the reactor was held for {stall.seconds:.2f} s by {where}{does}",
-            stall.plugin or "", stall.version or "",
-        )
-        if stall.ended and isinstance(stall.key, Version):
-            self.lifecycle.ward.stalled(stall.key)
 
     def _hungUp(self) -> None:
         """SIGHUP: look at the files, once for many; but if our terminal is gone, end."""
@@ -314,26 +259,20 @@ class EdgeService(Service):  # type: ignore[misc]
         if isProcess:
             self._hurryOnInterrupt()
         self._stopping = True
-        self.lifecycle.halt()
-        self._accessLogging.hurry()
+        self.control.coordinator.halt()
+        self.worker.hurry()
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
         if self._watcher is not None:
             await self._watcher.stop()
         await self._socket.close()
-        if self._prepared is not None:
-            await self.listeners.discard(self._prepared)
-        await self.listeners.stop()
-        if self.edge.connections:
-            self._log.info("draining {count} connections", count=len(self.edge.connections))
-        await self.edge.drain()
-        await self.lifecycle.end()
-        self._guard.stop()
+        await self.worker.stopAccepting()
+        await self.worker.drain()
+        await self.control.coordinator.end()
+        await self.worker.endPlugins()
         self._state.release()
-        self._answers.stop()
-        self._deadlines.stop()
         self._signals.restore()
-        await self._accessLogging.close()
+        await self.worker.end()
         if self._exitZero() or isProcess:
             exitDespiteThreads()
 
@@ -353,16 +292,24 @@ class EdgeService(Service):  # type: ignore[misc]
 
         def received(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGINT:
-                self._reactor.callFromThread(self.edge.breakOff)
+                self._reactor.callFromThread(self.worker.edge.breakOff)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, received)
 
 
-@contextmanager
-def _refusingWith(told: Sequence[Problem]) -> Iterator[None]:
+def _refusedWith(failure: Failure, told: Sequence[Problem]) -> None:
     """Whoever is refused is told these, too."""
-    try:
-        yield
-    except ConfigErrors as errors:
-        raise ConfigErrors([*errors.problems, *told]) from None
+    error = failure.value
+    if isinstance(error, ConfigErrors):
+        raise ConfigErrors([*error.problems, *told]) from None
+    failure.raiseException()
+
+
+def _resultOf(deferred: Deferred[Any]) -> None:
+    """What has been done without waiting. :raises Exception: what it failed with."""
+    failures: list[Failure] = []
+    deferred.addErrback(failures.append)
+    for failure in failures:
+        failure.raiseException()
+    assert deferred.called, "nothing is waited for before the loop runs"

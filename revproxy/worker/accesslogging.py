@@ -1,6 +1,6 @@
 """
-The access log of a running edge, and how it becomes another one: the new file is open before the old one is let go, so
-no line is lost and a path that cannot be opened changes nothing.
+The access log of a running edge, and how it becomes another: the new file is open before the old one is closed, so no
+line is lost and a path that cannot be opened changes nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from revproxy.config.settings import LoggingConfig
+from revproxy.config.settings import LoggingConfig, documentOf
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.edge import Edge
 from revproxy.loop.jobthread import DiskSilent, JobThread
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.words import Prepare
 from revproxy.worker.logfile import LogFile
+from revproxy.worker.participant import Refused
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a file may take for the last lines."""
@@ -24,11 +27,11 @@ CLOSE_TIMEOUT = 5.0
 
 class OpenedLog:
     """
-    A log as one :class:`LoggingConfig` describes it.
+    A log as a :class:`LoggingConfig` describes it, ready to be written.
 
     :ivar config: that.
     :ivar file: None where nothing is logged.
-    :ivar log: formats for the file.
+    :ivar log: formats for the file; None like it.
     """
 
     def __init__(self, config: LoggingConfig, file: LogFile | None, clock: Any) -> None:
@@ -39,9 +42,8 @@ class OpenedLog:
 
 class AccessLogging:
     """
-    Keeps an edge's log: opened, changed, reopened, closed. Until it is opened, nothing is logged.
-
-    :ivar config: what is logged now, and where to.
+    Keeps an edge's log: :meth:`open` at the start; then for each other configuration :meth:`prepare`, and
+    :meth:`commit` or :meth:`discard`; :meth:`close` at the end. Until it is opened, nothing is logged.
     """
 
     _log = Logger()
@@ -50,11 +52,13 @@ class AccessLogging:
         self._reactor = reactor
         self._edge = edge
         self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
+        self._next: OpenedLog | None = None
         self._closing: list[Deferred[Any]] = []
         self._disk = JobThread(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
 
     @property
     def config(self) -> LoggingConfig:
+        """What is logged now, and where to."""
         return self._opened.config
 
     def open(self, config: LoggingConfig) -> None:
@@ -63,20 +67,84 @@ class AccessLogging:
 
         :raises OSError: when the file cannot be opened.
         """
-        self.commit(self._open(config))
+        self._use(self._open(config))
 
-    async def prepare(self, config: LoggingConfig) -> OpenedLog:
+    async def prepare(self, word: Prepare) -> None:
         """
-        Open what is to come; the disk is waited for in a thread. Then :meth:`commit` it, or :meth:`discard` it.
+        Open what is to come; the disk is waited for in a thread.
 
-        :raises OSError: when the file cannot be opened.
+        :raises Refused: the file cannot be opened.
         """
+        if not word.starts:
+            return  # a daemon has not forked yet
+        config = word.plan.config
+        if self._next is not None and self._next.config != config.logging:
+            await self.abandon()
+        if self._next is None:
+            try:
+                self._next = await self._prepare(config.logging)
+            except OSError as error:
+                problem = documentOf(config).problem(("logging", "access"), str(error))
+                raise Refused(Refusal("", "listen", str(problem), problems=(problem,))) from None
+
+    async def ready(self) -> None:
+        """Nothing comes last."""
+
+    def commit(self) -> None:
+        """Log there from now on."""
+        if self._next is not None:
+            opened, self._next = self._next, None
+            self._use(opened)
+
+    async def abandon(self) -> None:
+        """Close what was opened."""
+        opened, self._next = self._next, None
+        if opened is not None and opened.file is not None and opened.file is not self._opened.file:
+            await self._close(opened.file)
+
+    async def _prepare(self, config: LoggingConfig) -> OpenedLog:
+        """:raises OSError: when the file cannot be opened."""
         now = self._opened
         if config == now.config:
             return now
         if now.file is not None and config.access == now.file.path:
             # Two threads must not write one file: lines of the one could end up inside lines of the other.
             return OpenedLog(config, now.file, self._reactor)
+        return await self._openInThread(config)
+
+    def hurry(self) -> None:
+        """The edge ends: no longer wait for a disk that does not answer."""
+        self._disk.hurry()
+
+    def _use(self, opened: OpenedLog) -> None:
+        """Log there from now on; what the old log has still to write is written. Cannot fail."""
+        old, self._opened = self._opened, opened
+        if opened is old:
+            return
+        self._edge.accessLog = opened.log
+        self._edge.logsAgents = opened.config.format == "combined"
+        if old.log is not None:
+            old.log.stop()
+        if old.file is not None and old.file is not opened.file:
+            self._close(old.file)
+
+    def reopen(self) -> None:
+        """The file was renamed: go on in a new one."""
+        if self._opened.log is not None and self._opened.file is not None:
+            self._opened.log.flush()
+            self._opened.file.reopen()
+
+    async def close(self) -> None:
+        """The edge ends: write everything out. What is recorded afterwards is counted as lost."""
+        if self._opened.log is not None:
+            self._opened.log.stop()
+        if self._opened.file is not None:
+            self._close(self._opened.file)
+        while self._closing:
+            await self._closing[0]
+
+    async def _openInThread(self, config: LoggingConfig) -> OpenedLog:
+        """What is open too late is closed again. :raises OSError:"""
         isGivenUp = False
 
         def openFile() -> OpenedLog:
@@ -91,50 +159,6 @@ class AccessLogging:
             isGivenUp = True
             raise
         return opened
-
-    def hurry(self) -> None:
-        """The edge ends: wait for no disk any more."""
-        self._disk.hurry()
-
-    def commit(self, opened: OpenedLog) -> None:
-        """Log there from now on; what the old log has still to write is written. Cannot fail."""
-        old, self._opened = self._opened, opened
-        if opened is old:
-            return
-        self._edge.accessLog = opened.log
-        self._edge.logsAgents = opened.config.format == "combined"
-        if old.log is not None:
-            old.log.stop()
-        if old.file is not None and old.file is not opened.file:
-            self._close(old.file)
-
-    async def discard(self, opened: OpenedLog) -> None:
-        """Give up what was prepared."""
-        if opened.file is not None and opened.file is not self._opened.file:
-            await self._close(opened.file)
-
-    async def change(self, config: LoggingConfig) -> None:
-        """
-        Prepare and commit.
-
-        :raises OSError: when the file cannot be opened; everything is logged as before.
-        """
-        self.commit(await self.prepare(config))
-
-    def reopen(self) -> None:
-        """The file was renamed: go on in a new one."""
-        if self._opened.log is not None and self._opened.file is not None:
-            self._opened.log.flush()
-            self._opened.file.reopen()
-
-    async def close(self) -> None:
-        """Write everything out. What is still recorded afterwards is counted as lost."""
-        if self._opened.log is not None:
-            self._opened.log.stop()
-        if self._opened.file is not None:
-            self._close(self._opened.file)
-        while self._closing:
-            await self._closing[0]
 
     def _open(self, config: LoggingConfig) -> OpenedLog:
         """:raises OSError: when the file cannot be opened."""

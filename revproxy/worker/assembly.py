@@ -3,7 +3,7 @@ The one place where everything is wired together: from a plan and its instances 
 
 Nothing here has side effects: instances were made and started before, upstreams do not connect before the first
 request. So a generation that fails to build is simply dropped. What a new generation has in common with the one before
-is the same object: instances, and the layout with its upstreams, their connections, leaves and the resource tree.
+is the same object: instances, and the route table with its upstreams, their connections, leaves and the resource tree.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.config.manifest import Manifest
-from revproxy.dataplane.chain import Chain, Link
-from revproxy.dataplane.edge import Generation
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.generation import Generation
+from revproxy.dataplane.link import Link
+from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
-from revproxy.plan.plan import Plan
+from revproxy.plan.plan import Order, Plan
 from revproxy.worker.lifecycle.instance import Instance
-from revproxy.worker.routetable import Layout
-from revproxy.worker.upstreamfactory import Parts
+from revproxy.worker.routetable import RouteTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,40 +43,38 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Built:
+class BuiltGeneration:
     """
     A generation and what it is made of.
 
-    :ivar instances: in the order they are to be started.
     :ivar chains: each with the instances that requests in it use.
     """
 
-    plan: Plan
     generation: Generation
-    instances: tuple[Instance, ...]
     chains: Mapping[Chain, tuple[Instance, ...]]
-    layout: Layout
 
-    def close(self, successor: Built | None = None) -> None:
-        """Give up upstream connections that the successor does not share, as they become idle."""
-        self.layout.close(None if successor is None else successor.layout)
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """All of them, in the order they are to be started."""
+        return tuple(dict.fromkeys(instance for chain in self.chains.values() for instance in chain))
 
 
 def buildGeneration(
     plan: Plan,
+    table: RouteTable,
     members: Callable[[Selected, Mapping[str, Any]], Member],
     successor: Callable[[str], Instance | None],
-    parts: Parts,
-    layout: Layout,
-) -> Built:
+    answers: Deadlines,
+) -> BuiltGeneration:
     """
     Build what a plan describes.
 
+    :param table: of the plan's configuration.
     :param members: the instance that a plugin with a configuration has in this generation.
     :param successor: of a plugin, by its name, what runs whenever it is called.
-    :param layout: of the plan's configuration.
+    :param answers: for middleware that do not answer at once.
     """
-    return _Assembly(plan, members, successor, parts, layout).build()
+    return _Assembly(plan, table, members, successor, answers).build()
 
 
 class _Assembly:
@@ -84,46 +83,44 @@ class _Assembly:
     def __init__(
         self,
         plan: Plan,
+        table: RouteTable,
         members: Callable[[Selected, Mapping[str, Any]], Member],
         successor: Callable[[str], Instance | None],
-        parts: Parts,
-        layout: Layout,
+        answers: Deadlines,
     ) -> None:
         self.plan = plan
+        self.table = table
         self.members = members
         self.successor = successor
-        self.parts = parts
-        self.layout = layout
+        self.answers = answers
         self.known: dict[tuple[str, int], tuple[Instance, Callable[..., Link]]] = {}
         self.chains: dict[int, Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
         self.providers: list[tuple[str, ref[Instance]]] = []
 
-    def build(self) -> Built:
-        chains = [self._chain(links) for links in self.plan.perLane]
-        instances = tuple(dict.fromkeys(instance for instance, _ in self.known.values()))
-        generation = Generation(self.plan.number, self.layout.tree, chains)
-        return Built(self.plan, generation, instances, self.uses, self.layout)
+    def build(self) -> BuiltGeneration:
+        chains = [self._chain(order) for order in self.plan.orderPerGroup]
+        return BuiltGeneration(Generation(self.plan.number, self.table.tree, chains), self.uses)
 
-    def _chain(self, links: Sequence[tuple[Selected, Any]]) -> Chain:
-        """Lanes with the same links share one chain."""
-        chain = self.chains.get(id(links))
+    def _chain(self, order: Order) -> Chain:
+        """Route groups with the same order share one chain."""
+        chain = self.chains.get(id(order))
         if chain is None:
-            members = [self._member(one, settings) for one, settings in links]
+            members = [self._member(plugin, settings) for plugin, settings in order]
             own = [instance.object for instance, _ in members]
             services = _serviceAmong(own, self.providers, self.successor)
-            chain = self.chains[id(links)] = Chain([makeLink(services=services) for _, makeLink in members])
+            chain = self.chains[id(order)] = Chain([makeLink(services=services) for _, makeLink in members])
             self.uses[chain] = tuple(instance for instance, _ in members)
         return chain
 
-    def _member(self, one: Selected, settings: Mapping[str, Any]) -> tuple[Instance, Callable[..., Link]]:
+    def _member(self, plugin: Selected, settings: Mapping[str, Any]) -> tuple[Instance, Callable[..., Link]]:
         """An instance, and what makes its links."""
-        key = one.manifest.name, id(settings)
+        key = plugin.name, id(settings)
         known = self.known.get(key)
         if known is None:
-            member = self.members(one, settings)
-            known = self.known[key] = member.instance, self._linksOf(one.manifest, member)
-            self.providers.append((one.manifest.name, ref(member.instance)))
+            member = self.members(plugin, settings)
+            known = self.known[key] = member.instance, self._linksOf(plugin.manifest, member)
+            self.providers.append((plugin.name, ref(member.instance)))
         return known
 
     def _linksOf(self, manifest: Manifest, member: Member) -> Callable[..., Link]:
@@ -135,7 +132,7 @@ class _Assembly:
             str(manifest.version),
             open=manifest.onError == "open",
             timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
-            deadlines=self.parts.answers,
+            deadlines=self.answers,
             makeClient=_clientOf(instance),
             bodyBytes=manifest.bodyBytes,
             tally=instance.version.tally,
@@ -162,9 +159,9 @@ def _serviceAmong(
 
     def service(interface: InterfaceClass) -> Any:
         """What provides an interface: the first in the request's own chain, else the first of the generation."""
-        for one in candidates():
-            if interface.providedBy(one):
-                return one
+        for candidate in candidates():
+            if interface.providedBy(candidate):
+                return candidate
         raise KeyError(f"no running plugin provides {interface.__name__}")
 
     return service

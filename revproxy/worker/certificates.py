@@ -3,8 +3,7 @@ A folder of PEM files, made into the TLS contexts of a listener.
 
 A certificate with its chain and its key may be one file (``shop.pem``), or two of one name: ``shop.crt``, ``.pem`` or
 ``.cer`` with the chain and ``shop.key`` with the key. Which hosts it serves is what it says itself (subject
-alternative names). The folder is read when it is loaded and when its contents change: never because of what a
-client asks for.
+alternative names). Control reads the files, when they change; never because of what a client asks for.
 
 One bad file costs its own hosts only: the others are loaded, and the problem names the file. A file that was good
 before and is bad now (half written, its key not there yet, a named pipe in its place) serves on as it was; so does the
@@ -14,7 +13,7 @@ file of a client authority.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,17 +23,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 
 from revproxy.config.settings import ClientAuthConfig, TLSConfig
-from revproxy.control.certificatefiles import CertificateFiles, Contents
-from revproxy.dataplane.net.tlscontexts import HostTLS, ServerContexts, serverContext
-
-WATCH_INTERVAL = 5.0
-"""Seconds between looks at a folder."""
+from revproxy.dataplane.net.tlscontexts import HostTLS, serverContext
+from revproxy.plan.pemfiles import PemFiles, authorityFiles
 
 MAX_TOLD = 20
 """Problems of a folder that are told one by one."""
@@ -42,10 +34,12 @@ MAX_TOLD = 20
 SELF_SIGNED = "self-signed.pem"
 """The file of a certificate made to begin with: it gives way to any other for the same host."""
 
-_log = Logger()
-
 _Rule = TLSConfig | ClientAuthConfig
 _Authority = tuple[x509.Certificate, ...]
+_Authorities = Mapping[Path, _Authority | str]
+
+Contents = Mapping[Path, bytes | str]
+"""By path, what is in a file; a text says why it could not be read."""
 
 
 class CertificateError(Exception):
@@ -85,12 +79,32 @@ class Loaded:
     """
     What a folder gave.
 
-    :ivar warnings: problems that did not stop the rest, each beginning with its path.
+    :ivar table: by name of the host; ``default``: for all others.
+    :ivar certificates: those that can be used.
+    :ivar authorities: by file, those that sign clients' certificates, or why they could not be read.
+    :ivar problems: what could not be used and did not stop the rest, each beginning with its path.
     """
 
     table: Mapping[str, HostTLS]
     default: HostTLS
-    warnings: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...]
+    authorities: _Authorities
+    problems: tuple[str, ...] = ()
+
+    @property
+    def expired(self) -> tuple[str, ...]:
+        """A text for each certificate whose time is over; they are served all the same."""
+        return tuple(_expired(self.certificates))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every host that is served, in order."""
+        return tuple(sorted({name for certificate in self.certificates for name in certificate.names}))
+
+    @property
+    def expires(self) -> float:
+        """When the first of the certificates ends, in seconds since the epoch."""
+        return min(certificate.expires for certificate in self.certificates).timestamp()
 
 
 class CertificateFolder:
@@ -104,35 +118,34 @@ class CertificateFolder:
     def __init__(self, settings: TLSConfig, alpn: tuple[bytes, ...] = (b"http/1.1",)) -> None:
         self.settings = settings
         self.alpn = alpn
-        rules: list[_Rule] = [settings, *settings.hosts.values()]
-        self._authorityFiles = {rule.clientCA for rule in rules if rule.clientCA is not None}
-        self._files = CertificateFiles(settings.certificates, self._authorityFiles)
-        self._unreadable = ""
+        self._authorityFiles = set(authorityFiles(settings))
         self._good: dict[Path, Certificate] = {}
-        self._authorities: dict[Path, _Authority | str] = {}
+        self._authorities: _Authorities = {}
 
-    def read(self) -> Loaded:
+    def load(self, files: PemFiles) -> Loaded:
         """
-        Read everything, build every context.
+        Build every context. Changes nothing: what was good before is remembered by :meth:`adopt`. For any thread.
 
         :raises CertificateError: when no certificate can be used, or the file of a client authority never could be.
-        :raises OSError: the folder cannot be listed, or has too much in it.
         """
-        return self._loaded(self._files.read())
-
-    def _loaded(self, files: Contents) -> Loaded:
-        problems = self._readAuthorities(files)
-        certificates, wrong = self._certificates(files)
+        if files.problem:
+            raise CertificateError((f"{files.place}: {files.problem}",))
+        contents: dict[Path, bytes | str] = {Path(path): data for path, data in files.contents.items()}
+        contents.update((Path(path), reason) for path, reason in files.unreadable.items())
+        authorities, problems = self._readAuthorities(contents)
+        certificates, wrong = self._certificates(contents)
         problems += wrong
         if not certificates:
-            folder = self.settings.certificates
-            reason = "no certificate in it" if folder.exists() else "there is no such folder"
-            raise CertificateError(self._few(problems) or (f"{folder}: {reason}",))
-        problems += _expired(certificates)
-        table = self._table(certificates)
-        default = self._default(certificates, table)
-        self._good = {certificate.path: certificate for certificate in certificates}
-        return Loaded(table, default, self._few(problems))
+            reason = "no certificate in it" if files.exists else "there is no such folder"
+            raise CertificateError(self._few(problems) or (f"{files.place}: {reason}",))
+        table = self._table(certificates, authorities)
+        default = self._default(certificates, table, authorities)
+        return Loaded(table, default, tuple(certificates), authorities, self._few(problems))
+
+    def adopt(self, loaded: Loaded) -> None:
+        """This is served from now on, and stands in for what cannot be read later."""
+        self._good = {certificate.path: certificate for certificate in loaded.certificates}
+        self._authorities = loaded.authorities
 
     def _few(self, problems: list[str]) -> tuple[str, ...]:
         """There may be a thousand of a kind, and each would be a line of the log."""
@@ -141,21 +154,22 @@ class CertificateFolder:
         more = f"{self.settings.certificates}: {len(problems) - MAX_TOLD} more problems like these"
         return (*problems[:MAX_TOLD], more)
 
-    def _readAuthorities(self, files: Contents) -> list[str]:
-        """What a file held before stands in for what cannot be read now. :return: those of which that is so."""
+    def _readAuthorities(self, contents: Contents) -> tuple[dict[Path, _Authority | str], list[str]]:
+        """What a file held before stands in for what cannot be read now. :return: with those of which that is so."""
+        authorities: dict[Path, _Authority | str] = {}
         problems = []
         for path in sorted(self._authorityFiles):
-            found = _authorityOf(files[path])
+            found = _authorityOf(contents[path])
             before = self._authorities.get(path)
             if isinstance(found, str) and isinstance(before, tuple):
                 problems.append(f"{path}: {found}; what it held before is trusted on")
-            else:
-                self._authorities[path] = found
-        return problems
+                found = before
+            authorities[path] = found
+        return authorities, problems
 
-    def _certificates(self, files: Contents) -> tuple[list[Certificate], list[str]]:
+    def _certificates(self, contents: Contents) -> tuple[list[Certificate], list[str]]:
         """In order of preference; what a file held before stands in for what cannot be read now."""
-        own = {path: data for path, data in files.items() if path not in self._authorityFiles}
+        own = {path: data for path, data in contents.items() if path not in self._authorityFiles}
         certificates, problems = readCertificates(own)
         for path in own.keys() & problems.keys() & self._good.keys():
             certificates.append(self._good[path])
@@ -163,82 +177,18 @@ class CertificateFolder:
         certificates.sort(key=_preference)
         return certificates, [f"{path}: {problem}" for path, problem in sorted(problems.items())]
 
-    def load(self) -> tuple[Mapping[str, HostTLS], HostTLS]:
-        """
-        As :meth:`read`, with the warnings logged.
-
-        :return: the arguments of :class:`ServerContexts`.
-        :raises CertificateError: as :meth:`read`.
-        """
-        loaded = self.read()
-        for warning in loaded.warnings:
-            _log.warn("{problem}", problem=warning)
-        return loaded.table, loaded.default
-
-    def contexts(self) -> ServerContexts:
-        """:return: the hosts of a listener, to be kept up to date by :meth:`watch`."""
-        return ServerContexts(*self.load())
-
-    def look(self) -> Loaded | None:
-        """
-        Read everything again if any file differs from what was read last, by content. For any thread, one at a time.
-
-        :return: None if nothing does.
-        :raises CertificateError: as :meth:`read`.
-        :raises OSError: as :meth:`read`.
-        """
-        files = self._files.readIfChanged()
-        return None if files is None else self._loaded(files)
-
-    def watch(
-        self, reactor: Any, contexts: ServerContexts, interval: float = WATCH_INTERVAL
-    ) -> Callable[[], None]:
-        """
-        Look for changes, in a thread: a disk may take its time, and hundreds of certificates take theirs. What cannot
-        be used is logged, and what there is is kept.
-
-        :param interval: seconds.
-        :return: call it to stop; nothing is swapped in after that.
-        """
-        loop: LoopingCall = LoopingCall(self._lookAgain, reactor, contexts, lambda: loop.running)
-        loop.clock = reactor
-        running: Deferred[Any] = loop.start(interval, now=False)
-        running.addErrback(lambda reason: _log.failure("watching certificates ended", reason))
-        return loop.stop
-
-    async def _lookAgain(self, reactor: Any, contexts: ServerContexts, isWatching: Callable[[], bool]) -> None:
-        try:
-            found = await deferToThreadPool(reactor, reactor.getThreadPool(), self.look)
-            self._unreadable = ""
-            if found is not None and isWatching():
-                for warning in found.warnings:
-                    _log.warn("{problem}", problem=warning)
-                contexts.swap(found.table, found.default)
-                _log.info("certificates of {folder} read again", folder=str(self.settings.certificates))
-        except CertificateError as e:
-            self._unreadable = ""
-            for problem in e.problems:
-                _log.error("certificates kept as they were: {problem}", problem=problem)
-        except OSError as e:
-            if str(e) != self._unreadable:  # said once, not with every look
-                self._unreadable = str(e)
-                _log.error("certificates kept as they were: {error}", error=str(e))
-        except Exception:
-            # A loop that has died would go unnoticed until a certificate expires.
-            _log.failure("certificates kept as they were")
-
     # -- contexts
 
-    def _table(self, certificates: list[Certificate]) -> dict[str, HostTLS]:
+    def _table(self, certificates: list[Certificate], authorities: _Authorities) -> dict[str, HostTLS]:
         """Names to contexts; a host with a rule of its own has a context of its own even on a shared certificate."""
         table: dict[str, HostTLS] = {}
         for certificate in certificates:
             contexts: dict[str, HostTLS] = {}
             for name in certificate.names:
                 if name not in table:
-                    table[name] = self._hostOf(certificate, self._ruleName(name), contexts)
+                    table[name] = self._hostOf(certificate, self._ruleName(name), contexts, authorities)
         for name in self.settings.hosts.keys() - table.keys():
-            table[name] = self._hostOf(_certificateFor(name, certificates), name, {})
+            table[name] = self._hostOf(_certificateFor(name, certificates), name, {}, authorities)
         return table
 
     def _ruleName(self, host: str) -> str:
@@ -246,30 +196,35 @@ class CertificateFolder:
         hosts = self.settings.hosts
         return next((name for name in (host, _wildcardOf(host)) if name in hosts), "")
 
-    def _default(self, certificates: list[Certificate], table: Mapping[str, HostTLS]) -> HostTLS:
+    def _default(
+        self, certificates: list[Certificate], table: Mapping[str, HostTLS], authorities: _Authorities
+    ) -> HostTLS:
         """The first certificate's, under the listener's own rule."""
         for name in certificates[0].names:
             if not self._ruleName(name):
                 return table[name]
-        return self._hostOf(certificates[0], "", {})
+        return self._hostOf(certificates[0], "", {}, authorities)
 
-    def _hostOf(self, certificate: Certificate, ruleName: str, contexts: dict[str, HostTLS]) -> HostTLS:
+    def _hostOf(
+        self, certificate: Certificate, ruleName: str, contexts: dict[str, HostTLS], authorities: _Authorities
+    ) -> HostTLS:
         """:param contexts: those made for this certificate, by rule; added to."""
         if ruleName not in contexts:
-            contexts[ruleName] = self._host(certificate, ruleName)
+            contexts[ruleName] = self._host(certificate, ruleName, authorities)
         return contexts[ruleName]
 
-    def _host(self, certificate: Certificate, ruleName: str) -> HostTLS:
+    def _host(self, certificate: Certificate, ruleName: str, authorities: _Authorities) -> HostTLS:
         rule: _Rule = self.settings.hosts[ruleName] if ruleName else self.settings
         clientAuth = rule.clientAuth or "none"
-        authorities = self._trusted(rule.clientCA or self.settings.clientCA) if clientAuth != "none" else ()
+        wanted = rule.clientCA or self.settings.clientCA
+        trusted = self._trusted(wanted, authorities) if clientAuth != "none" else ()
         mark = hashlib.sha256(certificate.chain[0].fingerprint(hashes.SHA256()) + ruleName.encode())
         try:
             context = serverContext(
                 certificate.chain,
                 certificate.key,
                 minimumVersion=self.settings.minimumVersion,
-                clientCA=authorities,
+                clientCA=trusted,
                 clientAuth=clientAuth,
                 alpn=self.alpn,
                 sessionContext=mark.digest(),
@@ -278,11 +233,11 @@ class CertificateFolder:
             raise CertificateError((f"{certificate.path}: OpenSSL does not take it: {e}",))
         return HostTLS(context, clientAuth)
 
-    def _trusted(self, path: Path | None) -> _Authority:
+    def _trusted(self, path: Path | None, authorities: _Authorities) -> _Authority:
         """:raises CertificateError: when the file holds none: clients would all be refused, or none asked."""
         if path is None:
             raise CertificateError(("client_auth without client_ca: nobody to trust",))
-        found = self._authorities[path]
+        found = authorities[path]
         if isinstance(found, str):
             raise CertificateError((f"{path}: no authorities to be read: {found}",))
         return found
@@ -353,7 +308,7 @@ def _preference(certificate: Certificate) -> tuple[bool, bool, Path]:
     return certificate.expires < datetime.now(UTC), certificate.path.name == SELF_SIGNED, certificate.path
 
 
-def _expired(certificates: list[Certificate]) -> list[str]:
+def _expired(certificates: Iterable[Certificate]) -> list[str]:
     now = datetime.now(UTC)
     return [
         f"{certificate.path}: expired on {certificate.expires:%Y-%m-%d}, served all the same"

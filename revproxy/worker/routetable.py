@@ -1,9 +1,9 @@
 """
 What of a generation depends on the configuration alone: upstreams, leaves, the resource tree.
 
-While the configuration stays as it is, so does its layout: what is done for a plugin that changes does not become more
-with the number of routes. With another configuration, most of the work is done in a thread; there may be ten thousand
-routes.
+While the configuration stays as it is, so does its route table: what is done for a plugin that changes does not become
+more with the number of routes. With another configuration, most of the work is done in a thread; there may be ten
+thousand routes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from twisted.web.resource import IResource
 
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config, RouteConfig
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.leaves.static import StaticLeaf
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.interfaces import ILeaf
 from revproxy.worker.upstreamfactory import Known, Parts, Upstreams
 
 # The leaf first. Flat, for there may be ten thousand, and each tuple is one more for the collector to look at.
@@ -33,9 +33,9 @@ _MadeLeaf = tuple[ILeaf, *tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class RouteTable:
     """
-    One configuration's.
+    The upstreams, leaves and resource tree of one configuration.
 
     :ivar upstreams: by name, each with the key under which it may be shared.
     :ivar leaves: by host and path of their routes, each with what it was made from.
@@ -46,7 +46,7 @@ class Layout:
     leaves: Mapping[tuple[str | None, str], _MadeLeaf]
     tree: Tree
 
-    def close(self, successor: Layout | None = None) -> None:
+    def close(self, successor: RouteTable | None = None) -> None:
         """Give up upstream connections that the successor does not share, as they become idle."""
         if successor is self:
             return
@@ -56,7 +56,7 @@ class Layout:
                 upstream.close()
 
 
-def layOut(config: Config, parts: Parts, client: Any, previous: Layout | None = None) -> Layout:
+def makeRouteTable(config: Config, parts: Parts, client: Any, previous: RouteTable | None = None) -> RouteTable:
     """
     At once; blocks while it reads files.
 
@@ -73,13 +73,13 @@ def layOut(config: Config, parts: Parts, client: Any, previous: Layout | None = 
     return work.finish()
 
 
-async def layOutWhileServing(
+async def makeRouteTableWhileServing(
     config: Config,
     parts: Parts,
     client: Any,
-    previous: Layout,
+    previous: RouteTable,
     inThread: Callable[..., Awaitable[Any]],
-) -> Layout:
+) -> RouteTable:
     """
     The same, and requests are served meanwhile.
 
@@ -90,8 +90,8 @@ async def layOutWhileServing(
         return previous
     await inThread(work.read)
     work.connect()
-    layout: Layout = await inThread(work.finish)
-    return layout
+    table: RouteTable = await inThread(work.finish)
+    return table
 
 
 class _Work:
@@ -101,7 +101,7 @@ class _Work:
     :ivar mustLook: whether it takes files to know that nothing has changed.
     """
 
-    def __init__(self, config: Config, parts: Parts, client: Any, previous: Layout | None) -> None:
+    def __init__(self, config: Config, parts: Parts, client: Any, previous: RouteTable | None) -> None:
         self.config = config
         self._parts = parts
         self._client = client
@@ -140,9 +140,9 @@ class _Work:
         if self._problems:
             raise ConfigErrors(self._problems)
 
-    def finish(self) -> Layout:
+    def finish(self) -> RouteTable:
         """The other leaves, and the resource tree."""
-        lanes = {index: at for at, lane in enumerate(self.config.routeGroups) for index in lane.routes}
+        groups = {index: at for at, group in enumerate(self.config.routeGroups) for index in group.routes}
         leaves: dict[tuple[str | None, str], _MadeLeaf] = {}
         routes = []
         for index, route in enumerate(self.config.routes):
@@ -155,13 +155,13 @@ class _Work:
                     host,
                     route.path.encode(),
                     made[0],
-                    lanes[index],
+                    groups[index],
                     methods,
                     ignoresCase=route.case == "insensitive",
                     strips=route.stripPrefix and route.upstream is not None,
                 )
             )
-        return Layout(self.config, self._upstreams, leaves, Tree(routes))
+        return RouteTable(self.config, self._upstreams, leaves, Tree(routes))
 
     # Leaves
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from revproxy.config.problems import Problem
 from revproxy.config.settings import Config, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.http1.client import Http1Client
 from revproxy.dataplane.net.eagerreactor import EagerReactor
+from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
-from revproxy.dataplane.net.tlsserver import TLSClientReactor
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.regularfile import readFile
 
@@ -47,11 +49,14 @@ class Parts:
     :ivar reactor: the real one.
     :ivar deadlines: for connections.
     :ivar answers: for middleware that do not answer at once; a finer sweep.
+    :ivar targetChanged: given upstream, URL, whether it is up, and why not, when a target is passed over from now on,
+        or no longer.
     """
 
     reactor: Any
     deadlines: Deadlines
     answers: Deadlines
+    targetChanged: Callable[[str, str, bool, str], None] = lambda upstream, url, isUp, reason: None
 
 
 class PluginClient:
@@ -133,6 +138,7 @@ class Upstreams:
             self.parts.deadlines.now,
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
+            onChange=partial(self.parts.targetChanged, upstream.name),
         )
 
     def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:

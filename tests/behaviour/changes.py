@@ -19,14 +19,12 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.settings import Config
-from revproxy.control.changes import Change
-from revproxy.control.coordinator import Lifecycle
+from revproxy.control.changes import ChangeRequest
+from revproxy.control.control import Control
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from revproxy.worker import upstreamfactory as origins
-from revproxy.worker.lifecycle.instance import StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from tests.behaviour.pipeline import Client, Heard, Origin, OriginConnection, answerTo
 from tests.coordinators import Bench, Threadless
 
@@ -243,11 +241,10 @@ class Changing(Bench):
         case.patch(origins.Upstreams, "_endpoint", lambda _, target, tls: _Endpoint(self, target))
         case.addCleanup(self._end)
 
-    def prepare(self, limits: StageLimits | None = None) -> Lifecycle:
-        lifecycle = super().prepare(limits)
-        lifecycle.surroundings = _Surroundings(self.edge)
+    def prepare(self, limits: StageLimits | None = None) -> Control:
+        control = super().prepare(limits)
         self._listener = Listener(self.edge, tls=False)
-        return lifecycle
+        return control
 
     def stamp(self, name: str, mark: str, body: str = "", interfaces: str = "", **manifest: Any) -> None:
         """A plugin that stamps. Its version follows from the mark."""
@@ -268,10 +265,10 @@ class Changing(Bench):
         finally:
             self.clock.stepping = stepping
 
-    def changing(self, change: Change = Change()) -> Iterator[int]:  # noqa: B008
+    def changing(self, change: ChangeRequest = ChangeRequest()) -> Iterator[int]:  # noqa: B008
         """A transaction, step by step: stops at each moment between two of its steps, and at last when it is over."""
         self.clock.stepping = True
-        done = self.later(self.lifecycle.apply(change))
+        done = self.later(self.coordinator.apply(change))
         for number in itertools.count():
             yield number
             self.settle()
@@ -333,7 +330,7 @@ class Changing(Bench):
 
     def retired(self) -> int:
         """Instances that are on their way out."""
-        return len(self.lifecycle.retirement._leaving)
+        return len(self.worker.retirement._leaving)
 
     def _end(self) -> None:
         STAGES.pop(self.stage.name, None)
@@ -355,23 +352,6 @@ class _Endpoint:
     def connect(self, factory: Any) -> Deferred[Any]:
         address = IPv4Address("TCP", *self._where)
         return self._bench.origins[self._where].connect(lambda: factory.buildProtocol(address))
-
-
-class _Surroundings:
-    """What of the configuration the edge itself reads."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-
-    async def prepareConfig(self, config: Config) -> Config:
-        return config
-
-    def commitConfig(self, prepared: Config) -> None:
-        self._edge.limits = prepared.limits
-        self._edge.timeouts = prepared.timeouts
-
-    async def discardConfig(self, prepared: Config) -> None:
-        pass
 
 
 class ChangingCase(SynchronousTestCase):

@@ -19,14 +19,16 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool
+from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Target, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.loop.deadlines import Deadlines
 
 HEAD = re.compile(

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.http.limits import Timeouts
 from revproxy.dataplane.http.shares import TUNNEL, UPLOAD
-from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.upstream.pool import Pool
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient

@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from revproxy.control.changes import Change
-from revproxy.worker.lifecycle import loader
+from revproxy.control.changes import ChangeRequest
+from revproxy.worker.lifecycle.bundlefinder import finder
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 from tests.behaviour.pipeline import Client
 
@@ -78,8 +78,8 @@ class FailingCase(ChangingCase):
 
     def tally(self, name: str) -> Any:
         """What the version that runs has done."""
-        assert self.bench.lifecycle.current is not None
-        return self.bench.lifecycle.current.versions[name].tally
+        assert self.bench.worker.staging.running is not None
+        return self.bench.worker.staging.running.versions[name].tally
 
     def kinds(self, name: str) -> list[str]:
         """Of its events."""
@@ -257,7 +257,7 @@ class PreviousVersionTests(FailingCase):
         self.stage.ill.add("1")  # type: ignore[attr-defined]
         self.trip("b")
         self.assertEqual(self.ask("/1"), 503)
-        self.assertTrue(self.bench.lifecycle.ward.isGated("b"))
+        self.assertTrue(self.bench.control.quarantine.isGated("b"))
 
     def test_twice(self) -> None:
         """If the previous one fails too, and there is none before, the gate is closed."""
@@ -322,7 +322,7 @@ class GateTests(FailingCase):
         self.assertEqual([self.ask(f"/probe/{number}") for number in range(3)], [200] * 3)
         self.assertEqual(self.kinds("b")[-6:],
                          ["quarantined", "half-open", "probe-well", "probe-well", "probe-well", "restored"])
-        self.assertFalse(self.bench.lifecycle.ward.isGated("b"))
+        self.assertFalse(self.bench.control.quarantine.isGated("b"))
         self.assertEqual([self.ask(f"/after/{number}") for number in range(3)], [200] * 3)
         self.assertEqual(self.stage.stops, [])
         self.check()
@@ -484,7 +484,7 @@ class CandidateTests(FailingCase):
         self.assertIn("unwell", self.bench.failure(""))
         self.assertEqual(len(self.stage.slow["1x"]), 1)  # type: ignore[attr-defined]
         self.stage.ill.clear()  # type: ignore[attr-defined]
-        self.bench.apply(Change(force=True))
+        self.bench.apply(ChangeRequest(force=True))
         self.assertEqual(self.ask("/1"), 200)
         self.assertEqual(self.stage.marks("/1", "end")["b"], "1x")
         self.assertEqual(self.stage.starts.count("b 1x"), 2)
@@ -510,7 +510,7 @@ class CandidateTests(FailingCase):
             one.callback(None)
         waiting.clear()
         self.bench.wait(10)
-        self.assertEqual(self.bench.lifecycle.retirement.alive("b"), 0)
-        loaded = [one.directory for one in loader._finder.bundles.values()]
+        self.assertEqual(self.bench.worker.retirement.alive("b"), 0)
+        loaded = [one.directory for one in finder.bundles.values()]
         self.assertEqual(sorted(one.name for one in loaded if one.parent == self.bench.plugins), ["a", "b", "c"])
         self.check()

@@ -3,7 +3,7 @@ What a hostile client costs, in memory and in work, beside a well-behaved one th
 
 Nothing here is timed: memory is what the allocator counts, work is the number of calls that the interpreter makes.
 Clients that take connections to an origin hostage are in test_nobodyTakesAllConnections.py, TLS records in
-tests/dataplane/net/test_tls.py.
+tests/dataplane/net/test_sockettls.py.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import bcrypt
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Generation
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.limits import Limits
 from revproxy.host import Host
 from revproxy.plugins.basic_auth import BasicAuth

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Generation
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.routing import Route, Tree, stripped
 from revproxy.errors import AmbiguousPath

@@ -14,7 +14,6 @@ from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Context, Request, Response
-from revproxy.dataplane.chain import _Answer
 from revproxy.dataplane.exchange import Exchange
 from revproxy.dataplane.http.tunnel import Tunnel
 from revproxy.dataplane.http1.client import Http1Client
@@ -22,9 +21,11 @@ from revproxy.dataplane.http1.responsewriter import ResponseWriter
 from revproxy.dataplane.http1.server import Http1Server
 from revproxy.dataplane.leaves.fixed import RespondLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
+from revproxy.dataplane.link import PendingAnswer
 from revproxy.dataplane.routing import Route
+from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
-from revproxy.dataplane.upstream.upstream import Outgoing, Upstream
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import BodyTooLarge, EdgeError
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.dataplane.doubles import ClientDouble, EdgeDouble
@@ -59,7 +60,7 @@ ANSWERS = (
 )
 KINDS = (
     *(Body, Context, Exchange, Http1Client, Http1Server, Outgoing, Request, Response, ResponseWriter, Tunnel),
-    _Answer,
+    PendingAnswer,
 )
 
 

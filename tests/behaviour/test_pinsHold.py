@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 from revproxy.bundles.versionstore import StoreError, VersionStore
-from revproxy.control.state.records import readLedger
+from revproxy.control.state.recordfile import readRecords
 from tests.witnesses import FAILING, WitnessCase
 
 
@@ -65,12 +65,12 @@ class RollbackTests(WitnessCase):
         self.bench.write("a", version="3.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 3.0"])
-        self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+        self.assertIsNone(self.bench.coordinator.records.get("a").pin)
 
     def test_told(self) -> None:
         """That it is over is told: by the command that found it, and by an event."""
         self.rollback()
-        label = self.bench.lifecycle.current.plan.entries["a"].label  # type: ignore[union-attr]
+        label = self.bench.coordinator.plan.entries["a"].version  # type: ignore[union-attr]
         self.assertNotIn(("unpinned", "a"), self.bench.kinds())
         self.bench.write("a", version="3.0")
         told = f"its folder has something new: no longer pinned to {label} by rollback"
@@ -94,7 +94,7 @@ class RollbackTests(WitnessCase):
         self.apply()
         self.call("rollback", name="a", version="1.0.0")
         self.assertIn(("store-failed", "a"), self.bench.kinds())
-        written, _ = readLedger(self.bench.state.ledgerPath)
+        written, _ = readRecords(self.bench.state.recordsPath)
         self.assertIsNotNone(written.get("a").pin)
 
     def test_notThere(self) -> None:
@@ -157,7 +157,7 @@ class QuarantineTests(WitnessCase):
         self.bench.write("q")
         self.apply()
         self.assertEqual(sorted(self.bench.seen()), ["a 3.0", "other 1.0.0", "q 1.0.0"])
-        self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+        self.assertIsNone(self.bench.coordinator.records.get("a").pin)
         (event,) = (one for one in self.bench.events.latest(10) if one.kind == "unpinned")
         self.assertRegex(event.text, r"no longer pinned to 1\.0\.0 \(.*\) by quarantine$")
 

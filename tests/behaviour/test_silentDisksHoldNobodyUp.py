@@ -20,9 +20,9 @@ class PluginFolderTests(LifecycleCase):
         self.bench.write("a")
         self.bench.start()
         self.bench.write("a", version="2.0")
-        self.answers = self.bench.lifecycle.files.inThread
-        self.bench.lifecycle.files.inThread = self.hang
-        self.done = self.bench.later(self.bench.lifecycle.apply())
+        self.answers = self.bench.coordinator.files.inThread
+        self.bench.coordinator.files.inThread = self.hang
+        self.done = self.bench.later(self.bench.coordinator.apply())
 
     def hang(self, *job: Any) -> Deferred[Any]:
         self.job = Deferred[Any]()
@@ -35,20 +35,20 @@ class PluginFolderTests(LifecycleCase):
         refused = self.failureResultOf(self.done, ChangeRefused).value
         self.assertIn(f"the files cannot be looked at: the disk has not answered for {READING:g} s", str(refused))
         self.assertEqual((self.bench.seen(), self.bench.kinds()), (["a 1.0.0"], [("refused", "")]))
-        self.failureResultOf(self.bench.later(self.bench.lifecycle.apply()), ChangeRefused)
+        self.failureResultOf(self.bench.later(self.bench.coordinator.apply()), ChangeRefused)
 
     def test_back(self) -> None:
         """Once it has answered, the next change is made."""
         self.bench.clock.advance(READING)
         self.failureResultOf(self.done, ChangeRefused)
-        self.bench.lifecycle.files.inThread = self.answers
+        self.bench.coordinator.files.inThread = self.answers
         self.run_()
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 2.0"])
 
     def test_end(self) -> None:
         """The end of the edge does not wait for it for long."""
-        ended = self.bench.later(self.bench.lifecycle.end())
+        ended = self.bench.later(self.bench.end())
         self.bench.clock.advance(HURRY - 1)
         self.assertNoResult(ended)
         self.bench.clock.advance(1)
@@ -67,13 +67,13 @@ class UpstreamFileTests(LifecycleCase):
         self.bench.write("a")
         self.bench.start()
         self.bench.write("a", version="2.0")
-        answers = self.bench.lifecycle.files.inThread
+        answers = self.bench.coordinator.files.inThread
 
         def inThread(function: Any, *arguments: Any) -> Deferred[Any]:
             return Deferred() if function.__name__ == "isSame" else answers(function, *arguments)
 
-        self.bench.lifecycle.files.inThread = inThread
-        self.done = self.bench.later(self.bench.lifecycle.apply())
+        self.bench.coordinator.files.inThread = inThread
+        self.done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertNoResult(self.done)
 
@@ -85,7 +85,7 @@ class UpstreamFileTests(LifecycleCase):
 
     def test_end(self) -> None:
         """The edge ends."""
-        ended = self.bench.later(self.bench.lifecycle.end())
+        ended = self.bench.later(self.bench.end())
         self.bench.clock.advance(HURRY)
         self.successResultOf(ended)
         self.failureResultOf(self.done, ChangeRefused)

@@ -119,8 +119,8 @@ class FigureTests(WitnessCase):
         """Instances that have ended are forgotten, though their version runs on."""
         self.change(20)
         self.elapse(1)
-        assert self.bench.lifecycle.current is not None
-        self.assertLess(len(self.bench.lifecycle.current.versions["a"].ended), 5)
+        assert self.bench.worker.staging.running is not None
+        self.assertLess(len(self.bench.worker.staging.running.versions["a"].ended), 5)
 
 
 class RetiredTests(ChangingCase):

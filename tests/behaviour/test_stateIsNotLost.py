@@ -46,8 +46,8 @@ class LimitedCase(ChangingCase):
 
     def objects(self) -> list[Any]:
         """The instances that run."""
-        assert self.bench.lifecycle.current is not None
-        return [one.object for one in self.bench.lifecycle.current.of("rate-limit")]
+        assert self.bench.worker.staging.running is not None
+        return [one.object for one in self.bench.worker.staging.running.of("rate-limit")]
 
 
 BY_CLIENT = '{rate: 5/h, key: "header:X-Client"'
@@ -87,7 +87,7 @@ class ConfigurationTests(LimitedCase):
 """
         self.bench.stamp("z", "1", body=body)
         self.configure(BY_CLIENT + ", policy: new}")
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.assertEqual([self.ask("modest") for _ in range(4)], [200] * 4)
         self.assertEqual(self.ask("greedy"), 429)
         self.assertNoResult(done)

@@ -51,8 +51,8 @@ class StayCase(ChangingCase):
 
     def object(self, name: str) -> Any:
         """The only instance of a plugin."""
-        assert self.bench.lifecycle.current is not None
-        (instance,) = self.bench.lifecycle.current.of(name)
+        assert self.bench.worker.staging.running is not None
+        (instance,) = self.bench.worker.staging.running.of(name)
         return instance.object
 
     def answer(self, path: str, client: Client | None = None) -> bytes:
@@ -115,11 +115,11 @@ class InstanceTests(StayCase):
         routes = "[{{upstream: app}}, {{path: /x, upstream: app, plugins: {{a: {{mark: {}}}}}}}]"
         self.bench.configure(routes.format("x"), UPSTREAMS)
         self.begin()
-        assert self.bench.lifecycle.current is not None
-        before = {one.object.mark: one.object for one in self.bench.lifecycle.current.of("a")}
+        assert self.bench.worker.staging.running is not None
+        before = {one.object.mark: one.object for one in self.bench.worker.staging.running.of("a")}
         self.bench.configure(routes.format("y"), UPSTREAMS)
         self.bench.apply()
-        after = {one.object.mark: one.object for one in self.bench.lifecycle.current.of("a")}
+        after = {one.object.mark: one.object for one in self.bench.worker.staging.running.of("a")}
         self.assertEqual((sorted(before), sorted(after)), (["1", "1x"], ["1", "1y"]))
         self.assertIs(before["1"], after["1"])
         self.assertEqual([stop for stop, _ in self.stage.stops], ["a 1x"])

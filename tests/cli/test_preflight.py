@@ -16,7 +16,7 @@ from revproxy.config.configfile import parseConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.demo.selfsigned import selfSigned
 from revproxy.dropin import DropIn
-from revproxy.worker.lifecycle.loader import ROOT
+from revproxy.worker.lifecycle.bundlefinder import ROOT
 
 resource = Resource()
 

@@ -9,11 +9,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.changes import Change, ChangeRefused
+from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.commands import CommandError
-from revproxy.control.steering import Steering
+from revproxy.control.startup import StartRefused
 from revproxy.interfaces import IConfigurable
-from revproxy.worker.lifecycle.instance import StageFailed, StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from tests.authority import Authority
 from tests.coordinators import Bench
 
@@ -80,18 +80,18 @@ class LifecycleCase(SynchronousTestCase):
         if hasattr(self.bench, "state"):
             self.bench.stop()
 
-    def apply(self, change: Change = Change()) -> Any:  # noqa: B008
+    def apply(self, change: ChangeRequest = ChangeRequest()) -> Any:  # noqa: B008
         return self.bench.apply(change)
 
     def call(self, which: str, /, **arguments: Any) -> Any:
         """A call of the steering."""
-        return self.bench.result(Steering(self.bench.lifecycle).call(which, arguments))
+        return self.bench.result(self.bench.control.steering.call(which, arguments))
 
     def alive(self, name: str) -> int:
         """Versions that no longer run and still exist, once that was looked into."""
         for _ in range(5):
             self.bench.clock.advance(1)
-        return self.bench.lifecycle.retirement.alive(name)
+        return self.bench.worker.retirement.alive(name)
 
     def restart(self) -> None:
         """The process ends and begins again."""
@@ -137,14 +137,14 @@ class ChangeTests(LifecycleCase):
         """Plugins that did not change keep their instances; upstreams and leaves stay the same objects."""
         self.bench.write("b")
         self.apply()
-        before = self.bench.lifecycle.built
+        before, table = self.bench.worker.generations.built, self.bench.worker.routes.table
         self.bench.write("b", version="2.0")
         self.apply()
-        after = self.bench.lifecycle.built
+        after = self.bench.worker.generations.built
         assert before is not None and after is not None
         self.assertIs(before.instances[0], after.instances[0])
         self.assertIsNot(before.instances[1], after.instances[1])
-        self.assertIs(before.layout, after.layout)
+        self.assertIs(table, self.bench.worker.routes.table)
         self.assertIs(before.generation.tree, after.generation.tree)
         self.assertIsNot(before.generation.chains[0], after.generation.chains[0])
 
@@ -163,11 +163,11 @@ class ChangeTests(LifecycleCase):
         for version, who in (("2.0", None), ("3.0", "two")):
             if who is not None:
                 ca.write_bytes(Authority(who).own.certificatePEM)
-            found.append(self.bench.lifecycle.built)
+            found.append(self.bench.worker.routes.table)
             self.bench.write("a", version=version)
             self.apply()
-        found.append(self.bench.lifecycle.built)
-        leaves = [[one.layout.leaves[None, path][0] for path in ("/a", "/b")] for one in found if one is not None]
+        found.append(self.bench.worker.routes.table)
+        leaves = [[table.leaves[None, path][0] for path in ("/a", "/b")] for table in found if table is not None]
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[:2], strict=True)], [True, True])
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[1:], strict=True)], [False, True])
         route = self.bench.edge.generation.find(b"h", b"/a")
@@ -208,7 +208,7 @@ class ChangeTests(LifecycleCase):
         self.bench.write("a", version="2.0")
         self.apply()
         self.assertEqual(mark.read_text(), "x")
-        self.apply(Change(force=True))
+        self.apply(ChangeRequest(force=True))
         self.assertEqual(mark.read_text(), "xx")
         self.assertEqual(self.bench.kinds().count(("refused", "b")), 1)
 
@@ -256,10 +256,10 @@ class ChangeTests(LifecycleCase):
         """A transaction whose plugin takes its time to start does not keep the edge from stopping."""
         text = code(body="    def start(self): return Deferred()\n    def stop(self): pass", interfaces="ILifecycle")
         self.bench.write("b", text)
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertNoResult(done)
-        self.bench.later(self.bench.lifecycle.end())
+        self.bench.later(self.bench.end())
         self.assertEqual([one.plugin for one in self.successResultOf(done).refused], ["b"])
         self.assertEqual(self.bench.edge.generation.number, 1)
 
@@ -269,8 +269,8 @@ class ChangeTests(LifecycleCase):
         mark = self.bench.root / "started"
         body = f"    def start(self): open({str(mark)!r}, 'w').close()\n    def stop(self): pass"
         self.bench.write("b", code(body=body, interfaces="ILifecycle"))
-        done = self.bench.later(self.bench.lifecycle.apply())
-        ended = self.bench.later(self.bench.lifecycle.end())
+        done = self.bench.later(self.bench.coordinator.apply())
+        ended = self.bench.later(self.bench.end())
         self.bench.clock.advance(0)
         self.failureResultOf(done, ChangeRefused)
         self.successResultOf(ended)
@@ -419,7 +419,7 @@ class StageTests(LifecycleCase):
         self.bench.write("a", text, version="2.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["one"])
-        _, refusal = self.bench.lifecycle.failures["a"]
+        refusal = self.bench.coordinator.failures.of("a")
         self.assertEqual(refusal.stage, stage, refusal.message)
         self.assertIn(reason, refusal.message)
         self.assertEqual(self.alive("a"), 0)
@@ -463,7 +463,7 @@ class StageTests(LifecycleCase):
     def test_traceback(self) -> None:
         """It begins at the plugin's own lines."""
         self.refused("def f():\n    1 / 0\nf()", "ZeroDivisionError", "import")
-        lines = self.bench.lifecycle.failures["a"][1].traceback.splitlines()
+        lines = self.bench.coordinator.failures.of("a").traceback.splitlines()
         self.assertIn("plugin.py", lines[1])
 
     def test_line(self) -> None:
@@ -475,7 +475,7 @@ class StageTests(LifecycleCase):
     def test_noLineOfOurs(self) -> None:
         """What cannot be parsed has no stack but ours, which is left out."""
         self.refused("def f(:", "plugin.py:1:7: SyntaxError", "import")
-        self.assertNotIn("loader.py", self.bench.lifecycle.failures["a"][1].traceback)
+        self.assertNotIn("loader.py", self.bench.coordinator.failures.of("a").traceback)
 
 
     def test_oddException(self) -> None:
@@ -544,7 +544,7 @@ class StateTests(LifecycleCase):
 
         self.addCleanup(lambda: delattr(builtins, "revproxyTest"))
         self.bench.write("a", code(body=COUNTING + starting, interfaces="IStateful, ILifecycle"))
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertEqual(self.bench.seen(), ["2"])
         builtins.revproxyTest.callback(None)  # type: ignore[attr-defined]
@@ -563,7 +563,7 @@ class StateTests(LifecycleCase):
         self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="3.0")
         self.apply()
         self.assertIn("exportState of the running version 2.0", self.bench.failure("a"))
-        self.apply(Change(force=True, withoutState=True))
+        self.apply(ChangeRequest(force=True, withoutState=True))
         self.assertEqual(self.bench.seen(), ["1"])
         self.assertIn(("handover-lost", "a"), self.bench.kinds())
 
@@ -587,13 +587,13 @@ class StateTests(LifecycleCase):
                               ("[b'x']", "would not come back as it went"), ("{'a'}", "would not come back")):
             self.bench.write("a", code(body=COUNTING.replace('{"count": self.count}', state), interfaces="IStateful"),
                              version="2.0")
-            self.apply(Change(force=True, withoutState=True))
+            self.apply(ChangeRequest(force=True, withoutState=True))
             self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="3.0")
             self.apply()
             self.assertIn(reason, self.bench.failure("a"))
         tupled = COUNTING.replace('{"count": self.count}', '{"count": self.count, "t": (1, 2)}')
         self.bench.write("a", code(body=tupled, interfaces="IStateful"), version="4.0")
-        self.apply(Change(force=True, withoutState=True))
+        self.apply(ChangeRequest(force=True, withoutState=True))
         self.bench.write("a", code(body=COUNTING, interfaces="IStateful"), version="5.0")
         self.apply()
         self.assertEqual(self.bench.failure("a"), "")
@@ -650,11 +650,11 @@ class ConfigurationTests(LifecycleCase):
         """A plugin that cannot is made anew, from the same code."""
         self.bench.write("b", code(body="    def says(self): return self.config['v']"), config={"v": "1"})
         self.apply()
-        module = self.bench.lifecycle.current.versions["b"].module  # type: ignore[union-attr]
+        module = self.bench.worker.staging.running.versions["b"].module  # type: ignore[union-attr]
         self.bench.write("b", code(body="    def says(self): return self.config['v']"), config={"v": "2"})
         self.apply()
         self.assertEqual(self.bench.seen()[1], "2")
-        self.assertIs(self.bench.lifecycle.current.versions["b"].module, module)  # type: ignore[union-attr]
+        self.assertIs(self.bench.worker.staging.running.versions["b"].module, module)  # type: ignore[union-attr]
 
     def test_file(self) -> None:
         """revproxy.yaml's configuration of a plugin leads there too."""
@@ -768,12 +768,12 @@ class VersionTests(LifecycleCase):
         self.assertEqual(answer["text"][0], "a: pinned until its folder has something new")
         self.assertRegex(answer["text"][1], r"^a: 2\.0 \(.*\) → 1\.0\.0 \(")
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
-        self.apply(Change(force=True))
+        self.apply(ChangeRequest(force=True))
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.bench.write("a", version="3.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 3.0"])
-        self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+        self.assertIsNone(self.bench.coordinator.records.get("a").pin)
 
     def test_rollbackAgain(self) -> None:
         """A second rollback goes further back, and not to what was just left."""
@@ -843,7 +843,7 @@ class VersionTests(LifecycleCase):
         self.restart()
         self.assertEqual(self.bench.seen(), ["a 2.0"])
         self.assertIn("ZeroDivisionError", self.bench.failure("a"))
-        self.assertEqual(self.bench.lifecycle.ledger.get("a").versions[-1].version, "2.0")
+        self.assertEqual(self.bench.coordinator.records.get("a").versions[-1].version, "2.0")
 
     def test_restartUnhealthy(self) -> None:
         """Also when it is only found out on starting."""
@@ -914,7 +914,7 @@ class FirstStartTests(LifecycleCase):
         """So does one that does not start."""
         body = "    def start(self): raise OSError('no')\n    def stop(self): pass"
         self.bench.write("a", code(body=body, interfaces="ILifecycle"))
-        error = self.assertRaises(StageFailed, self.bench.start)
+        error = self.assertRaises(StartRefused, self.bench.start)
         self.assertIn("start raised OSError: no", str(error))
 
 
@@ -960,7 +960,7 @@ class QuarantineTests(LifecycleCase):
         return True
 """))
         self.bench.start()
-        live = self.bench.lifecycle.current.versions["a"].module.main.LIVE  # type: ignore[union-attr]
+        live = self.bench.worker.staging.running.versions["a"].module.main.LIVE  # type: ignore[union-attr]
         live.append("fail")
         self.assertEqual(self.requests(10)[-1], "PluginQuarantined")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 5)
@@ -983,6 +983,7 @@ class RefusedTests(LifecycleCase):
         self.bench.write("b", code(body="    def start(self): 1 / 0\n    def stop(self): pass",
                                    interfaces="ILifecycle"), enabled=False)
         self.bench.start()
-        self.assertRaises(ChangeRefused, self.apply, Change("b", lambda ledger, found: ledger.switched("b", True)))
+        request = ChangeRequest("b", lambda records, found: records.switched("b", True))
+        self.assertRaises(ChangeRefused, self.apply, request)
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
-        self.assertIsNone(self.bench.lifecycle.ledger.get("b").enabled)
+        self.assertIsNone(self.bench.coordinator.records.get("b").enabled)

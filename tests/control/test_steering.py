@@ -8,7 +8,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.commands import CommandError
-from revproxy.control.steering import Steering
 from tests.control.test_coordinator import LifecycleCase, code
 
 
@@ -40,14 +39,14 @@ class AnswerTests(LifecycleCase):
         self.bench.apply()
         for command in ("rollback", "pin"):
             error = self.assertRaises(CommandError, self.call, command, name="a", version="1.0.0")
-            digests = [one.digest[:12] for one in self.bench.lifecycle.ledger.get("a").versions]
+            digests = [one.digest[:12] for one in self.bench.coordinator.records.get("a").versions]
             self.assertEqual(len(digests), 2)
             self.assertEqual(
                 str(error),
                 "a: 1.0.0: several versions have this number, name one by its digest; kept are: "
                 + ", ".join(f"1.0.0 ({digest})" for digest in digests),
             )
-            self.assertIsNone(self.bench.lifecycle.ledger.get("a").pin)
+            self.assertIsNone(self.bench.coordinator.records.get("a").pin)
 
     def test_stateThatStays(self) -> None:
         """A change that is refused because state cannot be handed over is refused with the command that makes it."""
@@ -108,7 +107,7 @@ class RequestTests(LifecycleCase):
             ("pin", {"name": "a", "version": "9\n9"}, 'a: "9\\n9": no such version'),
             ("reload", {"without_state": "yes"}, 'reload: "without_state" is to be true or false'),
         ):
-            steering = Steering(self.bench.lifecycle)
+            steering = self.bench.control.steering
             asked: Deferred[Any] = Deferred.fromCoroutine(steering.call(name, arguments))
             error = self.failureResultOf(asked, CommandError).value
             self.assertIn(reason, str(error))

@@ -14,15 +14,17 @@ from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import Body
 from revproxy.context import Headers, Response
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Tally
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.generation import Generation
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.server import Http1Server
-from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.leaf import Leaf
+from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
-from revproxy.interfaces import ILeaf
 from revproxy.loop.deadlines import Deadlines
 from revproxy.testing import SourceDouble
 
@@ -211,7 +213,7 @@ class EdgeDouble:
         self.clock = Clock()
         self.log = AccessLogDouble()
         deadlines = Deadlines(self.clock, 0.5)
-        links = [makeLink(one, deadlines, name=one.name) for one in middleware]
+        links = [makeLink(plugin, deadlines, name=plugin.name) for plugin in middleware]
         self.chains = [Chain(links), *(Chain([]) for _ in routes or ())]
         if routes is None:
             assert leaf is not None

@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.body import Body
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.client import Http1Client
+from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.pool import Pool
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.headers import Headers
 from revproxy.loop.deadlines import Deadlines
 from tests.dataplane.doubles import TransportDouble
@@ -142,13 +144,13 @@ class Asked(Outgoing):
         self.informed: list[int] = []
         self.got: Any = None
 
-    def headFor(self, target: Target) -> bytes:
+    def aimAt(self, target: Target) -> None:
         framing = b""
         if self.body is not None:
             framing = b"Transfer-Encoding: chunked\r\n" if self.chunked else b"Content-Length: %d\r\n" % (
                 self.body.length or 0
             )
-        return b"%b / HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (self.method, target.host, framing)
+        self.head = b"%b / HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (self.method, target.host, framing)
 
     def informational(self, status: int, headers: Headers) -> None:
         self.informed.append(status)

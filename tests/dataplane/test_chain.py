@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
 
 from revproxy.context import Context
-from revproxy.dataplane.chain import Chain, Link
+from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import SAMPLE, Tally
+from revproxy.dataplane.link import Link
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines

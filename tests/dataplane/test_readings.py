@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane import readings
-from revproxy.dataplane.readings import MOST_HIDDEN, MOST_STEPS, Budget, Names, folded, reached, segmentReadings
+from revproxy.dataplane.readings import MOST_HIDDEN, MOST_STEPS, Budget, Names, reached, segmentReadings
 from revproxy.errors import AmbiguousPath
 
 
@@ -244,17 +244,3 @@ class WalkTests(SynchronousTestCase):
         token = "%2F".join(["QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJz"] * MOST_HIDDEN)
         for path in (f"/x/{token}", "/x/" + "%E3%81%82" * 900, "/c/" + "a%20b/" * 1300, "/x/" + "a/" * 1000 + ".."):
             self.assertEqual(len(self.reach(path, "/a/b", "/c")), 1, path[:30])
-
-
-class FoldedTests(SynchronousTestCase):
-    """Names in any case."""
-
-    def test_examples(self) -> None:
-        """ASCII and beyond; what is no UTF-8 stays."""
-        for name, expected in (
-            (b"aBc", b"abc"),
-            ("\xc4".encode(), "\xe4".encode()),
-            ("\u212a".encode(), b"k"),
-            (b"\xffA", b"\xffa"),
-        ):
-            self.assertEqual(folded(name), expected)

@@ -23,9 +23,10 @@ from revproxy.config.document import Document
 from revproxy.config.settings import ListenerConfig, TLSConfig
 from revproxy.context import Headers, Response
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Edge, Generation
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.limits import Limits, Timeouts
-from revproxy.dataplane.leaves.fixed import Leaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.loop.deadlines import Deadlines
 from revproxy.worker.listeners import ListenerSet

@@ -5,7 +5,7 @@ from typing import Any
 
 from revproxy.bundles.bundle import readBundle
 from revproxy.config.manifest import Manifest, checkConfig, effectiveConfig, parseManifest
-from revproxy.worker.lifecycle.loader import loadModule, unload
+from revproxy.worker.lifecycle.loader import loadBundle, unload
 
 FOLDER = Path(__file__).resolve().parents[2] / "plugins"
 
@@ -17,7 +17,7 @@ def manifestOf(name: str) -> Manifest:
 
 def mainOf(case: Any, name: str) -> Any:
     """The plugin's PluginMain; unloaded when the test is over."""
-    module = loadModule(readBundle(FOLDER / name), manifestOf(name))
+    module = loadBundle(readBundle(FOLDER / name), manifestOf(name))
     case.addCleanup(unload, module)
     return module.main.PluginMain
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.interfaces import IResponseMiddleware
 from revproxy.plugins.rate_limit import Limiter, Rate, RateLimit, compileKey
 from revproxy.testing import Answer, EdgeDouble, makeContext
-from revproxy.worker.lifecycle.loader import verifyMiddleware
+from revproxy.worker.lifecycle.contract import verifyMiddleware
 
 
 class RateTests(SynchronousTestCase):

@@ -127,7 +127,7 @@ class ChangeTests(SynchronousTestCase):
             self.failureResultOf(changing, DiskSilent)
             self.reactor.work()
             self.assertEqual(self.logging.config, self.first)
-            self.assertTrue(opened.pop()._closing)
+            self.assertTrue(opened.pop().isClosing)
 
     def test_otherFormat(self) -> None:
         """The same file in another format: one after the other, the file is opened once."""
@@ -170,7 +170,7 @@ class ChangeTests(SynchronousTestCase):
             prepared = self.done(self.logging.prepare(config))
             self.done(self.logging.discard(prepared))
             assert prepared.file is not None
-            self.assertEqual(prepared.file._closing, config.access != self.first.access)
+            self.assertEqual(prepared.file.isClosing, config.access != self.first.access)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])

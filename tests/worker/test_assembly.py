@@ -14,7 +14,7 @@ from revproxy.config.problems import ConfigErrors
 from revproxy.control.coordinator import Lifecycle
 from revproxy.control.snapshot import Scan
 from revproxy.control.state.directory import StateFolder
-from revproxy.control.state.records import Ledger
+from revproxy.control.state.records import PluginRecords
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
@@ -48,7 +48,7 @@ class BuildTests(SynchronousTestCase):
         deadlines = Deadlines(clock, 1)
         state = StateFolder(config.state)
         parts = Parts(clock, deadlines, deadlines)
-        lifecycle = Lifecycle(config, Scan(None, config), parts, EventLog(clock.seconds), state, Ledger())
+        lifecycle = Lifecycle(config, Scan(None, config), parts, EventLog(clock.seconds), state, PluginRecords())
         built = lifecycle.prepare()
         for instance in built.instances:
             if instance.version.module is not None:

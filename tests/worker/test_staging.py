@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from revproxy.control.changes import Change
+from revproxy.control.changes import ChangeRequest
 from tests.control.test_coordinator import COUNTING, code
 from tests.witnesses import WitnessCase, witnessed
 
@@ -83,7 +83,7 @@ class UpdateTests(UpdateCase):
         waiting: Deferred[None] = Deferred()
         self.witness.check = lambda value: waiting if value == "new" else None  # type: ignore[attr-defined]
         self.bench.write("a", witnessed(UPDATED, "IConfigurable, IHealthCheck"), config={"value": "new"})
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertEqual(self.bench.seen(), ["new", "old"])
         waiting.errback(ValueError("unwell"))
@@ -107,7 +107,7 @@ class HandoverTests(WitnessCase):
     def begin(self) -> Deferred[Any]:
         """A new version comes; the first handover is over, the second has begun."""
         self.bench.write("a", witnessed(WAITING, "IStateful") + "# new", version="2.0")
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.export()
         self.bench.clock.advance(0)
@@ -181,7 +181,7 @@ class HandoverTests(WitnessCase):
         self.witness.update = self.witness.check = lambda value: None  # type: ignore[attr-defined]
         self.bench.write("b", text, config={"value": "old"})
         self.bench.write("a", code(body=COUNTING, interfaces="IStateful"))
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.export()
         self.bench.clock.advance(0)
@@ -190,7 +190,7 @@ class HandoverTests(WitnessCase):
         self.witness.update = lambda value: self.witness.wait("update")  # type: ignore[attr-defined]
         self.bench.write("b", text, config={"value": "new"})
         self.bench.write("a", code(body=COUNTING, interfaces="IStateful") + "# new")
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.bench.seen()
         self.bench.clock.advance(3)
@@ -205,7 +205,7 @@ class HandoverTests(WitnessCase):
         self.apply()
         self.witness.flags.add("well")
         self.bench.write("b", code(body=COUNTING, interfaces="IStateful"), version="2.0")
-        done = self.bench.later(self.bench.lifecycle.apply(Change(withoutState=True)))
+        done = self.bench.later(self.bench.coordinator.apply(ChangeRequest(withoutState=True)))
         while not done.called:
             self.bench.clock.advance(0)
             self.bench.seen()

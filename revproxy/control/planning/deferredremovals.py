@@ -13,11 +13,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 
-from revproxy.plan.catalog import CatalogEntry
-from revproxy.plan.plan import Choice, Entries, Refusal, Resolution
+from revproxy.control.planning.choice import Choice
+from revproxy.control.planning.resolution import Resolution
+from revproxy.plan.catalog import CatalogEntry, Entries
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import VersionId
 
 
-class HeldBack:
+class DeferredRemovals:
     """What runs on without a folder, and the newcomers for whose sake."""
 
     def __init__(self) -> None:
@@ -27,7 +30,7 @@ class HeldBack:
         self._strangers: Mapping[str, str | None] = {}
         self._refused: set[str] = set()
 
-    def look(
+    def begin(
         self, gone: AbstractSet[str], known: Mapping[str, str | None], strangers: Mapping[str, str | None]
     ) -> None:
         """
@@ -88,4 +91,4 @@ def _reason(entry: CatalogEntry, newcomers: AbstractSet[str]) -> Refusal:
     *others, last = sorted(Path(one).parent.name or one for one in newcomers)
     who, was, until = (f"{', '.join(others)} and {last}", "were", "all are") if others else (last, "was", "that is")
     reason = f"it was removed when {who} came, which {was} refused; it runs on until {until} mended"
-    return Refusal(entry.manifest.name, "held", str(entry.manifest.version), None, reason)
+    return Refusal(entry.manifest.name, "held", reason, VersionId(entry.version.number))

@@ -1,12 +1,15 @@
-"""What has changed from one moment to the next, as events and commands tell it."""
+"""What has changed from one plan to the next, as events and commands tell it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from revproxy.plan.plan import isSetAnew
-from revproxy.worker.staging import Running
+from revproxy.config.settings import Config
+from revproxy.plan.catalog import Selected
+from revproxy.plan.plan import Plan
+from revproxy.plan.versionid import UNKNOWN, VersionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,32 +19,52 @@ class Difference:
     :ivar kind: of the event: ``configured``, ``loaded``, ``removed`` or ``replaced``.
     :ivar text: what has.
     :ivar plugin: its name; empty for the configuration file.
-    :ivar version: of what runs now, as events have it.
+    :ivar version: what runs now.
     """
 
     kind: str
     text: str
     plugin: str = ""
-    version: str = ""
+    version: VersionId = UNKNOWN
 
     def __str__(self) -> str:
         return f"{self.plugin}: {self.text}" if self.plugin else self.text
 
 
-def differencesOf(before: Running, after: Running) -> Iterator[Difference]:
+def differencesOf(before: Plan, after: Plan) -> Iterator[Difference]:
     """The configuration file first, then plugins by name."""
-    if before.plan.config is not after.plan.config:
-        yield Difference("configured", f"{after.plan.config.source} is in force")
-    old = {one.manifest.name: one for one in before.plan.selected}
-    new = {one.manifest.name: one for one in after.plan.selected}
+    if before.config is not after.config:
+        yield Difference("configured", f"{after.config.source} is in force")
+    old = {plugin.name: plugin for plugin in before.selected}
+    new = {plugin.name: plugin for plugin in after.selected}
     for name in sorted({*old, *new}):
         was, now = old.get(name), new.get(name)
-        label = "" if now is None else now.entry.label
-        if was is None:
-            yield Difference("loaded", f"{label} runs", name, label)
-        elif now is None:
-            yield Difference("removed", f"{was.entry.label} runs no more", name)
-        elif before.versions.get(name) is not after.versions.get(name):
-            yield Difference("replaced", f"{was.entry.label} → {label}", name, label)
-        elif was.entry.digest != now.entry.digest or isSetAnew(was, before.plan, now, after.plan):
-            yield Difference("configured", f"{label} has another configuration", name, label)
+        if was is None and now is not None:
+            yield Difference("loaded", f"{now.entry.version} runs", name, now.entry.version)
+        elif was is not None and now is None:
+            yield Difference("removed", f"{was.entry.version} runs no more", name)
+        elif was is not None and now is not None:
+            yield from _between(was, before, now, after)
+
+
+def _between(was: Selected, before: Plan, now: Selected, after: Plan) -> Iterator[Difference]:
+    version = now.entry.version
+    if not was.entry.isCodeOf(now.entry):
+        yield Difference("replaced", f"{was.entry.version} → {version}", now.name, version)
+    elif was.entry.digest != now.entry.digest or isSetAnew(was, before, now, after):
+        yield Difference("configured", f"{version} has another configuration", now.name, version)
+
+
+def isSetAnew(was: Selected, before: Plan, now: Selected, after: Plan) -> bool:
+    """Whether a plugin has another configuration, on any route, than it had in another plan."""
+    if was.config != now.config:
+        return True
+    if before.config is after.config:
+        return was.perGroup != now.perGroup
+    return _onRoutes(was, before.config) != _onRoutes(now, after.config)
+
+
+def _onRoutes(plugin: Selected, config: Config) -> dict[str, Mapping[str, Any] | None]:
+    groups = config.routeGroups
+    places = ((route, settings) for group, settings in plugin.perGroup.items() for route in groups[group].routes)
+    return {config.routes[route].name: settings for route, settings in places}

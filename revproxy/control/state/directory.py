@@ -49,7 +49,7 @@ class StateFolder:
         return self._store
 
     @property
-    def ledgerPath(self) -> Path:
+    def recordsPath(self) -> Path:
         """For `revproxy.control.state.records`."""
         return self.path / "plugins.json"
 

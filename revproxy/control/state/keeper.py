@@ -1,27 +1,29 @@
 """
-What the edge remembers of its plugins: the ledger, the store of versions, and what each version has counted.
+What the edge remembers of its plugins: their records, the store of versions, and what each version has counted.
 
 Where the state folder cannot be written, all this lasts as long as the process. A disk that fails is an event, and no
-reason not to go on.
+reason not to go on: what is in force and could not be written is tried again with each change, every minute, and once
+more at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.planning.folderowners import housed
 from revproxy.control.state.directory import StateFolder
-from revproxy.control.state.records import Ledger, writeLedger
-from revproxy.dataplane.counters import Tally
+from revproxy.control.state.recordfile import writeRecords
+from revproxy.control.state.records import PluginRecords
+from revproxy.control.state.totals import Totals
 from revproxy.loop.jobthread import DiskSilent, JobThread
-from revproxy.plan.catalog import Catalog, CatalogEntry, storedEntry
+from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, entryOf
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 
@@ -31,17 +33,20 @@ MAX_GONE = 100
 FORGOTTEN_AT_ONCE = 20
 """How many are forgotten with one change, which waits for that."""
 
+RETRY_INTERVAL = 60.0
+"""Seconds between two tries to write what could not be written."""
 
-class Memory:
+
+class StateKeeper:
     """
-    One edge's.
+    What one edge remembers.
 
-    :ivar ledger: what is remembered; assigned by :meth:`record`.
-    :ivar tallies: what each version did, by name and digest; of those that run, and those that are remembered.
+    :ivar records: what is remembered; assigned by :meth:`record`.
+    :ivar totals: what each version did; of those that run, and those that are remembered.
     :ivar lost: by name, why what ran when the edge ended cannot be had.
     :ivar isWritable: whether the state folder is ours, and can be written.
     :ivar disk: what writes it.
-    :ivar onRecorded: called after each :meth:`record`.
+    :ivar exclusively: does something while no change is made.
     """
 
     _log = Logger()
@@ -49,7 +54,7 @@ class Memory:
     def __init__(
         self,
         state: StateFolder,
-        ledger: Ledger,
+        records: PluginRecords,
         events: EventLog,
         clock: Any,
         inThread: Callable[..., Deferred[Any]],
@@ -58,17 +63,21 @@ class Memory:
         :param clock: provides `IReactorTime`, in seconds since the epoch.
         :param inThread: runs a function, with arguments, in a thread.
         """
-        self.ledger = ledger
-        self.tallies: dict[tuple[str, str | None], Tally] = {}
+        self.records = records
+        self.totals = Totals()
         self.lost: dict[str, str] = {}
         self.isWritable = False
         self.disk = JobThread(clock, inThread)
-        self.onRecorded: Callable[[], None] = lambda: None
+        self.exclusively: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]] = _atOnce
         # Why, for each bundle that runs and is not stored.
         self._unkept: dict[tuple[str, str], str] = {}
         self._notWritten = ""
         self._isTold = False
-        self._onDisk = ledger
+        self._onDisk = records
+        self._plan: Plan | None = None
+        self._retry: IDelayedCall | None = None
+        self._ended = False
+        self._clock = clock
         self._state = state
         self._events = events
         self._now = clock.seconds
@@ -81,13 +90,17 @@ class Memory:
         :raises StoreError: it is not there, or damaged.
         :raises ConfigErrors: this version of revproxy does not take its manifest.
         """
-        folder = None if plugins is None else plugins / (self.ledger.get(name).folder or name)
-        return storedEntry(self._state.store.read(name, digest, folder))
+        folder = None if plugins is None else plugins / (self.records.get(name).folder or name)
+        bundle = self._state.store.read(name, digest, folder)
+        entry = entryOf(bundle, str(bundle.directory / "plugin.json"))
+        if isinstance(entry, BrokenPlugin):
+            raise ConfigErrors(entry.problems)
+        return entry
 
     def ranBefore(self, plugins: Path | None) -> dict[str, CatalogEntry]:
         """What ran when the edge ended. Blocks."""
         found = {}
-        for name, record in self.ledger.plugins.items():
+        for name, record in self.records.plugins.items():
             if record.running is not None:
                 try:
                     found[name] = self.stored(name, record.running, plugins)
@@ -97,27 +110,23 @@ class Memory:
                     self.lost[name] = self._unkept[name, record.running] = str(error)
         return found
 
-    def tallyOf(self, entry: CatalogEntry) -> Tally:
-        """Where it is counted what a version does, also when it comes back."""
-        return self.tallies.get((entry.manifest.name, entry.digest)) or Tally()
-
     @property
     def unwritten(self) -> str:
         """Why what is in force would not outlive a restart; empty if it would."""
         if not self.isWritable:
-            return "the state folder cannot be written" if self.ledger != self._onDisk else ""
+            return "the state folder cannot be written" if self.records != self._onDisk else ""
         return "; ".join([*filter(None, (self._notWritten,)), *dict.fromkeys(self._unkept.values())])
 
     async def keep(self, plan: Plan) -> None:
         """Store every bundle that is about to run, and those that run and could not be stored before."""
         if not self.isWritable:
             return
-        for one in plan.selected:
-            bundle, name = one.entry.bundle, one.manifest.name
+        for plugin in plan.selected:
+            bundle, name = plugin.entry.bundle, plugin.name
             if bundle is None:
                 continue
             known = self._unkept.get((name, bundle.digest))
-            if known is None and self.ledger.get(name).running == bundle.digest:
+            if known is None and self.records.get(name).running == bundle.digest:
                 continue
             try:
                 await self.disk.do(self._state.store.keep, name, bundle)
@@ -126,30 +135,31 @@ class Memory:
                 self._unkept[name, bundle.digest] = str(error)
                 if known != str(error):
                     self._isTold = True
-                    self._events.add("store-failed", str(error), name, one.entry.label)
+                    self._events.add("store-failed", str(error), name, plugin.entry.version)
 
-    async def record(self, ledger: Ledger, plan: Plan, found: Catalog | None = None) -> None:
+    async def record(self, records: PluginRecords, plan: Plan, found: Catalog | None = None) -> None:
         """
         Write down what runs, and let go of versions that are not to be kept. What could not be written before is tried
         again, also if nothing has changed.
 
-        :param ledger: what else is to be remembered.
+        :param records: what else is to be remembered.
         :param found: what there is besides; None: that was not looked for.
         """
-        await self._record(ledger, plan, found)
+        await self._record(records, plan, found)
         if self._isTold and not self.unwritten:
             self._isTold = False
             self._events.add("written", "all that is in force is written down again")
-        self.onRecorded()
+        self._retryLater()
 
-    async def _record(self, ledger: Ledger, plan: Plan, found: Catalog | None) -> None:
-        ledger, begun = self._withRunning(ledger, plan)
+    async def _record(self, records: PluginRecords, plan: Plan, found: Catalog | None) -> None:
+        self._plan = plan
+        records, begun = self._withRunning(records, plan)
         if found is not None:
-            ledger = housed(ledger, plan, found)
-        isSame = ledger == self.ledger
-        self.ledger = ledger
+            records = _foundIn(records, plan, found)
+        isSame = records == self.records
+        self.records = records
         if self._unkept:
-            running = {(one.manifest.name, one.entry.digest) for one in plan.selected}
+            running = {(plugin.name, plugin.entry.digest) for plugin in plan.selected}
             self._unkept = {key: text for key, text in self._unkept.items() if key in running}
             await self.keep(plan)
         if isSame and not self._notWritten:
@@ -160,39 +170,38 @@ class Memory:
             if found is not None:
                 await self._forget(found)
             await self._write()
-        known = {(name, one.digest) for name, record in self.ledger.plugins.items() for one in record.versions}
-        for key in [key for key in self.tallies if key[1] is not None and key not in known]:
-            del self.tallies[key]
+        plugins = self.records.plugins.items()
+        self.totals.keepOnly({(name, known.digest) for name, record in plugins for known in record.versions})
 
     async def _prune(self, name: str, count: int) -> None:
         # What the file names outlives a restart, so it must be there: the file may stay as it is.
-        kept = self.ledger.toKeep(name, count) | self._onDisk.toKeep(name, 0)
+        kept = self.records.toKeep(name, count) | self._onDisk.toKeep(name, 0)
         try:
             gone = await self.disk.do(self._state.store.prune, name, kept)
         except (StoreError, DiskSilent) as error:
             self._events.add("store-failed", str(error), name)
         else:
-            self.ledger = self.ledger.forgotten(name, gone)
+            self.records = self.records.forgotten(name, gone)
 
     async def _forget(self, found: Catalog) -> None:
         """Let go of plugins that are gone for good: folders named by release would fill the disk."""
-        broken = {Path(one.source).parent.name for one in found.broken}
-        housed = {name for name, record in self.ledger.plugins.items() if record.folder in broken}
-        here = {*found.entries, *(one.name for one in found.broken), *housed}
-        for name in self.ledger.longGone(here, MAX_GONE)[:FORGOTTEN_AT_ONCE]:
+        folders = {Path(broken.source).parent.name for broken in found.broken}
+        owners = {name for name, record in self.records.plugins.items() if record.folder in folders}
+        here = {*found.entries, *(broken.name for broken in found.broken), *owners}
+        for name in self.records.longGone(here, MAX_GONE)[:FORGOTTEN_AT_ONCE]:
             if not self._onDisk.toKeep(name, 0):
                 try:
                     await self.disk.do(self._state.store.prune, name, ())
                 except (StoreError, DiskSilent) as error:
                     self._log.warn("plugin {name}: cannot be forgotten: {error}", name=name, error=error)
                     break
-                self.ledger = self.ledger.without(name)
+                self.records = self.records.without(name)
                 self._log.info("plugin {name}: is gone for long, and forgotten", name=name)
 
     async def _write(self) -> None:
-        path, ledger, before = self._state.ledgerPath, self.ledger, self._notWritten
+        path, records, before = self._state.recordsPath, self.records, self._notWritten
         try:
-            await self.disk.do(writeLedger, path, ledger)
+            await self.disk.do(writeRecords, path, records)
         except OSError as error:
             self._notWritten = f"{path}: cannot be written: {error.strerror or error}"
             if self._notWritten != before:
@@ -200,16 +209,53 @@ class Memory:
                 self._events.add("store-failed", f"what runs cannot be written down: {self._notWritten}")
         else:
             self._notWritten = ""
-            self._onDisk = ledger
+            self._onDisk = records
 
-    def _withRunning(self, ledger: Ledger, plan: Plan) -> tuple[Ledger, set[str]]:
+    def _withRunning(self, records: PluginRecords, plan: Plan) -> tuple[PluginRecords, set[str]]:
         begun = set()
-        running = {one.manifest.name: one.entry for one in plan.selected if one.entry.digest is not None}
+        running = {plugin.name: plugin.entry for plugin in plan.selected if plugin.entry.digest is not None}
         for name, entry in running.items():
-            if entry.digest is not None and ledger.get(name).running != entry.digest:
-                ledger = ledger.ran(name, entry.digest, str(entry.manifest.version), self._now())
+            if entry.digest is not None and records.get(name).running != entry.digest:
+                records = records.ran(name, entry.digest, str(entry.manifest.version), self._now())
                 begun.add(name)
-        for name, record in list(ledger.plugins.items()):
+        for name, record in list(records.plugins.items()):
             if record.running is not None and name not in running:
-                ledger = ledger.stopped(name, self._now())
-        return ledger, begun
+                records = records.stopped(name, self._now())
+        return records, begun
+
+    # What could not be written
+
+    async def catchUp(self) -> None:
+        """Try once more to write what could not be written. No change is made meanwhile."""
+        if self._plan is not None and self.isWritable and self.unwritten:
+            await self.record(self.records, self._plan)
+
+    async def end(self) -> None:
+        """The last try."""
+        self._ended = True
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        await self.catchUp()
+
+    def _retryLater(self) -> None:
+        if self._retry is None and self.isWritable and self.unwritten and not self._ended:
+            self._retry = self._clock.callLater(RETRY_INTERVAL, self._tryAgain)
+
+    def _tryAgain(self) -> None:
+        self._retry = None
+        trying = Deferred.fromCoroutine(self.exclusively(self.catchUp()))
+        trying.addErrback(lambda failure: self._log.failure("writing what could not be written", failure))
+
+
+async def _atOnce(work: Coroutine[Any, Any, None]) -> None:
+    await work
+
+
+def _foundIn(records: PluginRecords, plan: Plan, found: Catalog) -> PluginRecords:
+    """What is remembered, with the folders of what runs."""
+    for plugin in plan.selected:
+        present = found.entries.get(plugin.name)
+        if present is not None and present.bundle is not None and present.digest == plugin.entry.digest:
+            records = records.foundIn(plugin.name, present.bundle.directory.name)
+    return records

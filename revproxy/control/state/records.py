@@ -1,29 +1,18 @@
 """What is remembered of plugins over restarts: which versions ran and when, what is pinned, switched, quarantined.
 
-A `Ledger` is a value; each method gives another one. On disk it is one JSON file, replaced as a whole. A file that
-cannot be understood is kept under another name, and one begins anew: the edge must come up without it.
+`PluginRecords` are a value; each method gives another one.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
+from revproxy.plan.versionid import UNKNOWN, VersionId
 
-from revproxy.regularfile import readFile
-
-#: Of the file; a higher one was written by a newer revproxy.
-FORMAT = 1
-
-#: How many versions of one plugin are remembered, how many bytes the file may have, and how many characters a reason.
+#: How many versions of one plugin are remembered, and how many characters a reason may have.
 MAX_VERSIONS = 100
-MAX_BYTES = 64 << 20
 MAX_REASON = 1000
 
 #: Who pinned a version.
@@ -45,6 +34,11 @@ class VersionRecord:
     ranAt: float
     quarantined: str | None = None
 
+    @property
+    def id(self) -> VersionId:
+        """Which version it is."""
+        return VersionId(self.version, self.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -63,7 +57,7 @@ class Pin:
 class PluginRecord:
     """What is remembered of one plugin.
 
-    :ivar versions: no digest twice; the one that began to run last is the last.
+    :ivar versions: no digest twice; what began to run last comes last.
     :ivar running: the digest of what runs, or ran when the edge ended.
     :ivar enabled: switched by a command; ``None``: as the configuration says.
     :ivar folder: the name of the folder that had what ran last; ``None``: not known.
@@ -79,17 +73,19 @@ class PluginRecord:
 
     def find(self, digest: str) -> VersionRecord | None:
         """The record of a version."""
-        return next((one for one in self.versions if one.digest == digest), None)
+        return next((known for known in self.versions if known.digest == digest), None)
 
     @property
-    def pinnedTo(self) -> str:
-        """Version and the beginning of the digest; empty when nothing is pinned."""
-        known = None if self.pin is None else self.find(self.pin.digest)
-        return "" if self.pin is None else f"{known.version if known else ''} ({self.pin.digest[:12]})".strip()
+    def pinnedTo(self) -> VersionId:
+        """The version that is pinned; `UNKNOWN` when none is."""
+        if self.pin is None:
+            return UNKNOWN
+        known = self.find(self.pin.digest)
+        return VersionId(known.version if known else "", self.pin.digest)
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class PluginRecords:
     """Everything that is remembered.
 
     :ivar plugins: by name; those of which there is nothing to remember are not in it. To be left unchanged.
@@ -101,7 +97,7 @@ class Ledger:
         """What is remembered of a plugin; an empty record when nothing is."""
         return self.plugins.get(name, PluginRecord())
 
-    def ran(self, name: str, digest: str, version: str, now: float) -> Ledger:
+    def ran(self, name: str, digest: str, version: str, now: float) -> PluginRecords:
         """A version has begun to run. What is known of its quarantine stays.
 
         :param now: seconds since the epoch.
@@ -109,48 +105,48 @@ class Ledger:
         record = self.get(name)
         known = record.find(digest)
         newest = VersionRecord(digest, version, now, known.quarantined if known else None)
-        others = [one for one in record.versions if one.digest != digest]
+        others = [other for other in record.versions if other.digest != digest]
         pinned = record.pin.digest if record.pin else None
         while len(others) >= MAX_VERSIONS:
             del others[1 if others[0].digest == pinned else 0]
         return self._with(name, replace(record, versions=(*others, newest), running=digest, endedAt=None))
 
-    def stopped(self, name: str, now: float) -> Ledger:
+    def stopped(self, name: str, now: float) -> PluginRecords:
         """Nothing of the plugin runs any more, and nothing is to run after a restart because it ran now.
 
         :param now: seconds since the epoch.
         """
         return self._with(name, replace(self.get(name), running=None, endedAt=now))
 
-    def pinned(self, name: str, pin: Pin) -> Ledger:
+    def pinned(self, name: str, pin: Pin) -> PluginRecords:
         """In the place of the pin there may be."""
         return self._with(name, replace(self.get(name), pin=pin))
 
-    def unpinned(self, name: str) -> Ledger:
+    def unpinned(self, name: str) -> PluginRecords:
         """Without its pin."""
         return self._with(name, replace(self.get(name), pin=None))
 
-    def switched(self, name: str, enabled: bool | None) -> Ledger:
+    def switched(self, name: str, enabled: bool | None) -> PluginRecords:
         """On, off, or again as the configuration says (``None``)."""
         return self._with(name, replace(self.get(name), enabled=enabled))
 
-    def housed(self, name: str, folder: str) -> Ledger:
+    def foundIn(self, name: str, folder: str) -> PluginRecords:
         """What runs is what a folder has; it is the plugin's own from now on."""
         return self._with(name, replace(self.get(name), folder=folder))
 
-    def quarantined(self, name: str, digest: str, reason: str) -> Ledger:
+    def quarantined(self, name: str, digest: str, reason: str) -> PluginRecords:
         """A version was taken out; nothing changes when it never ran."""
         text = reason[:MAX_REASON].encode("utf-8", "replace").decode("utf-8")
         return self._marked(name, digest, text)
 
-    def cleared(self, name: str, digest: str) -> Ledger:
+    def cleared(self, name: str, digest: str) -> PluginRecords:
         """A version's quarantine was lifted."""
         return self._marked(name, digest, None)
 
-    def forgotten(self, name: str, digests: Collection[str]) -> Ledger:
+    def forgotten(self, name: str, digests: Collection[str]) -> PluginRecords:
         """Versions that are not in the store any more. What runs and what is pinned stays as it is."""
         record = self.get(name)
-        versions = tuple(one for one in record.versions if one.digest not in digests)
+        versions = tuple(known for known in record.versions if known.digest not in digests)
         return self._with(name, replace(record, versions=versions))
 
     def longGone(self, here: Collection[str], keep: int) -> list[str]:
@@ -161,15 +157,15 @@ class Ledger:
         :param keep: how many of the last.
         """
         gone = [
-            (record.endedAt or max((one.ranAt for one in record.versions), default=0.0), name)
+            (record.endedAt or max((known.ranAt for known in record.versions), default=0.0), name)
             for name, record in self.plugins.items()
             if name not in here and record.running is None and record.pin is None and record.enabled is None
         ]
         return [name for _, name in sorted(gone)[: max(0, len(gone) - keep)]]
 
-    def without(self, name: str) -> Ledger:
+    def without(self, name: str) -> PluginRecords:
         """Nothing is remembered of a plugin."""
-        return Ledger({each: record for each, record in self.plugins.items() if each != name})
+        return PluginRecords({each: record for each, record in self.plugins.items() if each != name})
 
     def previousGood(self, name: str, digest: str) -> VersionRecord | None:
         """Where to go back to from a version: what ran last before it and is not quarantined.
@@ -177,145 +173,25 @@ class Ledger:
         :param digest: of a version that never ran: what ran last of all is before it.
         """
         versions = self.get(name).versions
-        end = next((index for index, one in enumerate(versions) if one.digest == digest), len(versions))
-        return next((one for one in reversed(versions[:end]) if one.quarantined is None), None)
+        end = next((index for index, known in enumerate(versions) if known.digest == digest), len(versions))
+        return next((known for known in reversed(versions[:end]) if known.quarantined is None), None)
 
     def toKeep(self, name: str, count: int) -> set[str]:
         """The digests that the store must not lose: what runs, what is pinned, and the last ``count`` others."""
         record = self.get(name)
         keep = {record.running, record.pin.digest if record.pin else None} - {None}
-        others = [one.digest for one in record.versions if one.digest not in keep]
+        others = [known.digest for known in record.versions if known.digest not in keep]
         return {digest for digest in (*keep, *others[max(0, len(others) - count):]) if digest is not None}
 
-    def _marked(self, name: str, digest: str, reason: str | None) -> Ledger:
+    def _marked(self, name: str, digest: str, reason: str | None) -> PluginRecords:
         record = self.get(name)
         versions = tuple(
-            replace(one, quarantined=reason) if one.digest == digest else one for one in record.versions
+            replace(known, quarantined=reason) if known.digest == digest else known for known in record.versions
         )
         return self._with(name, replace(record, versions=versions))
 
-    def _with(self, name: str, record: PluginRecord) -> Ledger:
+    def _with(self, name: str, record: PluginRecord) -> PluginRecords:
         plugins = {**self.plugins, name: record}
         if replace(record, folder=None, endedAt=None) == PluginRecord():
             del plugins[name]
-        return Ledger(plugins)
-
-
-def readLedger(path: Path) -> tuple[Ledger, str | None]:
-    """What was remembered.
-
-    :returns: with a text for the log when the file was there and could not be understood; it has another name then,
-        and the ledger is empty.
-    """
-    try:
-        return _parse(readFile(path, MAX_BYTES)), None
-    except FileNotFoundError:
-        return Ledger(), None
-    except (OSError, ValueError) as error:
-        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    text = f"{path}: {reason}; nothing is remembered of plugins"
-    try:
-        aside = next(place for place in _aside(path) if not os.path.lexists(place))
-        os.rename(path, aside)
-    except OSError as error:
-        return Ledger(), f"{text}, and it could not be put aside ({error.strerror})"
-    return Ledger(), f"{text}; the file is now {aside.name}, put it right and back while revproxy does not run"
-
-
-def writeLedger(path: Path, ledger: Ledger) -> None:
-    """Replace the file, so that a crash leaves the one or the other. Blocks; one call at a time.
-
-    :raises OSError: it was not replaced, or it is not certain that the new one would outlive a crash.
-    """
-    new = path.with_name(f".{path.name}.new")
-    with suppress(FileNotFoundError):
-        new.unlink()
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_format(ledger))
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(new, path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-# The form on disk: strict where dataclasses would pass over what they do not know.
-
-
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Version(_Strict, frozen=True, rename={"ranAt": "ran_at"}):
-    digest: str
-    version: str
-    ranAt: float
-    quarantined: str | None = None
-
-
-class _Pin(_Strict, frozen=True):
-    digest: str
-    by: PinnedBy
-    against: str | None = None
-
-
-class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at"}):
-    versions: tuple[_Version, ...] = ()
-    running: str | None = None
-    pin: _Pin | None = None
-    enabled: bool | None = None
-    folder: str | None = None
-    endedAt: float | None = None
-
-
-class _File(_Strict, frozen=True):
-    format: int
-    plugins: dict[str, _Plugin]
-
-
-class _Head(msgspec.Struct):
-    format: int
-
-
-def _aside(path: Path) -> Iterator[Path]:
-    return (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
-
-
-def _format(ledger: Ledger) -> bytes:
-    plugins = {name: _plain(record) for name, record in sorted(ledger.plugins.items())}
-    return msgspec.json.format(msgspec.json.encode({"format": FORMAT, "plugins": plugins}), indent=2) + b"\n"
-
-
-def _plain(record: PluginRecord) -> Any:
-    return msgspec.convert(record, _Plugin, from_attributes=True)
-
-
-def _parse(data: bytes) -> Ledger:
-    """The ledger; a `ValueError` says why there is none."""
-    try:
-        written = msgspec.json.decode(data, type=_Head).format
-        if written > FORMAT:
-            raise ValueError(f"has format {written}, this revproxy knows {FORMAT}: a newer one wrote it")
-        file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"is damaged: {error}") from None
-    if file.format != FORMAT:
-        raise ValueError(f"is damaged: there is no format {file.format}")
-    return Ledger({name: _record(name, one) for name, one in file.plugins.items()})
-
-
-def _record(name: str, plugin: _Plugin) -> PluginRecord:
-    versions = tuple(VersionRecord(one.digest, one.version, one.ranAt, one.quarantined) for one in plugin.versions)
-    if len({one.digest for one in versions}) < len(versions):
-        raise ValueError(f"is damaged: a version of {name} stands in it twice")
-    pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
-    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder, plugin.endedAt)
+        return PluginRecords(plugins)

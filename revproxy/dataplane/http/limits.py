@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+METHOD_LENGTH = 32
+"""Bytes of a method. The longest that is registered has 16."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -15,7 +15,7 @@ either has to give back the same things.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol
@@ -27,6 +27,7 @@ from revproxy.context import Response
 from revproxy.dataplane.http.shares import PLAIN, UPLOAD
 from revproxy.dataplane.http.tunnel import Tunnel
 from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, chunk, lastChunk, unsaid
+from revproxy.dataplane.http1.clientroles import ConnectionPool, SentRequest
 from revproxy.dataplane.http1.heads import CHUNKED, UNTIL_CLOSE
 from revproxy.dataplane.http1.responsehead import ResponseHead, isOffered, parseResponseHead
 from revproxy.errors import (
@@ -41,10 +42,6 @@ from revproxy.errors import (
 from revproxy.headers import Headers
 from revproxy.interfaces import IBodySink, IBodySource
 from revproxy.loop.deadlines import NEVER
-
-if TYPE_CHECKING:
-    from revproxy.dataplane.upstream.pool import Pool
-    from revproxy.dataplane.upstream.upstream import Outgoing
 
 IDLE, HEAD, BODY, TUNNEL, CLOSED = range(5)
 
@@ -102,7 +99,7 @@ class Http1Client:
         "unused",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool[Http1Client]) -> None:
         self._pool = pool
         self.transport: Any = None
         self.deadline = NEVER
@@ -112,7 +109,7 @@ class Http1Client:
         self.share = PLAIN
         self._isLast = False
         self._state = IDLE
-        self._outgoing: Outgoing | None = None
+        self._outgoing: SentRequest | None = None
         self._held = b""
         self._head: ResponseHead | None = None
         self._body: Body | None = None
@@ -136,7 +133,7 @@ class Http1Client:
 
     # The request
 
-    def send(self, outgoing: Outgoing, now: float) -> None:
+    def send(self, outgoing: SentRequest, now: float) -> None:
         """Send a request on this idle connection; the outgoing request is told of the answer."""
         pool = self._pool
         self._outgoing = outgoing
@@ -183,7 +180,7 @@ class Http1Client:
             return
         if self._chunked:
             trailers = body.trailers
-            outgoing = cast("Outgoing", self._outgoing)
+            outgoing = cast(SentRequest, self._outgoing)
             self.transport.write(lastChunk([] if trailers is None else unsaid(trailers.fields, outgoing.head)))
         self.transport.unregisterProducer()
         if self._state == HEAD:
@@ -254,7 +251,7 @@ class Http1Client:
         self._held = b""
         self._answer(outgoing, head, rest)
 
-    def _switch(self, outgoing: Outgoing, head: ResponseHead, rest: bytes) -> None:
+    def _switch(self, outgoing: SentRequest, head: ResponseHead, rest: bytes) -> None:
         if not isOffered(head.upgrade, outgoing.upgrade) or self._uploading is not None:
             raise BadResponse("101 without having been asked for it")
         if not self._pool.becomesTunnel(self):
@@ -275,7 +272,7 @@ class Http1Client:
         self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
         self.transport.loseConnection()
 
-    def _answer(self, outgoing: Outgoing, head: ResponseHead, rest: bytes) -> None:
+    def _answer(self, outgoing: SentRequest, head: ResponseHead, rest: bytes) -> None:
         """The final head is here, and perhaps the body too."""
         self._head = head
         length = head.length

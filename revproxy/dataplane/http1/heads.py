@@ -30,8 +30,6 @@ _KEPT = frozenset((b"content-length", b"host", b"expect"))
 NEVER_NOMINATED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 
 HEX = frozenset(b"0123456789abcdefABCDEF")
-VALUE_REFUSED = bytes(octet for octet in range(0x20) if octet != 0x09) + b"\x7f"
-"""Octets that a field value, and a reason phrase, does not have (RFC 9110 §5.5)."""
 
 
 class Head:
@@ -99,32 +97,3 @@ def refusal(error: HttpParserError, kind: type[BadRequest] | type[BadResponse]) 
     if isinstance(context, BadRequest):
         return kind(str(context))
     return kind(str(error))
-
-
-class LengthDecoder:
-    """
-    Counts off a body whose length is known.
-
-    :ivar left: bytes that have not come.
-    :ivar finished: True when there are none.
-    :cvar trailing: no trailer section is awaited, ever.
-    """
-
-    __slots__ = ("finished", "left", "trailers")
-
-    trailing = False
-
-    def __init__(self, length: int) -> None:
-        """:param length: more than 0."""
-        self.left = length
-        self.finished = False
-        self.trailers: list[Field] = []
-
-    def decode(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """:returns: pieces of the body, and what follows the message."""
-        left = self.left = self.left - len(data)
-        if left > 0:
-            return [data], b""
-        self.left = 0
-        self.finished = True
-        return ([data], b"") if left == 0 else ([data[:left]], data[left:])

@@ -7,8 +7,7 @@ end is looked at again.
 
 from __future__ import annotations
 
-from revproxy.dataplane.http.limits import Limits
-from revproxy.dataplane.http1.requesthead import METHOD_LENGTH
+from revproxy.dataplane.http.limits import METHOD_LENGTH, Limits
 from revproxy.errors import BadRequest, HeadersTooLarge, NotSupported, TargetTooLong
 from revproxy.headers import TOKEN
 

@@ -18,6 +18,7 @@ from revproxy.dataplane.http.fieldnames import (
     learn,
     plainName,
 )
+from revproxy.dataplane.http.limits import METHOD_LENGTH
 from revproxy.dataplane.http1.heads import (
     CHUNKED,
     HEX,
@@ -29,16 +30,14 @@ from revproxy.dataplane.http1.heads import (
     refusal,
 )
 from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotSupported, VersionNotSupported
-from revproxy.headers import LETTERS_DIGITS_HYPHEN, TOKEN, Field, Headers, JoinedHeaders, isJoined, joined
+from revproxy.headers import LETTERS_DIGITS_HYPHEN, Field, Headers, JoinedHeaders, isJoined, isToken, joined
+from revproxy.hostport import splitPort
 
 _TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#%")
 _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
 
 _HOST_LENGTH = 255 + len(":65535")
 """The longest name (RFC 3986 §3.2.2) with a port. Hosts are remembered, here and by others: strangers write them."""
-
-METHOD_LENGTH = 32
-"""Bytes of a method. The longest that is registered has 16."""
 
 _COMMON_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 """Those that llhttp reads by their own name; to the reading of a head they are all the same."""
@@ -207,7 +206,7 @@ def _standIn(data: bytes, method: bytes) -> bytes:
     """
     if method in _NEVER_SERVED:
         raise NotSupported(f"{method.decode('ascii')}: this is no forward proxy")
-    if not method or not TOKEN.issuperset(method):
+    if not isToken(method):
         raise BadRequest("the method is no token")
     if len(method) > METHOD_LENGTH:
         # RFC 9112 §3
@@ -358,9 +357,7 @@ def hostname(host: bytes) -> bytes:
     """
     if len(host) > _HOST_LENGTH:
         raise BadRequest("the Host field is longer than a name can be")
-    name, _, port = host.rpartition(b":")
-    if not _ or (host.startswith(b"[") and host.endswith(b"]")):
-        name, port = host, b""
+    name, port = splitPort(host)
     if port and not (port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise BadRequest("the port in Host is no port")
     if name.startswith(b"["):

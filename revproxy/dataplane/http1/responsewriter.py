@@ -4,7 +4,7 @@ An answer as HTTP/1.1 writes it: its head, and the one that writes a body piece 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
@@ -15,10 +15,6 @@ from revproxy.dataplane.http1.bodycoding import chunk, lastChunk
 from revproxy.errors import REASONS
 from revproxy.headers import Headers
 from revproxy.interfaces import IBodySink
-from revproxy.loop.deadlines import NEVER
-
-if TYPE_CHECKING:
-    from revproxy.dataplane.http1.server import Http1Server
 
 STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, phrase.encode()) for code, phrase in REASONS.items()}
 
@@ -48,6 +44,41 @@ def declareLength(headers: Headers, length: int | None) -> None:
         headers.fields.append((b"content-length", b"Content-Length", b"%d" % length))
 
 
+def declareOmitted(headers: Headers, status: int, body: Body) -> None:
+    """
+    Have the Content-Length that an answer without its body may have: to HEAD, or with 204 or 304 (RFC 9110 §8.6).
+
+    :param body: what is not going to be sent.
+    """
+    if status == 204 or body.changed:
+        # What a plugin makes of no body does not tell the length of what GET would get.
+        headers.removeRaw(b"content-length")
+    elif not body.framed and body.complete and body.length:
+        declareLength(headers, body.length)
+
+
+class IAnswering(Protocol):
+    """
+    The connection whose answer a :class:`ResponseWriter` writes. Of the last two, one is called, once.
+
+    :ivar transport: takes the bytes.
+    """
+
+    transport: Any
+
+    def answerHeldUp(self) -> None:
+        """The client does not take what is queued."""
+
+    def answerGoesOn(self) -> None:
+        """The client has taken what was queued."""
+
+    def answerSent(self, written: int) -> None:
+        """The transport has the whole answer. :param written: bytes, head included."""
+
+    def answerFailed(self, reason: Failure, written: int) -> None:
+        """The body has broken off after so many bytes, head included."""
+
+
 @implementer(IBodySink, IPushProducer)
 class ResponseWriter:
     """
@@ -59,11 +90,15 @@ class ResponseWriter:
     :ivar written: bytes so far, head included.
     """
 
-    __slots__ = ("_body", "_chunked", "_head", "_server", "_transport", "isPaused", "written")
+    __slots__ = ("_body", "_chunked", "_connection", "_head", "_transport", "isPaused", "written")
 
-    def __init__(self, server: Http1Server, body: Body, head: bytes, chunked: bool) -> None:
-        self._server = server
-        self._transport = server.transport
+    def __init__(self, connection: IAnswering, body: Body, head: bytes, chunked: bool) -> None:
+        """
+        :param head: goes out with the first bytes of the body, if there are any yet.
+        :param chunked: whether the body is sent in the chunked transfer coding.
+        """
+        self._connection = connection
+        self._transport = connection.transport
         self._body = body
         self._head = head
         self._chunked = chunked
@@ -94,7 +129,7 @@ class ResponseWriter:
         elif self._head:
             self.bodyEnd(b"")
         self._transport.unregisterProducer()
-        self._server._sent(self.written)
+        self._connection.answerSent(self.written)
 
     def bodyEnd(self, data: bytes) -> None:
         """The last bytes, with the head if it has not gone yet."""
@@ -104,36 +139,26 @@ class ResponseWriter:
 
     def bodyFailed(self, reason: Failure) -> None:
         """Part of IBodySink: the client must not take what it has for whole."""
-        server = self._server
-        exchange, server._exchange = server._exchange, None
-        server._writer = None
         self._transport.unregisterProducer()
-        if exchange is not None:
-            exchange.responseFailed(reason, server._received, self.written)
-        server.abort()
+        self._connection.answerFailed(reason, self.written)
 
     def _write(self, data: bytes) -> None:
         self.written += len(data)
         self._transport.write(data)
 
     def pauseProducing(self) -> None:
-        """The client reads more slowly than the origin sends: from now on it is watched for progress."""
-        server = self._server
+        """The client reads more slowly than the origin sends."""
         self.isPaused = True
-        server._unsent = 0
-        if not server.isReceiving:
-            server.deadline = server.bodyDeadline()
+        self._connection.answerHeldUp()
         self._body.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The client has read what was queued."""
-        server = self._server
         self.isPaused = False
-        if not server.isReceiving:
-            server.deadline = NEVER
+        self._connection.answerGoesOn()
         self._body.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The connection is lost; :meth:`Http1Server.connectionLost` does the rest."""
+        """The connection is lost; the connection does the rest."""
         self._body.detach()
         self._body.stopProducing()

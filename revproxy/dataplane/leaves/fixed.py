@@ -1,41 +1,24 @@
-"""What can stand at the end of a route: the base of every leaf, and the two that answer by themselves."""
+"""Leaves whose answer is fixed by the configuration: a response, and a redirect."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
-from zope.interface import implementer
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.errors import BadRequest
 from revproxy.headers import Headers
-from revproxy.interfaces import ILeaf
+from revproxy.hostport import splitPort
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
 
-
-InThread = Callable[..., Deferred[Any]]
-"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
-
 _PLACEHOLDER = re.compile(r"(\{(?:host|hostname|target|path|query)\})")
-
-
-@implementer(ILeaf)
-class Leaf(Resource):  # type: ignore[misc]
-    """A leaf of the resource tree. Subclasses override :meth:`render`."""
-
-    isLeaf = True
-
-    def render(self, exchange: Exchange) -> int:
-        """Begin to answer. :returns: ``NOT_DONE_YET``, always."""
-        raise TypeError(f"{type(self).__name__} does not say how it answers")
 
 
 class RespondLeaf(Leaf):
@@ -51,6 +34,7 @@ class RespondLeaf(Leaf):
             self._headers.add("Content-Type", "text/plain; charset=utf-8")
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; with a copy, for plugins may change what they see."""
         exchange.answered(Response(self._status, None, self._headers.copy(), Body.of(self._body)))
         return NOT_DONE_YET
 
@@ -87,7 +71,7 @@ class RedirectLeaf(Leaf):
         target, path = request.target, request.path
         if target == "*":
             target = path = "/"
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        name = splitPort(host)[0] or host
         values = {
             "{hostname}": name,
             "{host}": host,

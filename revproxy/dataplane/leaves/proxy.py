@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Request
 from revproxy.dataplane.http.forwarding import upstreamHead
-from revproxy.dataplane.leaves.fixed import Leaf
 from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import stripped
-from revproxy.dataplane.upstream.upstream import Outgoing, Target, Upstream
-from revproxy.errors import BodyTooLarge
+from revproxy.dataplane.upstream.outgoing import Outgoing
+from revproxy.dataplane.upstream.patience import Patience
+from revproxy.dataplane.upstream.target import Target
+from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.headers import Headers
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
     from revproxy.dataplane.upstream.treqclient import UpstreamClient
-    from revproxy.loop.deadlines import Deadlines
 
 PRESERVE = "preserve"
 """Host policy: the origin sees the Host that the client sent."""
 TARGET = "target"
 """Host policy: the origin sees its own name."""
-
-AWAITED = 1.0
-"""Seconds for which a body of unknown length is awaited; kept late by up to a sweep of the deadlines."""
 
 
 class ProxyLeaf(Leaf):
@@ -57,6 +53,7 @@ class ProxyLeaf(Leaf):
         self._host = None if hostPolicy in (PRESERVE, TARGET) else hostPolicy.encode("latin-1")
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; the origin answers."""
         request = exchange.context.request
         if request.rawMethod in COUNTED:
             answer = answerAsLast(request, exchange.methods)
@@ -84,12 +81,12 @@ class ProxyLeaf(Leaf):
         body.readLimit = None
         reading = body.read(HIGH_WATER)
         if body.length is None:
-            patience = _Patience(body, reading, exchange.deadlines)
+            patience = Patience(body, reading, exchange.deadlines)
             reading.addBoth(patience.over)
         exchange.wait(reading, lambda data: self._forward(exchange))
 
     def _forward(self, exchange: Exchange) -> None:
-        exchange.waitForOrigin(self._client.request("", Forwarded(self, exchange)))
+        exchange.waitForOrigin(self._client.send(Forwarded(self, exchange)))
 
     def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
         """The request's head as this target gets it."""
@@ -98,39 +95,6 @@ class ProxyLeaf(Leaf):
             host = target.host
         path = request.rawTarget
         return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
-
-
-class _Patience:
-    """
-    How long a body of unknown length is awaited: :data:`AWAITED` seconds, and :data:`HIGH_WATER` bytes.
-
-    :ivar deadline: as :class:`~revproxy.loop.deadlines.Deadlines` wants it.
-    """
-
-    __slots__ = ("_body", "_deadlines", "_isOver", "_reading", "deadline")
-
-    def __init__(self, body: Body, reading: Deferred[bytes], deadlines: Deadlines) -> None:
-        self._body = body
-        self._reading = reading
-        self._deadlines = deadlines
-        self._isOver = False
-        self.deadline = deadlines.now() + AWAITED
-        deadlines.watch(self)
-
-    def deadlineExpired(self) -> None:
-        """It has taken too long."""
-        self._isOver = True
-        self._reading.cancel()
-
-    def over(self, result: bytes | Failure) -> bytes | Failure:
-        """It is whole, too large or late, all of which are good; or it has failed."""
-        self._deadlines.forget(self)
-        if not isinstance(result, Failure) or (self._isOver and result.check(CancelledError)):
-            return b""
-        error = result.value
-        # What is over limits.max_body_bytes is an error of the same kind, but has failed.
-        isTooLarge = isinstance(error, BodyTooLarge) and not self._body.brokenBy(error)
-        return b"" if isTooLarge else result
 
 
 class Forwarded(Outgoing):
@@ -144,10 +108,12 @@ class Forwarded(Outgoing):
         self._leaf = leaf
         self._exchange = exchange
 
-    def headFor(self, target: Target) -> bytes:
+    def aimAt(self, target: Target) -> None:
+        """Write the head for it, and note in the exchange that it is tried."""
         exchange = self._exchange
         exchange.upstream = target.url
-        return self._leaf.headFor(exchange.context.request, target, self.chunked)
+        self.head = self._leaf.headFor(exchange.context.request, target, self.chunked)
 
     def informational(self, status: int, headers: Headers) -> None:
+        """A 1xx answer goes on to the client."""
         self._exchange.informational(status, headers)

@@ -12,8 +12,8 @@ so that nothing swapped in between leads outside.
 from __future__ import annotations
 
 import os
-from datetime import UTC
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
+from enum import Enum, auto
 from errno import EMFILE, ENFILE
 from mimetypes import MimeTypes
 from stat import S_ISDIR, S_ISREG
@@ -25,10 +25,11 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from revproxy.body import Body
-from revproxy.context import Headers, Request, Response
+from revproxy.body import Body, IBodySource
+from revproxy.context import Headers, Response
 from revproxy.dataplane.http.errorpage import errorResponse
-from revproxy.dataplane.leaves.fixed import InThread, Leaf
+from revproxy.dataplane.leaves.conditional import evaluate, wantedRange
+from revproxy.dataplane.leaves.leaf import InThread, Leaf
 from revproxy.dataplane.routing import below, normalised
 from revproxy.errors import (
     EdgeError,
@@ -38,7 +39,6 @@ from revproxy.errors import (
     RangeNotSatisfiable,
     Unavailable,
 )
-from revproxy.interfaces import IBodySource
 from revproxy.regularfile import FLAGS
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class StaticLeaf(Leaf):
         self._inThread = inThread
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; a file, or why there is none, is the answer."""
         request = exchange.context.request
         if request.rawMethod not in (b"GET", b"HEAD"):
             self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))
@@ -259,6 +260,22 @@ class StaticLeaf(Leaf):
         exchange.answered(Response(status, None, Headers(fields), body))
 
 
+class _Reading(Enum):
+    """
+    What a file's source does.
+
+    - ``IDLE``: nothing is being read; where it is paused, that stays so.
+    - ``READING``: a thread reads a piece.
+    - ``ABANDONED``: the same, but nobody wants the piece any more.
+    - ``OVER``: the file is closed.
+    """
+
+    IDLE = auto()
+    READING = auto()
+    ABANDONED = auto()
+    OVER = auto()
+
+
 @implementer(IBodySource)
 class _FileSource:
     """Reads a part of a file piece by piece, each in a thread, and no further than the sink keeps up."""
@@ -269,127 +286,55 @@ class _FileSource:
         self._file = file
         self._at = start
         self._end = end
-        self._reading = False
+        self._state = _Reading.IDLE
         self._paused = False
-        self._stopped = False
 
     def begin(self) -> None:
-        """Read the first piece."""
-        self._reading = True
+        """Read the next piece."""
+        self._state = _Reading.READING
         self._inThread(self._file.read, self._at, min(PIECE, self._end - self._at)).addCallbacks(
             self._arrived, self._failed
         )
 
     def _arrived(self, data: bytes) -> None:
-        self._reading = False
-        if self._stopped:
-            self._inThread(self._file.close)
+        if self._state is _Reading.ABANDONED:
+            self._close()
             return
+        self._state = _Reading.IDLE
         self._at += len(data)
         self.body.feed(data)
-        if self._stopped:
+        # Who took it may have had enough, or have asked for the next piece.
+        if self._state is not _Reading.IDLE:
             return
         if self._at == self._end:
-            self._stopped = True
-            self._inThread(self._file.close)
+            self._close()
             self.body.finish()
-        elif not self._paused and not self._reading:
+        elif not self._paused:
             self.begin()
 
     def _failed(self, reason: Failure) -> None:
-        self._reading = False
-        self._inThread(self._file.close)
-        if not self._stopped:
-            self._stopped = True
+        before = self._state
+        self._close()
+        if before is not _Reading.ABANDONED:
             self.body.fail(Failure(EdgeError(f"while reading a file: {reason.getErrorMessage()}")))
 
+    def _close(self) -> None:
+        self._state = _Reading.OVER
+        self._inThread(self._file.close)
+
     def pauseProducing(self) -> None:
+        """Part of IBodySource."""
         self._paused = True
 
     def resumeProducing(self) -> None:
+        """Part of IBodySource."""
         self._paused = False
-        if not self._reading and not self._stopped and self._at < self._end:
+        if self._state is _Reading.IDLE and self._at < self._end:
             self.begin()
 
     def stopProducing(self) -> None:
-        if not self._stopped:
-            self._stopped = True
-            if not self._reading:
-                self._inThread(self._file.close)
-
-
-def evaluate(headers: Headers, tag: bytes, modified: int) -> int:
-    """
-    The preconditions of a GET or HEAD, in the order of RFC 9110 §13.2.2.
-
-    :param tag: the file's strong entity tag.
-    :param modified: seconds since the epoch.
-    :returns: 0 to go on, 304 or 412.
-    """
-    match = headers.getAll("if-match")
-    if match:
-        if not _listed(match, tag, weak=False):
-            return 412
-    else:
-        since = _seconds(headers.get("if-unmodified-since"))
-        if since is not None and modified > since:
-            return 412
-    noneMatch = headers.getAll("if-none-match")
-    if noneMatch:
-        return 304 if _listed(noneMatch, tag, weak=True) else 0
-    since = _seconds(headers.get("if-modified-since"))
-    return 304 if since is not None and modified <= since else 0
-
-
-def _listed(values: list[str], tag: bytes, *, weak: bool) -> bool:
-    """Whether an entity tag, which has no comma in it, is among those listed (RFC 9110 §8.8.3.2)."""
-    mine = tag.decode("ascii")
-    for value in values:
-        for one in value.split(","):
-            one = one.strip(" \t")
-            if one == mine or one == "*" or (weak and one == "W/" + mine):
-                return True
-    return False
-
-
-def _seconds(date: str | None) -> float | None:
-    """Of an HTTP date (RFC 9110 §5.6.7); None if it is none, which is to be treated as absent."""
-    if date is None:
-        return None
-    try:
-        when = parsedate_to_datetime(date)
-        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def wantedRange(request: Request, tag: bytes, lastModified: bytes, size: int) -> tuple[int, int] | None:
-    """
-    The bytes of a file that a request is for (RFC 9110 §14.2): from, and up to but without.
-
-    More ranges than one, other units and what is malformed count as no range: all of the file.
-
-    :returns: None if nothing of the range is in the file.
-    """
-    value = request.headers.get("range")
-    condition = request.headers.get("if-range")
-    if value is None or request.rawMethod != b"GET":
-        return 0, size
-    # RFC 9110 §13.1.5: strong comparison, and the very date.
-    if condition is not None and condition not in (tag.decode("ascii"), lastModified.decode("ascii")):
-        return 0, size
-    unit, _, ranges = value.partition("=")
-    first, dash, last = ranges.strip(" \t").partition("-")
-    numbers = [number for number in (first, last) if number]
-    if unit.lower() != "bytes" or not dash or not numbers:
-        return 0, size
-    if not all(number.isascii() and number.isdigit() and len(number) <= 18 for number in numbers):
-        return 0, size
-    if not first:
-        return (max(0, size - int(last)), size) if size and int(last) else None
-    start = int(first)
-    if last and int(last) < start:
-        return 0, size
-    if start >= size:
-        return None
-    return start, min(size, int(last) + 1) if last else size
+        """Part of IBodySource. A piece that is being read is waited for, and then the file is closed."""
+        if self._state is _Reading.READING:
+            self._state = _Reading.ABANDONED
+        elif self._state is _Reading.IDLE:
+            self._close()

@@ -14,8 +14,6 @@ The rules that make it safe:
   remembered; what the peer sent before it is still delivered, then the connection ends with ``ConnectionLost``;
 - an end of file after a failed write is a loss, not a clean end: ``send`` takes the socket's pending error, so
   ``recv`` would say "end of file" for a reset connection.
-
-The file is long because the flag is one: reading, writing, stages and ends all bear on it and are to be seen together.
 """
 
 # Twisted's transports carry no annotations.
@@ -23,21 +21,41 @@ The file is long because the flag is one: reading, writing, stages and ends all 
 
 from __future__ import annotations
 
-import select
-import socket
 from collections.abc import Callable
+from enum import Enum
 from errno import ENOBUFS
 from typing import Any
 
-from twisted.internet import abstract, address, tcp, unix
+from twisted.internet import abstract, tcp
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
 READ_SIZE = 131072
 """Bytes asked of one ``recv``: more costs a memory mapping per call, less costs turns of the loop."""
 
-PEEK_PAUSE = 0.1
-"""Seconds between looks at a head that has not come in whole, where the kernel does not count its bytes for us."""
+
+class Phase(Enum):
+    """What the connection is at."""
+
+    STAGE = 0
+    """Its events go to a stage that comes before the protocol's bytes."""
+    OPEN = 1
+    BROKEN = 2
+    """The peer takes nothing more; what it has sent before may still be read."""
+
+
+class Input(Enum):
+    """What becomes of the bytes of the peer. In a stage: what the protocol wants after it."""
+
+    READ = 0
+    PAUSED = 1
+    """They stay in the kernel."""
+    ENDED = 2
+    """There will be none: the peer has ended its direction."""
+
+
+STAGE, OPEN, BROKEN = Phase
+READ, PAUSED, ENDED = Input
 
 
 class EagerConnection(tcp.Connection):
@@ -46,19 +64,16 @@ class EagerConnection(tcp.Connection):
 
     :cvar tlsInfo: what the handshake agreed on; :obj:`None` on a plain connection.
     :cvar truncated: whether the peer's last bytes may be missing: it left with no proper end.
-    :ivar reading: whether the loop watches for bytes to read.
     """
 
     reactor: Any
     producer: Any = None
     tlsInfo: Any = None
     truncated = False
-    reading = False
     logstr = "edge"
     _eager = False
-    _broken = False
-    _readEnded = False
-    _staged = False
+    _phase: Phase = OPEN
+    _input: Input = PAUSED
 
     # -- reading
 
@@ -74,24 +89,25 @@ class EagerConnection(tcp.Connection):
         if data:
             self.protocol.dataReceived(data)
             return None
-        if self._broken:
+        if self._phase is BROKEN:
             self.truncated = True
             return CONNECTION_LOST
         return CONNECTION_DONE
 
     def startReading(self) -> None:
         """Let bytes come in; nothing once the peer has ended its direction."""
-        if not self._readEnded:
-            self.reading = True
-            if not self._staged:
+        if self._input is not ENDED:
+            self._input = READ
+            if self._phase is not STAGE:
                 self.reactor.addReader(self)
 
     def stopReading(self) -> None:
         """Leave bytes in the kernel, which slows the peer down."""
-        self.reading = False
-        if not self._staged:
+        if self._input is READ:
+            self._input = PAUSED
+        if self._phase is not STAGE:
             self.reactor.removeReader(self)
-        if self._broken:
+        if self._phase is BROKEN:
             # Nobody would look at the socket any more, so nobody would learn of the loss.
             self.reactor.callLater(0, self._finish)
 
@@ -104,10 +120,10 @@ class EagerConnection(tcp.Connection):
         While it lasts, the protocol's pausing and resuming is only remembered and what it writes is only queued.
         Instance attributes shadow the methods, so that nothing is asked for on the way later.
         """
-        if not self._staged:
-            self._staged = True
+        if self._phase is not STAGE:
+            self._phase = STAGE
             self._eager = False
-            self.reading = True
+            self._input = READ
             self.reactor.addReader(self)
         self.doRead = doRead  # type: ignore[method-assign]
         self.doWrite = doWrite  # type: ignore[method-assign]
@@ -115,8 +131,8 @@ class EagerConnection(tcp.Connection):
     def _leaveStage(self) -> None:
         """The stage is over: do what the protocol has asked for meanwhile."""
         del self.doRead, self.doWrite
-        self._staged = False
-        (self.reactor.addReader if self.reading else self.reactor.removeReader)(self)
+        self._phase = OPEN
+        (self.reactor.addReader if self._input is READ else self.reactor.removeReader)(self)
         if self.dataBuffer or self._tempDataLen or self.disconnecting or self._writeDisconnecting:
             self.startWriting()
         else:
@@ -130,8 +146,7 @@ class EagerConnection(tcp.Connection):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The peer has ended its direction; a half-closeable protocol may go on writing."""
-        self.reading = False
-        self._readEnded = True
+        self._input = ENDED
         super().readConnectionLost(reason)
 
     # -- writing
@@ -200,11 +215,11 @@ class EagerConnection(tcp.Connection):
 
     def _mergeQueue(self) -> None:
         """Make one buffer of the queue, unless enough of the old one is left for a full send."""
-        left = len(self.dataBuffer) - self.offset
-        if left >= self.SEND_LIMIT:
+        rest = len(self.dataBuffer) - self.offset
+        if rest >= self.SEND_LIMIT:
             return
         pieces: list[Any] = self._tempDataBuffer
-        if left:
+        if rest:
             pieces = [memoryview(self.dataBuffer)[self.offset :], *pieces]
         self.dataBuffer = b"".join(pieces)
         self.offset = 0
@@ -267,7 +282,7 @@ class EagerConnection(tcp.Connection):
 
         An origin that answers early and closes is such a peer, and its answer is worth having.
         """
-        self._broken = True
+        self._phase = BROKEN
         self._eager = False
         self._writeDisconnected = True
         self.dataBuffer = b""
@@ -275,13 +290,13 @@ class EagerConnection(tcp.Connection):
         self._tempDataBuffer = []
         self._tempDataLen = 0
         self.stopWriting()
-        if not self.reading:
+        if self._input is not READ:
             self.reactor.callLater(0, self._finish)
 
     def _finish(self) -> None:
         """Tell the protocol, in a turn of the loop of its own, unless it knows."""
         if self.connected:
-            self.connectionLost(Failure(CONNECTION_LOST if self._broken else CONNECTION_DONE))
+            self.connectionLost(Failure(CONNECTION_LOST if self._phase is BROKEN else CONNECTION_DONE))
 
     def loseConnection(self, _connDone: Any = None) -> None:
         """Close once everything queued is out and no producer is registered; the protocol hears of it later."""
@@ -300,13 +315,15 @@ class EagerConnection(tcp.Connection):
     def abortConnection(self) -> None:
         """Drop everything queued and reset the connection; the protocol hears of it in the next turn."""
         self._eager = False
-        self._staged = False
+        if self._phase is STAGE:
+            self._phase = OPEN
         super().abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """Release the socket, then tell the protocol."""
         self._eager = False
-        self._staged = False
+        if self._phase is STAGE:
+            self._phase = OPEN
         super().connectionLost(reason)
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
@@ -318,142 +335,4 @@ class EagerConnection(tcp.Connection):
         return self.logstr
 
 
-class EagerServer(EagerConnection, tcp.Server):
-    """
-    A connection that a TCP port accepted.
-
-    :ivar peerKnown: whether ``getPeer()`` tells who the client is; False while a header that names it is awaited.
-        The protocol's ``peerLearned()`` is called when that is over.
-    """
-
-    client: Any
-    peerKnown = True
-    _awaited = 0
-
-    def __init__(self, sock: Any, protocol: Any, client: Any, server: Any, sessionno: int, reactor: Any) -> None:
-        # Server.__init__ formats two strings for each connection and keeps them: 300 bytes nobody reads.
-        tcp.Connection.__init__(self, sock, protocol, reactor)
-        self.server = server
-        self.client = client
-        if len(client) != 2:
-            self._addressType = address.IPv6Address
-        self._prepareSocket()
-        self.connected = 1
-        self._opened()
-
-    def _prepareSocket(self) -> None:
-        self.setTcpNoDelay(True)
-
-    def _opened(self) -> None:
-        """Begin with the protocol's bytes. A stage that comes before them overrides this and calls it at its end."""
-        if self._staged:
-            self._leaveStage()
-        else:
-            self._eager = True
-            self.startReading()
-
-    def _peek(self, limit: int) -> bytes | None:
-        """:return: up to ``limit`` bytes, left in the kernel; empty at the end; :obj:`None` when there are none yet."""
-        try:
-            return self.socket.recv(limit, socket.MSG_PEEK)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
-
-    def _awaitBytes(self, needed: int) -> None:
-        """
-        Wake the stage when ``needed`` bytes are there, 0 to return to every byte.
-
-        What was only peeked at stays readable, so without this the loop would spin until the rest came. The kernel
-        counts for us where it can; where it cannot (UNIX sockets) or has woken us early, the stage looks again
-        after :data:`PEEK_PAUSE` seconds.
-        """
-        if needed == self._awaited:
-            if needed:
-                self.reactor.removeReader(self)
-                self.reactor.callLater(PEEK_PAUSE, self._peekAgain)
-            return
-        self._awaited = needed
-        try:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed or 1)
-        except OSError:
-            pass
-
-    def _peekAgain(self) -> None:
-        if self._staged and self.connected:
-            self.reactor.addReader(self)
-
-    def __repr__(self) -> str:
-        return f"<{self.__class__.__name__} from {self.client!r}>"
-
-
-class EagerUNIXServer(EagerServer, unix.Server):
-    """A connection that a UNIX port accepted. Descriptors sent along are not taken."""
-
-    def __init__(self, sock: Any, protocol: Any, client: Any, server: Any, sessionno: int, reactor: Any) -> None:
-        unix._SendmsgMixin.__init__(self)
-        EagerServer.__init__(self, sock, protocol, (client, None), server, sessionno, reactor)
-
-    def _prepareSocket(self) -> None:
-        pass
-
-    def getPeer(self) -> Any:
-        """:return: the peer's UNIX address, which has no name as a rule."""
-        return address.UNIXAddress(self.client[0] or None)
-
-    def sendFileDescriptor(self, fileno: int) -> None:
-        """:raises NotImplementedError: always."""
-        raise NotImplementedError("descriptors are not sent over these connections")
-
-
-class EagerBaseClient(EagerConnection, tcp.BaseClient):
-    """A connection that we open."""
-
-    _poll: Any = None
-
-    def isQuiet(self) -> bool:
-        """
-        Whether the kernel holds nothing that we have not seen: no bytes, no end.
-
-        Asked before a kept connection is used again. The loop would tell, but only in its next turn, and by then
-        what an origin has sent unasked would pass for the answer. Half a microsecond.
-        """
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.fileno(), select.POLLIN)
-        return not self._poll.poll(0)
-
-    def _connectDone(self) -> None:
-        self.setTcpNoDelay(True)
-        self._established()
-
-    def _established(self) -> None:
-        """The socket is connected: begin. A stage that comes before the protocol's bytes overrides this."""
-        # Set before the protocol is connected, so that its first write goes out at once.
-        self._eager = True
-        tcp.BaseClient._connectDone(self)
-        self._resetEager()
-
-
-class EagerClient(EagerBaseClient, tcp.Client):
-    """A TCP connection that we open."""
-
-
-class EagerUNIXClient(EagerBaseClient, unix.Client):
-    """A UNIX connection that we open. Descriptors sent along are not taken."""
-
-    def sendFileDescriptor(self, fileno: int) -> None:
-        """:raises NotImplementedError: always."""
-        raise NotImplementedError("descriptors are not sent over these connections")
-
-
-__all__ = [
-    "READ_SIZE",
-    "EagerBaseClient",
-    "EagerClient",
-    "EagerConnection",
-    "EagerServer",
-    "EagerUNIXClient",
-    "EagerUNIXServer",
-]
+__all__ = ["BROKEN", "OPEN", "READ", "READ_SIZE", "STAGE", "EagerConnection"]

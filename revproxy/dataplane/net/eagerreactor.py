@@ -22,14 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from revproxy.dataplane.net.eagerconnection import (
-    EagerBaseClient,
-    EagerClient,
-    EagerConnection,
-    EagerServer,
-    EagerUNIXClient,
-    EagerUNIXServer,
-)
+from revproxy.dataplane.net.eagerclient import EagerClient, EagerUNIXClient
+from revproxy.dataplane.net.eagerserver import EagerServer, EagerUNIXServer
 
 DEFAULT_BACKLOG = 1024
 """Connections the kernel completes for us while we are busy; replaces Twisted's default of 50."""
@@ -247,15 +241,9 @@ def _backlog(given: int) -> int:
 
 __all__ = [
     "DEFAULT_BACKLOG",
-    "EagerBaseClient",
-    "EagerClient",
-    "EagerConnection",
     "EagerConnector",
     "EagerPort",
     "EagerReactor",
-    "EagerServer",
-    "EagerUNIXClient",
     "EagerUNIXPort",
-    "EagerUNIXServer",
     "described",
 ]

@@ -25,7 +25,7 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 
 from revproxy.addresses import AddressSet
-from revproxy.dataplane.net.eagerconnection import EagerServer
+from revproxy.dataplane.net.eagerserver import EagerServer
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 V1_LIMIT = 107

@@ -2,13 +2,13 @@
 The connections to one target: bounded, reused last-in first-out, with a bounded queue of requests before them.
 
 Last-in first-out keeps few connections warm instead of many lukewarm, so the rest expire. It also means that the last
-of those that are idle is the one that became so last.
+of the idle connections is the one that became idle last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError
@@ -18,12 +18,9 @@ from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http.shares import PLAIN, TUNNEL, UPLOAD, Shares
 from revproxy.dataplane.http1.client import Http1Client
 from revproxy.dataplane.http1.keepalive import DOUBTFUL, Closes
-from revproxy.dataplane.upstream.queue import Queue
+from revproxy.dataplane.upstream.queue import Queue, WaitingRequest
 from revproxy.errors import ConnectFailed, ConnectTimedOut, EdgeError, Unavailable
 from revproxy.loop.deadlines import NEVER, Deadlines
-
-if TYPE_CHECKING:
-    from revproxy.dataplane.upstream.upstream import Outgoing
 
 SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 """Methods that do nothing (RFC 9110 §9.2.1)."""
@@ -96,9 +93,14 @@ class Pool:
         """Connections that exist or are being made, without tunnels."""
         return self.shares.connections
 
+    @property
+    def isFull(self) -> bool:
+        """Whether a request would be refused at once: there is neither a connection for it nor a place to wait."""
+        return not self.idle and not self.shares.hasRoom and self.waiting.isFull
+
     # Requests
 
-    def send(self, outgoing: Outgoing) -> None:
+    def send(self, outgoing: WaitingRequest) -> None:
         """Send on an idle connection, a new one, or the next that is free."""
         body = outgoing.body
         if body is not None and not body.complete:
@@ -121,12 +123,12 @@ class Pool:
                 return
         self._enqueue(outgoing, first=False)
 
-    def sendFresh(self, outgoing: Outgoing) -> None:
+    def sendFresh(self, outgoing: WaitingRequest) -> None:
         """Send on a connection that has not been used."""
         self._makeRoom()
         self._enqueue(outgoing, first=True)
 
-    def _mayUpload(self, outgoing: Outgoing) -> bool:
+    def _mayUpload(self, outgoing: WaitingRequest) -> bool:
         """Whether a request may be sent whose body is not whole yet; if not, it waits, or has failed."""
         if outgoing.share == UPLOAD:
             return True
@@ -137,7 +139,7 @@ class Pool:
             outgoing.failed(Failure(Unavailable("too many requests to this target are not whole yet")))
         return False
 
-    def _kept(self, outgoing: Outgoing, now: float) -> Http1Client | None:
+    def _kept(self, outgoing: WaitingRequest, now: float) -> Http1Client | None:
         """An idle connection that is good enough for this request, if there is one."""
         idle = self.idle
         trusted = self.closes.trusted(now, outgoing.method in SAFE)
@@ -162,18 +164,22 @@ class Pool:
         if self.idle and not self.shares.hasRoom:
             self.idle[0].retire()
 
-    def _bodyOver(self, outgoing: Outgoing) -> None:
-        """It waits no longer: its body is whole, and needs no share, or never will be, and there is nothing to send."""
+    def _bodyOver(self, outgoing: WaitingRequest) -> None:
+        """It waits no longer: its body is whole, and needs no share; or it never will be, and nothing is sent."""
         self._notSent(outgoing)
         self.send(outgoing)
 
-    def withdraw(self, outgoing: Outgoing) -> None:
+    def withdraw(self, outgoing: WaitingRequest) -> None:
         """It is not to be sent any more."""
         self.waiting.leave(outgoing)
         self._notSent(outgoing)
 
-    def overdue(self, outgoing: Outgoing) -> EdgeError:
-        """It has waited for its time and is not to be sent any more. :returns: what that means."""
+    def overdue(self, outgoing: WaitingRequest) -> EdgeError:
+        """
+        It has waited for its time and is not to be sent any more.
+
+        :returns: what that means.
+        """
         isHeld = outgoing in self.waiting.held
         self.withdraw(outgoing)
         if isHeld:
@@ -182,7 +188,7 @@ class Pool:
             return ConnectTimedOut("the connection took too long, or the name to resolve")
         return Unavailable("no connection to the target came free in time")
 
-    def _notSent(self, outgoing: Outgoing) -> None:
+    def _notSent(self, outgoing: WaitingRequest) -> None:
         if outgoing.share == UPLOAD:
             outgoing.share = PLAIN
             self.uploaded()
@@ -198,7 +204,7 @@ class Pool:
             outgoing.share = UPLOAD
             self.send(outgoing)
 
-    def _enqueue(self, outgoing: Outgoing, first: bool) -> None:
+    def _enqueue(self, outgoing: WaitingRequest, first: bool) -> None:
         canConnect = self.shares.hasRoom
         if not canConnect and self.waiting.isFull:
             self._notSent(outgoing)
@@ -256,7 +262,7 @@ class Pool:
                     return
                 if not self._isFit(connection, ready[0]):
                     if len(self._connecting) < len(ready):
-                        # Who waits gets a fresh one in its place.
+                        # The request that waits gets a fresh connection in its place.
                         connection.retire()
                     else:
                         self.idle.append(connection)
@@ -265,12 +271,16 @@ class Pool:
         else:
             self.idle.append(connection)
 
-    def _isFit(self, connection: Http1Client, outgoing: Outgoing) -> bool:
+    def _isFit(self, connection: Http1Client, outgoing: WaitingRequest) -> bool:
         """Whether a request may go on a connection that was used, and is free from just now on."""
         return not outgoing.refreshed and self.closes.trusted(connection.idleSince, outgoing.method in SAFE) > 0
 
     def becomesTunnel(self, connection: Http1Client) -> bool:
-        """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
+        """
+        The origin has switched protocols.
+
+        :returns: False if there are as many tunnels as there may be.
+        """
         if not self.shares.beginTunnel():
             return False
         connection.share = TUNNEL
@@ -305,7 +315,7 @@ class Pool:
         self._refill()
 
     def _refill(self) -> None:
-        """Requests that wait get connections in place of those that went."""
+        """Requests that wait get connections in place of those that are gone."""
         ready = self.waiting.ready
         if ready and self.shares.hasRoom and len(self._connecting) < len(ready):
             self._open()

@@ -1,66 +1,20 @@
 """
-An upstream: several targets that serve the same, and one request on its way to one of them.
+An upstream: several targets that serve the same.
 
-Targets are taken in turn by weight (smooth weighted round robin, as in nginx). One that fails is passed over for a
-while; its requests go to the next, if they can: nothing of the request was sent yet, or it is idempotent (RFC 9110
-§9.2.2), has no body or a small one that is still here, and not a byte of an answer came.
+Which is next, a policy says (:mod:`~revproxy.dataplane.upstream.balancing`). One that fails is marked down for a while.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from revproxy.body import HIGH_WATER, Body
-from revproxy.context import Response
-from revproxy.dataplane.http.shares import PLAIN
-from revproxy.dataplane.upstream.pool import Pool
-from revproxy.errors import (
-    BadResponse,
-    ConnectFailed,
-    ConnectionStale,
-    ConnectTimedOut,
-    Unavailable,
-    UpstreamError,
-    UpstreamTimeout,
-    printable,
-)
-from revproxy.headers import Headers
-from revproxy.loop.deadlines import NEVER
-
-if TYPE_CHECKING:
-    from revproxy.dataplane.http1.client import Http1Client
-
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
-"""Methods that may be repeated (RFC 9110 §9.2.2)."""
-
-
-class Target:
-    """
-    One origin server.
-
-    :ivar url: for logs.
-    :ivar host: what to send as Host where the client's is not kept, as bytes.
-    :ivar fails: failures since the last answer.
-    :ivar downUntil: when it may be tried again after it was marked down; not 0: the log says that it fails.
-    :ivar quietUntil: when it may be said again that it fails, if it is the only one.
-    """
-
-    __slots__ = ("current", "downUntil", "fails", "host", "pool", "quietUntil", "url", "weight")
-
-    def __init__(self, url: str, host: bytes, weight: int, pool: Pool) -> None:
-        self.url = url
-        self.host = host
-        self.weight = weight
-        self.pool = pool
-        self.current = 0
-        self.fails = 0
-        self.downUntil = 0.0
-        self.quietUntil = 0.0
+from revproxy.dataplane.upstream.balancing import Policy, WeightedRoundRobin
+from revproxy.dataplane.upstream.target import Target
+from revproxy.errors import printable
 
 
 class Upstream:
@@ -80,10 +34,16 @@ class Upstream:
         *,
         maxFails: int = 3,
         failTimeout: float = 10.0,
+        policy: Policy | None = None,
+        onChange: Callable[[str, bool, str], None] = lambda url, isUp, reason: None,
     ) -> None:
         """
+        :param now: the time in seconds.
         :param maxFails: failures in a row after which a target is passed over; 0 for never.
         :param failTimeout: seconds it is passed over.
+        :param policy: which target is next; a :class:`WeightedRoundRobin` by default.
+        :param onChange: given the URL of a target, whether it is up, and why not, when that has changed.
+        :raises ValueError: if there are no targets.
         """
         if not targets:
             raise ValueError(f"upstream {name} has no targets")
@@ -92,41 +52,34 @@ class Upstream:
         self._now = now
         self._maxFails = maxFails
         self._failTimeout = failTimeout
+        self._onChange = onChange
+        self._choose = (policy or WeightedRoundRobin()).choose
         self._only = self.targets[0] if len(self.targets) == 1 else None
 
     def pick(self, tried: Sequence[Target]) -> Target | None:
-        """The next target not tried yet; one that is marked down only if there is no other."""
+        """The next target that is not tried yet; None if all are. One that is marked down is better than none."""
         if self._only is not None:
             return None if tried else self._only
-        now = self._now()
-        left = [target for target in self.targets if target not in tried]
-        up = [target for target in left if target.downUntil <= now]
-        if not up:
-            return min(left, key=lambda target: target.downUntil, default=None)
-        total = 0
-        for target in up:
-            target.current += target.weight
-            total += target.weight
-        best = max(up, key=lambda target: target.current)
-        best.current -= total
-        return best
+        untried = [target for target in self.targets if target not in tried] if tried else self.targets
+        return self._choose(untried, self._now()) if untried else None
 
     def succeeded(self, target: Target) -> None:
         """It answered."""
         if target.fails:
             target.fails = 0
-            if target.downUntil:
+            if target.downUntil and target.isInService:
                 target.downUntil = 0.0
                 self._log.info("upstream {name}: {url} answers again", name=self.name, url=target.url)
+                self._onChange(target.url, True, "")
 
     def failedAt(self, target: Target, reason: Failure) -> None:
         """It did not answer, or not properly."""
         target.fails += 1
-        if not self._maxFails or target.fails < self._maxFails:
+        if not self._maxFails or target.fails < self._maxFails or not target.isInService:
             return
         now = self._now()
         if self._only is not None:
-            # Nobody is passed over for it, but the log is where one looks when nothing works.
+            # It is tried all the same. But people read the log when nothing works.
             if not target.downUntil and target.quietUntil <= now:
                 self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
                 target.downUntil = target.quietUntil = now + self._failTimeout
@@ -144,161 +97,21 @@ class Upstream:
             fails=target.fails,
             reason=printable(reason.getErrorMessage(), 500),
         )
+        self._onChange(target.url, False, printable(reason.getErrorMessage(), 500))
+
+    def setInService(self, url: str, inService: bool) -> None:
+        """
+        Have a target take no new requests while another can, or take them again. Requests that are under way go on.
+
+        :param url: as it is configured; nothing happens if there is no such target.
+        """
+        for target in self.targets:
+            if target.url == url and target.isInService != inService:
+                target.isInService = inService
+                target.downUntil = 0.0 if inService else math.inf
+                self._onChange(url, inService, "" if inService else "taken out of service")
 
     def close(self) -> None:
         """Give up all connections as they become idle."""
         for target in self.targets:
             target.pool.close()
-
-
-class Outgoing:
-    """
-    One request on its way to an upstream, over as many targets as it takes. Subclasses write the head.
-
-    :ivar head: the request's head for the current target, as bytes.
-    :ivar chunked: whether that head says that the body is chunked. Decided once, with the head: a body that still
-        arrives may learn its length later.
-    :ivar connection: the connection it was sent on.
-    :ivar target: the target it was sent to last.
-    :ivar refreshed: whether it was lost on a kept connection once, and so goes on a fresh one.
-    :ivar share: what it takes up of a target's connections while it waits for one, as in
-        :mod:`~revproxy.dataplane.http.shares`; from then on it is the connection's.
-    :ivar upgrade: the protocols that 101 may switch to, as they are offered to the origin, or None.
-    :ivar deadline: how long it may wait for a connection; NEVER while it does not.
-    """
-
-    __slots__ = (
-        "_answer",
-        "_tried",
-        "_upstream",
-        "body",
-        "chunked",
-        "connection",
-        "deadline",
-        "head",
-        "method",
-        "refreshed",
-        "share",
-        "target",
-        "upgrade",
-    )
-
-    def __init__(
-        self,
-        upstream: Upstream,
-        method: bytes,
-        body: Body | None,
-        upgrade: bytes | None,
-    ) -> None:
-        self._upstream = upstream
-        self.method = method
-        self.head = b""
-        self.body = body
-        self.chunked = False
-        self.upgrade = upgrade
-        self.connection: Http1Client | None = None
-        self.target: Target | None = None
-        self.deadline = NEVER
-        self.share = PLAIN
-        self._tried: list[Target] = []
-        self.refreshed = False
-        self._answer: Deferred[Response] | None = None
-
-    def headFor(self, target: Target) -> bytes:
-        """The head as it is sent to a given target."""
-        raise TypeError(f"{type(self).__name__} does not write a head")
-
-    def informational(self, status: int, headers: Headers) -> None:
-        """A 1xx answer has come (RFC 9110 §15.2); not wanted here."""
-
-    def begin(self) -> Deferred[Response]:
-        """
-        Send it.
-
-        :returns: the answer, whose body may still be arriving. Cancelling ends the connection it was sent on.
-        """
-        answer = self._answer = Deferred(self._cancelled)
-        self._next(None)
-        return answer
-
-    def _next(self, reason: Failure | None) -> None:
-        target = self._upstream.pick(self._tried)
-        if target is None:
-            self._errback(reason or Failure(Unavailable("no target to try")))
-            return
-        self.target = target
-        self._tried.append(target)
-        body = self.body
-        if body is not None:
-            body.sealed = True
-            self.chunked = (body.changed or not body.framed) and (body.length is None or body.trailers is not None)
-        self.head = self.headFor(target)
-        target.pool.send(self)
-
-    def wholeBody(self) -> bytes:
-        """The bytes of the body, which is complete. They are kept where they may have to be sent once more."""
-        body = self.body
-        assert body is not None
-        mayRepeat = self.method in IDEMPOTENT and (body.length or 0) <= HIGH_WATER
-        return body.keep() if mayRepeat else body.take()
-
-    def answered(self, response: Response) -> None:
-        """The connection has an answer."""
-        assert self.target is not None
-        self.connection = None
-        if self.body is not None and self.body.isAtHand:
-            self.body.detach()
-        self._upstream.succeeded(self.target)
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.callback(response)
-
-    def failed(self, reason: Failure) -> None:
-        """The connection, or the pool, has none: try again where that is safe."""
-        target = self.target
-        assert target is not None
-        self.connection = None
-        self.deadline = NEVER
-        if self._answer is None:
-            return
-        error = reason.value
-        unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
-        repeatable = self.method in IDEMPOTENT and (self.body is None or self.body.isAtHand)
-        stale = isinstance(error, ConnectionStale)
-        if stale and repeatable and not self.refreshed:
-            self.refreshed = True
-            target.pool.sendFresh(self)
-            return
-        if isinstance(error, (UpstreamError, UpstreamTimeout)) and not stale:
-            self._upstream.failedAt(target, reason)
-        lostEarly = isinstance(error, UpstreamError) and not isinstance(error, BadResponse) and repeatable
-        if unsent or lostEarly:
-            self._next(reason)
-        else:
-            self._errback(reason)
-
-    def deadlineExpired(self) -> None:
-        """No connection came free, or could be made, in time."""
-        assert self.target is not None
-        self.failed(Failure(self.target.pool.overdue(self)))
-
-    def _errback(self, reason: Failure) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None:
-            self._release()
-            answer.errback(reason)
-
-    def _release(self) -> None:
-        """Nobody will read the request's body any more."""
-        if self.body is not None:
-            self.body.detach()
-            self.body.stopProducing()
-
-    def _cancelled(self, _: Deferred[Any]) -> None:
-        self._answer = None
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.abort()
-        elif self.target is not None:
-            self.target.pool.withdraw(self)
-        self._release()

@@ -1,5 +1,5 @@
 """
-Who still holds a plugin that should be gone.
+Who still holds a plugin that should be gone: backwards, directly, and if need be forwards.
 
 Reference counting knows how many hold an object, not who. The collector can be asked for those that refer to an object,
 and those that refer to them, and so on backwards, until somebody is reached who has a name: a thread, a delayed call,
@@ -17,37 +17,16 @@ proof. While it lasts it keeps the plugin alive itself.
 
 from __future__ import annotations
 
-import atexit
-import functools
 import gc
-import logging
-import signal
 import sys
-import threading
-import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from time import perf_counter
-from types import (
-    AsyncGeneratorType,
-    BuiltinFunctionType,
-    CoroutineType,
-    FrameType,
-    GeneratorType,
-    ModuleType,
-)
-from typing import Any
+from types import BuiltinFunctionType, FrameType, ModuleType
+from typing import Any, NamedTuple
 
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.base import DelayedCall
-from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
-from twisted.logger import LogPublisher
-from twisted.python.components import globalRegistry
-from twisted.python.failure import Failure
-from zope.interface.adapter import AdapterLookupBase, BaseAdapterRegistry
-
-from revproxy.worker.lifecycle.loader import ROOT, plainFile
+from revproxy.worker.lifecycle.hiddenholders import framesOfThreads, hiddenHolders
+from revproxy.worker.lifecycle.holdernames import endOf, kindOf, placeOf, wayOf
 
 MAX_HOLDERS = 8
 """Holders that are told."""
@@ -56,12 +35,33 @@ MAX_TEXT = 200
 """Characters of each."""
 
 _MAX_LEVELS = 30
+"""How far backwards holders of holders are asked for."""
+
 _MAX_REACHED = 20_000
+"""Objects after which going backwards ends."""
+
 _MAX_VISITED = 200_000
-_ENOUGH = 20_000
+"""Objects that are looked into on the way forwards."""
+
+_VISITED_MORE = 20_000
+"""Of these, how many more once somebody was found."""
+
 _SLICE = 0.005
+"""Seconds that a step forwards takes."""
+
+_FREED_AT_ONCE = 5_000
+"""Branches that are let go of in one step."""
+
 _ATOMS = (ModuleType, BuiltinFunctionType)
-_SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+class _Branch(NamedTuple):
+    """Where the way forwards goes on: an attribute of a module, and what one object within it refers to."""
+
+    things: Iterator[Any]
+    attribute: str
+    kind: str
+    """Of the object within; empty for the attribute itself."""
 
 
 class HolderSearch:
@@ -78,17 +78,17 @@ class HolderSearch:
         "_names",
         "_phases",
         "_reached",
-        "_via",
         "_visited",
+        "_ways",
         "done",
     )
 
     def __init__(self, remains: Iterable[object]) -> None:
         """:param remains: what should be gone."""
         self._frontier: list[Any] = list(remains)
-        self._reached: dict[int, Any] = {id(one): one for one in self._frontier}
+        self._reached: dict[int, Any] = {id(thing): thing for thing in self._frontier}
         # The innermost and the outermost on the way to it.
-        self._via: dict[int, tuple[str, ...]] = {}
+        self._ways: dict[int, tuple[str, ...]] = {}
         self._answered: set[int] = set()
         self._names: dict[str, None] = {}
         # By the identity of its dictionary: that is what the collector finds.
@@ -103,11 +103,12 @@ class HolderSearch:
             self.done = True
 
     def holders(self) -> tuple[str, ...]:
-        """What was found, once it is done."""
-        return tuple(one if len(one) <= MAX_TEXT else one[: MAX_TEXT - 1] + "…" for one in self._names)[:MAX_HOLDERS]
+        """What was found, once it is done; the likeliest first."""
+        names = list(self._names)[:MAX_HOLDERS]
+        return tuple(name if len(name) <= MAX_TEXT else name[: MAX_TEXT - 1] + "…" for name in names)
 
     def close(self) -> None:
-        """Let go of everything that was looked at."""
+        """Let go of everything that was seen."""
         self._phases.close()
         self._frontier, self._reached = [], {}
         self.done = True
@@ -116,292 +117,132 @@ class HolderSearch:
         for _ in range(_MAX_LEVELS):
             if not self._frontier or len(self._reached) > _MAX_REACHED:
                 break
-            self._level()
+            self._stepBack()
             yield
         self._askDirectly()
         yield
         if not self._names:
             yield from self._searchForwards()
         if not self._names:
-            self._tellTops()
+            self._tellUnexplained()
 
     # Backwards
 
-    def _level(self) -> None:
+    def _stepBack(self) -> None:
+        """From those that were reached last to those that refer to them."""
         frontier = self._frontier
-        own = {id(self), id(frontier), id(self._reached), id(self._phases)}
-        here = {id(one) for one in frontier}
         following: list[Any] = []
-        own.add(id(following))
+        ours = {id(self), id(frontier), id(following), id(self._reached), id(self._phases)}
+        wanted = {id(thing) for thing in frontier}
         for holder in gc.get_referrers(*frontier):
-            if id(holder) in own or (isinstance(holder, FrameType) and holder.f_code.co_filename == __file__):
+            if id(holder) in ours or (isinstance(holder, FrameType) and holder.f_code.co_filename == __file__):
                 continue
-            held = [one for one in gc.get_referents(holder) if id(one) in here]
-            self._answered.update(id(one) for one in held)
+            held = [thing for thing in gc.get_referents(holder) if id(thing) in wanted]
+            self._answered.update(map(id, held))
             if id(holder) not in self._reached and held:
                 self._reached[id(holder)] = holder
-                if not self._tellEnd(holder, held):
+                if not self._hasName(holder, held):
                     following.append(holder)
         self._frontier = following
 
-    def _tellEnd(self, holder: Any, held: list[Any]) -> bool:
-        """Whether it is somebody with a name, beyond whom one need not look."""
-        via = self._via.get(id(held[0]), ())
+    def _hasName(self, holder: Any, held: list[Any]) -> bool:
+        """Tell who it is, if it is somebody with a name: nobody beyond it needs to be asked for then."""
+        ways = self._ways.get(id(held[0]), ())
         name = self._modules.get(id(holder))
         if name is not None:
             for key in _keysOf(holder, held):
-                self._tell(f"module attribute {name}.{key}", via)
+                self._tell(f"module attribute {name}.{key}", ways)
             return True
         if holder is sys.modules:
             self._tell(f"sys.modules[{next(_keysOf(holder, held), '?')!r}]")
             return True
-        end = _endOf(holder)
+        end = endOf(holder)
         if end is not None:
-            self._tell(end, via)
+            self._tell(end, ways)
             return True
-        way = _wayOf(holder)
+        way = wayOf(holder)
         if way is not None:
-            via = (*via[:1], way)
-        if via:
-            self._via[id(holder)] = via
+            ways = (*ways[:1], way)
+        if ways:
+            self._ways[id(holder)] = ways
         return False
 
-    def _tell(self, name: str, via: Iterable[str] = ()) -> None:
-        ways = " and ".join(reversed(list(via)))
-        self._names[f"{name}, through {ways}" if ways else name] = None
+    def _tell(self, name: str, ways: Iterable[str] = ()) -> None:
+        through = " and ".join(reversed(list(ways)))
+        self._names[f"{name}, through {through}" if through else name] = None
+
+    def _tellUnexplained(self) -> None:
+        """Those whose own holders cannot be seen."""
+        for key, thing in self._reached.items():
+            if key not in self._answered:
+                way = wayOf(thing) or f"an object of class {kindOf(thing)}"
+                self._tell(f"{way}, held by something that cannot be seen")
 
     # Directly
 
     def _askDirectly(self) -> None:
-        for what, thing in _unseen():
+        for name, thing in hiddenHolders():
             # A bound method may be made anew each time it is asked for.
             parts = (thing, getattr(thing, "__func__", None), getattr(thing, "__self__", None))
-            if any(id(one) in self._reached for one in parts if one is not None):
-                self._tell(what)
-        for thread, frame in _framesOfThreads():
+            if any(id(part) in self._reached for part in parts if part is not None):
+                self._tell(name)
+        for thread, frame in framesOfThreads():
             # Not its locals: to read them is to have them kept, in a copy that lasts as long as the call.
             if id(frame.f_globals) in self._reached:
-                self._tell(f"a thread: {thread.name}, in {_placeOf(frame)}")
+                self._tell(f"a thread: {thread.name}, in {placeOf(frame)}")
 
     # Forwards
 
     def _searchForwards(self) -> Iterator[None]:
-        visited = self._visited
-        visited.update((id(self), id(self._reached), id(self._frontier), id(self._phases), id(visited)))
-        waiting: deque[tuple[Iterator[Any], str, str]] = deque()
-        visited.add(id(waiting))
+        """Breadth first, from the attributes of all modules to what was reached."""
+        branches: deque[_Branch] = deque()
+        ours = (self, self._reached, self._frontier, self._phases, self._visited, branches)
+        self._visited.update(map(id, ours))
+        yield from self._enterModules(branches)
+        yield from self._follow(branches)
+        while branches:
+            for _ in range(min(_FREED_AT_ONCE, len(branches))):
+                branches.pop()
+            yield
+
+    def _enterModules(self, branches: deque[_Branch]) -> Iterator[None]:
         for module in list(sys.modules.values()):
             if _isModule(module) and id(vars(module)) in self._modules:
-                visited.add(id(vars(module)))
+                self._visited.add(id(vars(module)))
                 for key, value in list(vars(module).items()):
                     if _mayHold(value):
-                        waiting.append((iter((value,)), f"{module.__name__}.{key}", ""))
-                if len(visited) % 100 == 0:
+                        branches.append(_Branch(iter((value,)), f"{module.__name__}.{key}", ""))
+                if len(self._visited) % 100 == 0:
                     yield
+
+    def _follow(self, branches: deque[_Branch]) -> Iterator[None]:
+        visited = self._visited
         last = _MAX_VISITED
         ends = perf_counter() + _SLICE
-        while waiting and len(visited) < last and len(self._names) < MAX_HOLDERS:
-            things, name, inside = waiting.popleft()
+        while branches and len(visited) < last and len(self._names) < MAX_HOLDERS:
+            things, attribute, kind = branches.popleft()
             for thing in things:
                 if id(thing) in self._reached:
-                    self._tellForwards(thing, name, inside)
-                    last = min(last, len(visited) + _ENOUGH)
+                    self._tellForwards(thing, attribute, kind)
+                    last = min(last, len(visited) + _VISITED_MORE)
                 elif id(thing) not in visited and _mayHold(thing):
                     visited.add(id(thing))
-                    waiting.append((iter(gc.get_referents(thing)), name, type(thing).__qualname__))
+                    branches.append(_Branch(iter(gc.get_referents(thing)), attribute, type(thing).__qualname__))
                 if perf_counter() > ends:
                     yield
                     ends = perf_counter() + _SLICE
-        while waiting:
-            for _ in range(min(5000, len(waiting))):
-                waiting.pop()
-            yield
 
-    def _tellForwards(self, thing: Any, name: str, inside: str) -> None:
-        end = _endOf(thing) if inside else None
-        self._tell(end or f"module attribute {name}", [f"a {inside}"] if inside and not end else ())
-
-    def _tellTops(self) -> None:
-        """Those whose own holders cannot be seen."""
-        for key, thing in self._reached.items():
-            if key not in self._answered:
-                way = _wayOf(thing) or f"an object of class {_kindOf(thing)}"
-                self._tell(f"{way}, held by something that cannot be seen")
-
-
-def _endOf(thing: Any) -> str | None:
-    """The name of what keeps things alive by itself."""
-    for kind, describe in _ENDS:
-        if isinstance(thing, kind):
-            return describe(thing)
-    return None
-
-
-def _describeThread(thread: threading.Thread) -> str | None:
-    return f"a thread: {thread.name}" if thread.is_alive() else None
-
-
-def _describeCall(call: DelayedCall) -> str | None:
-    if not call.active():
-        return None
-    return f"a delayed call of the reactor: {nameOf(call.func)} in {call.getTime() - call.seconds():.1f} s"
-
-
-def _describeLoop(loop: LoopingCall) -> str | None:
-    if not loop.running or loop.call is None:
-        return None
-    return f"a looping call: {nameOf(loop.f)} every {loop.interval:g} s"
-
-
-def _describeHandler(handler: logging.Handler) -> str | None:
-    known = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in known:
-        if isinstance(logger, logging.Logger) and handler in logger.handlers:
-            return f"a log handler of logging.getLogger({'' if logger is logging.root else repr(logger.name)})"
-    return None
-
-
-def _describeClass(kind: type) -> str | None:
-    return None if _isOfPlugin(kind) else f"an attribute of class {kind.__module__}.{kind.__qualname__}"
-
-
-def _describeCache(cached: Any) -> str | None:
-    return None if _isOfPlugin(cached) else f"the cache of {cached.__module__}.{nameOf(cached)}"
-
-
-def _describeConnection(connection: Any) -> str | None:
-    return f"a {type(connection).__qualname__} of the reactor" if getattr(connection, "connected", False) else None
-
-
-_ENDS: tuple[tuple[Any, Callable[[Any], str | None]], ...] = (
-    (threading.Thread, _describeThread),
-    (DelayedCall, _describeCall),
-    (LoopingCall, _describeLoop),
-    (logging.Handler, _describeHandler),
-    (logging.Logger, lambda logger: f"logging.getLogger({logger.name!r})"),
-    (LogPublisher, lambda _: "a log observer of twisted.logger"),
-    ((BaseAdapterRegistry, AdapterLookupBase), lambda _: "an adapter registry"),
-    (weakref.finalize._Info, lambda _: "a weakref.finalize"),  # type: ignore[attr-defined]
-    (functools._lru_cache_wrapper, _describeCache),
-    (FileDescriptor, _describeConnection),
-    (type, _describeClass),
-)
-
-
-def _wayOf(thing: Any) -> str | None:
-    """What tells more about the way to whoever has a name."""
-    if isinstance(thing, Deferred):
-        if thing.called and not thing.paused:
-            return None
-        added: Any = getattr(thing, "_callbacks", ())  # the public name is deprecated, without a successor
-        callbacks = [nameOf(pair[0][0]) for pair in added]
-        return f"a pending Deferred with callback {callbacks[0]}" if callbacks else "a pending Deferred"
-    if isinstance(thing, _SUSPENDED):
-        frame = _frameOf(thing)
-        kind = type(thing).__name__.replace("_", " ")
-        return None if frame is None else f"a {kind}: {_placeOf(frame)}"
-    if isinstance(thing, FrameType):
-        return f"a frame: {_placeOf(thing)}"
-    if isinstance(thing, Failure):
-        return f"a Failure: {getattr(thing.type, '__name__', thing.type)}"
-    if isinstance(thing, BaseException):
-        return f"an exception: {type(thing).__name__}"
-    if type(thing).__module__.startswith("revproxy."):
-        return f"the edge's {_kindOf(thing)}"
-    return None
-
-
-def _frameOf(suspended: Any) -> FrameType | None:
-    for name in ("cr_frame", "gi_frame", "ag_frame"):
-        frame = getattr(suspended, name, None)
-        if isinstance(frame, FrameType):
-            return frame
-    return None
-
-
-def _unseen() -> Iterator[tuple[str, Any]]:
-    """Things that are called one day, and are kept where the collector does not look or may have been told not to."""
-    for callback in _atexitCallbacks():
-        yield "atexit callback", callback
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler):
-            yield f"a signal handler of {signal.Signals(number).name}", handler
-    for info in list(weakref.finalize._registry.values()):  # type: ignore[attr-defined]
-        yield "a weakref.finalize", info.func
-    for name in ("excepthook", "displayhook", "unraisablehook"):
-        yield f"sys.{name}", getattr(sys, name)
-    for one in _within(vars(globalRegistry)["_adapters"], 6):
-        yield "an adapter registry", one
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in loggers:
-        if isinstance(logger, logging.Logger):
-            for one in logger.handlers:
-                yield _describeHandler(one) or "", one
-
-
-def _atexitCallbacks() -> list[Any]:
-    """There is no list of them; but each is compared with what is to be taken out."""
-    seen: list[Any] = []
-
-    class Probe:
-        def __eq__(self, other: object) -> bool:
-            seen.append(other)
-            return False
-
-        __hash__ = None  # type: ignore[assignment]
-
-    atexit.unregister(Probe())  # type: ignore[arg-type]
-    return [one.func if isinstance(one, functools.partial) else one for one in seen]
-
-
-def _within(thing: Any, depth: int) -> Iterator[Any]:
-    if isinstance(thing, (dict, list, tuple)) and depth:
-        for one in list(thing.values()) if isinstance(thing, dict) else thing:
-            yield from _within(one, depth - 1)
-    else:
-        yield thing
-
-
-def _framesOfThreads() -> Iterator[tuple[threading.Thread, FrameType]]:
-    frames = sys._current_frames()
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0) if thread is not threading.current_thread() else None
-        while frame is not None:
-            yield thread, frame
-            frame = frame.f_back
+    def _tellForwards(self, thing: Any, attribute: str, kind: str) -> None:
+        end = endOf(thing) if kind else None
+        if end is not None:
+            self._tell(end)
+        else:
+            self._tell(f"module attribute {attribute}", [f"a {kind}"] if kind else ())
 
 
 def _keysOf(holder: dict[Any, Any], held: list[Any]) -> Iterator[str]:
-    wanted = {id(one) for one in held}
+    wanted = set(map(id, held))
     return (str(key) for key, value in list(holder.items()) if id(value) in wanted)
-
-
-def nameOf(function: Any) -> str:
-    """``plugin.Limit.tick``: what a callable is called, without the name of the load."""
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif isinstance(function, LoopingCall):
-            function = function.f
-        elif type(getattr(function, "__self__", None)).__name__ == "_Call":  # of a plugin's host
-            function = function.__self__._function
-        else:
-            break
-    module = (getattr(function, "__module__", None) or "").rpartition(".")[2]
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    return f"{module}.{name}" if module else str(name)
-
-
-def _kindOf(thing: Any) -> str:
-    kind = type(thing)
-    module = kind.__module__.rpartition(".")[2] if _isOfPlugin(kind) else kind.__module__
-    return str(kind.__qualname__) if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
-def _placeOf(frame: FrameType) -> str:
-    code = frame.f_code
-    return f"function {code.co_qualname} at {plainFile(code.co_filename).rpartition('/')[2]}:{frame.f_lineno}"
 
 
 def _mayHold(thing: Any) -> bool:
@@ -411,7 +252,3 @@ def _mayHold(thing: Any) -> bool:
 
 def _isModule(module: Any) -> bool:
     return isinstance(module, ModuleType)
-
-
-def _isOfPlugin(thing: Any) -> bool:
-    return str(getattr(thing, "__module__", "")).startswith(f"{ROOT}.")

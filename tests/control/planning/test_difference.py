@@ -19,14 +19,14 @@ class DifferenceTests(LifecycleCase):
 
     def test_all(self) -> None:
         """The file first, then plugins by name; those that are as they were are left out."""
-        before = self.bench.lifecycle.current
+        before = self.bench.worker.staging.running
         self.bench.write("a", version="2.0")
         shutil.rmtree(self.bench.plugins / "b")
         self.bench.write("c", config={"value": 1})
         self.bench.write("e")
         self.bench.configure("[{path: /new, respond: {}}]")
         self.apply()
-        after = self.bench.lifecycle.current
+        after = self.bench.worker.staging.running
         assert before is not None and after is not None
         labels = {name: entry.label for name, entry in after.plan.entries.items()}
         old = {name: entry.label for name, entry in before.plan.entries.items()}

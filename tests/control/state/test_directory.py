@@ -44,7 +44,7 @@ class StateFolderTests(SynchronousTestCase):
 
     def test_places(self) -> None:
         """What is where; the store is one object."""
-        self.assertEqual(self.state.ledgerPath, self.path / "plugins.json")
+        self.assertEqual(self.state.recordsPath, self.path / "plugins.json")
         self.assertEqual(self.state.socketPath, self.path / "control.sock")
         self.assertIs(self.state.store, self.state.store)
         self.assertEqual(self.state.store.names(), ())

@@ -14,13 +14,13 @@ from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.commands import CommandError
 from revproxy.control.state import keeper as memory
-from revproxy.control.state.records import Ledger, readLedger
+from revproxy.control.state.records import PluginRecords, readRecords
 from revproxy.loop.jobthread import HURRY, SILENCE
 from tests.control.test_coordinator import LifecycleCase
 
 
 def full(path: Path, *_: Any) -> None:
-    """As `writeLedger` on a full disk."""
+    """As `writeRecords` on a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
@@ -39,8 +39,8 @@ class FullDiskTests(LifecycleCase):
         self.bench.write("a", version="2.0")
         self.apply()
 
-    def written(self) -> Ledger:
-        return readLedger(self.bench.state.ledgerPath)[0]
+    def written(self) -> PluginRecords:
+        return readRecords(self.bench.state.recordsPath)[0]
 
     def stored(self) -> int:
         return len(self.bench.state.store.digests("a"))
@@ -50,11 +50,11 @@ class FullDiskTests(LifecycleCase):
 
     def test_told(self) -> None:
         """A command says that it is in force until a restart only."""
-        self.patch(memory, "writeLedger", full)
+        self.patch(memory, "writeRecords", full)
         answer = self.call("pin", name="a", version="1.0.0")
         self.assertEqual(answer["text"][0], "a: pinned")
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
-        path = self.bench.state.ledgerPath
+        path = self.bench.state.recordsPath
         self.assertEqual(answer["refused"], [{
             "plugin": "",
             "stage": "state",
@@ -64,7 +64,7 @@ class FullDiskTests(LifecycleCase):
 
     def test_writtenLater(self) -> None:
         """Each look at the files tries again, also one that finds nothing; one event tells of all that fail alike."""
-        broken = self.patch(memory, "writeLedger", full)
+        broken = self.patch(memory, "writeRecords", full)
         self.call("disable", name="a")
         self.assertNotEqual(self.apply().unwritten, "")
         self.assertEqual(self.storeFailures(), 1)
@@ -77,7 +77,7 @@ class FullDiskTests(LifecycleCase):
     def test_againFull(self) -> None:
         """What fails again after it was well is another event."""
         for _ in range(2):
-            broken = self.patch(memory, "writeLedger", full)
+            broken = self.patch(memory, "writeRecords", full)
             self.call("pin", name="a")
             broken.restore()
             self.call("unpin", name="a")
@@ -107,7 +107,7 @@ class FullDiskTests(LifecycleCase):
         """What the disk says is running stays in the store, however many run after it."""
         self.bench.configure(extra="plugins: {directory: plugins, keep_versions: 1}\n")
         self.apply()
-        self.patch(memory, "writeLedger", full)
+        self.patch(memory, "writeRecords", full)
         for number in range(3, 8):
             self.bench.write("a", version=f"{number}.0")
             self.apply()
@@ -115,7 +115,7 @@ class FullDiskTests(LifecycleCase):
 
     def fillUp(self) -> Any:
         """The disk is full, and two things are not written: a switch and a version."""
-        broken = [self.patch(memory, "writeLedger", full), self.patch(VersionStore, "keep", unstored)]
+        broken = [self.patch(memory, "writeRecords", full), self.patch(VersionStore, "keep", unstored)]
         self.bench.write("a", version="3.0")
         self.apply()
         self.call("enable", name="a")
@@ -158,7 +158,7 @@ class FullDiskTests(LifecycleCase):
     def test_atTheEnd(self) -> None:
         """The end of the edge is the last try."""
         self.makeRoom(self.fillUp())
-        self.bench.result(self.bench.lifecycle.end())
+        self.bench.result(self.bench.coordinator.end())
         self.assertWritten()
         self.assertEqual(self.bench.kinds()[-1], ("written", ""))
         self.assertEqual(self.bench.clock.getDelayedCalls(), [])
@@ -166,13 +166,13 @@ class FullDiskTests(LifecycleCase):
     def test_stillFullAtTheEnd(self) -> None:
         """If that fails, too, it ends all the same, and nothing is tried after it."""
         self.fillUp()
-        self.bench.result(self.bench.lifecycle.end())
+        self.bench.result(self.bench.coordinator.end())
         self.assertIsNone(self.written().get("a").enabled)
         self.assertEqual(self.bench.clock.getDelayedCalls(), [])
 
     def test_noStateFolder(self) -> None:
         """Without a state folder nothing is written down, and that is said."""
-        self.bench.lifecycle.memory.isWritable = False
+        self.bench.control.keeper.isWritable = False
         answer = self.call("disable", name="a")
         self.assertIn("the state folder cannot be written", answer["refused"][0]["message"])
         self.assertEqual(self.storeFailures(), 0)  # the log said so at the start
@@ -198,8 +198,8 @@ class GoneTests(LifecycleCase):
 
     def remembered(self) -> list[str]:
         """In memory, on disk, and with bundles."""
-        names = sorted(self.bench.lifecycle.ledger.plugins)
-        self.assertEqual(sorted(readLedger(self.bench.state.ledgerPath)[0].plugins), names)
+        names = sorted(self.bench.coordinator.records.plugins)
+        self.assertEqual(sorted(readRecords(self.bench.state.recordsPath)[0].plugins), names)
         self.assertEqual(sorted(self.bench.state.store.names()), names)
         return names
 
@@ -252,7 +252,7 @@ class GoneTests(LifecycleCase):
 
     def test_whatTheDiskNames(self) -> None:
         """What the disk says is running is not forgotten before the disk says that it is gone."""
-        broken = self.patch(memory, "writeLedger", full)
+        broken = self.patch(memory, "writeRecords", full)
         for number in range(8, 14):
             self.release(number)
         self.assertIn("r7", self.bench.state.store.names())
@@ -269,12 +269,12 @@ class SilentDiskTests(LifecycleCase):
         super().setUp()
         self.bench.write("a")
         self.bench.start()
-        self.disk = self.bench.lifecycle.memory.disk
+        self.disk = self.bench.control.keeper.disk
         self.answers = self.disk.inThread
         self.jobs: list[tuple[Deferred[Any], Any]] = []
         self.disk.inThread = self.hang
         self.bench.write("a", version="2.0")
-        self.done = self.bench.later(self.bench.lifecycle.apply())
+        self.done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
 
     def hang(self, *job: Any) -> Deferred[Any]:
@@ -300,7 +300,7 @@ class SilentDiskTests(LifecycleCase):
         """The next one waits for nothing, and asks it for nothing while it is silent."""
         self.bench.clock.advance(SILENCE)
         self.bench.write("a", version="3.0")
-        done = self.bench.later(self.bench.lifecycle.apply())
+        done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.successResultOf(done)
         self.assertEqual((self.bench.seen(), len(self.jobs)), (["a 3.0"], 1))
@@ -310,14 +310,14 @@ class SilentDiskTests(LifecycleCase):
         self.bench.clock.advance(SILENCE)
         self.come()
         self.bench.clock.advance(60)
-        self.assertEqual(self.bench.lifecycle.memory.unwritten, "")
-        written, _ = readLedger(self.bench.state.ledgerPath)
+        self.assertEqual(self.bench.control.keeper.unwritten, "")
+        written, _ = readRecords(self.bench.state.recordsPath)
         self.assertIn(written.get("a").running, self.bench.state.store.digests("a"))
         self.assertEqual(self.bench.kinds()[-1], ("written", ""))
 
     def test_end(self) -> None:
         """The end of the edge does not wait for it for long, whether a change does at that time or not."""
-        ended = self.bench.later(self.bench.lifecycle.end())
+        ended = self.bench.later(self.bench.coordinator.end())
         self.bench.clock.advance(HURRY - 1)
         self.assertNoResult(ended)
         self.bench.clock.advance(1)
@@ -328,13 +328,13 @@ class SilentDiskTests(LifecycleCase):
         """Nor if it answers nothing at the end only."""
         self.bench.clock.advance(SILENCE)
         self.disk.inThread = self.answers
-        broken = self.patch(memory, "writeLedger", full)
+        broken = self.patch(memory, "writeRecords", full)
         self.come()
         self.bench.write("a", version="3.0")
         self.apply()
         broken.restore()
         self.disk.inThread = self.hang
-        ended = self.bench.later(self.bench.lifecycle.end())
+        ended = self.bench.later(self.bench.coordinator.end())
         self.bench.clock.advance(HURRY)
         self.successResultOf(ended)
 

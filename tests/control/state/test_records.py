@@ -15,33 +15,33 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.state.records import (
     MAX_REASON,
     MAX_VERSIONS,
-    Ledger,
     Pin,
     PluginRecord,
+    PluginRecords,
     VersionRecord,
-    readLedger,
-    writeLedger,
+    readRecords,
+    writeRecords,
 )
 
 
-def ranInOrder(*digests: str) -> Ledger:
+def ranInOrder(*digests: str) -> PluginRecords:
     """A plugin ``p`` of which these ran, at the times 0, 1, …"""
-    ledger = Ledger()
+    ledger = PluginRecords()
     for time, digest in enumerate(digests):
         ledger = ledger.ran("p", digest, f"{time}.0", float(time))
     return ledger
 
 
 class LedgerTests(SynchronousTestCase):
-    """`Ledger`: values and what follows from them."""
+    """`PluginRecords`: values and what follows from them."""
 
-    def digests(self, ledger: Ledger) -> list[str]:
+    def digests(self, ledger: PluginRecords) -> list[str]:
         """Of all versions of ``p``."""
         return [one.digest for one in ledger.get("p").versions]
 
     def test_unknown(self) -> None:
         """Nothing is known of a plugin that nobody wrote about, and asking changes nothing."""
-        ledger = Ledger()
+        ledger = PluginRecords()
         self.assertEqual(ledger.get("p"), PluginRecord((), None, None, None))
         self.assertIsNone(ledger.previousGood("p", "a"))
         self.assertEqual(ledger.toKeep("p", 5), set())
@@ -69,22 +69,22 @@ class LedgerTests(SynchronousTestCase):
 
     def test_pin(self) -> None:
         """A pin replaces a pin and can be taken away."""
-        ledger = Ledger().pinned("p", Pin("a", "user")).pinned("p", Pin("b", "rollback", "c"))
+        ledger = PluginRecords().pinned("p", Pin("a", "user")).pinned("p", Pin("b", "rollback", "c"))
         self.assertEqual(ledger.get("p").pin, Pin("b", "rollback", "c"))
-        self.assertEqual(ledger.unpinned("p"), Ledger())
+        self.assertEqual(ledger.unpinned("p"), PluginRecords())
 
     def test_switched(self) -> None:
         """On, off, and neither; that there is nothing to remember is not remembered."""
-        ledger = Ledger().switched("p", False)
+        ledger = PluginRecords().switched("p", False)
         self.assertIs(ledger.get("p").enabled, False)
         self.assertIs(ledger.switched("p", True).get("p").enabled, True)
-        self.assertEqual(ledger.switched("p", None), Ledger())
+        self.assertEqual(ledger.switched("p", None), PluginRecords())
 
     def test_housed(self) -> None:
         """The folder goes along with what else is remembered, and is nothing to remember by itself."""
         ledger = ranInOrder("a").housed("p", "10-p").ran("p", "b", "2.0", 2.0).stopped("p", 3.0)
         self.assertEqual(ledger.get("p").folder, "10-p")
-        self.assertEqual(Ledger().housed("p", "10-p"), Ledger())
+        self.assertEqual(PluginRecords().housed("p", "10-p"), PluginRecords())
 
     def test_quarantine(self) -> None:
         """The reason stays with the version, also when it runs again as a probe, until it is cleared."""
@@ -111,7 +111,7 @@ class LedgerTests(SynchronousTestCase):
 
     def test_longGone(self) -> None:
         """Those that nobody has or wants, but for the last ones to go; the first to go comes first."""
-        ledger = Ledger()
+        ledger = PluginRecords()
         for time, name in enumerate(("here", "pinned", "off", "running", "z", "y", "x", "w", "old")):
             ledger = ledger.ran(name, f"digest of {name}", "1.0", float(time))
         for time, name in enumerate(("here", "pinned", "off", "z", "y", "x", "w")):
@@ -140,7 +140,7 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual(ledger.toKeep("p", 0), {"a", "e"})
         self.assertEqual(ledger.toKeep("p", 2), {"a", "e", "c", "d"})
         self.assertEqual(ledger.toKeep("p", 99), set("abcde"))
-        self.assertEqual(Ledger().pinned("p", Pin("z", "user")).toKeep("p", 1), {"z"})
+        self.assertEqual(PluginRecords().pinned("p", Pin("z", "user")).toKeep("p", 1), {"z"})
 
     def test_bounded(self) -> None:
         """The oldest versions are forgotten, but for the pinned one."""
@@ -164,7 +164,7 @@ RECORDS = st.builds(
 
 
 class FileTests(SynchronousTestCase):
-    """`readLedger` and `writeLedger`."""
+    """`readRecords` and `writeRecords`."""
 
     def setUp(self) -> None:
         folder = Path(self.mktemp()).absolute()
@@ -177,8 +177,8 @@ class FileTests(SynchronousTestCase):
         """The text about a file with this content, which must be put aside unchanged."""
         before = set(self.path.parent.iterdir())
         self.path.write_bytes(data)
-        ledger, text = readLedger(self.path)
-        self.assertEqual(ledger, Ledger())
+        ledger, text = readRecords(self.path)
+        self.assertEqual(ledger, PluginRecords())
         assert text is not None
         (aside,) = set(self.path.parent.iterdir()) - before
         self.assertEqual(aside.read_bytes(), data)
@@ -187,12 +187,12 @@ class FileTests(SynchronousTestCase):
 
     def test_absent(self) -> None:
         """There was nothing to remember."""
-        self.assertEqual(readLedger(self.path), (Ledger(), None))
+        self.assertEqual(readRecords(self.path), (PluginRecords(), None))
         self.assertEqual(list(self.path.parent.iterdir()), [])
 
     def test_written(self) -> None:
         """For its owner only, legible, and with the number of its format."""
-        writeLedger(self.path, self.ledger)
+        writeRecords(self.path, self.ledger)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
         self.assertEqual(json.loads(self.path.read_bytes()), {"format": 1, "plugins": {"p": {
             "versions": [
@@ -206,13 +206,13 @@ class FileTests(SynchronousTestCase):
             "ended_at": None,
         }}})
         self.assertGreater(len(self.path.read_text().splitlines()), 10)
-        self.assertEqual(readLedger(self.path), (self.ledger, None))
+        self.assertEqual(readRecords(self.path), (self.ledger, None))
 
     @given(st.dictionaries(TEXTS, RECORDS, max_size=4))
     def test_roundTrip(self, plugins: dict[str, PluginRecord]) -> None:
         """What is written is read."""
-        writeLedger(self.path, Ledger(plugins))
-        self.assertEqual(readLedger(self.path), (Ledger(plugins), None))
+        writeRecords(self.path, PluginRecords(plugins))
+        self.assertEqual(readRecords(self.path), (PluginRecords(plugins), None))
 
     @given(st.binary(max_size=60) | st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -222,11 +222,11 @@ class FileTests(SynchronousTestCase):
     def test_anything(self, data: bytes) -> None:
         """Whatever is in the file, there is a ledger, and a text unless it is sound."""
         self.path.write_bytes(data)
-        ledger, text = readLedger(self.path)
+        ledger, text = readRecords(self.path)
         self.assertEqual(text is None, self.path.exists())
         if text is None:
-            writeLedger(self.path, ledger)
-            self.assertEqual(readLedger(self.path), (ledger, None))
+            writeRecords(self.path, ledger)
+            self.assertEqual(readRecords(self.path), (ledger, None))
         for left in self.path.parent.iterdir():
             left.unlink()
 
@@ -270,8 +270,8 @@ class FileTests(SynchronousTestCase):
     def test_unreadable(self) -> None:
         """What cannot be read is put aside too; what cannot be put aside is told."""
         self.path.mkdir()
-        ledger, text = readLedger(self.path)
-        self.assertEqual(ledger, Ledger())
+        ledger, text = readRecords(self.path)
+        self.assertEqual(ledger, PluginRecords())
         self.assertIn(f"{self.path}: it is a folder and no file; put a plain file there; nothing is remembered of "
                       "plugins; the file is now", str(text))
         self.path.write_text("x")
@@ -280,30 +280,30 @@ class FileTests(SynchronousTestCase):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
         self.patch(os, "rename", refusing)
-        ledger, text = readLedger(self.path)
-        self.assertEqual(ledger, Ledger())
+        ledger, text = readRecords(self.path)
+        self.assertEqual(ledger, PluginRecords())
         self.assertIn("could not be put aside (Read-only file system)", str(text))
 
     def test_writeFails(self) -> None:
         """Whichever step fails, what was there stays, nothing else is left, and it is told."""
-        writeLedger(self.path, self.ledger)
+        writeRecords(self.path, self.ledger)
 
         def refusing(*args: object, **options: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         for step in ("open", "fsync", "replace"):
             patched = self.patch(os, step, refusing)
-            self.assertRaises(OSError, writeLedger, self.path, Ledger())
+            self.assertRaises(OSError, writeRecords, self.path, PluginRecords())
             patched.restore()
             self.assertEqual(list(self.path.parent.iterdir()), [self.path])
-            self.assertEqual(readLedger(self.path), (self.ledger, None))
+            self.assertEqual(readRecords(self.path), (self.ledger, None))
 
     def test_crashLeftOver(self) -> None:
         """What a crash left in the middle of a write hinders nobody."""
-        writeLedger(self.path, self.ledger)
+        writeRecords(self.path, self.ledger)
         (self.path.parent / ".plugins.json.new").write_text('{"for')
-        self.assertEqual(readLedger(self.path), (self.ledger, None))
-        writeLedger(self.path, Ledger())
+        self.assertEqual(readRecords(self.path), (self.ledger, None))
+        writeRecords(self.path, PluginRecords())
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
 
     def test_order(self) -> None:
@@ -312,5 +312,5 @@ class FileTests(SynchronousTestCase):
         for name in ("fsync", "replace"):
             real = getattr(os, name)
             self.patch(os, name, lambda *args, name=name, real=real: (steps.append(name), real(*args))[1])
-        writeLedger(self.path, self.ledger)
+        writeRecords(self.path, self.ledger)
         self.assertEqual(steps, ["fsync", "replace", "fsync"])

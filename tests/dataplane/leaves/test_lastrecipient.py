@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.leaves.fixed import Leaf, RespondLeaf
+from revproxy.dataplane.leaves.fixed import RespondLeaf
+from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.routing import Route
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.addresses import AddressSet
 from revproxy.dataplane.http.limits import Limits
 from revproxy.dataplane.leaves.fixed import RespondLeaf
-from revproxy.dataplane.listener import serverTransport
 from revproxy.dataplane.net.proxyprotocol import SIGNATURE, ProxyHeader, ProxyHeaderError, readProxyHeader
+from revproxy.dataplane.net.servertransport import serverTransport
 from tests.dataplane.doubles import EdgeDouble
 from tests.dataplane.wire import WireCase
 

@@ -50,14 +50,14 @@ class CompileTests(SynchronousTestCase):
                 self.assertLess(len(self.compiled), 100)
                 self.bench.clock.callLater(0, turn)
 
-        change: Deferred[object] = self.bench.later(self.bench.lifecycle.apply())
+        change: Deferred[object] = self.bench.later(self.bench.coordinator.apply())
         change.addBoth(done.append)
         turn()
         self.bench.clock.advance(0)
         self.assertEqual(len(done), 1)
 
     def version(self) -> instance.Version:
-        current = self.bench.lifecycle.current
+        current = self.bench.worker.staging.running
         assert current is not None
         [version] = current.versions.values()
         return version
@@ -95,7 +95,7 @@ class CompileTests(SynchronousTestCase):
         self.write(2, "VALUE = = 2\n")
         self.change()
         self.assertEqual(self.version().text, "1.0")
-        _, refusal = self.bench.lifecycle.failures["large"]
+        refusal = self.bench.coordinator.failures.of("large")
         self.assertEqual(refusal.stage, "import")
         self.assertIn(f"large/part9.py:{LINES + 1}:9: SyntaxError: invalid syntax", refusal.message)
         self.write(3)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import linecache
 import logging
-import pkgutil
 import sys
 import textwrap
 import traceback
@@ -14,25 +12,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.bundles.bundle import Bundle, makeBundle, readBundle
+from revproxy.bundles.bundle import Bundle, makeBundle
 from revproxy.config.manifest import Manifest, manifestFromMapping
 from revproxy.dropin import DropIn
 from revproxy.interfaces import IMiddleware
-from revproxy.worker.lifecycle.loader import (
-    ROOT,
-    SENTINEL,
-    Module,
-    PluginError,
-    _finder,
-    compileFile,
-    instantiate,
-    instantiateFactory,
-    loadModule,
-    unload,
-)
+from revproxy.worker.lifecycle.bundlefinder import ROOT, SENTINEL
+from revproxy.worker.lifecycle.contract import PluginError
+from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
 
 GOOD = """\
 from zope.interface import implementer
@@ -67,9 +55,9 @@ def manifest(**more: Any) -> Manifest:
 class LoaderTestCase(SynchronousTestCase):
     """Leaves no module behind."""
 
-    def load(self, main: str = GOOD, **others: str) -> Module:
+    def load(self, main: str = GOOD, **others: str) -> LoadedBundle:
         """Load, and unload at the end of the test."""
-        module = loadModule(bundle(main, **others), manifest())
+        module = loadBundle(bundle(main, **others), manifest())
         self.addCleanup(unload, module)
         return module
 
@@ -81,7 +69,7 @@ class LoaderTestCase(SynchronousTestCase):
 
 
 class ImportTests(LoaderTestCase):
-    """`loadModule` and `unload`."""
+    """`loadBundle` and `unload`."""
 
     def test_ownNames(self) -> None:
         """Each load is a package of its own, also of the same bytes."""
@@ -91,90 +79,9 @@ class ImportTests(LoaderTestCase):
         self.assertIsNot(one.main, two.main)
         self.assertIs(sys.modules[f"{one.package}.plugin"], one.main)
 
-    def test_modulesOfItsOwn(self) -> None:
-        """Files and folders of the plugin are its modules; a folder needs no __init__.py; the package's runs first."""
-        files = {"plugin.py": b"from . import FIRST\nfrom .b.c import C\nfrom .d import D\n", "a.py": b"A = 1",
-                 "__init__.py": b"FIRST = 0", "b/c.py": b"from ..a import A\nC = A + 1", "d/__init__.py": b"D = 3"}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
-        self.addCleanup(unload, module)
-        self.assertEqual((module.main.FIRST, module.main.C, module.main.D), (0, 2, 3))
-
-    def test_lateImport(self) -> None:
-        """A module of its own can be imported later, when a function runs."""
-        module = self.load("def late():\n    from .a import A\n    return A\n", a="A = 5")
-        self.assertEqual(module.main.late(), 5)
-
-    def test_compiledBefore(self) -> None:
-        """What was compiled before is what runs, for late imports too; its lines are shown, and it is forgotten."""
-        late = b"def late():\n    from .a import boom\n    return boom\n"
-        files = {"plugin.py": late, "a.py": b"def boom():\n    1 / 0\n"}
-        seen = makeBundle("p", files, PLACE)
-        codes = {path: code for path in files if (code := compileFile(seen, path)) is not None}
-        module = loadModule(seen, manifest(), codes)
-        boom = module.main.late()
-        self.assertIn(boom.__code__, codes["a.py"].co_consts)
-        try:
-            boom()
-        except ZeroDivisionError:
-            shown = f'File "{PLACE}/a.py@{seen.digest[:12]}", line 2, in boom\n    1 / 0\n'
-            self.assertIn(shown, traceback.format_exc())
-        unload(module)
-        self.assertNotIn(module.package, _finder.codes)
-
-    def test_compileNothing(self) -> None:
-        """What cannot be compiled is left to the import."""
-        files = {"a.py": b"A = = 1", "b.py": b"\xff", "c.py": b"\0", "d.py": b"(" * 100_000}
-        seen = makeBundle("p", files, PLACE)
-        self.assertEqual([compileFile(seen, path) for path in files], [None] * 4)
-
-    def test_bytesNotFiles(self) -> None:
-        """What the folder has become since, and byte code in it, do not matter."""
-        folder = Path(self.mktemp()) / "p"
-        folder.mkdir(parents=True)
-        (folder / "plugin.json").write_text("{}")
-        (folder / "plugin.py").write_text("from .a import A\n")
-        (folder / "a.py").write_text("A = 'seen'\n")
-        seen = readBundle(folder)
-        (folder / "a.py").write_text("A = 'swapped'\n")
-        module = loadModule(seen, manifest())
-        self.addCleanup(unload, module)
-        self.assertEqual(module.main.A, "seen")
-
-    def test_data(self) -> None:
-        """Other files of the bundle are read through pkgutil, from the same bytes."""
-        files = {"plugin.py": b"", "data/x.txt": b"text"}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
-        self.addCleanup(unload, module)
-        self.assertEqual(pkgutil.get_data(f"{module.package}.plugin", "data/x.txt"), b"text")
-        self.assertRaises(OSError, pkgutil.get_data, f"{module.package}.plugin", "../../etc/passwd")
-
-    def test_tracebackShowsLines(self) -> None:
-        """Tracebacks, Twisted's too, show the lines that ran and the file they came from."""
-        module = self.load("def boom():\n    raise ValueError('x')  # here\n")
-        try:
-            module.main.boom()
-        except ValueError:
-            text, failure = traceback.format_exc(), Failure()
-        self.assertIn(f'File "{PLACE}/plugin.py@', text)
-        self.assertIn("raise ValueError('x')  # here", text)
-        linecache.checkcache()
-        self.assertIn("raise ValueError('x')  # here", failure.getTraceback())
-
-    def test_encoding(self) -> None:
-        """A coding line is obeyed."""
-        files = {"plugin.py": "# -*- coding: latin-1 -*-\nA = 'é'\n".encode("latin-1")}
-        module = loadModule(makeBundle("p", files, PLACE), manifest())
-        self.addCleanup(unload, module)
-        self.assertEqual(module.main.A, "é")
-
-    def test_futureIsNotInherited(self) -> None:
-        """The loader's own ``from __future__`` does not reach plugins."""
-        module = self.load("def f(x: int) -> int: ...\n")
-        self.assertIs(module.main.f.__annotations__["x"], int)
-
     def test_unload(self) -> None:
         """Nothing is left: neither modules nor lines, and the module is freed."""
-        module = loadModule(bundle("from . import a\nclass C: pass\n", a="A = 1"), manifest())
+        module = loadBundle(bundle("from . import a\nclass C: pass\n", a="A = 1"), manifest())
         package, filename = module.package, module.main.__file__
         gone = weakref.ref(module.main.C)
         self.assertIn(filename, linecache.cache)
@@ -188,17 +95,11 @@ class ImportTests(LoaderTestCase):
 
     def test_unloadKeepsOthers(self) -> None:
         """Another load of the same bytes keeps its lines and its modules."""
-        one, two = loadModule(bundle(), manifest()), self.load()
+        one, two = loadBundle(bundle(), manifest()), self.load()
         unload(one)
         unload(one)
         self.assertIn(two.main.__file__, linecache.cache)
         self.assertIn(two.package, sys.modules)
-
-    def test_otherNames(self) -> None:
-        """The finder leaves all other names, and unknown packages, alone."""
-        self.load()
-        self.assertRaises(ModuleNotFoundError, importlib.import_module, f"{ROOT}.nobody.plugin")
-        self.assertRaises(ModuleNotFoundError, importlib.import_module, "revproxy_nothing")
 
 
 class ImportErrorTests(LoaderTestCase):
@@ -217,7 +118,7 @@ class ImportErrorTests(LoaderTestCase):
 
     def test_notText(self) -> None:
         """Bytes that are no text are a syntax error of their file."""
-        error = self.assertRaises(PluginError, loadModule, makeBundle("p", {"plugin.py": b"\xff"}, PLACE), manifest())
+        error = self.assertRaises(PluginError, loadBundle, makeBundle("p", {"plugin.py": b"\xff"}, PLACE), manifest())
         self.assertIn(f"{PLACE}/plugin.py:1:1: SyntaxError: cannot be decoded", str(error))
 
     def test_raises(self) -> None:
@@ -277,43 +178,6 @@ class InstantiateTests(LoaderTestCase):
         self.assertIn("plugin.py: PluginMain is given the configuration and nothing else, and does not take that: "
                       "PluginMain() takes 0 positional", str(self.refused("def PluginMain(): pass\n")))
 
-    def test_nothing(self) -> None:
-        """What is no middleware is refused by what it is."""
-        self.assertIn("PluginMain returned nothing", str(self.refused("def PluginMain(config): pass\n")))
-        self.assertIn("PluginMain returned 5, which does not provide IMiddleware",
-                      str(self.refused("def PluginMain(config): return 5\n")))
-        self.assertIn("PluginMain returned the class Middleware; return an instance",
-                      str(self.refused(GOOD.replace("return Middleware(config)", "return Middleware"))))
-
-    def test_undeclared(self) -> None:
-        """A class that has ``handle`` and declares nothing is told what to write."""
-        error = self.refused(GOOD.replace("@implementer(IMiddleware)", ""))
-        self.assertEqual(error.message, "plugin.Middleware has handle but does not declare IMiddleware; "
-                         "write @implementer(IMiddleware) above its class")
-
-    def test_incomplete(self) -> None:
-        """Missing members and methods that take the wrong arguments are named."""
-        error = self.refused(GOOD.replace('name = "p"', "pass").replace("self, context", "self"))
-        self.assertIn("plugin.Middleware does not fulfil IMiddleware: ", error.message)
-        self.assertIn("name attribute was not provided", error.message)
-        self.assertIn("handle(context) is violated", error.message)
-        for text in (GOOD.replace('name = "p"', "pass"), GOOD.replace("self, context", "self")):
-            self.assertNotIn("<", self.refused(text).message, "addresses and private names tell nobody anything")
-
-    def test_companions(self) -> None:
-        """Declared companions are verified too."""
-        both = GOOD.replace("import IMiddleware", "import *").replace("(IMiddleware)", "(IMiddleware, ILifecycle)")
-        self.assertIn("does not fulfil ILifecycle", self.refused(both).message)
-        sound = both.replace("    def handle", "    def start(self): pass\n    def stop(self): pass\n    def handle")
-        self.assertEqual(instantiate(self.load(sound), manifest(), {}).name, "p")
-
-    def test_companionNobodyWouldCall(self) -> None:
-        """A companion's methods without its declaration would silently do nothing: refused, with what to write."""
-        text = GOOD.replace("    def handle", "    def handleResponse(self, context): pass\n    def handle")
-        self.assertEqual(self.refused(text).message, "plugin.Middleware has handleResponse but does not declare "
-                         "IResponseMiddleware, so it would never be called; write "
-                         "@implementer(IMiddleware, IResponseMiddleware)")
-
     def test_dropIn(self) -> None:
         """Drop-ins are made and verified alike; errors name their module."""
         good = manifestFromMapping({"name": "p", "version": "1"}, "some.module")
@@ -329,7 +193,7 @@ class UnloadTests(SynchronousTestCase):
 
     def sentinelOf(self, main: str, **others: str) -> weakref.ref[Any]:
         """The sentinel of a plugin that was loaded, made, and unloaded again."""
-        module = loadModule(bundle(main, **others), manifest())
+        module = loadBundle(bundle(main, **others), manifest())
         instantiate(module, manifest(), {})
         sentinel = module.sentinel
         self.assertIsNotNone(sentinel())
@@ -338,8 +202,8 @@ class UnloadTests(SynchronousTestCase):
 
     def test_sentinel(self) -> None:
         """All modules of a load have the same sentinel, another load has another; the finder lets go of it."""
-        one = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
-        two = loadModule(bundle("from . import a\n", a="A = 1"), manifest())
+        one = loadBundle(bundle("from . import a\n", a="A = 1"), manifest())
+        two = loadBundle(bundle("from . import a\n", a="A = 1"), manifest())
         marks = [vars(module)[SENTINEL] for module in (one.main, one.main.a, sys.modules[one.package])]
         self.assertEqual({id(mark) for mark in marks}, {id(one.sentinel())})
         self.assertIsNot(one.sentinel(), two.sentinel())
@@ -368,14 +232,14 @@ class UnloadTests(SynchronousTestCase):
 
     def test_lateLines(self) -> None:
         """Lines that a traceback reads after the unload go with the next one."""
-        module = loadModule(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
+        module = loadBundle(bundle("def f():\n    1 / 0\n" + GOOD), manifest())
         late = module.main.f
         unload(module)
         try:
             late()
         except ZeroDivisionError:
             traceback.format_exc()
-        unload(loadModule(bundle(), manifest()))
+        unload(loadBundle(bundle(), manifest()))
         self.assertEqual([name for name in linecache.cache if str(PLACE) in name], [])
 
     def test_errorKept(self) -> None:
@@ -384,7 +248,7 @@ class UnloadTests(SynchronousTestCase):
         gone: list[weakref.ref[Any]] = []
 
         def fails() -> None:
-            module = loadModule(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
+            module = loadBundle(bundle("def PluginMain(config):\n    raise ValueError('no')\n"), manifest())
             gone.append(module.sentinel)
             try:
                 instantiate(module, manifest(), {})

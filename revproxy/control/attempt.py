@@ -1,0 +1,154 @@
+"""
+What one transaction tries: the changes that are still to be made, and those that were refused on the way.
+
+Pure: nothing here waits, reads or tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from revproxy.config.problems import Problem
+from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.control.planning.choice import Choice
+from revproxy.control.planning.deferredremovals import DeferredRemovals
+from revproxy.control.planning.resolution import resolve
+from revproxy.control.snapshot import Snapshot
+from revproxy.control.state.records import PluginRecords
+from revproxy.plan.catalog import BrokenPlugin, Entries
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import Refusal
+
+
+class Attempt:
+    """
+    One transaction's.
+
+    :ivar choice: the versions that are meant; changes that fail are taken out of it.
+    :ivar refusals: what will not be done.
+    :ivar records: as they are to be.
+    """
+
+    def __init__(
+        self,
+        request: ChangeRequest,
+        snapshot: Snapshot,
+        records: PluginRecords,
+        choice: Choice,
+        removals: DeferredRemovals,
+        running: Entries,
+        before: Plan | None,
+        isNeeded: Callable[[str], bool],
+    ) -> None:
+        """
+        :param running: what runs; before a first plan, what ran before a restart.
+        :param before: the plan that is in force.
+        :param isNeeded: whether nothing starts without a plugin, by its name.
+        """
+        self.request = request
+        self.snapshot = snapshot
+        self.records = records
+        self.choice = choice
+        self.refusals: list[Refusal] = []
+        self._removals = removals
+        self._running = running
+        self._before = before
+        self._isNeeded = isNeeded
+        self._resolved: list[Refusal] = []
+
+    def resolve(self) -> Plan:
+        """
+        The plan with as many of the changes as go together.
+
+        :raises ConfigErrors: not even what runs would do.
+        """
+        before, config = self._before, self.snapshot.config
+        number = 1 if before is None else before.number + 1
+        switches = switchesOf(self.records)
+        modules = () if self.snapshot.catalog is None else self.snapshot.catalog.modules
+        resolution = self._removals.resolve(
+            self.choice,
+            self._running,
+            lambda choice: resolve(number, config, choice, before, self._running, switches, modules),
+        )
+        known = {_keyOf(refusal) for refusal in self.refusals if refusal not in self._resolved}
+        # Those of an earlier resolution hold no more: what stood in the way may have been dropped.
+        self.refusals[:] = [refusal for refusal in self.refusals if refusal not in self._resolved]
+        self._resolved = [refusal for refusal in resolution.refusals if _keyOf(refusal) not in known]
+        self.refusals += self._resolved
+        plan = resolution.plan
+        # With the configuration before, the certificates that were read may be those of another one.
+        certificates = self.snapshot.certificates
+        if before is not None and plan.config is not config:
+            certificates = before.certificates
+        return replace(plan, certificates=certificates, gates=self._gatesOf(plan))
+
+    def drop(self, refusal: Refusal) -> bool:
+        """
+        Take the change of a plugin that failed out of what is tried.
+
+        :returns: False if it is not its own change that failed.
+        """
+        name, running = refusal.plugin, self._running
+        entries = dict(self.choice.entries)
+        if name not in entries or entries[name] is running.get(name):
+            return False
+        if name not in running and self._isNeeded(name):
+            return False
+        self.refusals.append(refusal)
+        broken = self.choice.broken
+        if name in running:
+            entries[name] = running[name]
+        else:
+            source = entries.pop(name).source
+            problem = Problem(source, 0, 0, "", refusal.message)
+            broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
+            self._removals.refuse(name, refusal.digest)
+        self.choice = replace(self.choice, entries=entries, broken=broken)
+        return True
+
+    def leaveOut(self, name: str) -> bool:
+        """
+        Go on without a plugin, to find all that is wrong.
+
+        :returns: whether it was there to be left out.
+        """
+        if name not in self.choice.entries:
+            return False
+        entries = {other: entry for other, entry in self.choice.entries.items() if other != name}
+        broken = (*self.choice.broken, BrokenPlugin(name, False, name, ()))
+        self.choice = replace(self.choice, entries=entries, broken=broken)
+        return True
+
+    def refuseAsked(self) -> None:
+        """
+        :raises ChangeRefused: the plugin whose change was asked for is among the refused.
+        """
+        name = self.request.plugin
+        refused = [each for each in self.refusals if name and each.plugin == name]
+        refused = [each for each in refused if each.stage not in ("files", "held")]
+        if refused:
+            raise ChangeRefused(*refused)
+
+    def _gatesOf(self, plan: Plan) -> Mapping[str, int]:
+        """Gates stay with the code that they are before."""
+        before, request = self._before, self.request
+        gates: dict[str, int] = {}
+        if before is not None:
+            for name, number in before.gates.items():
+                plugin = plan.find(name)
+                if name != request.lift and plugin is not None and plugin.entry.isCodeOf(before.entries[name]):
+                    gates[name] = number
+        if request.gate and plan.find(request.gate) is not None:
+            gates[request.gate] = plan.number
+        return gates
+
+
+def switchesOf(records: PluginRecords) -> dict[str, bool]:
+    """What was said of plugins by ``revproxy enable`` and ``disable``."""
+    return {name: record.enabled for name, record in records.plugins.items() if record.enabled is not None}
+
+
+def _keyOf(refusal: Refusal) -> tuple[str, str, str | None]:
+    return refusal.plugin, refusal.stage, refusal.digest

@@ -1,0 +1,120 @@
+"""
+Reads what plugins there are: the folders of plugins, and what installed drop-ins say of themselves.
+
+A broken plugin does not hide the others: its problems are kept with its name and come up when it is wanted. So a plugin
+that is switched off may be broken, and one that is on refuses the change.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from errno import EACCES, EIO, EPERM, ESTALE
+from pathlib import Path
+
+from revproxy.bundles.bundle import Bundle, BundleReader, isPassing
+from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, duplicate, entryOf
+from revproxy.plan.words import DropIns
+
+
+def readCatalog(directory: Path | None, dropIns: DropIns = DropIns()) -> Catalog:  # noqa: B008
+    """
+    Read every plugin there is, once; see `CatalogReader`.
+    """
+    return CatalogReader(dropIns).read(directory)
+
+
+class CatalogReader:
+    """
+    Reads what plugins there are, again and again. Imports no code.
+
+    What has not changed since the last time is the same object: bundles, entries, broken plugins.
+    """
+
+    def __init__(self, dropIns: DropIns = DropIns()) -> None:  # noqa: B008
+        """
+        :param dropIns: what is installed with Python. What is installed later is found after a restart.
+        """
+        self.dropIns = dropIns
+        self._bundles = BundleReader()
+        self._known: dict[Path, tuple[Bundle, CatalogEntry | BrokenPlugin]] = {}
+
+    def read(self, directory: Path | None, owners: Mapping[str, Path] | None = None) -> Catalog:
+        """
+        Blocks while it reads.
+
+        :param directory: folder of plugin folders; those without a plugin.json are passed over.
+        :param owners: by name, the folder that keeps the name when another one claims it, too.
+        :raises ConfigErrors: ``directory`` itself cannot be read.
+        """
+        folders = sorted(_pluginFolders(directory))
+        here = set(folders)
+        self._bundles.retain(here)
+        for gone in self._known.keys() - here:
+            del self._known[gone]
+        plugins = {folder: self._plugin(folder) for folder in folders}
+        owned = [plugin for folder, plugin in plugins.items() if _ownsItsName(folder, plugin, owners or {})]
+        others = [plugin for folder, plugin in plugins.items() if not _ownsItsName(folder, plugin, owners or {})]
+        installed = self.dropIns
+        return _catalogOf((*owned, *installed.entries, *installed.broken, *others), installed.modules)
+
+    def _plugin(self, folder: Path) -> CatalogEntry | BrokenPlugin:
+        source = str(folder / "plugin.json")
+        try:
+            bundle = self._bundles.read(folder)
+        except ConfigErrors as errors:
+            self._known.pop(folder, None)
+            return BrokenPlugin(folder.name, True, source, errors.problems)
+        known = self._known.get(folder)
+        if known is None or known[0] is not bundle:
+            if known is not None and known[0].digest == bundle.digest:
+                self._known[folder] = bundle, known[1]  # touched, and the same
+            else:
+                self._known[folder] = bundle, entryOf(bundle, source)
+        return self._known[folder][1]
+
+
+def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:
+    """
+    Read one directory plugin.
+    """
+    return CatalogReader()._plugin(folder)
+
+
+def _ownsItsName(folder: Path, plugin: CatalogEntry | BrokenPlugin, owners: Mapping[str, Path]) -> bool:
+    return isinstance(plugin, CatalogEntry) and owners.get(plugin.manifest.name) == folder
+
+
+def _catalogOf(found: Iterable[CatalogEntry | BrokenPlugin], modules: tuple[BrokenModule, ...]) -> Catalog:
+    entries: dict[str, CatalogEntry] = {}
+    broken: list[BrokenPlugin] = []
+    for plugin in found:
+        if isinstance(plugin, CatalogEntry) and plugin.manifest.name in entries:
+            broken.append(duplicate(plugin, entries[plugin.manifest.name].source))
+        elif isinstance(plugin, CatalogEntry):
+            entries[plugin.manifest.name] = plugin
+        else:
+            broken.append(plugin)
+    return Catalog(dict(sorted(entries.items())), tuple(broken), modules)
+
+
+def _pluginFolders(directory: Path | None) -> list[Path]:
+    if directory is None:
+        return []
+    try:
+        return [path for path in directory.iterdir() if not isPassing(path.name) and _hasManifest(path)]
+    except OSError as error:
+        raise ConfigErrors([Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+
+
+def _hasManifest(folder: Path) -> bool:
+    """
+    Also one that is none (a named pipe, a folder), and one that may not be looked at: a plugin that runs must not seem
+    to be gone, and one folder must not keep the others from being read.
+    """
+    try:
+        os.lstat(folder / "plugin.json")
+    except OSError as error:
+        return error.errno in (EACCES, EPERM, EIO, ESTALE) and os.path.isdir(folder)
+    return True

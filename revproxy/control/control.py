@@ -1,0 +1,68 @@
+"""
+Control: all that decides what the edge is to be, over whatever crew makes it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from revproxy.config.settings import Config
+from revproxy.control.coordinator import Coordinator
+from revproxy.control.crew import Crew
+from revproxy.control.inbox import Inbox
+from revproxy.control.quarantine import Quarantine
+from revproxy.control.snapshot import SnapshotReader
+from revproxy.control.startup import Startup
+from revproxy.control.state.directory import StateFolder
+from revproxy.control.state.keeper import StateKeeper
+from revproxy.control.state.records import PluginRecords
+from revproxy.control.steering import Steering
+from revproxy.loop.jobthread import READING, JobThread
+from revproxy.plan.events import EventLog
+
+InThread = Callable[..., Deferred[Any]]
+"""Runs a function, with arguments, in a thread."""
+
+
+class Control:
+    """
+    Parts, and what they are given of each other.
+
+    :ivar coordinator: makes changes.
+    :ivar startup: comes to the first plan.
+    :ivar keeper: remembers.
+    :ivar steering: carries out commands.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        path: Path | None,
+        crew: Crew,
+        state: StateFolder,
+        records: PluginRecords,
+        events: EventLog,
+        clock: Any,
+        readsIn: InThread,
+        writesIn: InThread,
+    ) -> None:
+        """
+        :param path: the configuration file; None where there is none.
+        :param records: what is remembered from before.
+        :param clock: provides `IReactorTime`, in seconds since the epoch.
+        :param readsIn: the thread for files that say what the edge is to be.
+        :param writesIn: the thread for the state folder.
+        """
+        snapshots = SnapshotReader(path, config)
+        self.keeper = StateKeeper(state, records, events, clock, writesIn)
+        files = JobThread(clock, readsIn, READING)
+        self.coordinator = Coordinator(config, snapshots, crew, self.keeper, events, files, clock.seconds)
+        self.startup = Startup(self.coordinator)
+        self.quarantine = Quarantine(self.coordinator, clock)
+        self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine)
+        self.steering = Steering(self.coordinator, self.quarantine.isGated)
+        crew.onWord = self.inbox.receive

@@ -1,0 +1,144 @@
+"""
+The workers that one control speaks to, and how their answers become one.
+
+A change is prepared in one worker first, and in the others only when that one accepts: code that takes its process with
+it costs the connections of one. Every other step goes to all at once. What one refuses, all refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall
+
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.words import Abandon, Answer, Ask, Commit, Counters, Down, Prepare, Ready, Step, Target, Up
+
+ASKED = 1.0
+"""Seconds that workers may take to tell what they are asked; what they told last is known anyhow."""
+
+_STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
+
+
+class Link(Protocol):
+    """The way to one worker."""
+
+    def send(self, word: Down) -> None:
+        """Have the worker hear this, after all that was sent before."""
+
+
+class Crew:
+    """
+    All workers of an edge.
+
+    :ivar onWord: takes what they say, but for answers; with the number of the worker, from 0.
+    """
+
+    def __init__(self, clock: Any, silence: float | None = None) -> None:
+        """
+        :param clock: provides `IReactorTime`.
+        :param silence: seconds after which a worker that does not answer has refused the step; None: never.
+        """
+        self.onWord: Callable[[int, Up], None] = lambda worker, word: None
+        self._clock = clock
+        self._silence = silence
+        self._links: Sequence[Link] = ()
+        self._waiting: dict[tuple[int, int, Step], Deferred[tuple[Refusal, ...]]] = {}
+        self._asked = 0
+        self._questions: dict[int, tuple[set[int], Deferred[None]]] = {}
+
+    def employ(self, links: Sequence[Link]) -> None:
+        """These are the workers."""
+        self._links = tuple(links)
+
+    async def do(self, word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
+        """
+        Have all take a step.
+
+        :returns: why not; empty if all have done it. After a refusal, some may have done it: what follows is another
+            `Prepare` of the same transaction, or `Abandon`.
+        """
+        everybody = range(len(self._links))
+        if isinstance(word, Prepare) and len(everybody) > 1:
+            refusals = await self._step(0, word)
+            return refusals or await self._together(everybody[1:], word)
+        return await self._together(everybody, word)
+
+    def tell(self, word: Target) -> None:
+        """Say something to all that needs no answer."""
+        for link in self._links:
+            link.send(word)
+
+    def ask(self) -> Deferred[None]:
+        """
+        Have all tell what they have counted, now.
+
+        :returns: fires when they have, or after :data:`ASKED` seconds.
+        """
+        self._asked += 1
+        number, answered = self._asked, Deferred[None]()
+        self._questions[number] = set(range(len(self._links))), answered
+        late = self._clock.callLater(ASKED, self._enough, number)
+        for link in self._links:
+            link.send(Ask(number))
+        if answered.called:
+            late.cancel()
+            return succeed(None)
+
+        def told(result: None) -> None:
+            if late.active():
+                late.cancel()
+
+        return answered.addCallback(told)
+
+    def heard(self, worker: int, word: Up) -> None:
+        """
+        A worker says something.
+
+        :param worker: its number.
+        """
+        if isinstance(word, Answer):
+            # Nobody may wait for it any more: it came too late.
+            waiting = self._waiting.pop((worker, word.transaction, word.step), None)
+            if waiting is not None:
+                waiting.callback(word.refusals)
+            return
+        self.onWord(worker, word)
+        if isinstance(word, Counters) and word.asked in self._questions:
+            missing, _ = self._questions[word.asked]
+            missing.discard(worker)
+            if not missing:
+                self._enough(word.asked)
+
+    async def _together(self, workers: Sequence[int], word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
+        if len(workers) == 1:
+            return await self._step(workers[0], word)
+        answers = await DeferredList([self._step(worker, word) for worker in workers])
+        refusals = (refusal for _, refused in answers for refusal in refused)
+        return tuple(dict.fromkeys(refusals))
+
+    def _step(self, worker: int, word: Prepare | Ready | Commit | Abandon) -> Deferred[tuple[Refusal, ...]]:
+        key = worker, word.transaction, _STEPS[type(word)]
+        answer: Deferred[tuple[Refusal, ...]] = Deferred()
+        self._waiting[key] = answer
+        late = None if self._silence is None else self._clock.callLater(self._silence, self._silent, key)
+        self._links[worker].send(word)
+        return answer.addBoth(_cancelling, late)
+
+    def _silent(self, key: tuple[int, int, Step]) -> None:
+        waiting = self._waiting.pop(key)
+        worker, _, step = key
+        text = f"worker {worker} has not answered for {self._silence:g} s ({step})"
+        waiting.callback((Refusal("", "worker", text),))
+
+    def _enough(self, number: int) -> None:
+        _, answered = self._questions.pop(number)
+        answered.callback(None)
+
+
+def _cancelling(result: Any, late: IDelayedCall | None) -> Any:
+    if late is not None and late.active():
+        late.cancel()
+    return result

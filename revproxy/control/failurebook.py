@@ -1,0 +1,67 @@
+"""
+What was refused last, and still stands: of each plugin, and (under an empty name) of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from revproxy.plan.catalog import Catalog, CatalogEntry
+from revproxy.plan.events import EventLog
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import Refusal
+
+
+class FailureBook:
+    """
+    Refusals by the name of the plugin, with their time in seconds since the epoch.
+    """
+
+    def __init__(self, events: EventLog, now: Callable[[], float]) -> None:
+        self._events = events
+        self._now = now
+        self._known: dict[str, tuple[float, Refusal]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    def of(self, name: str) -> Refusal | None:
+        """The refusal of a plugin, or (``""``) of the configuration."""
+        return self._known.get(name, (0.0, None))[1]
+
+    def at(self, name: str) -> float:
+        """When it was refused; 0 if it was not."""
+        return self._known.get(name, (0.0, None))[0]
+
+    def hasFailed(self, entry: CatalogEntry) -> bool:
+        """Whether this very version failed by itself, and would again."""
+        refusal = self.of(entry.manifest.name)
+        return refusal is not None and None is not entry.digest == refusal.digest and refusal.isItsOwn
+
+    def among(self, catalog: Catalog) -> dict[str, str | None]:
+        """Of the plugins that are there, those that stand refused, each with the digest of what was."""
+        here = {*catalog.entries, *(broken.name for broken in catalog.broken)}
+        return {name: refusal.digest for name, (_, refusal) in self._known.items() if name in here}
+
+    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog) -> None:
+        """
+        A transaction is over: tell of what is newly refused, and forget what holds no more.
+
+        :param plan: what is in force.
+        :param catalog: what there is.
+        """
+        now = {refusal.plugin: refusal for refusal in refusals}
+        for name, (_, known) in list(self._known.items()):
+            entry = plan.entries.get(name)
+            here = catalog.entries.get(name)
+            # It stands while the folder still has what failed, and that does not run.
+            runs = entry is not None and entry.digest == known.digest
+            if name not in now and (runs or here is None or here is entry or here.digest != known.digest):
+                del self._known[name]
+        for name, refusal in now.items():
+            if self.of(name) != refusal:
+                self._known[name] = self._now(), refusal
+                self._events.add("refused", refusal.message, name, refusal.version, refusal.traceback)

@@ -1,0 +1,90 @@
+"""
+What workers say, and who hears it.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from revproxy.control.quarantine import Quarantine
+from revproxy.control.snapshot import SnapshotReader
+from revproxy.control.state.totals import Totals
+from revproxy.plan.events import EventLog
+from revproxy.plan.words import (
+    CertificateState,
+    Counters,
+    DropIns,
+    Failures,
+    Notice,
+    Remains,
+    Restored,
+    Stalled,
+    TargetChanged,
+    Up,
+)
+
+
+class Inbox:
+    """
+    Takes every word of every worker to its place.
+
+    :ivar certificates: by endpoint, the state of its listener's certificates.
+    :ivar targets: by upstream and URL, what was said of a target last.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, events: EventLog, totals: Totals, snapshots: SnapshotReader, quarantine: Quarantine
+    ) -> None:
+        self.certificates: dict[str, CertificateState] = {}
+        self.targets: dict[tuple[str, str], TargetChanged] = {}
+        self._events = events
+        self._totals = totals
+        self._snapshots = snapshots
+        self._quarantine = quarantine
+
+    def receive(self, worker: int, word: Up) -> None:
+        """
+        :param worker: the number of the one that says it.
+        """
+        if isinstance(word, Counters):
+            self._totals.add(worker, word)
+        elif isinstance(word, Failures):
+            self._quarantine.failed(worker, word)
+        elif isinstance(word, Restored):
+            self._quarantine.restored(word)
+        elif isinstance(word, Notice):
+            self._events.add(word.kind, word.text, word.plugin, word.version, word.traceback)
+        elif isinstance(word, Stalled):
+            self._stalled(word)
+        elif isinstance(word, Remains):
+            self._remains(word)
+        elif isinstance(word, CertificateState):
+            self._certificateState(word)
+        elif isinstance(word, TargetChanged):
+            self.targets[word.upstream, word.url] = word
+        elif isinstance(word, DropIns):
+            self._snapshots.install(word)
+
+    def _stalled(self, word: Stalled) -> None:
+        does = "; the call was ended" if word.ended else ""
+        text = f"the reactor was held for {word.seconds:.2f} s by {word.function} at {word.where}{does}"
+        self._events.add("stalled", text, word.plugin, word.version)
+        self._quarantine.stalled(word)
+
+    def _remains(self, word: Remains) -> None:
+        holders = "; ".join(word.holders) or "nobody who can be named"
+        kinds = ", ".join(word.kinds)
+        text = f"still in memory {word.seconds:.0f} s after it ended ({kinds}), held by: {holders}"
+        self._events.add("remains", text, word.plugin, word.version)
+
+    def _certificateState(self, word: CertificateState) -> None:
+        """An event for each problem that is new."""
+        before = self.certificates.get(word.endpoint)
+        self.certificates[word.endpoint] = word
+        known = () if before is None else before.problems
+        kept = "; none of the new ones can be used, and the certificates stay as they were" if word.isKept else ""
+        for problem in word.problems:
+            if problem not in known:
+                self._events.add("certificate-refused", problem + kept)

@@ -1,0 +1,191 @@
+"""
+Who runs where, in what order, with which configuration: pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from revproxy.config.document import Document
+from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig, effectiveConfig
+from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
+from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
+from revproxy.control.planning.order import resolveOrder
+from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
+from revproxy.plan.plan import Order
+
+MAX_TOLD = 20
+"""On how many routes it is told that they say the same wrong thing of a plugin: there may be ten thousand."""
+
+
+def select(catalog: Catalog, config: Config, switches: Mapping[str, bool] | None = None) -> tuple[Selected, ...]:
+    """
+    Who runs where, with which configuration, by name.
+
+    A plugin is on where revproxy.yaml names it with ``true`` or a mapping, and off where it is named with ``false``; a
+    route's word goes over ``plugins.config``. A plugin that is not named is on if it is a directory plugin whose
+    ``enabled`` is true.
+
+    :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is off on
+        every route, ``True`` on where a route does not say otherwise.
+    :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
+    """
+    return _Selection(catalog, config, switches or {}).run()
+
+
+def orderPerGroup(selected: Sequence[Selected], config: Config) -> tuple[Order, ...]:
+    """
+    For each route group its plugins in order, each with its configuration there. Equal groups share one tuple.
+
+    :raises ConfigErrors: see `resolveOrder`; a problem that only some routes have names the first of them.
+    """
+    byName = {plugin.name: plugin for plugin in selected}
+    known: dict[tuple[Any, ...], Order] = {}
+    orders: dict[tuple[str, ...], tuple[Manifest, ...]] = {}
+    problems: list[Problem] = []
+    result = []
+    for index, group in enumerate(config.routeGroups):
+        found = {name: plugin.configFor(index) for name, plugin in byName.items()}
+        here = {name: settings for name, settings in found.items() if settings is not None}
+        names = tuple(here)
+        key = tuple((name, id(settings)) for name, settings in here.items())
+        if key not in known:
+            if names not in orders:
+                route = config.routes[group.routes[0]]
+                orders[names] = _orderOn(route, [byName[name].manifest for name in names], problems)
+            known[key] = tuple((byName[manifest.name], here[manifest.name]) for manifest in orders[names])
+        result.append(known[key])
+    if problems:
+        raise ConfigErrors(problems)
+    return tuple(result)
+
+
+def _orderOn(route: RouteConfig, manifests: Sequence[Manifest], problems: list[Problem]) -> tuple[Manifest, ...]:
+    try:
+        return resolveOrder(manifests)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            message = f"{problem.message} (on the route {quoted(route.name)})"
+            problems.append(Problem(problem.source, problem.line, problem.column, problem.path, message))
+        return ()
+
+
+class _Selection:
+    """One run of :func:`select`."""
+
+    def __init__(self, catalog: Catalog, config: Config, switches: Mapping[str, bool]) -> None:
+        self.catalog = catalog
+        self.switches = switches
+        self.plugins = config.plugins
+        self.groups = config.routeGroups
+        self.document = config.document or Document("configuration", None)
+        self.problems: list[Problem] = []
+        #: One object per plugin and configuration: equal ones are the same, so that instances can be shared.
+        self.configs: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.overrides: dict[str, dict[int, PluginSetting]] = {}
+        for index, group in enumerate(config.routeGroups):
+            for name, setting in group.plugins.items():
+                self.overrides.setdefault(name, {})[index] = setting
+
+    def run(self) -> tuple[Selected, ...]:
+        """The result, or all problems."""
+        self._checkNames()
+        self._checkBroken()
+        selected = [self._selected(entry) for entry in self.catalog.entries.values()]
+        if self.problems:
+            raise ConfigErrors(self.problems)
+        return tuple(plugin for plugin in selected if plugin is not None)
+
+    def _placesOf(self, name: str) -> Iterator[tuple[Step, ...]]:
+        if name in self.plugins.config:
+            yield "plugins", "config", name
+        for index in sorted(route for group in self.overrides.get(name, ()) for route in self.groups[group].routes):
+            yield "routes", index, "plugins", name
+
+    def _checkNames(self) -> None:
+        known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
+        off = {name for name, on in self.switches.items() if not on}
+        absent = [name for name in {**self.plugins.config, **self.overrides} if name not in known | off]
+        for name in absent:
+            message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
+            for module in sorted(self.catalog.modules, key=lambda each: _letters(each.name) != _letters(name))[:3]:
+                message += f"; the drop-in module {module.name} cannot be imported: {module.error}"
+            places = islice(self._placesOf(name), MAX_TOLD)
+            self.problems += (self.document.problem(path, message) for path in places)
+
+    def _checkBroken(self) -> None:
+        for broken in self.catalog.broken:
+            if self.switches.get(broken.name) is False:
+                continue
+            says = [setting for name, setting in self._settings() if name == broken.name]
+            if any(setting is not False for setting in says) or (broken.wanted and not says):
+                self.problems.extend(broken.problems)
+
+    def _settings(self) -> Iterator[tuple[str, PluginSetting]]:
+        yield from self.plugins.config.items()
+        for name, settings in self.overrides.items():
+            for setting in settings.values():
+                yield name, setting
+
+    def _selected(self, entry: CatalogEntry) -> Selected | None:
+        name = entry.manifest.name
+        setting = self.plugins.config.get(name)
+        layers: list[ConfigLayer] = []
+        if isinstance(setting, Mapping):
+            layers.append(ConfigLayer(setting, self.document, ("plugins", "config", name), self.document.source))
+        switch = self.switches.get(name)
+        if switch is False:
+            return None
+        everywhere = switch is True or _isOn(entry, setting)
+        overrides = self.overrides.get(name, {})
+        # Where every route says its own, nobody uses the common configuration, and it need not be complete.
+        used = everywhere and (not self.groups or len(overrides) < len(self.groups))
+        config = self._config(entry, layers) if used else None
+        perGroup: dict[int, Mapping[str, Any] | None] = {}
+        for index, own in overrides.items():
+            perGroup[index] = self._inGroup(entry, self.groups[index], own, layers) if _isOn(entry, own) else None
+        if config is None and all(settings is None for settings in perGroup.values()):
+            return None
+        return Selected(entry, config, perGroup)
+
+    def _inGroup(
+        self, entry: CatalogEntry, group: RouteGroup, own: PluginSetting, layers: Sequence[ConfigLayer]
+    ) -> Mapping[str, Any]:
+        if not isinstance(own, Mapping):
+            return self._config(entry, layers)
+        document, found = self.document, len(self.problems)
+        for index in group.routes[:MAX_TOLD]:
+            path = ("routes", index, "plugins", entry.manifest.name)
+            config = self._config(entry, [*layers, ConfigLayer(own, document, path, document.source)])
+            if len(self.problems) == found:
+                return config  # what is right on one of them is right on all; what is wrong is wrong on each
+        more = len(group.routes) - MAX_TOLD
+        if more > 0:
+            path = ("routes", group.routes[MAX_TOLD], "plugins", entry.manifest.name)
+            self.problems.append(document.problem(path, f"wrong in the same way, here and on {more - 1} other routes"))
+        return config
+
+    def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:
+        config = effectiveConfig(entry.manifest, layers)
+        key = entry.manifest.name, json.dumps(config, sort_keys=True, default=repr)
+        if key not in self.configs:
+            problems = checkConfig(entry.manifest, config, layers)
+            self.problems.extend(problems)
+            if problems:
+                return config  # an equal one elsewhere is wrong at another place
+            self.configs[key] = config
+        return self.configs[key]
+
+
+def _isOn(entry: CatalogEntry, setting: PluginSetting | None) -> bool:
+    """What is named with true or a mapping is on; what is not named decides itself, and drop-ins are off."""
+    if setting is None:
+        return entry.origin == "directory" and entry.manifest.enabled
+    return setting if isinstance(setting, bool) else True
+
+
+def _letters(name: str) -> str:
+    return name.rpartition(".")[2].replace("_", "").replace("-", "")

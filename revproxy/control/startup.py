@@ -1,0 +1,164 @@
+"""
+How the edge comes to its first plan, in two halves.
+
+`Startup.prepare` at once, before anything is bound or a loop runs, so that all that is wrong with a configuration is
+said at the prompt; `Startup.begin` when the edge starts. What ran before a restart stands in for what fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.control.attempt import Attempt
+from revproxy.control.changes import NOTHING_ASKED
+from revproxy.control.coordinator import Coordinator
+from revproxy.control.planning.folderowners import folderOwners, movedOwners
+from revproxy.control.snapshot import Snapshot
+from revproxy.plan.catalog import Entries
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import Refusal
+
+
+class StartRefused(Exception):
+    """
+    The edge cannot start.
+
+    :ivar refusal: why; of a plugin that nothing can stand in for, or of the configuration.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        plugin = f"plugin {refusal.plugin} {refusal.version.number}: {refusal.stage}: " if refusal.plugin else ""
+        super().__init__(f"{plugin}{refusal.message}")
+        self.refusal = refusal
+
+
+class Startup:
+    """
+    One edge's.
+    """
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        self._ranBefore: Entries = {}
+        self._attempt: Attempt | None = None
+        self._plan: Plan | None = None
+
+    async def prepare(self) -> None:
+        """
+        Find the first plan, and have it prepared; nothing is started. Waits for nothing.
+
+        :raises ConfigErrors: with all that is wrong, and nothing that ran before can stand in for it.
+        """
+        coordinator = self._coordinator
+        coordinator.transaction += 1
+        self._ranBefore = coordinator.keeper.ranBefore(coordinator.config.plugins.directory)
+        snapshot = self._snapshot()
+        if snapshot.catalogErrors is not None:
+            raise snapshot.catalogErrors
+        attempt = self._attempt = await coordinator.attempt(
+            NOTHING_ASKED, snapshot, self._ranBefore, False, _atOnce
+        )
+        problems: list[Problem] = []
+        while True:
+            try:
+                plan = self._plan = attempt.resolve()
+            except ConfigErrors as errors:
+                raise self._errors(attempt, [*problems, *errors.problems]) from None
+            refusals = await coordinator.prepare(plan, starts=False)
+            ofPlugins = [refusal for refusal in refusals if refusal.plugin]
+            if not ofPlugins:
+                problems += _problemsOf(refusals)
+                if problems:
+                    await coordinator.abandon()
+                    raise self._errors(attempt, problems)
+                return
+            for refusal in ofPlugins:
+                if not attempt.drop(refusal):
+                    # What fails for good is left out of the next try, to find all that fails; then all is said.
+                    problems += _problemsOf([refusal])
+                    if not attempt.leaveOut(refusal.plugin):
+                        await coordinator.abandon()
+                        raise self._errors(attempt, [*problems, *_problemsOf(refusals)])
+
+    async def begin(self) -> None:
+        """
+        Start what was prepared, and let requests in.
+
+        :raises StartRefused: nothing can stand in for what fails.
+        """
+        coordinator, attempt, plan = self._coordinator, self._attempt, self._plan
+        assert attempt is not None and plan is not None
+        while True:
+            refusals = await coordinator.prepare(plan)
+            if not refusals:
+                refusals = await coordinator.ready(plan)
+            if not refusals:
+                break
+            for refusal in refusals:
+                if coordinator.hasEnded or not attempt.drop(refusal):
+                    await coordinator.abandon()
+                    raise StartRefused(refusal)
+            plan = attempt.resolve()
+        if coordinator.hasEnded:
+            return
+        await coordinator.commit(plan)
+        self._attempt = self._plan = None
+        await self._settle(attempt, plan)
+
+    async def _settle(self, attempt: Attempt, plan: Plan) -> None:
+        coordinator, ranBefore = self._coordinator, self._ranBefore
+        for name in ranBefore.keys() - _running(plan) - {refusal.plugin for refusal in attempt.refusals}:
+            text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
+            coordinator.events.add("removed", text, name, ranBefore[name].version)
+        records, _ = coordinator.unpinned(attempt, plan)
+        for plugin in plan.selected:
+            if plugin.entry.digest is not None:
+                records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
+        await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
+        coordinator.failures.note(attempt.refusals, plan, coordinator.catalog)
+
+    def _snapshot(self) -> Snapshot:
+        coordinator, running = self._coordinator, self._ranBefore
+        config = coordinator.config
+        owners = folderOwners(running, coordinator.records, config.plugins.directory)
+        snapshot = coordinator.snapshots.read(config, owners, useCurrent=True)
+        if snapshot.catalog is not None:
+            moved = movedOwners(owners, running, snapshot.catalog)
+            if moved:
+                return coordinator.snapshots.read(config, moved, useCurrent=True)
+        return snapshot
+
+    def _errors(self, attempt: Attempt, problems: list[Problem]) -> ConfigErrors:
+        """These, and why nothing stands in for those among them that did run when the edge ended."""
+        keeper = self._coordinator.keeper
+        sources = {problem.source for problem in problems}
+        failed = {broken.name for broken in attempt.choice.broken}
+        failed |= {name for name, entry in attempt.choice.entries.items() if entry.source in sources}
+        if failed - keeper.records.plugins.keys():
+            # A folder that does not tell its name may be that of any plugin that seems to be gone.
+            failed |= keeper.lost.keys() - attempt.choice.entries.keys()
+        lost = [(name, text) for name, text in keeper.lost.items() if name in failed]
+        return ConfigErrors(
+            [*problems, *(Problem(name, 0, 0, "", f"what ran before cannot stand in: {text}") for name, text in lost)]
+        )
+
+
+def _running(plan: Plan) -> set[str]:
+    return {plugin.name for plugin in plan.selected}
+
+
+def _problemsOf(refusals: list[Refusal] | tuple[Refusal, ...]) -> list[Problem]:
+    """What refusals say, each with its place."""
+    problems = []
+    for refusal in refusals:
+        named = f" (plugin {refusal.plugin})" if refusal.plugin else ""
+        for problem in refusal.problems or (Problem("", 0, 0, "", refusal.message),):
+            text = problem.message + named
+            problems.append(Problem(problem.source, problem.line, problem.column, problem.path, text))
+    return problems
+
+
+async def _atOnce(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)

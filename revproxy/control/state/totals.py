@@ -1,0 +1,62 @@
+"""
+What each version of each plugin has done, added up from what workers tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Counters, VersionCounters
+
+_FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds")
+
+
+class Totals:
+    """
+    Sums over all workers, of versions that run and of those that are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str | None], VersionCounters] = {}
+        self._retired: dict[int, Counters] = {}
+
+    def add(self, worker: int, word: Counters) -> None:
+        """
+        :param worker: the number of the one that told.
+        """
+        self._retired[worker] = word
+        for told in word.versions:
+            key = told.plugin, told.version.digest
+            sums = self._sums.get(key) or VersionCounters(told.plugin, told.version)
+            figures = {name: getattr(sums, name) + getattr(told, name) for name in _FIGURES}
+            self._sums[key] = msgspec.structs.replace(sums, **figures)
+
+    def of(self, plugin: str, digest: str | None) -> VersionCounters:
+        """
+        What a version has done; zeros if nothing was told of it.
+        """
+        return self._sums.get((plugin, digest)) or VersionCounters(plugin, VersionId(digest=digest))
+
+    def carryOver(self, plugin: str, before: VersionId, after: VersionId) -> None:
+        """
+        A version goes on under another digest: only its configuration has changed.
+        """
+        sums = self._sums.get((plugin, before.digest))
+        if sums is not None:
+            self._sums[plugin, after.digest] = msgspec.structs.replace(sums, version=after)
+
+    def retired(self, plugin: str) -> int:
+        """
+        How many versions of a plugin no longer run and still exist, in the worker that has most.
+        """
+        return max((word.retired.get(plugin, 0) for word in self._retired.values()), default=0)
+
+    def keepOnly(self, known: Collection[tuple[str, str]]) -> None:
+        """
+        Forget versions that are not remembered, by name and digest. What has no digest is no version of a bundle, and
+        stays.
+        """
+        self._sums = {key: sums for key, sums in self._sums.items() if key[1] is None or key in known}

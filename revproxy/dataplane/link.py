@@ -1,0 +1,230 @@
+"""
+One middleware as its chain has it: what the edge holds ready for it, how its failures count, and how its answer is
+waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface.interface import InterfaceClass
+
+from revproxy.context import Context, Response
+from revproxy.dataplane.counters import Tally
+from revproxy.errors import EdgeError, PluginFailed, PluginStalled
+from revproxy.interfaces import IObserver, IResponseMiddleware
+from revproxy.loop.deadlines import NEVER, Deadlines
+
+
+class Link:
+    """
+    One middleware in a chain, with what the edge knows and holds for it (a :class:`revproxy.toolbox.Toolbox`).
+
+    :param open: pass the link over when it fails.
+    :param timeout: seconds an asynchronous answer may take, or None.
+    :param deadlines: for asynchronous answers; their clock measures self time, too.
+    :param makeClient: makes :attr:`client`.
+    :param services: what a running plugin provides for an interface, or KeyError.
+    :param bodyBytes: the most of a body that it may hold in memory, or None.
+    :param tally: of its version; by default one of its own.
+    :param onFailure: told of each of its failures, after it was counted.
+    :ivar tally: what its version has done, here and elsewhere.
+    """
+
+    __slots__ = (
+        "_client",
+        "_makeClient",
+        "_services",
+        "bodyBytes",
+        "deadlines",
+        "finished",
+        "handle",
+        "handleResponse",
+        "instance",
+        "log",
+        "name",
+        "onFailure",
+        "open",
+        "tally",
+        "timeout",
+        "version",
+    )
+
+    def __init__(
+        self,
+        instance: Any,
+        name: str,
+        version: str,
+        *,
+        open: bool,
+        timeout: float | None,
+        deadlines: Deadlines,
+        makeClient: Callable[[], Any],
+        services: Callable[[InterfaceClass], Any],
+        bodyBytes: int | None = None,
+        tally: Tally | None = None,
+        onFailure: Callable[[Failure], None] | None = None,
+    ) -> None:
+        self.instance = instance
+        self.name = name
+        self.version = version
+        self.open = open
+        self.timeout = timeout
+        self.bodyBytes = bodyBytes
+        self.deadlines = deadlines
+        self.handle: Callable[[Context], Any] = instance.handle
+        self.handleResponse: Callable[[Context], Any] | None = (
+            instance.handleResponse if IResponseMiddleware.providedBy(instance) else None
+        )
+        self.finished: Callable[[Context], Any] | None = (
+            instance.finished if IObserver.providedBy(instance) else None
+        )
+        self.log = Logger(namespace=f"plugin.{name}")
+        self.tally = Tally() if tally is None else tally
+        self.onFailure = onFailure
+        self._makeClient = makeClient
+        self._client: Any = None
+        self._services = services
+
+    @property
+    def client(self) -> Any:
+        """The plugin's own treq client, made when first asked for."""
+        if self._client is None:
+            self._client = self._makeClient()
+        return self._client
+
+    def service(self, interface: InterfaceClass) -> Any:
+        """
+        What a running plugin provides for an interface.
+
+        :raises KeyError: if none does.
+        """
+        return self._services(interface)
+
+    def failed(self, context: Context, failure: Failure) -> None:
+        """
+        Count, log and note a failure of this link; return if it is to be passed over.
+
+        :raises PluginFailed: if its policy is ``closed``.
+        :raises EdgeError: if it only passed on why a body it read broke off, which is no failure of its own.
+        """
+        if isinstance(failure.value, EdgeError) and context.bodyBrokenBy(failure.value):
+            raise failure.value
+        self.blame(failure, "{name} {version} failed")
+        if self.open:
+            context.pluginsSkipped += (self.name,)
+        else:
+            context.pluginErrors += (self.name,)
+            raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
+
+    def blame(self, failure: Failure, message: str) -> None:
+        """
+        Count and log a failure of this link, and tell who wants to know.
+
+        :param message: for the log, with ``{name}`` and ``{version}``.
+        """
+        tally = self.tally
+        tally.errors += 1
+        if failure.check(PluginTimeout):
+            tally.timeouts += 1
+        elif failure.check(PluginStalled):
+            tally.stalls += 1
+        self.log.failure(message, failure, name=self.name, version=self.version)
+        if self.onFailure is not None:
+            try:
+                self.onFailure(failure)
+            except Exception:
+                self.log.failure("while hearing of a failure of {name} {version}", name=self.name, version=self.version)
+
+
+def unsendable(response: Any) -> str | None:
+    """What keeps plugins' work from being an answer, or None."""
+    if not isinstance(response, Response):
+        return "left no response"
+    status = response.status
+    if not isinstance(status, int) or not (200 <= status <= 599 or (status == 101 and hasattr(response, "tunnel"))):
+        return f"left a response of status {status!r}"
+    return None
+
+
+class PluginTimeout(Exception):
+    """A middleware did not answer within its time."""
+
+
+class PendingAnswer:
+    """
+    Waits for one asynchronous answer of foreign code, no longer than its link's time, and can be cancelled.
+
+    While the plugin waits for a body, its time does not run: that is the client's slowness, or the origin's, and they
+    have deadlines of their own.
+    """
+
+    __slots__ = ("_context", "_inner", "_link", "_over", "deadline", "outer")
+
+    def __init__(self, context: Context, link: Link, inner: Deferred[Any]) -> None:
+        self._context = context
+        self._link = link
+        self._inner = inner
+        self._over = False
+        self.outer: Deferred[Any] = Deferred(self._cancelled)
+        deadlines = link.deadlines
+        self.deadline = NEVER
+        if link.timeout is not None:
+            self.deadline = deadlines.now() + link.timeout
+            deadlines.watch(self)
+
+    def arrived(self, result: Any) -> None:
+        """The answer. After a time-out or cancellation nobody waits for it any more."""
+        self._link.deadlines.forget(self)
+        if self._over:
+            return
+        self._over = True
+        if not isinstance(result, Failure):
+            self.outer.callback(result)
+        elif result.check(CancelledError):
+            # Not our doing: somebody inside the plugin cancelled. To the chain, cancelled means that the client left.
+            self.outer.errback(Failure(RuntimeError("the middleware's own Deferred was cancelled")))
+        else:
+            self.outer.errback(result)
+
+    def deadlineExpired(self) -> None:
+        """It has taken too long, unless it waits for a body."""
+        if self._link.timeout is not None and self._context.isReadingBody:
+            self.deadline = self._link.deadlines.now() + self._link.timeout
+            return
+        # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
+        self._over = True
+        self._link.deadlines.forget(self)
+        self._inner.cancel()
+        self.outer.errback(Failure(PluginTimeout(f"no answer within {self._link.timeout} s")))
+
+    def _cancelled(self, outer: Deferred[Any]) -> None:
+        self._over = True
+        self._link.deadlines.forget(self)
+        self._inner.cancel()
+
+
+def waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+    """:raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted."""
+    if isinstance(answer, Deferred):
+        inner = answer
+    elif isawaitable(answer):
+        # A coroutine begins to run only here. To the price of one, looking at the clock every time adds little.
+        now = link.deadlines.now
+        began = now()
+        inner = Deferred.fromCoroutine(_awaited(answer))
+        link.tally.seconds += now() - began
+    else:
+        raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
+    waiting = PendingAnswer(context, link, inner)
+    inner.addBoth(waiting.arrived)
+    return waiting.outer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer

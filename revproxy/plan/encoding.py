@@ -1,0 +1,175 @@
+"""
+Words as bytes (MessagePack), and back.
+
+What is shared in a plan is shared again after it: plugins and configurations are written once, and referred to by
+number. Unknown fields are passed over, so that a newer half can speak to an older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union, get_args
+
+import msgspec
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from revproxy.config.document import Document
+from revproxy.config.settings import Config
+from revproxy.plan.catalog import CatalogEntry, Selected
+from revproxy.plan.pemfiles import PemFiles
+from revproxy.plan.plan import Plan
+from revproxy.plan.words import Down, Prepare, Up
+
+_AS_TEXT = (Path, Version, SpecifierSet)
+
+
+class _Selected(msgspec.Struct, frozen=True):
+    """A plugin by name, and its configurations by number."""
+
+    name: str
+    config: int | None
+    perGroup: dict[int, int | None]
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """
+    :ivar configs: each configuration once.
+    :ivar orders: each order once: pairs of the numbers of a plugin in ``selected`` and of its configuration.
+    :ivar groups: for each route group the number of its order.
+    """
+
+    number: int
+    config: Config
+    entries: dict[str, CatalogEntry]
+    selected: tuple[_Selected, ...]
+    configs: tuple[dict[str, Any], ...]
+    orders: tuple[tuple[tuple[int, int], ...], ...]
+    groups: tuple[int, ...]
+    switches: dict[str, bool]
+    gates: dict[str, int]
+    certificates: dict[str, PemFiles]
+
+
+class _Prepare(msgspec.Struct, frozen=True, tag="Prepare"):
+    """A `Prepare` as it is written."""
+
+    transaction: int
+    plan: _Plan
+    starts: bool
+    withoutState: bool
+
+
+def encode(word: Down | Up) -> bytes:
+    """:returns: a word as MessagePack."""
+    if isinstance(word, Prepare):
+        return _encoder.encode(_Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState))
+    return _encoder.encode(word)
+
+
+def decode(data: bytes) -> Down | Up:
+    """
+    :raises msgspec.ValidationError: it is no word.
+    """
+    word = _decoder.decode(data)
+    if isinstance(word, _Prepare):
+        return Prepare(word.transaction, _read(word.plan), word.starts, word.withoutState)
+    return word  # type: ignore[no-any-return]
+
+
+class _Numbers:
+    """Gives each object one number, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.objects: list[Any] = []
+        self._known: dict[int, int] = {}
+
+    def of(self, thing: Any) -> int:
+        """The number of this very object."""
+        number = self._known.get(id(thing))
+        if number is None:
+            number = self._known[id(thing)] = len(self.objects)
+            self.objects.append(thing)
+        return number
+
+    def orNone(self, thing: Any) -> int | None:
+        """The same; None has none."""
+        return None if thing is None else self.of(thing)
+
+
+def _written(plan: Plan) -> _Plan:
+    configs, orders = _Numbers(), _Numbers()
+    numbers = {selected.name: number for number, selected in enumerate(plan.selected)}
+    selected = tuple(
+        _Selected(
+            each.name, configs.orNone(each.config), {at: configs.orNone(own) for at, own in each.perGroup.items()}
+        )
+        for each in plan.selected
+    )
+    groups = tuple(orders.of(order) for order in plan.orderPerGroup)
+    links = tuple(
+        tuple((numbers[each.name], configs.of(settings)) for each, settings in order) for order in orders.objects
+    )
+    return _Plan(
+        plan.number,
+        plan.config,
+        dict(plan.entries),
+        selected,
+        tuple(configs.objects),
+        links,
+        groups,
+        dict(plan.switches),
+        dict(plan.gates),
+        dict(plan.certificates),
+    )
+
+
+def _read(written: _Plan) -> Plan:
+    configs = written.configs
+
+    def configOf(number: int | None) -> Mapping[str, Any] | None:
+        return None if number is None else configs[number]
+
+    selected = tuple(
+        Selected(
+            written.entries[each.name],
+            configOf(each.config),
+            {group: configOf(number) for group, number in each.perGroup.items()},
+        )
+        for each in written.selected
+    )
+    orders = [tuple((selected[plugin], configs[number]) for plugin, number in order) for order in written.orders]
+    return Plan(
+        written.number,
+        written.config,
+        written.entries,
+        selected,
+        tuple(orders[number] for number in written.groups),
+        written.switches,
+        written.gates,
+        written.certificates,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    if isinstance(value, Document):
+        return [value.source, value.value, value.text]
+    raise NotImplementedError(f"{type(value).__name__} is no value that crosses the border")
+
+
+def _made(kind: type, value: Any) -> Any:
+    if kind is Document:
+        source, plain, text = value
+        return Document(source, plain, None, text)
+    if issubclass(kind, _AS_TEXT):
+        return kind(value)
+    raise NotImplementedError(f"{kind.__name__} is no value that crosses the border")
+
+
+_Written: Any = Union[(_Prepare, *(kind for kind in (*get_args(Down), *get_args(Up)) if kind is not Prepare))]
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Written, dec_hook=_made)

@@ -1,0 +1,47 @@
+"""
+A change that was not made, and why: the one record of a failure, from where it happens to where it is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from revproxy.config.problems import Problem
+from revproxy.plan.versionid import UNKNOWN, VersionId
+
+OF_OTHERS = frozenset(("files", "order", "store", "held"))
+"""Stages at which a change fails because of something else than the plugin's own code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A change that was not made.
+
+    :ivar plugin: its name; empty for the configuration.
+    :ivar stage: how far it came: ``files``, ``store``, ``order``, ``import``, ``main``, ``start``, …
+    :ivar message: where, what, and what to do; may have several lines.
+    :ivar version: what was refused, as far as it is known.
+    :ivar traceback: of foreign code, or empty.
+    :ivar problems: of the configuration: the same as the message, each with its place.
+    """
+
+    plugin: str
+    stage: str
+    message: str
+    version: VersionId = UNKNOWN
+    traceback: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def digest(self) -> str | None:
+        """Of the bundle that was refused, if its files could be read."""
+        return self.version.digest
+
+    @property
+    def isItsOwn(self) -> bool:
+        """Whether it failed by itself, and will again, whatever becomes of other plugins."""
+        return self.stage not in OF_OTHERS
+
+
+__all__ = ["Refusal"]

@@ -1,0 +1,280 @@
+"""
+The words of the border: all that control says to a worker, and all that a worker says to control.
+
+Down, a change goes in three steps. ``Prepare`` makes everything ready that requests do not see; ``Ready`` does what
+comes last before the swap, and from its answer on the swap must follow at once; ``Commit`` is the swap, and cannot
+fail. ``Abandon`` gives up what was prepared. A ``Prepare`` of the same transaction takes the place of the one before,
+and keeps what of it still serves::
+
+    control                                            worker
+      Prepare(7, plan) ───────────────────────────────▶  instances made and started, ports bound, files opened
+      ◀─────────────────────────── Answer(7, "prepare")
+      Ready(7) ───────────────────────────────────────▶  state handed over, configurations taken in place
+      ◀───────────────────────────── Answer(7, "ready")
+      Commit(7) ──────────────────────────────────────▶  the next request goes through the new generation
+      ◀──────────────────────────── Answer(7, "commit")
+
+Everything else goes up by itself, as it happens; `Counters` come each second, and when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from revproxy.plan.catalog import BrokenModule, BrokenPlugin, CatalogEntry
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import UNKNOWN, VersionId
+
+Step = Literal["prepare", "ready", "commit", "abandon"]
+"""The steps of a transaction."""
+
+
+class Word(msgspec.Struct, frozen=True, tag=True):
+    """Anything that is said."""
+
+
+# Down
+
+
+class Prepare(Word, frozen=True):
+    """
+    Make a plan ready; requests see nothing of it yet.
+
+    :ivar transaction: counts up from 1; one is under way at a time.
+    :ivar starts: whether instances are started. False before the loop runs: then they are made, and started by the
+        same word once it does.
+    :ivar withoutState: a handover of state that fails does not refuse the change.
+    """
+
+    transaction: int
+    plan: Plan
+    starts: bool = True
+    withoutState: bool = False
+
+
+class Ready(Word, frozen=True):
+    """Do what comes last before the swap."""
+
+    transaction: int
+
+
+class Commit(Word, frozen=True):
+    """Swap."""
+
+    transaction: int
+
+
+class Abandon(Word, frozen=True):
+    """Give up what was prepared; all is as it was."""
+
+    transaction: int
+
+
+class Target(Word, frozen=True):
+    """
+    Take a target of an upstream out of service for new requests, or put it back.
+
+    :ivar url: of the target, as it is configured.
+    """
+
+    upstream: str
+    url: str
+    inService: bool
+
+
+class Ask(Word, frozen=True):
+    """
+    Tell something now.
+
+    :ivar number: comes back with the answer.
+    """
+
+    number: int
+    what: Literal["counters"] = "counters"
+
+
+# Up
+
+
+class DropIns(Word, frozen=True):
+    """
+    What is installed with Python: said once, first of all.
+
+    :ivar entries: those that can be used.
+    :ivar broken: those whose manifest will not do.
+    :ivar modules: those that cannot be imported.
+    """
+
+    entries: tuple[CatalogEntry, ...] = ()
+    broken: tuple[BrokenPlugin, ...] = ()
+    modules: tuple[BrokenModule, ...] = ()
+
+
+class Answer(Word, frozen=True):
+    """
+    A step was done, or refused.
+
+    :ivar refusals: why; empty if it was done.
+    """
+
+    transaction: int
+    step: Step
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def isAccepted(self) -> bool:
+        """Whether it was done."""
+        return not self.refusals
+
+
+class Failures(Word, frozen=True):
+    """
+    Calls of a plugin failed while it ran.
+
+    :ivar count: how many more.
+    :ivar calls: how many calls there were until now, in this worker, since the version began to run there.
+    """
+
+    plugin: str
+    version: VersionId
+    count: int
+    calls: int
+
+
+class Stalled(Word, frozen=True):
+    """
+    The loop was held, and turns again.
+
+    :ivar plugin: whose call did it; empty if it was no plugin's.
+    :ivar function: what held it; ``where``: ``FILE:LINE``.
+    :ivar seconds: for how long.
+    :ivar ended: whether the call was ended by the guard.
+    """
+
+    plugin: str
+    version: VersionId
+    function: str
+    where: str
+    seconds: float
+    ended: bool
+
+
+class Restored(Word, frozen=True):
+    """
+    A plugin in quarantine has passed its probes.
+
+    :ivar remaining: how many of its instances have not, yet.
+    """
+
+    plugin: str
+    version: VersionId
+    remaining: int = 0
+
+
+class Remains(Word, frozen=True):
+    """
+    A version that ended is still in memory.
+
+    :ivar seconds: since it ended.
+    :ivar kinds: what of it: ``"module globals"``, ``"class"``, ``"instance"``.
+    :ivar holders: who seems to keep it, in words; the likeliest first.
+    """
+
+    plugin: str
+    version: VersionId
+    seconds: float
+    kinds: tuple[str, ...]
+    holders: tuple[str, ...]
+
+
+class VersionCounters(msgspec.Struct, frozen=True):
+    """
+    What one version did since it was told last.
+
+    :ivar seconds: self time.
+    """
+
+    plugin: str
+    version: VersionId
+    calls: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    interrupts: int = 0
+    stalls: int = 0
+    seconds: float = 0.0
+
+
+class Counters(Word, frozen=True):
+    """
+    What was counted since it was told last.
+
+    :ivar retired: by plugin, how many versions no longer run and still exist; those without any are not in it.
+    :ivar asked: the number of the `Ask` that this answers; 0: none.
+    """
+
+    versions: tuple[VersionCounters, ...] = ()
+    retired: Mapping[str, int] = {}
+    asked: int = 0
+
+
+class TargetChanged(Word, frozen=True):
+    """
+    A target is passed over from now on, or no longer.
+
+    :ivar reason: of the failure that did it; empty when it answers again.
+    """
+
+    upstream: str
+    url: str
+    isUp: bool
+    reason: str = ""
+
+
+class CertificateState(Word, frozen=True):
+    """
+    The certificates of a listener were read.
+
+    :ivar place: the folder, or the file.
+    :ivar names: the hosts they serve.
+    :ivar expires: when the first of them ends, in seconds since the epoch; None if there is none.
+    :ivar problems: what could not be used, each beginning with its path.
+    :ivar isKept: whether nothing could be used, and what was there before serves on.
+    """
+
+    endpoint: str
+    place: str
+    names: tuple[str, ...]
+    expires: float | None
+    problems: tuple[str, ...] = ()
+    isKept: bool = False
+
+
+class Notice(Word, frozen=True):
+    """
+    Something happened that people may want to know; see `revproxy.plan.events.Event`.
+    """
+
+    kind: str
+    text: str
+    plugin: str = ""
+    version: VersionId = UNKNOWN
+    traceback: str = ""
+
+
+Down = Prepare | Ready | Commit | Abandon | Target | Ask
+Up = (
+    DropIns
+    | Answer
+    | Failures
+    | Stalled
+    | Restored
+    | Remains
+    | Counters
+    | TargetChanged
+    | CertificateState
+    | Notice
+)

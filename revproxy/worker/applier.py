@@ -1,0 +1,117 @@
+"""
+Makes plans real: runs the participants of a worker through the steps of a transaction.
+
+    Prepare ─▶ each participant's prepare, in their order  ─▶ Answer
+    Ready   ─▶ each participant's ready, the last first    ─▶ Answer
+    Commit  ─▶ each participant's commit, the last first   ─▶ Answer
+    Abandon ─▶ each participant's abandon, the last first  ─▶ Answer
+
+Later ones are made of what earlier ones have prepared, so they take it before those let go of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready
+from revproxy.worker.participant import Participant, Refused
+
+
+class Applier:
+    """
+    One worker's. Words are dealt with one after the other, but for `Abandon`: it also ends a step that is under way.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        participants: Sequence[Participant],
+        tell: Callable[[Answer], None],
+        hurry: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        :param participants: in the order in which they prepare.
+        :param tell: takes the answers.
+        :param hurry: has the step that is under way come to its end, as a refusal.
+        """
+        self._participants = tuple(participants)
+        self._tell = tell
+        self._hurry = hurry
+        self._step: Deferred[None] | None = None
+        self._abandoned: Abandon | None = None
+
+    def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
+        """Take a step. The answer comes when it is done; for a commit, before this returns."""
+        if isinstance(word, Abandon) and self._step is not None:
+            self._abandoned = word
+            self._hurry()
+            return
+        step = self._step = Deferred.fromCoroutine(self._take(word))
+        step.addErrback(lambda failure: self._log.failure("a step of a change", failure))
+        if step.called and self._step is step:
+            self._step = None
+
+    async def _take(self, word: Prepare | Ready | Commit | Abandon) -> None:
+        if isinstance(word, Prepare):
+            answer = Answer(word.transaction, "prepare", await self._prepare(word))
+        elif isinstance(word, Ready):
+            answer = Answer(word.transaction, "ready", await self._ready())
+        elif isinstance(word, Commit):
+            self._commit()
+            answer = Answer(word.transaction, "commit")
+        else:
+            await self._abandon()
+            answer = Answer(word.transaction, "abandon")
+        self._step = None
+        self._tell(answer)
+        # In there the next step may have begun: nothing more may be done here.
+        if self._step is None and self._abandoned is not None:
+            word, self._abandoned = self._abandoned, None
+            self.apply(word)
+
+    async def _prepare(self, word: Prepare) -> tuple[Refusal, ...]:
+        """Before the loop runs nothing has begun, so all participants are asked, and all that is wrong is told."""
+        refusals: list[Refusal] = []
+        for participant in self._participants:
+            refusals += await self._refusalsOf(participant.prepare(word))
+            if self._abandoned is not None and not refusals:
+                refusals.append(Refusal("", "stop", "the change was given up"))
+            if refusals and word.starts:
+                break
+        return tuple(refusals)
+
+    async def _ready(self) -> tuple[Refusal, ...]:
+        for participant in reversed(self._participants):
+            refusals = await self._refusalsOf(participant.ready())
+            if refusals:
+                return refusals
+        return ()
+
+    async def _refusalsOf(self, step: Awaitable[None]) -> tuple[Refusal, ...]:
+        try:
+            await step
+        except Refused as refused:
+            return refused.refusals
+        except Exception as error:  # a bug of ours must not hold up every change to come
+            self._log.failure("a step of a change failed in a way that nobody foresaw")
+            return (Refusal("", "build", f"{type(error).__name__}: {error}"),)
+        return ()
+
+    def _commit(self) -> None:
+        for participant in reversed(self._participants):
+            try:
+                participant.commit()
+            except Exception:
+                self._log.failure("a change took effect, but not all of it")
+
+    async def _abandon(self) -> None:
+        for participant in reversed(self._participants):
+            try:
+                await participant.abandon()
+            except Exception:
+                self._log.failure("a change was given up, but not all of it")

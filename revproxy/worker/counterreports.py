@@ -1,0 +1,87 @@
+"""
+What was counted in a worker, told each second, and when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from revproxy.dataplane.counters import Tally
+from revproxy.plan.words import Counters, VersionCounters
+from revproxy.worker.lifecycle.instance import Version
+
+INTERVAL = 1.0
+"""Seconds between two reports."""
+
+_Figures = tuple[int, int, int, int, int, float]
+_NONE: _Figures = (0, 0, 0, 0, 0, 0.0)
+
+
+class CounterReports:
+    """
+    Tells what versions did since it was told last. Versions that ended are told of once more.
+    """
+
+    def __init__(
+        self, clock: Any, tell: Callable[[Counters], None], retired: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """
+        :param clock: provides `IReactorTime`.
+        :param retired: by plugin, how many versions no longer run and still exist.
+        """
+        self._clock = clock
+        self._tell = tell
+        self._retired = retired
+        self._told: dict[Version, _Figures] = {}
+        self._toldRetired: Mapping[str, int] = {}
+        self._later: IDelayedCall | None = None
+
+    def watch(self, versions: Iterable[Version]) -> None:
+        """These run now, too."""
+        for version in versions:
+            self._told.setdefault(version, _NONE)
+
+    def start(self) -> None:
+        """Tell each second from now on."""
+        self._later = self._clock.callLater(INTERVAL, self._tick)
+
+    def stop(self) -> None:
+        """No more."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def report(self, asked: int = 0) -> None:
+        """
+        Tell what is new.
+
+        :param asked: the number of the question that this answers; if it is none, nothing new is not worth a word.
+        """
+        versions = tuple(filter(None, map(self._newOf, list(self._told))))
+        retired = dict(self._retired())
+        if versions or asked or retired != self._toldRetired:
+            self._toldRetired = retired
+            self._tell(Counters(versions, retired, asked))
+
+    def _tick(self) -> None:
+        self._later = self._clock.callLater(INTERVAL, self._tick)
+        self.report()
+
+    def _newOf(self, version: Version) -> VersionCounters | None:
+        now, before = _figures(version.tally), self._told[version]
+        if version.instances:
+            self._told[version] = now
+        else:
+            del self._told[version]
+        if now == before:
+            return None
+        calls, errors, timeouts, interrupts, stalls = (new - old for new, old in zip(now[:5], before[:5], strict=True))
+        seconds = now[5] - before[5]
+        return VersionCounters(version.name, version.id, calls, errors, timeouts, interrupts, stalls, seconds)
+
+
+def _figures(tally: Tally) -> _Figures:
+    return tally.calls, tally.errors, tally.timeouts, tally.interrupts, tally.stalls, tally.seconds

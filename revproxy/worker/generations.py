@@ -1,0 +1,78 @@
+"""
+The generation that requests go through, and its swap: one assignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from revproxy.dataplane.edge import Edge
+from revproxy.loop.deadlines import Deadlines
+from revproxy.plan.catalog import Selected
+from revproxy.plan.words import Prepare
+from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration
+from revproxy.worker.guard.versionhealth import VersionHealth
+from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.routes import Routes
+from revproxy.worker.running import Running
+from revproxy.worker.staging import Staging
+
+
+class Generations:
+    """
+    A worker's generations; see `Participant`. Built from what staging and routes have prepared.
+
+    :ivar built: what serves requests; None before the first commit.
+    """
+
+    def __init__(
+        self, edge: Edge, staging: Staging, routes: Routes, health: VersionHealth, answers: Deadlines
+    ) -> None:
+        """
+        :param answers: for middleware that do not answer at once.
+        """
+        self.built: BuiltGeneration | None = None
+        self._edge = edge
+        self._staging = staging
+        self._routes = routes
+        self._health = health
+        self._answers = answers
+        self._next: BuiltGeneration | None = None
+
+    async def prepare(self, word: Prepare) -> None:
+        """Nothing: it is built when all that it is made of is there."""
+
+    async def ready(self) -> None:
+        """Build it; nobody sees it yet."""
+        running, table = self._staging.next, self._routes.next
+        if running is not None and table is not None:
+            member: Callable[[Selected, Mapping[str, Any]], Member] = partial(self._member, running)
+            self._next = buildGeneration(running.plan, table, member, self._successor, self._answers)
+
+    def commit(self) -> None:
+        """The swap."""
+        built, running = self._next, self._staging.next
+        if built is None or running is None:
+            return
+        for chain, instances in built.chains.items():
+            for instance in instances:
+                instance.chains.add(chain)
+        self._edge.generation = built.generation
+        self.built, self._next = built, None
+        self._health.adopt(set(built.instances), running.plan)
+
+    async def abandon(self) -> None:
+        """It was never seen."""
+        self._next = None
+
+    def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
+        instance = running.member(plugin.name, settings)
+        middleware = self._health.middleware(instance, running.plan)
+        return Member(instance, middleware, partial(self._health.failed, instance))
+
+    def _successor(self, name: str) -> Instance | None:
+        """What runs of a plugin now."""
+        running = self._staging.running
+        return None if running is None else next(iter(running.of(name)), None)

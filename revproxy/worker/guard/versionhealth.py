@@ -1,0 +1,82 @@
+"""
+Versions that fail while they run: what is told of them, and the gates before those that control has put in quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from revproxy.plan.plan import Plan
+from revproxy.plan.words import Failures, Notice, Restored
+from revproxy.worker.guard.gate import Gate
+from revproxy.worker.lifecycle.instance import Instance, Version
+
+
+class VersionHealth:
+    """
+    Of one worker's versions.
+    """
+
+    def __init__(self, now: Callable[[], float], tell: Callable[[Failures | Notice | Restored], None]) -> None:
+        """
+        :param now: seconds, for the gates.
+        :param tell: takes what control is to know.
+        """
+        self._now = now
+        self._tell = tell
+        self._gates: dict[Instance, Gate] = {}
+
+    def middleware(self, instance: Instance, plan: Plan) -> Any:
+        """
+        What stands in the chain of a plan: the gate before an instance, or the instance's object. Gates are for those
+        that ran when the quarantine began.
+        """
+        began = plan.gates.get(instance.version.name)
+        if began is None or instance.since is None or instance.since >= began:
+            return instance.object
+        gate = self._gates.get(instance)
+        if gate is None:
+            gate = self._gates[instance] = self._gateBefore(instance)
+        return gate
+
+    def adopt(self, instances: Collection[Instance], plan: Plan) -> None:
+        """
+        A plan has taken effect with these instances: gates that it does not have are given up.
+        """
+        self._gates = {
+            instance: gate
+            for instance, gate in self._gates.items()
+            if instance in instances and instance.version.name in plan.gates
+        }
+
+    def failed(self, instance: Instance, failure: Failure) -> None:
+        """
+        A call of it failed. Probes fail as they like: that they do is what the gate is for.
+        """
+        version = instance.version
+        if instance not in self._gates:
+            self._tell(Failures(version.name, version.id, 1, version.tally.calls))
+
+    def _gateBefore(self, instance: Instance) -> Gate:
+        version = instance.version
+        return Gate(
+            instance.object,
+            version.name,
+            version.entry.manifest.onError == "open",
+            self._now,
+            tally=version.tally,
+            onEvent=partial(self._says, version),
+            onRestored=partial(self._restored, instance),
+        )
+
+    def _says(self, version: Version, kind: str, text: str) -> None:
+        self._tell(Notice(kind, text, version.name, version.id))
+
+    def _restored(self, instance: Instance) -> None:
+        self._gates.pop(instance, None)
+        remaining = sum(other.version is instance.version for other in self._gates)
+        self._tell(Restored(instance.version.name, instance.version.id, remaining))

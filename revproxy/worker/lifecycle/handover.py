@@ -1,0 +1,47 @@
+"""A plugin's state on its way to a successor: what JSON holds of it, and nothing else.
+
+No object of the old version may live on in the new one, or the old version's modules would stay in memory.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from revproxy.config.problems import quoted
+
+
+def throughJSON(state: Any, limit: int) -> Any:
+    """The state as the successor is given it.
+
+    :param limit: bytes that it may be, as JSON.
+    :raises TypeError: something in it would not come back as what it is. A tuple may: it comes back as a list.
+    :raises ValueError: it is too large, or has a number that is none to JSON.
+    :raises RecursionError: it is nested too deeply, or within itself.
+    :raises OverflowError: a number in it is beyond what the encoder takes.
+    """
+    data = msgspec.json.encode(state)
+    if len(data) > limit:
+        raise ValueError(f"{len(data)} bytes of state are more than the {limit} that may be")
+    passed = msgspec.json.decode(data)
+    if state != passed:
+        _checkPlain(state)
+    return passed
+
+
+def _checkPlain(value: Any) -> None:
+    """:raises TypeError, ValueError: of what JSON makes something else of."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"the key {quoted(key)} of a dict is no str")
+            _checkPlain(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _checkPlain(inner)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is no number to JSON")
+    elif value is not None and not isinstance(value, (str, int, float)):
+        raise TypeError(f"{quoted(value)} would not come back as it went")

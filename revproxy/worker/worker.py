@@ -1,0 +1,196 @@
+"""
+A worker: all that makes plans real in one process, from the words of control to running requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from revproxy.config.settings import Config
+from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.generation import Generation
+from revproxy.dataplane.routing import Tree
+from revproxy.loop.deadlines import Deadlines
+from revproxy.loop.jobthread import READING, JobThread
+from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.words import Abandon, Ask, Commit, Down, Prepare, Ready, Stalled, Target, TargetChanged, Up
+from revproxy.worker.accesslogging import AccessLogging
+from revproxy.worker.applier import Applier
+from revproxy.worker.bounds import Bounds
+from revproxy.worker.counterreports import CounterReports
+from revproxy.worker.generations import Generations
+from revproxy.worker.guard.culprits import Culprits
+from revproxy.worker.guard.stallguard import Stall, StallGuard
+from revproxy.worker.guard.versionhealth import VersionHealth
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.lifecycle.retirement import Retirement
+from revproxy.worker.lifecycle.stages import StageLimits
+from revproxy.worker.listeners import ListenerSet
+from revproxy.worker.routes import Routes
+from revproxy.worker.staging import Staging
+from revproxy.worker.upstreamfactory import Parts, PluginClient
+
+
+class Worker:
+    """
+    Parts, and the way of words between them and control.
+
+    :ivar edge: the data plane.
+    :ivar listeners: its endpoints.
+    :ivar accessLogging: its log.
+    :ivar staging: its plugins.
+    :ivar counters: tells what is counted.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        tell: Callable[[Up], None],
+        inThread: Callable[..., Deferred[Any]],
+        *,
+        dropIns: Iterable[Any] | None = None,
+        limits: StageLimits | None = None,
+        routesMade: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = monotonic,
+    ) -> None:
+        """
+        Makes everything and opens nothing; then says `DropIns`.
+
+        :param config: whose limits and time-outs hold until the first plan takes effect.
+        :param tell: takes what is said to control.
+        :param inThread: runs a function, with arguments, in a thread.
+        :param dropIns: `IMiddlewareFactory` providers, instead of what Twisted's plugin system finds.
+        :param limits: how much plugins are given outside of requests.
+        :param routesMade: called before the first plugins are loaded, with all there that does not depend on them.
+        """
+        self._reactor = reactor
+        self._tell = tell
+        self._deadlines = Deadlines(reactor, 0.5, monotonic)
+        self._answers = Deadlines(reactor, 0.02, monotonic)
+        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged)
+        nothing = Generation(0, Tree([]), [])
+        self.edge = Edge(
+            reactor, self._deadlines, nothing, config.limits, config.timeouts, None, monotonic=monotonic
+        )
+        self._files = JobThread(reactor, inThread, READING)
+        self._client = PluginClient(config, parts)
+        self.retirement = Retirement(reactor, tell, config.timeouts.drain)
+        self.retirement.breakOff = self.edge.breakOffChains
+        self._culprits = Culprits()
+        self._health = VersionHealth(reactor.seconds, tell)
+        self.counters = CounterReports(reactor, tell, self.retirement.counts)
+        dropInFactories = DropInFactories(dropIns)
+        self.routes = Routes(parts, self._client.client, self._files, routesMade)
+        self.staging = Staging(
+            reactor,
+            limits or StageLimits(),
+            self.retirement,
+            self._culprits,
+            factoryOf=dropInFactories.of,
+            makeClient=lambda: self._client.client,
+            tell=tell,
+            onAdopted=self.counters.watch,
+        )
+        self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
+        self.accessLogging = AccessLogging(reactor, self.edge)
+        self.generations = Generations(self.edge, self.staging, self.routes, self._health, self._answers)
+        # Steps after the first go the other way: the generation is built, and is swapped, before instances are asked
+        # for what they have left, and are seen off.
+        participants = (
+            self.routes,
+            self.staging,
+            self.listeners,
+            self.accessLogging,
+            Bounds(self._takeBounds),
+            self.generations,
+        )
+        self._applier = Applier(participants, tell, self.staging.hurry)
+        self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
+        tell(dropInFactories.told)
+
+    def receive(self, word: Down) -> None:
+        """Control says something."""
+        if isinstance(word, Prepare | Ready | Commit | Abandon):
+            self._applier.apply(word)
+        elif isinstance(word, Target):
+            self._setTarget(word)
+        elif isinstance(word, Ask):
+            self.counters.report(word.number)
+
+    # Beginning and end
+
+    async def listen(self, config: Config) -> None:
+        """
+        Open the log, and bind what the first plan has prepared. What connects waits in the kernel.
+
+        :raises OSError, CannotListenError: it cannot be done.
+        """
+        self.accessLogging.open(config.logging)
+        await self.listeners.bind()
+
+    def start(self) -> None:
+        """The loop is about to run: watch it, and count."""
+        self._guard.start()
+        self.counters.start()
+
+    def hurry(self) -> None:
+        """The edge ends: wait for no disk any more, and for no step of a plugin."""
+        self._files.hurry()
+        self.staging.hurry()
+        self.accessLogging.hurry()
+
+    async def stopAccepting(self) -> None:
+        """Close all ports; connections go on."""
+        await self.listeners.stop()
+
+    async def drain(self) -> None:
+        """Let running requests finish; what is still there after the drain time is broken off."""
+        if self.edge.connections:
+            self._log.info("draining {count} connections", count=len(self.edge.connections))
+        await self.edge.drain()
+
+    async def endPlugins(self) -> None:
+        """Stop all plugins, and wait for those that are leaving. Requests are over by now."""
+        self.routes.end()
+        await self.staging.end()
+        self._client.close()
+        self.counters.report()
+        self.counters.stop()
+        self._guard.stop()
+
+    async def end(self) -> None:
+        """Nothing is done after this; the log is written out."""
+        self._answers.stop()
+        self._deadlines.stop()
+        await self.accessLogging.close()
+
+    # What parts say
+
+    def _takeBounds(self, config: Config) -> None:
+        self.edge.limits = config.limits
+        self.edge.timeouts = config.timeouts
+        self.retirement.drainTime = config.timeouts.drain
+        self._client.adopt(config)
+
+    def _stalled(self, stall: Stall) -> None:
+        version = stall.key if isinstance(stall.key, Version) else None
+        name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
+        self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended))
+
+    def _targetChanged(self, upstream: str, url: str, isUp: bool, reason: str) -> None:
+        self._tell(TargetChanged(upstream, url, isUp, reason))
+
+    def _setTarget(self, word: Target) -> None:
+        table = self.routes.table
+        known = None if table is None else table.upstreams.get(word.upstream)
+        if known is not None:
+            known[1].setInService(word.url, word.inService)

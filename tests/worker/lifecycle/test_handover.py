@@ -1,0 +1,59 @@
+"""State that goes to a successor: JSON or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.worker.lifecycle.handover import throughJSON
+
+LIMIT = 1000
+
+
+class Custom(dict[str, Any]):
+    """A class of a plugin, whose instances JSON makes something else of."""
+
+
+class HandoverTests(SynchronousTestCase):
+    """`throughJSON`."""
+
+    def test_plain(self) -> None:
+        """What JSON holds arrives as it was, and is not the same object."""
+        state = {"counts": [1, 2.5, None, True, "é"], "inner": {"a": {}}}
+        passed = throughJSON(state, LIMIT)
+        self.assertEqual(passed, state)
+        self.assertIsNot(passed["inner"], state["inner"])
+
+    def test_tuples(self) -> None:
+        """A tuple arrives as a list, wherever it is."""
+        self.assertEqual(throughJSON({"a": (1, (2,))}, LIMIT), {"a": [1, [2]]})
+
+    def test_ownClasses(self) -> None:
+        """An instance of the plugin's own dict arrives as a dict: nothing of the old version's code goes along."""
+        self.assertIs(type(throughJSON(Custom(a=1), LIMIT)), dict)
+
+    def test_size(self) -> None:
+        """The limit is on the bytes of JSON, and what just fits is taken."""
+        self.assertEqual(throughJSON("x" * 8, 10), "x" * 8)
+        error = self.assertRaises(ValueError, throughJSON, "x" * 9, 10)
+        self.assertEqual(str(error), "11 bytes of state are more than the 10 that may be")
+
+    def test_notAsItWas(self) -> None:
+        """What JSON would change silently is refused, with what it is."""
+        for state, text in (
+            ({1: "a"}, "the key 1 of a dict is no str"),
+            ([{"a": float("inf")}], "inf is no number to JSON"),
+            ([float("nan")], "nan is no number to JSON"),
+            ({"a": {1, 2}}, "{1, 2} would not come back as it went"),
+            ([b"bytes"], "b'bytes' would not come back as it went"),
+        ):
+            error = self.assertRaises((TypeError, ValueError), throughJSON, state, LIMIT)
+            self.assertEqual(str(error), text)
+
+    def test_impossible(self) -> None:
+        """What JSON cannot hold at all raises, and does not hang."""
+        endless: list[Any] = []
+        endless.append(endless)
+        self.assertRaises(RecursionError, throughJSON, endless, LIMIT)
+        self.assertRaises(TypeError, throughJSON, object(), LIMIT)
