@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from revproxy.config.document import readText
+from revproxy.config.document import parseYAML, readText
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.yamlreader import parseYAML
 from revproxy.control.commands import CommandError
 from revproxy.control.socketfile import connect
 
@@ -84,18 +83,7 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
     :raises CommandError: the edge refuses; with its reason.
     """
     request = json.dumps({"call": name, "arguments": dict(arguments)}).encode() + b"\n"
-    try:
-        client = connect(socketPath, timeout)
-    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise EdgeNotRunning(
-            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
-            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
-            "no socket"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or "it does not take the connection"
-        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
-    with client:
+    with _connected(socketPath, timeout) as client:
         try:
             client.sendall(request)
             line = _line(client)
@@ -112,6 +100,21 @@ def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout:
     if "error" in answer:
         raise CommandError(str(answer["error"]))
     return answer["result"]
+
+
+def _connected(socketPath: Path, timeout: float) -> socket.socket:
+    """:raises EdgeNotRunning: nobody listens there, or not for us."""
+    try:
+        return connect(socketPath, timeout)
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        raise EdgeNotRunning(
+            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
+            "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
+            "no socket"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or "it does not take the connection"
+        raise EdgeNotRunning(f"{socketPath}: {reason}; the user that the edge runs as can reach it") from None
 
 
 def _line(client: socket.socket) -> bytes:

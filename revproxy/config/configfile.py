@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.config import syntax
-from revproxy.config.document import Document, documentFromValue, readText
+from revproxy.config.document import Document, documentFromValue, parseYAML, readText
 from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
@@ -19,7 +19,6 @@ from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
 from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig
 from revproxy.config.upstreamconfig import upstreamsOf
-from revproxy.config.yamlreader import parseYAML
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
 __all__ = ["configFromOptions", "loadConfig", "parseConfig", "unavailable"]

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from revproxy.config.jsonreader import readJSON
+from revproxy.config.places import Place
 from revproxy.config.problems import ConfigErrors, Problem, Step, pathText
+from revproxy.config.yamlreader import readYAML
 from revproxy.regularfile import readFile
-
-MAX_DEPTH = 50
-"""How deep values may be nested."""
 
 MAX_BYTES = 16 << 20
 """How many bytes a file may have."""
-
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""What UTF-8 cannot encode: half of a pair, or a pair that was escaped in two halves."""
-
-
-class Place:
-    """
-    Where one value stands, and the places of what is in it. An entry of a mapping stands where its key does.
-
-    :ivar items: by key or index; of values with nothing in them only line and column: there may be a hundred thousand,
-        and the garbage collector does not walk pairs of numbers again and again.
-    :ivar count: values in it, itself included.
-    :ivar depth: how deep values are nested in it, itself included.
-    """
-
-    __slots__ = ("column", "count", "depth", "items", "line")
-
-    def __init__(self, line: int, column: int) -> None:
-        self.line = line
-        self.column = column
-        self.items: dict[Step, Place | tuple[int, int]] = {}
-        self.count = 1
-        self.depth = 1
 
 
 class Document:
@@ -86,6 +62,24 @@ class Document:
         return Problem(self.source, line, column, pathText(path), message)
 
 
+def parseYAML(text: str, source: str) -> Document:
+    """Parse one YAML 1.2 document; an empty one is ``None``.
+
+    :raises ConfigErrors: not YAML, several documents, duplicate or non-text keys, tags, values JSON cannot express.
+    """
+    value, root = readYAML(text, source)
+    return Document(source, value, root, text)
+
+
+def parseJSON(text: str, source: str) -> Document:
+    """Parse one JSON document (RFC 8259: no comments, no trailing commas, no NaN).
+
+    :raises ConfigErrors: not JSON, or a key that occurs twice in one object.
+    """
+    value, root = readJSON(text, source)
+    return Document(source, value, root)
+
+
 def decodeText(data: bytes, source: str) -> str:
     """UTF-8, with or without a byte order mark.
 
@@ -111,11 +105,6 @@ def readText(path: Path, source: str) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigErrors([Problem(source, 0, 0, "", f"cannot be read: {reason}")]) from None
     return decodeText(data, source)
-
-
-def lineOf(place: Place | tuple[int, int]) -> int:
-    """The line of an item of `Place.items`."""
-    return place.line if isinstance(place, Place) else place[0]
 
 
 def documentFromValue(value: Any, source: str) -> Document:

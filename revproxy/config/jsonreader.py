@@ -1,19 +1,20 @@
-"""JSON to documents: `json` parses the values; only their positions are found here."""
+"""JSON to values and their places: `json` parses the values; only the places are found here."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from typing import Any
 
-from revproxy.config.document import MAX_DEPTH, SURROGATE, Document, Place, lineOf
+from revproxy.config.places import MAX_DEPTH, SURROGATE, Place, lineOf
 from revproxy.config.problems import ConfigErrors, Problem, Step, pathText
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 
 
-def parseJSON(text: str, source: str) -> Document:
-    """Parse one JSON document (RFC 8259: no comments, no trailing commas, no NaN).
+def readJSON(text: str, source: str) -> tuple[Any, Place]:
+    """The value of a JSON text (RFC 8259: no comments, no trailing commas, no NaN), and its place.
 
     :raises ConfigErrors: not JSON, or a key that occurs twice in one object.
     """
@@ -29,7 +30,7 @@ def parseJSON(text: str, source: str) -> Document:
     root = scanner.scan()
     if scanner.problems:
         raise ConfigErrors(scanner.problems)
-    return Document(source, value, root)
+    return value, root
 
 
 def _refuseConstant(name: str) -> None:

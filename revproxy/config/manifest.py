@@ -10,8 +10,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from revproxy.config.document import Document, decodeText, documentFromValue
-from revproxy.config.jsonreader import parseJSON
+from revproxy.config.document import Document, decodeText, documentFromValue, parseJSON
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted
 from revproxy.config.schema import checkAgainst, checkPublished, checkSchema
 

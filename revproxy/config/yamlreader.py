@@ -1,4 +1,4 @@
-"""YAML to documents.
+"""YAML to values and their places.
 
 YAML is composed to nodes once and turned into plain values here, not by the library's constructor: a second parse for
 positions would cost as much as the first (0.4 s per 1,000 routes), and the constructor would make dates, binary and
@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from revproxy.config.document import MAX_DEPTH, SURROGATE, Document, Place, lineOf
+from revproxy.config.places import MAX_DEPTH, SURROGATE, Place, lineOf
 from revproxy.config.problems import ConfigErrors, Problem, Step, pathText, quoted
 
 MAX_VALUES = 1_000_000
@@ -26,8 +26,8 @@ MAX_VALUES = 1_000_000
 _TAG = "tag:yaml.org,2002:"
 
 
-def parseYAML(text: str, source: str) -> Document:
-    """Parse one YAML 1.2 document; an empty one is ``None``.
+def readYAML(text: str, source: str) -> tuple[Any, Place]:
+    """The value of a YAML 1.2 text, None if it is empty, and its place.
 
     :raises ConfigErrors: not YAML, several documents, duplicate or non-text keys, tags, values JSON cannot express.
     """
@@ -42,13 +42,13 @@ def parseYAML(text: str, source: str) -> Document:
     except Exception as error:  # the scanner raises several kinds for what it cannot read
         raise ConfigErrors([_unreadable(error, text, source)]) from None
     if node is None:
-        return Document(source, None, Place(1, 1), text)
+        return None, Place(1, 1)
     reader = _NodeReader(source)
     root = Place(1, 1)
     value = reader.read(node, root, ())
     if reader.problems:
         raise ConfigErrors(reader.problems)
-    return Document(source, value, root, text)
+    return value, root
 
 
 def _syntaxProblem(error: MarkedYAMLError, source: str) -> Problem:

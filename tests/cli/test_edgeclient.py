@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.cli import edgeclient
 from revproxy.cli.edgeclient import LONG, EdgeNotRunning, NoAnswer, statePath
+from revproxy.config.document import parseYAML
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.yamlreader import parseYAML
 from revproxy.control.commands import CommandError
 from tests.control.test_controlsocket import SocketCase
 

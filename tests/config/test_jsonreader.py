@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.jsonreader import parseJSON
+from revproxy.config.document import parseJSON
 from tests.config.test_document import refused
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.document import parseYAML
 from revproxy.config.schema import checkAgainst, checkSchema
-from revproxy.config.yamlreader import parseYAML
 
 
 def messages(schema: dict[str, Any], text: str) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.document import parseYAML
 from revproxy.config.problems import Problem
 from revproxy.config.section import Section
-from revproxy.config.yamlreader import parseYAML
 
 
 class SectionTests(SynchronousTestCase):

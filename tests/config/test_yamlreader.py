@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.jsonreader import parseJSON
+from revproxy.config.document import parseJSON, parseYAML
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.yamlreader import parseYAML
 from tests.config.test_document import refused
 
 

@@ -13,10 +13,9 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.document import Document
+from revproxy.config.document import Document, parseYAML
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import ListenerConfig, TLSConfig
-from revproxy.config.yamlreader import parseYAML
 from revproxy.dataplane.http.limits import Timeouts
 from revproxy.worker.listeners import ListenerSet, Prepared
 from tests.authority import Authority
