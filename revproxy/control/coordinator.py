@@ -40,6 +40,10 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Abandon, Commit, Prepare, Ready
 
+OF_NO_CONFIG = frozenset(("files", "worker", "stop"))
+"""Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
+not help."""
+
 
 class Coordinator:
     """
@@ -299,15 +303,13 @@ class Coordinator:
         """
         if attempt.drop(refusal):
             return
-        if not refusal.plugin:
-            if refusal.stage == "files":
-                raise ChangeRefused(refusal)
-            raise _ConfigRefused(refusal)
-        if attempt.snapshot.config is not current.config:
+        if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in OF_NO_CONFIG):
+            raise ChangeRefused(refusal)
+        if refusal.plugin:
             source = attempt.snapshot.config.source
             message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
-            raise _ConfigRefused(Refusal("", refusal.stage, message, traceback=refusal.traceback))
-        raise ChangeRefused(refusal)
+            refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
+        raise _ConfigRefused(refusal)
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
