@@ -1,13 +1,14 @@
 """
 How the edge comes to its first plan, in two halves.
 
-`Startup.prepare` at once, before anything is bound or a loop runs, so that all that is wrong with a configuration can be
-said at the prompt; `Startup.begin` when the edge starts. What ran before a restart stands in for what fails.
+`Startup.prepare` at once, before anything is bound or a loop runs, so that all that is wrong with a configuration can
+be said at the prompt; `Startup.begin` when the edge starts. What ran before a restart stands in for what fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors, Problem
@@ -69,7 +70,7 @@ class Startup:
             refusals = await coordinator.prepare(plan, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
             if not ofPlugins:
-                problems += _problemsOf(refusals)
+                problems += _problemsOf(refusals, attempt)
                 if problems:
                     await coordinator.abandon()
                     raise self._errors(attempt, problems)
@@ -77,10 +78,10 @@ class Startup:
             for refusal in ofPlugins:
                 if not attempt.drop(refusal):
                     # What fails for good is left out of the next try, to find all that fails; then all is said.
-                    problems += _problemsOf([refusal])
+                    problems += _problemsOf([refusal], attempt)
                     if not attempt.leaveOut(refusal.plugin):
                         await coordinator.abandon()
-                        raise self._errors(attempt, [*problems, *_problemsOf(refusals)])
+                        raise self._errors(attempt, [*problems, *_problemsOf(refusals, attempt)])
 
     async def begin(self) -> None:
         """
@@ -149,14 +150,15 @@ def _running(plan: Plan) -> set[str]:
     return {plugin.name for plugin in plan.selected}
 
 
-def _problemsOf(refusals: list[Refusal] | tuple[Refusal, ...]) -> list[Problem]:
-    """What refusals say, each with its place."""
+def _problemsOf(refusals: Iterable[Refusal], attempt: Attempt) -> list[Problem]:
+    """What refusals say, each with its place: that of the plugin, or of the configuration, where they tell none."""
     problems = []
     for refusal in refusals:
         named = f" (plugin {refusal.plugin})" if refusal.plugin else ""
-        for problem in refusal.problems or (Problem("", 0, 0, "", refusal.message),):
-            text = problem.message + named
-            problems.append(Problem(problem.source, problem.line, problem.column, problem.path, text))
+        entry = attempt.choice.entries.get(refusal.plugin)
+        source = attempt.snapshot.config.source if entry is None else entry.source
+        for problem in refusal.problems or (Problem(source, 0, 0, "", refusal.message),):
+            problems.append(replace(problem, message=problem.message + named))
     return problems
 
 
