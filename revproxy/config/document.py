@@ -62,7 +62,7 @@ class Document:
     :ivar text: what was parsed, or None.
     :ivar isJSON: whether that is JSON.
 
-    One that is made of its text alone (it has crossed a border between processes) is parsed when somebody asks for more.
+    One made of its text alone (it has crossed a border between processes) is parsed when somebody asks for more.
     """
 
     __slots__ = ("_root", "_value", "isJSON", "source", "text")

@@ -50,6 +50,9 @@ REFUSAL = Refusal(
     (Problem("plugins/a/plugin.json", 3, 4, '$.config["x"][1]', "no"), Problem("", 0, 0, "", "")),
 )
 
+ONLY_ONE_VALUE = {Ask: {"what"}}
+"""Fields for which there is nothing else to say yet."""
+
 
 def examples(root: Path) -> list[Down | Up]:
     """
@@ -120,7 +123,7 @@ class EncodingTests(SynchronousTestCase):
         In some example of each word each field has something else than nothing.
         """
         for kind in (*get_args(Down), *get_args(Up)):
-            for name in kind.__struct_fields__:
+            for name in set(kind.__struct_fields__) - ONLY_ONE_VALUE.get(kind, frozenset()):
                 values = [getattr(word, name) for word in self.examples if type(word) is kind]
                 default = _defaultOf(kind, name)
                 self.assertTrue(any(value != default for value in values), f"{kind.__name__}.{name}")
