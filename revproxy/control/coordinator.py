@@ -44,6 +44,8 @@ OF_NO_CONFIG = frozenset(("files", "worker", "stop"))
 """Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
 not help."""
 
+_STOPPED = Refusal("", "stop", "the edge is being stopped")
+
 
 class Coordinator:
     """
@@ -181,6 +183,8 @@ class Coordinator:
     async def ready(self, plan: Plan) -> tuple[Refusal, ...]:
         """Store what is about to run, and have the crew do what comes last. :returns: why not; empty if it has."""
         await self.keeper.keep(plan)
+        if self.hasEnded:  # all was given up meanwhile
+            return (_STOPPED,)
         return await self.crew.do(Ready(self.transaction))
 
     async def _become(self, request: ChangeRequest, current: Plan) -> ChangeReport:
@@ -363,7 +367,7 @@ class Coordinator:
     def _refuseAtEnd(self) -> None:
         """:raises ChangeRefused: the edge is being stopped."""
         if self.hasEnded:
-            raise ChangeRefused(Refusal("", "stop", "the edge is being stopped"))
+            raise ChangeRefused(_STOPPED)
 
 
 class _ConfigRefused(Exception):

@@ -563,6 +563,24 @@ class StopTests(TranscriptCase):
             worker: abandon done
         """)
 
+    def test_storing(self) -> None:
+        """
+        Nothing more is said to the worker about what was given up while a slow disk took it.
+        """
+        self.talk.silent.add("disk")
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            worker: prepare done
+            halt
+            control: Abandon 2
+            worker: abandon done
+            5 s pass
+            event: store-failed a
+            event: refused
+            end: refused: stop: the edge is being stopped
+        """)
+
     def test_ready(self) -> None:
         """
         What is ready takes no effect any more.
