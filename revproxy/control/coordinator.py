@@ -253,15 +253,9 @@ class Coordinator:
         hasFailed = (lambda entry: False) if retries else self.failures.hasFailed
         choice = await inThread(choose, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
         self.catalog = catalog
-        # After a restart all are new; a copy that says whose it is has most likely been there before.
-        isFirst = self.plan is None
-        copies = {broken.source for broken in catalog.broken if isFirst and broken.name in catalog.entries}
-        strangers = {source: digest for source, digest in choice.strangers.items() if source not in copies}
         gone = running.keys() - choice.entries.keys()
-        self.removals.begin(gone, self.failures.among(catalog), strangers)
-        attempt = Attempt(
-            request, snapshot, records, choice, self.removals, running, self.plan, self.isNeeded
-        )
+        removals = self.removals = self.removals.next(gone, choice.refusedNewcomers)
+        attempt = Attempt(request, snapshot, records, choice, removals, running, self.plan, self.isNeeded)
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
 

@@ -15,9 +15,10 @@ from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.control.attempt import Attempt
 from revproxy.control.changes import NOTHING_ASKED
 from revproxy.control.coordinator import Coordinator
+from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.folderowners import folderOwners, movedOwners
 from revproxy.control.snapshot import Snapshot
-from revproxy.plan.catalog import Entries
+from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
@@ -58,6 +59,8 @@ class Startup:
         snapshot = self._snapshot()
         if snapshot.catalogErrors is not None:
             raise snapshot.catalogErrors
+        if snapshot.catalog is not None:
+            coordinator.removals = _copies(snapshot.catalog)
         attempt = self._attempt = await coordinator.attempt(
             NOTHING_ASKED, snapshot, self._ranBefore, False, _atOnce
         )
@@ -144,6 +147,12 @@ class Startup:
         return ConfigErrors(
             [*problems, *(Problem(name, 0, 0, "", f"what ran before cannot stand in: {text}") for name, text in lost)]
         )
+
+
+def _copies(catalog: Catalog) -> DeferredRemovals:
+    """After a restart all are new; but copies that say whose they are have most likely been there before."""
+    copies = [broken for broken in catalog.broken if broken.name in catalog.entries]
+    return DeferredRemovals(refused={copy.source: copy.digest for copy in copies})
 
 
 def _running(plan: Plan) -> set[str]:
