@@ -120,7 +120,9 @@ class Bench:
         """Its data plane."""
         return self.worker.edge
 
-    def prepare(self, limits: StageLimits | None = None) -> Control:
+    def prepare(
+        self, limits: StageLimits | None = None, routesMade: Callable[[], None] = lambda: None
+    ) -> Control:
         """As a start of the process. :raises ConfigErrors:"""
         config = parseConfig(self.file.read_text(), str(self.file), self.root)
         self.events = EventLog(self.clock.seconds)
@@ -130,7 +132,14 @@ class Bench:
         crew = LocalCrew(
             self.clock,
             lambda says: DeafWorker(
-                self.clock, config, says, inThread, dropIns=self.dropins, limits=limits, monotonic=self.clock.seconds
+                self.clock,
+                config,
+                says,
+                inThread,
+                dropIns=self.dropins,
+                limits=limits,
+                routesMade=routesMade,
+                monotonic=self.clock.seconds,
             ),
         )
         self.control = Control(
@@ -146,13 +155,20 @@ class Bench:
     def start(self, limits: StageLimits | None = None) -> None:
         """Prepare and begin, to the end."""
         self.prepare(limits)
+        self.worker.counters.start()
         self.result(self.control.startup.begin())
 
     def stop(self) -> None:
         """End as a process does."""
-        self.result(self.coordinator.end())
-        self.result(self.worker.endPlugins())
+        self.result(self.end())
         self.state.release()
+
+    async def end(self) -> None:
+        """As far as plugins and what is remembered of them are concerned."""
+        self.coordinator.halt()
+        self.worker.hurry()
+        await self.coordinator.end()
+        await self.worker.endPlugins()
 
     def later(self, coroutine: Any) -> Deferred[Any]:
         """Run it as far as it goes."""

@@ -271,16 +271,17 @@ class Coordinator:
             if plan.isLike(current):
                 return await self._record(attempt, current, ())
             self._refuseOthers(plan, current)
+            self._refuseAtEnd()
             refusals = await self.prepare(plan, withoutState=request.withoutState)
-            self._refuseAtEnd()
             if not refusals:
+                self._refuseAtEnd()
                 refusals = await self.ready(plan)
-            self._refuseAtEnd()
             if refusals:
                 for refusal in refusals:
                     self._drop(refusal, attempt, current)
                 attempt.refuseAsked()
                 continue
+            self._refuseAtEnd()
             await self.commit(plan)
             return await self._record(attempt, plan, self._tell(current, plan))
 
@@ -301,6 +302,8 @@ class Coordinator:
         """
         if attempt.drop(refusal):
             return
+        if not refusal.plugin:
+            self._refuseAtEnd()
         if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in OF_NO_CONFIG):
             raise ChangeRefused(refusal)
         if refusal.plugin:

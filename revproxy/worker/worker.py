@@ -45,6 +45,7 @@ class Worker:
     :ivar listeners: its endpoints.
     :ivar accessLogging: its log.
     :ivar staging: its plugins.
+    :ivar counters: tells what is counted.
     """
 
     _log = Logger()
@@ -86,7 +87,7 @@ class Worker:
         self.retirement.breakOff = self.edge.breakOffChains
         self._culprits = Culprits()
         self._health = VersionHealth(reactor.seconds, tell)
-        self._counters = CounterReports(reactor, tell, self.retirement.counts)
+        self.counters = CounterReports(reactor, tell, self.retirement.counts)
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.staging = Staging(
@@ -97,7 +98,7 @@ class Worker:
             factoryOf=dropInFactories.of,
             makeClient=lambda: self._client.client,
             tell=tell,
-            onAdopted=self._counters.watch,
+            onAdopted=self.counters.watch,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge)
@@ -123,7 +124,7 @@ class Worker:
         elif isinstance(word, Target):
             self._setTarget(word)
         elif isinstance(word, Ask):
-            self._counters.report(word.number)
+            self.counters.report(word.number)
 
     # Beginning and end
 
@@ -139,7 +140,7 @@ class Worker:
     def start(self) -> None:
         """The loop is about to run: watch it, and count."""
         self._guard.start()
-        self._counters.start()
+        self.counters.start()
 
     def hurry(self) -> None:
         """The edge ends: wait for no disk any more, and for no step of a plugin."""
@@ -162,8 +163,8 @@ class Worker:
         self.routes.end()
         await self.staging.end()
         self._client.close()
-        self._counters.report()
-        self._counters.stop()
+        self.counters.report()
+        self.counters.stop()
         self._guard.stop()
 
     async def end(self) -> None:

@@ -17,10 +17,11 @@ from revproxy.cli.locate import statePath
 from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig
-from revproxy.control.snapshot import Scan
+from revproxy.control.catalogreader import readCatalog
+from revproxy.control.certificatefiles import CertificateFiles
+from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.recordfile import readRecords
 from revproxy.dataplane.leaves.static import openBelow
-from revproxy.plan.catalog import readCatalog
 from revproxy.plugins.basic_auth import BasicAuth
 from revproxy.worker.certificates import CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
@@ -68,7 +69,7 @@ def _upstream(key: str) -> Callable[[Path], str]:
 
 def _scan(path: Path) -> str:
     config = parseConfig("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{path: /, respond: {}}]", path.name, path.parent)
-    return str(Scan(path, config).look(config).configErrors)
+    return str(SnapshotReader(path, config).read(config).configErrors)
 
 
 def _refusal(call: Callable[..., Any], *arguments: Any) -> str:
@@ -82,7 +83,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "configuration": lambda path: _refusal(loadConfig, path),
     "configuration again": _scan,
     "state path": lambda path: _refusal(statePath, path),
-    "certificates": lambda path: _refusal(CertificateFolder(TLSConfig(path)).read),
+    "certificates": lambda path: _refusal(lambda: CertificateFolder(TLSConfig(path)).load(CertificateFiles(path).read())),
     "users": lambda path: _refusal(BasicAuth, {"file": str(path)}),
     "ledger": lambda path: str(readRecords(path)[1]),
     "authorities of an upstream": _upstream("ca"),
@@ -124,7 +125,7 @@ class EveryReaderTests(SynchronousTestCase):
                 bad.unlink(missing_ok=True)
                 make(bad)
                 with noLongerThan(5):
-                    catalog = readCatalog(plugins, [])
+                    catalog = readCatalog(plugins)
                 if (kind, name) == ("folder", "more.txt"):
                     self.assertEqual(list(catalog.entries), ["bad", "good"])
                     continue
