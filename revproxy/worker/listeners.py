@@ -20,6 +20,7 @@ Connections with settings that are no longer true finish the request they are at
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from errno import EADDRINUSE, ECANCELED
 from typing import Any
 
@@ -48,54 +49,45 @@ _ALL = frozenset(("", "0.0.0.0", "::"))
 
 
 class Certificates:
-    """The certificates of one listener: in use, and perhaps others that wait for a commit."""
+    """
+    The certificates that one listener serves with.
+
+    :ivar loaded: what is in use.
+    :ivar seen: the files that were looked at last, whether they could be used or not.
+    :ivar contexts: what connections look up.
+    """
 
     def __init__(self, settings: TLSConfig, files: PemFiles) -> None:
         """:raises CertificateError: as :meth:`CertificateFolder.load`."""
-        self.files = files
+        self.seen = files
+        self._files = files
         self._folder = CertificateFolder(settings)
-        self._waiting: tuple[PemFiles, Loaded] | None = None
-        self._refused: PemFiles | None = None
-        loaded = self._folder.load(files)
-        self.loaded = loaded
+        loaded = self.loaded = self._folder.load(files)
         self._folder.adopt(loaded)
         self.contexts = ServerContexts(loaded.table, loaded.default)
 
-    def isNews(self, files: PemFiles) -> bool:
-        """Whether these are others than those in use, and than those that could not be used."""
-        return files not in (self.files, self._refused)
-
-    def renew(self, files: PemFiles) -> tuple[str, ...]:
+    def load(self, files: PemFiles) -> Loaded:
         """
-        Load other files, for :meth:`commit`. What is in use is not touched.
+        Other files, for :meth:`adopt`. Changes nothing; may run in a thread.
 
-        :returns: why nothing of it can be used; then what is in use stays.
+        :raises CertificateError: nothing of it can be used.
         """
-        try:
-            self._waiting = files, self._folder.load(files)
-        except CertificateError as error:
-            self._refused = files
-            return error.problems
-        return ()
+        return self.loaded if files == self._files else self._folder.load(files)
 
-    @property
-    def newest(self) -> Loaded:
-        """What was loaded last, in use or not yet."""
-        return self.loaded if self._waiting is None else self._waiting[1]
+    def adopt(self, files: PemFiles, loaded: Loaded | None) -> bool:
+        """
+        Serve with what was loaded.
 
-    def commit(self) -> bool:
-        """Use what was loaded last. :returns: whether there was anything."""
-        if self._waiting is None:
+        :param loaded: None: it cannot be used, and what is in use stays.
+        :returns: whether other certificates than before are served.
+        """
+        self.seen = files
+        if loaded is None or loaded is self.loaded:
             return False
-        (self.files, self.loaded), self._waiting = self._waiting, None
-        self._refused = None
-        self._folder.adopt(self.loaded)
-        self.contexts.swap(self.loaded.table, self.loaded.default)
+        self._files, self.loaded = files, loaded
+        self._folder.adopt(loaded)
+        self.contexts.swap(loaded.table, loaded.default)
         return True
-
-    def abandon(self) -> None:
-        """Go on with what is in use."""
-        self._waiting = None
 
 
 class Listening:
@@ -121,25 +113,57 @@ class Listening:
         self.port: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """
+    Files of certificates that a listener has not seen yet.
+
+    :ivar loaded: what they give; None if they cannot be used.
+    """
+
+    certificates: Certificates
+    files: PemFiles
+    loaded: Loaded | None
+
+
 class Prepared:
     """
     A change that can still be given up.
 
     :ivar listeners: all that there are to be, in the order of the configuration.
     :ivar replaced: for those that take over a port: whose.
+    :ivar renewals: of the certificates of those that stay.
     :ivar states: what control is to know of certificates when it has taken effect.
+    :ivar expired: a text for each certificate that is served although its time is over.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.listeners: list[Listening] = []
         self.replaced: dict[Listening, Listening] = {}
+        self.renewals: list[Renewal] = []
         self.states: list[CertificateState] = []
+        self.expired: list[str] = []
         self._configs = plan.config.listeners
         self._certificates = plan.certificates
 
     def isFor(self, plan: Plan) -> bool:
         """Whether it is what a plan wants."""
         return self._configs == plan.config.listeners and self._certificates == plan.certificates
+
+    def note(self, config: ListenerConfig, loaded: Loaded, problems: tuple[str, ...] = ()) -> None:
+        """
+        What control is to know of a listener's certificates.
+
+        :param loaded: what serves.
+        :param problems: why nothing of the files that are there now can be used; empty if something can.
+        """
+        assert config.tls is not None
+        if not problems:
+            self.expired += loaded.expired
+        place, told = str(config.tls.certificates), problems or loaded.problems
+        self.states.append(
+            CertificateState(config.endpoint, place, loaded.names, loaded.expires, told, isKept=bool(problems))
+        )
 
     @property
     def unbound(self) -> list[Listening]:
@@ -213,35 +237,18 @@ class ListenerSet:
         if self._stopped or prepared is None:
             return
         before, self._running = self._running, tuple(prepared.listeners)
-        for each in prepared.listeners:
-            old = prepared.replaced.get(each)
-            if old is not None:
-                self._takeOver(each, old)
-            elif each in self._waiting:
-                self._waiting.remove(each)
-                each.port.startReading()
-                self._log.info("listening on {address}", address=described(each.port.getHost()))
-            if each.certificates is not None and each.certificates.commit():
-                self._log.info("certificates of {place} read again", place=each.certificates.files.place)
-        for old in before:
-            if old not in prepared.listeners and old not in prepared.replaced.values():
-                self._end(old)
-        for state in prepared.states:
-            self._tell(state)
+        for listening in prepared.listeners:
+            self._begin(listening, prepared.replaced.get(listening))
+        for listening in before:
+            if listening not in prepared.listeners and listening not in prepared.replaced.values():
+                self._end(listening)
+        self._renew(prepared)
 
     async def abandon(self) -> None:
         """Ports bound for it are closed; certificates stay."""
         prepared, self._prepared = self._prepared, None
-        if prepared is None:
-            return
-        for each in prepared.listeners:
-            if each in self._waiting:
-                self._waiting.remove(each)
-                self._close(each.port)
-                each.port = None
-            if each.certificates is not None:
-                each.certificates.abandon()
-        await self._closed()
+        if prepared is not None:
+            await self._giveUp(prepared)
 
     async def bind(self) -> None:
         """
@@ -250,18 +257,18 @@ class ListenerSet:
         :raises CannotListenError, OSError: naming the address; what was bound is closed again.
         """
         await self._closed()
-        unbound = [] if self._prepared is None else self._prepared.unbound
+        prepared = self._prepared
+        if prepared is None:
+            return
         try:
-            for each in unbound:
-                if self._stopped:
-                    raise OSError(ECANCELED, "the edge is being stopped", each.config.endpoint)
-                port = await self._bound(each)
-                port.transport = each.transport
-                port.stopReading()
-                each.port = port
-                self._waiting.append(each)
+            for listening in prepared.unbound:
+                self._refuseAtEnd(listening)
+                await self._bind(listening)
+                self._refuseAtEnd(listening)
         except Exception:  # an endpoint may be a plugin of Twisted's; also when it is cancelled
-            await self.abandon()
+            if self._prepared is prepared:
+                self._prepared = None
+            await self._giveUp(prepared)
             raise
 
     async def stop(self) -> None:
@@ -288,7 +295,7 @@ class ListenerSet:
         for index, config in enumerate(plan.config.listeners):
             old = before.pop(config.endpoint, None)
             try:
-                certificates = self._certificatesFor(config, old, plan, prepared)
+                certificates = _certificatesFor(config, old, plan, prepared)
             except CertificateError as error:
                 path = ("listeners", index, "tls", "certificates")
                 problems += [documentOf(plan.config).problem(path, text) for text in error.problems]
@@ -304,33 +311,18 @@ class ListenerSet:
             raise ConfigErrors(problems)
         return prepared
 
-    def _certificatesFor(
-        self, config: ListenerConfig, old: Listening | None, plan: Plan, prepared: Prepared
-    ) -> Certificates | None:
-        """:raises CertificateError: there is to be one, and none can be used."""
-        if config.tls is None:
-            return None
-        files = plan.certificates[pemKey(config.tls)]
-        if old is None or old.certificates is None or old.config.tls != config.tls:
-            certificates = Certificates(config.tls, files)
-            prepared.states.append(self._stateOf(config, certificates.loaded))
-            return certificates
-        certificates = old.certificates
-        if certificates.isNews(files):
-            problems = certificates.renew(files)
-            prepared.states.append(self._stateOf(config, certificates.newest, problems))
-        return certificates
+    def _refuseAtEnd(self, listening: Listening) -> None:
+        """:raises OSError: nothing is to be bound any more."""
+        if self._stopped:
+            raise OSError(ECANCELED, "the edge is being stopped", listening.config.endpoint)
 
-    def _stateOf(self, config: ListenerConfig, loaded: Loaded, kept: tuple[str, ...] = ()) -> CertificateState:
-        """
-        :param kept: why what is in use stays; empty if it does not.
-        """
-        assert config.tls is not None
-        for text in () if kept else loaded.expired:
-            self._log.warn("{problem}", problem=text)
-        place = str(config.tls.certificates)
-        problems = kept or loaded.problems
-        return CertificateState(config.endpoint, place, loaded.names, loaded.expires, problems, bool(kept))
+    async def _bind(self, listening: Listening) -> None:
+        """:raises CannotListenError, OSError: naming the address."""
+        port = await self._bound(listening)
+        port.transport = listening.transport
+        port.stopReading()
+        listening.port = port
+        self._waiting.append(listening)
 
     async def _bound(self, listening: Listening) -> Any:
         """:raises CannotListenError, OSError: naming the address."""
@@ -355,6 +347,15 @@ class ListenerSet:
                 return each.config.endpoint
         return None
 
+    def _begin(self, listening: Listening, old: Listening | None) -> None:
+        """Let its clients in, unless they are already. :param old: whose port it takes over."""
+        if old is not None:
+            self._takeOver(listening, old)
+        elif listening in self._waiting:
+            self._waiting.remove(listening)
+            listening.port.startReading()
+            self._log.info("listening on {address}", address=described(listening.port.getHost()))
+
     def _takeOver(self, new: Listening, old: Listening) -> None:
         new.port = old.port
         new.port.factory = new.listener
@@ -371,6 +372,24 @@ class ListenerSet:
         self._hardStops.append(self._reactor.callLater(self._edge.timeouts.drain, old.listener.breakOff))
         self._log.info("no longer listening on {address}", address=address)
 
+    def _renew(self, prepared: Prepared) -> None:
+        for renewal in prepared.renewals:
+            if renewal.certificates.adopt(renewal.files, renewal.loaded):
+                self._log.info("certificates of {place} read again", place=renewal.files.place)
+        for text in prepared.expired:
+            self._log.warn("{problem}", problem=text)
+        for state in prepared.states:
+            self._tell(state)
+
+    async def _giveUp(self, prepared: Prepared) -> None:
+        """Close the ports that were bound for a change."""
+        for listening in prepared.listeners:
+            if listening in self._waiting:
+                self._waiting.remove(listening)
+                self._close(listening.port)
+                listening.port = None
+        await self._closed()
+
     def _close(self, port: Any) -> None:
         self._closing.append(maybeDeferred(port.stopListening))
 
@@ -381,9 +400,40 @@ class ListenerSet:
             await closed
 
 
-def _overlap(one: str | None, other: str | None) -> bool:
+def _certificatesFor(
+    config: ListenerConfig, old: Listening | None, plan: Plan, prepared: Prepared
+) -> Certificates | None:
+    """
+    :param old: the listener that has this endpoint now.
+    :param prepared: what is news goes in there.
+    :raises CertificateError: there is to be one, and none can be used.
+    """
+    if config.tls is None:
+        return None
+    files = plan.certificates[pemKey(config.tls)]
+    if old is None or old.certificates is None or old.config.tls != config.tls:
+        certificates = Certificates(config.tls, files)
+        prepared.note(config, certificates.loaded)
+        return certificates
+    certificates = old.certificates
+    if files != certificates.seen:
+        loaded, problems = _loadedOf(certificates, files)
+        prepared.renewals.append(Renewal(certificates, files, loaded))
+        prepared.note(config, loaded or certificates.loaded, problems)
+    return certificates
+
+
+def _loadedOf(certificates: Certificates, files: PemFiles) -> tuple[Loaded | None, tuple[str, ...]]:
+    """What files give; or None, and why they cannot be used."""
+    try:
+        return certificates.load(files), ()
+    except CertificateError as error:
+        return None, error.problems
+
+
+def _overlap(interface: str | None, other: str | None) -> bool:
     """Whether two interfaces are the same, or one of them is all; files have none."""
-    return one == other or not _ALL.isdisjoint((one, other))
+    return interface == other or not _ALL.isdisjoint((interface, other))
 
 
 def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
