@@ -120,7 +120,9 @@ class Bench:
         """Its data plane."""
         return self.worker.edge
 
-    def prepare(self, limits: StageLimits | None = None) -> Control:
+    def prepare(
+        self, limits: StageLimits | None = None, routesMade: Callable[[], None] = lambda: None
+    ) -> Control:
         """As a start of the process. :raises ConfigErrors:"""
         config = parseConfig(self.file.read_text(), str(self.file), self.root)
         self.events = EventLog(self.clock.seconds)
@@ -130,7 +132,14 @@ class Bench:
         crew = LocalCrew(
             self.clock,
             lambda says: _Deaf(
-                self.clock, config, says, inThread, dropIns=self.dropins, limits=limits, monotonic=self.clock.seconds
+                self.clock,
+                config,
+                says,
+                inThread,
+                dropIns=self.dropins,
+                limits=limits,
+                routesMade=routesMade,
+                monotonic=self.clock.seconds,
             ),
         )
         self.control = Control(

@@ -269,16 +269,17 @@ class Coordinator:
             if plan.isLike(current):
                 return await self._record(attempt, current, ())
             self._refuseOthers(plan, current)
+            self._refuseAtEnd()
             refusals = await self.prepare(plan, withoutState=request.withoutState)
-            self._refuseAtEnd()
             if not refusals:
+                self._refuseAtEnd()
                 refusals = await self.ready(plan)
-            self._refuseAtEnd()
             if refusals:
                 for refusal in refusals:
                     self._drop(refusal, attempt, current)
                 attempt.refuseAsked()
                 continue
+            self._refuseAtEnd()
             await self.commit(plan)
             return await self._record(attempt, plan, self._tell(current, plan))
 

@@ -118,9 +118,7 @@ class Quarantine:
     async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:
         if self._watched.get(name) is not watched:
             return
-        if self.isGated(name):
-            watched.breaker.reset()
-        elif not await self._backToGood(name, watched, reason):
+        if not await self._backToGood(name, watched, reason):
             await self._gate(name, watched, reason)
 
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:

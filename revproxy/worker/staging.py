@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.lifecycle.instance import Instance, Version
@@ -63,6 +64,7 @@ class Staging:
         self._tell = tell
         self._onAdopted = onAdopted
         self._change: StagedChange | None = None
+        self._isHurried = False
 
     async def prepare(self, word: Prepare) -> None:
         """Make, hand over to, and start what the plan needs. :raises Refused: naming the plugin."""
@@ -83,6 +85,8 @@ class Staging:
                 members = change.make(word.plan)
             else:
                 members = await change.makeWhileServing(word.plan)
+            if self._isHurried:
+                raise Refused(Refusal("", "stop", "the change was given up"))
             if word.starts:
                 await change.begin(word.plan, members)
         except StageFailed as failed:
@@ -120,12 +124,14 @@ class Staging:
     async def abandon(self) -> None:
         """Close what was made for nothing."""
         change, self._change, self.next = self._change, None, None
+        self._isHurried = False
         if change is not None:
             await change.undo()
             self._discard(change.unused(None), change.versions())
 
     def hurry(self) -> None:
-        """Wait for no step of a plugin any more."""
+        """Wait for no step of a plugin any more, and begin none."""
+        self._isHurried = True
         if self._change is not None:
             self._change.hurry()
 

@@ -19,11 +19,9 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.settings import Config
 from revproxy.control.changes import ChangeRequest
-from revproxy.control.coordinator import Lifecycle
+from revproxy.control.control import Control
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from revproxy.worker import upstreamfactory as origins
 from revproxy.worker.lifecycle.stages import StageLimits
@@ -243,11 +241,10 @@ class Changing(Bench):
         case.patch(origins.Upstreams, "_endpoint", lambda _, target, tls: _Endpoint(self, target))
         case.addCleanup(self._end)
 
-    def prepare(self, limits: StageLimits | None = None) -> Lifecycle:
-        lifecycle = super().prepare(limits)
-        lifecycle.surroundings = _Surroundings(self.edge)
+    def prepare(self, limits: StageLimits | None = None) -> Control:
+        control = super().prepare(limits)
         self._listener = Listener(self.edge, tls=False)
-        return lifecycle
+        return control
 
     def stamp(self, name: str, mark: str, body: str = "", interfaces: str = "", **manifest: Any) -> None:
         """A plugin that stamps. Its version follows from the mark."""
@@ -355,23 +352,6 @@ class _Endpoint:
     def connect(self, factory: Any) -> Deferred[Any]:
         address = IPv4Address("TCP", *self._where)
         return self._bench.origins[self._where].connect(lambda: factory.buildProtocol(address))
-
-
-class _Surroundings:
-    """What of the configuration the edge itself reads."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-
-    async def prepareConfig(self, config: Config) -> Config:
-        return config
-
-    def commitConfig(self, prepared: Config) -> None:
-        self._edge.limits = prepared.limits
-        self._edge.timeouts = prepared.timeouts
-
-    async def discardConfig(self, prepared: Config) -> None:
-        pass
 
 
 class ChangingCase(SynchronousTestCase):

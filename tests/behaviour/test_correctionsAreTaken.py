@@ -211,7 +211,7 @@ class RefusedTests(WitnessCase):
         for number in range(20):
             self.bench.write("a", f"1 / 0 # {number}", version="2.0")
             self.apply()
-        self.assertEqual(len(self.bench.control.keeper.tallies), 1)
+        self.assertEqual(len(self.bench.control.keeper.totals._sums), 1)
 
     def test_secondHandover(self) -> None:
         """State that can be had once and not again: the configuration is refused, and other plugins load."""

@@ -17,7 +17,7 @@ from revproxy.cli.locate import statePath
 from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig
-from revproxy.control.snapshot import Scan
+from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.recordfile import readRecords
 from revproxy.dataplane.leaves.static import openBelow
 from revproxy.plan.catalog import readCatalog
@@ -68,7 +68,7 @@ def _upstream(key: str) -> Callable[[Path], str]:
 
 def _scan(path: Path) -> str:
     config = parseConfig("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{path: /, respond: {}}]", path.name, path.parent)
-    return str(Scan(path, config).look(config).configErrors)
+    return str(SnapshotReader(path, config).read(config).configErrors)
 
 
 def _refusal(call: Callable[..., Any], *arguments: Any) -> str:

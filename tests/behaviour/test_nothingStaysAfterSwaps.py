@@ -100,24 +100,28 @@ class NothingStaysTests(ChangingCase):
         gc.collect()
         gc.collect()
         types = Counter(filter(None, map(_ours, gc.get_objects())))
-        lifecycle: Any = self.bench.lifecycle
-        retirement = lifecycle.retirement
+        worker: Any = self.bench.worker
+        control: Any = self.bench.control
+        retirement, records, running = worker.retirement, control.keeper.records, worker.staging.running
         books = {
-            "breakers": len(lifecycle.ward._breakers),
-            "packages": len(lifecycle._packages),
-            "gates": len(lifecycle.ward._gates),
-            "failures": len(lifecycle.failures),
+            "breakers": len(control.quarantine._watched),
+            "packages": len(worker._culprits._packages),
+            "gates": len(worker._health._gates),
+            "failures": len(list(control.coordinator.failures)),
             "leaving": len(retirement._leaving),
             "retired versions": sum(map(len, retirement._versions.values())),
             "watched": len(retirement._proof._watched),
             "events": len(self.bench.events.latest(10_000)),
-            "remembered": sum(len(one.versions) for one in lifecycle.memory.ledger.plugins.values()),
-            "plugins remembered": len(lifecycle.memory.ledger.plugins),
-            "tallies": len(lifecycle.memory.tallies),
+            "remembered": sum(len(record.versions) for record in records.plugins.values()),
+            "plugins remembered": len(records.plugins),
+            "totals": len(control.keeper.totals._sums),
+            "counted": len(worker._counters._told),
+            "questions": len(control.coordinator.crew._questions),
+            "steps": len(control.coordinator.crew._waiting),
             "stored": sum(1 for _ in (self.bench.root / "var").rglob("*")),
-            "chains": sum(len(one.chains) for one in lifecycle.built.instances),
-            "instances": sum(len(one.instances) for one in lifecycle.current.versions.values()),
-            "ended": sum(len(one.ended) for one in lifecycle.current.versions.values()),
+            "chains": sum(len(instance.chains) for instance in worker.generations.built.instances),
+            "instances": sum(len(version.instances) for version in running.versions.values()),
+            "ended": sum(len(version.ended) for version in running.versions.values()),
             "origin": len(self.bench.origin.connections),
             "timers": len(self.bench.clock.getDelayedCalls()),
             "descriptors": len(os.listdir("/proc/self/fd")),

@@ -70,7 +70,7 @@ class RollbackTests(WitnessCase):
     def test_told(self) -> None:
         """That it is over is told: by the command that found it, and by an event."""
         self.rollback()
-        label = self.bench.coordinator.plan.entries["a"].label  # type: ignore[union-attr]
+        label = self.bench.coordinator.plan.entries["a"].version  # type: ignore[union-attr]
         self.assertNotIn(("unpinned", "a"), self.bench.kinds())
         self.bench.write("a", version="3.0")
         told = f"its folder has something new: no longer pinned to {label} by rollback"

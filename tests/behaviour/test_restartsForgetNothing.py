@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from functools import partialmethod
 from typing import Any
 
 from twisted.internet.defer import TimeoutError
 
 from revproxy.bundles.versionstore import StoreError, VersionStore
 from revproxy.config.problems import ConfigErrors
-from revproxy.control import coordinator as lifecycle
 from revproxy.control.changes import ChangeRefused
-from revproxy.control.coordinator import Lifecycle
+from revproxy.control.startup import StartRefused
 from revproxy.dropin import DropIn
 from revproxy.host import CLOSE_TIMEOUT
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
-from revproxy.worker.staging import Draft
+from revproxy.worker import routes
+from revproxy.worker.lifecycle.stages import StageLimits
+from revproxy.worker.stagedchange import StagedChange
 from tests.control.test_coordinator import code
 from tests.coordinators import PLUGIN, Bench
 from tests.witnesses import HANGING, WitnessCase, witnessed
@@ -189,13 +188,11 @@ class FirstTests(RestartCase):
 
             return noted
 
-        self.patch(lifecycle, "layOut", noting("layout", lifecycle.layOut))
-        self.patch(Draft, "make", noting("plugins", Draft.make))
-        prepare = partialmethod(Lifecycle.prepare, lambda: steps.append("told"))
-        self.patch(Lifecycle, "prepare", prepare)
+        self.patch(routes, "makeRouteTable", noting("routes", routes.makeRouteTable))
+        self.patch(StagedChange, "make", noting("plugins", StagedChange.make))
         self.bench.write("a")
-        self.bench.start()
-        self.assertEqual((steps, self.bench.seen()), (["layout", "told", "plugins"], ["a 1.0.0"]))
+        self.bench.prepare(routesMade=lambda: steps.append("told"))
+        self.assertEqual(steps, ["routes", "told", "plugins"])
 
 
 class InstalledTests(RestartCase):
@@ -323,7 +320,7 @@ class StartTests(RestartCase):
         self.witness.log.clear()
         self.witness.flags.add("ill")
         self.bench.prepare()
-        self.assertRaises(StageFailed, self.bench.result, self.bench.control.startup.begin())
+        self.assertRaises(StartRefused, self.bench.result, self.bench.control.startup.begin())
         self.assertEqual(self.witness.log, ["start"])
 
     def test_halted(self) -> None:
@@ -337,7 +334,7 @@ class StartTests(RestartCase):
         done = self.bench.later(self.bench.control.startup.begin())
         self.assertNoResult(done)
         self.bench.coordinator.halt()
-        self.failureResultOf(done, StageFailed)
+        self.failureResultOf(done, StartRefused)
         self.assertEqual(self.witness.log, [])
 
     def test_reason(self) -> None:

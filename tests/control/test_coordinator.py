@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.commands import CommandError
+from revproxy.control.startup import StartRefused
 from revproxy.interfaces import IConfigurable
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
+from revproxy.worker.lifecycle.stages import StageLimits
 from tests.authority import Authority
 from tests.coordinators import Bench
 
@@ -136,14 +137,14 @@ class ChangeTests(LifecycleCase):
         """Plugins that did not change keep their instances; upstreams and leaves stay the same objects."""
         self.bench.write("b")
         self.apply()
-        before = self.bench.worker.generations.built
+        before, table = self.bench.worker.generations.built, self.bench.worker.routes.table
         self.bench.write("b", version="2.0")
         self.apply()
         after = self.bench.worker.generations.built
         assert before is not None and after is not None
         self.assertIs(before.instances[0], after.instances[0])
         self.assertIsNot(before.instances[1], after.instances[1])
-        self.assertIs(before.layout, after.layout)
+        self.assertIs(table, self.bench.worker.routes.table)
         self.assertIs(before.generation.tree, after.generation.tree)
         self.assertIsNot(before.generation.chains[0], after.generation.chains[0])
 
@@ -162,11 +163,11 @@ class ChangeTests(LifecycleCase):
         for version, who in (("2.0", None), ("3.0", "two")):
             if who is not None:
                 ca.write_bytes(Authority(who).own.certificatePEM)
-            found.append(self.bench.worker.generations.built)
+            found.append(self.bench.worker.routes.table)
             self.bench.write("a", version=version)
             self.apply()
-        found.append(self.bench.worker.generations.built)
-        leaves = [[one.layout.leaves[None, path][0] for path in ("/a", "/b")] for one in found if one is not None]
+        found.append(self.bench.worker.routes.table)
+        leaves = [[table.leaves[None, path][0] for path in ("/a", "/b")] for table in found if table is not None]
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[:2], strict=True)], [True, True])
         self.assertEqual([leaf is other for leaf, other in zip(*leaves[1:], strict=True)], [False, True])
         route = self.bench.edge.generation.find(b"h", b"/a")
@@ -418,7 +419,7 @@ class StageTests(LifecycleCase):
         self.bench.write("a", text, version="2.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["one"])
-        _, refusal = self.bench.coordinator.failures["a"]
+        refusal = self.bench.coordinator.failures.of("a")
         self.assertEqual(refusal.stage, stage, refusal.message)
         self.assertIn(reason, refusal.message)
         self.assertEqual(self.alive("a"), 0)
@@ -462,7 +463,7 @@ class StageTests(LifecycleCase):
     def test_traceback(self) -> None:
         """It begins at the plugin's own lines."""
         self.refused("def f():\n    1 / 0\nf()", "ZeroDivisionError", "import")
-        lines = self.bench.coordinator.failures["a"][1].traceback.splitlines()
+        lines = self.bench.coordinator.failures.of("a").traceback.splitlines()
         self.assertIn("plugin.py", lines[1])
 
     def test_line(self) -> None:
@@ -474,7 +475,7 @@ class StageTests(LifecycleCase):
     def test_noLineOfOurs(self) -> None:
         """What cannot be parsed has no stack but ours, which is left out."""
         self.refused("def f(:", "plugin.py:1:7: SyntaxError", "import")
-        self.assertNotIn("loader.py", self.bench.coordinator.failures["a"][1].traceback)
+        self.assertNotIn("loader.py", self.bench.coordinator.failures.of("a").traceback)
 
 
     def test_oddException(self) -> None:
@@ -913,7 +914,7 @@ class FirstStartTests(LifecycleCase):
         """So does one that does not start."""
         body = "    def start(self): raise OSError('no')\n    def stop(self): pass"
         self.bench.write("a", code(body=body, interfaces="ILifecycle"))
-        error = self.assertRaises(StageFailed, self.bench.start)
+        error = self.assertRaises(StartRefused, self.bench.start)
         self.assertIn("start raised OSError: no", str(error))
 
 

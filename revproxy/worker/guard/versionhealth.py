@@ -61,11 +61,13 @@ class VersionHealth:
         """
         self._next.clear()
 
-    def failed(self, version: Version, failure: Failure) -> None:
+    def failed(self, instance: Instance, failure: Failure) -> None:
         """
-        A call of it failed.
+        A call of it failed. Probes fail as they like: that they do is what the gate is for.
         """
-        self._tell(Failures(version.name, version.id, 1, version.tally.calls))
+        version = instance.version
+        if instance not in self._gates:
+            self._tell(Failures(version.name, version.id, 1, version.tally.calls))
 
     def _gateBefore(self, instance: Instance) -> Gate:
         version = instance.version
