@@ -4,7 +4,7 @@ Versions that fail while they run: what is told of them, and the gates before th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,11 @@ class VersionHealth:
         self._tell = tell
         self._gates: dict[Instance, Gate] = {}
         self._next: dict[Instance, Gate] = {}
+
+    @property
+    def gates(self) -> Mapping[Instance, Gate]:
+        """Those of the plan that is in effect, by the instance that each is before."""
+        return dict(self._gates)
 
     def middleware(self, instance: Instance, plan: Plan) -> Any:
         """
