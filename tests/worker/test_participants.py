@@ -15,7 +15,7 @@ from typing import Any
 from revproxy.config.settings import Config
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, CertificateState, Commit, Prepare, Ready
+from revproxy.plan.words import Answer, CertificateState, Commit, Prepare, Ready
 from revproxy.worker.participant import Refused
 from tests.authority import Authority
 from tests.harness import freePort
@@ -68,8 +68,9 @@ class ChangeCase(WorkerCase):
         )
 
     def secondPlan(self, number: int) -> Plan:
+        comes = f"{{endpoint: 'tcp:{self.comes}:interface=127.0.0.1'}}"
         config = self.config(
-            self.listeners(f"{{endpoint: 'tcp:{self.comes}:interface=127.0.0.1'}}", settings=", trusted_proxies: ['::1']")
+            self.listeners(comes, settings=", trusted_proxies: ['::1']")
             + "upstreams: {app: {targets: ['http://127.0.0.1:2']}}\n"
             "routes: [{path: /, upstream: app}, {path: /x, respond: {}}]\n"
             "logging: {access: second.log, format: combined}\n"

@@ -124,7 +124,7 @@ class WorkerCase(SynchronousTestCase):
     # Plans
 
     def config(self, text: str = "") -> Config:
-        """A configuration; without listeners and routes in the text, one port that the kernel chooses, and one route."""
+        """A configuration; what the text does not say is a port that the kernel chooses, one route, and no log."""
         for key, usual in (("listeners", "[{endpoint: 'tcp:0:interface=127.0.0.1'}]"), ("routes", "[{respond: {}}]"),
                            ("logging", "{access: off}"), ("plugins", "{}"), ("state", "var")):
             if f"{key}:" not in text:
