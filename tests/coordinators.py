@@ -155,13 +155,20 @@ class Bench:
     def start(self, limits: StageLimits | None = None) -> None:
         """Prepare and begin, to the end."""
         self.prepare(limits)
+        self.worker.counters.start()
         self.result(self.control.startup.begin())
 
     def stop(self) -> None:
         """End as a process does."""
-        self.result(self.coordinator.end())
-        self.result(self.worker.endPlugins())
+        self.result(self.end())
         self.state.release()
+
+    async def end(self) -> None:
+        """As far as plugins and what is remembered of them are concerned."""
+        self.coordinator.halt()
+        self.worker.hurry()
+        await self.coordinator.end()
+        await self.worker.endPlugins()
 
     def later(self, coroutine: Any) -> Deferred[Any]:
         """Run it as far as it goes."""

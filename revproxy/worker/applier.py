@@ -79,7 +79,7 @@ class Applier:
         refusals: list[Refusal] = []
         for participant in self._participants:
             refusals += await self._refusalsOf(participant.prepare(word))
-            if self._abandoned is not None:
+            if self._abandoned is not None and not refusals:
                 refusals.append(Refusal("", "stop", "the change was given up"))
             if refusals and word.starts:
                 break

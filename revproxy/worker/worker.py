@@ -49,6 +49,7 @@ class Worker:
     :ivar bounds: its limits and time-outs.
     :ivar generations: what requests go through.
     :ivar health: what fails of its plugins, and gates before them.
+    :ivar counters: tells what is counted.
     """
 
     _log = Logger()
@@ -90,7 +91,7 @@ class Worker:
         self.retirement.breakOff = self.edge.breakOffChains
         self._culprits = Culprits()
         self.health = VersionHealth(reactor.seconds, tell)
-        self._counters = CounterReports(reactor, tell, self.retirement.counts)
+        self.counters = CounterReports(reactor, tell, self.retirement.counts)
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.staging = Staging(
@@ -101,7 +102,7 @@ class Worker:
             factoryOf=dropInFactories.of,
             makeClient=lambda: self._client.client,
             tell=tell,
-            onAdopted=self._counters.watch,
+            onAdopted=self.counters.watch,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge)
@@ -128,7 +129,7 @@ class Worker:
         elif isinstance(word, Target):
             self._setTarget(word)
         elif isinstance(word, Ask):
-            self._counters.report(word.number)
+            self.counters.report(word.number)
 
     # Beginning and end
 
@@ -144,7 +145,7 @@ class Worker:
     def start(self) -> None:
         """The loop is about to run: watch it, and count."""
         self._guard.start()
-        self._counters.start()
+        self.counters.start()
 
     def hurry(self) -> None:
         """The edge ends: wait for no disk any more, and for no step of a plugin."""
@@ -167,8 +168,8 @@ class Worker:
         self.routes.end()
         await self.staging.end()
         self._client.close()
-        self._counters.report()
-        self._counters.stop()
+        self.counters.report()
+        self.counters.stop()
         self._guard.stop()
 
     async def end(self) -> None:

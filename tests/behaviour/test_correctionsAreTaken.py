@@ -211,6 +211,8 @@ class RefusedTests(WitnessCase):
         for number in range(20):
             self.bench.write("a", f"1 / 0 # {number}", version="2.0")
             self.apply()
+        self.bench.seen()
+        self.call("plugins")
         self.assertEqual(len(self.bench.control.keeper.totals._sums), 1)
 
     def test_secondHandover(self) -> None:

@@ -13,14 +13,15 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import readBundle
-from revproxy.cli.locate import statePath
+from revproxy.cli.edgeclient import statePath
 from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig
+from revproxy.control.catalogreader import readCatalog
+from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.recordfile import readRecords
 from revproxy.dataplane.leaves.static import openBelow
-from revproxy.plan.catalog import readCatalog
 from revproxy.plugins.basic_auth import BasicAuth
 from revproxy.worker.certificates import CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
@@ -82,7 +83,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "configuration": lambda path: _refusal(loadConfig, path),
     "configuration again": _scan,
     "state path": lambda path: _refusal(statePath, path),
-    "certificates": lambda path: _refusal(CertificateFolder(TLSConfig(path)).read),
+    "certificates": lambda path: _refusal(CertificateFolder(TLSConfig(path)).load, CertificateFiles(path).read()),
     "users": lambda path: _refusal(BasicAuth, {"file": str(path)}),
     "ledger": lambda path: str(readRecords(path)[1]),
     "authorities of an upstream": _upstream("ca"),
@@ -124,7 +125,7 @@ class EveryReaderTests(SynchronousTestCase):
                 bad.unlink(missing_ok=True)
                 make(bad)
                 with noLongerThan(5):
-                    catalog = readCatalog(plugins, [])
+                    catalog = readCatalog(plugins)
                 if (kind, name) == ("folder", "more.txt"):
                     self.assertEqual(list(catalog.entries), ["bad", "good"])
                     continue

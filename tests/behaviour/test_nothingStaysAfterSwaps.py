@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 
+from revproxy.plan.versionid import VersionId
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 
@@ -48,7 +49,7 @@ class NothingStaysTests(ChangingCase):
         self.swaps = self.requests = 0
         # Its memory is bounded, and full from the beginning.
         for _ in range(1000):
-            self.bench.events.add("noise", "", "nobody")
+            self.bench.events.add("noise", "", "nobody", version=VersionId("1"))
 
     def request(self) -> None:
         self.requests += 1
@@ -115,7 +116,7 @@ class NothingStaysTests(ChangingCase):
             "remembered": sum(len(record.versions) for record in records.plugins.values()),
             "plugins remembered": len(records.plugins),
             "totals": len(control.keeper.totals._sums),
-            "counted": len(worker._counters._told),
+            "counted": len(worker.counters._told),
             "questions": len(control.coordinator.crew._questions),
             "steps": len(control.coordinator.crew._waiting),
             "stored": sum(1 for _ in (self.bench.root / "var").rglob("*")),

@@ -350,7 +350,7 @@ class EndTests(RestartCase):
 
     def finished(self, bench: Bench, seconds: float) -> bool:
         """Whether the end is over within some time."""
-        done = bench.later(bench.coordinator.end())
+        done = bench.later(bench.end())
         for _ in range(int(seconds * 2)):
             bench.clock.advance(0.5)
         if done.called:

@@ -413,6 +413,11 @@ class InterleavingTests(StreamCase):
         bench.origin.connections.clear()
         bench.origin.asked.clear()
         bench.wait(20)
+        # What is searched for its holders is held by the search, one version after the other.
+        for _ in range(300):
+            if not any(map(bench.worker.retirement.alive, "ab")):
+                break
+            bench.wait(1)
         self.check()
         assert bench.worker.generations.built is not None
         self.assertEqual(len(self.stage.starts) - len(self.stage.stops), len(bench.worker.generations.built.instances))

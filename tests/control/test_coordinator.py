@@ -259,7 +259,7 @@ class ChangeTests(LifecycleCase):
         done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertNoResult(done)
-        self.bench.later(self.bench.coordinator.end())
+        self.bench.later(self.bench.end())
         self.assertEqual([one.plugin for one in self.successResultOf(done).refused], ["b"])
         self.assertEqual(self.bench.edge.generation.number, 1)
 
@@ -270,7 +270,7 @@ class ChangeTests(LifecycleCase):
         body = f"    def start(self): open({str(mark)!r}, 'w').close()\n    def stop(self): pass"
         self.bench.write("b", code(body=body, interfaces="ILifecycle"))
         done = self.bench.later(self.bench.coordinator.apply())
-        ended = self.bench.later(self.bench.coordinator.end())
+        ended = self.bench.later(self.bench.end())
         self.bench.clock.advance(0)
         self.failureResultOf(done, ChangeRefused)
         self.successResultOf(ended)
@@ -983,6 +983,7 @@ class RefusedTests(LifecycleCase):
         self.bench.write("b", code(body="    def start(self): 1 / 0\n    def stop(self): pass",
                                    interfaces="ILifecycle"), enabled=False)
         self.bench.start()
-        self.assertRaises(ChangeRefused, self.apply, ChangeRequest("b", lambda ledger, found: ledger.switched("b", True)))
+        request = ChangeRequest("b", lambda records, found: records.switched("b", True))
+        self.assertRaises(ChangeRefused, self.apply, request)
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.assertIsNone(self.bench.coordinator.records.get("b").enabled)

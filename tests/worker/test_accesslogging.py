@@ -152,7 +152,7 @@ class ChangeTests(SynchronousTestCase):
             self.failureResultOf(preparing, Refused)
             self.reactor.work()
             self.assertEqual(self.logging.config, self.first)
-            self.assertTrue(opened.pop()._closing)
+            self.assertTrue(opened.pop().isClosing)
 
     def test_otherFormat(self) -> None:
         """The same file in another format: one after the other, the file is opened once."""
@@ -197,7 +197,7 @@ class ChangeTests(SynchronousTestCase):
         for config in (LoggingConfig(str(self.folder / "second.log")), LoggingConfig(self.first.access, "combined")):
             self.prepared(config)
             self.done(self.logging.abandon())
-            self.assertEqual([file._closing for file in opened], [True])
+            self.assertEqual([file.isClosing for file in opened], [True])
             self.logging.commit()
             self.assertEqual(self.logging.config, self.first)
         self.ask(b"a")
@@ -213,7 +213,7 @@ class ChangeTests(SynchronousTestCase):
         for config in (second, second, third):
             self.prepared(config)
         self.logging.commit()
-        self.assertEqual([(file.path, file._closing) for file in opened], [
+        self.assertEqual([(file.path, file.isClosing) for file in opened], [
             (second.access, True), (third.access, False)])
         self.assertEqual(self.logging.config, third)
 
