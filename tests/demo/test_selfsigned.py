@@ -1,4 +1,4 @@
-"""The certificate to begin with; that it gives way to others is in the tests of the folder it is in."""
+"""Tests for `revproxy.demo.selfsigned`: the certificate to begin with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.settings import TLSConfig
+from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.demo.selfsigned import selfSigned
 from revproxy.worker.certificates import CertificateFolder
 
@@ -18,12 +19,13 @@ class SelfSignedTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
+        self.folder.mkdir()
 
     def test_madeOnce(self) -> None:
         """It is made with a private mode, names the machine itself, can be served, and stays."""
         path = selfSigned(self.folder / "new")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        table = CertificateFolder(TLSConfig(path.parent)).read().table
+        table = CertificateFolder(TLSConfig(path.parent)).load(CertificateFiles(path.parent).read()).table
         self.assertEqual(set(table), {"localhost", "127.0.0.1", "::1"})
         written = path.read_bytes()
         self.assertEqual(selfSigned(path.parent), path)
