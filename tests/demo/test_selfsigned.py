@@ -9,6 +9,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.settings import TLSConfig
+from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.demo.selfsigned import selfSigned
 from revproxy.worker.certificates import CertificateFolder
 
@@ -23,7 +24,7 @@ class SelfSignedTests(SynchronousTestCase):
         """It is made with a private mode, names the machine itself, can be served, and stays."""
         path = selfSigned(self.folder / "new")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        table = CertificateFolder(TLSConfig(path.parent)).read().table
+        table = CertificateFolder(TLSConfig(path.parent)).load(CertificateFiles(path.parent).read()).table
         self.assertEqual(set(table), {"localhost", "127.0.0.1", "::1"})
         written = path.read_bytes()
         self.assertEqual(selfSigned(path.parent), path)
