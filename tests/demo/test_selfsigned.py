@@ -1,4 +1,4 @@
-"""The certificate to begin with; that it gives way to others is in the tests of the folder it is in."""
+"""Tests for `revproxy.demo.selfsigned`: the certificate to begin with."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class SelfSignedTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
+        self.folder.mkdir()
 
     def test_madeOnce(self) -> None:
         """It is made with a private mode, names the machine itself, can be served, and stays."""

@@ -98,14 +98,15 @@ class EventTests(SynchronousTestCase):
 
     def kinds(self) -> Iterator[str]:
         """
-        The kinds that appear in the code: the first argument of ``events.add``, ``_onEvent`` and ``Difference``.
+        The kinds that appear in the code: the first argument of ``events.add``, ``Notice``,
+        ``_noticeOf``, ``_onEvent`` and ``Difference``.
         """
         for path in (ROOT / "revproxy").rglob("*.py"):
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
                 if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
                     continue
-                if ast.unparse(node.func).endswith(("events.add", "_onEvent", "Difference")):
+                if ast.unparse(node.func).endswith(("events.add", "Notice", "_noticeOf", "_onEvent", "Difference")):
                     yield node.args[0].value
 
     def test_everyKind(self) -> None:

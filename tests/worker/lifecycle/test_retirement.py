@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.plan.events import EventLog
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.bundlefinder import finder
 from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle
 from revproxy.worker.lifecycle.retirement import BROKEN_OFF_TIMEOUT, Retirement
@@ -49,15 +51,12 @@ class ChainDouble:
 class VersionDouble:
     """A version that is loaded."""
 
-    def __init__(self, name: str = "p", text: str = "1", module: LoadedBundle | None = None) -> None:
+    def __init__(self, name: str = "p", number: str = "1", module: LoadedBundle | None = None) -> None:
         self.name = name
-        self.text = text
+        self.id = VersionId(number, "abc")
         self.module = module
         self.instances: set[Any] = set()
         self.ended: list[ref[Any]] = []
-
-    def __str__(self) -> str:
-        return f"{self.text} (abc)"
 
 
 class InstanceDouble:
@@ -85,8 +84,8 @@ class RetirementCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.events = EventLog(lambda: 0.0)
-        self.retirement: Any = Retirement(self.clock, self.events, DRAIN)
+        self.words: list[Notice | Remains] = []
+        self.retirement: Any = Retirement(self.clock, self.words.append, DRAIN)
         self.broken: list[list[Any]] = []
         self.retirement.breakOff = self.breakOff
         self.addCleanup(self.retirement._proof.stop)
@@ -95,9 +94,12 @@ class RetirementCase(SynchronousTestCase):
         self.broken.append(list(chains))
         return len(chains)
 
-    def told(self) -> list[tuple[str, str, str | None, str | None]]:
-        """The events so far: kind, text, plugin and version."""
-        return [(event.kind, event.text, event.plugin, event.version) for event in self.events.latest(100)]
+    def told(self) -> list[tuple[str, str, str, str]]:
+        """What control was told so far: kind, text, plugin and version."""
+        return [(word.kind, word.text, word.plugin, str(word.version)) for word in self.notices()]
+
+    def notices(self) -> list[Notice]:
+        return [word for word in self.words if isinstance(word, Notice)]
 
 
 class RetireTests(RetirementCase):
@@ -109,7 +111,7 @@ class RetireTests(RetirementCase):
         self.retirement.retire([instance])
         self.assertTrue(instance.retiring)
         self.assertTrue(instance.closed)
-        self.assertEqual((self.retirement.alive("p"), self.told()), (0, []))
+        self.assertEqual((self.retirement.alive("p"), self.retirement.counts(), self.words), (0, {}, []))
 
     def test_lastRequest(self) -> None:
         """One that is used is stopped after the last request, in a later turn: the request may still cancel things."""
@@ -163,11 +165,13 @@ class RetireTests(RetirementCase):
 
     def test_stopFailed(self) -> None:
         """A stop that fails is told with its traceback, and the instance is gone all the same."""
-        failed = StageFailed("p", "1", "abc", "stop", "p.py:3", "stop raised ValueError", "Traceback …")
+        failed = StageFailed(
+            Refusal("p", "stop", "p.py:3: stop raised ValueError", VersionId("1", "abc"), "Traceback …")
+        )
         instance = InstanceDouble(VersionDouble(), stopping=succeed(failed))
         self.retirement.retire([instance])
         self.assertEqual(self.told(), [("stop-failed", "p.py:3: stop raised ValueError", "p", "1 (abc)")])
-        self.assertEqual(self.events.latest(1)[0].traceback, "Traceback …")
+        self.assertEqual(self.notices()[0].traceback, "Traceback …")
         self.assertEqual(self.retirement.alive("p"), 0)
 
     def test_siblings(self) -> None:
@@ -179,6 +183,7 @@ class RetireTests(RetirementCase):
         self.assertEqual(self.retirement.alive("p"), 0)
         self.retirement.retire([second])
         self.assertEqual((self.retirement.alive("p"), self.retirement.alive("q")), (1, 0))
+        self.assertEqual(self.retirement.counts(), {"p": 1})
         stopping.callback(None)
         self.assertEqual(self.retirement.alive("p"), 0)
 
@@ -218,14 +223,16 @@ class UnloadTests(RetirementCase):
         version, instance = self.load()
         self.addCleanup(KEPT.clear)
         KEPT.append(instance.object)
-        digest = version.module.bundle.digest[:12]
+        digest = version.module.bundle.digest
         self.retirement.retire([instance])
         for _ in range(400):
             self.clock.advance(0.1)
-        self.assertEqual(self.retirement.alive("p"), 1)
-        [(kind, text, plugin, label)] = self.told()
-        self.assertEqual((kind, plugin, label), ("remains", "p", f"1 ({digest})"))
-        self.assertRegex(text, r"^still in memory 3\d s after it ended \(.*instance.*\), held by: .*retired\.KEPT")
+        self.assertEqual((self.retirement.alive("p"), self.retirement.counts()), (1, {"p": 1}))
+        [word] = self.words
+        assert isinstance(word, Remains)
+        self.assertEqual((word.plugin, word.version), ("p", VersionId("1", digest)))
+        self.assertTrue(30 <= word.seconds < 40 and "instance" in word.kinds, word)
+        self.assertIn("retired.KEPT", "".join(word.holders))
 
     def test_siblingKeepsIt(self) -> None:
         """As long as another instance is there, the modules stay."""
