@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,12 +15,17 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import LoggingConfig
-from revproxy.loop.jobthread import HURRY, SILENCE, DiskSilent
+from revproxy.loop.jobthread import HURRY, SILENCE
+from revproxy.plan.words import Prepare
 from revproxy.worker.accesslogging import AccessLogging, leadsNowhere
 from revproxy.worker.logfile import LogFile
+from revproxy.worker.participant import Refused
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
+ROUTE = "routes: [{upstream: app}]\nupstreams: {app: {targets: ['http://127.0.0.1:9000']}}\n"
+CONFIG = parseConfig(f"listeners: [{{endpoint: 'tcp:8080'}}]\n{ROUTE}", "revproxy.yaml", Path("/nowhere"))
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\n\r\n"
 
 
@@ -82,6 +89,16 @@ class ChangeTests(SynchronousTestCase):
     def close(self) -> None:
         self.done(self.logging.close())
 
+    async def prepare(self, logging: LoggingConfig, starts: bool = True) -> None:
+        plan: Any = SimpleNamespace(config=replace(CONFIG, logging=logging))
+        await self.logging.prepare(Prepare(1, plan, starts))
+
+    async def change(self, logging: LoggingConfig) -> None:
+        """The whole of a change."""
+        await self.prepare(logging)
+        await self.logging.ready()
+        self.logging.commit()
+
     def done(self, work: Any) -> Any:
         deferred = Deferred.fromCoroutine(work)
         self.reactor.work()
@@ -98,7 +115,7 @@ class ChangeTests(SynchronousTestCase):
     def test_elsewhere(self) -> None:
         """Lines go to the new file from the moment of the change on; the old one gets all that were before."""
         self.ask(b"a")
-        self.done(self.logging.change(LoggingConfig(str(self.folder / "second.log"))))
+        self.done(self.change(LoggingConfig(str(self.folder / "second.log"))))
         self.ask(b"b")
         self.close()
         self.assertEqual([self.targets("first.log"), self.targets("second.log")], [["/a"], ["/b"]])
@@ -106,9 +123,11 @@ class ChangeTests(SynchronousTestCase):
     def test_cannotBeOpened(self) -> None:
         """What cannot be opened changes nothing."""
         before = self.edge.accessLog
-        changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "no" / "x.log"))))
+        changing = Deferred.fromCoroutine(self.change(LoggingConfig(str(self.folder / "no" / "x.log"))))
         self.reactor.work()
-        self.failureResultOf(changing, FileNotFoundError)
+        [refusal] = self.failureResultOf(changing, Refused).value.refusals
+        self.assertIn("No such file or directory", refusal.message)
+        self.assertEqual((refusal.plugin, refusal.stage), ("", "listen"))
         self.assertEqual((self.edge.accessLog, self.logging.config), (before, self.first))
         self.ask(b"a")
         self.close()
@@ -120,11 +139,11 @@ class ChangeTests(SynchronousTestCase):
         start = LogFile.start
         self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
         for isEnding, seconds in ((False, SILENCE), (True, HURRY)):
-            changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "x.log"))))
+            changing = Deferred.fromCoroutine(self.change(LoggingConfig(str(self.folder / "x.log"))))
             if isEnding:
                 self.logging.hurry()
             self.reactor.advance(seconds)
-            self.failureResultOf(changing, DiskSilent)
+            self.failureResultOf(changing, Refused)
             self.reactor.work()
             self.assertEqual(self.logging.config, self.first)
             self.assertTrue(opened.pop().isClosing)
@@ -132,9 +151,9 @@ class ChangeTests(SynchronousTestCase):
     def test_otherFormat(self) -> None:
         """The same file in another format: one after the other, the file is opened once."""
         self.ask(b"a")
-        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access, "combined")))
+        self.done(self.prepare(LoggingConfig(self.first.access, "combined")))
         self.ask(b"b")
-        self.logging.commit(prepared)
+        self.logging.commit()
         self.assertTrue(self.edge.logsAgents)
         self.ask(b"c")
         self.close()
@@ -145,10 +164,10 @@ class ChangeTests(SynchronousTestCase):
 
     def test_off(self) -> None:
         """Off, and on again."""
-        self.done(self.logging.change(LoggingConfig(None)))
+        self.done(self.change(LoggingConfig(None)))
         self.assertIsNone(self.edge.accessLog)
         self.ask(b"a")
-        self.done(self.logging.change(self.first))
+        self.done(self.change(self.first))
         self.ask(b"b")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/b"])
@@ -156,24 +175,44 @@ class ChangeTests(SynchronousTestCase):
     def test_same(self) -> None:
         """What is as it was is left as it is, and giving it up closes nothing."""
         before = self.edge.accessLog
-        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access)))
-        self.logging.commit(prepared)
-        self.done(self.logging.discard(prepared))
+        for end in (self.logging.commit, lambda: self.done(self.logging.abandon())):
+            self.done(self.prepare(LoggingConfig(self.first.access)))
+            end()
         self.assertIs(self.edge.accessLog, before)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
 
-    def test_discarded(self) -> None:
+    def test_abandoned(self) -> None:
         """What was prepared in vain is closed; what runs goes on."""
         for config in (LoggingConfig(str(self.folder / "second.log")), LoggingConfig(self.first.access, "combined")):
-            prepared = self.done(self.logging.prepare(config))
-            self.done(self.logging.discard(prepared))
-            assert prepared.file is not None
+            self.done(self.prepare(config))
+            prepared = self.logging._next
+            self.done(self.logging.abandon())
+            assert prepared is not None and prepared.file is not None
             self.assertEqual(prepared.file.isClosing, config.access != self.first.access)
+            self.logging.commit()
+            self.assertEqual(self.logging.config, self.first)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_preparedAnew(self) -> None:
+        """A second preparation takes the place of the first, whose file is closed; the same one is kept."""
+        second = LoggingConfig(str(self.folder / "second.log"))
+        self.done(self.prepare(second))
+        prepared = self.logging._next
+        self.done(self.prepare(second))
+        self.assertIs(self.logging._next, prepared)
+        self.done(self.prepare(self.first))
+        assert prepared is not None and prepared.file is not None
+        self.assertTrue(prepared.file.isClosing)
+
+    def test_notYet(self) -> None:
+        """Before the loop runs nothing is opened: a daemon has not forked yet."""
+        self.done(self.prepare(LoggingConfig(str(self.folder / "second.log")), starts=False))
+        self.logging.commit()
+        self.assertEqual((self.logging.config, (self.folder / "second.log").exists()), (self.first, False))
 
     def test_reopened(self) -> None:
         """After the file was renamed, lines go to a new one of its name."""
@@ -185,9 +224,9 @@ class ChangeTests(SynchronousTestCase):
 
     def test_closeWaits(self) -> None:
         """The end waits for a file that is still being closed, and leaves nothing to be called."""
-        self.done(self.logging.prepare(self.first))
-        prepared = self.done(self.logging.prepare(LoggingConfig(None)))
-        self.logging.commit(prepared)
+        self.done(self.prepare(self.first))
+        self.done(self.prepare(LoggingConfig(None)))
+        self.logging.commit()
         closed = Deferred.fromCoroutine(self.logging.close())
         self.assertNoResult(closed)
         self.reactor.work()

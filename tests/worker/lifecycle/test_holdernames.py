@@ -138,5 +138,5 @@ class WayTests(SynchronousTestCase):
 
     def test_edge(self) -> None:
         """What is the edge's own is; what is everybody's tells nothing."""
-        self.assertEqual(wayOf(HostDouble()), "the edge's revproxy.testing.HostDouble")
+        self.assertEqual(wayOf(HostDouble()), f"the edge's {HostDouble.__module__}.HostDouble")
         self.assertEqual([wayOf([]), wayOf("x"), wayOf(Ticker())], [None] * 3)

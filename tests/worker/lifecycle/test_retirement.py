@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.plan.events import EventLog
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.bundlefinder import finder
 from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle
 from revproxy.worker.lifecycle.retirement import BROKEN_OFF_TIMEOUT, Retirement
@@ -51,13 +53,10 @@ class VersionDouble:
 
     def __init__(self, name: str = "p", text: str = "1", module: LoadedBundle | None = None) -> None:
         self.name = name
-        self.text = text
+        self.id = VersionId(text, "abc")
         self.module = module
         self.instances: set[Any] = set()
         self.ended: list[ref[Any]] = []
-
-    def __str__(self) -> str:
-        return f"{self.text} (abc)"
 
 
 class InstanceDouble:
@@ -85,8 +84,8 @@ class RetirementCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.events = EventLog(lambda: 0.0)
-        self.retirement: Any = Retirement(self.clock, self.events, DRAIN)
+        self.words: list[Notice | Remains] = []
+        self.retirement: Any = Retirement(self.clock, self.words.append, DRAIN)
         self.broken: list[list[Any]] = []
         self.retirement.breakOff = self.breakOff
         self.addCleanup(self.retirement._proof.stop)
@@ -95,9 +94,10 @@ class RetirementCase(SynchronousTestCase):
         self.broken.append(list(chains))
         return len(chains)
 
-    def told(self) -> list[tuple[str, str, str | None, str | None]]:
-        """The events so far: kind, text, plugin and version."""
-        return [(event.kind, event.text, event.plugin, event.version) for event in self.events.latest(100)]
+    def told(self) -> list[tuple[str, str, str, str]]:
+        """The notices so far: kind, text, plugin and version."""
+        notices = [word for word in self.words if isinstance(word, Notice)]
+        return [(notice.kind, notice.text, notice.plugin, str(notice.version)) for notice in notices]
 
 
 class RetireTests(RetirementCase):
@@ -163,11 +163,12 @@ class RetireTests(RetirementCase):
 
     def test_stopFailed(self) -> None:
         """A stop that fails is told with its traceback, and the instance is gone all the same."""
-        failed = StageFailed("p", "1", "abc", "stop", "p.py:3", "stop raised ValueError", "Traceback …")
+        refusal = Refusal("p", "stop", "p.py:3: stop raised ValueError", VersionId("1", "abc"), "Traceback …")
+        failed = StageFailed(refusal)
         instance = InstanceDouble(VersionDouble(), stopping=succeed(failed))
         self.retirement.retire([instance])
         self.assertEqual(self.told(), [("stop-failed", "p.py:3: stop raised ValueError", "p", "1 (abc)")])
-        self.assertEqual(self.events.latest(1)[0].traceback, "Traceback …")
+        self.assertEqual([word.traceback for word in self.words if isinstance(word, Notice)], ["Traceback …"])
         self.assertEqual(self.retirement.alive("p"), 0)
 
     def test_siblings(self) -> None:
@@ -218,14 +219,18 @@ class UnloadTests(RetirementCase):
         version, instance = self.load()
         self.addCleanup(KEPT.clear)
         KEPT.append(instance.object)
-        digest = version.module.bundle.digest[:12]
+        digest = version.module.bundle.digest
         self.retirement.retire([instance])
         for _ in range(400):
             self.clock.advance(0.1)
         self.assertEqual(self.retirement.alive("p"), 1)
-        [(kind, text, plugin, label)] = self.told()
-        self.assertEqual((kind, plugin, label), ("remains", "p", f"1 ({digest})"))
-        self.assertRegex(text, r"^still in memory 3\d s after it ended \(.*instance.*\), held by: .*retired\.KEPT")
+        [word] = self.words
+        assert isinstance(word, Remains)
+        self.assertEqual((word.plugin, word.version), ("p", VersionId("1", digest)))
+        self.assertIn("instance", word.kinds)
+        self.assertTrue(30 <= word.seconds < 40, word.seconds)
+        self.assertIn("module attribute tests.worker.lifecycle.retired.KEPT", word.holders)
+        self.assertEqual(self.retirement.counts(), {"p": 1})
 
     def test_siblingKeepsIt(self) -> None:
         """As long as another instance is there, the modules stay."""
