@@ -44,7 +44,7 @@ TEST = [
 
 BENCH = ["aiohttp>=3.14", "py-spy>=0.4", "uvloop>=0.22"]
 
-DOCS = ["sphinx>=8.2", "myst-parser>=4"]
+DOCS = ["furo>=2025.12.19", "myst-parser>=4", "sphinx>=8.2", "sphinx-copybutton>=0.5.2"]
 
 setup(
     name="revproxy",

@@ -1,17 +1,41 @@
 """
 A programmable edge: a TLS-terminating reverse proxy whose middleware are plugins.
 
-The map, in the order a request meets the rooms:
+The files in this folder are what plugins' authors import: :mod:`revproxy.interfaces`, :mod:`revproxy.context`,
+:mod:`revproxy.body`, :mod:`revproxy.headers`, :mod:`revproxy.errors`, :mod:`revproxy.dropin`,
+:mod:`revproxy.addresses`, :mod:`revproxy.hostport`, :mod:`revproxy.casefolding`, :mod:`revproxy.regularfile` and
+:mod:`revproxy.testing`. What they get through :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host` and
+:mod:`revproxy.hostclient`; what they reach through the context, :mod:`revproxy.toolbox`.
 
-- :mod:`revproxy.dataplane` moves bytes: listener, TLS, HTTP codec, resource tree, chain, upstream client;
-- :mod:`revproxy.control` decides what the data plane is, and replaces it while requests run: configuration, plugins,
-  certificates, generations;
-- :mod:`revproxy.plugins` holds the middleware that come along;
-- :mod:`revproxy.tap` and :mod:`revproxy.cli.main` are the doors: ``twistd revproxy`` and ``revproxy``.
+The folders, in the order in which one stands on the other:
 
-Plugin authors import from :mod:`revproxy.interfaces`, :mod:`revproxy.context`, :mod:`revproxy.body`,
-:mod:`revproxy.errors`, :mod:`revproxy.dropin`, :mod:`revproxy.addresses` and :mod:`revproxy.testing`. What they get
-through :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host` and :mod:`revproxy.hostclient`.
+- `loop`: the event loop and what waits on it;
+- `dataplane`: a request's path, from the listener to the origin and back;
+- `plugins`: the middleware that come along;
+- `config`: what users write, as frozen values;
+- `bundles`: plugin code as bytes: read, signed, kept;
+- `plan`: what the edge is to be, and the words in which `control` and `worker` speak;
+- `worker`: makes a plan real in one process; `control`: decides what the plan is. They never import each other;
+- `service`: the processes, which join the two;
+- `cli` and `demo`, with :mod:`revproxy.tap`: the doors, ``revproxy`` and ``twistd revproxy``.
+
+A plugin in a test:
+
+>>> from revproxy.interfaces import IMiddleware
+>>> from revproxy.testing import EdgeDouble
+>>> from zope.interface import implementer
+>>> @implementer(IMiddleware)
+... class Greeter:
+...     name = "greeter"
+...     def handle(self, context):
+...         if context.request.path != "/hello":
+...             return True
+...         return context.respond(200, "hello " + context.request.peer.host)
+>>> edge = EdgeDouble(Greeter())
+>>> edge.get("/hello").body
+b'hello 192.0.2.1'
+>>> edge.get("/other").forwarded.path
+'/other'
 """
 
 __version__ = "0.1.0"

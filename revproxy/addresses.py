@@ -18,6 +18,7 @@ class AddressSet:
 
     :param networks: ``10.0.0.0/8``, ``192.0.2.7``, ``2001:db8::/32``.
     :raises ValueError: when one is no network, or has bits set beyond its prefix; the text names it.
+    :ivar networks: the networks, as :mod:`ipaddress` has them; IPv4 networks mapped into IPv6 as those they are.
     """
 
     __slots__ = ("_known", "_prefixes", "networks")
@@ -33,6 +34,8 @@ class AddressSet:
 
     def contains(self, host: str) -> bool:
         """
+        Whether an address is in one of the networks; ``host in addresses`` says the same.
+
         :param host: an address as sockets print it; a zone (``%eth0``) is ignored, and an IPv4 address mapped into
             IPv6 counts as the IPv4 address it is. What is no address is in no set.
         """

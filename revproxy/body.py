@@ -13,7 +13,7 @@ filter made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
@@ -21,9 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from revproxy.errors import BodyTooLarge, PluginStalled
-
-if TYPE_CHECKING:
-    from revproxy.headers import Headers
+from revproxy.headers import Headers
 
 HIGH_WATER = 65536
 """Bytes that are held for a sink that has not come yet before the source is paused."""
@@ -90,6 +88,8 @@ class Body:
     """
     The body of a request or response.
 
+    :param source: where the bytes come from; None for a body that nobody feeds.
+    :param length: number of bytes when known beforehand, else None.
     :ivar length: number of bytes when known beforehand, else None.
     :ivar trailers: the trailer section (RFC 9110 §6.5), once finished, if there is one.
     :ivar framed: whether the header section carries the right Content-Length already.
@@ -161,7 +161,9 @@ class Body:
         All bytes, once they are there. They are still forwarded afterwards. Cancelling gives up the wait only.
 
         :param limit: bytes; the most that is held in memory.
-        :raises BodyTooLarge: if there are more; the body can still be forwarded or replaced.
+        :returns: the bytes.
+        :raises BodyTooLarge: (in the Deferred) if there are more; the body can still be forwarded or replaced.
+        :raises RuntimeError: (in the Deferred) if the body is on its way, or being read, already.
         """
         if self._sink is not None:
             return fail(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
@@ -184,7 +186,11 @@ class Body:
         return reader
 
     def replace(self, data: bytes) -> None:
-        """Send these bytes instead; what the source still has is discarded."""
+        """
+        Send these bytes instead; what the source still has is discarded.
+
+        :raises RuntimeError: if the body is on its way already.
+        """
         if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: replace it in handle or handleResponse")
         self.changed = True
@@ -202,6 +208,7 @@ class Body:
         """
         Have every piece pass through ``filter(data, last) -> bytes``; the length is unknown from then on.
 
+        :raises RuntimeError: if the body is on its way already.
         :raises Exception: what the filter raises for the bytes that are here already; the body is then as it was.
             Raised later, it fails the body: the receiver must not take half of it for whole.
         """
@@ -380,10 +387,10 @@ class Body:
     def _filtered(self, data: bytes, last: bool) -> bytes:
         assert self._filters is not None
         try:
-            for one in self._filters:
+            for filter in self._filters:
                 if not data and not last:
                     break
-                data = _through(one, data, last)
+                data = _through(filter, data, last)
         except (Exception, SystemExit, PluginStalled):
             # Half a filtered body must not pass for a whole one.
             source = self._source

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from zope.interface.interface import InterfaceClass
+from typing import Any
 
 from revproxy.body import Body, Filter
 from revproxy.errors import REASONS, EdgeError
-from revproxy.headers import TOKEN, Headers
+from revproxy.headers import TOKEN, Headers, isToken
+from revproxy.toolbox import Services, Toolbox
 
 __all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
 
@@ -72,6 +71,7 @@ class Request:
     :ivar rawTarget: the target as bytes, as the client wrote it (origin or asterisk form, RFC 9112 §3.2).
     :ivar rawHost: the host and port the request is for, as bytes.
     :ivar upgrade: the protocol the client wants to switch to, as bytes, or None.
+    :ivar wantsTrailers: whether the client takes trailers (``TE: trailers``, RFC 9110 §10.1.4).
     :ivar expectsContinue: whether the client waits for 100 before it sends the body.
     """
 
@@ -119,19 +119,27 @@ class Request:
 
     @property
     def method(self) -> str:
-        """The method; case matters (RFC 9110 §9.1)."""
+        """
+        The method; case matters (RFC 9110 §9.1).
+
+        :raises ValueError: when set to what is no token.
+        """
         return self.rawMethod.decode("latin-1")
 
     @method.setter
     def method(self, method: str) -> None:
         raw = method.encode("latin-1", "replace")
-        if not raw or not TOKEN.issuperset(raw):
+        if not isToken(raw):
             raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
         self.rawMethod = raw
 
     @property
     def target(self) -> str:
-        """Path and query as the client wrote them."""
+        """
+        Path and query as the client wrote them.
+
+        :raises ValueError: when set to what cannot stand in a request line, or does not begin with a slash.
+        """
         return self.rawTarget.decode("latin-1")
 
     @target.setter
@@ -148,7 +156,11 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target up to the question mark, not decoded."""
+        """
+        The target up to the question mark, not decoded.
+
+        :raises ValueError: when set, as :attr:`target`, and for a question mark.
+        """
         return self.rawTarget.partition(b"?")[0].decode("latin-1")
 
     @path.setter
@@ -160,7 +172,11 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What follows the question mark, not decoded; empty if there is none."""
+        """
+        What follows the question mark, not decoded; empty if there is none.
+
+        :raises ValueError: when set, as :attr:`target`.
+        """
         return self.rawTarget.partition(b"?")[2].decode("latin-1")
 
     @query.setter
@@ -169,7 +185,11 @@ class Request:
 
     @property
     def host(self) -> str:
-        """The host the request is for, with the port if one was given."""
+        """
+        The host the request is for, with the port if one was given. Setting it sets the field ``Host``, too.
+
+        :raises ValueError: when set to what is no host.
+        """
         return self.rawHost.decode("latin-1")
 
     @host.setter
@@ -203,6 +223,7 @@ class Response:
     :ivar status: the status code.
     :ivar reason: the reason phrase.
     :ivar headers: the header section, without fields of the connection.
+    :ivar rawReason: the reason phrase as bytes; None for the registered one.
     """
 
     __slots__ = ("_body", "headers", "rawReason", "status")
@@ -215,7 +236,11 @@ class Response:
 
     @property
     def reason(self) -> str:
-        """The reason phrase."""
+        """
+        The reason phrase.
+
+        :raises ValueError: when set to what has control characters, or is not latin-1.
+        """
         if self.rawReason is None:
             return REASONS.get(self.status, "")
         return self.rawReason.decode("latin-1")
@@ -260,41 +285,6 @@ class Outcome:
     error: EdgeError | None = None
 
 
-class Toolbox(Protocol):
-    """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
-
-    @property
-    def client(self) -> Any:
-        """The plugin's own treq client."""
-
-    @property
-    def log(self) -> Any:
-        """The plugin's own logger."""
-
-    def service(self, interface: InterfaceClass) -> Any:
-        """What some plugin provides for an interface."""
-
-
-class Services:
-    """Looks up what other plugins provide: ``context.services[IAccounts]``."""
-
-    __slots__ = ("_toolbox",)
-
-    def __init__(self, toolbox: Toolbox) -> None:
-        self._toolbox = toolbox
-
-    def __getitem__(self, interface: InterfaceClass) -> Any:
-        """:raises KeyError: if no running plugin provides it; declare it under ``requires``."""
-        return self._toolbox.service(interface)
-
-    def get(self, interface: InterfaceClass, default: Any = None) -> Any:
-        """As indexing, with a default."""
-        try:
-            return self._toolbox.service(interface)
-        except KeyError:
-            return default
-
-
 class Context:
     """
     One request on its way through the chain.
@@ -303,6 +293,7 @@ class Context:
     :ivar response: the answer, once there is one.
     :ivar values: what plugins pass to each other within this request.
     :ivar route: the name of the route.
+    :ivar serial: the edge's own number for the request, as bytes: its :attr:`id` until a plugin sets another.
     :ivar outcome: how it ended; for observers only.
     :ivar depth: how many links have let the request pass; kept by the chain.
     :ivar interruptedBy: the name of the plugin that answered instead of the route, or None.
@@ -341,7 +332,11 @@ class Context:
 
     @property
     def id(self) -> str:
-        """The request's id: in error pages, the access log, and wherever a plugin puts it."""
+        """
+        The request's id: in error pages, the access log, and wherever a plugin puts it.
+
+        :raises ValueError: when set to what is not printable ASCII of 1 to 255 characters.
+        """
         if self._id is None:
             self._id = self.serial.decode("ascii")
         return self._id
@@ -371,17 +366,29 @@ class Context:
 
     @property
     def client(self) -> Any:
-        """A treq client of the plugin's own: no shared cookies, bounded connections, deadlines."""
+        """
+        A treq client of the plugin's own: no shared cookies, bounded connections, deadlines.
+
+        :raises RuntimeError: if no plugin is being called.
+        """
         return self._tools().client
 
     @property
     def services(self) -> Services:
-        """What other plugins provide, looked up by zope interface."""
+        """
+        What other plugins provide, looked up by zope interface.
+
+        :raises RuntimeError: if no plugin is being called.
+        """
         return Services(self._tools())
 
     @property
     def log(self) -> Any:
-        """A :class:`twisted.logger.Logger` in the plugin's name."""
+        """
+        A :class:`twisted.logger.Logger` in the plugin's name.
+
+        :raises RuntimeError: if no plugin is being called.
+        """
         return self._tools().log
 
     def respond(

@@ -36,7 +36,11 @@ class DropIn:
         self.main = main
 
     def create(self, config: Mapping[str, Any]) -> IMiddleware:
-        """Make an instance. :raises Exception: whatever ``main`` raises."""
+        """
+        Make an instance.
+
+        :raises Exception: whatever ``main`` raises.
+        """
         return self.main(config)
 
     def __repr__(self) -> str:

@@ -13,7 +13,11 @@ from http import HTTPStatus
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """A text of somebody else's, for a log or a terminal: control characters as escapes, lines stay lines."""
+    """
+    A text of somebody else's, for a log or a terminal: control characters as escapes, lines stay lines.
+
+    :param limit: characters above which it is cut, and says how many it had; None for no limit.
+    """
     if limit is not None and len(text) > limit:
         text = f"{text[:limit]}\u2026({len(text)} characters)"
     return "".join(
@@ -30,7 +34,13 @@ REASONS[422] = "Unprocessable Content"
 
 
 class EdgeError(Exception):
-    """The root: an error that can become a response."""
+    """
+    The root: an error that can become a response.
+
+    :param message: the cause, for the log.
+    :cvar status: of the response.
+    :cvar text: what the client is told.
+    """
 
     status = 500
     text = "The edge could not handle this request."

@@ -33,12 +33,24 @@ LETTERS_DIGITS_HYPHEN = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 _HYPHENS = bytes(0x2D if octet in TOKEN and octet not in LETTERS_DIGITS_HYPHEN else octet for octet in range(256))
 
-_EDGES_OWN = HOP_BY_HOP | {b"content-length"}
+EDGES_OWN = HOP_BY_HOP | {b"content-length"}
+"""Fields that only the edge itself sets: those of the connection, and what delimits the body."""
 
-_CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+"""Octets that no field value has: the control characters but the tab (RFC 9110 §5.5)."""
 
 Field = tuple[bytes, bytes, bytes]
 """Lower-case name, name as written, value."""
+
+
+def isToken(octets: bytes) -> bool:
+    """Whether this is a token (RFC 9110 §5.6.2), as the names of fields and methods are."""
+    return bool(octets) and TOKEN.issuperset(octets)
+
+
+def isFieldValue(octets: bytes) -> bool:
+    """Whether a field may have this value, and an answer this reason phrase (RFC 9110 §5.5, RFC 9112 §4)."""
+    return len(octets.translate(None, CONTROLS)) == len(octets)
 
 
 def isJoined(name: bytes) -> bool:
@@ -58,10 +70,10 @@ def joined(lower: bytes) -> bytes:
 @lru_cache(2048)
 def _fieldName(name: str) -> tuple[bytes, bytes]:
     raw = name.encode("ascii", "replace")
-    if not raw or not TOKEN.issuperset(raw):
+    if not isToken(raw):
         raise ValueError(f"not a header name: {name!r} (RFC 9110 §5.1)")
     lower = raw.lower()
-    if lower in _EDGES_OWN:
+    if lower in EDGES_OWN:
         raise ValueError(f"{name} belongs to the connection: change the body with body.replace or body.addFilter")
     return lower, raw
 
@@ -76,7 +88,8 @@ def _fieldValue(value: str) -> bytes:
         raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
         raise ValueError("a header value is latin-1 (RFC 9110 §5.5)") from None
-    if len(raw.translate(None, _CONTROLS)) != len(raw):
+    # What isFieldValue says: spelt out, since plugins set fields in every request.
+    if len(raw.translate(None, CONTROLS)) != len(raw):
         raise ValueError("a header value has no line breaks and no control characters (RFC 9110 §5.5)")
     return raw
 
@@ -95,7 +108,11 @@ class Headers:
 
     @classmethod
     def of(cls, pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
-        """Headers from names and values. :raises ValueError: as :meth:`add`."""
+        """
+        Headers from names and values.
+
+        :raises ValueError: as :meth:`add`.
+        """
         headers = cls()
         for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
             headers.add(name, value)
@@ -121,12 +138,20 @@ class Headers:
         self.setRaw(lower, raw, _fieldValue(value))
 
     def add(self, name: str, value: str) -> None:
-        """Append a field. :raises ValueError: as :meth:`set`."""
+        """
+        Append a field.
+
+        :raises ValueError: as :meth:`set`.
+        """
         lower, raw = _fieldName(name)
         self.fields.append((lower, raw, _fieldValue(value)))
 
     def remove(self, name: str) -> None:
-        """Take out every field of that name; none is no error. :raises ValueError: if it is the edge's own."""
+        """
+        Take out every field of that name; none is no error.
+
+        :raises ValueError: if it is the edge's own.
+        """
         lower, _ = _fieldName(name)
         self.removeRaw(lower)
 

@@ -22,11 +22,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.hostclient import BookedClient
+from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.waiting import notLonger
-
-__all__ = ["CLOSE_TIMEOUT", "ENDINGS", "Host", "notLonger"]
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that all ends together may take that do not happen at once."""
@@ -52,7 +50,7 @@ class _Booking:
 @implementer(IHost)
 class Host:
     """
-    The edge, as one instance of a plugin sees it.
+    The edge, as an instance of a plugin sees it.
 
     :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
     """
@@ -68,7 +66,7 @@ class Host:
         self.errors = 0
         self._reactor = reactor
         self._makeClient = makeClient
-        self._client: BookedClient | None = None
+        self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
         self._owned: dict[int, _Booking] = {}
@@ -78,7 +76,7 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
-            self._client = BookedClient(self._makeClient(), self)
+            self._client = HostClient(self._makeClient(), self)
         return self._client
 
     # Time
@@ -103,7 +101,7 @@ class Host:
     def callEvery(
         self, interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any
     ) -> LoopingCall:
-        """As :meth:`IHost.callEvery`."""
+        """As :meth:`~revproxy.interfaces.IHost.callEvery`."""
         self.check()
         running: list[Deferred[Any]] = []
 
@@ -114,8 +112,8 @@ class Host:
         def end() -> None:
             if loop.running:
                 loop.stop()
-            for one in running:
-                one.cancel()
+            for waiting in running:
+                waiting.cancel()
 
         loop = LoopingCall(call)
         loop.clock = self._reactor
@@ -126,11 +124,11 @@ class Host:
     # Threads
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """As :meth:`IHost.callInThread`."""
+        """As :meth:`~revproxy.interfaces.IHost.callInThread`."""
         self.check()
 
         def call() -> Any:
-            # In the thread: it may have waited for one until after the end.
+            # In the thread: the plugin may have ended while this call waited for one.
             if self._closed:
                 raise CancelledError
             return function(*args, **kwargs)
@@ -139,13 +137,13 @@ class Host:
         return self.untilFired(f"thread {_nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """As :meth:`IHost.callFromThread`."""
+        """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
         self._reactor.callFromThread(self._call, function, args, kwargs)
 
     # Things
 
     def own(self, thing: Any, end: Callable[[], Any] | None = None) -> Any:
-        """As :meth:`IHost.own`."""
+        """As :meth:`~revproxy.interfaces.IHost.own`."""
         if isinstance(thing, Deferred) and end is None:
             self.check()
             return self.untilFired("Deferred", thing)
@@ -160,13 +158,13 @@ class Host:
         return thing
 
     def disown(self, thing: Any) -> None:
-        """As :meth:`IHost.disown`."""
+        """As :meth:`~revproxy.interfaces.IHost.disown`."""
         booking = self._owned.pop(id(thing), None)
         if booking is not None:
             self._bookings.pop(booking, None)
 
     def addLogHandler(self, handler: logging.Handler, logger: str = "") -> None:
-        """As :meth:`IHost.addLogHandler`."""
+        """As :meth:`~revproxy.interfaces.IHost.addLogHandler`."""
         target = logging.getLogger(logger)
 
         def end() -> None:
@@ -184,7 +182,11 @@ class Host:
             raise RuntimeError(f"plugin {self.name} {self.version} was stopped")
 
     def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
-        """Book a Deferred until it fires. :returns: the same."""
+        """
+        Book a Deferred until it fires.
+
+        :returns: the same.
+        """
 
         def over(result: Any) -> Any:
             unbook()

@@ -25,13 +25,21 @@ class Book(Protocol):
         """:raises RuntimeError: if the plugin was stopped."""
 
     def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
-        """Book a Deferred until it fires. :returns: the same."""
+        """
+        Book a Deferred until it fires.
+
+        :returns: the same.
+        """
 
     def booked(self, kind: str, end: Callable[[], Any]) -> Callable[[], None]:
-        """Book what is ended by a function. :returns: takes it out again."""
+        """
+        Book what is ended by a function.
+
+        :returns: takes it out again.
+        """
 
 
-class BookedClient:
+class HostClient:
     """
     A treq client whose requests end with a plugin. Methods as of :class:`treq.client.HTTPClient`.
 
@@ -119,3 +127,7 @@ class _BookedReader(TwistedProtocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._unbook()
         self._reader.connectionLost(reason)
+
+
+BookedClient = HostClient
+"""The earlier name of `HostClient`; imports of it go on working."""

@@ -63,6 +63,10 @@ class IResponseMiddleware(Interface):
 
         Called for answers of the origin, of other plugins and of the edge itself (error pages), for each plugin
         whose :meth:`IMiddleware.handle` let the request pass.
+
+        :param context: :attr:`revproxy.context.Context.response` is the answer, which may be changed or replaced.
+        :returns: None, or a Deferred or coroutine of that.
+        :raises Exception: anything; the plugin's ``on_error`` then decides.
         """
 
 
@@ -73,6 +77,8 @@ class IObserver(Interface):
         """
         Called once per request after its last byte, also when it was interrupted, failed or cancelled.
         ``context.outcome`` has status, bytes, timings and error. Must not block.
+
+        :raises Exception: anything; it is logged and counted, and changes nothing for the request.
         """
 
 
@@ -80,17 +86,29 @@ class ILifecycle(Interface):
     """A middleware with side effects of its own: they begin and end here."""
 
     def start() -> Awaitable[None] | None:
-        """Called once before the first request."""
+        """
+        Called once before the first request.
+
+        :raises Exception: to refuse: this version is not put to use.
+        """
 
     def stop() -> Awaitable[None] | None:
-        """Called once after the last request that uses this instance."""
+        """
+        Called once after the last request that uses this instance.
+
+        :raises Exception: anything; it is logged, and the plugin ends all the same.
+        """
 
 
 class IHealthCheck(Interface):
     """A middleware that can tell whether it is able to work."""
 
     def checkHealth() -> Awaitable[None] | None:
-        """Return if healthy. :raises Exception: if not, with the reason as its message."""
+        """
+        Return if healthy.
+
+        :raises Exception: if not, with the reason as its message.
+        """
 
 
 class IConfigurable(Interface):
@@ -100,7 +118,11 @@ class IConfigurable(Interface):
         """:raises ValueError: if the configuration will not do."""
 
     def updateConfig(config: Mapping[str, Any]) -> Awaitable[None] | None:
-        """Take the new configuration; requests may be under way."""
+        """
+        Take the new configuration; requests may be under way.
+
+        :raises Exception: to refuse it; it is then called again, with the old one.
+        """
 
 
 class IStateful(Interface):
@@ -202,6 +224,10 @@ class IMiddlewareFactory(Interface):
     manifest = Attribute("A mapping with the keys of plugin.json.")
 
     def create(config: Mapping[str, Any]) -> IMiddleware:
-        """Make an instance; no side effects. :raises Exception: if it cannot be made from this configuration."""
+        """
+        Make an instance; no side effects.
+
+        :raises Exception: if it cannot be made from this configuration.
+        """
 
 

@@ -13,7 +13,10 @@ import errno
 import os
 import stat
 
+__all__ = ["FLAGS", "NotAFile", "readFile"]
+
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+"""With which what may be no regular file is opened: nothing is waited for, and no terminal taken."""
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -65,13 +68,10 @@ def _check(found: os.stat_result, name: str) -> None:
 def _content(descriptor: int, name: str, limit: int) -> bytes:
     """Not believing its size: it may grow meanwhile, and files of ``/proc`` have none."""
     pieces = []
-    left = limit
-    while piece := os.read(descriptor, min(_PIECE, left + 1)):
-        left -= len(piece)
-        if left < 0:
+    room = limit
+    while piece := os.read(descriptor, min(_PIECE, room + 1)):
+        room -= len(piece)
+        if room < 0:
             raise NotAFile(errno.EFBIG, f"it has more than {limit} bytes, the most it may have", name)
         pieces.append(piece)
     return b"".join(pieces)
-
-
-__all__ = ["FLAGS", "NotAFile", "readFile"]

@@ -17,27 +17,23 @@ plugin are raised in the test. The pieces it uses (:func:`makeContext`, :class:`
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from zope.interface import implementer
-from zope.interface.interface import InterfaceClass
 
+from revproxy.bodydoubles import SinkDouble, SourceDouble
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
 from revproxy.errors import EdgeError
-from revproxy.host import Host
-from revproxy.interfaces import IBodySink, IBodySource, IMiddleware, IObserver, IResponseMiddleware
+from revproxy.hostdoubles import ClientAnswer, ClientDouble, HostDouble, ToolboxDouble
+from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
 __all__ = [
     "Answer",
+    "ClientAnswer",
     "ClientDouble",
     "EdgeDouble",
     "HostDouble",
@@ -49,259 +45,10 @@ __all__ = [
 ]
 
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Header fields: names and values."""
+
 Pieces = bytes | Sequence[bytes]
-
-
-@implementer(IBodySource)
-class SourceDouble:
-    """
-    Where a body comes from: gives its pieces one by one, as long as it is not paused.
-
-    :ivar body: the body it feeds.
-    :ivar calls: what it was asked: ``"pause"``, ``"resume"``, ``"stop"``, in order.
-    :ivar paused: whether it has to wait.
-    :ivar stopped: whether the rest is not wanted.
-    :ivar pending: the pieces not given yet.
-    """
-
-    def __init__(
-        self, pieces: Iterable[bytes] = (), length: int | None = None, trailers: Headers | None = None
-    ) -> None:
-        self.body = Body(self, length)
-        self.calls: list[str] = []
-        self.paused = False
-        self.stopped = False
-        self.pending = deque(pieces)
-        self._trailers = trailers
-        self._begun = False
-        self._giving = False
-        self._finished = False
-
-    def begin(self) -> None:
-        """Give pieces until paused or stopped, and then the end."""
-        self._begun = True
-        self._give()
-
-    def feed(self, data: bytes) -> None:
-        """Give one piece, whether asked to wait or not: what is on its way cannot be called back."""
-        self.body.feed(data)
-
-    def finish(self) -> None:
-        """The body is complete."""
-        self._finished = True
-        self.body.finish(self._trailers)
-
-    def fail(self, reason: Exception) -> None:
-        """The rest will never come."""
-        self._finished = True
-        self.body.fail(Failure(reason))
-
-    def pauseProducing(self) -> None:
-        self.calls.append("pause")
-        self.paused = True
-
-    def resumeProducing(self) -> None:
-        self.calls.append("resume")
-        self.paused = False
-        if self._begun:
-            self._give()
-
-    def stopProducing(self) -> None:
-        self.calls.append("stop")
-        self.stopped = True
-        self.pending.clear()
-
-    def _give(self) -> None:
-        if self._giving:
-            return
-        self._giving = True
-        try:
-            while self.pending and not self.paused and not self.stopped:
-                self.body.feed(self.pending.popleft())
-        finally:
-            self._giving = False
-        if not self.pending and not self.paused and not self.stopped and not self._finished:
-            self.finish()
-
-
-@implementer(IBodySink)
-class SinkDouble:
-    """
-    Where a body goes.
-
-    :ivar pieces: what has arrived.
-    :ivar finished: whether the body is complete.
-    :ivar failure: why it never will be, or None.
-    """
-
-    def __init__(self, body: Body | None = None) -> None:
-        self.pieces: list[bytes] = []
-        self.finished = False
-        self.failure: Failure | None = None
-        if body is not None:
-            body.attach(self)
-
-    @property
-    def data(self) -> bytes:
-        """All that has arrived."""
-        return b"".join(self.pieces)
-
-    def bodyData(self, data: bytes) -> None:
-        assert data and not self.ended, "a sink gets no empty piece, and nothing after the end"
-        self.pieces.append(data)
-
-    def bodyFinished(self) -> None:
-        assert not self.ended, "a body ends once"
-        self.finished = True
-
-    def bodyFailed(self, reason: Failure) -> None:
-        assert not self.ended, "a body ends once"
-        self.failure = reason
-
-    @property
-    def ended(self) -> bool:
-        """Whether the body is complete or has failed."""
-        return self.finished or self.failure is not None
-
-
-@dataclass
-class ClientAnswer:
-    """What :class:`ClientDouble` answers: the part of a treq response that plugins use."""
-
-    code: int
-    body: bytes = b""
-    headers: Headers = field(default_factory=Headers)
-
-    def content(self) -> Deferred[bytes]:
-        """The body."""
-        return succeed(self.body)
-
-    def text(self, encoding: str = "utf-8") -> Deferred[str]:
-        """The body, decoded."""
-        return succeed(self.body.decode(encoding))
-
-    def json(self) -> Deferred[Any]:
-        """The body, parsed."""
-        return succeed(json.loads(self.body))
-
-
-class ClientDouble:
-    """
-    Stands for ``context.client``: records requests and answers with what was laid ready.
-
-    :ivar requests: method, url and keyword arguments of each call.
-    """
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, str, dict[str, Any]]] = []
-        self._answers: dict[tuple[str, str], ClientAnswer | Exception | Deferred[Any]] = {}
-
-    def answers(self, method: str, url: str, answer: ClientAnswer | Exception | Deferred[Any]) -> None:
-        """Have a request answered so; an exception is what the Deferred fails with."""
-        self._answers[method, url] = answer
-
-    def request(self, method: str, url: str, **arguments: Any) -> Deferred[Any]:
-        """As ``treq.request``. :raises AssertionError: if nothing was laid ready."""
-        self.requests.append((method, url, arguments))
-        assert (method, url) in self._answers, f"no answer was laid ready for {method} {url}"
-        answer = self._answers[method, url]
-        if isinstance(answer, Deferred):
-            return answer
-        ready: Deferred[Any] = Deferred()
-        if isinstance(answer, Exception):
-            ready.errback(answer)
-        else:
-            ready.callback(answer)
-        return ready
-
-    def get(self, url: str, **arguments: Any) -> Deferred[Any]:
-        """As ``treq.get``."""
-        return self.request("GET", url, **arguments)
-
-    def post(self, url: str, **arguments: Any) -> Deferred[Any]:
-        """As ``treq.post``."""
-        return self.request("POST", url, **arguments)
-
-
-class ToolboxDouble:
-    """
-    What a plugin reaches through its context.
-
-    :ivar client: a :class:`ClientDouble`.
-    :ivar events: what was logged.
-    :ivar provided: interface to object, for ``context.services``.
-    """
-
-    def __init__(self, name: str = "plugin", provided: Mapping[InterfaceClass, Any] | None = None) -> None:
-        self.name = name
-        self.client = ClientDouble()
-        self.events: list[Any] = []
-        self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
-        self.provided = dict(provided or {})
-
-    def service(self, interface: InterfaceClass) -> Any:
-        """:raises KeyError: if nothing is provided for it."""
-        return self.provided[interface]
-
-
-class HostDouble(Host):
-    """
-    What a plugin is given by ``attach``: the edge's own host, on a clock that a test moves.
-
-    ::
-
-        host = HostDouble()
-        plugin.attach(host)
-        plugin.start()
-        host.clock.advance(60)
-        host.work()
-        self.assertEqual(self.successResultOf(host.close()), [])
-
-    :ivar clock: moves when told to.
-    :ivar clientDouble: answers the requests of ``client``.
-    :ivar events: what was logged.
-    """
-
-    def __init__(self, name: str = "plugin", version: str = "1") -> None:
-        self.clock = _ReactorDouble()
-        self.clientDouble = ClientDouble()
-        super().__init__(self.clock, name, version, lambda: self.clientDouble)
-        self.events: list[Any] = []
-        self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
-
-    def work(self) -> None:
-        """Do what waits for a thread, here and now."""
-        self.clock.work()
-
-
-class _ReactorDouble(Clock):
-    """A clock whose one thread works when told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._jobs: deque[Callable[[], None]] = deque()
-
-    def getThreadPool(self) -> _ReactorDouble:
-        return self
-
-    def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        function(*args, **kwargs)
-
-    def callInThreadWithCallback(
-        self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> None:
-        def job() -> None:
-            try:
-                result, success = function(*args, **kwargs), True
-            except Exception:  # as a thread of the reactor would
-                result, success = Failure(), False
-            onResult(success, result)
-
-        self._jobs.append(job)
-
-    def work(self) -> None:
-        while self._jobs:
-            self._jobs.popleft()()
+"""A body: whole, or as it arrives piece by piece."""
 
 
 def makeContext(

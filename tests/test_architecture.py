@@ -35,14 +35,14 @@ MAY: dict[str, tuple[str, ...]] = {
     "dataplane": ("root", "loop", "dataplane.net", "dataplane.http", "dataplane.http1", "dataplane.upstream"),
     "isolation": ("root", "loop"),
     "config": ("root", "dataplane.http.limits"),
-    "bundles": ("config", "root", "plugins"),
+    "bundles": ("config", "root"),
     "plan": ("config", "bundles", "root"),
-    "worker.lifecycle": (*_PLAN, "isolation", "dataplane.*"),
+    "worker.lifecycle": (*_PLAN, "isolation", "dataplane.*", "plugins"),
     "worker.guard": (*_PLAN, "isolation", "dataplane.*", "worker.lifecycle"),
     "worker": (*_PLAN, "isolation", "dataplane.*", "worker.lifecycle", "worker.guard"),
     "control.watch": _PLAN,
-    "control.planning": _PLAN,
-    "control.state": (*_PLAN, "control.planning"),
+    "control.state": _PLAN,
+    "control.planning": (*_PLAN, "control.state"),
     "control": (*_PLAN, "control.watch", "control.planning", "control.state", "dataplane.net.eagerreactor"),
     "admin": ("control.*", *_PLAN),
     "service": ("control.*", "worker.*", *_PLAN, "dataplane.*"),
@@ -126,7 +126,7 @@ def isAllowed(name: str, wanted: str) -> bool:
         return True
     for rule in MAY.get(own, ()):
         if rule in ("*", there, wanted.removeprefix("revproxy.")):
-            return (there != "plugins" or own in ("bundles", "plugins", "cli", "demo")) and (
+            return (there != "plugins" or own in ("worker.lifecycle", "plugins", "cli", "demo")) and (
                 own != ROOTS or there != "loop" or name == ONLY_HOST_WAITS
             )
         if rule.endswith(".*") and (there + ".").startswith(rule[:-1]):

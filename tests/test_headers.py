@@ -1,10 +1,12 @@
 """Tests for :mod:`revproxy.headers`."""
 
+from string import ascii_letters, digits
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.headers import HOP_BY_HOP, TOKEN, Headers
+from revproxy.headers import HOP_BY_HOP, TOKEN, Headers, isFieldValue, isToken
 
 NAMES = st.text(alphabet=st.sampled_from(sorted(map(chr, TOKEN))), min_size=1, max_size=6).filter(
     lambda name: name.lower().encode() not in HOP_BY_HOP | {b"content-length"}
@@ -145,3 +147,30 @@ class HeadersTests(SynchronousTestCase):
         self.assertTrue(raw and TOKEN.issuperset(raw))
         self.assertEqual(lower, raw.lower())
         self.assertFalse([octet for octet in octets if (octet < 0x20 and octet != 9) or octet == 0x7F])
+
+
+class RuleTests(SynchronousTestCase):
+    """What may be a name, and what a value: the same for whoever asks."""
+
+    def test_tokens(self) -> None:
+        """Letters, digits and fifteen other characters, at least one."""
+        allowed = {octet for octet in range(256) if isToken(bytes([octet]))}
+        self.assertEqual(allowed, set(b"!#$%&'*+-.^_`|~" + digits.encode() + ascii_letters.encode()))
+        self.assertFalse(isToken(b""))
+        self.assertFalse(isToken(b"a b"))
+
+    def test_values(self) -> None:
+        """All but control characters; a tab is none, and a value may be empty."""
+        refused = {octet for octet in range(256) if not isFieldValue(b"a" + bytes([octet]))}
+        self.assertEqual(refused, set(range(0x20)) - {0x09} | {0x7F})
+        self.assertTrue(isFieldValue(b""))
+
+    @given(st.text(max_size=20))
+    def test_setSaysTheSame(self, value: str) -> None:
+        """What can be set is what the rule allows, in latin-1."""
+        try:
+            Headers().set("A", value)
+            isSet = True
+        except ValueError:
+            isSet = False
+        self.assertEqual(isSet, all(ord(c) < 256 for c in value) and isFieldValue(value.encode("latin-1")))

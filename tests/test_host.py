@@ -18,8 +18,10 @@ from twisted.internet.task import Clock, LoopingCall
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from revproxy import host
 from revproxy.host import CLOSE_TIMEOUT, Host
 from revproxy.interfaces import IHost
+from revproxy.loop.waiting import notLonger
 from revproxy.testing import HostDouble
 
 
@@ -396,3 +398,11 @@ class RealThreadTests(TestCase):
         self.assertEqual(await handed, "handed")
         host.callLater(60, handed.cancel)
         self.assertEqual(await host.close(), ["1 × delayed call Deferred.cancel"])
+
+
+class NamesTests(SynchronousTestCase):
+    """Names that may be imported from the host's module."""
+
+    def test_notLonger(self) -> None:
+        """How foreign code is waited for has moved to the loop, and is here as before."""
+        self.assertIs(host.notLonger, notLonger)

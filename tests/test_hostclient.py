@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import bookedclient, hostclient
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.testing import HostDouble
@@ -31,7 +32,7 @@ class Reader(Protocol):
         self.reason = reason
 
 
-class BookedClientTests(SynchronousTestCase):
+class HostClientTests(SynchronousTestCase):
     """A plugin's client, and its end."""
 
     def setUp(self) -> None:
@@ -96,3 +97,13 @@ class BookedClientTests(SynchronousTestCase):
         response = self.begun(unbuffered=True)
         self.closed()
         self.assertRaises(RuntimeError, response.deliverBody, Reader())
+
+
+class OldNameTests(SynchronousTestCase):
+    """Names that plugins may import."""
+
+    def test_same(self) -> None:
+        """The module and the class under their earlier names."""
+        self.assertIs(bookedclient.BookedClient, hostclient.HostClient)
+        self.assertIs(hostclient.BookedClient, hostclient.HostClient)
+        self.assertIs(bookedclient.Book, hostclient.Book)

@@ -6,11 +6,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from revproxy.body import HIGH_WATER
 from revproxy.context import Context
 from revproxy.errors import BodyTooLarge
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
-from revproxy.testing import ClientAnswer, EdgeDouble, SinkDouble, SourceDouble, ToolboxDouble, makeContext
+from revproxy.testing import EdgeDouble, makeContext
 
 
 @implementer(IMiddleware, IResponseMiddleware, IObserver)
@@ -116,45 +115,3 @@ class EdgeDoubleTests(SynchronousTestCase):
         answer = EdgeDouble(Recording("a", [])).get()
         assert answer.forwarded is not None
         self.assertFalse(answer.forwarded.hasBody)
-
-
-class SourceDoubleTests(SynchronousTestCase):
-    """A source that can wait."""
-
-    def test_waits(self) -> None:
-        """It gives no piece while it is paused, and goes on when it may."""
-        source = SourceDouble([b"x" * HIGH_WATER, b"y"])
-        source.begin()
-        self.assertEqual((source.calls, list(source.pending)), (["pause"], [b"y"]))
-        sink = SinkDouble(source.body)
-        self.assertEqual((sink.data[-1:], sink.finished), (b"y", True))
-
-    def test_stops(self) -> None:
-        """It gives nothing more when it is stopped, not even the end."""
-        source = SourceDouble([b"x"])
-        sink = SinkDouble(source.body)
-        source.body.stopProducing()
-        source.begin()
-        self.assertEqual((sink.data, sink.ended), (b"", False))
-
-
-class ToolboxDoubleTests(SynchronousTestCase):
-    """What a plugin reaches through its context."""
-
-    def test_client(self) -> None:
-        """Requests are recorded and answered with what was laid ready; anything else fails the test."""
-        tools = ToolboxDouble()
-        tools.client.answers("GET", "http://auth/", ClientAnswer(200, b'{"ok": true}'))
-        tools.client.answers("POST", "http://auth/", OSError("refused"))
-        client = makeContext(toolbox=tools).client
-        answer = self.successResultOf(client.get("http://auth/", headers={"A": "1"}))
-        self.assertEqual((answer.code, self.successResultOf(answer.json())), (200, {"ok": True}))
-        self.failureResultOf(client.post("http://auth/"), OSError)
-        self.assertEqual(tools.client.requests[0], ("GET", "http://auth/", {"headers": {"A": "1"}}))
-        self.assertRaises(AssertionError, client.get, "http://other/")
-
-    def test_log(self) -> None:
-        """What is logged can be looked at."""
-        tools = ToolboxDouble()
-        makeContext(toolbox=tools).log.info("hello {who}", who="you")
-        self.assertEqual([event["who"] for event in tools.events], ["you"])

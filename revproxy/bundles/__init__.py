@@ -1,1 +1,19 @@
-"""bundles: one sentence."""
+"""
+Plugin code as bytes: read, checked, kept. Nothing here imports it.
+
+- `folderreader`: walks a folder by descriptors, and takes its fingerprint;
+- `bundle`: every byte of a plugin's folder, read once, with a digest; read again only when the fingerprint differs;
+- `versionstore`: bundles on disk, under their digests, for restarts and rollbacks;
+- `checksums`: files beside them that name what is damaged.
+
+Only bytes that were read together count::
+
+    from pathlib import Path
+    from revproxy.bundles.bundle import readBundle
+    from revproxy.bundles.versionstore import VersionStore
+
+    bundle = readBundle(Path("plugins/hello"))
+    store = VersionStore(Path("var/versions"))
+    store.keep("hello", bundle)
+    assert store.read("hello", bundle.digest).files == bundle.files
+"""

@@ -1,14 +1,15 @@
 """Every byte of a plugin's folder, read once.
 
-What is verified, stored, imported and rolled back to are these bytes; the folder is never looked at again. So a file
-that changes between check and use, or a stale .pyc, can not make other code run than was seen. Links inside a plugin
-are not followed. Only the plugin's folder itself may be a link, as deployments that switch versions by a link make it.
+What is verified, stored, imported and rolled back to are these bytes; the folder is never read again for them. So a
+file that changes between check and use, or a stale .pyc, cannot make other code run than was verified. Links inside a
+plugin are not followed. Only the plugin's folder itself may be a link, as deployments that switch versions by a link
+make it.
 
-A folder may be in the middle of being written. The signature of what was read (inode, size and times of each file) is
-compared with the folder's afterwards; a difference means that the bytes may be of two states, and they are read again.
-The same signature spares the rescans of `BundleReader` the reading. Times are coarse (a tick of the kernel; seconds on
-some file systems), so a file that changed just before it was read may change again and look the same: such a reading is
-not relied on the next time.
+A folder may be in the middle of being written. The fingerprint of what was read (inode, size and times of each file)
+is compared with the folder's afterwards; a difference means that the bytes may be of two states, and they are read
+again. The same fingerprint spares the rescans of `BundleReader` the reading. Times are coarse (a tick of the kernel;
+seconds on some file systems), so a file that changed just before it was read may change again and keep its times: such
+a reading is not relied on the next time.
 """
 
 from __future__ import annotations
@@ -21,22 +22,26 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from revproxy.bundles.folderreader import FolderReader, Signature, Vanished, openFolder, refusal, signatureTime
+from revproxy.bundles.folderreader import Fingerprint, FolderReader, Vanished, fingerprintTime, openFolder, refusal
 from revproxy.config.problems import ConfigErrors
 
-#: Bounds of one plugin: bytes of all files together, their number, and folders in folders.
 MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of all files of a plugin together."""
+
 MAX_FILES = 1000
+"""Files of a plugin."""
+
 MAX_DEPTH = 16
+"""Folders in folders of a plugin."""
 
-#: How often a folder that changes meanwhile is read until it is refused.
 ATTEMPTS = 5
+"""How often a folder that keeps changing is read before it is refused."""
 
-#: Seconds that a file must have been left alone before its times can tell that it is the same.
 SETTLED = 2.0
+"""Seconds for which a file must not have changed before its times can prove that it is the same."""
 
-#: What editors, Python and trial leave behind; 4913 is the file vim tries whether it may write with.
 _PASSING = re.compile(r"\..*|.*~|.*\.sw[a-z]|4913|#.*#|.*\.py[co]|__pycache__|_trial_temp.*|.*\.(?:tmp|bak|orig|rej)")
+"""What editors, Python and trial leave behind; with the file 4913 vim tries whether it may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,9 @@ def makeBundle(name: str, files: Mapping[str, bytes], directory: Path | None = N
     ordered = dict(sorted(files.items()))
     for path, content in ordered.items():
         encoded = path.encode("utf-8", "surrogateescape")
-        for one in (digest,) if path == "plugin.json" else (digest, codeDigest):
-            one.update(b"%d:%b%d:" % (len(encoded), encoded, len(content)))
-            one.update(content)
+        for hashed in (digest,) if path == "plugin.json" else (digest, codeDigest):
+            hashed.update(b"%d:%b%d:" % (len(encoded), encoded, len(content)))
+            hashed.update(content)
     return Bundle(name, ordered, digest.hexdigest(), codeDigest.hexdigest(), directory or Path(name))
 
 
@@ -86,7 +91,7 @@ def readBundle(directory: Path, maxBytes: int = MAX_BYTES, maxFiles: int = MAX_F
 class BundleReader:
     """Reads folders again and again, and their contents only when something has changed.
 
-    To be used by one thread at a time.
+    Only one thread at a time may use it.
 
     :param now: seconds since the epoch, as the file systems count them.
     """
@@ -102,7 +107,7 @@ class BundleReader:
         """
         directory = Path(directory)
         known = self._known.pop(directory, None)
-        if known is None or not known.settled or _signatureOf(directory, MAX_FILES) != known.signature:
+        if known is None or not known.settled or _fingerprintOf(directory, MAX_FILES) != known.fingerprint:
             known = self._readAnew(directory, known)
         self._known[directory] = known
         return known.bundle
@@ -113,21 +118,21 @@ class BundleReader:
 
     def _readAnew(self, directory: Path, known: _Reading | None) -> _Reading:
         started = self._now()
-        bundle, signature = _readStable(directory, MAX_BYTES, MAX_FILES)
+        bundle, fingerprint = _readStable(directory, MAX_BYTES, MAX_FILES)
         if known is not None and known.bundle.digest == bundle.digest:
             bundle = known.bundle
-        return _Reading(bundle, signature, signatureTime(signature) < started - SETTLED)
+        return _Reading(bundle, fingerprint, fingerprintTime(fingerprint) < started - SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What a `BundleReader` knows of a folder.
 
-    :ivar settled: whether an equal signature proves equal content.
+    :ivar settled: whether an equal fingerprint proves equal content.
     """
 
     bundle: Bundle
-    signature: Signature
+    fingerprint: Fingerprint
     settled: bool
 
 
@@ -136,7 +141,7 @@ def isPassing(name: str) -> bool:
     return _PASSING.fullmatch(name) is not None
 
 
-def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, Signature]:
+def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, Fingerprint]:
     for attempt in range(ATTEMPTS):
         try:
             descriptor = openFolder(directory)
@@ -151,19 +156,19 @@ def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, 
             continue
         finally:
             os.close(descriptor)
-        if _signatureOf(directory, maxFiles) == reader.signature:
-            return _complete(directory, files), reader.signature
+        if _fingerprintOf(directory, maxFiles) == reader.fingerprint:
+            return _complete(directory, files), reader.fingerprint
     raise refusal(directory, "keeps changing while it is read; it is read again once it is left alone")
 
 
-def _signatureOf(directory: Path, maxFiles: int) -> Signature | None:
-    """The folder's signature now; ``None`` when it is no folder that `readBundle` takes."""
+def _fingerprintOf(directory: Path, maxFiles: int) -> Fingerprint | None:
+    """The folder's fingerprint now; ``None`` when it is no folder that `readBundle` takes."""
     try:
         descriptor = openFolder(directory)
     except ConfigErrors:
         return None
     try:
-        return FolderReader(MAX_BYTES, maxFiles, MAX_DEPTH, isPassing).look(descriptor, directory)
+        return FolderReader(MAX_BYTES, maxFiles, MAX_DEPTH, isPassing).measure(descriptor, directory)
     except ConfigErrors:
         return None
     finally:

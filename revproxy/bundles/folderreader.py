@@ -1,4 +1,4 @@
-"""A folder walked by descriptor: the bytes of its files, and the signature that tells whether one has changed.
+"""A folder walked by descriptor: the bytes of its files, and the fingerprint that tells whether any has changed.
 
 Everything is opened relative to the descriptor of its folder and without following links; a link inside could name any
 file of the machine.
@@ -15,9 +15,11 @@ from pathlib import Path
 from revproxy import regularfile
 from revproxy.config.problems import ConfigErrors, Problem
 
-#: Path below the folder, with ``/``, to kind, device, inode, and of files bytes and times of modification and change in
-#: nanoseconds. The folder itself is the empty path.
-Signature = dict[str, tuple[int, ...]]
+Fingerprint = dict[str, tuple[int, ...]]
+"""
+Path below the folder, with ``/``, to kind, device, inode, and of files also bytes and the times of modification and
+change in nanoseconds. The folder itself is the empty path.
+"""
 
 FLAGS = regularfile.FLAGS | os.O_NOFOLLOW
 
@@ -32,7 +34,7 @@ class Vanished(ConfigErrors):
 
 
 def refusal(path: Path, message: str) -> ConfigErrors:
-    """The error about one file or folder."""
+    """The error about a file or folder."""
     return ConfigErrors([Problem(str(path), 0, 0, "", message)])
 
 
@@ -48,9 +50,9 @@ def openFolder(directory: Path) -> int:
         raise _failure(directory, error) from None
 
 
-def signatureTime(signature: Signature) -> float:
+def fingerprintTime(fingerprint: Fingerprint) -> float:
     """When the youngest of the files was modified or changed, in seconds since the epoch."""
-    return max((max(one[-2:]) for one in signature.values() if len(one) > 3), default=0) / 1e9
+    return max((max(known[-2:]) for known in fingerprint.values() if len(known) > 3), default=0) / 1e9
 
 
 class FolderReader:
@@ -59,17 +61,17 @@ class FolderReader:
     :param maxBytes: of all files together.
     :param maxDepth: of folders in folders.
     :param passing: whether files and folders of that name are passed over.
-    :ivar signature: of what was walked through so far; each file as it was before its content was read.
+    :ivar fingerprint: of what was walked through so far, each file as it was before its content was read.
     """
 
     def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, passing: Callable[[str], bool]) -> None:
-        self.signature: Signature = {}
-        self._left = maxBytes
+        self.fingerprint: Fingerprint = {}
+        self._bytesAllowed = maxBytes
         self._maxBytes = maxBytes
         self._maxFiles = maxFiles
         self._maxDepth = maxDepth
         self._passing = passing
-        self._count = 0
+        self._files = 0
 
     def read(self, descriptor: int, directory: Path) -> dict[str, bytes]:
         """Path and content of each file below the folder that is open as ``descriptor``.
@@ -80,11 +82,15 @@ class FolderReader:
         """
         return dict(self._walk(descriptor, directory, "", 0, self._content))
 
-    def look(self, descriptor: int, directory: Path) -> Signature:
-        """The signature alone; no file is opened, so that nobody who watches them is woken. Raises as `read` does."""
+    def measure(self, descriptor: int, directory: Path) -> Fingerprint:
+        """The fingerprint alone. No file is opened, so that nobody who watches the files is woken.
+
+        :raises Vanished: something went away meanwhile.
+        :raises ConfigErrors: as `read` does, but for the contents of files.
+        """
         for _ in self._walk(descriptor, directory, "", 0, lambda descriptor, name, path: b""):
             pass
-        return self.signature
+        return self.fingerprint
 
     def _walk(
         self, descriptor: int, directory: Path, prefix: str, depth: int, content: Callable[[int, str, Path], bytes]
@@ -92,7 +98,7 @@ class FolderReader:
         if depth > self._maxDepth:
             raise refusal(directory / prefix, "folders are nested too deeply")
         found = os.fstat(descriptor)
-        self.signature[prefix] = (stat.S_IFDIR, found.st_dev, found.st_ino)
+        self.fingerprint[prefix] = (stat.S_IFDIR, found.st_dev, found.st_ino)
         for name in self._names(descriptor, directory / prefix):
             path = prefix + name
             found = self._found(descriptor, name, directory / path)
@@ -103,8 +109,8 @@ class FolderReader:
                 finally:
                     os.close(inner)
             elif stat.S_ISREG(found.st_mode):
-                self._counted(directory / path)
-                self.signature[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
+                self._count(directory / path)
+                self.fingerprint[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
                                         found.st_size, found.st_mtime_ns, found.st_ctime_ns)
                 yield path, content(descriptor, name, directory / path)
             else:
@@ -128,9 +134,9 @@ class FolderReader:
         except OSError as error:
             raise _failure(path, error) from None
 
-    def _counted(self, path: Path) -> None:
-        self._count += 1
-        if self._count > self._maxFiles:
+    def _count(self, path: Path) -> None:
+        self._files += 1
+        if self._files > self._maxFiles:
             raise refusal(path, f"the plugin has more than {self._maxFiles} files")
 
     def _content(self, descriptor: int, name: str, path: Path) -> bytes:
@@ -150,8 +156,8 @@ class FolderReader:
                 raise _failure(path, error) from None
             if not chunk:
                 return
-            self._left -= len(chunk)
-            if self._left < 0:
+            self._bytesAllowed -= len(chunk)
+            if self._bytesAllowed < 0:
                 raise refusal(path, f"the plugin has more than {self._maxBytes} bytes")
             yield chunk
 

@@ -16,7 +16,6 @@ forms, and folders are opened relative to each other and without following links
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from revproxy.bundles.bundle import MAX_BYTES, MAX_DEPTH, MAX_FILES, Bundle, isPassing, makeBundle
+from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
 from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
 from revproxy.config.problems import ConfigErrors, quoted
 from revproxy.regularfile import readFile
@@ -39,7 +39,7 @@ _FOLDER = FLAGS | os.O_DIRECTORY
 
 
 class StoreError(Exception):
-    """The store could not do it; says where, what, and what to do."""
+    """The store cannot keep, read or remove a version; the text says where, what happened, and what to do."""
 
 
 class VersionStore:
@@ -55,10 +55,10 @@ class VersionStore:
         self._lock = threading.Lock()
 
     def keep(self, name: str, bundle: Bundle) -> None:
-        """Store a bundle, so that it outlives a crash of the machine; nothing happens when it is there and sound.
+        """Store a bundle, so that it outlives a crash of the machine. One that is there and sound stays as it is.
 
         :param name: the plugin's.
-        :raises StoreError: it cannot be written; nothing of it is left.
+        :raises StoreError: it cannot be written; nothing of it remains.
         """
         place = self._place(name, bundle.digest)
         for path in bundle.files:
@@ -91,21 +91,24 @@ class VersionStore:
         return bundle
 
     def digests(self, name: str) -> tuple[str, ...]:
-        """The versions of a plugin there are; they are not looked into.
+        """The versions of a plugin that are kept. Their files are not read.
 
         :raises StoreError: the store cannot be read.
         """
         return tuple(found for found in self._listed(_checkName(self._folder, name)) if _DIGEST.fullmatch(found))
 
     def names(self) -> tuple[str, ...]:
-        """The plugins of which there are versions; raises as `digests` does."""
+        """The plugins of which versions are kept.
+
+        :raises StoreError: the store cannot be read.
+        """
         return tuple(name for name in self._listed() if _NAME.fullmatch(name) and self.digests(name))
 
     def prune(self, name: str, keep: Collection[str]) -> tuple[str, ...]:
         """Remove all versions but some.
 
         :returns: what was removed.
-        :raises StoreError: one could not be removed; it is still whole.
+        :raises StoreError: a version could not be removed; it is still whole.
         """
         place = self._folder / _checkName(self._folder, name)
         with self._lock, _writing(place):
@@ -156,11 +159,11 @@ class VersionStore:
         return f"; {count} {'other is' if count == 1 else 'others are'} kept" if count else "; none is kept"
 
     def _difference(self, name: str, digest: str, place: Path) -> str:
-        """Which files are not those that were kept, as far as the sums tell."""
+        """Which files are not those that were kept, as far as the checksums tell."""
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
-                wanted = _parseSums(_readFile(plugin, digest + _SUMS), digest)
-                found = _sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
+                wanted = parseSums(_readFile(plugin, digest + _SUMS), digest)
+                found = sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
         except (OSError, ConfigErrors):
             return "its content is not what was kept"
         wrong = [
@@ -194,7 +197,7 @@ def _damaged(place: Path, reason: str) -> StoreError:
 
 @contextmanager
 def _writing(place: Path) -> Iterator[None]:
-    """What the operating system refuses becomes a `StoreError`."""
+    """Make a `StoreError` of what the operating system refuses."""
     try:
         yield
     except OSError as error:
@@ -232,14 +235,14 @@ def _made(name: str, parent: int) -> Iterator[int]:
 
 
 def _write(plugin: int, bundle: Bundle) -> None:
-    """Everything under a hidden name first; what may stand under the final one is damaged."""
+    """Write everything under a hidden name first. What there may be under the final name is damaged, and goes."""
     new = _NEW + bundle.digest
     try:
         with _made(new, plugin) as folder:
             _writeTree(folder, bundle.files)
         if bundle.digest in os.listdir(plugin):
             _setAside(plugin, bundle.digest)
-        _writeFile(plugin, bundle.digest + _SUMS, _formatSums(bundle))
+        _writeFile(plugin, bundle.digest + _SUMS, formatSums(bundle))
         os.rename(new, bundle.digest, src_dir_fd=plugin, dst_dir_fd=plugin)
         os.fsync(plugin)
     finally:
@@ -277,14 +280,14 @@ def _sync(folder: int, path: str) -> None:
 
 
 def _setAside(plugin: int, digest: str) -> None:
-    """From here on the version does not count any more."""
+    """Rename a version to a hidden name: from here on it does not count any more."""
     os.rename(digest, _OLD + digest, src_dir_fd=plugin, dst_dir_fd=plugin)
     with suppress(FileNotFoundError):
         os.unlink(digest + _SUMS, dir_fd=plugin)
 
 
 def _sweep(plugin: int) -> None:
-    """Remove what does not count; what cannot be removed now is left for the next time."""
+    """Remove what does not count; what cannot be removed now stays for the next time."""
     names = os.listdir(plugin)
     for name in names:
         if name.startswith((_NEW, _OLD)):
@@ -295,7 +298,7 @@ def _sweep(plugin: int) -> None:
 
 
 def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | None:
-    """The bundle if it is the one; files that an editor or Python left in it are no harm."""
+    """The bundle, if its digest is right; files that an editor or Python has put in do no harm."""
     for passing in (isPassing, _nothing):
         files = FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, passing).read(version, place)
         bundle = makeBundle(directory.name, files, directory)
@@ -306,36 +309,6 @@ def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | 
 
 def _nothing(name: str) -> bool:
     return False
-
-
-def _formatSums(bundle: Bundle) -> bytes:
-    """As ``sha256sum`` writes it; a path with a line break or backslash is escaped and its line begins with one."""
-    lines = []
-    for path, digest in _sumsOf(bundle.files).items():
-        name = os.fsencode(f"{bundle.digest}/{path}")
-        escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-        lines.append(b"%b%b  %b\n" % (b"\\" if escaped != name else b"", digest.encode("ascii"), escaped))
-    return b"".join(lines)
-
-
-def _sumsOf(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-
-
-_ESCAPED = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
-
-
-def _parseSums(data: bytes, digest: str) -> dict[str, str]:
-    """Path to digest; nothing of it is believed but for messages."""
-    sums = {}
-    for line in data.split(b"\n"):
-        escaped = line.startswith(b"\\")
-        own, _, name = line[escaped:].partition(b"  ")
-        if escaped:
-            name = re.sub(rb"\\[\\nr]", lambda found: _ESCAPED[found.group()], name)
-        if name:
-            sums[os.fsdecode(name).removeprefix(f"{digest}/")] = own.decode("ascii", "replace")
-    return sums
 
 
 def _readFile(folder: int, name: str) -> bytes:

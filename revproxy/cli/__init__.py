@@ -1,1 +1,10 @@
-"""cli: one sentence."""
+"""
+``revproxy``, the command: everything but the server itself, which is ``twistd revproxy``.
+
+- `main`: the commands, and those that only need files: ``check``, ``init``, ``new-plugin``;
+- `templates`: what ``init`` and ``new-plugin`` write;
+- `preflight`: what ``check`` finds: everything that can be known without starting anything;
+- `edgecommands`: the commands that ask a running edge, or have it change something;
+- `edgeclient`: which edge is asked, and what goes through its control socket;
+- `report`: how answers are printed.
+"""

@@ -13,8 +13,7 @@ from typing import Any
 
 import click
 
-from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
-from revproxy.cli.locate import statePath
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge, statePath
 from revproxy.cli.report import Report, refusal
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.commands import CommandError
@@ -32,9 +31,10 @@ _STATE = Path("var")
 
 class RemoteEdge:
     """
-    A running edge, as a command sees it. What goes wrong ends the command with status 1 and one line.
+    A running edge, as a command sees it. An error ends the command with status 1 and one line.
 
-    :ivar json: whether results are printed as they came.
+    :ivar json: whether results are printed as JSON.
+    :ivar report: prints them otherwise.
     """
 
     def __init__(self, socket: Path, json: bool) -> None:
@@ -43,31 +43,39 @@ class RemoteEdge:
         self._socket = socket
 
     def ask(self, call: str, /, timeout: float = ASK_TIMEOUT, **arguments: Any) -> Any:
-        """The result of a call."""
+        """
+        The edge's answer to a call.
+
+        :raises click.ClickException: there is none, or the edge refuses.
+        """
         try:
             return callEdge(self._socket, call, arguments, timeout)
         except (EdgeNotRunning, NoAnswer, CommandError) as error:
             raise click.ClickException(printable(" ".join(str(error).split("\n")))) from None
 
     def show(self, result: Any, present: Callable[[Any], None]) -> None:
-        """Print a result, as JSON if that is wanted."""
+        """Print a result: as JSON if the user wants that, else by ``present``."""
         if self.json:
             click.echo(json.dumps(result, indent=2))
         else:
             present(result)
 
     def change(self, call: str, /, **arguments: Any) -> None:
-        """Have something changed; print what happened, and what was refused, which makes the status 1."""
+        """
+        Have the edge change something, and print what it has done and what it refused.
+
+        :raises SystemExit: with status 1, if it refused anything.
+        """
         result = self.ask(call, CHANGE_TIMEOUT, **arguments)
         self.show(result, lambda result: self.report.lines(result["text"]))
-        for one in result["refused"]:
-            click.echo(refusal(one), err=True)
+        for refused in result["refused"]:
+            click.echo(refusal(refused), err=True)
         if result["refused"]:
             raise SystemExit(1)
 
 
 def _asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that say which edge, and that edge as its first argument."""
+    """Give a command the options that say which edge it is for, and that edge as its first argument."""
 
     @click.option("--config", type=click.Path(path_type=Path, dir_okay=False),
                   help="The edge's configuration file, which names its state folder.  [default: revproxy.yaml]")

@@ -32,7 +32,7 @@ def check(file: Path) -> None:
     Every problem is one line, FILE:LINE:COLUMN first. Nothing is started. Exits 0 when all is well, else 1; warnings
     do not count.
     """
-    # What getPlugins says about drop-ins nobody named is for the server's log; those that are named become problems.
+    # What getPlugins logs about drop-ins that nobody named is for the server; those that are named become problems.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     importBeside(file)
     try:

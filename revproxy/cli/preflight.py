@@ -84,8 +84,8 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
     placeOf = partial(_configPlace, config, where)
-    for one in selected:
-        problems += _tryPlugin(one, placeOf, installed)
+    for plugin in selected:
+        problems += _tryPlugin(plugin, placeOf, installed)
     if problems:
         raise ConfigErrors(problems)
     return _findings(config, catalog, selected, tuple(warnings))
@@ -106,29 +106,29 @@ def _overlooked(config: Config) -> Iterator[str]:
 def _findings(
     config: Config, catalog: Catalog, selected: tuple[Selected, ...], warnings: tuple[str, ...]
 ) -> Findings:
-    manifests = tuple(one.manifest for one in selected)
+    manifests = tuple(plugin.manifest for plugin in selected)
     running = {manifest.name for manifest in manifests}
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
-def _tryPlugin(one: Selected, placeOf: _PlaceOf, installed: DropInFactories) -> Iterator[Problem]:
-    configs = {id(config): config for config in (one.config, *one.perGroup.values()) if config is not None}
-    bundle = one.entry.bundle
+def _tryPlugin(plugin: Selected, placeOf: _PlaceOf, installed: DropInFactories) -> Iterator[Problem]:
+    configs = {id(config): config for config in (plugin.config, *plugin.perGroup.values()) if config is not None}
+    bundle = plugin.entry.bundle
     if bundle is None:
         for config in configs.values():
-            make = partial(instantiateFactory, installed.of(one.entry))
-            yield from _tryConfig(one, config, placeOf, make, one.entry.source)
+            make = partial(instantiateFactory, installed.of(plugin.entry))
+            yield from _tryConfig(plugin, config, placeOf, make, plugin.entry.source)
         return
     try:
         with noLongerThan(HOLD):
-            module = loadBundle(bundle, one.manifest)
+            module = loadBundle(bundle, plugin.manifest)
     except PluginError as error:
         yield _problemOf(error)
         return
     try:
         for config in configs.values():
             source = str(bundle.directory / "plugin.py")
-            yield from _tryConfig(one, config, placeOf, partial(instantiate, module), source)
+            yield from _tryConfig(plugin, config, placeOf, partial(instantiate, module), source)
     finally:
         unload(module)
 
@@ -155,12 +155,12 @@ def _problemOf(error: PluginError, configPlace: str = "") -> Problem:
     return Problem(error.where, 0, 0, "", f"{error.message} (plugin {error.plugin}{configured})")
 
 
-def _configPlace(whole: Config, where: Document, one: Selected, config: Mapping[str, Any]) -> str:
+def _configPlace(whole: Config, where: Document, plugin: Selected, config: Mapping[str, Any]) -> str:
     """``FILE:LINE`` of what revproxy.yaml says about a plugin, where that leads to this configuration."""
-    name = one.manifest.name
-    groups = [whole.routeGroups[index] for index, each in one.perGroup.items() if each is config]
+    name = plugin.manifest.name
+    groups = [whole.routeGroups[index] for index, each in plugin.perGroup.items() if each is config]
     own: list[tuple[Step, ...]] = [("routes", group.routes[0], "plugins", name) for group in groups]
-    for path in [("plugins", "config", name)] if config is one.config else own:
+    for path in [("plugins", "config", name)] if config is plugin.config else own:
         if where.has(path):
             return f"{where.source}:{where.position(path)[0]}"
     return ""
@@ -249,4 +249,4 @@ def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
     where = documentOf(config)
     for warning in stateWarnings(config.state, users(ownerOf(config.state))):
         yield str(where.problem(("state",), warning))
-    yield from codeWarnings([one for one in (path, config.plugins.directory) if one is not None])
+    yield from codeWarnings([each for each in (path, config.plugins.directory) if each is not None])

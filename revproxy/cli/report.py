@@ -1,7 +1,7 @@
 """
 What the commands print about a running edge: tables for terminals, plain columns for everything else.
 
-Texts come from plugins, too: what is not printable is shown, not done.
+Texts come from plugins, too: control characters are shown, not sent to the terminal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Report:
     """
     Lines on standard output.
 
-    :param terminal: whether somebody is looking at it.
+    :param terminal: whether it is a terminal: then with tables and colours.
     :param width: columns of the terminal; None finds out.
     """
 
@@ -45,7 +45,7 @@ class Report:
         )
 
     def plugins(self, plugins: Sequence[Facts]) -> None:
-        """One line each, and below what is wrong."""
+        """A line for each plugin, and below them their failures."""
         if not plugins:
             self._line("no plugins")
             return
@@ -62,7 +62,7 @@ class Report:
             self._line(f"{configuration['source']}: as it is now, not in force: {_failed(configuration['failure'])}")
 
     def plugin(self, plugin: Facts) -> None:
-        """Everything about one."""
+        """Everything about a plugin."""
         calls = plugin["calls"]
         counts = ((calls, "call"), (plugin["errors"], "error"), (plugin["timeouts"], "time-out"),
                   (plugin["interrupts"], "interrupt"), (plugin["stalls"], "stall"))  # fmt: skip
@@ -75,7 +75,7 @@ class Report:
         self._line(f"  alive     {plugin['generations_alive']}")
         if plugin["versions"]:
             self._line("")
-            self._table(("version", "digest", "ran at", "note"), [_versionRow(one) for one in plugin["versions"]])
+            self._table(("version", "digest", "ran at", "note"), map(_versionRow, plugin["versions"]))
         failure = plugin["failure"]
         if failure is not None:
             self._line("")
@@ -85,7 +85,7 @@ class Report:
                 self._line(failure["traceback"].rstrip("\n"))
 
     def events(self, events: Sequence[Facts]) -> None:
-        """One line each, the latest last."""
+        """A line for each event, the latest last."""
         if not events:
             self._line("nothing has happened")
             return
@@ -96,7 +96,7 @@ class Report:
         self._table(("time", "what", "plugin", "text"), rows)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """As they are."""
+        """Lines as they are."""
         for line in lines:
             self._line(line)
 
@@ -123,7 +123,7 @@ class Report:
 
 
 def refusal(refused: Facts) -> str:
-    """What was not done, and why."""
+    """The line about a refused change: whose it is, at which step it was refused, and why."""
     who = f"{refused['plugin']}: " if refused["plugin"] else ""
     return printable(f"refused: {who}{refused['stage']}: {refused['message']}")
 
@@ -142,7 +142,7 @@ def _aligned(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
 
 
 def _needed(columns: Sequence[str], heads: Sequence[str], rows: Sequence[Row]) -> int:
-    """What a table's cells take at least, if only long texts are folded."""
+    """The columns of the terminal that a table's cells take at least, if only long texts are folded."""
     total = 0
     for column, *cells in zip(columns, heads, *rows, strict=True):
         widest = max(len(line) for cell in cells for line in cell.split("\n"))
@@ -166,11 +166,11 @@ def _row(plugin: Facts) -> Row:
     )
 
 
-def _versionRow(one: Facts) -> Row:
-    notes = ["running"] if one["running"] else []
-    if one["quarantined"]:
-        notes.append(f"quarantined: {one['quarantined']}")
-    return one["version"], one["digest"][:_DIGEST], _time(one["ran_at"]), "; ".join(notes)
+def _versionRow(version: Facts) -> Row:
+    notes = ["running"] if version["running"] else []
+    if version["quarantined"]:
+        notes.append(f"quarantined: {version['quarantined']}")
+    return version["version"], version["digest"][:_DIGEST], _time(version["ran_at"]), "; ".join(notes)
 
 
 def _perCall(plugin: Facts) -> str:

@@ -1,65 +1,31 @@
 """revproxy.yaml to frozen values, or every problem in it at once.
 
 The schema (``schemas/revproxy.schema.json``) says which keys there are and of what type; this module says what they
-mean together. Both always run to their end, so that one look at the output is enough to correct a file.
+mean together. Both always run to their end, so that whoever corrects a file sees every problem in it at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from revproxy.config import syntax
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
+from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
-from revproxy.config.settings import (
-    AdminConfig,
-    ClientAuthConfig,
-    Config,
-    ListenerConfig,
-    LoggingConfig,
-    PluginsConfig,
-    PluginSetting,
-    RedirectConfig,
-    RespondConfig,
-    RouteConfig,
-    TargetConfig,
-    TLSConfig,
-    UpstreamConfig,
-    UpstreamTLSConfig,
-)
+from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig
+from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
-__all__ = [
-    "AdminConfig",
-    "ClientAuthConfig",
-    "Config",
-    "ConfigErrors",
-    "ListenerConfig",
-    "LoggingConfig",
-    "PluginSetting",
-    "PluginsConfig",
-    "Problem",
-    "RedirectConfig",
-    "RespondConfig",
-    "RouteConfig",
-    "TLSConfig",
-    "TargetConfig",
-    "UpstreamConfig",
-    "UpstreamTLSConfig",
-    "configFromOptions",
-    "loadConfig",
-    "parseConfig",
-    "unavailable",
-]
+__all__ = ["configFromOptions", "loadConfig", "parseConfig", "unavailable"]
 
 
 def loadConfig(path: Path) -> Config:
-    """Read a configuration file; relative paths in it start at its folder.
+    """Read a configuration file. Relative paths in it start at its folder.
 
     :raises ConfigErrors: it cannot be read, or anything in it is wrong.
     """
@@ -78,7 +44,7 @@ def parseConfig(text: str, source: str, base: Path) -> Config:
 
 
 def unavailable(config: Config) -> Mapping[str, str]:
-    """Top-level keys that are given and have no effect in this version, and why; for a warning."""
+    """Top-level keys that are given but have no effect in this version, each with a warning that says why."""
     if config.admin is None:
         return {}
     return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
@@ -104,14 +70,7 @@ def configFromOptions(
     :raises ConfigErrors: with all problems, each naming its option.
     """
     targets = [upstream] if isinstance(upstream, str) else list(upstream or ())
-    missing = [
-        Problem(option, 0, 0, "", message)
-        for given, option, message in (
-            (listen, "--listen", "give at least one endpoint, such as --listen tcp:8080"),
-            (targets, "--upstream", "give at least one target, such as --upstream http://127.0.0.1:9000"),
-        )
-        if not given
-    ]
+    missing = list(_missingOptions(listen, targets))
     if missing:
         raise ConfigErrors(missing)
     value: dict[str, Any] = {
@@ -128,6 +87,13 @@ def configFromOptions(
         raise ConfigErrors([_optionProblem(problem) for problem in errors.problems]) from None
 
 
+def _missingOptions(listen: Sequence[str], targets: Sequence[str]) -> Iterator[Problem]:
+    if not listen:
+        yield Problem("--listen", 0, 0, "", "give at least one endpoint, such as --listen tcp:8080")
+    if not targets:
+        yield Problem("--upstream", 0, 0, "", "give at least one target, such as --upstream http://127.0.0.1:9000")
+
+
 _OPTIONS = {"$.state": "--state", "$.listeners": "--listen", "$.upstreams": "--upstream", "$.plugins": "--plugins"}
 
 
@@ -141,9 +107,9 @@ def _optionProblem(problem: Problem) -> Problem:
 def _configOf(document: Document, base: Path) -> Config:
     problems = checkPublished(document, "revproxy")
     root = Section(document, document.value, base, problems)
-    upstreams = {name: _upstream(name, section) for name, section in root.entries("upstreams")}
+    upstreams = upstreamsOf(root)
     config = Config(
-        listeners=_listeners(root),
+        listeners=listenersOf(root),
         upstreams=upstreams,
         routes=routesOf(root, upstreams),
         plugins=_plugins(root.section("plugins")),
@@ -158,116 +124,6 @@ def _configOf(document: Document, base: Path) -> Config:
     if problems:
         raise ConfigErrors(problems)
     return config
-
-
-def _listeners(root: Section) -> tuple[ListenerConfig, ...]:
-    listeners = []
-    seen: set[str] = set()
-    for section in root.items("listeners"):
-        endpoint = section.checked("endpoint", syntax.endpoint, "")
-        if endpoint and endpoint in seen:
-            section.refuse(f"{quoted(endpoint)} is listened on already", "endpoint")
-        seen.add(endpoint)
-        trusted = _trustedProxies(section)
-        proxyProtocol = section.flag("proxy_protocol", False)
-        if proxyProtocol and not section.value.get("trusted_proxies"):
-            section.refuse("needs trusted_proxies: PROXY headers are taken from nobody else", "proxy_protocol")
-        tls = _tls(section.section("tls")) if section.has("tls") else None
-        listeners.append(ListenerConfig(endpoint, tls, proxyProtocol, trusted))
-    return tuple(listeners)
-
-
-def _trustedProxies(section: Section) -> tuple[str, ...]:
-    given = section.value.get("trusted_proxies")
-    networks = []
-    for index, text in enumerate(given if isinstance(given, list) else ()):
-        if not isinstance(text, str):
-            continue
-        try:
-            networks.append(syntax.network(text))
-        except ValueError as error:
-            section.refuse(str(error), "trusted_proxies", index)
-    return tuple(networks)
-
-
-def _tls(section: Section) -> TLSConfig:
-    authorities = section.pathAt("client_ca", "file")
-    demand = section.text("client_auth") or None
-    if demand and authorities is None:
-        section.refuse("needs client_ca: the authorities that sign client certificates", "client_auth")
-    if authorities and not demand and not section.value.get("hosts"):
-        section.refuse("needs client_auth: optional or required", "client_ca")
-    return TLSConfig(
-        certificates=section.pathAt("certificates") or section.base,
-        minimumVersion=section.text("minimum_version", "TLSv1.2"),
-        clientCA=authorities,
-        clientAuth=demand,
-        hosts=_clientAuthHosts(section, authorities),
-    )
-
-
-def _clientAuthHosts(section: Section, authorities: Path | None) -> Mapping[str, ClientAuthConfig]:
-    hosts = {}
-    for given, rule in section.entries("hosts"):
-        host = _hostKey(given, rule)
-        if host in hosts:
-            rule.refuse(f"{quoted(host)} is given twice, in other letters")
-        own = rule.pathAt("client_ca", "file") or authorities
-        if own is None:
-            rule.refuse("needs client_ca, here or for the whole listener")
-        hosts[host] = ClientAuthConfig(own, rule.text("client_auth", "required"))
-    return hosts
-
-
-def _hostKey(given: str, rule: Section) -> str:
-    try:
-        return syntax.hostName(given, wildcard=True)
-    except ValueError as error:
-        rule.refuse(str(error))
-        return given
-
-
-def _upstream(name: str, section: Section) -> UpstreamConfig:
-    tls = section.section("tls")
-    return UpstreamConfig(
-        name=name,
-        targets=_targets(section),
-        policy=section.text("policy", "round_robin"),
-        host=section.checked("host", _hostPolicy, "preserve"),
-        maxConnections=section.integer("max_connections", 1024),
-        maxTunnels=section.integer("max_tunnels", 1024),
-        maxQueue=section.integer("max_queue", 1024),
-        idleTimeout=section.seconds("idle_timeout", 30.0),
-        maxFails=section.integer("max_fails", 3),
-        failTimeout=section.seconds("fail_timeout", 10.0),
-        tls=UpstreamTLSConfig(
-            verify=tls.flag("verify", True),
-            ca=tls.pathAt("ca", "file"),
-            certificate=tls.pathAt("certificate", "file"),
-            serverName=tls.checked("server_name", syntax.hostName, "") or None,
-        ),
-    )
-
-
-def _hostPolicy(text: str) -> str:
-    name, colon, port = text.partition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
-        return syntax.hostName(text)
-    return f"{syntax.hostName(name)}:{port}"
-
-
-def _targets(upstream: Section) -> tuple[TargetConfig, ...]:
-    targets = []
-    seen = set()
-    for section in upstream.items("targets", textKey="url"):
-        parts = section.checked("url", syntax.targetURL, None)
-        if parts is None:
-            continue
-        if parts in seen:
-            section.refuse("is a target already; give it more weight instead", "url")
-        seen.add(parts)
-        targets.append(TargetConfig(section.text("url"), *parts, weight=section.integer("weight", 1)))
-    return tuple(targets)
 
 
 def _plugins(section: Section) -> PluginsConfig:

@@ -14,8 +14,8 @@ from revproxy.config.document import Document, decodeText, documentFromValue, pa
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted
 from revproxy.config.schema import checkAgainst, checkPublished, checkSchema
 
-#: Milliseconds an asynchronous call of a plugin may take when its manifest does not say.
 DEFAULT_TIMEOUT_MS = 1000
+"""Milliseconds an asynchronous call of a plugin may take when its manifest does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class _ManifestReader:
 
 @dataclass(frozen=True, slots=True)
 class ConfigLayer:
-    """One place that says something about a plugin's configuration.
+    """A place that says something about a plugin's configuration.
 
     :ivar document: where it is written; ``None`` when positions are not known.
     :ivar path: where in the document ``values`` stands.
@@ -216,7 +216,7 @@ def checkConfig(manifest: Manifest, config: Mapping[str, Any], layers: Sequence[
     places = [own, *layers]
 
     def problemAt(path: Sequence[Step], message: str) -> Problem:
-        layer = next((one for one in reversed(places) if path and path[0] in one.values), places[-1])
+        layer = next((place for place in reversed(places) if path and path[0] in place.values), places[-1])
         where = layer.document or Document(layer.source, None)
         return where.problem((*layer.path, *path), f"{message} (plugin {manifest.name})")
 

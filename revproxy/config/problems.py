@@ -1,4 +1,4 @@
-"""What is wrong with a file, and where: the one form in which the control plane refuses things."""
+"""What is wrong with a file, and where: the form in which everything that users write is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: One step into a document: a key of a mapping or an index of a sequence.
 Step = str | int
+"""A step into a document: a key of a mapping or an index of a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def quoted(value: object, limit: int = 60) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the likely one, or all of them when there are few, or nothing.
+    """The end of a message about an unknown word: the likely word, or all known ones when they are few, or nothing.
 
     :returns: text to append, starting with ``;``, or ``""``.
     """

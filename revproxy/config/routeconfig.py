@@ -15,7 +15,7 @@ LEAVES = ("upstream", "redirect", "respond", "static", "resource")
 
 
 def routesOf(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[RouteConfig, ...]:
-    """All routes; what is wrong with them is told where it stands. Without any, that to the only upstream."""
+    """All routes; their problems are added to the section's. Without any routes, the one to the only upstream."""
     sections = list(root.items("routes"))
     if not sections and not root.value.get("routes"):
         return _onlyRoute(root, upstreams)
@@ -42,7 +42,7 @@ def routesOf(root: Section, upstreams: Mapping[str, UpstreamConfig]) -> tuple[Ro
 
 
 def _checkCase(sections: Sequence[Section], routes: Sequence[RouteConfig]) -> None:
-    """What lies below a route that ignores case does so, too; so two such routes must differ in more than case."""
+    """A route below one that ignores case ignores it, too; so two routes there must differ in more than case."""
     paths = [folded(route.path.rstrip("/").encode()) for route in routes]
     inAnyCase = {
         (route.host, path): route for route, path in zip(routes, paths, strict=True) if route.case == "insensitive"
@@ -113,7 +113,7 @@ def _methods(section: Section) -> frozenset[str] | None:
 def _leafKind(section: Section) -> str | None:
     given = [leaf for leaf in LEAVES if section.has(leaf)]
     if not given:
-        section.refuse(f"says not what answers; give one of {', '.join(LEAVES)}")
+        section.refuse(f"does not say what answers; give one of {', '.join(LEAVES)}")
     elif len(given) > 1:
         section.refuse(f"has {' and '.join(given)}; only one of them can answer", given[1])
     return given[0] if given else None
@@ -140,7 +140,7 @@ def _available(name: str, known: Sequence[str]) -> str:
         return "; there are none"
     if len(known) > 4:
         return suggestion(name, known)
-    return f"; there {'is' if len(known) == 1 else 'are'} {', '.join(quoted(one) for one in sorted(known))}"
+    return f"; there {'is' if len(known) == 1 else 'are'} {', '.join(quoted(upstream) for upstream in sorted(known))}"
 
 
 def _redirect(section: Section) -> RedirectConfig:
@@ -164,7 +164,7 @@ def _respond(section: Section) -> RespondConfig:
 
 
 def pluginSettings(section: Section, key: str) -> Mapping[str, PluginSetting]:
-    """What is said of plugins at ``key``, by their names."""
+    """What users say of plugins at ``key``, by the plugins' names."""
     return {
         name: value for name, value in section.section(key).value.items() if isinstance(value, (bool, dict))
     }

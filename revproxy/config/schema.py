@@ -112,16 +112,16 @@ def _explain(error: ValidationError, problemAt: Callable[[Sequence[Step], str], 
 
 
 def _nearest(error: ValidationError, problemAt: Callable[[Sequence[Step], str], Problem]) -> Problem:
-    """Of alternatives the one that got furthest was meant; when none got anywhere, all of them are said."""
-    furthest = max(error.context, key=lambda one: len(one.absolute_path))
+    """The problem with the alternative that was meant, which is the one that fits furthest; or with all of them."""
+    furthest = max(error.context, key=lambda inner: len(inner.absolute_path))
     path: list[Step] = list(furthest.absolute_path)
     if len(path) > len(error.absolute_path):
         return problemAt(path, _reason(furthest))
-    return problemAt(path, ", or ".join(dict.fromkeys(_reason(one) for one in error.context)))
+    return problemAt(path, ", or ".join(dict.fromkeys(_reason(inner) for inner in error.context)))
 
 
-#: Values under such keys are not repeated in messages, which end in logs.
 _SECRET = re.compile(r"(?i)secret|passw|token|credential|(?:^|_)key$|users")
+"""Values under such keys are not repeated in messages, which end in logs."""
 
 
 class _Hidden:
@@ -166,7 +166,7 @@ def _oneOf(wanted: Any, value: Any) -> str:
 
 
 def _missing(wanted: Sequence[str], value: Mapping[str, Any]) -> str:
-    # One error comes per missing key, all with the same list; the set of problems makes them one.
+    # An error comes for each missing key, all with the same list; ConfigErrors drops the repetitions.
     names = [name for name in wanted if name not in value]
     return f"missing {', '.join(quoted(name) for name in names)}"
 

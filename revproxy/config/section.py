@@ -1,7 +1,7 @@
 """A mapping of a document, read key by key.
 
-A getter returns its default for a value of the wrong type: the schema has already said so, and reading goes on to find
-the other problems. So reading never raises, whatever the document holds.
+A getter returns its default for a value of the wrong type: the schema has reported that already, and reading goes on to
+find the other problems. So reading never raises, whatever the document holds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""revproxy.yaml as frozen values: what every other part of the control plane is given.
+"""revproxy.yaml as frozen values: what every other part is given.
 
 Nothing here reads or checks anything; `revproxy.config.configfile` makes these values and promises that they are sound.
 Paths are absolute, durations are seconds, sizes are bytes.
@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from revproxy.config.document import Document
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
-#: What a user may say about one plugin: ``False`` off, ``True`` on as it is, a mapping: on, with these over its config.
 PluginSetting: TypeAlias = "bool | Mapping[str, Any]"
+"""What a user may say about a plugin: off, on as it is, or on with these values over its own configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class PluginsConfig:
 
     :ivar directory: folder of plugin folders, or ``None``.
     :ivar config: plugin name to what is said about it.
-    :ivar settle: seconds without a further write after which files are looked at.
+    :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
     """
 
@@ -258,5 +258,5 @@ class Config:
 
 
 def documentOf(config: Config) -> Document:
-    """What knows the lines of a configuration's values; without a file, it knows none."""
+    """The document that knows the lines of a configuration's values; it knows none where there is no file."""
     return config.document or Document(config.source, None)

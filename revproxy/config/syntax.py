@@ -15,11 +15,10 @@ from twisted.internet.endpoints import serverFromString
 
 from revproxy.config.problems import quoted
 from revproxy.dataplane.http.limits import METHOD_LENGTH
-from revproxy.headers import HOP_BY_HOP
+from revproxy.headers import EDGES_OWN, isFieldValue, isToken
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
@@ -28,14 +27,14 @@ _AUTHORITY_END = re.compile(r"[/?#]|\{path\}|\{target\}")
 
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
-#: Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7).
 SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path that fit into ``sun_path`` of unix(7)."""
 
-#: The methods of RFC 9110 and RFC 5789 that reach a route.
 STANDARD_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+"""The methods of RFC 9110 and RFC 5789 that reach a route."""
 
-#: What a redirect's location may take from the request.
 PLACEHOLDERS = ("host", "hostname", "path", "query", "target")
+"""What a redirect's location may take from the request."""
 
 
 def endpoint(text: str) -> str:
@@ -216,7 +215,7 @@ def method(text: str) -> str:
     if text == "*":
         # A token, but nobody means a method of that name.
         raise ValueError(f"{quoted(text)} is not a method: leave methods out for all of them")
-    if not _TOKEN.match(text):
+    if not _isToken(text):
         raise ValueError(f"{quoted(text)} is not a method: one each, as in [GET, POST]")
     if len(text) > METHOD_LENGTH:
         raise ValueError(f"{quoted(text)}: a method has {METHOD_LENGTH} characters at most")
@@ -229,14 +228,25 @@ def method(text: str) -> str:
 
 def headerField(name: str, value: str) -> tuple[str, str]:
     """A header field of a fixed answer (RFC 9110 §5.1, §5.5)."""
-    if not _TOKEN.match(name):
+    if not _isToken(name):
         raise ValueError(f"{quoted(name)} is not the name of a header field")
-    if name.lower() == "content-length" or name.lower().encode("ascii") in HOP_BY_HOP:
+    if name.lower().encode("ascii") in EDGES_OWN:
         raise ValueError(f"{name} is set by the edge itself")
     value = value.strip(" \t")
-    if not all(" " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value):
+    if not _isFieldValue(value):
         raise ValueError(f"{quoted(value)} has characters that a header field cannot carry")
     return name, value
+
+
+def _isToken(text: str) -> bool:
+    return text.isascii() and isToken(text.encode())
+
+
+def _isFieldValue(text: str) -> bool:
+    """Whether a field may have this value, and a person can read it: no tab, and none of the controls of latin-1."""
+    if "\t" in text or any("\x80" <= character < "\xa0" or character > "\xff" for character in text):
+        return False
+    return isFieldValue(text.encode("latin-1"))
 
 
 def dottedName(text: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from revproxy.bundles.bundle import SETTLED
 from revproxy.config.settings import Config
-from revproxy.control.watch.fingerprint import Fingerprint, statOf
+from revproxy.control.watch.fingerprint import Fingerprint, Root, statOf
 from revproxy.plan.pemfiles import PemFiles, authorityFiles, pemKey
 from revproxy.regularfile import readFile
 
@@ -54,12 +54,18 @@ class CertificateReader:
         return {key: files.read() for key, files in self._files.items()}
 
 
-def certificatePaths(config: Config) -> list[Path]:
+def certificateRoots(config: Config) -> list[Root]:
     """
     The folders and files that a configuration's listeners read their certificates from, for whoever watches them.
     """
     sections = [listener.tls for listener in config.listeners if listener.tls is not None]
-    return list(dict.fromkeys(path for tls in sections for path in (tls.certificates, *authorityFiles(tls))))
+    paths = dict.fromkeys(path for tls in sections for path in (tls.certificates, *authorityFiles(tls)))
+    return [Root(str(path), _isNone, depth=0) for path in paths]
+
+
+def _isNone(name: str) -> bool:
+    """Whether a file of this name is neither certificate nor key."""
+    return Path(name).suffix not in SUFFIXES
 
 
 class CertificateFiles:

@@ -1,13 +1,13 @@
 """
-Who else could change the code that the edge runs, by the modes and owners of what it is taken from.
+Who else could change the code that the edge runs, by the modes and owners of its files and folders.
 
-The state folder holds the versions that run after a restart and the socket for commands: it is to be its user's alone.
-Plugins and revproxy.yaml may belong to somebody else, and to a group that deploys; that everybody may write them is
-nobody's wish. A folder on the way to one of them matters, too: who may write there can put another in its place, unless
-it is sticky, as /tmp is.
+The state folder holds the versions that run after a restart and the socket for commands, so it should be its user's
+alone. Plugins and revproxy.yaml may belong to somebody else, and to a group that deploys; but nobody wants everybody to
+be able to write them. A folder above them matters, too: whoever may write there can put another in its place, unless
+the folder is sticky, as /tmp is.
 
-What is found is a warning and no refusal: there are systems whose modes mean nothing (mounted shares), and containers
-in which there is nobody else.
+Findings are warnings and no refusals: there are systems whose modes mean nothing (mounted shares), and containers in
+which there is nobody else.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from pathlib import Path
 from revproxy.bundles.bundle import isPassing
 
 MOST = 5
-"""Warnings about one thing; the first says it all."""
+"""Warnings about each path; more would say nothing new."""
 
 _UNKNOWN = 65534
-"""The owner of what belongs to a user that this container does not have."""
+"""The owner that files of users have whom this container does not know."""
 
 _CODE = "and who can decides what code the edge runs"
 
 
 def stateWarnings(state: Path, trusted: Collection[int]) -> list[str]:
     """
-    Who else may write into the state folder.
+    Who else may write into the state folder, and what to do about it.
 
-    :param trusted: numbers of the users that may: root, and whom the edge runs as.
+    :param trusted: numbers of the users that may: root, and the one that the edge runs as.
     """
     real = Path(os.path.realpath(state))
     return list(_first(_found(real, trusted)))
 
 
 def codeWarnings(paths: Collection[Path]) -> list[str]:
-    """Which of these, folders of plugins and files, everybody may write to."""
+    """Which of these files and folders of plugins everybody may write to, and what to do about it."""
     return [warning for path in paths for warning in _first(_open(Path(os.path.realpath(path))))]
 
 
 def users(*others: int) -> frozenset[int]:
-    """Root, whom this process runs as, and others."""
+    """The numbers of root, of the user that this process runs as, and others."""
     return frozenset((0, os.geteuid(), *others))
 
 
 def ownerOf(path: Path) -> int:
-    """Its number; ours if there is nothing there."""
+    """The number of a path's owner; that of this process's user if there is nothing."""
     known = _statOf(path)
     return os.geteuid() if known is None else known.st_uid
 
@@ -74,7 +74,7 @@ def _found(state: Path, trusted: Collection[int]) -> Iterator[str]:
 
 
 def _replaceable(path: Path, trusted: Collection[int]) -> Iterator[str]:
-    """Folders above it in which somebody else may put another in its place."""
+    """Warnings about folders above a path, in which somebody else may put another in its place."""
     for folder in path.parents:
         known = _statOf(folder)
         if known is None:
@@ -87,7 +87,7 @@ def _replaceable(path: Path, trusted: Collection[int]) -> Iterator[str]:
 
 
 def _open(path: Path) -> Iterator[str]:
-    """What everybody may write to: it, what is directly in it, and folders above it."""
+    """Warnings about what everybody may write to: a path, what is directly in it, and folders above it."""
     within = sorted(_listed(path)) if path.is_dir() else []
     for inner in (path, *within):
         known = _statOf(inner)
@@ -101,7 +101,7 @@ def _open(path: Path) -> Iterator[str]:
 
 
 def _writers(known: os.stat_result) -> str | None:
-    """Who may write besides its owner."""
+    """Who may write besides the owner, if anybody."""
     if known.st_mode & stat.S_IWOTH:
         return "everybody"
     if known.st_mode & stat.S_IWGRP and not _isOwn(known):
@@ -110,7 +110,7 @@ def _writers(known: os.stat_result) -> str | None:
 
 
 def _isOwn(known: os.stat_result) -> bool:
-    """Whether its group is its owner's alone, as many systems give each user one."""
+    """Whether the group has no members but the owner: many systems give each user such a group."""
     try:
         owner, group = pwd.getpwuid(known.st_uid), grp.getgrgid(known.st_gid)
     except KeyError:
@@ -137,7 +137,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         return [path for path in folder.iterdir() if not isPassing(path.name)]
     except OSError:
-        return []  # whoever reads it says so
+        return []  # whoever reads the folder reports that
 
 
 def _statOf(path: Path) -> os.stat_result | None:

@@ -1,8 +1,8 @@
 """
 How the edge comes to its first plan, in two halves.
 
-`Startup.prepare` at once, before anything is bound or a loop runs, so that all that is wrong with a configuration can
-be said at the prompt; `Startup.begin` when the edge starts. What ran before a restart stands in for what fails.
+`Startup.prepare` at once, before anything is bound or a loop runs, so that all that is wrong with a configuration is
+said at the prompt; `Startup.begin` when the edge starts. What ran before a restart stands in for what fails.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ The rules: on the way in, links run in order until one answers False. On the way
 run in reverse. Observers hear of every end. What a link raises, or answers instead of a bool, or does not answer in
 time, is its own failure: with ``on_error: closed`` the request fails with 500, with ``open`` the link is passed over.
 
-What each plugin does is counted in its :class:`~revproxy.dataplane.counters.Tally`; what requests are under way, in the
-chain, so that whoever has taken it out of service knows when nobody uses its plugins any more.
+What each plugin does is counted in its :class:`~revproxy.dataplane.counters.Tally`. The chain counts the requests that
+are under way in it: once it is out of service, and there are none, nothing uses its plugins any more.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Chain:
                 raise TypeError(f"handle answered False, but {wrong}: return context.respond(status, body)")
             except TypeError:
                 link.failed(context, Failure())
-            # Passed over is no option once it said stop: nobody knows what it wanted.
+            # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
         link.tally.interrupts += 1
         context.interruptedBy = link.name

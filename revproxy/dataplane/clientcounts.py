@@ -50,9 +50,9 @@ class ClientCounts:
 
     def leave(self, key: bytes) -> None:
         """A connection has ended."""
-        left = self._open.get(key, 0) - 1
-        if left > 0:
-            self._open[key] = left
+        remaining = self._open.get(key, 0) - 1
+        if remaining > 0:
+            self._open[key] = remaining
         else:
             self._open.pop(key, None)
 

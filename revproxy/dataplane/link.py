@@ -23,8 +23,16 @@ from revproxy.loop.deadlines import NEVER, Deadlines
 
 class Link:
     """
-    One middleware in a chain, with what the edge knows and holds for it (a :class:`revproxy.context.Toolbox`).
+    One middleware in a chain, with what the edge knows and holds for it (a :class:`revproxy.toolbox.Toolbox`).
 
+    :param open: pass the link over when it fails.
+    :param timeout: seconds an asynchronous answer may take, or None.
+    :param deadlines: for asynchronous answers; their clock measures self time, too.
+    :param makeClient: makes :attr:`client`.
+    :param services: what a running plugin provides for an interface, or KeyError.
+    :param bodyBytes: the most of a body that it may hold in memory, or None.
+    :param tally: of its version; by default one of its own.
+    :param onFailure: told of each of its failures, after it was counted.
     :ivar tally: what its version has done, here and elsewhere.
     """
 
@@ -62,16 +70,6 @@ class Link:
         tally: Tally | None = None,
         onFailure: Callable[[Failure], None] | None = None,
     ) -> None:
-        """
-        :param bodyBytes: the most of a body that it may hold in memory, or None.
-        :param deadlines: for asynchronous answers; their clock measures self time, too.
-        :param makeClient: makes :attr:`client`.
-        :param onFailure: told of each of its failures, after it was counted.
-        :param open: pass the link over when it fails.
-        :param services: what a running plugin provides for an interface, or KeyError.
-        :param tally: of its version; by default one of its own.
-        :param timeout: seconds an asynchronous answer may take, or None.
-        """
         self.instance = instance
         self.name = name
         self.version = version
@@ -101,7 +99,11 @@ class Link:
         return self._client
 
     def service(self, interface: InterfaceClass) -> Any:
-        """What a running plugin provides for an interface. :raises KeyError: if none does."""
+        """
+        What a running plugin provides for an interface.
+
+        :raises KeyError: if none does.
+        """
         return self._services(interface)
 
     def failed(self, context: Context, failure: Failure) -> None:
@@ -191,6 +193,7 @@ class PendingAnswer:
             self.outer.errback(result)
 
     def deadlineExpired(self) -> None:
+        """It has taken too long, unless it waits for a body."""
         if self._link.timeout is not None and self._context.isReadingBody:
             self.deadline = self._link.deadlines.now() + self._link.timeout
             return

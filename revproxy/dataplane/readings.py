@@ -42,6 +42,7 @@ _STAGE = 4
 """Steps that one more form of a segment counts for, beside one for each name and for each 64 octets in it."""
 
 Names = tuple[bytes, ...]
+"""A reading of a segment."""
 
 _HOST = re.compile(rb"/[/\\]+[^/\\]*")
 """A path that begins like ``//host``; browsers' way of reading (WHATWG URL) takes any number of either slash."""
@@ -74,17 +75,21 @@ class Node(Protocol):
 
 
 class Budget:
-    """How much may still be looked at."""
+    """
+    How much may still be looked at.
 
-    __slots__ = ("left",)
+    :ivar steps: so many steps.
+    """
+
+    __slots__ = ("steps",)
 
     def __init__(self) -> None:
-        self.left = MOST_STEPS
+        self.steps = MOST_STEPS
 
     def take(self, steps: int) -> None:
-        """:raises AmbiguousPath: if that is more than is left."""
-        self.left -= steps
-        if self.left < 0:
+        """:raises AmbiguousPath: if there are not so many any more."""
+        self.steps -= steps
+        if self.steps < 0:
             raise AmbiguousPath(f"more than {MOST_STEPS} steps to find all readings of the path")
 
 
@@ -92,10 +97,10 @@ def reached(root: Node, path: bytes, folds: bool = False) -> set[Any]:
     """
     The nodes at which the readings of a path end: for each, the last on its way that the tree has.
 
-    :param root: cannot be left upwards.
+    :param root: no reading leads above it.
     :param path: from its first slash, without query.
     :param folds: whether names are compared in any case; the tree then holds them as :func:`folded` gives them.
-    :raises AmbiguousPath:
+    :raises AmbiguousPath: if there are more readings than can be followed, or more malformed escapes.
     """
     if not root.children:
         return {root}

@@ -212,7 +212,7 @@ class Tree:
         else:
             plain = normalised(path)
             found = (_longest(root, plain) for root in self._roots(hostname))
-            route = next((one for one in found if one is not None), None)
+            route = next((candidate for candidate in found if candidate is not None), None)
             _checkTreatment(route, routes)
         if route is not None and route.strips:
             self._checkStripped(route, path)
@@ -252,14 +252,14 @@ def _routesReached(root: PathNode, folds: PathNode | None, path: bytes) -> set[R
     if folds is None:
         return routes
     inAnyCase: set[Route | None] = {node.route for node in reached(folds, path, folds=True)}
-    return {_deeper(one, other) for one in routes for other in inAnyCase}
+    return {_deeper(route, other) for route in routes for other in inAnyCase}
 
 
-def _deeper(one: Route | None, other: Route | None) -> Route | None:
-    """The longer prefix."""
-    if one is None or (other is not None and _depth(other.path) > _depth(one.path)):
+def _deeper(route: Route | None, other: Route | None) -> Route | None:
+    """That of the longer prefix; of equally long ones, the first."""
+    if route is None or (other is not None and _depth(other.path) > _depth(route.path)):
         return other
-    return one
+    return route
 
 
 def _depth(path: bytes) -> int:

@@ -1,4 +1,8 @@
 """
-Something to try the edge on: ``python -m revproxy.demo`` is an origin, ``python -m revproxy.demo.run`` is that origin
-with an edge in front, restarted when a plugin is edited. Nothing else imports this package.
+Something to try the edge on. Nothing else imports this package.
+
+- `origin`: a small server behind the edge; ``python -m revproxy.demo`` is that alone;
+- `selfsigned`: a certificate to begin with;
+- `edgeprocess`: the process of an edge;
+- `run`: ``python -m revproxy.demo.run``, which ``make run`` calls: the origin with an edge in front.
 """

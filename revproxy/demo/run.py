@@ -7,7 +7,6 @@ The demo origin in this process, the edge in another one, everything on loopback
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import socket
 import sys
@@ -16,24 +15,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone, ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol, Protocol
+from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater, react
-from twisted.python.failure import Failure
 
+from revproxy.demo.edgeprocess import EdgeProcess
 from revproxy.demo.origin import listenForOrigin
 from revproxy.demo.selfsigned import selfSigned
 
-__all__ = ["Edge", "Setting", "configuration", "introduction", "takenPorts"]
+__all__ = ["Setting", "configuration", "introduction", "takenPorts"]
 
 HOST = "127.0.0.1"
 
 # A process group of its own: a Ctrl-C in the terminal is for us, and we end the edge.
 _EDGE = "import os; os.setpgid(0, 0); from twisted.scripts.twistd import run; run()"
 _PROBE = 0.05
-"Seconds between two looks whether the edge accepts connections."
+"""Seconds after which it is tried again whether the edge accepts connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,57 +141,6 @@ def _shown(path: Path) -> Path:
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
 
 
-class Edge(ProcessProtocol):  # type: ignore[misc]
-    """
-    The edge's process, writing where we write and reading nothing.
-
-    :ivar status: its exit status once it has ended; negative, the signal that ended it.
-    """
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self._waiting: list[Deferred[int]] = []
-
-    def start(self, reactor: Any, command: Sequence[str]) -> None:
-        """
-        Start it; once.
-        """
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        try:
-            reactor.spawnProcess(self, command[0], command, env=os.environ, childFDs={0: nothing, 1: 1, 2: 2})
-        finally:
-            os.close(nothing)
-
-    def processEnded(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
-        error = reason.value
-        code, number = getattr(error, "exitCode", None), getattr(error, "signal", None)
-        self.status = status = -number if number else code or 0
-        waiting, self._waiting = self._waiting, []
-        for ended in waiting:
-            ended.callback(status)
-
-    def ended(self) -> Deferred[int]:
-        """
-        Fires with the status when it has ended, at once when it has.
-        """
-        if self.status is not None:
-            return succeed(self.status)
-        deferred: Deferred[int] = Deferred()
-        self._waiting.append(deferred)
-        return deferred
-
-    def end(self) -> Deferred[int]:
-        """
-        SIGTERM: what runs finishes. Fires when it has ended.
-        """
-        if self.status is None and self.transport is not None:
-            try:
-                self.transport.signalProcess("TERM")
-            except ProcessExitedAlready:
-                pass  # its end is about to be reported
-        return self.ended()
-
-
 async def _listening(reactor: Any, ports: Sequence[int]) -> bool:
     """
     Whether all ports accept connections.
@@ -224,7 +171,7 @@ async def main(reactor: Any, setting: Setting) -> None:
     selfSigned(setting.certificates)
     file = setting.state / "revproxy.yaml"
     file.write_text(configuration(setting), encoding="utf-8")
-    edge = Edge()
+    edge = EdgeProcess()
     # A closed terminal must not leave an edge behind that holds the ports.
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.addSystemEventTrigger("before", "shutdown", edge.end)

@@ -2,8 +2,8 @@
 Coarse, shared deadlines.
 
 A timer per request would cost more than parsing it (a ``callLater`` and its cancel: 1.2 µs). Instead everything that
-waits carries an attribute ``deadline``, a time; setting it is the whole price. One sweep per period looks at all that
-are watched. A deadline is therefore kept late by up to one period, never early.
+waits carries an attribute ``deadline``, a time; setting it is the whole price. One sweep per period compares all that
+are watched with the time. So a deadline is noticed up to one period late, never early.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Deadlines:
         self._call: IDelayedCall | None = None
 
     def watch(self, waiting: Waiting) -> None:
-        """Look at it from now on."""
+        """Include it in the sweeps from now on."""
         self._watched.add(waiting)
         if self._call is None:
             self._call = self._clock.callLater(self._period, self._sweep)
 
     def forget(self, waiting: Waiting) -> None:
-        """Look at it no more; unknown is no error."""
+        """Leave it out of the sweeps; what is not watched is no error."""
         self._watched.discard(waiting)
 
     def stop(self) -> None:
@@ -67,7 +67,7 @@ class Deadlines:
         now = self.now()
         expired = [waiting for waiting in self._watched if waiting.deadline <= now]
         for waiting in expired:
-            # An earlier one's end may have ended a later one.
+            # The end of one before it may have ended this one.
             if waiting in self._watched and waiting.deadline <= now:
                 try:
                     waiting.deadlineExpired()

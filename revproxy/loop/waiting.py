@@ -1,5 +1,5 @@
 """
-What is waited for, and how long.
+Waiting for foreign code, but not for ever.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ from twisted.internet.defer import Deferred
 
 def notLonger(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
     """
-    What foreign code answers, or a time-out, which cancels it.
+    What a Deferred of foreign code fires with, if it does so in time; else it is cancelled.
 
-    A coroutine may catch its cancellation and go on: nobody waits for it any longer, and its answer is dropped.
+    A coroutine may catch its cancellation and go on: nobody waits for it any longer, and its result is dropped.
+    Cancelling what is returned cancels the foreign Deferred.
+
+    :param seconds: how long it may take.
+    :param reactor: provides `IReactorTime`.
+    :returns: fires with the result or the failure; after ``seconds`` with
+        :class:`twisted.internet.defer.TimeoutError`.
     """
     if waiting.called and not waiting.paused:
         return waiting

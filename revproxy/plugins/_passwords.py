@@ -19,7 +19,7 @@ _ARGON2 = re.compile(
     r"\$argon2(id|i|d)\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z"
 )
 _BCRYPT_BYTES = 72
-"""bcrypt looks at no more of a password; other programs cut there in silence, so hashes are made for that."""
+"""bcrypt reads no more of a password. Other programs cut it there in silence, and hashes are made for what remains."""
 
 _REFUSED = (
     ("$apr1$", "MD5 (htpasswd -m)"),

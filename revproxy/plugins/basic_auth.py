@@ -137,11 +137,11 @@ class Verifier:
         return name if right else None
 
     def _done(self, result: str | Failure | None, digest: bytes) -> None:
-        for one in self._waiting.pop(digest):
+        for waiting in self._waiting.pop(digest):
             if isinstance(result, Failure):
-                one.errback(result)
+                waiting.errback(result)
             else:
-                one.callback(result)
+                waiting.callback(result)
 
     def _forget(self, digest: bytes, gone: Deferred[str | None]) -> None:
         waiting = self._waiting.get(digest, [])

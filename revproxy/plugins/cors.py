@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
-from revproxy.headers import TOKEN, Field
+from revproxy.headers import Field, isToken
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\*\.)?([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?\Z")
@@ -31,7 +31,7 @@ def _field(name: str, value: str) -> Field:
 
 def _tokens(key: str, names: Iterable[str]) -> str:
     for name in names:
-        if not name or not TOKEN.issuperset(name.encode("ascii", "replace")):
+        if not isToken(name.encode("ascii", "replace")):
             raise ValueError(f"cors: {key}: not a name: {name!r}")
     return ", ".join(names)
 
@@ -179,7 +179,7 @@ class CORS:
         value = asked.find(b"access-control-request-headers")
         if value:
             names = [name.strip() for name in value.split(b",")]
-            if all(name and TOKEN.issuperset(name) for name in names):
+            if all(isToken(name) for name in names):
                 out.fields.append((b"access-control-allow-headers", b"Access-Control-Allow-Headers", b", ".join(names)))
 
 

@@ -1,1 +1,8 @@
-"""service: one sentence."""
+"""
+The processes: joins control and worker, starts and ends them, heeds signals.
+
+- `service` is a running edge, as a Twisted service: control with one worker beside it;
+- `localcrew` hands over the words between the two, in one process;
+- `signals` is what the process is told from outside;
+- `reloader` restarts a process whose own code has changed, for development.
+"""

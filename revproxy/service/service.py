@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
-from revproxy.control.certificatefiles import certificatePaths
+from revproxy.control.certificatefiles import certificateRoots
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.control import Control
 from revproxy.control.controlsocket import ControlSocket
@@ -36,6 +36,7 @@ from revproxy.control.custody import codeWarnings, stateWarnings, users
 from revproxy.control.startup import StartRefused
 from revproxy.control.state.directory import StateError, StateFolder, StateInUse
 from revproxy.control.state.recordfile import readRecords
+from revproxy.control.watch.fingerprint import Root
 from revproxy.control.watch.watcher import Watcher
 from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
 from revproxy.loop.jobthread import DaemonThreads
@@ -94,8 +95,8 @@ class EdgeService(Service):  # type: ignore[misc]
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
-        self._looking = False
-        self._lookAgain = False
+        self._takingUp = False
+        self._onceMore = False
 
     def _damaged(self, text: str) -> Problem:
         """What was remembered of plugins cannot be read."""
@@ -167,7 +168,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
-        for warning in (*stateWarnings(self.config.state, users()), *codeWarnings(self._watched(self.config))):
+        for warning in (*stateWarnings(self.config.state, users()), *codeWarnings(self._codePaths(self.config))):
             self._log.warn("{warning}", warning=warning)
         try:
             self._state.acquire()
@@ -201,31 +202,34 @@ class EdgeService(Service):  # type: ignore[misc]
 
     # Changing
 
-    def _watched(self, config: Config) -> list[Path]:
-        paths = (self._path, config.plugins.directory, *certificatePaths(config))
-        return [path for path in paths if path is not None]
+    def _watched(self, config: Config) -> list[Path | Root]:
+        return [*self._codePaths(config), *certificateRoots(config)]
+
+    def _codePaths(self, config: Config) -> list[Path]:
+        """What says which code runs."""
+        return [path for path in (self._path, config.plugins.directory) if path is not None]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._looking or self._stopping:
-            self._lookAgain = True
+        if self._takingUp or self._stopping:
+            self._onceMore = True
             return
-        self._looking = True
-        looking = Deferred.fromCoroutine(self._look())
-        looking.addErrback(lambda failure: self._log.failure("looking at the files", failure))
+        self._takingUp = True
+        takingUp = Deferred.fromCoroutine(self._takeUp())
+        takingUp.addErrback(lambda failure: self._log.failure("taking up what has changed", failure))
 
-    async def _look(self) -> None:
+    async def _takeUp(self) -> None:
         try:
             again = True
             while again and not self._stopping:
-                self._lookAgain = False
+                self._onceMore = False
                 try:
                     await self.control.coordinator.apply()
                 except ChangeRefused:
                     pass  # an event says so
-                again = self._lookAgain
+                again = self._onceMore
         finally:
-            self._looking = False
+            self._takingUp = False
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """Another configuration may name other files."""

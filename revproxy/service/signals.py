@@ -1,8 +1,8 @@
 """
-Signals that ask a running edge for something, as often as somebody likes.
+Signals that ask a running edge for something, any number of times.
 
-SIGHUP has two meanings. From an operator, or a service manager, it is "look at the files", as with other servers; from
-the kernel, "the terminal is gone", and an edge in the foreground of that is to end like any other program.
+SIGHUP has two meanings. From an operator or a service manager it is "read the files again", as with other servers; from
+the kernel it is "the terminal is gone", and an edge in the foreground of that terminal ends like any other program.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 class Signals:
     """
-    The handlers of one edge. What others did with a signal before still happens.
+    The signal handlers of an edge. A handler that was there before is called first.
 
-    :param reactor: where they are called.
+    :param reactor: in whose thread the functions are called.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -26,7 +26,11 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def heed(self, number: int, call: Callable[[], object]) -> None:
-        """Call that whenever the signal has come. In the main thread."""
+        """
+        Call a function in the reactor's thread whenever a signal has come. Use this in the main thread only.
+
+        :param number: such as ``signal.SIGUSR1``.
+        """
         before = self._before[number] = signal.getsignal(number)
 
         def received(number: int, frame: FrameType | None) -> None:
@@ -37,7 +41,7 @@ class Signals:
         signal.signal(number, received)
 
     def restore(self) -> None:
-        """Heed none any more."""
+        """Put back the handlers that were there before. In the main thread only."""
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()
@@ -45,9 +49,9 @@ class Signals:
 
 class Terminal:
     """
-    The terminal that standard input is, if it is one, and its end was not to be ignored (``nohup``, ``trap '' HUP``).
+    The terminal that is standard input, if there is one whose end matters: not under ``nohup`` or ``trap '' HUP``.
 
-    To be made before SIGHUP is heeded.
+    Make it before SIGHUP is heeded.
     """
 
     def __init__(self) -> None:
@@ -55,7 +59,7 @@ class Terminal:
 
     @property
     def isGone(self) -> bool:
-        """Whether there was one that matters, and it was hung up."""
+        """Whether there was a terminal that matters, and it was hung up."""
         return self._wasOne and not _isTerminal()
 
 

@@ -1,1 +1,16 @@
-"""worker: one sentence."""
+"""
+Makes a plan real in one process; never imports :mod:`revproxy.control`, and decides nothing.
+
+In the order in which a change passes through:
+
+- `worker` puts all this together, and takes each word of control to its place;
+- `applier` runs the participants of a change through its steps: `participant` says what each of them offers;
+- `routes`: the `routetable`, with what `upstreamfactory` makes;
+- `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
+  :mod:`~revproxy.worker.lifecycle` is the life of each version;
+- `listeners`: ports, and their `certificates`;
+- `accesslogging`: the access log, in a `logfile`;
+- `bounds`: limits and time-outs;
+- `generations`: what requests go through, as `assembly` builds it; the swap is one assignment here;
+- :mod:`~revproxy.worker.guard` watches what runs; `counterreports` tells what it counts.
+"""

@@ -1,6 +1,6 @@
 """
-The access log of a running edge, and how it becomes another one: the new file is open before the old one is let go, so
-no line is lost and a path that cannot be opened changes nothing.
+The access log of a running edge, and how it becomes another: the new file is open before the old one is closed, so no
+line is lost and a path that cannot be opened changes nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CLOSE_TIMEOUT = 5.0
 
 class OpenedLog:
     """
-    A log as one :class:`LoggingConfig` describes it.
+    A log as a :class:`LoggingConfig` describes it, ready to be written.
 
     :ivar config: that.
     :ivar file: None where nothing is logged.
-    :ivar log: formats for the file.
+    :ivar log: formats for the file; None like it.
     """
 
     def __init__(self, config: LoggingConfig, file: LogFile | None, clock: Any) -> None:
@@ -42,9 +42,8 @@ class OpenedLog:
 
 class AccessLogging:
     """
-    Keeps an edge's log: opened, changed, reopened, closed. Until it is opened, nothing is logged.
-
-    :ivar config: what is logged now, and where to.
+    Keeps an edge's log: :meth:`open` at the start; then for each other configuration :meth:`prepare`, and
+    :meth:`commit` or :meth:`discard`; :meth:`close` at the end. Until it is opened, nothing is logged.
     """
 
     _log = Logger()
@@ -59,6 +58,7 @@ class AccessLogging:
 
     @property
     def config(self) -> LoggingConfig:
+        """What is logged now, and where to."""
         return self._opened.config
 
     def open(self, config: LoggingConfig) -> None:
@@ -110,23 +110,10 @@ class AccessLogging:
         if now.file is not None and config.access == now.file.path:
             # Two threads must not write one file: lines of the one could end up inside lines of the other.
             return OpenedLog(config, now.file, self._reactor)
-        isGivenUp = False
-
-        def openFile() -> OpenedLog:
-            opened = self._open(config)
-            if isGivenUp and opened.file is not None:
-                opened.file.close(0)
-            return opened
-
-        try:
-            opened: OpenedLog = await self._disk.do(openFile)
-        except DiskSilent:
-            isGivenUp = True
-            raise
-        return opened
+        return await self._openInThread(config)
 
     def hurry(self) -> None:
-        """The edge ends: wait for no disk any more."""
+        """The edge ends: no longer wait for a disk that does not answer."""
         self._disk.hurry()
 
     def _use(self, opened: OpenedLog) -> None:
@@ -148,13 +135,30 @@ class AccessLogging:
             self._opened.file.reopen()
 
     async def close(self) -> None:
-        """Write everything out. What is still recorded afterwards is counted as lost."""
+        """The edge ends: write everything out. What is recorded afterwards is counted as lost."""
         if self._opened.log is not None:
             self._opened.log.stop()
         if self._opened.file is not None:
             self._close(self._opened.file)
         while self._closing:
             await self._closing[0]
+
+    async def _openInThread(self, config: LoggingConfig) -> OpenedLog:
+        """What is open too late is closed again. :raises OSError:"""
+        isGivenUp = False
+
+        def openFile() -> OpenedLog:
+            opened = self._open(config)
+            if isGivenUp and opened.file is not None:
+                opened.file.close(0)
+            return opened
+
+        try:
+            opened: OpenedLog = await self._disk.do(openFile)
+        except DiskSilent:
+            isGivenUp = True
+            raise
+        return opened
 
     def _open(self, config: LoggingConfig) -> OpenedLog:
         """:raises OSError: when the file cannot be opened."""

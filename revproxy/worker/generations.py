@@ -66,6 +66,7 @@ class Generations:
     async def abandon(self) -> None:
         """It was never seen."""
         self._next = None
+        self._health.abandon()
 
     def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
         instance = running.member(plugin.name, settings)

@@ -28,123 +28,19 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from revproxy.addresses import AddressSet
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.config.settings import ListenerConfig, TLSConfig, documentOf
+from revproxy.config.settings import documentOf
 from revproxy.dataplane.edge import Edge
-from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.net.eagerreactor import EagerReactor, described
-from revproxy.dataplane.net.servertransport import serverTransport
-from revproxy.dataplane.net.tlscontexts import ServerContexts
 from revproxy.loop.jobthread import DiskSilent, JobThread
-from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import CertificateState, Prepare
-from revproxy.worker.certificates import CertificateError, CertificateFolder, Loaded
+from revproxy.worker.certificates import CertificateError
+from revproxy.worker.listening import Listening, Prepared, certificatesFor
 from revproxy.worker.participant import Refused
 
 _ALL = frozenset(("", "0.0.0.0", "::"))
-
-
-class Certificates:
-    """The certificates of one listener: in use, and perhaps others that wait for a commit."""
-
-    def __init__(self, settings: TLSConfig, files: PemFiles) -> None:
-        """:raises CertificateError: as :meth:`CertificateFolder.load`."""
-        self.files = files
-        self._folder = CertificateFolder(settings)
-        self._waiting: tuple[PemFiles, Loaded] | None = None
-        self._refused: PemFiles | None = None
-        loaded = self._folder.load(files)
-        self.loaded = loaded
-        self._folder.adopt(loaded)
-        self.contexts = ServerContexts(loaded.table, loaded.default)
-
-    def isNews(self, files: PemFiles) -> bool:
-        """Whether these are others than those in use, and than those that could not be used."""
-        return files not in (self.files, self._refused)
-
-    def renew(self, files: PemFiles) -> tuple[str, ...]:
-        """
-        Load other files, for :meth:`commit`. What is in use is not touched.
-
-        :returns: why nothing of it can be used; then what is in use stays.
-        """
-        try:
-            self._waiting = files, self._folder.load(files)
-        except CertificateError as error:
-            self._refused = files
-            return error.problems
-        return ()
-
-    @property
-    def newest(self) -> Loaded:
-        """What was loaded last, in use or not yet."""
-        return self.loaded if self._waiting is None else self._waiting[1]
-
-    def commit(self) -> bool:
-        """Use what was loaded last. :returns: whether there was anything."""
-        if self._waiting is None:
-            return False
-        (self.files, self.loaded), self._waiting = self._waiting, None
-        self._refused = None
-        self._folder.adopt(self.loaded)
-        self.contexts.swap(self.loaded.table, self.loaded.default)
-        return True
-
-    def abandon(self) -> None:
-        """Go on with what is in use."""
-        self._waiting = None
-
-
-class Listening:
-    """
-    One listener as it runs, or is about to.
-
-    :ivar config: what it was made from.
-    :ivar listener: makes its connections' protocols.
-    :ivar transport: makes their transports.
-    :ivar port: what it listens on; None until it is bound, or has taken over that of its predecessor.
-    """
-
-    def __init__(self, config: ListenerConfig, certificates: Certificates | None, edge: Edge) -> None:
-        contexts = None if certificates is None else certificates.contexts
-        trusted = AddressSet(config.trustedProxies)
-        guards = None
-        if contexts is not None and config.tls is not None and (config.tls.clientAuth or config.tls.hosts):
-            guards = _guard(contexts)
-        self.config = config
-        self.certificates = certificates
-        self.listener = Listener(edge, tls=contexts is not None, trusted=trusted or None, guards=guards)
-        self.transport = serverTransport(contexts, trusted if config.proxyProtocol else None)
-        self.port: Any = None
-
-
-class Prepared:
-    """
-    A change that can still be given up.
-
-    :ivar listeners: all that there are to be, in the order of the configuration.
-    :ivar replaced: for those that take over a port: whose.
-    :ivar states: what control is to know of certificates when it has taken effect.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.listeners: list[Listening] = []
-        self.replaced: dict[Listening, Listening] = {}
-        self.states: list[CertificateState] = []
-        self._configs = plan.config.listeners
-        self._certificates = plan.certificates
-
-    def isFor(self, plan: Plan) -> bool:
-        """Whether it is what a plan wants."""
-        return self._configs == plan.config.listeners and self._certificates == plan.certificates
-
-    @property
-    def unbound(self) -> list[Listening]:
-        """Those that need a port of their own and have none yet."""
-        return [each for each in self.listeners if each.port is None and each not in self.replaced]
 
 
 class ListenerSet:
@@ -213,35 +109,18 @@ class ListenerSet:
         if self._stopped or prepared is None:
             return
         before, self._running = self._running, tuple(prepared.listeners)
-        for each in prepared.listeners:
-            old = prepared.replaced.get(each)
-            if old is not None:
-                self._takeOver(each, old)
-            elif each in self._waiting:
-                self._waiting.remove(each)
-                each.port.startReading()
-                self._log.info("listening on {address}", address=described(each.port.getHost()))
-            if each.certificates is not None and each.certificates.commit():
-                self._log.info("certificates of {place} read again", place=each.certificates.files.place)
-        for old in before:
-            if old not in prepared.listeners and old not in prepared.replaced.values():
-                self._end(old)
-        for state in prepared.states:
-            self._tell(state)
+        for listening in prepared.listeners:
+            self._begin(listening, prepared.replaced.get(listening))
+        for listening in before:
+            if listening not in prepared.listeners and listening not in prepared.replaced.values():
+                self._end(listening)
+        self._renew(prepared)
 
     async def abandon(self) -> None:
         """Ports bound for it are closed; certificates stay."""
         prepared, self._prepared = self._prepared, None
-        if prepared is None:
-            return
-        for each in prepared.listeners:
-            if each in self._waiting:
-                self._waiting.remove(each)
-                self._close(each.port)
-                each.port = None
-            if each.certificates is not None:
-                each.certificates.abandon()
-        await self._closed()
+        if prepared is not None:
+            await self._giveUp(prepared)
 
     async def bind(self) -> None:
         """
@@ -250,18 +129,18 @@ class ListenerSet:
         :raises CannotListenError, OSError: naming the address; what was bound is closed again.
         """
         await self._closed()
-        unbound = [] if self._prepared is None else self._prepared.unbound
+        prepared = self._prepared
+        if prepared is None:
+            return
         try:
-            for each in unbound:
-                if self._stopped:
-                    raise OSError(ECANCELED, "the edge is being stopped", each.config.endpoint)
-                port = await self._bound(each)
-                port.transport = each.transport
-                port.stopReading()
-                each.port = port
-                self._waiting.append(each)
+            for listening in prepared.unbound:
+                self._refuseAtEnd(listening)
+                await self._bind(listening)
+                self._refuseAtEnd(listening)
         except Exception:  # an endpoint may be a plugin of Twisted's; also when it is cancelled
-            await self.abandon()
+            if self._prepared is prepared:
+                self._prepared = None
+            await self._giveUp(prepared)
             raise
 
     async def stop(self) -> None:
@@ -288,7 +167,7 @@ class ListenerSet:
         for index, config in enumerate(plan.config.listeners):
             old = before.pop(config.endpoint, None)
             try:
-                certificates = self._certificatesFor(config, old, plan, prepared)
+                certificates = certificatesFor(config, old, plan, prepared)
             except CertificateError as error:
                 path = ("listeners", index, "tls", "certificates")
                 problems += [documentOf(plan.config).problem(path, text) for text in error.problems]
@@ -304,33 +183,18 @@ class ListenerSet:
             raise ConfigErrors(problems)
         return prepared
 
-    def _certificatesFor(
-        self, config: ListenerConfig, old: Listening | None, plan: Plan, prepared: Prepared
-    ) -> Certificates | None:
-        """:raises CertificateError: there is to be one, and none can be used."""
-        if config.tls is None:
-            return None
-        files = plan.certificates[pemKey(config.tls)]
-        if old is None or old.certificates is None or old.config.tls != config.tls:
-            certificates = Certificates(config.tls, files)
-            prepared.states.append(self._stateOf(config, certificates.loaded))
-            return certificates
-        certificates = old.certificates
-        if certificates.isNews(files):
-            problems = certificates.renew(files)
-            prepared.states.append(self._stateOf(config, certificates.newest, problems))
-        return certificates
+    def _refuseAtEnd(self, listening: Listening) -> None:
+        """:raises OSError: nothing is to be bound any more."""
+        if self._stopped:
+            raise OSError(ECANCELED, "the edge is being stopped", listening.config.endpoint)
 
-    def _stateOf(self, config: ListenerConfig, loaded: Loaded, kept: tuple[str, ...] = ()) -> CertificateState:
-        """
-        :param kept: why what is in use stays; empty if it does not.
-        """
-        assert config.tls is not None
-        for text in () if kept else loaded.expired:
-            self._log.warn("{problem}", problem=text)
-        place = str(config.tls.certificates)
-        problems = kept or loaded.problems
-        return CertificateState(config.endpoint, place, loaded.names, loaded.expires, problems, bool(kept))
+    async def _bind(self, listening: Listening) -> None:
+        """:raises CannotListenError, OSError: naming the address."""
+        port = await self._bound(listening)
+        port.transport = listening.transport
+        port.stopReading()
+        listening.port = port
+        self._waiting.append(listening)
 
     async def _bound(self, listening: Listening) -> Any:
         """:raises CannotListenError, OSError: naming the address."""
@@ -355,6 +219,15 @@ class ListenerSet:
                 return each.config.endpoint
         return None
 
+    def _begin(self, listening: Listening, old: Listening | None) -> None:
+        """Let its clients in, unless they are already. :param old: whose port it takes over."""
+        if old is not None:
+            self._takeOver(listening, old)
+        elif listening in self._waiting:
+            self._waiting.remove(listening)
+            listening.port.startReading()
+            self._log.info("listening on {address}", address=described(listening.port.getHost()))
+
     def _takeOver(self, new: Listening, old: Listening) -> None:
         new.port = old.port
         new.port.factory = new.listener
@@ -371,6 +244,24 @@ class ListenerSet:
         self._hardStops.append(self._reactor.callLater(self._edge.timeouts.drain, old.listener.breakOff))
         self._log.info("no longer listening on {address}", address=address)
 
+    def _renew(self, prepared: Prepared) -> None:
+        for renewal in prepared.renewals:
+            if renewal.certificates.adopt(renewal.files, renewal.loaded):
+                self._log.info("certificates of {place} read again", place=renewal.files.place)
+        for text in prepared.expired:
+            self._log.warn("{problem}", problem=text)
+        for state in prepared.states:
+            self._tell(state)
+
+    async def _giveUp(self, prepared: Prepared) -> None:
+        """Close the ports that were bound for a change."""
+        for listening in prepared.listeners:
+            if listening in self._waiting:
+                self._waiting.remove(listening)
+                self._close(listening.port)
+                listening.port = None
+        await self._closed()
+
     def _close(self, port: Any) -> None:
         self._closing.append(maybeDeferred(port.stopListening))
 
@@ -381,16 +272,9 @@ class ListenerSet:
             await closed
 
 
-def _overlap(one: str | None, other: str | None) -> bool:
+def _overlap(interface: str | None, other: str | None) -> bool:
     """Whether two interfaces are the same, or one of them is all; files have none."""
-    return one == other or not _ALL.isdisjoint((one, other))
+    return interface == other or not _ALL.isdisjoint((interface, other))
 
 
-def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
-    def guards(serverName: str | None, host: bytes) -> bool:
-        return contexts.protectedHost(serverName, host.decode("latin-1"))
-
-    return guards
-
-
-__all__ = ["ListenerSet", "Prepared"]
+__all__ = ["ListenerSet"]

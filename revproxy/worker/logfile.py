@@ -9,61 +9,48 @@ Rotation: rename the file, then call `LogFile.reopen` (SIGUSR1). Lines go to the
 a line that a full disk cut in two is written again, whole, to the new file.
 
 A named pipe is opened without waiting for its reader, and anew when that is gone: it is like a disk that is full.
+
+Three questions are asked of a file all the time, and each has three answers: how long it goes on (`_Phase`), how
+writing goes (`_Health`), and whether its path is to be opened anew (`_Reopening`).
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import select
-import stat
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any
 
 from twisted.logger import Logger
+
+from revproxy.worker.logoutput import NoReader, Output, openOutput
 
 __all__ = ["LogFile"]
 
 
-class _Output(Protocol):
-    """
-    The part of `io.FileIO` that is used. ``write`` may take less than it is given, or None of it.
-    """
-
-    def write(self, data: Any, /) -> int | None: ...
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
+class _Phase(Enum):
+    OPEN = "lines are taken"
+    CLOSING = "what was taken is to be written"
+    LAST_ATTEMPT = "a write that fails now is the last"
 
 
-def _openOutput(path: str) -> _Output:
-    """
-    The file for appending, or a private duplicate of standard output for ``-``. Unbuffered: what is written is written.
-    """
-    if path == "-":
-        return open(os.dup(1), "wb", buffering=0)
-    return open(path, "ab", buffering=0, opener=_unwaiting)
+class _Health(Enum):
+    """WELL → FAILING, which is reported → RECOVERING ⇄ FAILING → WELL, which is reported once the backlog is gone."""
+
+    WELL = "every write succeeded"
+    FAILING = "the last attempt failed; the next comes after a while"
+    RECOVERING = "it takes bytes again, and has not caught up"
 
 
-def _unwaiting(path: str, flags: int) -> int:
-    """
-    A named pipe's reader is not waited for; then, and when it does not keep up, :class:`LogFile` tries again.
+class _Reopening(Enum):
+    """NOT → ASKED, by anybody → DUE, once the thread has heard of it → NOT, once the path is open."""
 
-    :raises NoReader: there is none.
-    """
-    try:
-        return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
-    except OSError as error:
-        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
-            raise NoReader(errno.ENXIO, "nobody reads this named pipe", path) from None
-        raise
-
-
-class NoReader(OSError):
-    """
-    A named pipe that nobody has opened for reading; somebody may any time.
-    """
+    NOT = "the path is open"
+    ASKED = "it was renamed: the thread is to wake up for it"
+    DUE = "it is opened with the next attempt"
 
 
 def _atOnce(call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -91,7 +78,7 @@ class LogFile:
         maxBacklog: int = 16 * 1024 * 1024,
         retryInterval: float = 1.0,
         callInReactor: Callable[..., object] = _atOnce,
-        openOutput: Callable[[str], _Output] = _openOutput,
+        openOutput: Callable[[str], Output] = openOutput,
     ) -> None:
         self.path = path
         self._maxBacklog = maxBacklog
@@ -103,17 +90,19 @@ class LogFile:
         self._backlog: deque[bytes] = deque()
         self._backlogBytes = 0
         self._lost = 0
-        self._reopenWanted = False
-        self._closing = False
-        self._failing = False
+        self._phase = _Phase.OPEN
+        self._health = _Health.WELL
+        self._reopening = _Reopening.NOT
         # The thread's own, once it runs:
         self._thread: threading.Thread | None = None
-        self._output: _Output | None = None
+        self._output: Output | None = None
         self._block = b""
         self._written = 0
-        self._reopenPending = False
-        self._reported = False
-        self._lastAttempt = False
+
+    @property
+    def isClosing(self) -> bool:
+        """Whether it was closed: it takes no more lines, and may still be writing."""
+        return self._phase is not _Phase.OPEN
 
     def start(self) -> None:
         """
@@ -125,7 +114,7 @@ class LogFile:
         try:
             self._output = self._openOutput(self.path)
         except NoReader as error:
-            self._reopenPending = True
+            self._reopening = _Reopening.DUE
             self._failed(error)
         self._thread = threading.Thread(target=self._run, name=f"log {self.path}", daemon=True)
         self._thread.start()
@@ -135,12 +124,12 @@ class LogFile:
         Take whole lines. Never blocks for the disk, never raises; what no longer fits is counted as lost.
         """
         with self._changed:
-            if self._closing or self._backlogBytes + len(data) > self._maxBacklog:
+            if self._phase is not _Phase.OPEN or self._backlogBytes + len(data) > self._maxBacklog:
                 self._lost += data.count(b"\n")
                 return
             self._backlog.append(data)
             self._backlogBytes += len(data)
-            if not self._failing:  # or every line would be one more attempt at a full disk
+            if self._health is not _Health.FAILING:  # or every line would be one more attempt at a full disk
                 self._changed.notify()
 
     def reopen(self) -> None:
@@ -149,29 +138,30 @@ class LogFile:
         them, and to the new one if it does not.
         """
         with self._changed:
-            self._reopenWanted = True
+            self._reopening = _Reopening.ASKED
             self._changed.notify()
 
     def close(self, timeout: float) -> bool:
         """
-        Write what is left, then close. Blocks: call it in a thread, or as the last thing before the process ends.
+        Write what was taken, then close. Blocks: call it in a thread, or as the last thing before the process ends.
         A file that takes nothing is tried once more. What cannot be written is reported, as a number of lines.
 
         :param timeout: seconds to wait at most.
         :return: whether every line was written.
         """
         with self._changed:
-            self._closing = True
+            if self._phase is _Phase.OPEN:
+                self._phase = _Phase.CLOSING
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(timeout)
         with self._changed:
-            lost, self._lost = self._lost + self._linesLeft(), 0
+            lost, self._lost = self._lost + self._unwrittenLines(), 0
         if lost:
             self._log.warn("access log {path}: closed; {lost} lines were lost", path=self.path, lost=lost)
         return not lost
 
-    def _linesLeft(self) -> int:
+    def _unwrittenLines(self) -> int:
         return self._block.count(b"\n", self._written) + sum(data.count(b"\n") for data in self._backlog)
 
     # What follows runs in the thread.
@@ -187,7 +177,7 @@ class LogFile:
                         self._letGo()
                 else:
                     self._succeeded()
-            if self._reopenPending:
+            if self._reopening is _Reopening.DUE:
                 self._reopen()
         if self._output is not None:
             self._output.close()
@@ -197,21 +187,31 @@ class LogFile:
         Sleep until there is something to do; fetch the next block. False: the end.
         """
         with self._changed:
-            if not self._failing:
-                self._changed.wait_for(lambda: self._block or self._backlog or self._closing or self._reopenWanted)
-            elif not (self._closing or self._reopenWanted):
+            if self._health is not _Health.FAILING:
+                self._changed.wait_for(lambda: self._block or self._backlog or self._isCalled())
+            elif not self._isCalled():
                 self._changed.wait(self._retryInterval)
-            self._reopenPending |= self._reopenWanted
-            self._reopenWanted = False
+            if self._reopening is _Reopening.ASKED:
+                self._reopening = _Reopening.DUE
             if not self._block:
                 self._block = b"".join(self._backlog)
                 self._backlog.clear()
-            if not self._closing:
-                return True
-            if self._failing and self._lastAttempt:
-                return False
-            self._lastAttempt = True
-            return bool(self._block)
+            return self._phase is _Phase.OPEN or self._attemptAtTheEnd()
+
+    def _isCalled(self) -> bool:
+        """
+        Whether somebody waits for the thread to do something other than write.
+        """
+        return self._phase is not _Phase.OPEN or self._reopening is _Reopening.ASKED
+
+    def _attemptAtTheEnd(self) -> bool:
+        """
+        Whether there is something to write, and it is not known that the file takes nothing.
+        """
+        if self._phase is _Phase.LAST_ATTEMPT and self._health is _Health.FAILING:
+            return False
+        self._phase = _Phase.LAST_ATTEMPT
+        return bool(self._block)
 
     def _letGo(self) -> None:
         """
@@ -220,9 +220,11 @@ class LogFile:
         assert self._output is not None
         self._output.close()
         self._output = None
-        self._reopenPending = True
+        with self._changed:
+            if self._reopening is _Reopening.NOT:
+                self._reopening = _Reopening.DUE
 
-    def _writeBlock(self, output: _Output) -> None:
+    def _writeBlock(self, output: Output) -> None:
         """
         Write the block, however often that takes. What was written stays written when this raises.
         """
@@ -239,7 +241,7 @@ class LogFile:
             self._backlogBytes -= len(self._block)
         self._block, self._written = b"", 0
 
-    def _awaitWritable(self, output: _Output) -> None:
+    def _awaitWritable(self, output: Output) -> None:
         """
         Standard output may be a pipe that someone made non-blocking; its reader may have stopped reading.
         """
@@ -260,14 +262,18 @@ class LogFile:
         if self._output is not None:
             self._output.close()
         self._output = output
-        self._reopenPending = self._failing = False
+        with self._changed:
+            if self._reopening is _Reopening.DUE:  # and not asked for once more meanwhile
+                self._reopening = _Reopening.NOT
+            if self._health is _Health.FAILING:
+                self._health = _Health.RECOVERING
         # Back to the beginning of the line that was cut: its first part stays behind in the old file.
         self._written = self._block.rfind(b"\n", 0, self._written) + 1
 
     def _failed(self, error: OSError) -> None:
-        self._failing = True
-        if not self._reported:
-            self._reported = True
+        with self._changed:
+            before, self._health = self._health, _Health.FAILING
+        if before is _Health.WELL:
             self._report(
                 "access log {path}: {error}; keeping up to {limit} bytes and trying again",
                 path=self.path,
@@ -281,11 +287,14 @@ class LogFile:
         too, when the disk was merely too slow.
         """
         with self._changed:
-            self._failing = self._reopenPending
-            if self._failing or self._backlog or not (self._reported or self._lost):
+            if self._reopening is _Reopening.DUE:
                 return
+            if self._health is _Health.FAILING:
+                self._health = _Health.RECOVERING
+            if self._backlog or (self._health is _Health.WELL and not self._lost):
+                return
+            self._health = _Health.WELL
             lost, self._lost = self._lost, 0
-        self._reported = False
         self._report("access log {path}: writing again; {lost} lines were lost", path=self.path, lost=lost)
 
     def _report(self, format: str, **values: object) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.settings import Config
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Prepare
@@ -41,12 +42,12 @@ class Routes:
 
     async def prepare(self, word: Prepare) -> None:
         """Make what the configuration says, or take what there is. :raises Refused: with all that is wrong."""
-        config, previous = word.plan.config, self.next or self.table
+        config = word.plan.config
+        previous = self._previous(config)
         try:
-            if self.table is None:
+            if self.table is None or previous is None:
                 self.next = makeRouteTable(config, self._parts, self._client, previous)
             else:
-                assert previous is not None
                 self.next = await makeRouteTableWhileServing(
                     config, self._parts, self._client, previous, self._files.do
                 )
@@ -58,6 +59,15 @@ class Routes:
             if self._onFirst is not None:
                 onFirst, self._onFirst = self._onFirst, None
                 onFirst()
+
+    def _previous(self, config: Config) -> RouteTable | None:
+        """
+        The table that another one shares as much as possible with: the one of an earlier try with the same
+        configuration, or the one that serves. What was made for a configuration that was refused has nothing to give.
+        """
+        if self.next is not None and (self.table is None or self.next.config is config):
+            return self.next
+        return self.table
 
     async def ready(self) -> None:
         """Nothing comes last."""

@@ -2,8 +2,8 @@
 What of a generation depends on the configuration alone: upstreams, leaves, the resource tree.
 
 While the configuration stays as it is, so does its route table: what is done for a plugin that changes does not become
-more with the number of routes. With another configuration, most of the work is done in a thread; there may be ten thousand
-routes.
+more with the number of routes. With another configuration, most of the work is done in a thread; there may be ten
+thousand routes.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class Staging:
         for instance in running.members.values():
             if instance.since is None:
                 instance.since = running.plan.number
-        self._culprits.adopt(running)
+        self._culprits.adopt(running.members.values())
         self._onAdopted(running.versions.values())
         self._discard(change.settle(running.members), change.versions())
         if before is not None:

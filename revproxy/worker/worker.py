@@ -45,6 +45,10 @@ class Worker:
     :ivar listeners: its endpoints.
     :ivar accessLogging: its log.
     :ivar staging: its plugins.
+    :ivar routes: its route table.
+    :ivar bounds: its limits and time-outs.
+    :ivar generations: what requests go through.
+    :ivar health: what fails of its plugins, and gates before them.
     :ivar counters: tells what is counted.
     """
 
@@ -86,7 +90,7 @@ class Worker:
         self.retirement = Retirement(reactor, tell, config.timeouts.drain)
         self.retirement.breakOff = self.edge.breakOffChains
         self._culprits = Culprits()
-        self._health = VersionHealth(reactor.seconds, tell)
+        self.health = VersionHealth(reactor.seconds, tell)
         self.counters = CounterReports(reactor, tell, self.retirement.counts)
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
@@ -102,7 +106,8 @@ class Worker:
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge)
-        self.generations = Generations(self.edge, self.staging, self.routes, self._health, self._answers)
+        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
+        self.bounds = Bounds(self._takeBounds)
         # Steps after the first go the other way: the generation is built, and is swapped, before instances are asked
         # for what they have left, and are seen off.
         participants = (
@@ -110,7 +115,7 @@ class Worker:
             self.staging,
             self.listeners,
             self.accessLogging,
-            Bounds(self._takeBounds),
+            self.bounds,
             self.generations,
         )
         self._applier = Applier(participants, tell, self.staging.hurry)

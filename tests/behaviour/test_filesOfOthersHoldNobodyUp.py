@@ -13,7 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import readBundle
-from revproxy.cli.locate import statePath
+from revproxy.cli.edgeclient import statePath
 from revproxy.cli.preflight import preflight
 from revproxy.config.configfile import loadConfig, parseConfig
 from revproxy.config.settings import TLSConfig
@@ -83,7 +83,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "configuration": lambda path: _refusal(loadConfig, path),
     "configuration again": _scan,
     "state path": lambda path: _refusal(statePath, path),
-    "certificates": lambda path: _refusal(lambda: CertificateFolder(TLSConfig(path)).load(CertificateFiles(path).read())),
+    "certificates": lambda path: _refusal(CertificateFolder(TLSConfig(path)).load, CertificateFiles(path).read()),
     "users": lambda path: _refusal(BasicAuth, {"file": str(path)}),
     "ledger": lambda path: str(readRecords(path)[1]),
     "authorities of an upstream": _upstream("ca"),

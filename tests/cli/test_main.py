@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from io import StringIO
 from pathlib import Path
+from runpy import run_module
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
@@ -121,3 +123,14 @@ class CommandTests(SynchronousTestCase):
             self.assertEqual(result.exit_code, 0)
             self.assertIn("Usage:", result.output)
         self.assertIn("0.1.0", self.run_("--version").output)
+
+
+class ModuleTests(SynchronousTestCase):
+    """``python -m revproxy.cli``."""
+
+    def test_same(self) -> None:
+        """It is the same command."""
+        self.patch(sys, "argv", ["revproxy", "--version"])
+        self.patch(sys, "stdout", said := StringIO())
+        end = self.assertRaises(SystemExit, run_module, "revproxy.cli", run_name="__main__")
+        self.assertEqual((end.code, "0.1.0" in said.getvalue()), (0, True))

@@ -983,6 +983,7 @@ class RefusedTests(LifecycleCase):
         self.bench.write("b", code(body="    def start(self): 1 / 0\n    def stop(self): pass",
                                    interfaces="ILifecycle"), enabled=False)
         self.bench.start()
-        self.assertRaises(ChangeRefused, self.apply, ChangeRequest("b", lambda ledger, found: ledger.switched("b", True)))
+        request = ChangeRequest("b", lambda records, found: records.switched("b", True))
+        self.assertRaises(ChangeRefused, self.apply, request)
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.assertIsNone(self.bench.coordinator.records.get("b").enabled)

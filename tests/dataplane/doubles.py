@@ -213,7 +213,7 @@ class EdgeDouble:
         self.clock = Clock()
         self.log = AccessLogDouble()
         deadlines = Deadlines(self.clock, 0.5)
-        links = [makeLink(one, deadlines, name=one.name) for one in middleware]
+        links = [makeLink(plugin, deadlines, name=plugin.name) for plugin in middleware]
         self.chains = [Chain(links), *(Chain([]) for _ in routes or ())]
         if routes is None:
             assert leaf is not None

@@ -169,7 +169,7 @@ def hostileRecords() -> list[AccessRecord]:
     return [
         record(target=wire, host=wire, method=wire, version=text, userAgent=wire, referer=wire, peer=text, id=text,
                route=text, upstream=text, interruptedBy=text, error=text, pluginErrors=names, pluginsSkipped=names),
-        *(record(target=one * 40000, userAgent=one * 40000) for one in (b"\0", b"A", b"\x7f", b"\x9b", b"\xff")),
+        *(record(target=char * 40000, userAgent=char * 40000) for char in (b"\0", b"A", b"\x7f", b"\x9b", b"\xff")),
         record(error="\ud800" * 40000),
         record(error="\U0001f600" * 40000),
     ]
@@ -186,8 +186,8 @@ class BoundTests(SynchronousTestCase):
         """
         for format in (formatJSON, formatCombined):
             usual = format([record()])
-            for one in hostileRecords():
-                first, cut, last = format([record(), one, record()]).splitlines(keepends=True)
+            for hostile in hostileRecords():
+                first, cut, last = format([record(), hostile, record()]).splitlines(keepends=True)
                 self.assertEqual((first, last), (usual, usual))
                 self.assertLessEqual(len(cut), LINE_LIMIT)
 

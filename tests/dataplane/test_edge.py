@@ -96,7 +96,8 @@ class BreakingOffTests(SynchronousTestCase):
         for client in (waiting, reading):
             client.leave(rudely=True)
         text = "BrokenOff: the drain time of a replaced plugin is over"
-        self.assertEqual([(one.status, one.error) for one in self.double.log.records], [(503, text), (200, text)])
+        records = self.double.log.records
+        self.assertEqual([(record.status, record.error) for record in records], [(503, text), (200, text)])
 
     def test_idle(self) -> None:
         """A connection that waits for its next request is not concerned by what it went through before."""

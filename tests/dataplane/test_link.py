@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from zope.interface import Interface, implementer
 
 from revproxy.body import Body
 from revproxy.context import Context, Headers, Response
-from revproxy.dataplane.link import Link, PendingAnswer, PluginTimeout, unsendable, waitFor
+from revproxy.dataplane.link import Link, PluginTimeout, unsendable, waitFor
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver
 from revproxy.loop.deadlines import Deadlines
@@ -144,16 +145,19 @@ class WaitForTests(LinkCase):
                 self.assertTrue(inner.called)
 
     def test_forgotten(self) -> None:
-        """Whatever becomes of it, no deadline is watched any more."""
-        for end in (lambda inner, outer: inner.callback(1), lambda inner, outer: outer.cancel()):
+        """However it ends, its deadline is not watched any more."""
+        ends: tuple[Callable[[Deferred[Any], Deferred[Any]], object], ...] = (
+            lambda inner, outer: inner.callback(1),
+            lambda inner, outer: inner.errback(ValueError()),
+            lambda inner, outer: outer.cancel(),
+        )
+        for end in ends:
             inner: Deferred[Any] = Deferred()
-            outer = PendingAnswer(makeContext(), self.link(timeout=1.0), inner).outer
+            outer = waitFor(makeContext(), self.link(timeout=1.0), inner, "handle", "")
             outer.addErrback(lambda _: None)
-            waiting = waitFor(makeContext(), self.link(timeout=1.0), inner, "handle", "")
-            waiting.addErrback(lambda _: None)
-            end(inner, waiting)
-            outer.cancel()
-            self.clock.pump([0.5] * 2)
+            end(inner, outer)
+            self.assertTrue(outer.called)
+            self.clock.advance(0.5)
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
 

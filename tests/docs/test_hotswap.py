@@ -16,14 +16,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.bundles import bundle
 from revproxy.config.manifest import DEFAULT_TIMEOUT_MS
 from revproxy.control import breaker
-from revproxy.control.state import arrears
-from revproxy.control.state import keeper as memory
+from revproxy.control.state import keeper
 from revproxy.control.watch.watcher import Watcher
 from revproxy.loop import jobthread as disk
 from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
 from revproxy.worker import staging as draft
-from revproxy.worker.guard import gate as quarantine
+from revproxy.worker.guard import recovery as quarantine
 from revproxy.worker.guard import stallguard as stalls
 from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
@@ -76,7 +75,7 @@ class FigureTests(SynchronousTestCase):
             f"after {stalls.HANG:g} to",
             f"event loop for {draft.HOLD:g} s requests are served",
             f"waited for {disk.READING:g} s; then the change is refused",
-            f"the last {memory.MAX_GONE} are kept",
+            f"the last {keeper.MAX_GONE} are kept",
         ):
             self.assertIn(said, text)
         self.assertEqual((breaker.RATIO, quarantine.PROBES), (0.5, 3))
@@ -88,7 +87,7 @@ class FigureTests(SynchronousTestCase):
         self.assertEqual((draft.HANDOVERS, draft.QUICK), (4, 1))
         text = page("operations.md")
         self.assertIn("tried again every minute", text)
-        self.assertEqual(arrears.INTERVAL, 60)
+        self.assertEqual(keeper.RETRY_INTERVAL, 60)
         self.assertIn(f"waited for {disk.SILENCE:g} s, once, and {disk.HURRY:g} s when the edge ends", text)
 
 
@@ -99,14 +98,15 @@ class EventTests(SynchronousTestCase):
 
     def kinds(self) -> Iterator[str]:
         """
-        The kinds that appear in the code: the first argument of ``events.add``, ``_onEvent`` and ``Difference``.
+        The kinds that appear in the code: the first argument of ``events.add``, ``Notice``,
+        ``_noticeOf``, ``_onEvent`` and ``Difference``.
         """
         for path in (ROOT / "revproxy").rglob("*.py"):
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
                 if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
                     continue
-                if ast.unparse(node.func).endswith(("events.add", "_onEvent", "Difference")):
+                if ast.unparse(node.func).endswith(("events.add", "Notice", "_noticeOf", "_onEvent", "Difference")):
                     yield node.args[0].value
 
     def test_everyKind(self) -> None:

@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import revproxy.plugins
 from revproxy.config.configfile import parseConfig
 from revproxy.config.manifest import effectiveConfig, manifestFromMapping
+from revproxy.control.catalogreader import readCatalog
 from revproxy.interfaces import IMiddlewareFactory
-from revproxy.plan.catalog import readCatalog
 from revproxy.testing import EdgeDouble
 from tests.plugins.folders import problemsOf
 

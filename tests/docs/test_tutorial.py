@@ -18,7 +18,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import parseConfig
-from revproxy.plan.catalog import CatalogEntry, readPlugin
+from revproxy.control.catalogreader import readPlugin
+from revproxy.plan.catalog import CatalogEntry
 from revproxy.testing import EdgeDouble
 from tests.docs.walkthrough import Command, File, perform, steps
 from tests.harness import PATIENCE, EdgeCase, freePort

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from revproxy.config.configfile import parseConfig
 from revproxy.loop.deadlines import Deadlines
-from revproxy.worker.routetable import layOut
+from revproxy.worker.routetable import makeRouteTable
 from revproxy.worker.upstreamfactory import Parts, PluginClient
 
 
@@ -69,8 +69,8 @@ class MovingTests(TestCase):
             config = parseConfig(text, "revproxy.yaml", Path.cwd())
             clock = Clock()
             parts = Parts(reactor, Deadlines(clock, 0.5), Deadlines(clock, 0.02))
-            layout = layOut(config, parts, PluginClient(config, parts).client)
-            pool = layout.upstreams["app"][1].targets[0].pool
+            table = makeRouteTable(config, parts, PluginClient(config, parts).client)
+            pool = table.upstreams["app"][1].targets[0].pool
             origin.settimeout(60)
             for address in ("127.0.0.1", "127.0.0.2"):
                 connected: Deferred[Any] = pool._connect(pool._build)

@@ -16,8 +16,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from revproxy.bundles.bundle import isPassing
 from revproxy.control.watch.filemonitor import FileMonitor
-from revproxy.control.watch.fingerprint import fingerprintOf
+from revproxy.control.watch.fingerprint import Fingerprint, Root, fingerprintOf
 from revproxy.control.watch.watcher import Watcher
 from tests.repetition import longerAnew
 
@@ -41,7 +42,7 @@ class WatchingCase(TestCase):
     rescan = 0.25
     monitorFactory: Callable[..., Any] = FileMonitor
 
-    async def begin(self, *paths: Path) -> None:
+    async def begin(self, *paths: Path | Root) -> None:
         """Have it watched."""
         self.watcher = Watcher(
             reactor,
@@ -86,6 +87,12 @@ class WatchingCase(TestCase):
         if times:
             self.assertEqual(self.calls[-1], over, "the call came before all was over")
         self.calls.clear()
+
+    async def never(self, act: Callable[[], object]) -> None:
+        """Do something in a thread of which no call comes."""
+        await self.onThread(act)
+        await deferLater(reactor, self.settle + QUIET)
+        self.assertEqual(self.calls, [])
 
 
 class ChangeTests(WatchingCase):
@@ -247,9 +254,7 @@ class EventTests(WatchingCase):
             self.file.read_text()
             os.listdir(self.one)
 
-        await self.onThread(act)
-        await deferLater(reactor, self.settle + QUIET)
-        self.assertEqual(self.calls, [])
+        await self.never(act)
 
     @settling
     async def test_stopped(self) -> None:
@@ -266,7 +271,7 @@ def _exhausted(told: object) -> Any:
 
 
 def _polling(*args: Any, **more: Any) -> FileMonitor:
-    return FileMonitor(*args, interval=0.1, openWatches=_exhausted, **more)
+    return FileMonitor(*args, openWatches=_exhausted, **more)
 
 
 class PollingTests(ChangeTests):
@@ -279,12 +284,16 @@ class _Deaf:
     """A monitor on a network folder: nothing is told."""
 
     def __init__(self, callback: object, **more: object) -> None:
-        pass
+        self.roots: list[Root] = []
 
-    def add_path(self, path: str) -> None:
-        pass
+    def add(self, root: Root) -> None:
+        self.roots.append(root)
 
-    start = check = stop = join = lambda self: None
+    def check(self) -> Fingerprint:
+        return fingerprintOf(self.roots)
+
+    def close(self) -> None:
+        pass
 
 
 class LookingTests(WatchingCase):
@@ -302,3 +311,58 @@ class LookingTests(WatchingCase):
         await self.once(lambda: older.rename(self.file))
         await self.once(lambda: self.yaml.write_text("2"))
         await self.once(lambda: shutil.rmtree(self.plugins))
+
+
+class CertificateTests(WatchingCase):
+    """Folders of certificates beside a folder of plugins."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.certificates = self.base / "certs"
+        for version in ("..1", "..2", "..3"):
+            (self.certificates / version).mkdir(parents=True)
+            (self.certificates / version / "tls.crt").write_text("PEM")
+        (self.certificates / "..data").symlink_to("..1")
+        (self.certificates / "tls.crt").symlink_to("..data/tls.crt")
+        self.single = self.base / "live" / "fullchain.pem"
+        (self.base / "archive").mkdir()
+        self.single.parent.mkdir()
+        for number in (1, 2):
+            (self.base / "archive" / f"fullchain{number}.pem").write_text("PEM")
+        self.single.symlink_to("../archive/fullchain1.pem")
+
+    def swap(self, link: Path, target: str) -> None:
+        new = link.with_name("..tmp")
+        new.symlink_to(target)
+        new.rename(link)
+
+    @settling
+    async def test_renewed(self) -> None:
+        """Kubernetes exchanges its hidden link, certbot the visible one; a file is renewed behind a link."""
+        await self.begin(self.plugins, Root(str(self.certificates), isPassing, 0), self.single)
+        await self.once(lambda: self.swap(self.certificates / "..data", "..2"))
+        await self.once(lambda: self.swap(self.single, "../archive/fullchain2.pem"))
+        await self.once(lambda: (self.base / "archive" / "fullchain1.pem").replace(self.single.resolve()))
+        await self.once(lambda: self.file.write_text("2"))
+
+    @settling
+    async def test_paths(self) -> None:
+        """Folders are added and taken away while it runs."""
+        await self.begin(self.plugins)
+        await self.never(lambda: self.swap(self.single, "../archive/fullchain2.pem"))
+        await self.watcher.watch([self.plugins, self.certificates, self.single])
+        await self.once(lambda: self.swap(self.single, "../archive/fullchain1.pem"))
+        await self.once(lambda: self.swap(self.certificates / "..data", "..3"))
+        await self.watcher.watch([self.plugins, self.single])
+        await self.never(lambda: self.swap(self.certificates / "..data", "..1"))
+        await self.once(lambda: self.file.write_text("2"))
+
+    @settling
+    async def test_notToBeSeen(self) -> None:
+        """Folders that cannot be listed, or are no folders, keep nothing else from being noticed."""
+        (self.base / "loop").symlink_to("loop")
+        bad = (self.base / "loop" / "x", self.yaml / "x", self.base / "absent" / "x")
+        await self.begin(*bad, self.plugins, self.single)
+        await self.once(lambda: self.file.write_text("2"))
+        await self.once(lambda: self.swap(self.single, "../archive/fullchain2.pem"))
+        await self.once(lambda: ((self.base / "absent").mkdir(), (self.base / "absent" / "x").touch()))

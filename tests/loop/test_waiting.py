@@ -1,4 +1,4 @@
-"""Tests for :mod:`revproxy.loop.waiting`."""
+"""Waiting, but not for ever."""
 
 from __future__ import annotations
 
@@ -8,56 +8,64 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succe
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy import host
 from revproxy.loop.waiting import notLonger
 
 
 class NotLongerTests(SynchronousTestCase):
-    """What foreign code answers, or a time-out."""
+    """`notLonger`."""
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.foreign: Deferred[Any] = Deferred()
 
-    def test_answered(self) -> None:
-        """What is there already is the same Deferred; what comes in time is passed on, a failure too."""
-        ready = succeed(1)
-        self.assertIs(notLonger(ready, 5, self.clock), ready)
+    def test_atOnce(self) -> None:
+        """What has fired already is returned as it is, without a timer."""
+        fired = succeed(1)
+        self.assertIs(notLonger(fired, 5, self.clock), fired)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        for answer, check in (("yes", self.successResultOf), (ValueError(), self.failureResultOf)):
-            inner: Deferred[Any] = Deferred()
-            outer = notLonger(inner, 5, self.clock)
-            self.clock.advance(4)
-            inner.callback(answer) if isinstance(answer, str) else inner.errback(answer)
-            result = check(outer)
-            self.assertEqual(getattr(result, "value", result), answer)
-            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_inTime(self) -> None:
+        """A result in time ends the timer."""
+        waiting = notLonger(self.foreign, 5, self.clock)
+        self.clock.advance(4)
+        self.foreign.callback(1)
+        self.assertEqual(self.successResultOf(waiting), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failure(self) -> None:
+        """So does a failure, which goes on as one."""
+        waiting = notLonger(self.foreign, 5, self.clock)
+        self.foreign.errback(ZeroDivisionError())
+        self.failureResultOf(waiting, ZeroDivisionError)
 
     def test_late(self) -> None:
-        """Too late, it is cancelled."""
-        inner: Deferred[Any] = Deferred()
-        outer = notLonger(inner, 5, self.clock)
+        """What is late is cancelled, and fails with a time-out."""
+        waiting = notLonger(self.foreign, 5, self.clock)
         self.clock.advance(5)
-        self.failureResultOf(outer, TimeoutError)
-        self.assertTrue(inner.called)
+        self.failureResultOf(waiting, TimeoutError)
+        self.assertTrue(self.foreign.called)
 
     def test_goesOn(self) -> None:
-        """A coroutine that catches its cancellation is not waited for, and what it answers later is dropped."""
-        said: list[str] = []
-        first: Deferred[None] = Deferred()
-        second: Deferred[str] = Deferred()
+        """A coroutine that catches its cancellation is not waited for, and what it returns is dropped."""
+        second: Deferred[int] = Deferred()
 
-        async def stubborn() -> None:
+        async def stubborn() -> int:
             try:
-                await first
+                await self.foreign
             except CancelledError:
-                said.append(await second)
+                pass
+            return await second
 
-        outer = notLonger(Deferred.fromCoroutine(stubborn()), 5, self.clock)
+        waiting = notLonger(Deferred.fromCoroutine(stubborn()), 5, self.clock)
         self.clock.advance(5)
-        self.failureResultOf(outer, TimeoutError)
-        second.callback("late")
-        self.assertEqual(said, ["late"])
+        self.failureResultOf(waiting, TimeoutError)
+        second.callback(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_oldName(self) -> None:
-        """It is known by the name under which plugins' hosts have it, too."""
-        self.assertIs(host.notLonger, notLonger)
+    def test_cancelled(self) -> None:
+        """Who cancels the waiting cancels what is waited for."""
+        waiting = notLonger(self.foreign, 5, self.clock)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertTrue(self.foreign.called)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import LoggingConfig
-from revproxy.loop.jobthread import HURRY, SILENCE, DiskSilent
+from revproxy.loop.jobthread import HURRY, SILENCE
+from revproxy.plan.plan import Plan
+from revproxy.plan.words import Prepare
 from revproxy.worker.accesslogging import AccessLogging, leadsNowhere
 from revproxy.worker.logfile import LogFile
+from revproxy.worker.participant import Refused
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
+CONFIG = parseConfig("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n", "r.yaml", Path("/"))
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\n\r\n"
 
 
@@ -87,6 +93,22 @@ class ChangeTests(SynchronousTestCase):
         self.reactor.work()
         return self.successResultOf(deferred)
 
+    def prepare(self, config: LoggingConfig, starts: bool = True) -> Deferred[None]:
+        """As far as it goes without a thread."""
+        plan = Plan(1, replace(CONFIG, logging=config), {}, (), ())
+        return Deferred.fromCoroutine(self.logging.prepare(Prepare(1, plan, starts)))
+
+    def prepared(self, config: LoggingConfig) -> None:
+        """It is ready to take effect."""
+        preparing = self.prepare(config)
+        self.reactor.work()
+        self.successResultOf(preparing)
+        self.done(self.logging.ready())
+
+    def become(self, config: LoggingConfig) -> None:
+        self.prepared(config)
+        self.logging.commit()
+
     def ask(self, target: bytes) -> None:
         self.client.send(GET % target)
         self.leaf.answer(-1)
@@ -98,17 +120,20 @@ class ChangeTests(SynchronousTestCase):
     def test_elsewhere(self) -> None:
         """Lines go to the new file from the moment of the change on; the old one gets all that were before."""
         self.ask(b"a")
-        self.done(self.logging.change(LoggingConfig(str(self.folder / "second.log"))))
+        self.become(LoggingConfig(str(self.folder / "second.log")))
         self.ask(b"b")
         self.close()
         self.assertEqual([self.targets("first.log"), self.targets("second.log")], [["/a"], ["/b"]])
 
     def test_cannotBeOpened(self) -> None:
-        """What cannot be opened changes nothing."""
+        """What cannot be opened changes nothing, and says which setting is wrong."""
         before = self.edge.accessLog
-        changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "no" / "x.log"))))
+        preparing = self.prepare(LoggingConfig(str(self.folder / "no" / "x.log")))
         self.reactor.work()
-        self.failureResultOf(changing, FileNotFoundError)
+        [refusal] = self.failureResultOf(preparing, Refused).value.refusals
+        self.assertEqual((refusal.plugin, refusal.stage), ("", "listen"))
+        self.assertIn("$.logging.access: [Errno 2] No such file", refusal.message)
+        self.logging.commit()
         self.assertEqual((self.edge.accessLog, self.logging.config), (before, self.first))
         self.ask(b"a")
         self.close()
@@ -120,21 +145,21 @@ class ChangeTests(SynchronousTestCase):
         start = LogFile.start
         self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
         for isEnding, seconds in ((False, SILENCE), (True, HURRY)):
-            changing = Deferred.fromCoroutine(self.logging.change(LoggingConfig(str(self.folder / "x.log"))))
+            preparing = self.prepare(LoggingConfig(str(self.folder / "x.log")))
             if isEnding:
                 self.logging.hurry()
             self.reactor.advance(seconds)
-            self.failureResultOf(changing, DiskSilent)
+            self.failureResultOf(preparing, Refused)
             self.reactor.work()
             self.assertEqual(self.logging.config, self.first)
-            self.assertTrue(opened.pop()._closing)
+            self.assertTrue(opened.pop().isClosing)
 
     def test_otherFormat(self) -> None:
         """The same file in another format: one after the other, the file is opened once."""
         self.ask(b"a")
-        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access, "combined")))
+        self.prepared(LoggingConfig(self.first.access, "combined"))
         self.ask(b"b")
-        self.logging.commit(prepared)
+        self.logging.commit()
         self.assertTrue(self.edge.logsAgents)
         self.ask(b"c")
         self.close()
@@ -145,10 +170,10 @@ class ChangeTests(SynchronousTestCase):
 
     def test_off(self) -> None:
         """Off, and on again."""
-        self.done(self.logging.change(LoggingConfig(None)))
+        self.become(LoggingConfig(None))
         self.assertIsNone(self.edge.accessLog)
         self.ask(b"a")
-        self.done(self.logging.change(self.first))
+        self.become(self.first)
         self.ask(b"b")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/b"])
@@ -156,24 +181,47 @@ class ChangeTests(SynchronousTestCase):
     def test_same(self) -> None:
         """What is as it was is left as it is, and giving it up closes nothing."""
         before = self.edge.accessLog
-        prepared = self.done(self.logging.prepare(LoggingConfig(self.first.access)))
-        self.logging.commit(prepared)
-        self.done(self.logging.discard(prepared))
+        self.become(LoggingConfig(self.first.access))
+        self.prepared(LoggingConfig(self.first.access))
+        self.done(self.logging.abandon())
         self.assertIs(self.edge.accessLog, before)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
 
-    def test_discarded(self) -> None:
+    def test_abandoned(self) -> None:
         """What was prepared in vain is closed; what runs goes on."""
+        opened: list[LogFile] = []
+        start = LogFile.start
+        self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
         for config in (LoggingConfig(str(self.folder / "second.log")), LoggingConfig(self.first.access, "combined")):
-            prepared = self.done(self.logging.prepare(config))
-            self.done(self.logging.discard(prepared))
-            assert prepared.file is not None
-            self.assertEqual(prepared.file._closing, config.access != self.first.access)
+            self.prepared(config)
+            self.done(self.logging.abandon())
+            self.assertEqual([file.isClosing for file in opened], [True])
+            self.logging.commit()
+            self.assertEqual(self.logging.config, self.first)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
+
+    def test_preparedAgain(self) -> None:
+        """Another try uses the file that is open already; one that wants another file closes it."""
+        opened: list[LogFile] = []
+        start = LogFile.start
+        self.patch(LogFile, "start", lambda file: (opened.append(file), start(file)))
+        second, third = (LoggingConfig(str(self.folder / f"{name}.log")) for name in ("second", "third"))
+        for config in (second, second, third):
+            self.prepared(config)
+        self.logging.commit()
+        self.assertEqual([(file.path, file.isClosing) for file in opened], [
+            (second.access, True), (third.access, False)])
+        self.assertEqual(self.logging.config, third)
+
+    def test_beforeTheFork(self) -> None:
+        """Before the loop runs nothing is opened: a daemon has not forked yet."""
+        self.successResultOf(self.prepare(LoggingConfig(str(self.folder / "no" / "x.log")), starts=False))
+        self.logging.commit()
+        self.assertEqual(self.logging.config, self.first)
 
     def test_reopened(self) -> None:
         """After the file was renamed, lines go to a new one of its name."""
@@ -185,9 +233,8 @@ class ChangeTests(SynchronousTestCase):
 
     def test_closeWaits(self) -> None:
         """The end waits for a file that is still being closed, and leaves nothing to be called."""
-        self.done(self.logging.prepare(self.first))
-        prepared = self.done(self.logging.prepare(LoggingConfig(None)))
-        self.logging.commit(prepared)
+        self.prepared(self.first)
+        self.become(LoggingConfig(None))
         closed = Deferred.fromCoroutine(self.logging.close())
         self.assertNoResult(closed)
         self.reactor.work()

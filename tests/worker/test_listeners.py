@@ -3,89 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.testing import MemoryReactorClock
-from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.document import Document, parseYAML
-from revproxy.config.problems import ConfigErrors
-from revproxy.config.settings import ListenerConfig, TLSConfig
-from revproxy.dataplane.http.limits import Timeouts
-from revproxy.worker.listeners import ListenerSet, Prepared
-from tests.authority import Authority
-from tests.coordinators import Threadless
-from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
+from revproxy.config.settings import ListenerConfig
+from revproxy.worker.participant import Refused
 from tests.harness import freePort
-from tests.socketfolder import socketFolder
-
-NOWHERE = Document("r.yaml", None)
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def on(port: int, **settings: Any) -> ListenerConfig:
-    return ListenerConfig(f"tcp:{port}:interface=127.0.0.1", **settings)
-
-
-class MemoryReactor(Threadless, MemoryReactorClock):
-    """Whose threads are at once."""
-
-
-class ListenersCase(SynchronousTestCase):
-    """A set whose ports accept when they are told to."""
-
-    def setUp(self) -> None:
-        self.reactor: Any = MemoryReactor()
-        self.leaf = RecordingLeaf()
-        self.double = EdgeDouble(self.leaf, timeouts=Timeouts(drain=10))
-        self.set = ListenerSet(self.reactor, self.double.edge)
-        self.addCleanup(lambda: self.done(self.set.stop()))
-
-    def socketPath(self) -> Path:
-        """A file of the test's own."""
-        return socketFolder(self) / "unix"
-
-    def done(self, work: Any) -> Any:
-        """The result of a coroutine, after as many turns as ports need to close."""
-        deferred = Deferred.fromCoroutine(work)
-        for _ in range(5):
-            self.reactor.advance(0)
-        return self.successResultOf(deferred)
-
-    def failed(self, work: Any, kind: type[Exception]) -> str:
-        deferred = Deferred.fromCoroutine(work)
-        for _ in range(5):
-            self.reactor.advance(0)
-        return str(self.failureResultOf(deferred, kind).value)
-
-    def prepare(self, configs: Sequence[ListenerConfig]) -> Prepared:
-        prepared = self.set.load(configs, NOWHERE)
-        self.done(self.set.bind(prepared))
-        return prepared
-
-    def become(self, *configs: ListenerConfig) -> list[Any]:
-        """:return: the ports afterwards."""
-        self.set.commit(self.prepare(configs))
-        return self.set.ports
-
-    def accepting(self) -> list[Any]:
-        """Ports that the reactor looks at."""
-        return [one for one in self.reactor.getReaders() if hasattr(one, "acceptRest")]
-
-    def refuses(self, port: int) -> bool:
-        """Whether nobody listens there."""
-        for _ in range(3):
-            self.reactor.advance(0)
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            return True
-        return False
+from tests.worker.listenerscase import GET, ListenersCase, on
 
 
 class BeginningTests(ListenersCase):
@@ -94,25 +21,49 @@ class BeginningTests(ListenersCase):
     def test_paused(self) -> None:
         """What is bound lets nobody in before it is committed."""
         configs = [on(freePort()), on(freePort())]
-        prepared = self.prepare(configs)
+        self.prepare(*configs)
         self.assertEqual((self.accepting(), self.set.ports), ([], []))
-        self.set.commit(prepared)
+        self.set.commit()
         self.assertEqual([port.getHost().port for port in self.set.ports], [
             int(config.endpoint.split(":")[1]) for config in configs])
         self.assertEqual(set(self.accepting()), set(self.set.ports))
 
-    def test_discarded(self) -> None:
+    def test_beforeTheLoop(self) -> None:
+        """Before the loop runs nothing is bound but when it is asked for; then it stays bound over the next word."""
+        number = freePort()
+        self.done(self.set.prepare(self.word([on(number)], starts=False)))
+        self.assertTrue(self.refuses(number))
+        self.done(self.set.bind())
+        self.assertFalse(self.refuses(number))
+        self.prepare(on(number))
+        self.set.commit()
+        self.assertEqual([port.getHost().port for port in self.accepting()], [number])
+
+    def test_abandoned(self) -> None:
         """A change that is given up leaves no port."""
         number = freePort()
-        prepared = self.prepare([on(number)])
+        self.prepare(on(number))
         self.assertFalse(self.refuses(number))
-        self.done(self.set.discard(prepared))
+        self.done(self.set.abandon())
         self.assertTrue(self.refuses(number))
+        self.set.commit()
+        self.assertEqual(self.set.ports, [])
+
+    def test_preparedAgain(self) -> None:
+        """Another try takes the place of the one before: what both want stays bound, if all of it is the same."""
+        first, second = on(freePort()), on(freePort())
+        self.prepare(first)
+        self.prepare(first)
+        self.assertEqual(self.set.ports, [])
+        self.prepare(second)
+        self.assertTrue(self.refuses(int(first.endpoint.split(":")[1])))
+        self.set.commit()
+        self.assertEqual([port.getHost().port for port in self.accepting()], [int(second.endpoint.split(":")[1])])
 
     def test_stoppedBeforeCommitted(self) -> None:
         """An edge that is stopped while it starts leaves none either."""
         number = freePort()
-        self.prepare([on(number)])
+        self.prepare(on(number))
         self.done(self.set.stop())
         self.assertTrue(self.refuses(number))
 
@@ -120,12 +71,30 @@ class BeginningTests(ListenersCase):
         """A change that comes too late has no effect, whether it was bound before or is to be now."""
         running = on(freePort())
         self.become(running)
-        bound = self.prepare([replace(running, trustedProxies=("::1",)), on(freePort())])
-        unbound = self.set.load([on(freePort())], NOWHERE)
+        self.prepare(replace(running, trustedProxies=("::1",)), on(freePort()))
         self.done(self.set.stop())
-        self.set.commit(bound)
-        self.assertIn("is being stopped", self.failed(self.set.bind(unbound), OSError))
+        self.set.commit()
+        self.assertIn("is being stopped", self.refused(on(freePort())))
         self.assertEqual((self.set.ports, self.accepting(), self.reactor.getDelayedCalls()), ([], [], []))
+
+    def test_stoppedWhileBound(self) -> None:
+        """A port that an endpoint takes its time to bind does not outlive a stop meanwhile."""
+        bound: Deferred[None] = Deferred()
+        listen = self.set._bound
+
+        async def slowly(listening: Any) -> Any:
+            await bound
+            return await listen(listening)
+
+        self.patch(self.set, "_bound", slowly)
+        number = freePort()
+        preparing = self.begin(self.set.prepare(self.word([on(number)])))
+        self.done(self.set.stop())
+        bound.callback(None)
+        for _ in range(5):
+            self.reactor.advance(0)
+        self.assertIn("is being stopped", str(self.failureResultOf(preparing, Refused).value))
+        self.assertTrue(self.refuses(number))
 
     def test_taken(self) -> None:
         """Somebody else's port is named; what was bound before it is closed, what runs is left alone."""
@@ -133,35 +102,37 @@ class BeginningTests(ListenersCase):
         before = self.become(on(running))
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = other.getsockname()[1]
-            prepared = self.set.load([on(running), on(another), on(taken)], NOWHERE)
-            said = self.failed(self.set.bind(prepared), CannotListenError)
-        self.assertIn(f"Couldn't listen on 127.0.0.1:{taken}: [Errno 98]", said)
+            reason = self.refused(on(running), on(another), on(taken))
+        self.assertIn(f"Couldn't listen on 127.0.0.1:{taken}: [Errno 98]", reason)
         self.assertTrue(self.refuses(another))
         self.assertEqual((self.set.ports, self.accepting()), (before, before))
+
+    def test_takenAtTheStart(self) -> None:
+        """When the edge starts, the error is the port's own."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = other.getsockname()[1]
+            self.done(self.set.prepare(self.word([on(taken)], starts=False)))
+            self.assertIn(f"127.0.0.1:{taken}", self.failed(self.set.bind(), CannotListenError))
 
     def test_ours(self) -> None:
         """The same address in other words cannot be bound beside itself: the message says that it is ours."""
         number = freePort()
         self.become(on(number))
-        prepared = self.set.load([ListenerConfig(f"tcp:{number}")], NOWHERE)
-        said = self.failed(self.set.bind(prepared), CannotListenError)
-        self.assertIn(f'this edge listens there already, as "tcp:{number}:interface=127.0.0.1"; take that away', said)
+        reason = self.refused(ListenerConfig(f"tcp:{number}"))
+        self.assertIn(f'this edge listens there already, as "tcp:{number}:interface=127.0.0.1"; take that away', reason)
 
     def test_ourFile(self) -> None:
         """Likewise a file."""
         path = self.socketPath()
         self.become(ListenerConfig(f"unix:{path}"))
-        prepared = self.set.load([ListenerConfig(f"unix:{path}:mode=600")], NOWHERE)
-        self.assertIn(f'already, as "unix:{path}"', self.failed(self.set.bind(prepared), CannotListenError))
+        self.assertIn(f'already, as "unix:{path}"', self.refused(ListenerConfig(f"unix:{path}:mode=600")))
 
     def test_notOurs(self) -> None:
         """The same number on another interface is somebody else's."""
         number = freePort()
         self.become(on(number))
         with socket.create_server(("127.0.0.2", number)):
-            prepared = self.set.load([ListenerConfig(f"tcp:{number}:interface=127.0.0.2")], NOWHERE)
-            said = self.failed(self.set.bind(prepared), CannotListenError)
-        self.assertNotIn("this edge", said)
+            self.assertNotIn("this edge", self.refused(ListenerConfig(f"tcp:{number}:interface=127.0.0.2")))
 
     def test_anyPort(self) -> None:
         """A port that the kernel chose stays, although its endpoint names none."""
@@ -205,9 +176,7 @@ class DifferenceTests(ListenersCase):
     def test_goneAndBackAtOnce(self) -> None:
         """The address is waited for, when the turn in which a port closes is not over."""
         self.become(self.one)
-        prepared = self.set.load([self.one, self.two], NOWHERE)
-        self.done(self.set.bind(prepared))
-        self.set.commit(prepared)
+        self.become(self.one, self.two)
         self.assertFalse(self.refuses(self.number(self.two)))
 
     def test_otherSettings(self) -> None:
@@ -219,10 +188,10 @@ class DifferenceTests(ListenersCase):
         self.assertTrue(ports[1].factory.trusts("192.0.2.1"))
         self.assertTrue(self.factories[1].draining)
 
-    def test_discarded(self) -> None:
+    def test_abandoned(self) -> None:
         """A change of settings that is given up has changed nothing."""
-        prepared = self.prepare([replace(self.one, trustedProxies=("::/0",)), self.three])
-        self.done(self.set.discard(prepared))
+        self.prepare(replace(self.one, trustedProxies=("::/0",)), self.three)
+        self.done(self.set.abandon())
         self.assertEqual((self.set.ports, [port.factory for port in self.before]), (self.before, self.factories))
         self.assertTrue(self.refuses(self.number(self.three)))
 
@@ -281,13 +250,13 @@ class ConnectionTests(ListenersCase):
         running.send(GET)
         new.send(GET[:5])
         self.become()
-        self.assertEqual([one.end for one in (idle, running, new)], ["close", None, None])
+        self.assertEqual([client.end for client in (idle, running, new)], ["close", None, None])
         new.send(GET[5:])
         self.leaf.answer(1)
         self.leaf.answer(2)
-        for one in (running, new):
-            self.assertIn(b"Connection: close\r\n", one.received())
-            self.assertEqual(one.end, "close")
+        for client in (running, new):
+            self.assertIn(b"Connection: close\r\n", client.received())
+            self.assertEqual(client.end, "close")
 
     def test_goneForLong(self) -> None:
         """After the drain time the rest is broken off."""
@@ -325,73 +294,3 @@ class ConnectionTests(ListenersCase):
         self.become()
         self.done(self.set.stop())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-
-class CertificateTests(ListenersCase):
-    """Certificates by difference."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.authority = Authority()
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
-        self.issue("a.example")
-        self.config = on(freePort(), tls=TLSConfig(self.folder))
-
-    def issue(self, name: str) -> None:
-        (self.folder / "a.pem").write_bytes(self.authority.issue(name).pem)
-
-    def contexts(self, port: Any) -> Any:
-        """The hosts of a TLS port, as its transports look them up."""
-        certificates = next(one for one in self.set._running if one.port is port).certificates
-        assert certificates is not None
-        return certificates.contexts
-
-    def test_watched(self) -> None:
-        """They are read again once committed, not before, and no more when the listener is gone."""
-        prepared = self.prepare([self.config])
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.set.commit(prepared)
-        contexts = self.contexts(self.set.ports[0])
-        before = contexts.forName(None)
-        self.issue("b.example")
-        self.reactor.advance(6)
-        self.assertIsNot(contexts.forName(None), before)
-        self.become()
-        self.reactor.advance(20)
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def test_kept(self) -> None:
-        """With the same ``tls`` they are not read again, even where they could not be."""
-        contexts = self.contexts(self.become(self.config)[0])
-        (self.folder / "a.pem").unlink()
-        for config in (self.config, replace(self.config, trustedProxies=("::/0",))):
-            self.assertIs(self.contexts(self.become(config)[0]), contexts)
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
-
-    def test_otherFolder(self) -> None:
-        """Another folder: one watch, of that."""
-        self.become(self.config)
-        folder = Path(self.mktemp()).absolute()
-        folder.mkdir()
-        (folder / "x.pem").write_bytes(self.authority.issue("x.example").pem)
-        port = self.become(replace(self.config, tls=TLSConfig(folder)))[0]
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
-        self.assertIsNot(self.contexts(port).forName("x.example"), None)
-
-    def test_plainAndBack(self) -> None:
-        """From TLS to plain text on one port, and back."""
-        port = self.become(self.config)[0]
-        self.assertEqual(port.factory.scheme, "https")
-        self.assertEqual(self.become(replace(self.config, tls=None)), [port])
-        self.assertEqual((port.factory.scheme, self.reactor.getDelayedCalls()), ("http", []))
-        self.assertEqual(self.become(self.config), [port])
-        self.assertEqual(port.factory.scheme, "https")
-
-    def test_problems(self) -> None:
-        """All that are missing, with their places; nothing is bound."""
-        text = "listeners:\n- endpoint: a\n- tls:\n    certificates: b\n- tls:\n    certificates: c\n"
-        configs = [self.config, *(on(freePort(), tls=TLSConfig(self.folder / name)) for name in "bc")]
-        errors = self.assertRaises(ConfigErrors, self.set.load, configs, parseYAML(text, "r.yaml"))
-        self.assertEqual([problem.line for problem in errors.problems], [4, 6])
-        self.assertIn(f"{self.folder}/b: there is no such folder", str(errors))

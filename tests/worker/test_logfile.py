@@ -380,6 +380,44 @@ class FakeFileTests(LogFileCase):
         self.assertTrue(log.close(PATIENCE))
         self.assertEqual((old.content, new.content), (b"one\n", b"two\n"))
 
+    def test_renamedWhileOpening(self) -> None:
+        """
+        A file that is renamed again while it is being opened anew is opened once more.
+        """
+        disks = [FakeDisk(), FakeDisk(), FakeDisk()]
+        opened: list[FakeDisk] = []
+        third = threading.Event()
+
+        def openOutput(path: str) -> FakeDisk:
+            opened.append(disks[len(opened)])
+            if len(opened) == 2:
+                log.reopen()
+            elif len(opened) == 3:
+                third.set()
+            return opened[-1]
+
+        log = self.started("disk", openOutput=openOutput)
+        log.reopen()
+        self.assertTrue(third.wait(PATIENCE))
+        log.write(b"one\n")
+        self.assertTrue(log.close(PATIENCE))
+        self.assertEqual([disk.content for disk in disks], [b"", b"", b"one\n"])
+        self.assertEqual(([disk.closed for disk in disks], self.reports), ([True] * 3, []))
+
+    def test_closedTwice(self) -> None:
+        """
+        Closing says from the first moment on that no more lines are taken; what comes then is lost, and closing again
+        tells of it.
+        """
+        disk = FakeDisk()
+        log = self.started("disk", openOutput=lambda path: disk)
+        self.assertFalse(log.isClosing)
+        self.assertTrue(log.close(PATIENCE))
+        self.assertTrue(log.isClosing)
+        log.write(b"late\n")
+        self.assertFalse(log.close(PATIENCE))
+        self.assertEqual((disk.content, self.reports[-1]["lost"]), (b"", 1))
+
     def test_stuckDisk(self) -> None:
         """
         Closing does not wait longer than it was told to.

@@ -14,7 +14,7 @@ from revproxy.config.configfile import Config, parseConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.loop.deadlines import Deadlines
-from revproxy.worker.routetable import Layout, layOut, layOutWhileServing
+from revproxy.worker.routetable import RouteTable, makeRouteTable, makeRouteTableWhileServing
 from revproxy.worker.upstreamfactory import Parts, PluginClient
 from tests.authority import Authority
 from tests.coordinators import Threadless
@@ -29,7 +29,7 @@ def factory() -> Resource:
     return made[-1]
 
 
-class LayoutCase(SynchronousTestCase):
+class RouteTableCase(SynchronousTestCase):
     """Configurations with two upstreams, ``app``, and ``tls`` with a file."""
 
     def setUp(self) -> None:
@@ -55,11 +55,11 @@ class LayoutCase(SynchronousTestCase):
         text = f"listeners: [{{endpoint: 'tcp:1'}}]\nroutes: {routes}\nupstreams:\n{upstreams}"
         return parseConfig(text, "r.yaml", self.root)
 
-    def layOut(self, config: Config, previous: Layout | None = None) -> Layout:
+    def table(self, config: Config, previous: RouteTable | None = None) -> RouteTable:
         """At once."""
-        return layOut(config, self.parts, PluginClient(config, self.parts).client, previous)
+        return makeRouteTable(config, self.parts, PluginClient(config, self.parts).client, previous)
 
-    def later(self, config: Config, previous: Layout) -> Layout:
+    def later(self, config: Config, previous: RouteTable) -> RouteTable:
         """While requests are served."""
 
         def run(function: Callable[..., Any]) -> Deferred[Any]:
@@ -67,31 +67,31 @@ class LayoutCase(SynchronousTestCase):
             return succeed(function())
 
         client = PluginClient(config, self.parts).client
-        work = layOutWhileServing(config, self.parts, client, previous, run)
+        work = makeRouteTableWhileServing(config, self.parts, client, previous, run)
         return self.successResultOf(Deferred.fromCoroutine(work))  # type: ignore[no-any-return]
 
-    def leaves(self, layout: Layout) -> list[Any]:
+    def leaves(self, table: RouteTable) -> list[Any]:
         """The leaf at each path."""
-        routes = [layout.tree.find(b"h", path) for path in (b"/a", b"/b", b"/c", b"/d")]
+        routes = [table.tree.find(b"h", path) for path in (b"/a", b"/b", b"/c", b"/d")]
         return [route and route.leaf for route in routes]
 
 
-class SharingTests(LayoutCase):
+class SharingTests(RouteTableCase):
     """What is the same object."""
 
     def test_same(self) -> None:
-        """The same configuration has the same layout."""
+        """The same configuration has the same table."""
         config = self.config()
-        layout = self.layOut(config)
-        self.assertIs(self.layOut(config, layout), layout)
-        self.assertIs(self.later(config, layout), layout)
+        table = self.table(config)
+        self.assertIs(self.table(config, table), table)
+        self.assertIs(self.later(config, table), table)
 
     def test_oneAnswer(self) -> None:
         """Routes with one fixed answer have one leaf."""
         one, other = "{status: 200, body: x, headers: {A: b}}", "{status: 200, body: x, headers: {A: c}}"
         answers = zip("abcd", (one, one, other, "{}"), strict=True)
         routes = ", ".join(f"{{path: /{path}, respond: {answer}}}" for path, answer in answers)
-        leaves = self.leaves(self.layOut(self.config(f"[{routes}]")))
+        leaves = self.leaves(self.table(self.config(f"[{routes}]")))
         self.assertIs(leaves[0], leaves[1])
         self.assertEqual(len(set(leaves)), 3)
 
@@ -99,18 +99,18 @@ class SharingTests(LayoutCase):
         """Routes to one upstream have one leaf, unless it takes different prefixes off."""
         routes = ROUTES.replace("/b, upstream: app", "/b, upstream: app, strip_prefix: true")
         for text, isOne in ((ROUTES, True), (routes, False)):
-            first, second, third, _ = self.leaves(self.layOut(self.config(text)))
+            first, second, third, _ = self.leaves(self.table(self.config(text)))
             self.assertEqual(first is second, isOne)
             self.assertIsNot(first, third)
 
     def test_file(self) -> None:
         """Where a file of an upstream has changed, that upstream is another, and its leaf; nothing else."""
         config = self.config()
-        for again in (self.layOut, self.later):
-            before = self.layOut(config)
+        for again in (self.table, self.later):
+            before = self.table(config)
             self.ca("two")
             after = again(config, before)
-            same = [one is other for one, other in zip(self.leaves(before), self.leaves(after), strict=True)]
+            same = [earlier is later for earlier, later in zip(self.leaves(before), self.leaves(after), strict=True)]
             self.assertEqual(same, [True, True, False, True])
             self.assertIs(before.upstreams["app"], after.upstreams["app"])
             self.assertIsNot(before.upstreams["tls"], after.upstreams["tls"])
@@ -118,19 +118,19 @@ class SharingTests(LayoutCase):
 
     def test_configuration(self) -> None:
         """Another configuration has another tree, and shares what would be the same in it."""
-        before = self.layOut(self.config())
-        for again in (self.layOut, self.later):
+        before = self.table(self.config())
+        for again in (self.table, self.later):
             after = again(self.config(ROUTES.replace("static: .", "respond: {}")), before)
             self.assertIsNot(after.tree, before.tree)
-            same = [one is other for one, other in zip(self.leaves(before), self.leaves(after), strict=True)]
+            same = [earlier is later for earlier, later in zip(self.leaves(before), self.leaves(after), strict=True)]
             self.assertEqual(same, [True, True, True, False])
 
     def test_case(self) -> None:
-        """A route that ignores case does so from the next layout on, and its leaf stays."""
-        before = self.layOut(self.config())
+        """A route that ignores case does so from the next table on, and its leaf stays."""
+        before = self.table(self.config())
         self.assertIsNone(before.tree.find(b"h", b"/A/x"))
         routes = ROUTES.replace("path: /a", "path: /a, case: insensitive")
-        for again in (self.layOut, self.later):
+        for again in (self.table, self.later):
             after = again(self.config(routes), before)
             self.assertIs(after.tree.find(b"h", b"/A/x").leaf, self.leaves(before)[0])
             self.assertIsNone(after.tree.find(b"h", b"/B/x"))
@@ -138,24 +138,24 @@ class SharingTests(LayoutCase):
     def test_stripping(self) -> None:
         """The tree knows whether the origin sees the prefix; leaves that answer by themselves do."""
         routes = ROUTES.replace("path: /a", "path: /a, strip_prefix: true").replace("/d", "/d, strip_prefix: true")
-        tree = self.layOut(self.config(routes)).tree
+        tree = self.table(self.config(routes)).tree
         self.assertEqual([tree.find(b"h", path).strips for path in (b"/a", b"/b", b"/d")], [True, False, False])
 
     def test_resource(self) -> None:
         """A resource is made once, as long as its route stays."""
         routes = f"[{{path: /m, resource: {__name__}.factory}}, {{path: /n, respond: {{status: 200}}}}]"
-        layout = self.layOut(self.config(routes))
-        layout = self.later(self.config(routes.replace("200", "201")), layout)
+        table = self.table(self.config(routes))
+        table = self.later(self.config(routes.replace("200", "201")), table)
         self.assertEqual(len(made), 1)
-        self.later(self.config(routes.replace("/m", "/o")), layout)
+        self.later(self.config(routes.replace("/m", "/o")), table)
         self.assertEqual(len(made), 2)
 
     def test_closing(self) -> None:
-        """Connections that the next layout has, too, stay; the others are given up."""
+        """Connections that the next table has, too, stay; the others are given up."""
         closed: list[str] = []
         self.patch(Upstream, "close", lambda upstream: closed.append(upstream.name))
-        before = self.layOut(self.config())
-        after = self.layOut(self.config(tls="verify: false"), before)
+        before = self.table(self.config())
+        after = self.table(self.config(tls="verify: false"), before)
         before.close(before)
         self.assertEqual(closed, [])
         before.close(after)
@@ -164,30 +164,30 @@ class SharingTests(LayoutCase):
         self.assertEqual(sorted(closed), ["app", "tls", "tls"])
 
 
-class ThreadTests(LayoutCase):
+class ThreadTests(RouteTableCase):
     """Which work is done while requests are served."""
 
     def test_unchanged(self) -> None:
         """Files are read in a thread; where there are none, nothing has to be waited for."""
         config = self.config()
-        self.later(config, self.layOut(config))
+        self.later(config, self.table(config))
         self.assertEqual(self.inThread, ["isSame"])
         config = self.config(tls="verify: false")
-        self.later(config, self.layOut(config))
+        self.later(config, self.table(config))
         self.assertEqual(self.inThread, ["isSame"])
 
     def test_changed(self) -> None:
         """Of another configuration leaves and tree are made in a thread."""
-        self.later(self.config(), self.layOut(self.config()))
+        self.later(self.config(), self.table(self.config()))
         self.assertEqual(self.inThread, ["read", "finish"])
 
     def test_refused(self) -> None:
         """All problems are told."""
-        before = self.layOut(self.config())
+        before = self.table(self.config())
         config = self.config("[{path: /a, resource: no.such.thing}]")
         (self.root / "ca.pem").write_text("no certificate")
         with self.assertRaises(ConfigErrors) as caught:
-            self.layOut(config, before)
+            self.table(config, before)
         messages = [str(problem) for problem in caught.exception.problems]
         self.assertEqual(len(messages), 2, messages)
         self.assertIn("upstream tls: TLS to https://127.0.0.1:1: ", messages[0])

@@ -1,1 +1,14 @@
-"""planning: one sentence."""
+"""
+Pure decisions: from what there is, and what is remembered, to the plan that is to be.
+
+In the order in which a transaction asks them:
+
+- `folderowners`: which folder owns a name that several claim;
+- `choice`: which version of each plugin is meant, each by itself;
+- `deferredremovals`: which removals wait for newcomers that were refused with them;
+- `resolution`: which of these changes go together: `selection` says who runs where with which configuration, `order`
+  who runs before whom;
+- `difference`: what has changed from one plan to the next.
+
+Nothing here waits, reads or tells; what has to be read is passed in.
+"""

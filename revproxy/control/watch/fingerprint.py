@@ -1,7 +1,7 @@
 """
 What files look like from outside, without reading them.
 
-Two equal fingerprints mean that nothing worth a look has happened; different ones, that contents should be compared.
+Two equal fingerprints mean that nothing worth reading has happened; different ones, that contents should be compared.
 Modification times alone would miss a file replaced by an older one, and one that is gone.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from stat import S_ISDIR
+from dataclasses import dataclass
+from stat import S_ISDIR, S_ISLNK
 
-__all__ = ["MAX_DEPTH", "Fingerprint", "entriesOf", "fingerprintOf", "nothing", "statOf"]
+__all__ = ["MAX_DEPTH", "Enter", "Fingerprint", "Root", "addFolder", "entryOf", "fingerprintOf", "nothing", "statOf"]
 
 MAX_DEPTH = 17
-"""Folders below folders that are looked at; one more than a plugin may have, its own folder included."""
+"""Folders below folders that are walked; one more than a plugin may have, its own folder included."""
 
 Fingerprint = dict[str, tuple[int, ...]]
 """
@@ -28,28 +29,87 @@ def nothing(name: str) -> bool:
     return False
 
 
-def fingerprintOf(paths: Iterable[str | os.PathLike[str]], skip: Callable[[str], bool] = nothing) -> Fingerprint:
+@dataclass(frozen=True, slots=True)
+class Root:
     """
-    The fingerprint of files, and of folders with all below them. Never raises: what is gone is not in it.
+    A file, or a folder with what is in it. It need not be there, and may be a link.
 
-    A path itself may be a link, and so may be what is directly in a folder: both are followed. Links further down are
-    not, so that no circle is walked.
+    :ivar skip: which names in it are passed over, with all below.
+    :ivar depth: folders below folders that belong to it; 0, only what is directly in it, as with certificates.
+    """
 
-    :param skip: whether a name below one of the paths is passed over, with all that it holds.
+    path: str
+    skip: Callable[[str], bool] = nothing
+    depth: int = MAX_DEPTH
+
+    def counts(self, path: str) -> bool:
+        """Whether a path is this one, or belongs to it."""
+        below = path.removeprefix(self.path.rstrip(os.sep) + os.sep)
+        names = below.split(os.sep)
+        isBelow = below != path and len(names) <= self.depth + 1 and not any(map(self.skip, names))
+        return path == self.path or isBelow
+
+
+Enter = Callable[[str, Root, int], object]
+"""Called before a folder is listed, with its path, and how far below the root it is."""
+
+
+def fingerprintOf(
+    roots: Iterable[Root | str | os.PathLike[str]],
+    skip: Callable[[str], bool] = nothing,
+    enter: Enter = lambda folder, root, depth: None,
+) -> Fingerprint:
+    """
+    The fingerprint of files and folders. Never raises: what is not there, or may not be seen, is not in it.
+
+    Links to files are followed, so that a file renewed behind a link makes a difference. Links to folders are followed
+    when they are a root or directly in one; not further down, so that no circle is walked.
+
+    :param skip: what is passed over below those that are given as paths.
     """
     found: Fingerprint = {}
-    for path in paths:
-        name = os.fspath(path)
-        if (known := statOf(name)) is None:
+    for place in roots:
+        root = place if isinstance(place, Root) else Root(os.fspath(place), skip)
+        if (known := statOf(root.path)) is None:
             continue
-        found[name] = known
+        found[root.path] = known
         if S_ISDIR(known[0]):
-            _addTree(found, name, skip, 0)
+            addFolder(found, root.path, root, 0, enter)
     return found
 
 
+def addFolder(found: Fingerprint, folder: str, root: Root, depth: int, enter: Enter) -> None:
+    """
+    Add what is in a folder of a root.
+
+    :param depth: of the folder, below the root.
+    """
+    enter(folder, root, depth)
+    try:
+        names = os.listdir(folder)
+    except (OSError, ValueError):
+        return
+    for name in names:
+        path = os.path.join(folder, name)
+        if root.skip(name) or (known := entryOf(path, depth)) is None:
+            continue
+        found[path] = known
+        if S_ISDIR(known[0]) and depth < root.depth:
+            addFolder(found, path, root, depth + 1, enter)
+
+
+def entryOf(path: str, depth: int) -> tuple[int, ...] | None:
+    """What a fingerprint says of what is in a folder of this depth; of a link that is not followed, the link itself."""
+    known = statOf(path, False)
+    if known is not None and S_ISLNK(known[0]):
+        there = statOf(path)
+        if there is not None and (depth == 0 or not S_ISDIR(there[0])):
+            return there
+    return known
+
+
 def statOf(path: str, follow: bool = True) -> tuple[int, ...] | None:
-    """What a fingerprint says of one path; None if there is nothing."""
+    """What a fingerprint says of a path; None if there is nothing, or it may not be seen."""
     try:
         known = os.stat(path, follow_symlinks=follow)
     except (OSError, ValueError):
@@ -57,42 +117,3 @@ def statOf(path: str, follow: bool = True) -> tuple[int, ...] | None:
     if S_ISDIR(known.st_mode):
         return known.st_mode, known.st_dev, known.st_ino
     return known.st_mode, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
-
-
-def entriesOf(folder: str, follow: bool, skip: Callable[[str], bool] = nothing) -> tuple[list[str], list[str]]:
-    """
-    The paths of what is directly in a folder: folders, and all else. Nothing if it cannot be listed.
-
-    :param follow: whether a link to a folder counts as one.
-    :param skip: which names are passed over.
-    """
-    folders: list[str] = []
-    others: list[str] = []
-    for name in _names(folder):
-        if skip(name):
-            continue
-        path = os.path.join(folder, name)
-        known = statOf(path, follow)
-        (folders if known is not None and S_ISDIR(known[0]) else others).append(path)
-    return folders, others
-
-
-def _addTree(found: Fingerprint, folder: str, skip: Callable[[str], bool], depth: int) -> None:
-    for name in _names(folder):
-        if skip(name):
-            continue
-        path = os.path.join(folder, name)
-        # A link that leads nowhere is itself what there is.
-        known = (statOf(path) if depth == 0 else None) or statOf(path, False)
-        if known is None:
-            continue
-        found[path] = known
-        if S_ISDIR(known[0]) and depth < MAX_DEPTH:
-            _addTree(found, path, skip, depth + 1)
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (OSError, ValueError):
-        return []

@@ -11,10 +11,11 @@ paths may lead to one folder.
 
 from __future__ import annotations
 
-import itertools
+import errno
 import os
-from collections.abc import Iterable
-from typing import Any, Protocol
+import threading
+from collections.abc import Callable
+from typing import Any
 
 from revproxy.control.watch.fingerprint import statOf
 
@@ -36,34 +37,31 @@ _EXCL_UNLINK = 0x4000000
 _MASK = MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | _ONLYDIR | _EXCL_UNLINK
 """Nothing that reading causes: who reads in answer to an event would cause the next one."""
 
+_USED_UP = frozenset((errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBADF))
+"""What keeps any folder from being watched; all other errors are one folder's."""
 
-class Told(Protocol):
-    """Who is told, in the thread that reads. Who is told and who calls share a lock, which is not held here."""
 
-    def __call__(self, watches: FolderWatches, watch: int, name: str, mask: int) -> None:
-        """
-        :param watch: of the folder; see `FolderWatches.pathsOf`.
-        :param name: of the file directly in it; empty, the folder itself.
-        :param mask: what happened. `GONE`: the folder is not watched any more, for there is none. `OVERFLOW`: more
-            happened than the kernel would keep; anything may have changed.
-        """
+Told = Callable[[str, str, int], None]
+"""
+Called in the thread that reads, with a folder, the name of what is directly in it, and the mask of what happened. Of
+the folder itself, with an empty name: `GONE`, it is not watched any more, for there is none; `OVERFLOW`, told of each
+folder, more happened than the kernel would keep, and anything may have changed.
+"""
 
 
 class FolderWatches:
     """
-    Watches on folders, not on what is below them.
-
-    Not safe to be used by several threads at once; see `Told`.
+    Watches on folders, not on what is below them. Nothing is told that comes after `drop` or `close`, but for what is
+    being told this moment.
 
     :raises OSError: there can be no more watchers, or none at all on this machine.
     """
 
     def __init__(self, told: Told) -> None:
         self._told = told
-        self._ids = itertools.count(1)
-        self._watches: dict[str, tuple[int, tuple[int, ...]]] = {}
-        self._paths: dict[int, dict[str, None]] = {}
-        self._callbacks: dict[int, int] = {}
+        self._lock = threading.RLock()  # never held while something is told
+        self._watches: dict[str, _Watch] = {}
+        self._walk = 0
         self._descriptor: Any = _openDescriptor()
         self._descriptor.start()
 
@@ -72,88 +70,105 @@ class FolderWatches:
         """Whether events are still being read."""
         return bool(self._descriptor.is_alive())
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._watches
-
     def ensure(self, path: str) -> bool:
         """
         Watch the folder that is at a path now, if that is not so already.
 
         :return: False when there is no folder, or it may not be listed.
-        :raises OSError: there are no watches left.
+        :raises OSError: there are no watches left; ``EBADF``: events are not read any more.
         """
         known = statOf(path)
-        watch = self._watches.get(path)
-        if watch is not None and watch[1] == known:
-            return True
-        self.drop([path])
-        return known is not None and self._add(path, known)
-
-    def _add(self, path: str, known: tuple[int, ...]) -> bool:
-        identity = next(self._ids)
-        try:
-            watch = self._descriptor.add_callback(os.fsencode(path), _MASK, self, identity)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return False
-        if watch < 0:  # may not be listed; of that watchdog says nothing
-            self._descriptor.remove_callbacks([(watch, identity)])
-            return False
-        if watch in self._callbacks:  # the folder has another path
-            self._descriptor.remove_callbacks([(watch, identity)])
-        else:
-            self._callbacks[watch] = identity
-        self._watches[path] = watch, known
-        self._paths.setdefault(watch, {})[path] = None
-        return True
-
-    def drop(self, paths: Iterable[str]) -> None:
-        """Watch these no more."""
-        for path in paths:
-            watch, _ = self._watches.pop(path, (None, ()))
+        with self._lock:
+            watch = self._watches.get(path)
+            if watch is None or watch.known != known:
+                self.drop(path)
+                watch = None if known is None else self._add(path, known)
             if watch is None:
-                continue
-            others = self._paths[watch]
-            others.pop(path, None)
-            if not others:
-                del self._paths[watch]
-                self._descriptor.remove_callbacks([(watch, self._callbacks.pop(watch))])
+                return False
+            watch.walk = self._walk
+            return True
+
+    def beginWalk(self) -> int:
+        """Begin to ensure all that are needed. :return: what `endWalk` takes."""
+        with self._lock:
+            self._walk += 1
+            return self._walk
+
+    def endWalk(self, walk: int) -> list[str]:
+        """Drop all that were not ensured since `beginWalk`. :return: their paths."""
+        with self._lock:
+            paths = [path for path, watch in self._watches.items() if watch.walk < walk]
+            for path in paths:
+                self.drop(path)
+        return paths
+
+    def drop(self, path: str) -> None:
+        """Watch this one no more."""
+        with self._lock:
+            if (watch := self._watches.pop(path, None)) is not None:
+                self._descriptor.remove_callbacks([(watch.number, path)])
 
     def close(self) -> None:
         """Tell nothing more. Does not wait; see `join`."""
-        self._watches.clear()
-        self._paths.clear()
-        self._callbacks.clear()
+        with self._lock:
+            self._watches.clear()
         self._descriptor.stop()
 
     def join(self) -> None:
-        """Wait until the thread has ended. Not with the lock held: the thread may be waiting for it."""
+        """Wait until the thread has ended."""
         self._descriptor.join()
 
-    def pathsOf(self, watch: int) -> tuple[str, ...]:
-        """The paths that lead to the folder of a watch."""
-        return tuple(self._paths.get(watch, ()))
+    def _add(self, path: str, known: tuple[int, ...]) -> _Watch | None:
+        watch = _Watch(self, path, known)
+        try:
+            watch.number = self._descriptor.add_callback(os.fsencode(path), _MASK, watch, path)
+        except OSError as error:
+            if error.errno in _USED_UP:
+                raise
+            return None
+        except ValueError:
+            return None
+        if watch.number < 0:  # may not be listed; of that watchdog says nothing
+            self._descriptor.remove_callbacks([(watch.number, path)])
+            return None
+        self._watches[path] = watch
+        return watch
 
-    def forget(self, watch: int) -> tuple[str, ...]:
-        """Drop a watch that the kernel has ended. :return: the paths that are not watched any more."""
-        self._callbacks.pop(watch, None)
-        paths = tuple(path for path in self._paths.pop(watch, ()) if self._watches[path][0] == watch)
-        for path in paths:
-            del self._watches[path]
-        return paths
+    def _tell(self, watch: _Watch, name: str, mask: int) -> None:
+        with self._lock:
+            if self._watches.get(watch.path) is not watch:
+                return  # it comes from an earlier time
+            if mask & GONE:
+                del self._watches[watch.path]
+        self._told(watch.path, name, mask)
 
-    # What the reading thread calls; the names are watchdog's.
+
+class _Watch:
+    """
+    What the reading thread calls for one path; the names of methods are watchdog's.
+
+    :ivar known: which folder it is.
+    :ivar walk: the last that ensured it.
+    """
+
+    def __init__(self, watches: FolderWatches, path: str, known: tuple[int, ...]) -> None:
+        self.path = path
+        self.known = known
+        self.number = -1
+        self.walk = 0
+        self._watches = watches
 
     def on_event(self, event: Any) -> None:
-        """Something happened in a folder."""
-        self._told(self, event.wd, os.fsdecode(event.name), event.mask)
+        """Something happened in the folder."""
+        self._watches._tell(self, os.fsdecode(event.name), event.mask)
 
-    def on_watch_deleted(self, watch: int) -> None:
-        """A folder is gone."""
-        self._told(self, watch, "", GONE)
+    def on_watch_deleted(self, number: int) -> None:
+        """The folder is gone."""
+        self._watches._tell(self, "", GONE)
 
     def on_queue_overflow(self) -> None:
         """Events were dropped."""
-        self._told(self, -1, "", OVERFLOW)
+        self._watches._tell(self, "", OVERFLOW)
 
 
 def _openDescriptor() -> Any:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from revproxy.context import Peer, Request
 from revproxy.headers import TOKEN, Field
+from revproxy.hostport import splitPort, withoutBrackets
 
 VIA = b"revproxy"
 """Our name in Via: a pseudonym, not a host name (RFC 9110 §7.6.3)."""
@@ -86,14 +87,14 @@ def _last(fields: list[Field], lower: bytes) -> str:
 
 def _members(fields: list[Field], lower: bytes) -> Iterator[str]:
     """The members of a list (RFC 9110 §5.6.1) from its end, over all fields of the name; so many, not counting more."""
-    left = MOST_HOPS
+    remaining = MOST_HOPS
     for field in reversed(fields):
         if field[0] == lower:
-            for member in _split(field[2].decode("latin-1"), ",", left):
-                left -= 1
+            for member in _split(field[2].decode("latin-1"), ",", remaining):
+                remaining -= 1
                 if member:
                     yield member
-            if left <= 0:
+            if remaining <= 0:
                 return
 
 
@@ -137,13 +138,12 @@ def _unquoted(value: str) -> str:
 
 def _address(node: str) -> tuple[str, int]:
     """Address and port of a node (RFC 7239 §6); an obfuscated or unknown one has no address."""
-    if node.startswith("["):
-        host, _, rest = node[1:].partition("]")
-        port = rest[1:]
-    elif node.count(":") == 1:
-        host, _, port = node.partition(":")
-    else:
+    if node.count(":") > 1 and not node.startswith("["):
+        # X-Forwarded-For has IPv6 addresses without brackets.
         host, port = node, ""
+    else:
+        host, port = splitPort(node)
+        host = withoutBrackets(host)
     if not host or any(char not in "0123456789abcdefABCDEF:." for char in host):
         return "", 0
     return host, int(port) if port.isdigit() and len(port) <= 5 else 0

@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 
 from revproxy.dataplane.http.interfaces import IDeadlines
 
-_LOOKS = 60
-"""How often within its time-out a tunnel is looked at, and so by which part of it the end may come late."""
+_CHECKS = 60
+"""How often within its time-out a tunnel is checked, and so by which part of it the end may come late."""
 
 
 class Tunnel:
@@ -25,7 +25,7 @@ class Tunnel:
     :ivar bytesIn: bytes from the client.
     :ivar bytesOut: bytes to the client, with those of the 101 answer.
     :ivar reason: why the edge has ended it; None if it has not.
-    :ivar deadline: when it is looked at next.
+    :ivar deadline: when it is checked next.
     """
 
     __slots__ = (
@@ -67,7 +67,7 @@ class Tunnel:
         self._deadlines = deadlines
         self._patience = patience
         self._quietSince = deadlines.now()
-        self.deadline = self._quietSince + patience / _LOOKS
+        self.deadline = self._quietSince + patience / _CHECKS
         deadlines.watch(self)
         self.bytesIn = 0
         self.bytesOut = 0
@@ -108,9 +108,9 @@ class Tunnel:
 
     def deadlineExpired(self) -> None:
         """
-        Look whether anything has come from either side, or gone to it, since the last look.
+        Check whether anything has come from either side, or gone to it, since the last check.
 
-        So nothing is noted down for each piece, and what has passed between two looks counts as if it had right before
+        So nothing is noted down for each piece, and what has passed between two checks counts as if it had right before
         the second.
         """
         now = self._deadlines.now()
@@ -122,7 +122,7 @@ class Tunnel:
         if now - self._quietSince >= self._patience:
             self._end(f"nothing passed through the tunnel for {self._patience:g} s")
         else:
-            self.deadline = now + self._patience / _LOOKS
+            self.deadline = now + self._patience / _CHECKS
 
     def _end(self, reason: str) -> None:
         """Close both sides, each after what is queued for it."""

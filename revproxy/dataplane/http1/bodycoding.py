@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from revproxy.dataplane.http.fieldnames import NOTED, PROXY, isForwarding
 from revproxy.dataplane.http1.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
-from revproxy.dataplane.http1.heads import VALUE_REFUSED, listMembers
+from revproxy.dataplane.http1.heads import listMembers
 from revproxy.errors import BadRequest
-from revproxy.headers import TOKEN, Field, joined
+from revproxy.headers import Field, isFieldValue, isToken, joined
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
 _NEVER_TRAILING = NOTED | frozenset(
@@ -59,29 +59,29 @@ class LengthDecoder:
     """
     Counts off a body whose length is known.
 
-    :ivar left: bytes that have not come.
+    :ivar remaining: bytes that have not come.
     :ivar finished: True when there are none.
     :cvar trailing: no trailer section is awaited, ever.
     """
 
-    __slots__ = ("finished", "left", "trailers")
+    __slots__ = ("finished", "remaining", "trailers")
 
     trailing = False
 
     def __init__(self, length: int) -> None:
         """:param length: more than 0."""
-        self.left = length
+        self.remaining = length
         self.finished = False
         self.trailers: list[Field] = []
 
     def decode(self, data: bytes) -> tuple[list[bytes], bytes]:
         """:returns: pieces of the body, and what follows the message."""
-        left = self.left = self.left - len(data)
-        if left > 0:
+        remaining = self.remaining = self.remaining - len(data)
+        if remaining > 0:
             return [data], b""
-        self.left = 0
+        self.remaining = 0
         self.finished = True
-        return ([data], b"") if left == 0 else ([data[:left]], data[left:])
+        return ([data], b"") if remaining == 0 else ([data[:remaining]], data[remaining:])
 
 
 class ChunkedDecoder:
@@ -92,7 +92,7 @@ class ChunkedDecoder:
     twice its content is added up, less what others have stayed below, and 16 KB are too much. So chunks of one byte may
     come for ever, and extensions of 200 bytes with them may not.
 
-    :ivar left: -1: nobody knows how many bytes have not come.
+    :cvar remaining: -1: nobody knows how many bytes have not come.
     :ivar trailing: True once the last chunk has come: only the trailer section is awaited.
     :ivar finished: True after the trailer section.
     :ivar trailers: the fields of the trailer section that may be passed on, in order.
@@ -102,9 +102,9 @@ class ChunkedDecoder:
         "_announced",
         "_excess",
         "_held",
-        "_left",
         "_maxTrailerBytes",
         "_maxTrailers",
+        "_remaining",
         "_state",
         "_trailerBytes",
         "_trailerCount",
@@ -113,7 +113,7 @@ class ChunkedDecoder:
         "trailing",
     )
 
-    left = -1
+    remaining = -1
     _CHUNK, _DATA, _END, _TRAILER = range(4)
 
     def __init__(self, announced: bytes | None, maxTrailerBytes: int, maxTrailers: int) -> None:
@@ -123,7 +123,7 @@ class ChunkedDecoder:
         :param maxTrailers: the most fields it may have. Both count what is not passed on, too.
         """
         self._state = self._CHUNK
-        self._left = 0
+        self._remaining = 0
         self._held = b""
         self._excess = 0
         self._announced = frozenset(filter(_mayTrail, listMembers(announced))) if announced else frozenset()
@@ -172,7 +172,7 @@ class ChunkedDecoder:
                 self._state = self._TRAILER
                 return start
             if stop + 2 > len(data):
-                self._left = size
+                self._remaining = size
                 self._state = self._DATA
                 return start
             if data[stop : stop + 2] != b"\r\n":
@@ -214,10 +214,10 @@ class ChunkedDecoder:
 
     def _takeData(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Take what is there of a chunk that came in parts."""
-        end = min(len(data), at + self._left)
+        end = min(len(data), at + self._remaining)
         pieces.append(data[at:end])
-        self._left -= end - at
-        if not self._left:
+        self._remaining -= end - at
+        if not self._remaining:
             self._state = self._END
         return end
 
@@ -253,7 +253,7 @@ class ChunkedDecoder:
         if self._trailerBytes > self._maxTrailerBytes or self._trailerCount > self._maxTrailers:
             raise BadRequest("the trailer section is too large")
         name, colon, value = line.partition(b":")
-        if not colon or not name or not TOKEN.issuperset(name) or value.translate(None, VALUE_REFUSED) != value:
+        if not colon or not isToken(name) or not isFieldValue(value):
             raise BadRequest("a trailer field is malformed")
         lower = name.lower()
         if lower in self._announced:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import re
 
+from revproxy.headers import TOKEN
+
 SMALL = 0x3F
 """The most content, in bytes, of a chunk that the patterns know."""
 
 SHORT_EXTENSIONS = 40
 """The most bytes of extensions, all of one chunk, that the patterns know."""
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN = rb"[%b]+" % re.escape(bytes(sorted(TOKEN)))
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _NAME_AND_VALUE = _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
 _SHORT = rb";(?=[^\r]{0,%d}\r)" % (SHORT_EXTENSIONS - 1) + _NAME_AND_VALUE + rb"(?:;" + _NAME_AND_VALUE + rb")*"

@@ -94,7 +94,11 @@ class ConnectionPool(Protocol[Connection]):
         """A connection is free, from just now on."""
 
     def becomesTunnel(self, connection: Connection) -> bool:
-        """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
+        """
+        The origin has switched protocols.
+
+        :returns: False if there are as many tunnels as there may be.
+        """
 
     def lost(self, connection: Connection) -> None:
         """The origin has closed a connection that was idle."""

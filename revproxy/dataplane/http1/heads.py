@@ -30,8 +30,6 @@ _KEPT = frozenset((b"content-length", b"host", b"expect"))
 NEVER_NOMINATED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 
 HEX = frozenset(b"0123456789abcdefABCDEF")
-VALUE_REFUSED = bytes(octet for octet in range(0x20) if octet != 0x09) + b"\x7f"
-"""Octets that a field value, and a reason phrase, does not have (RFC 9110 §5.5)."""
 
 
 class Head:

@@ -30,7 +30,8 @@ from revproxy.dataplane.http1.heads import (
     refusal,
 )
 from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotSupported, VersionNotSupported
-from revproxy.headers import LETTERS_DIGITS_HYPHEN, TOKEN, Field, Headers, JoinedHeaders, isJoined, joined
+from revproxy.headers import LETTERS_DIGITS_HYPHEN, Field, Headers, JoinedHeaders, isJoined, isToken, joined
+from revproxy.hostport import splitPort
 
 _TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#%")
 _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
@@ -205,7 +206,7 @@ def _standIn(data: bytes, method: bytes) -> bytes:
     """
     if method in _NEVER_SERVED:
         raise NotSupported(f"{method.decode('ascii')}: this is no forward proxy")
-    if not method or not TOKEN.issuperset(method):
+    if not isToken(method):
         raise BadRequest("the method is no token")
     if len(method) > METHOD_LENGTH:
         # RFC 9112 §3
@@ -356,9 +357,7 @@ def hostname(host: bytes) -> bytes:
     """
     if len(host) > _HOST_LENGTH:
         raise BadRequest("the Host field is longer than a name can be")
-    name, _, port = host.rpartition(b":")
-    if not _ or (host.startswith(b"[") and host.endswith(b"]")):
-        name, port = host, b""
+    name, port = splitPort(host)
     if port and not (port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise BadRequest("the port in Host is no port")
     if name.startswith(b"["):

@@ -12,7 +12,6 @@ from revproxy.dataplane.http1.heads import (
     NEVER_NOMINATED,
     SHORTEST_LINE,
     UNTIL_CLOSE,
-    VALUE_REFUSED,
     Head,
     linesOf,
     listMembers,
@@ -20,6 +19,7 @@ from revproxy.dataplane.http1.heads import (
 )
 from revproxy.dataplane.http1.keepalive import announced
 from revproxy.errors import BadResponse
+from revproxy.headers import isFieldValue
 
 _OPTIONS = NOTED | {b"close"}
 """What a Connection field says that names no field of the header section."""
@@ -70,7 +70,7 @@ def parseResponseHead(data: bytes, method: bytes, maxHeaders: int) -> ResponseHe
     else:
         raise BadResponse("the status line does not begin with HTTP/1.1 or HTTP/1.0")
     reason = line[13:]
-    if reason != b"OK" and reason.translate(None, VALUE_REFUSED) != reason:
+    if reason != b"OK" and not isFieldValue(reason):
         raise BadResponse("a control character in the reason phrase")
     response = ResponseHead(reason, parsedVersion)
     parser = HttpResponseParser(response)

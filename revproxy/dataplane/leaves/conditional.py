@@ -39,9 +39,9 @@ def _listed(values: list[str], tag: bytes, *, weak: bool) -> bool:
     """Whether an entity tag, which has no comma in it, is among those listed (RFC 9110 §8.8.3.2)."""
     mine = tag.decode("ascii")
     for value in values:
-        for one in value.split(","):
-            one = one.strip(" \t")
-            if one == mine or one == "*" or (weak and one == "W/" + mine):
+        for entry in value.split(","):
+            entry = entry.strip(" \t")
+            if entry == mine or entry == "*" or (weak and entry == "W/" + mine):
                 return True
     return False
 

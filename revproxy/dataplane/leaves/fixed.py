@@ -13,6 +13,7 @@ from revproxy.context import Request, Response
 from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.errors import BadRequest
 from revproxy.headers import Headers
+from revproxy.hostport import splitPort
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
@@ -33,6 +34,7 @@ class RespondLeaf(Leaf):
             self._headers.add("Content-Type", "text/plain; charset=utf-8")
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; with a copy, for plugins may change what they see."""
         exchange.answered(Response(self._status, None, self._headers.copy(), Body.of(self._body)))
         return NOT_DONE_YET
 
@@ -69,7 +71,7 @@ class RedirectLeaf(Leaf):
         target, path = request.target, request.path
         if target == "*":
             target = path = "/"
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        name = splitPort(host)[0] or host
         values = {
             "{hostname}": name,
             "{host}": host,

@@ -38,9 +38,9 @@ def answerAsLast(request: Request, methods: Collection[bytes] | None) -> Respons
     if len(values) > 1 or not value.isdigit():
         raise BadRequest("Max-Forwards is no number")
     # RFC 9110 §7.6.2: no more than what we can count.
-    left = int(value) if len(value) <= _MOST_DIGITS else 10**_MOST_DIGITS
-    if left:
-        request.headers.setRaw(_NAME, b"Max-Forwards", b"%d" % (left - 1))
+    hops = int(value) if len(value) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    if hops:
+        request.headers.setRaw(_NAME, b"Max-Forwards", b"%d" % (hops - 1))
         return None
     if request.rawMethod == b"TRACE":
         return Response(200, None, Headers([(b"content-type", b"Content-Type", b"message/http")]), _reflected(request))

@@ -25,5 +25,9 @@ class Leaf(Resource):  # type: ignore[misc]
     isLeaf = True
 
     def render(self, exchange: Exchange) -> int:
-        """Begin to answer. :returns: ``NOT_DONE_YET``, always."""
+        """
+        Begin to answer.
+
+        :returns: ``NOT_DONE_YET``, always.
+        """
         raise TypeError(f"{type(self).__name__} does not say how it answers")

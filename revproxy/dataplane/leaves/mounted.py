@@ -81,6 +81,7 @@ class MountedLeaf(Leaf):
         self._maxBody = DEFAULT_MAX_BODY if maxBodyBytes is None else maxBodyBytes
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; the resource answers."""
         request = exchange.context.request
         target = resolved(request.rawTarget)
         path = target.partition(b"?")[0]

@@ -53,6 +53,7 @@ class ProxyLeaf(Leaf):
         self._host = None if hostPolicy in (PRESERVE, TARGET) else hostPolicy.encode("latin-1")
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; the origin answers."""
         request = exchange.context.request
         if request.rawMethod in COUNTED:
             answer = answerAsLast(request, exchange.methods)
@@ -114,4 +115,5 @@ class Forwarded(Outgoing):
         self.head = self._leaf.headFor(exchange.context.request, target, self.chunked)
 
     def informational(self, status: int, headers: Headers) -> None:
+        """A 1xx answer goes on to the client."""
         self._exchange.informational(status, headers)

@@ -27,7 +27,8 @@ from revproxy.body import Body, IBodySource
 from revproxy.context import Request, Response
 from revproxy.dataplane.leaves.forms import Fields
 from revproxy.errors import EdgeError
-from revproxy.headers import HOP_BY_HOP, TOKEN, Field, Headers
+from revproxy.headers import HOP_BY_HOP, Field, Headers, isFieldValue, isToken
+from revproxy.hostport import splitPort, withoutBrackets
 
 _MOST_RANGES = 32
 """Ranges that one request may ask for, of what resources are told (RFC 9110 §17.15); with more it gets the whole."""
@@ -117,11 +118,8 @@ class Channel:
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """The address that the client used: what URLs to this place are made from."""
-        host = self._original.rawHost.decode("latin-1")
-        name, colon, port = host.rpartition(":")
-        if not colon or host.endswith("]"):
-            name, port = host, ""
-        return _address(name.strip("[]"), int(port) if port else (443 if self.isSecure() else 80))
+        name, port = splitPort(self._original.rawHost.decode("latin-1"))
+        return _address(withoutBrackets(name), int(port) if port else (443 if self.isSecure() else 80))
 
     def isSecure(self) -> bool:
         """Whether the client came over TLS."""
@@ -303,10 +301,10 @@ def _fieldsOf(headers: Any) -> tuple[list[Field], int | None]:
         lower = name.lower()
         if lower in HOP_BY_HOP:
             continue
-        if not name or not TOKEN.issuperset(name):
+        if not isToken(name):
             raise ResourceFailed("a field name that cannot be sent")
         for value in values:
-            if any((octet < 0x20 and octet != 0x09) or octet == 0x7F for octet in value):
+            if not isFieldValue(value):
                 raise ResourceFailed(f"a value of {lower.decode('ascii')} that cannot be sent")
             fields.append((lower, name, value))
         if lower == b"content-length":

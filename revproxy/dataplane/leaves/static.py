@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from email.utils import formatdate
+from enum import Enum, auto
 from errno import EMFILE, ENFILE
 from mimetypes import MimeTypes
 from stat import S_ISDIR, S_ISREG
@@ -157,6 +158,7 @@ class StaticLeaf(Leaf):
         self._inThread = inThread
 
     def render(self, exchange: Exchange) -> int:
+        """As :meth:`Leaf.render`; a file, or why there is none, is the answer."""
         request = exchange.context.request
         if request.rawMethod not in (b"GET", b"HEAD"):
             self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))
@@ -258,6 +260,22 @@ class StaticLeaf(Leaf):
         exchange.answered(Response(status, None, Headers(fields), body))
 
 
+class _Reading(Enum):
+    """
+    What a file's source does.
+
+    - ``IDLE``: nothing is being read; where it is paused, that stays so.
+    - ``READING``: a thread reads a piece.
+    - ``ABANDONED``: the same, but nobody wants the piece any more.
+    - ``OVER``: the file is closed.
+    """
+
+    IDLE = auto()
+    READING = auto()
+    ABANDONED = auto()
+    OVER = auto()
+
+
 @implementer(IBodySource)
 class _FileSource:
     """Reads a part of a file piece by piece, each in a thread, and no further than the sink keeps up."""
@@ -268,50 +286,55 @@ class _FileSource:
         self._file = file
         self._at = start
         self._end = end
-        self._reading = False
+        self._state = _Reading.IDLE
         self._paused = False
-        self._stopped = False
 
     def begin(self) -> None:
-        """Read the first piece."""
-        self._reading = True
+        """Read the next piece."""
+        self._state = _Reading.READING
         self._inThread(self._file.read, self._at, min(PIECE, self._end - self._at)).addCallbacks(
             self._arrived, self._failed
         )
 
     def _arrived(self, data: bytes) -> None:
-        self._reading = False
-        if self._stopped:
-            self._inThread(self._file.close)
+        if self._state is _Reading.ABANDONED:
+            self._close()
             return
+        self._state = _Reading.IDLE
         self._at += len(data)
         self.body.feed(data)
-        if self._stopped:
+        # Who took it may have had enough, or have asked for the next piece.
+        if self._state is not _Reading.IDLE:
             return
         if self._at == self._end:
-            self._stopped = True
-            self._inThread(self._file.close)
+            self._close()
             self.body.finish()
-        elif not self._paused and not self._reading:
+        elif not self._paused:
             self.begin()
 
     def _failed(self, reason: Failure) -> None:
-        self._reading = False
-        self._inThread(self._file.close)
-        if not self._stopped:
-            self._stopped = True
+        before = self._state
+        self._close()
+        if before is not _Reading.ABANDONED:
             self.body.fail(Failure(EdgeError(f"while reading a file: {reason.getErrorMessage()}")))
 
+    def _close(self) -> None:
+        self._state = _Reading.OVER
+        self._inThread(self._file.close)
+
     def pauseProducing(self) -> None:
+        """Part of IBodySource."""
         self._paused = True
 
     def resumeProducing(self) -> None:
+        """Part of IBodySource."""
         self._paused = False
-        if not self._reading and not self._stopped and self._at < self._end:
+        if self._state is _Reading.IDLE and self._at < self._end:
             self.begin()
 
     def stopProducing(self) -> None:
-        if not self._stopped:
-            self._stopped = True
-            if not self._reading:
-                self._inThread(self._file.close)
+        """Part of IBodySource. A piece that is being read is waited for, and then the file is closed."""
+        if self._state is _Reading.READING:
+            self._state = _Reading.ABANDONED
+        elif self._state is _Reading.IDLE:
+            self._close()

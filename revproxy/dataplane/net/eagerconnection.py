@@ -22,6 +22,7 @@ The rules that make it safe:
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from errno import ENOBUFS
 from typing import Any
 
@@ -33,25 +34,46 @@ READ_SIZE = 131072
 """Bytes asked of one ``recv``: more costs a memory mapping per call, less costs turns of the loop."""
 
 
+class Phase(Enum):
+    """What the connection is at."""
+
+    STAGE = 0
+    """Its events go to a stage that comes before the protocol's bytes."""
+    OPEN = 1
+    BROKEN = 2
+    """The peer takes nothing more; what it has sent before may still be read."""
+
+
+class Input(Enum):
+    """What becomes of the bytes of the peer. In a stage: what the protocol wants after it."""
+
+    READ = 0
+    PAUSED = 1
+    """They stay in the kernel."""
+    ENDED = 2
+    """There will be none: the peer has ended its direction."""
+
+
+STAGE, OPEN, BROKEN = Phase
+READ, PAUSED, ENDED = Input
+
+
 class EagerConnection(tcp.Connection):
     """
     What servers and clients here have in common.
 
     :cvar tlsInfo: what the handshake agreed on; :obj:`None` on a plain connection.
     :cvar truncated: whether the peer's last bytes may be missing: it left with no proper end.
-    :ivar reading: whether the loop watches for bytes to read.
     """
 
     reactor: Any
     producer: Any = None
     tlsInfo: Any = None
     truncated = False
-    reading = False
     logstr = "edge"
     _eager = False
-    _broken = False
-    _readEnded = False
-    _staged = False
+    _phase: Phase = OPEN
+    _input: Input = PAUSED
 
     # -- reading
 
@@ -67,24 +89,25 @@ class EagerConnection(tcp.Connection):
         if data:
             self.protocol.dataReceived(data)
             return None
-        if self._broken:
+        if self._phase is BROKEN:
             self.truncated = True
             return CONNECTION_LOST
         return CONNECTION_DONE
 
     def startReading(self) -> None:
         """Let bytes come in; nothing once the peer has ended its direction."""
-        if not self._readEnded:
-            self.reading = True
-            if not self._staged:
+        if self._input is not ENDED:
+            self._input = READ
+            if self._phase is not STAGE:
                 self.reactor.addReader(self)
 
     def stopReading(self) -> None:
         """Leave bytes in the kernel, which slows the peer down."""
-        self.reading = False
-        if not self._staged:
+        if self._input is READ:
+            self._input = PAUSED
+        if self._phase is not STAGE:
             self.reactor.removeReader(self)
-        if self._broken:
+        if self._phase is BROKEN:
             # Nobody would look at the socket any more, so nobody would learn of the loss.
             self.reactor.callLater(0, self._finish)
 
@@ -97,10 +120,10 @@ class EagerConnection(tcp.Connection):
         While it lasts, the protocol's pausing and resuming is only remembered and what it writes is only queued.
         Instance attributes shadow the methods, so that nothing is asked for on the way later.
         """
-        if not self._staged:
-            self._staged = True
+        if self._phase is not STAGE:
+            self._phase = STAGE
             self._eager = False
-            self.reading = True
+            self._input = READ
             self.reactor.addReader(self)
         self.doRead = doRead  # type: ignore[method-assign]
         self.doWrite = doWrite  # type: ignore[method-assign]
@@ -108,8 +131,8 @@ class EagerConnection(tcp.Connection):
     def _leaveStage(self) -> None:
         """The stage is over: do what the protocol has asked for meanwhile."""
         del self.doRead, self.doWrite
-        self._staged = False
-        (self.reactor.addReader if self.reading else self.reactor.removeReader)(self)
+        self._phase = OPEN
+        (self.reactor.addReader if self._input is READ else self.reactor.removeReader)(self)
         if self.dataBuffer or self._tempDataLen or self.disconnecting or self._writeDisconnecting:
             self.startWriting()
         else:
@@ -123,8 +146,7 @@ class EagerConnection(tcp.Connection):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The peer has ended its direction; a half-closeable protocol may go on writing."""
-        self.reading = False
-        self._readEnded = True
+        self._input = ENDED
         super().readConnectionLost(reason)
 
     # -- writing
@@ -193,11 +215,11 @@ class EagerConnection(tcp.Connection):
 
     def _mergeQueue(self) -> None:
         """Make one buffer of the queue, unless enough of the old one is left for a full send."""
-        left = len(self.dataBuffer) - self.offset
-        if left >= self.SEND_LIMIT:
+        rest = len(self.dataBuffer) - self.offset
+        if rest >= self.SEND_LIMIT:
             return
         pieces: list[Any] = self._tempDataBuffer
-        if left:
+        if rest:
             pieces = [memoryview(self.dataBuffer)[self.offset :], *pieces]
         self.dataBuffer = b"".join(pieces)
         self.offset = 0
@@ -260,7 +282,7 @@ class EagerConnection(tcp.Connection):
 
         An origin that answers early and closes is such a peer, and its answer is worth having.
         """
-        self._broken = True
+        self._phase = BROKEN
         self._eager = False
         self._writeDisconnected = True
         self.dataBuffer = b""
@@ -268,13 +290,13 @@ class EagerConnection(tcp.Connection):
         self._tempDataBuffer = []
         self._tempDataLen = 0
         self.stopWriting()
-        if not self.reading:
+        if self._input is not READ:
             self.reactor.callLater(0, self._finish)
 
     def _finish(self) -> None:
         """Tell the protocol, in a turn of the loop of its own, unless it knows."""
         if self.connected:
-            self.connectionLost(Failure(CONNECTION_LOST if self._broken else CONNECTION_DONE))
+            self.connectionLost(Failure(CONNECTION_LOST if self._phase is BROKEN else CONNECTION_DONE))
 
     def loseConnection(self, _connDone: Any = None) -> None:
         """Close once everything queued is out and no producer is registered; the protocol hears of it later."""
@@ -293,13 +315,15 @@ class EagerConnection(tcp.Connection):
     def abortConnection(self) -> None:
         """Drop everything queued and reset the connection; the protocol hears of it in the next turn."""
         self._eager = False
-        self._staged = False
+        if self._phase is STAGE:
+            self._phase = OPEN
         super().abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """Release the socket, then tell the protocol."""
         self._eager = False
-        self._staged = False
+        if self._phase is STAGE:
+            self._phase = OPEN
         super().connectionLost(reason)
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
@@ -311,4 +335,4 @@ class EagerConnection(tcp.Connection):
         return self.logstr
 
 
-__all__ = ["READ_SIZE", "EagerConnection"]
+__all__ = ["BROKEN", "OPEN", "READ", "READ_SIZE", "STAGE", "EagerConnection"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet import address, tcp, unix
 
-from revproxy.dataplane.net.eagerconnection import EagerConnection
+from revproxy.dataplane.net.eagerconnection import STAGE, EagerConnection
 
 PEEK_PAUSE = 0.1
 """Seconds between looks at a head that has not come in whole, where the kernel does not count its bytes for us."""
@@ -46,7 +46,7 @@ class EagerServer(EagerConnection, tcp.Server):
 
     def _opened(self) -> None:
         """Begin with the protocol's bytes. A stage that comes before them overrides this and calls it at its end."""
-        if self._staged:
+        if self._phase is STAGE:
             self._leaveStage()
         else:
             self._eager = True
@@ -81,7 +81,7 @@ class EagerServer(EagerConnection, tcp.Server):
             pass
 
     def _peekAgain(self) -> None:
-        if self._staged and self.connected:
+        if self._phase is STAGE and self.connected:
             self.reactor.addReader(self)
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-from revproxy.dataplane.net.eagerconnection import READ_SIZE, EagerConnection
+from revproxy.dataplane.net.eagerconnection import BROKEN, READ, READ_SIZE, EagerConnection
 
 RECORD = 16384
 """The most plain bytes one record carries (RFC 8446 §5.1)."""
@@ -45,11 +45,11 @@ RECORD = 16384
 RECORDS_PER_TURN = 512
 """Small records taken at once before others get their turn: a millisecond."""
 
-LOOK_EVERY = 128
+PROBE_EVERY = 128
 """
-Small records that come one by one before we look whether another waits.
+Small records that come singly before we ask whether another waits.
 
-Looking is a system call that as a rule finds nothing, after every small request. OpenSSL could be told to read ahead
+Asking is a system call that as a rule finds nothing, after every small request. OpenSSL could be told to read ahead
 (``SSL_set_read_ahead``), but the binding has no name for it, and the poller would not know of what it holds.
 """
 
@@ -108,7 +108,7 @@ class SocketTLS(EagerConnection):
     _closeNotified = False
     _readAwaitsWrite = False
     _writeAwaitsRead = False
-    _untilLook = LOOK_EVERY
+    _untilProbe = PROBE_EVERY
     _messages = 0
     _messagesSince = 0.0
 
@@ -163,15 +163,15 @@ class SocketTLS(EagerConnection):
         lib.ERR_clear_error()
         got = count = lib.SSL_read(self._ssl, _readBuffer, RECORD)
         if count != RECORD:
-            untilLook = self._untilLook = self._untilLook - 1
-            if untilLook <= 0 < count:
+            untilProbe = self._untilProbe = self._untilProbe - 1
+            if untilProbe <= 0 < count:
                 got, count = self._readSmall(got)
         else:
             got, count = self._readFull(got)
         end = self._readStopped(count) if count <= 0 else None
         if got > 0:
             self.protocol.dataReceived(ffi.buffer(_readBuffer, got)[:])
-            if end is not None and not self.reading and self.connected:
+            if end is not None and self._input is not READ and self.connected:
                 # Paused by what it just got: the end waits as bytes in the kernel would.
                 self._heldEnd = end
                 return None
@@ -198,7 +198,7 @@ class SocketTLS(EagerConnection):
         """
         Take the records that wait behind a small one, up to :data:`RECORDS_PER_TURN`.
 
-        As long as there are some, the next turn looks at once: a turn of the loop costs five times a record.
+        As long as there are some, the next turn asks at once: a turn of the loop costs five times a record.
 
         :return: as above.
         """
@@ -211,7 +211,7 @@ class SocketTLS(EagerConnection):
                 break
             got += count
             records += 1
-        self._untilLook = 1 if records > 1 else LOOK_EVERY
+        self._untilProbe = 1 if records > 1 else PROBE_EVERY
         return got, count
 
     def _messageRead(self) -> Any:
@@ -239,7 +239,7 @@ class SocketTLS(EagerConnection):
             self.startWriting()
             return None
         lib.ERR_clear_error()
-        if why == lib.SSL_ERROR_ZERO_RETURN and not self._broken:
+        if why == lib.SSL_ERROR_ZERO_RETURN and self._phase is not BROKEN:
             return CONNECTION_DONE
         self.truncated = True
         return CONNECTION_LOST
@@ -254,7 +254,7 @@ class SocketTLS(EagerConnection):
         end, self._heldEnd = self._heldEnd, None
         if end is None or not self.connected:
             return
-        if not self.reading:
+        if self._input is not READ:
             self._heldEnd = end
             return
         self.stopReading()
@@ -314,7 +314,7 @@ class SocketTLS(EagerConnection):
         """Send from the queue; first let a read go on that waited for room."""
         if self._readAwaitsWrite:
             self._readAwaitsWrite = False
-            if self.reading:
+            if self._input is READ:
                 self.reactor.addReader(self)
             end = self.doRead()
             if end is not None or not self.connected:
@@ -328,7 +328,7 @@ class SocketTLS(EagerConnection):
 
     def _sendCloseNotify(self) -> bool:
         """:return: :obj:`False` when the kernel has no room for it yet."""
-        if self._ssl is None or self._broken or self._closeNotified:
+        if self._ssl is None or self._phase is BROKEN or self._closeNotified:
             return True
         try:
             self._tls.shutdown()

@@ -20,6 +20,7 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import error
 
 from revproxy.dataplane.net.eagerclient import EagerBaseClient, EagerClient, EagerUNIXClient
+from revproxy.dataplane.net.eagerconnection import OPEN
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.sockettls import SocketTLS, reasonOf
 
@@ -62,7 +63,7 @@ class ClientTLS(SocketTLS, EagerBaseClient):
             self._giveUp(problem)
             return
         self.tlsInfo = self._describe(self.origin.serverName, None)
-        self._staged = False
+        self._phase = OPEN
         del self.doRead, self.doWrite
         self.stopWriting()
         super()._established()
@@ -73,7 +74,7 @@ class ClientTLS(SocketTLS, EagerBaseClient):
     def failIfNotConnected(self, err: Any) -> None:
         """As in Twisted: end the attempt, whichever step it has reached, and tell the connector why."""
         if not self.connected:
-            self._staged = False
+            self._phase = OPEN
             super().failIfNotConnected(err)
             self._tls = None
 

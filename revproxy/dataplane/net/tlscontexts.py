@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 
+from revproxy.hostport import splitPort, withoutBrackets
+
 GROUPS = b"X25519MLKEM768:X25519:P-256:P-384"
 CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -102,10 +104,8 @@ class ServerContexts:
 
 
 def _withoutPort(host: str) -> str:
-    host = host.lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
+    name, _ = splitPort(host.lower())
+    return withoutBrackets(name).removesuffix(".")
 
 
 def serverContext(

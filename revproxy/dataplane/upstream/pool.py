@@ -2,7 +2,7 @@
 The connections to one target: bounded, reused last-in first-out, with a bounded queue of requests before them.
 
 Last-in first-out keeps few connections warm instead of many lukewarm, so the rest expire. It also means that the last
-of those that are idle is the one that became so last.
+of the idle connections is the one that became idle last.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Pool:
             self.idle[0].retire()
 
     def _bodyOver(self, outgoing: WaitingRequest) -> None:
-        """It waits no longer: its body is whole, and needs no share, or never will be, and there is nothing to send."""
+        """It waits no longer: its body is whole, and needs no share; or it never will be, and nothing is sent."""
         self._notSent(outgoing)
         self.send(outgoing)
 
@@ -175,7 +175,11 @@ class Pool:
         self._notSent(outgoing)
 
     def overdue(self, outgoing: WaitingRequest) -> EdgeError:
-        """It has waited for its time and is not to be sent any more. :returns: what that means."""
+        """
+        It has waited for its time and is not to be sent any more.
+
+        :returns: what that means.
+        """
         isHeld = outgoing in self.waiting.held
         self.withdraw(outgoing)
         if isHeld:
@@ -258,7 +262,7 @@ class Pool:
                     return
                 if not self._isFit(connection, ready[0]):
                     if len(self._connecting) < len(ready):
-                        # Who waits gets a fresh one in its place.
+                        # The request that waits gets a fresh connection in its place.
                         connection.retire()
                     else:
                         self.idle.append(connection)
@@ -272,7 +276,11 @@ class Pool:
         return not outgoing.refreshed and self.closes.trusted(connection.idleSince, outgoing.method in SAFE) > 0
 
     def becomesTunnel(self, connection: Http1Client) -> bool:
-        """The origin has switched protocols. :returns: False if there are as many tunnels as there may be."""
+        """
+        The origin has switched protocols.
+
+        :returns: False if there are as many tunnels as there may be.
+        """
         if not self.shares.beginTunnel():
             return False
         connection.share = TUNNEL
@@ -307,7 +315,7 @@ class Pool:
         self._refill()
 
     def _refill(self) -> None:
-        """Requests that wait get connections in place of those that went."""
+        """Requests that wait get connections in place of those that are gone."""
         ready = self.waiting.ready
         if ready and self.shares.hasRoom and len(self._connecting) < len(ready):
             self._open()

@@ -1,9 +1,10 @@
 """
 The requests that wait for a connection to one target: bounded in number, and each in time.
 
-There are two lines. Who is *ready* takes the next connection. Who is *held* sends a body that is not whole yet, while
-as many as may already do: he waits until one of them is through, and others pass him by. The held have half of the
-places at most. Who goes from one line to the other stands there by the time he has waited.
+There are two lines. A request that is *ready* takes the next connection. One that is *held* has a body that is not
+whole yet, while as many such bodies are being sent as may be: it waits until one of them is whole, and other requests
+pass it by. The held have half of the places at most. A request that goes from one line to the other takes its place
+there by how long it has waited.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class WaitingRequest(SentRequest, Waiting, Protocol):
 
 class Queue:
     """
-    Who waits for one target.
+    The requests that wait for one target.
 
-    :ivar ready: who takes the next connection, in order.
-    :ivar held: who waits for an upload to be over, in order.
+    :ivar ready: those that take the next connections, in order.
+    :ivar held: those that wait for an upload to be over, in order.
     """
 
     __slots__ = ("_deadlines", "_maxWaiting", "_onOver", "_seconds", "held", "ready")
@@ -42,9 +43,9 @@ class Queue:
         self, deadlines: Deadlines, seconds: float, maxWaiting: int, onOver: Callable[[WaitingRequest], None]
     ) -> None:
         """
-        :param seconds: how long one may wait, in both lines together.
-        :param maxWaiting: how many may wait, in both lines together.
-        :param onOver: called with one that is in no line any more, as its body is whole now, or never will be.
+        :param seconds: how long a request may wait, in both lines together.
+        :param maxWaiting: how many requests may wait, in both lines together.
+        :param onOver: called with a request that is in no line any more: its body is whole now, or never will be.
         """
         self._deadlines = deadlines
         self._seconds = seconds
@@ -62,11 +63,11 @@ class Queue:
 
     @property
     def isFull(self) -> bool:
-        """Whether nobody else may wait."""
+        """Whether no other request may wait."""
         return len(self) >= self._maxWaiting
 
     def join(self, outgoing: WaitingRequest, first: bool) -> None:
-        """Have it wait for a connection. One that has been held goes on waiting, and is before those who came later."""
+        """Have it wait for a connection. A request that was held goes on waiting, before those that came later."""
         ready = self.ready
         if outgoing.deadline != NEVER:
             at = next((at for at, other in enumerate(ready) if other.deadline > outgoing.deadline), len(ready))
@@ -80,14 +81,18 @@ class Queue:
         self._wait(outgoing)
 
     def next(self) -> WaitingRequest:
-        """Who is to have the connection that is free."""
+        """The request that is to have the free connection. It waits no longer."""
         outgoing = self.ready.popleft()
         self._letGo(outgoing)
         outgoing.deadline = NEVER
         return outgoing
 
     def hold(self, outgoing: WaitingRequest) -> bool:
-        """Have it wait for an upload to be over. :returns: False if there is no place."""
+        """
+        Have it wait for an upload to be over.
+
+        :returns: False if there is no place.
+        """
         if self.isFull or len(self.held) >= (self._maxWaiting + 1) // 2:
             return False
         outgoing.deadline = self._deadlines.now() + self._seconds
@@ -96,7 +101,7 @@ class Queue:
         return True
 
     def admit(self) -> WaitingRequest:
-        """An upload is over: who may begin the next. It is in no line any more, but its time still runs."""
+        """The request that may begin the next upload. It is in no line any more, but its time still runs."""
         outgoing = self.held.popleft()
         self._letGo(outgoing)
         return outgoing

@@ -34,7 +34,11 @@ class Target:
         self.isInService = True
 
     def isHealthy(self, now: float) -> bool:
-        """Whether it is not marked down. :param now: the time, as :attr:`downUntil` has it."""
+        """
+        Whether it is not marked down.
+
+        :param now: the time, as :attr:`downUntil` has it.
+        """
         return self.downUntil <= now
 
     @property

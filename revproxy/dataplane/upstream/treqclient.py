@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from treq.client import HTTPClient
@@ -28,7 +29,7 @@ from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import Unavailable
-from revproxy.headers import TOKEN
+from revproxy.headers import isToken
 
 
 class UpstreamClient(HTTPClient):  # type: ignore[misc]
@@ -56,7 +57,7 @@ class UpstreamClient(HTTPClient):  # type: ignore[misc]
         """As :func:`treq.request`."""
         options.setdefault("reactor", self._clock)
         options.setdefault("timeout", self._timeout)
-        # A client of its own for each request: treq's jar would give one user's cookies to the next.
+        # Each request has a client of its own: a shared cookie jar would give the cookies of one user to the next.
         sent: Deferred[Any] = HTTPClient(self._agent).request(method, url, **options)
         return sent
 
@@ -84,14 +85,18 @@ class PoolAgent:
         headers: TwistedHeaders | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """As :meth:`twisted.web.iweb.IAgent.request`. :raises ValueError: (in the Deferred) for what cannot be sent."""
+        """
+        As :meth:`twisted.web.iweb.IAgent.request`.
+
+        :raises ValueError: (in the Deferred) for what cannot be sent.
+        """
         if self._closed:
             return fail(Unavailable("the edge stops"))
         parsed = URI.fromBytes(uri)
         if parsed.scheme not in (b"http", b"https"):
             return fail(ValueError(f"not an http URL: {uri!r}"))
         try:
-            outgoing = _Built(self._upstream(parsed), method, parsed, headers, bodyProducer)
+            outgoing = _AgentRequest(self._upstream(parsed), method, parsed, headers, bodyProducer)
         except ValueError:
             return fail()
         return outgoing.go().addCallback(AgentResponse)
@@ -114,7 +119,7 @@ class PoolAgent:
             upstream.close()
 
 
-class _Built(Outgoing):
+class _AgentRequest(Outgoing):
     """A request made of what an agent is given."""
 
     __slots__ = ("_headers", "_producer", "_uri")
@@ -127,7 +132,7 @@ class _Built(Outgoing):
         headers: TwistedHeaders | None,
         producer: IBodyProducer | None,
     ) -> None:
-        if not method or not TOKEN.issuperset(method):
+        if not isToken(method):
             raise ValueError(f"not a method: {method!r}")
         self._uri = uri
         self._headers = headers or TwistedHeaders()
@@ -135,7 +140,7 @@ class _Built(Outgoing):
         super().__init__(upstream, method, self._producer.body if self._producer else None, None)
         for name, values in self._headers.getAllRawHeaders():
             for value in values:
-                if not TOKEN.issuperset(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):
+                if not isToken(name) or any(octet in value for octet in (b"\r", b"\n", b"\0")):
                     raise ValueError(f"a header that cannot be sent: {name!r}")
 
     def go(self) -> Deferred[Response]:
@@ -176,6 +181,14 @@ class _Built(Outgoing):
         self.head = b"".join(parts)
 
 
+class _Production(Enum):
+    """How far a body producer has come."""
+
+    AHEAD = auto()
+    UNDER_WAY = auto()
+    OVER = auto()
+
+
 @implementer(IConsumer, IBodySource)
 class _ProducedBody:
     """The body that an IBodyProducer writes."""
@@ -184,27 +197,31 @@ class _ProducedBody:
         length = producer.length
         self.body = Body(self, None if length is UNKNOWN_LENGTH else length)
         self._producer = producer
-        self._done = False
-        self._started = False
-        self._left = self.body.length
+        self._production = _Production.AHEAD
+        # Bytes that are still to come, where it said how many there are.
+        self._owed = self.body.length
 
     def start(self) -> None:
         """Begin, unless the request has failed already."""
-        if self._done:
+        if self._production is _Production.OVER:
             return
-        self._started = True
+        self._production = _Production.UNDER_WAY
         finished = maybeDeferred(self._producer.startProducing, self)
         finished.addCallbacks(lambda _: self._over(None), self._over)
 
     def givenUp(self, failure: Failure) -> Failure:
-        """Nobody waits for the body any more. :returns: why."""
+        """
+        Nobody waits for the body any more.
+
+        :returns: why.
+        """
         self.body.stopProducing()
         return failure
 
     def _over(self, failure: Failure | None) -> None:
-        self._done = True
-        if failure is None and self._left:
-            self.body.fail(Failure(ValueError(f"the producer gave {self._left} bytes less than it said")))
+        self._production = _Production.OVER
+        if failure is None and self._owed:
+            self.body.fail(Failure(ValueError(f"the producer gave {self._owed} bytes less than it said")))
         elif failure is None:
             self.body.finish()
         else:
@@ -212,9 +229,9 @@ class _ProducedBody:
 
     def write(self, data: bytes) -> None:
         """Part of IConsumer. More than was promised is never sent: the origin would take it for a request."""
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
+        if self._owed is not None:
+            self._owed -= len(data)
+            if self._owed < 0:
                 self.stopProducing()
                 self.body.fail(Failure(ValueError("the producer gives more bytes than it said")))
                 return
@@ -228,20 +245,19 @@ class _ProducedBody:
 
     def pauseProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
+        if self._production is not _Production.OVER:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
+        if self._production is not _Production.OVER:
             self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
         """Part of IBodySource."""
-        if not self._done:
-            self._done = True
-            if self._started:
-                self._producer.stopProducing()
+        before, self._production = self._production, _Production.OVER
+        if before is _Production.UNDER_WAY:
+            self._producer.stopProducing()
 
 
 @implementer(IResponse)

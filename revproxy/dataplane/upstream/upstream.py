@@ -79,7 +79,7 @@ class Upstream:
             return
         now = self._now()
         if self._only is not None:
-            # Nobody is passed over for it, but the log is where one looks when nothing works.
+            # It is tried all the same. But people read the log when nothing works.
             if not target.downUntil and target.quietUntil <= now:
                 self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
                 target.downUntil = target.quietUntil = now + self._failTimeout

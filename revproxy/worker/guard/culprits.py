@@ -4,12 +4,12 @@ Which version's code a module is: how the guard knows whom to blame.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
 from revproxy.worker.guard.stacksampler import Culprit
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.instance import Instance, Version
-from revproxy.worker.running import Running
 
 
 class Culprits:
@@ -30,11 +30,11 @@ class Culprits:
             # Its start and the rest are to be known by name, long before it serves.
             self._packages[loaded.module.package] = loaded
 
-    def adopt(self, running: Running) -> None:
+    def adopt(self, instances: Iterable[Instance]) -> None:
         """
         These run now; drop-ins are known from here on.
         """
-        for instance in running.members.values():
+        for instance in instances:
             self._packages[_packageOf(instance)] = instance.version
 
     def versionOf(self, module: str) -> Version | None:

@@ -1,11 +1,11 @@
 """
 Whose code is on a stack, and for how long it has been.
 
-Looking costs nothing to those who are looked at: no call is announced when it begins. Instead, one look is compared
-with the one before. That takes some care: a plugin that is on the stack at two looks may have been called a thousand
+A sample costs those nothing whose stack it is: no call is announced when it begins. Instead, each sample is compared
+with the one before. That takes some care: a plugin that is on the stack in two samples may have been called a thousand
 times in between. A call is told from the next by its frame: while somebody refers to it, no other frame is the same
 object. Frames of coroutines and generators live on between two resumptions, so for these it is the frame of the plain
-function that resumed them. A look refers to two frames, until the next one.
+function that resumed them. A sample refers to two frames, until the next is taken.
 
 Time is charged to the innermost plugin on the stack: what it calls that is nobody's, a library, or ours, is its own
 doing; the plugins further out wait. Its call is the outermost one of it on the stack.
@@ -46,7 +46,7 @@ Identify = Callable[[str], Culprit | None]
 """
 Gives the culprit for a module's name, or None.
 
-It is called from a signal handler and from a thread: a look into a dictionary, without locks, log or waiting.
+It is called from a signal handler and from a thread: one access to a dictionary, without locks, log or waiting.
 """
 
 
@@ -73,19 +73,19 @@ class Call:
 
     :ivar since: since when at the latest; of the same clock as all times here.
     :ivar seen: when it was seen last.
-    :ivar looks: how often.
+    :ivar samples: in how many samples.
     :ivar place: where, last.
     :ivar culprit: whose it is.
     :ivar ended: whether an exception was raised in it.
     """
 
-    __slots__ = ("culprit", "ended", "looks", "place", "seen", "since")
+    __slots__ = ("culprit", "ended", "place", "samples", "seen", "since")
 
     def __init__(self, culprit: Culprit, place: Place, since: float) -> None:
         self.culprit = culprit
         self.place = place
         self.since = self.seen = since
-        self.looks = 0
+        self.samples = 0
         self.ended = False
 
     @property
@@ -99,9 +99,9 @@ def place(frame: FrameType, identify: Identify) -> Place:
     return _innermost(frame, identify)[0]
 
 
-class Sightings:
+class StackSamples:
     """
-    What was seen of one turn of the reactor, by looks in order of time.
+    What was seen of one turn of the reactor, by samples in order of time.
 
     :ivar calls: those that are over, as far as they matter: the ended ones, and the longest of the others.
     """
@@ -118,16 +118,17 @@ class Sightings:
 
     @property
     def usual(self) -> Place | None:
-        """Where the stack stood at most looks; None if there was none."""
+        """Where the stack stood in most samples; None if there was none."""
         return max(self._places.values(), key=itemgetter(0))[1] if self._places else None
 
-    def look(self, frame: FrameType, now: float, since: float, lost: float = 0.0) -> Call | None:
+    def take(self, frame: FrameType, now: float, since: float, lost: float = 0.0) -> Call | None:
         """
-        See what is on the stack.
+        Take a sample: what is on the stack now.
 
         :param frame: the innermost frame.
-        :param lost: seconds since the look before in which the process did not run, and nobody held anything.
+        :param now: seconds, monotonic.
         :param since: since when that frame is known to run without a break; ``now`` if nothing is known.
+        :param lost: seconds since the sample before in which the process did not run, and nobody held anything.
         :returns: the plugin's call that runs, or None.
         """
         here, own = _innermost(frame, self._identify)
@@ -149,7 +150,7 @@ class Sightings:
         call.culprit = culprit
         call.place = here
         call.seen = now
-        call.looks += 1
+        call.samples += 1
         return call
 
     def close(self) -> None:
@@ -169,15 +170,14 @@ class Sightings:
     def _outermost(self, own: FrameType, culprit: Culprit) -> FrameType:
         """The outermost frame on the stack of the same culprit."""
         entry = own
-        known: dict[str, bool] = {}
+        isTheirs: dict[str, bool] = {}
         frame = own.f_back
         while frame is not None:
             name = _module(frame)
-            same = known.get(name)
-            if same is None:
+            if name not in isTheirs:
                 found = self._identify(name)
-                same = known[name] = found is not None and found.key == culprit.key
-            if same:
+                isTheirs[name] = found is not None and found.key == culprit.key
+            if isTheirs[name]:
                 entry = frame
             frame = frame.f_back
         return entry
@@ -209,8 +209,8 @@ def _placed(frame: FrameType, culprit: Culprit | None, within: bool) -> Place:
 
 def _plain(frame: FrameType) -> FrameType:
     """The frame, or if it can be resumed, that of the function that has done so."""
-    one: FrameType | None = frame
-    while one is not None and one.f_code.co_flags & _RESUMED:
-        frame = one
-        one = one.f_back
-    return one or frame
+    outer: FrameType | None = frame
+    while outer is not None and outer.f_code.co_flags & _RESUMED:
+        frame = outer
+        outer = outer.f_back
+    return outer or frame

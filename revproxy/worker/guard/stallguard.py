@@ -7,9 +7,9 @@ guard has three parts, each for what the others cannot see.
 *The beat*, in the reactor, notes the time a few times a second. Late, it reports the hold that is over.
 
 *The alarm*, an interval timer (``SIGALRM``), is set by each beat for a time shortly after the next: while the reactor
-turns, it never rings. When it does, its handler runs in the midst of what holds the reactor, looks at the stack, and
-goes on looking. The same call of a plugin there for longer than its limit: the handler raises
-:class:`~revproxy.errors.PluginStalled` in it, and again at every further look until it is over. What runs in the
+turns, it never rings. When it does, its handler runs in the midst of what holds the reactor and takes samples of the
+stack until that is over. The same call of a plugin there for longer than its limit: the handler raises
+:class:`~revproxy.errors.PluginStalled` in it, and again with every further sample. What runs in the
 interpreter, blocks in a system call, or asks for signals as ``re`` does, is ended. While the plugin has called into the
 edge or Twisted, where an exception from nowhere could break what others rely on, the handler waits a little for a
 better moment. Without a plugin on the stack it never raises.
@@ -17,7 +17,7 @@ better moment. Without a plugin on the stack it never raises.
 *The thread* says on standard error, within about half a second, that the reactor is held and where. It is all there is
 where the handler cannot be had: in a reactor that is not in the main thread, or if somebody else uses ``SIGALRM``.
 
-What cannot be ended: one long call in C that looks at no signals (``sum(range(10**9))``), or code that catches
+What cannot be ended: one long call in C that heeds no signals (``sum(range(10**9))``), or code that catches
 ``BaseException`` and goes on. The former is named when it is over: the alarm's handler, run late, knows that the
 processor was busy in the frame it finds. If it is never over, `faulthandler`, which needs no lock of the interpreter's,
 writes the stacks to standard error after 10 to 15 seconds; then only a supervisor's watchdog helps. Standard error is
@@ -46,7 +46,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from revproxy.errors import PluginStalled
-from revproxy.worker.guard.stacksampler import Call, Culprit, Identify, Place, Sightings, place
+from revproxy.worker.guard.stacksampler import Call, Culprit, Identify, Place, StackSamples, place
 
 __all__ = ["Culprit", "Stall", "StallGuard"]
 
@@ -54,10 +54,10 @@ LIMIT = 0.25
 """Seconds from which a hold is reported."""
 
 TICK = 0.05
-"""Seconds between two looks at what holds the reactor."""
+"""Seconds between two samples of what holds the reactor."""
 
 PAUSE = 0.5
-"""Seconds between two looks of the thread at the clock, where there is the alarm, too."""
+"""Seconds that the thread waits between two checks, where there is the alarm, too."""
 
 PATIENCE = 4
 """Ticks to wait at most for a plugin to come back out of the edge or Twisted."""
@@ -79,7 +79,7 @@ class Stall:
     :ivar plugin: whose call did it; None if it was no plugin, or none for the better part of the time.
     :ivar version: the plugin's, or None.
     :ivar where: ``FILE:LINE`` of the plugin's code where it was seen last; without one, of wherever the stack stood
-        most often. Empty if nobody could look.
+        most often. Empty if no sample could be taken.
     :ivar function: the qualified name of the function there.
     :ivar seconds: how long, at least; at most half the limit more.
     :ivar ended: whether the call was ended.
@@ -97,12 +97,31 @@ class Stall:
 
 class StallGuard:
     """
-    See the module. One per process: there is one interval timer.
+    See the module. There can be one per process, which has one interval timer.
 
     :ivar interrupts: whether calls can be ended; known once the reactor runs.
     """
 
     _log = Logger()
+
+    # Of the beat: when it was last, and when the writing of stacks was put off.
+    _beatAt = 0.0
+    _hangSet = 0.0
+
+    # Of the alarm: when it was to ring and after how many seconds, what the processor had done by then, and since when
+    # a call that is to be ended has been within the edge.
+    _due = 0.0
+    _armed = 0.0
+    _busy = 0.0
+    _overdue = 0.0
+
+    # Of the thread: whom it watches, when it was up last, and when it found that it had not been.
+    _ident = 0
+    _cpu = 0
+    _awake = 0.0
+    _slept = 0.0
+
+    _complained = False
 
     def __init__(
         self,
@@ -118,7 +137,7 @@ class StallGuard:
         :param limit: seconds from which a hold is reported. Ended calls always are.
         :param onStall: told in the reactor's thread, once it turns again, of each ended call and of each hold.
         :param reactor: provides `IReactorTime` and `IReactorFromThreads`.
-        :param tick: seconds between two looks at what holds the reactor.
+        :param tick: seconds between two samples of what holds the reactor.
         """
         self.interrupts = False
         self._reactor = reactor
@@ -129,21 +148,10 @@ class StallGuard:
         # Each beat wakes the process: at 0.05 s that alone was 0.24 % of a processor where it was measured.
         self._period = limit / 2
         self._running = False
+        self._samples = StackSamples(identify)
         self._next: IDelayedCall | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ident = 0
-        self._cpu = 0
-        self._beatAt = 0.0
-        self._hangSet = 0.0
-        self._sightings = Sightings(identify)
-        self._due = 0.0
-        self._armed = 0.0
-        self._busy = 0.0
-        self._awake = 0.0
-        self._slept = 0.0
-        self._overdue = 0.0
-        self._complained = False
 
     def start(self) -> None:
         """Begin when the reactor turns. While it runs already, nothing happens."""
@@ -169,7 +177,7 @@ class StallGuard:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.cancel_dump_traceback_later()
-        self._sightings = Sightings(self._identify)
+        self._samples = StackSamples(self._identify)
         thread.join(self._limit)
 
     def _begin(self) -> None:
@@ -198,7 +206,7 @@ class StallGuard:
         if not self._running:
             return
         now = time.monotonic()
-        seen, self._sightings = self._sightings, Sightings(self._identify)
+        seen, self._samples = self._samples, StackSamples(self._identify)
         late = now - self._beatAt - self._period
         self._beatAt = now
         if self._next is not None and self._next.active():  # the thread has called, not the clock
@@ -214,7 +222,7 @@ class StallGuard:
         if late >= self._limit or seen.calls:
             self._report(seen, late)
 
-    def _report(self, seen: Sightings, late: float) -> None:
+    def _report(self, seen: StackSamples, late: float) -> None:
         rest = late
         longest: Call | None = None
         for call in seen.calls:
@@ -225,7 +233,7 @@ class StallGuard:
                 longest = call
         if rest < self._limit:
             return
-        # Up to one and a half passed unseen, after the beat was due and after the last look.
+        # Up to one and a half passed unseen, after the beat was due and after the last sample.
         if longest is not None and longest.seconds + self._tick >= rest / 2:
             self._tell(longest.culprit, longest.place, rest, False)
         else:
@@ -275,16 +283,16 @@ class StallGuard:
         tick = self._tick
         lag = max(0.0, now - self._due)
         if lag < tick or self._ran(lag, now):
-            call = self._sightings.look(frame, now, now - lag)
+            call = self._samples.take(frame, now, now - lag)
         else:
-            call = self._sightings.look(frame, now, now, lost=lag)
+            call = self._samples.take(frame, now, now, lost=lag)
         limit = None if call is None else call.culprit.limit
         if call is None or limit is None:
             self._arm(tick)
             return None
         remains = limit - call.seconds
-        # One look is not enough: what was long may be over by now.
-        if remains > 0 or call.looks < 2:
+        # One sample is not enough: what was long may be over by now.
+        if remains > 0 or call.samples < 2:
             self._overdue = 0.0
             self._arm(min(tick, max(remains, tick / 10)))
             return None
@@ -319,7 +327,7 @@ class StallGuard:
     # In the thread
 
     def _watch(self, stopped: threading.Event) -> None:
-        """Look every now and then whether the beat is late."""
+        """Check every now and then whether the beat is late."""
         short = self._limit / 4
         told = pinged = 0.0
         busy = time.clock_gettime(self._cpu)
@@ -339,31 +347,31 @@ class StallGuard:
             beat = self._beatAt
             late = now - beat - self._period
             if late >= self._tick / 2 and not self.interrupts:
-                self._glance(partial(self._look, now, since, lost))
+                self._withStack(partial(self._sample, now, since, lost))
             if late >= self._limit and pinged == beat and told != beat:
                 told = beat
-                self._glance(partial(self._say, late))
+                self._withStack(partial(self._sayWhere, late))
             if late >= self._limit / 2 and pinged != beat:
                 # If the time of day was set back, the reactor's clock stands still, but the reactor does not.
                 pinged = beat
                 self._reactor.callFromThread(self._beat)
             pause = PAUSE if self.interrupts and late < self._limit / 2 else short
 
-    def _glance(self, see: Callable[[FrameType], object]) -> None:
-        """Look at the reactor's stack from outside."""
+    def _withStack(self, use: Callable[[FrameType], object]) -> None:
+        """Call with the innermost frame of the reactor's thread."""
         try:
             frame: FrameType | None = sys._current_frames()[self._ident]
-            while frame is not None and frame.f_globals.get("__name__") in (__name__, Sightings.__module__):
-                frame = frame.f_back  # the alarm's handler, on top of what it looks at
+            while frame is not None and frame.f_globals.get("__name__") in (__name__, StackSamples.__module__):
+                frame = frame.f_back  # the alarm's handler, on top of what it samples
             if frame is not None:
-                see(frame)
+                use(frame)
         except Exception as error:  # of ``identify``, or the stack changed meanwhile
             self._complain(error)
 
-    def _look(self, now: float, since: float, lost: float, frame: FrameType) -> None:
-        self._sightings.look(frame, now, since, lost)
+    def _sample(self, now: float, since: float, lost: float, frame: FrameType) -> None:
+        self._samples.take(frame, now, since, lost)
 
-    def _say(self, late: float, frame: FrameType) -> None:
+    def _sayWhere(self, late: float, frame: FrameType) -> None:
         here = place(frame, self._identify)
         who = f"in plugin {here.culprit.plugin} {here.culprit.version}, " if here.culprit else ""
         _write(f"revproxy: the reactor is held, for {late:.2f} s so far, {who}at {here.where} in {here.function}")

@@ -4,7 +4,7 @@ Versions that fail while they run: what is told of them, and the gates before th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,12 @@ class VersionHealth:
         self._now = now
         self._tell = tell
         self._gates: dict[Instance, Gate] = {}
+        self._next: dict[Instance, Gate] = {}
+
+    @property
+    def gates(self) -> Mapping[Instance, Gate]:
+        """Those of the plan that is in effect, by the instance that each is before."""
+        return dict(self._gates)
 
     def middleware(self, instance: Instance, plan: Plan) -> Any:
         """
@@ -38,20 +44,27 @@ class VersionHealth:
         began = plan.gates.get(instance.version.name)
         if began is None or instance.since is None or instance.since >= began:
             return instance.object
-        gate = self._gates.get(instance)
+        gate = self._gates.get(instance) or self._next.get(instance)
         if gate is None:
-            gate = self._gates[instance] = self._gateBefore(instance)
+            gate = self._next[instance] = self._gateBefore(instance)
         return gate
 
     def adopt(self, instances: Collection[Instance], plan: Plan) -> None:
         """
         A plan has taken effect with these instances: gates that it does not have are given up.
         """
+        gates, self._next = {**self._gates, **self._next}, {}
         self._gates = {
             instance: gate
-            for instance, gate in self._gates.items()
+            for instance, gate in gates.items()
             if instance in instances and instance.version.name in plan.gates
         }
+
+    def abandon(self) -> None:
+        """
+        The plan does not take effect; gates that were made for it are given up.
+        """
+        self._next.clear()
 
     def failed(self, instance: Instance, failure: Failure) -> None:
         """

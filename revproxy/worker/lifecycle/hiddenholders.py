@@ -19,7 +19,10 @@ from revproxy.worker.lifecycle.holdernames import describeHandler
 
 
 def hiddenHolders() -> Iterator[tuple[str, Any]]:
-    """Things that are called one day, and are kept where the collector does not look or may have been told not to."""
+    """Things that are called one day, each with what to call whoever keeps it.
+
+    They are kept where the collector does not look, or may have been told not to.
+    """
     for callback in _atexitCallbacks():
         yield "atexit callback", callback
     for number in signal.valid_signals():
@@ -30,13 +33,12 @@ def hiddenHolders() -> Iterator[tuple[str, Any]]:
         yield "a weakref.finalize", info.func
     for name in ("excepthook", "displayhook", "unraisablehook"):
         yield f"sys.{name}", getattr(sys, name)
-    for one in _within(vars(globalRegistry)["_adapters"], 6):
-        yield "an adapter registry", one
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in loggers:
+    for thing in _within(vars(globalRegistry)["_adapters"], 6):
+        yield "an adapter registry", thing
+    for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
         if isinstance(logger, logging.Logger):
-            for one in logger.handlers:
-                yield describeHandler(one) or "", one
+            for logHandler in logger.handlers:
+                yield describeHandler(logHandler) or "", logHandler
 
 
 def _atexitCallbacks() -> list[Any]:
@@ -51,18 +53,19 @@ def _atexitCallbacks() -> list[Any]:
         __hash__ = None  # type: ignore[assignment]
 
     atexit.unregister(Probe())  # type: ignore[arg-type]
-    return [one.func if isinstance(one, functools.partial) else one for one in seen]
+    return [callback.func if isinstance(callback, functools.partial) else callback for callback in seen]
 
 
 def _within(thing: Any, depth: int) -> Iterator[Any]:
     if isinstance(thing, (dict, list, tuple)) and depth:
-        for one in list(thing.values()) if isinstance(thing, dict) else thing:
-            yield from _within(one, depth - 1)
+        for inner in list(thing.values()) if isinstance(thing, dict) else thing:
+            yield from _within(inner, depth - 1)
     else:
         yield thing
 
 
 def framesOfThreads() -> Iterator[tuple[threading.Thread, FrameType]]:
+    """All frames of all threads but this one, the innermost of each first."""
     frames = sys._current_frames()
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0) if thread is not threading.current_thread() else None

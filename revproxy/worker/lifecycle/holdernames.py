@@ -25,7 +25,7 @@ _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 def endOf(thing: Any) -> str | None:
-    """The name of what keeps things alive by itself."""
+    """The name of what keeps things alive by itself; None if something else must be keeping it."""
     for kind, describe in _ENDS:
         if isinstance(thing, kind):
             return describe(thing)
@@ -49,6 +49,7 @@ def _describeLoop(loop: LoopingCall) -> str | None:
 
 
 def describeHandler(handler: logging.Handler) -> str | None:
+    """Whose handler it is; None if no logger has it."""
     known = [logging.root, *logging.root.manager.loggerDict.values()]
     for logger in known:
         if isinstance(logger, logging.Logger) and handler in logger.handlers:
@@ -84,7 +85,7 @@ _ENDS: tuple[tuple[Any, Callable[[Any], str | None]], ...] = (
 
 
 def wayOf(thing: Any) -> str | None:
-    """What tells more about the way to whoever has a name."""
+    """What tells more about the way to whoever has a name; None of the many things that tell nothing."""
     if isinstance(thing, Deferred):
         if thing.called and not thing.paused:
             return None
@@ -131,12 +132,14 @@ def nameOf(function: Any) -> str:
 
 
 def kindOf(thing: Any) -> str:
+    """``plugin.Limit``: what a thing's class is called, without the name of the load."""
     kind = type(thing)
     module = kind.__module__.rpartition(".")[2] if _isOfPlugin(kind) else kind.__module__
     return str(kind.__qualname__) if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
 def placeOf(frame: FrameType) -> str:
+    """``function Limit.tick at plugin.py:12``: where a frame stands."""
     code = frame.f_code
     return f"function {code.co_qualname} at {plainFile(code.co_filename).rpartition('/')[2]}:{frame.f_lineno}"
 

@@ -1,5 +1,5 @@
 """
-Who still holds a plugin that should be gone.
+Who still holds a plugin that should be gone: backwards, directly, and if need be forwards.
 
 Reference counting knows how many hold an object, not who. The collector can be asked for those that refer to an object,
 and those that refer to them, and so on backwards, until somebody is reached who has a name: a thread, a delayed call,
@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from time import perf_counter
 from types import BuiltinFunctionType, FrameType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from revproxy.worker.lifecycle.hiddenholders import framesOfThreads, hiddenHolders
 from revproxy.worker.lifecycle.holdernames import endOf, kindOf, placeOf, wayOf
@@ -35,11 +35,33 @@ MAX_TEXT = 200
 """Characters of each."""
 
 _MAX_LEVELS = 30
+"""How far backwards holders of holders are asked for."""
+
 _MAX_REACHED = 20_000
+"""Objects after which going backwards ends."""
+
 _MAX_VISITED = 200_000
-_ENOUGH = 20_000
+"""Objects that are looked into on the way forwards."""
+
+_VISITED_MORE = 20_000
+"""Of these, how many more once somebody was found."""
+
 _SLICE = 0.005
+"""Seconds that a step forwards takes."""
+
+_FREED_AT_ONCE = 5_000
+"""Branches that are let go of in one step."""
+
 _ATOMS = (ModuleType, BuiltinFunctionType)
+
+
+class _Branch(NamedTuple):
+    """Where the way forwards goes on: an attribute of a module, and what one object within it refers to."""
+
+    things: Iterator[Any]
+    attribute: str
+    kind: str
+    """Of the object within; empty for the attribute itself."""
 
 
 class HolderSearch:
@@ -56,17 +78,17 @@ class HolderSearch:
         "_names",
         "_phases",
         "_reached",
-        "_via",
         "_visited",
+        "_ways",
         "done",
     )
 
     def __init__(self, remains: Iterable[object]) -> None:
         """:param remains: what should be gone."""
         self._frontier: list[Any] = list(remains)
-        self._reached: dict[int, Any] = {id(one): one for one in self._frontier}
+        self._reached: dict[int, Any] = {id(thing): thing for thing in self._frontier}
         # The innermost and the outermost on the way to it.
-        self._via: dict[int, tuple[str, ...]] = {}
+        self._ways: dict[int, tuple[str, ...]] = {}
         self._answered: set[int] = set()
         self._names: dict[str, None] = {}
         # By the identity of its dictionary: that is what the collector finds.
@@ -81,11 +103,12 @@ class HolderSearch:
             self.done = True
 
     def holders(self) -> tuple[str, ...]:
-        """What was found, once it is done."""
-        return tuple(one if len(one) <= MAX_TEXT else one[: MAX_TEXT - 1] + "…" for one in self._names)[:MAX_HOLDERS]
+        """What was found, once it is done; the likeliest first."""
+        names = list(self._names)[:MAX_HOLDERS]
+        return tuple(name if len(name) <= MAX_TEXT else name[: MAX_TEXT - 1] + "…" for name in names)
 
     def close(self) -> None:
-        """Let go of everything that was looked at."""
+        """Let go of everything that was seen."""
         self._phases.close()
         self._frontier, self._reached = [], {}
         self.done = True
@@ -94,68 +117,75 @@ class HolderSearch:
         for _ in range(_MAX_LEVELS):
             if not self._frontier or len(self._reached) > _MAX_REACHED:
                 break
-            self._level()
+            self._stepBack()
             yield
         self._askDirectly()
         yield
         if not self._names:
             yield from self._searchForwards()
         if not self._names:
-            self._tellTops()
+            self._tellUnexplained()
 
     # Backwards
 
-    def _level(self) -> None:
+    def _stepBack(self) -> None:
+        """From those that were reached last to those that refer to them."""
         frontier = self._frontier
-        own = {id(self), id(frontier), id(self._reached), id(self._phases)}
-        here = {id(one) for one in frontier}
         following: list[Any] = []
-        own.add(id(following))
+        ours = {id(self), id(frontier), id(following), id(self._reached), id(self._phases)}
+        wanted = {id(thing) for thing in frontier}
         for holder in gc.get_referrers(*frontier):
-            if id(holder) in own or (isinstance(holder, FrameType) and holder.f_code.co_filename == __file__):
+            if id(holder) in ours or (isinstance(holder, FrameType) and holder.f_code.co_filename == __file__):
                 continue
-            held = [one for one in gc.get_referents(holder) if id(one) in here]
-            self._answered.update(id(one) for one in held)
+            held = [thing for thing in gc.get_referents(holder) if id(thing) in wanted]
+            self._answered.update(map(id, held))
             if id(holder) not in self._reached and held:
                 self._reached[id(holder)] = holder
-                if not self._tellEnd(holder, held):
+                if not self._hasName(holder, held):
                     following.append(holder)
         self._frontier = following
 
-    def _tellEnd(self, holder: Any, held: list[Any]) -> bool:
-        """Whether it is somebody with a name, beyond whom one need not look."""
-        via = self._via.get(id(held[0]), ())
+    def _hasName(self, holder: Any, held: list[Any]) -> bool:
+        """Tell who it is, if it is somebody with a name: nobody beyond it needs to be asked for then."""
+        ways = self._ways.get(id(held[0]), ())
         name = self._modules.get(id(holder))
         if name is not None:
             for key in _keysOf(holder, held):
-                self._tell(f"module attribute {name}.{key}", via)
+                self._tell(f"module attribute {name}.{key}", ways)
             return True
         if holder is sys.modules:
             self._tell(f"sys.modules[{next(_keysOf(holder, held), '?')!r}]")
             return True
         end = endOf(holder)
         if end is not None:
-            self._tell(end, via)
+            self._tell(end, ways)
             return True
         way = wayOf(holder)
         if way is not None:
-            via = (*via[:1], way)
-        if via:
-            self._via[id(holder)] = via
+            ways = (*ways[:1], way)
+        if ways:
+            self._ways[id(holder)] = ways
         return False
 
-    def _tell(self, name: str, via: Iterable[str] = ()) -> None:
-        ways = " and ".join(reversed(list(via)))
-        self._names[f"{name}, through {ways}" if ways else name] = None
+    def _tell(self, name: str, ways: Iterable[str] = ()) -> None:
+        through = " and ".join(reversed(list(ways)))
+        self._names[f"{name}, through {through}" if through else name] = None
+
+    def _tellUnexplained(self) -> None:
+        """Those whose own holders cannot be seen."""
+        for key, thing in self._reached.items():
+            if key not in self._answered:
+                way = wayOf(thing) or f"an object of class {kindOf(thing)}"
+                self._tell(f"{way}, held by something that cannot be seen")
 
     # Directly
 
     def _askDirectly(self) -> None:
-        for what, thing in hiddenHolders():
+        for name, thing in hiddenHolders():
             # A bound method may be made anew each time it is asked for.
             parts = (thing, getattr(thing, "__func__", None), getattr(thing, "__self__", None))
-            if any(id(one) in self._reached for one in parts if one is not None):
-                self._tell(what)
+            if any(id(part) in self._reached for part in parts if part is not None):
+                self._tell(name)
         for thread, frame in framesOfThreads():
             # Not its locals: to read them is to have them kept, in a copy that lasts as long as the call.
             if id(frame.f_globals) in self._reached:
@@ -164,51 +194,54 @@ class HolderSearch:
     # Forwards
 
     def _searchForwards(self) -> Iterator[None]:
-        visited = self._visited
-        visited.update((id(self), id(self._reached), id(self._frontier), id(self._phases), id(visited)))
-        waiting: deque[tuple[Iterator[Any], str, str]] = deque()
-        visited.add(id(waiting))
+        """Breadth first, from the attributes of all modules to what was reached."""
+        branches: deque[_Branch] = deque()
+        ours = (self, self._reached, self._frontier, self._phases, self._visited, branches)
+        self._visited.update(map(id, ours))
+        yield from self._enterModules(branches)
+        yield from self._follow(branches)
+        while branches:
+            for _ in range(min(_FREED_AT_ONCE, len(branches))):
+                branches.pop()
+            yield
+
+    def _enterModules(self, branches: deque[_Branch]) -> Iterator[None]:
         for module in list(sys.modules.values()):
             if _isModule(module) and id(vars(module)) in self._modules:
-                visited.add(id(vars(module)))
+                self._visited.add(id(vars(module)))
                 for key, value in list(vars(module).items()):
                     if _mayHold(value):
-                        waiting.append((iter((value,)), f"{module.__name__}.{key}", ""))
-                if len(visited) % 100 == 0:
+                        branches.append(_Branch(iter((value,)), f"{module.__name__}.{key}", ""))
+                if len(self._visited) % 100 == 0:
                     yield
+
+    def _follow(self, branches: deque[_Branch]) -> Iterator[None]:
+        visited = self._visited
         last = _MAX_VISITED
         ends = perf_counter() + _SLICE
-        while waiting and len(visited) < last and len(self._names) < MAX_HOLDERS:
-            things, name, inside = waiting.popleft()
+        while branches and len(visited) < last and len(self._names) < MAX_HOLDERS:
+            things, attribute, kind = branches.popleft()
             for thing in things:
                 if id(thing) in self._reached:
-                    self._tellForwards(thing, name, inside)
-                    last = min(last, len(visited) + _ENOUGH)
+                    self._tellForwards(thing, attribute, kind)
+                    last = min(last, len(visited) + _VISITED_MORE)
                 elif id(thing) not in visited and _mayHold(thing):
                     visited.add(id(thing))
-                    waiting.append((iter(gc.get_referents(thing)), name, type(thing).__qualname__))
+                    branches.append(_Branch(iter(gc.get_referents(thing)), attribute, type(thing).__qualname__))
                 if perf_counter() > ends:
                     yield
                     ends = perf_counter() + _SLICE
-        while waiting:
-            for _ in range(min(5000, len(waiting))):
-                waiting.pop()
-            yield
 
-    def _tellForwards(self, thing: Any, name: str, inside: str) -> None:
-        end = endOf(thing) if inside else None
-        self._tell(end or f"module attribute {name}", [f"a {inside}"] if inside and not end else ())
-
-    def _tellTops(self) -> None:
-        """Those whose own holders cannot be seen."""
-        for key, thing in self._reached.items():
-            if key not in self._answered:
-                way = wayOf(thing) or f"an object of class {kindOf(thing)}"
-                self._tell(f"{way}, held by something that cannot be seen")
+    def _tellForwards(self, thing: Any, attribute: str, kind: str) -> None:
+        end = endOf(thing) if kind else None
+        if end is not None:
+            self._tell(end)
+        else:
+            self._tell(f"module attribute {attribute}", [f"a {kind}"] if kind else ())
 
 
 def _keysOf(holder: dict[Any, Any], held: list[Any]) -> Iterator[str]:
-    wanted = {id(one) for one in held}
+    wanted = set(map(id, held))
     return (str(key) for key, value in list(holder.items()) if id(value) in wanted)
 
 

@@ -2,7 +2,7 @@
 The end of instances that a new generation does not use: drained, stopped, unloaded, and proved to be gone.
 
 An instance is stopped after the last request that uses it, or when the drain time is over; then what still uses it is
-broken off. Requests and streams whose chains did not change are not looked at.
+broken off. Requests and streams whose chains did not change are not concerned.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.instance import Instance, Version
 from revproxy.worker.lifecycle.loader import unload
+from revproxy.worker.lifecycle.stages import StageFailed
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
 
 BROKEN_OFF_TIMEOUT = 5.0
@@ -28,10 +29,13 @@ BROKEN_OFF_TIMEOUT = 5.0
 
 class Retirement:
     """
-    Sees instances off.
+    Ends instances and versions that are used no more.
 
-    :ivar breakOff: ends what goes through these chains, and says how many that were; set by whoever has the edge.
-    :ivar drainTime: seconds.
+    Its events are ``broken-off``, ``stop-failed`` and ``remains``; they are told at the end of this class.
+
+    :ivar breakOff: ends what goes through these chains, and says how many requests and streams that were; set by
+        whoever has the edge.
+    :ivar drainTime: seconds that requests are given to be over by themselves.
     """
 
     _log = Logger()
@@ -59,20 +63,25 @@ class Retirement:
         return {plugin: count for plugin, count in counts.items() if count}
 
     def retire(self, instances: Iterable[Instance]) -> None:
-        """They get no new requests any more; see them off."""
+        """End these once the requests that use them are over; they get no new ones any more."""
         for instance in instances:
             instance.retiring = True
             version = instance.version
-            if all(one.retiring for one in version.instances):
+            if all(sibling.retiring for sibling in version.instances):
                 known = self._versions.setdefault(version.name, [])
                 if version not in known:
                     known.append(version)
-            leaving = self._leaving[instance] = Deferred.fromCoroutine(self._leave(instance))
+            leaving = self._leaving[instance] = Deferred.fromCoroutine(self._retire(instance))
             leaving.addErrback(lambda failure: self._log.failure("retiring a plugin", failure))
-            leaving.addBoth(self._left, instance)
+            leaving.addBoth(self._retired, instance)
 
     def discard(self, instances: Iterable[Instance], versions: Iterable[Version]) -> Deferred[None]:
-        """These never served anybody: :returns: fires when they are closed."""
+        """
+        Close instances that never served anybody, and unload what has none then.
+
+        :param versions: to be unloaded with them, if they have no other instances.
+        :returns: fires when they are closed.
+        """
         unused = list(instances)
         for instance in unused:
             # Stopping takes its time, and the next change must not take it for one that runs.
@@ -87,27 +96,25 @@ class Retirement:
         return closing.addBoth(closed)
 
     async def finish(self) -> None:
-        """Wait for all that are leaving."""
-        left = [*self._leaving.values(), *self._discarding]
-        await DeferredList([Deferred.fromCoroutine(_outcome(one)) for one in left])
+        """Wait for all that are being ended; then nothing is watched any more."""
+        ending = [*self._leaving.values(), *self._discarding]
+        await DeferredList([Deferred.fromCoroutine(_outcome(deferred)) for deferred in ending])
         self._proof.stop()
 
     async def _discard(self, instances: list[Instance], versions: list[Version]) -> None:
         for instance in instances:
             await self._close(instance)
-        retired = [one.version for one in instances if one.version in self._versions.get(one.version.name, ())]
+        theirs = [instance.version for instance in instances]
+        retired = [version for version in theirs if version in self._versions.get(version.name, ())]
         for version in dict.fromkeys([*versions, *retired]):
             if not version.instances:
                 self._unload(version)
 
-    async def _leave(self, instance: Instance) -> None:
+    async def _retire(self, instance: Instance) -> None:
         busy = {chain for chain in instance.chains if chain.active}
         if busy and not await self._idle(busy, self.drainTime):
             busy = {chain for chain in busy if chain.active}
-            count = self.breakOff(busy)
-            who, were = ("request", "was") if count == 1 else ("requests", "were")
-            text = f"{count} {who} still used it after {self.drainTime:g} s, and {were} broken off"
-            self._tell(Notice("broken-off", text, instance.version.name, instance.version.id))
+            self._brokenOff(instance.version, self.breakOff(busy))
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
         if busy:
             # The last request tells that it is over before it cancels what it waits for; that comes before the stop.
@@ -117,7 +124,11 @@ class Retirement:
         if not instance.version.instances:
             self._unload(instance.version)
 
+    def _retired(self, result: None, instance: Instance) -> None:
+        self._leaving.pop(instance, None)
+
     async def _idle(self, chains: Collection[Chain], seconds: float) -> bool:
+        """Wait until nothing goes through these chains. :returns: whether it came to that in time."""
         # A list that is cancelled fires all the same, with those that were cancelled as failures.
         waiting = DeferredList([chain.whenIdle() for chain in chains], consumeErrors=True)
         late = self._reactor.callLater(seconds, waiting.cancel)
@@ -129,38 +140,46 @@ class Retirement:
     async def _close(self, instance: Instance) -> None:
         version = instance.version
         if not len(version.ended) & (len(version.ended) - 1):
-            # Each time that they have doubled: there may be thousands, one for each lane.
-            version.ended = [one for one in version.ended if one() is not None]
+            # Each time that they have doubled: there may be thousands, one for each group of routes.
+            version.ended = [mark for mark in version.ended if mark() is not None]
         try:
             version.ended.append(ref(instance.object))
         except TypeError:
             pass  # a class with __slots__ and without __weakref__; its module is watched all the same
         failed = await instance.close()
         if failed is not None:
-            refusal = failed.refusal
-            self._tell(Notice("stop-failed", refusal.message, version.name, version.id, refusal.traceback))
-
-    def _left(self, result: None, instance: Instance) -> None:
-        self._leaving.pop(instance, None)
+            self._stopFailed(version, failed)
 
     def _unload(self, version: Version) -> None:
         module, version.module = version.module, None
         if module is not None:
             unload(module)
-            alive = [instance for reference in version.ended if (instance := reference()) is not None]
-            self._proof.watch(version.name, VersionId(version.id.number, module.bundle.digest), module.sentinel, alive)
+            ended = [instance for mark in version.ended if (instance := mark()) is not None]
+            who = VersionId(version.id.number, module.bundle.digest)
+            self._proof.watch(version.name, who, module.sentinel, ended)
         known = self._versions.get(version.name, [])
         if version in known:
             known.remove(version)
         if not known:
             self._versions.pop(version.name, None)
 
+    # What is told
+
+    def _brokenOff(self, version: Version, count: int) -> None:
+        who, were = ("request", "was") if count == 1 else ("requests", "were")
+        text = f"{count} {who} still used it after {self.drainTime:g} s, and {were} broken off"
+        self._tell(Notice("broken-off", text, version.name, version.id))
+
+    def _stopFailed(self, version: Version, failed: StageFailed) -> None:
+        refusal = failed.refusal
+        self._tell(Notice("stop-failed", refusal.message, version.name, version.id, refusal.traceback))
+
     def _unloaded(self, plugin: str, version: VersionId) -> None:
         self._log.debug("{plugin} {version} is unloaded", plugin=plugin, version=version)
 
 
 async def _outcome(deferred: Deferred[None]) -> None:
-    """Waits for a Deferred that somebody else has callbacks on."""
+    """Wait for a Deferred that somebody else has callbacks on."""
     waiting: Deferred[None] = Deferred()
 
     def fired(result: Any) -> Any:

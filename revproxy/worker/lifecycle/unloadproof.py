@@ -2,13 +2,14 @@
 Proof of unload: a version that was retired is gone, or it is told who holds it.
 
 What is watched is a sentinel in the globals of the plugin's modules, its instances, and their class: three, because any
-of them can be left alone. Only weak references are kept. As long as there is something to watch, it is looked at now
-and then; a plugin is full of cycles, so a look that finds one alive runs the collector, once for all of them.
+of them can be kept without the others. Only weak references are kept. As long as there is something to watch, it is
+checked now and then; a plugin is full of cycles, so a check that finds something alive runs the collector, once for all
+versions.
 
 That costs what is on the heap: 31 ms for the 60,000 objects of a bare edge, and 2.3 ms for 100,000 that came after
 :func:`gc.freeze`, which takes the program itself out of the count. What is frozen is never freed: plugins have to be
-loaded after it. Requests wait meanwhile, so where versions come and go all the time, looks are as rare as they are
-costly.
+loaded after it. Requests wait meanwhile, so where versions come and go all the time, checks are as rare as they
+are costly.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import gc
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from weakref import ref
@@ -30,15 +31,31 @@ from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel
 from revproxy.worker.lifecycle.holdersearch import HolderSearch
 
 _LONGEST_PAUSE = 10.0
+"""Seconds between two checks at most."""
+
 _LONGEST_PAUSE_WHEN_TOLD = 60.0
-_SLICE_PAUSE = 0.02
+"""The same when it was told of all that is watched."""
+
 _LEAST_PAUSE = 0.01
+"""Seconds between two checks at least."""
+
+_SLICE_PAUSE = 0.02
+"""Seconds between two steps of a search, for requests."""
+
 _SHARE = 0.001
-"""Of the time, that looks may take."""
+"""Of the time, that checks may take."""
 
 
 @dataclass(slots=True, eq=False)
 class _Watched:
+    """
+    A version that should be gone soon.
+
+    :ivar since: when it was retired.
+    :ivar marks: what is watched of it, each with its kind.
+    :ivar told: whether it was told who holds it.
+    """
+
     plugin: str
     version: VersionId
     since: float
@@ -53,7 +70,7 @@ class _Watched:
 
 
 class UnloadProof:
-    """Watches what was retired."""
+    """Watches versions that were retired."""
 
     def __init__(
         self,
@@ -69,8 +86,8 @@ class UnloadProof:
         :param onUnloaded: given plugin and version when nothing of a version exists any more, late or not.
         :param onRemains: given what exists after the deadline, once for each watched.
         :param deadline: seconds.
-        :param interval: seconds until the first look; it doubles with each look, up to ten seconds, or a minute when
-            only those are left that were told.
+        :param interval: seconds until the first check; it doubles with each check, up to ten seconds, or a minute
+            when it was told of all that is watched.
         :param collect: runs the collector.
         """
         self._clock = clock
@@ -97,18 +114,12 @@ class UnloadProof:
 
         :param sentinel: of its :class:`~revproxy.worker.lifecycle.loader.LoadedBundle`; None for a drop-in, whose
             module stays.
-        :param instances: every one it had, or weak references to them; what no weak reference can be made of is left
-            out.
+        :param instances: every one it had, or weak references to them; what no weak reference can be made of is
+            not watched.
         """
         marks: list[tuple[str, ref[Any]]] = [] if sentinel is None else [("module globals", sentinel)]
-        for one in instances:
-            mark = one if isinstance(one, ref) else _refTo(one)
-            instance = None if mark is None else mark()
-            if mark is None or instance is None:
-                continue
-            marks.append(("instance", mark))
-            if type(instance).__module__.startswith(f"{ROOT}."):
-                marks.append(("class", ref(type(instance))))
+        for instance in instances:
+            marks += _marksOf(instance)
         self._watched.append(_Watched(plugin, version, self._clock.seconds(), tuple(marks)))
         self._pause = 2 * self._interval
         if self._search is None:
@@ -116,7 +127,7 @@ class UnloadProof:
 
     def alive(self, plugin: str) -> int:
         """How many retired versions of a plugin still exist, as far as is known without collecting."""
-        return sum(1 for one in self._watched if one.plugin == plugin and one.isAlive())
+        return sum(1 for watched in self._watched if watched.plugin == plugin and watched.isAlive())
 
     def plugins(self) -> set[str]:
         """Of which versions are watched."""
@@ -136,47 +147,47 @@ class UnloadProof:
             if self._next.getTime() <= self._clock.seconds() + delay:
                 return
             self._next.cancel()
-        self._next = self._clock.callLater(delay, self._look)
+        self._next = self._clock.callLater(delay, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._next = None
-        if any(one.isAlive() for one in self._watched):
+        if any(watched.isAlive() for watched in self._watched):
             began = self._clock.seconds()
             forgetCaches()
             self._collect()
             ended = self._clock.seconds()
             self._notBefore = ended + min((ended - began) / _SHARE, _LONGEST_PAUSE)
-        gone = [one for one in self._watched if not one.isAlive()]
-        self._watched = [one for one in self._watched if one not in gone]
-        for one in gone:
-            self._onUnloaded(one.plugin, one.version)
+        gone = [watched for watched in self._watched if not watched.isAlive()]
+        self._watched = [watched for watched in self._watched if watched not in gone]
+        for watched in gone:
+            self._onUnloaded(watched.plugin, watched.version)
         self._goOn()
 
     def _goOn(self) -> None:
-        """Search for the holders of one that is overdue, or wait for the next look."""
+        """Search for the holders of a version that is overdue, or wait for the next check."""
         now = self._clock.seconds()
-        waiting = [one for one in self._watched if not one.told]
-        overdue = next((one for one in waiting if one.since + self._deadline <= now), None)
+        waiting = [watched for watched in self._watched if not watched.told]
+        overdue = next((watched for watched in waiting if watched.since + self._deadline <= now), None)
         if overdue is not None:
-            self._begin(overdue)
+            self._beginSearch(overdue)
         elif self._watched:
             longest = _LONGEST_PAUSE if waiting else _LONGEST_PAUSE_WHEN_TOLD
             pause = min(self._pause, longest)
             self._pause = min(2 * self._pause, longest)
-            due = [one.since + self._deadline - now for one in waiting]
+            due = [watched.since + self._deadline - now for watched in waiting]
             self._schedule(max(_LEAST_PAUSE, min([pause, *due])))
 
-    def _begin(self, overdue: _Watched) -> None:
+    def _beginSearch(self, overdue: _Watched) -> None:
         remains = [thing for _, mark in overdue.marks if (thing := mark()) is not None]
         self._search = (overdue, overdue.kinds(), HolderSearch(remains))
-        self._next = self._clock.callLater(0, self._searchOn)
+        self._next = self._clock.callLater(0, self._continueSearch)
 
-    def _searchOn(self) -> None:
+    def _continueSearch(self) -> None:
         assert self._search is not None
         overdue, kinds, search = self._search
         search.step()
         if not search.done:
-            self._next = self._clock.callLater(_SLICE_PAUSE, self._searchOn)
+            self._next = self._clock.callLater(_SLICE_PAUSE, self._continueSearch)
             return
         holders = search.holders()
         self._next = None
@@ -188,7 +199,7 @@ class UnloadProof:
 
     def _endSearch(self) -> None:
         if self._search is not None:
-            # It holds what it looked at.
+            # It holds what it has seen.
             self._search[2].close()
             self._search = None
 
@@ -204,8 +215,14 @@ def forgetCaches() -> None:
     globalRegistry.changed(globalRegistry)
 
 
-def _refTo(thing: object) -> ref[Any] | None:
+def _marksOf(instance: object) -> Iterator[tuple[str, ref[Any]]]:
+    """What is watched of an instance, or of what a weak reference refers to."""
     try:
-        return ref(thing)
+        mark = instance if isinstance(instance, ref) else ref(instance)
     except TypeError:
-        return None
+        return  # a class with __slots__ and without __weakref__
+    thing = mark()
+    if thing is not None:
+        yield "instance", mark
+        if type(thing).__module__.startswith(f"{ROOT}."):
+            yield "class", ref(type(thing))

@@ -13,26 +13,14 @@ from random import Random
 from typing import Any
 from unittest import SkipTest
 
-from hupper.interfaces import IFileMonitor
 from twisted.trial.unittest import SynchronousTestCase
+from watchdog.observers.inotify_c import inotify_rm_watch
 
 from revproxy.control.watch.filemonitor import FileMonitor
-from revproxy.control.watch.inotify import GONE, MOVED_FROM, OVERFLOW, FolderWatches, Told
+from revproxy.control.watch.fingerprint import Root, nothing
+from revproxy.control.watch.inotify import MOVED_FROM, OVERFLOW, FolderWatches, Told
 
 PATIENCE = 60.0
-
-
-class Said:
-    """hupper's logger, kept."""
-
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-        self.infos: list[str] = []
-        self.error = self.errors.append
-        self.info = self.infos.append
-
-    def debug(self, msg: str) -> None:
-        pass
 
 
 def exhausted(told: Told) -> FolderWatches:
@@ -49,24 +37,21 @@ class MonitorCase(SynchronousTestCase):
         self.folder.mkdir(parents=True)
         self.told: list[str] = []
         self.writing: list[str] = []
-        self.said = Said()
-        self.monitors: list[FileMonitor] = []
+        self.errors: list[str] = []
 
     def until(self, fact: Callable[[], Any], what: str = "") -> None:
         ends = time.monotonic() + PATIENCE
         while not fact():
             if time.monotonic() > ends:
-                self.fail(f"{what} {self.told} {self.said.errors}")
+                self.fail(f"{what} {self.told} {self.errors}")
             time.sleep(0.002)
 
-    def monitor(self, *paths: Path, interval: float = 3600.0, **more: Any) -> FileMonitor:
-        """A monitor that is watching; with the default interval nothing is found by looking."""
-        monitor = FileMonitor(self.told.append, interval, self.said, **more)
+    def monitor(self, *paths: Path, skip: Callable[[str], bool] = nothing, **more: Any) -> FileMonitor:
+        """A monitor that is watching."""
+        monitor = FileMonitor(self.told.append, error=self.errors.append, **more)
         for path in paths:
-            monitor.add_path(str(path))
-        monitor.start()
-        self.addCleanup(monitor.join)
-        self.addCleanup(monitor.stop)
+            monitor.add(Root(str(path), skip))
+        self.addCleanup(monitor.close)
         monitor.check()
         return monitor
 
@@ -89,11 +74,6 @@ class MonitorCase(SynchronousTestCase):
 
 class FolderTests(MonitorCase):
     """A folder and all below."""
-
-    def test_interface(self) -> None:
-        """It is what hupper takes, with the arguments hupper gives."""
-        monitor = FileMonitor(self.told.append, interval=1, logger=self.said)
-        self.assertIsInstance(monitor, IFileMonitor)
 
     def test_created(self) -> None:
         """A new file, a changed one, one renamed, one removed."""
@@ -233,7 +213,6 @@ class FolderTests(MonitorCase):
         (self.folder / "b" / "lib" / "x").touch()
         self.expect(self.folder / "b" / "lib" / "x")
 
-
     def test_skipped(self) -> None:
         """Names that are passed over are told neither now nor below; a folder renamed from one is told."""
         (self.folder / ".git" / "objects").mkdir(parents=True)
@@ -341,7 +320,7 @@ class LinkTests(MonitorCase):
         self.expect(link / "lib" / "x")
 
     def test_linkOnTheWay(self) -> None:
-        """What a link's link leads to is found by looking, for there is no event."""
+        """What a link's link leads to differs in the fingerprint, for there is no event; it is watched from then on."""
         for name in ("v1", "v2"):
             (self.base / name).mkdir()
         current = self.base / "current"
@@ -349,10 +328,10 @@ class LinkTests(MonitorCase):
         link = self.folder / "p"
         link.symlink_to(current)
         monitor = self.monitor(self.folder)
+        before = monitor.check()
         current.unlink()
         current.symlink_to("v2")
-        monitor.check()
-        self.expect(link)
+        self.assertNotEqual(monitor.check()[str(link)], before[str(link)])
         (self.base / "v2" / "x").touch()
         self.expect(link / "x")
 
@@ -369,9 +348,9 @@ class LinkTests(MonitorCase):
         """A link that leads nowhere is followed once there is something."""
         (self.folder / "p").symlink_to(self.base / "later")
         monitor = self.monitor(self.folder)
+        before = monitor.check()
         (self.base / "later").mkdir()
-        monitor.check()
-        self.expect(self.folder / "p")
+        self.assertNotEqual(monitor.check(), before)
         (self.base / "later" / "x").touch()
         self.expect(self.folder / "p" / "x")
 
@@ -391,14 +370,6 @@ class FileTests(MonitorCase):
         self.file.write_text("2")
         self.until(lambda: self.told)
         self.assertEqual(set(self.told), {str(self.file)})
-
-    def test_toldOnce(self) -> None:
-        """What was told is not found again by looking."""
-        monitor = self.monitor(self.file, self.folder)
-        self.file.write_text("22")
-        self.expect(self.file)
-        monitor.check()
-        self.assertEqual(self.told, [])
 
     def test_renamedOver(self) -> None:
         """A file that an editor replaces is told, each time."""
@@ -425,20 +396,101 @@ class FileTests(MonitorCase):
     def test_addedLater(self) -> None:
         """Files may be added while it runs."""
         monitor = self.monitor(self.folder)
-        monitor.add_path(str(self.file))
+        monitor.add(Root(str(self.file)))
         monitor.check()
         self.file.write_text("2")
         self.expect(self.file)
 
-    def test_changedBeforeItIsWatched(self) -> None:
-        """A change between a file's being added and its being watched is told."""
-        monitor = FileMonitor(self.told.append, 30.0, self.said)
-        monitor.add_path(str(self.file))
-        self.file.write_text("changed")
-        monitor.start()
-        self.addCleanup(monitor.join)
-        self.addCleanup(monitor.stop)
-        self.until(lambda: self.told == [str(self.file)])
+
+class RootTests(MonitorCase):
+    """Several files and folders, of several kinds."""
+
+    def watched(self, monitor: FileMonitor) -> set[str]:
+        """The folders that are watched."""
+        watches = monitor._watches
+        assert watches is not None
+        return set(watches._watches)
+
+    def test_flat(self) -> None:
+        """Of a folder without depth, what is directly in it is told, under any name; what is below is not watched."""
+        flat = self.base / "certs"
+        (flat / "sub").mkdir(parents=True)
+        (flat / "all").symlink_to("/")
+        monitor = self.monitor(self.folder)
+        monitor.add(Root(str(flat), depth=0))
+        monitor.check()
+        (flat / "sub" / "x").touch()
+        (flat / "later").mkdir()
+        (flat / "..data").symlink_to("sub")
+        self.until(lambda: str(flat / "..data") in self.told)
+        self.assertEqual(set(self.told), {str(flat / "later"), str(flat / "..data")})
+        self.assertEqual(self.watched(monitor), {str(path) for path in (self.base, self.folder, flat)})
+
+    def test_thousands(self) -> None:
+        """Thousands of files are watched through the few folders that they are in."""
+        folders = [self.base / f"c{number}" for number in range(5)]
+        for folder in folders:
+            folder.mkdir()
+        files = [folder / f"{number}.pem" for folder in folders for number in range(600)]
+        for file in files:
+            file.touch()
+        monitor = self.monitor(*files)
+        self.assertEqual(self.watched(monitor), {str(folder) for folder in folders})
+        for file in files[::600]:
+            file.write_text("1")
+        self.until(lambda: {str(file) for file in files[::600]} <= set(self.told))
+        self.assertEqual(len(monitor.check()), 3000)
+
+    def test_badOnes(self) -> None:
+        """Whatever is the matter with some, the others are watched; and they, once they may be."""
+        (self.base / "loop").symlink_to("loop")
+        (self.base / "file").touch()
+        bad = [self.base / name for name in ("loop", "loop/x", "file/x", "x" * 300, "broken", "broken/sub")]
+        isBroken = True
+
+        class Failing(FolderWatches):
+            def __init__(self, told: Told) -> None:
+                super().__init__(told)
+                self.add = self._descriptor.add_callback
+                self._descriptor.add_callback = self.addUnlessBroken
+
+            def addUnlessBroken(self, path: bytes, *more: object) -> Any:
+                if isBroken and b"broken" in path:
+                    raise OSError(errno.EIO, "Input/output error")
+                return self.add(path, *more)
+
+        (self.base / "broken" / "sub").mkdir(parents=True)
+        monitor = self.monitor(*bad, self.folder, openWatches=Failing)
+        self.assertTrue(monitor.isTold)
+        (self.folder / "x").touch()
+        self.expect(self.folder / "x")
+        isBroken = False
+        monitor.check()
+        (self.base / "broken" / "sub" / "x").touch()
+        self.expect(self.base / "broken" / "sub" / "x")
+        self.assertEqual(self.errors, [])
+
+    def test_folderAboveExchanged(self) -> None:
+        """A folder further above is renamed, and another put there: the next check tells it apart and watches it."""
+        above = self.base / "above"
+        for name in ("above", "other"):
+            (self.base / name / "plugins").mkdir(parents=True)
+        monitor = self.monitor(above / "plugins", self.folder)
+        before = monitor.check()
+        above.rename(self.base / "former")
+        (self.base / "other").rename(above)
+        self.assertNotEqual(monitor.check(), before)
+        (above / "plugins" / "x").touch()
+        self.expect(above / "plugins" / "x")
+
+    def test_movedAway(self) -> None:
+        """What is below a folder that was moved away is not watched after the next check."""
+        (self.folder / "a" / "b").mkdir(parents=True)
+        monitor = self.monitor(self.folder)
+        (self.folder / "a").rename(self.base / "a")
+        self.expect(self.folder / "a")
+        monitor.check()
+        self.assertEqual(self.watched(monitor), {str(self.base), str(self.folder)})
 
 
 class WritingTests(MonitorCase):
@@ -481,62 +533,85 @@ class WritingTests(MonitorCase):
         self.assertNotIn("__init__.py+", self.order)
 
 
-class PollingTests(MonitorCase):
-    """Without inotify."""
+class ExhaustedTests(MonitorCase):
+    """Without inotify, and with too little of it."""
 
     def test_unavailable(self) -> None:
-        """Everything is told all the same: also an older file, a deletion, and what a link leads to."""
-        path = self.folder / "a"
+        """Everything differs in the fingerprint all the same; that there is no inotify is said once."""
+        path, deep = self.folder / "a", self.folder / "s" / "x"
         path.write_text("1")
-        monitor = self.monitor(self.folder, interval=0.02, openWatches=exhausted)
-        self.assertTrue(monitor.polling)
-        self.assertEqual(len(self.said.errors), 1)
-        self.assertEqual(self.told, [])
-        older = self.base / "older"
-        older.write_text("2")
-        os.utime(older, (1, 1))
-        older.rename(path)
-        self.until(lambda: str(path) in self.told)
-        self.told.clear()
+        monitor = self.monitor(self.folder, openWatches=exhausted)
+        found = monitor.check()
+        self.assertFalse(monitor.isTold)
+        deep.parent.mkdir()
+        deep.touch()
         path.unlink()
-        self.until(lambda: str(path) in self.told)
-        self.told.clear()
-        (self.folder / "s").mkdir()
-        (self.folder / "s" / "x").touch()
-        self.until(lambda: str(self.folder / "s" / "x") in self.told)
-        self.assertEqual(len(self.said.errors), 1)
+        self.assertEqual(monitor.check().keys() ^ found.keys(), {str(path), str(deep.parent), str(deep)})
+        self.assertEqual((len(self.errors), self.told), (1, []))
+
+    def test_noThread(self) -> None:
+        """No thread can be started to read events: it is the same."""
+
+        def broken(told: Told) -> FolderWatches:
+            raise RuntimeError("can't start new thread")
+
+        monitor = self.monitor(self.folder, openWatches=broken)
+        self.assertFalse(monitor.isTold)
+        self.assertEqual(list(monitor.check()), [str(self.folder)])
+        self.assertEqual(len(self.errors), 1)
 
     def test_limit(self) -> None:
-        """When there is no watch left for one of many folders, polling takes over for all."""
+        """When there is no watch left for one of many folders, there are events for none."""
         for i in range(10):
             (self.folder / f"p{i}").mkdir()
+        monitor = self.monitor(self.folder, openWatches=Few)
+        self.assertFalse(monitor.isTold)
+        (self.folder / "p9" / "x").touch()
+        self.assertIn(str(self.folder / "p9" / "x"), monitor.check())
 
-        class Few(FolderWatches):
-            count = 0
-
-            def _add(self, path: str, known: tuple[int, ...]) -> bool:
-                self.count += 1
-                if self.count > 5:
-                    raise OSError(errno.ENOSPC, "inotify watch limit reached")
-                return super()._add(path, known)
-
-        monitor = self.monitor(self.folder, interval=0.02, openWatches=Few)
-        self.until(lambda: monitor.polling)
+    def test_limitReachedLater(self) -> None:
+        """The same when the folders come later."""
+        monitor = self.monitor(self.folder, openWatches=Few)
+        self.assertTrue(monitor.isTold)
         for i in range(10):
-            (self.folder / f"p{i}" / "x").touch()
-        self.until(lambda: {str(self.folder / f"p{i}" / "x") for i in range(10)} <= set(self.told))
+            (self.folder / f"p{i}").mkdir()
+        self.until(lambda: not monitor.isTold)
+        self.assertEqual(len(monitor.check()), 11)
 
     def test_comesBack(self) -> None:
-        """inotify is tried again after a while."""
+        """inotify is tried again after a while; what is in between is said once."""
         self.patch(__import__("revproxy.control.watch.filemonitor", fromlist=["_AGAIN"]), "_AGAIN", 0.0)
         tries: list[Any] = [exhausted, exhausted, FolderWatches]
-        monitor = self.monitor(self.folder, interval=0.02, openWatches=lambda told: tries.pop(0)(told))
-        self.until(lambda: not monitor.polling and not tries)
-        self.expect_later()
+        monitor = self.monitor(self.folder, openWatches=lambda told: tries.pop(0)(told))
+        monitor.check()
+        self.assertFalse(monitor.isTold)
+        monitor.check()
+        self.assertTrue(monitor.isTold)
+        self.assertEqual(len(self.errors), 2)
+        (self.folder / "x").touch()
+        self.expect(self.folder / "x")
 
-    def expect_later(self) -> None:
-        path = self.folder / "x"
-        self.until(lambda: (path.touch(), str(path) in self.told)[1])
+    def test_triedInVain(self) -> None:
+        """While it goes on to be too little, nothing is said."""
+        self.patch(__import__("revproxy.control.watch.filemonitor", fromlist=["_AGAIN"]), "_AGAIN", 0.0)
+        for i in range(10):
+            (self.folder / f"p{i}").mkdir()
+        monitor = self.monitor(self.folder, openWatches=Few)
+        for _ in range(3):
+            monitor.check()
+        self.assertEqual(len(self.errors), 1)
+
+
+class Few(FolderWatches):
+    """Of watches there are five."""
+
+    count = 0
+
+    def _add(self, path: str, known: tuple[int, ...]) -> Any:
+        self.count += 1
+        if self.count > 5:
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        return super()._add(path, known)
 
 
 class TroubleTests(MonitorCase):
@@ -549,19 +624,24 @@ class TroubleTests(MonitorCase):
         return watches
 
     def test_overflow(self) -> None:
-        """When the kernel dropped events, all folders are told, and watching goes on."""
+        """When the kernel dropped events, all folders are told, once, and the next check has them watched anew."""
+        (self.folder / "a").mkdir()
         monitor = self.monitor(self.folder)
-        self.watches(monitor)._told(self.watches(monitor), -1, "", OVERFLOW)
-        self.until(lambda: str(self.folder) in self.told)
-        (self.folder / "x").touch()
-        self.until(lambda: str(self.folder / "x") in self.told)
+        before = self.watches(monitor)
+        for folder in (self.folder, self.folder / "a", self.base):
+            before._told(str(folder), "", OVERFLOW)
+        self.assertEqual(self.told, [str(self.folder)])
+        monitor.check()
+        self.assertIsNot(self.watches(monitor), before)
+        before.join()
+        (self.folder / "a" / "x").touch()
+        self.expect(self.folder / "a" / "x")
 
     def test_watchEnds(self) -> None:
         """When the kernel ends a watch, the folder is told and watched anew, though it looks as before."""
         monitor = self.monitor(self.folder)
         watches = self.watches(monitor)
-        number, _ = watches._watches[str(self.folder)]
-        watches._told(watches, number, "", GONE)
+        inotify_rm_watch(watches._descriptor._inotify_fd, watches._watches[str(self.folder)].number)
         self.until(lambda: str(self.folder) in self.told)
         (self.folder / "x").touch()
         self.expect(self.folder / "x")
@@ -573,21 +653,25 @@ class TroubleTests(MonitorCase):
         before._descriptor.stop()
         before.join()
         monitor.check()
-        self.expect(self.folder)
+        self.assertEqual(len(self.errors), 1)
         (self.folder / "x").touch()
         self.expect(self.folder / "x")
 
     def test_unforeseen(self) -> None:
-        """An error with an event is said, and answered by looking at everything."""
+        """An error with an event is said, and everything may have changed."""
         monitor = self.monitor(self.folder)
 
         def fail(*args: object) -> None:
             raise ZeroDivisionError("never thought of")
 
-        self.patch(monitor, "_happened", fail)
+        patched = self.patch(monitor, "_happened", fail)
         (self.folder / "x").touch()
-        self.until(lambda: any("never thought of" in said for said in self.said.errors))
+        self.until(lambda: any("never thought of" in said for said in self.errors))
         self.until(lambda: str(self.folder) in self.told)
+        patched.restore()
+        monitor.check()
+        (self.folder / "y").touch()
+        self.expect(self.folder / "y")
 
     def test_callbackRaises(self) -> None:
         """An error of the callback is said, and the next event is told."""
@@ -602,17 +686,17 @@ class TroubleTests(MonitorCase):
         self.expect(self.folder / "x")
         (self.folder / "y").touch()
         self.expect(self.folder / "y")
-        self.assertIn("ValueError", self.said.errors[0])
+        self.assertIn("ValueError", self.errors[0])
 
     def test_staleEvents(self) -> None:
         """Events of a monitor that has ended are dropped, and its threads are gone."""
         monitor = self.monitor(self.folder)
         watches = self.watches(monitor)
-        monitor.stop()
-        monitor.join()
+        monitor.close()
         self.assertFalse(watches.alive)
-        watches._told(watches, 1, "x", MOVED_FROM)
+        watches._told(str(self.folder), "x", MOVED_FROM)
         monitor.check()
+        self.assertFalse(monitor.isTold)
         self.assertEqual(self.told, [])
 
     def test_unreadable(self) -> None:
@@ -632,12 +716,12 @@ class TroubleTests(MonitorCase):
         self.expect(self.folder / "open" / "x")
         (self.folder / "secret2").mkdir()
         self.expect(self.folder / "secret2")
-        self.assertFalse(monitor.polling)
+        self.assertTrue(monitor.isTold)
 
     def test_unreadableItself(self) -> None:
         """
-        The folder that is asked for may not be listed any more: told once, not with each look, or nothing would settle;
-        when it may be again that is told, and it is watched.
+        The folder that is asked for may not be listed any more: told once, and no difference with each check, or else
+        nothing would settle; when it may be again that is told, and it is watched.
         """
         may = True
 
@@ -655,8 +739,7 @@ class TroubleTests(MonitorCase):
         monitor.check()
         self.until(lambda: str(self.folder) in self.told)
         self.told.clear()
-        for _ in range(3):
-            monitor.check()
+        self.assertEqual(monitor.check(), monitor.check())
         self.assertEqual(self.told, [])
         may = True
         self.folder.chmod(0o700)
@@ -670,11 +753,9 @@ class TroubleTests(MonitorCase):
         before = {*threading.enumerate()}
         descriptors = len(os.listdir("/proc/self/fd"))
         for _ in range(20):
-            monitor = FileMonitor(self.told.append, 1.0, self.said)
-            monitor.add_path(str(self.folder))
-            monitor.start()
+            monitor = FileMonitor(self.told.append)
+            monitor.add(Root(str(self.folder)))
             monitor.check()
-            monitor.stop()
-            monitor.join()
+            monitor.close()
         self.assertEqual({*threading.enumerate()} - before, set())
         self.assertLessEqual(len(os.listdir("/proc/self/fd")), descriptors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import errno
 import time
 from pathlib import Path
 
@@ -21,21 +21,15 @@ class FolderWatchesTests(SynchronousTestCase):
         self.folder = self.base / "a"
         self.folder.mkdir(parents=True)
         self.events: list[tuple[str, int]] = []
-        self.lock = threading.Lock()
         self.watches = FolderWatches(self.told)
         self.addCleanup(self.watches.join)
         self.addCleanup(self.watches.close)
 
-    def told(self, watches: FolderWatches, watch: int, name: str, mask: int) -> None:
-        with self.lock:
-            if mask & GONE:
-                self.events.extend((path, GONE) for path in watches.forget(watch))
-            else:
-                self.events.extend((f"{path}/{name}", mask) for path in watches.pathsOf(watch))
+    def told(self, folder: str, name: str, mask: int) -> None:
+        self.events.append((folder if mask & GONE else f"{folder}/{name}", mask))
 
     def ensure(self, path: Path) -> bool:
-        with self.lock:
-            return self.watches.ensure(str(path))
+        return self.watches.ensure(str(path))
 
     def await_(self, *expected: tuple[Path, int]) -> None:
         """Exactly these events, apart from the closing of files."""
@@ -59,7 +53,7 @@ class FolderWatchesTests(SynchronousTestCase):
         (self.folder / "b").rmdir()
         self.folder.rmdir()
         self.await_((self.folder, GONE))
-        self.assertNotIn(str(self.folder), self.watches)
+        self.assertNotIn(str(self.folder), self.watches._watches)
 
     def test_twoPaths(self) -> None:
         """Of a folder with two paths everything is told once for each, and for the one that is left."""
@@ -69,13 +63,11 @@ class FolderWatchesTests(SynchronousTestCase):
             self.assertTrue(self.ensure(path))
         (self.folder / "x").touch()
         self.await_((self.folder / "x", CREATE), (link / "x", CREATE))
-        with self.lock:
-            self.watches.drop([str(self.folder)])
+        self.watches.drop(str(self.folder))
         (self.folder / "y").touch()
         self.await_((link / "y", CREATE))
-        with self.lock:
-            self.watches.drop([str(link)])
-            self.assertEqual(self.watches._descriptor._watch_for_wd, {}, "the kernel's watch is left")
+        self.watches.drop(str(link))
+        self.assertEqual(self.watches._descriptor._watch_for_wd, {}, "the kernel's watch is left")
 
     def test_anotherFolder(self) -> None:
         """A path that leads to another folder than it did is watched there."""
@@ -92,3 +84,32 @@ class FolderWatchesTests(SynchronousTestCase):
         (self.folder / "x").touch()
         for path in (self.folder / "x", self.folder / "absent", Path("/dev/null/x")):
             self.assertFalse(self.ensure(path))
+
+    def test_whatIsOneFoldersFault(self) -> None:
+        """A folder that the kernel will not watch is not watched; that there is no watch left concerns all."""
+        add = self.watches._descriptor.add_callback
+        for number, isRaised in ((errno.EACCES, False), (errno.EIO, False), (errno.ENOSPC, True), (errno.ENOMEM, True)):
+
+            def fail(path: bytes, *more: object, number: int = number) -> int:
+                raise OSError(number, "no")
+
+            self.watches._descriptor.add_callback = fail
+            if isRaised:
+                self.assertRaises(OSError, self.ensure, self.folder)
+            else:
+                self.assertFalse(self.ensure(self.folder))
+        self.watches._descriptor.add_callback = add
+        self.assertTrue(self.ensure(self.folder))
+
+    def test_walks(self) -> None:
+        """What a walk does not ensure is dropped at its end; another that has begun meanwhile makes no difference."""
+        other = self.base / "b"
+        other.mkdir()
+        for path in (self.folder, other):
+            self.ensure(path)
+        first = self.watches.beginWalk()
+        second = self.watches.beginWalk()
+        self.ensure(self.folder)
+        self.assertEqual(self.watches.endWalk(first), [str(other)])
+        self.assertEqual(self.watches.endWalk(second), [])
+        self.assertEqual(list(self.watches._watches), [str(self.folder)])

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.control.watch.fingerprint import Fingerprint, Root, fingerprintOf
 from revproxy.control.watch.watcher import Watcher
 
 
@@ -29,13 +30,22 @@ class CallingClock(Clock):
 class HandMonitor:
     """Tells what it is told to tell."""
 
-    def __init__(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object], skip: object) -> None:
+    def __init__(self, callback: Callable[[str], object], /, *, writing: Callable[[str], object]) -> None:
         self.changed = callback
         self.writing = writing
+        self.roots: list[Root] = []
         self.calls: list[str] = []
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args: self.calls.append(" ".join([name, *args]))
+    def add(self, root: Root) -> None:
+        self.roots.append(root)
+        self.calls.append(f"add {root.path}")
+
+    def check(self) -> Fingerprint:
+        self.calls.append("check")
+        return fingerprintOf(self.roots)
+
+    def close(self) -> None:
+        self.calls.append("close")
 
 
 class WatcherCase(SynchronousTestCase):
@@ -361,26 +371,13 @@ class RescanTests(WatcherCase):
         self.assertEqual(len(self.calls), 2)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 2)
 
-    def test_monitorCannotStart(self) -> None:
-        """Without a monitor there are still the looks."""
-
-        def broken(callback: object, /, **more: object) -> HandMonitor:
-            raise RuntimeError("can't start new thread")
-
-        self.watcher._monitorFactory = broken  # type: ignore[assignment]
-        self.watcher.watch([self.file])
-        self.file.write_text("22")
-        self.advance(5, 0.25)
-        self.assertCalled(5.25)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-
 
 class LifeTests(WatcherCase):
     """Beginning, other paths, the end."""
 
     def test_begin(self) -> None:
-        """The monitor is given the paths, started, and has looked when `start` fires."""
-        expected = [f"add_path {self.base / 'p'}", f"add_path {self.yaml}", "start", "check"]
+        """The monitor is given the paths, and watches them when `start` fires."""
+        expected = [f"add {self.base / 'p'}", f"add {self.yaml}", "check"]
         self.assertEqual(self.monitors[0].calls, expected)
 
     def test_stop(self) -> None:
@@ -389,7 +386,7 @@ class LifeTests(WatcherCase):
         self.advance(0)
         self.tell()
         self.assertIsNone(self.successResultOf(self.watcher.stop()))
-        self.assertEqual(self.monitors[0].calls[-2:], ["stop", "join"])
+        self.assertEqual(self.monitors[0].calls[-1], "close")
         self.tell()
         self.advance(0, 1, 30)
         self.assertCalled()
@@ -418,8 +415,8 @@ class LifeTests(WatcherCase):
         other = self.base / "q"
         self.assertIsNone(self.successResultOf(self.watcher.watch([other])))
         former, now = self.monitors
-        self.assertEqual(former.calls[-2:], ["stop", "join"])
-        self.assertIn(f"add_path {other}", now.calls)
+        self.assertEqual(former.calls[-1], "close")
+        self.assertIn(f"add {other}", now.calls)
         former.changed(str(self.file))
         former.changed(str(other))
         self.advance(0, 1)
@@ -432,6 +429,18 @@ class LifeTests(WatcherCase):
         """The same paths again change nothing."""
         self.watcher.watch([str(self.base / "p"), str(self.yaml)])
         self.assertEqual(len(self.monitors), 1)
+
+    def test_roots(self) -> None:
+        """A root says itself what counts in it; of a path that is given twice the deeper one holds."""
+        flat, both = self.base / "c", self.base / "b"
+        roots = [Root(str(flat), depth=0), both, Root(str(both), depth=0), self.base / "p", Root(f"{self.base}/p/../q")]
+        self.watcher.watch(roots)
+        self.assertEqual([root.path for root in self.monitors[1].roots], [f"{self.base}/{name}" for name in "cbpq"])
+        for name, isTold in (("c/..data", True), ("c/x/y", False), ("b/x/y", True), ("b/.x", False), ("q/.x", True)):
+            calls = len(self.calls)
+            self.tell(self.base / name)
+            self.advance(0, 0.25)
+            self.assertEqual(len(self.calls) - calls, isTold, name)
 
     def test_otherPathsMeanwhile(self) -> None:
         """What was about to be told is told."""

@@ -106,8 +106,8 @@ class HopTests(SynchronousTestCase):
 
     def test_oneOfTwo(self) -> None:
         """A trusted proxy that writes only one of the two: the other names the client all the same."""
-        one = fields(sent(arrived(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", PROXY, True)))
-        self.assertTrue(one["forwarded"][0].startswith("for=192.0.2.7"), one)
+        hop = fields(sent(arrived(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n", PROXY, True)))
+        self.assertTrue(hop["forwarded"][0].startswith("for=192.0.2.7"), hop)
         two = fields(sent(arrived(b"GET / HTTP/1.1\r\nHost: x\r\nForwarded: for=192.0.2.7\r\n\r\n", PROXY, True)))
         self.assertEqual(two["x-forwarded-for"], ["192.0.2.7, 10.0.0.1"])
 

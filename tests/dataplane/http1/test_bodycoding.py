@@ -300,20 +300,20 @@ class ChunkedTests(SynchronousTestCase):
 
     def test_smallChunksForEver(self) -> None:
         """A stream of small chunks is no attack: hours of them are decoded, in any spelling of their size."""
-        for one in (b"1\r\na\r\n", b"00000001\r\na\r\n", b"1;t=1700000000.25\r\na\r\n", b"5;a\r\nhello\r\n"):
+        for sent in (b"1\r\na\r\n", b"00000001\r\na\r\n", b"1;t=1700000000.25\r\na\r\n", b"5;a\r\nhello\r\n"):
             for count in (1, 300):
                 decoder = ChunkedDecoder(None, 1000, 20)
-                content = sum(len(b"".join(decoder.decode(one * count)[0])) for _ in range(90000 // count))
-                self.assertEqual(content, 90000 // count * count * (len(one.split(b"\r\n")[1])))
+                content = sum(len(b"".join(decoder.decode(sent * count)[0])) for _ in range(90000 // count))
+                self.assertEqual(content, 90000 // count * count * (len(sent.split(b"\r\n")[1])))
 
     def test_excess(self) -> None:
         """More than 16 KB of extensions that no content justifies are refused, in one read or in many."""
         for size in (61, 100, 200, 1000, 4090):
-            one = b"1;%b\r\nx\r\n" % (b"a" * size)
+            sent = b"1;%b\r\nx\r\n" % (b"a" * size)
             most = 16384 // (size + 4 + 2 - 64 - 2)
-            for pieces in ([one * most], [one] * most):
+            for pieces in ([sent * most], [sent] * most):
                 self.assertEqual(len(decoded(pieces)[0]), most)
-                self.assertRaises(BadRequest, decoded, [*pieces, one])
+                self.assertRaises(BadRequest, decoded, [*pieces, sent])
             # With content of half their size they may come for ever.
             self.assertEqual(len(decoded([b"%x;%b\r\n%b\r\n" % (size, b"a" * size, b"x" * size)] * 500)[0]), 500 * size)
 

@@ -25,13 +25,6 @@ from tests.dataplane.wire import Recorder, Recorders, WireCase
 from tests.socketfolder import socketFolder
 
 
-def _factoryOf(protocol: Any) -> Factory:
-    """A factory for one connection."""
-    factory = Factory.forProtocol(lambda: protocol)  # type: ignore[arg-type]
-    factory.noisy = False
-    return factory
-
-
 class EndpointTests(WireCase):
     """The facade under Twisted's endpoints."""
 
@@ -58,25 +51,6 @@ class EndpointTests(WireCase):
         ours.transport.loseConnection()
         await self.until(lambda: ours.reason)
         return ours, theirs
-
-    async def test_isQuiet(self) -> None:
-        """Without a turn of the loop, a client tells whether something waits in the kernel: bytes, or the end."""
-        port = self.listen()
-        for unasked in (b"evil", b""):
-            ours = Recorder()
-            await HostnameEndpoint(self.eager, "127.0.0.1", port).connect(_factoryOf(ours))
-            theirs = await self.accepted()
-            transport: Any = ours.transport
-            self.assertTrue(transport.isQuiet())
-            peer: Any = theirs.transport
-            if unasked:
-                peer.socket.send(unasked)
-            else:
-                peer.socket.shutdown(socket.SHUT_WR)
-            self.assertFalse(transport.isQuiet())
-            self.assertEqual(ours.received, b"")
-            transport.abortConnection()
-            await self.until(lambda one=ours: one.reason)
 
     async def test_tcp(self) -> None:
         """A name resolved and raced by ``HostnameEndpoint`` gets an eager transport with no delay of small packets."""

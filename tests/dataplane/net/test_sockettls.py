@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from revproxy.dataplane.net.eagerconnection import READ_SIZE
-from revproxy.dataplane.net.sockettls import LOOK_EVERY, MESSAGES_PER_MINUTE, RECORDS_PER_TURN
+from revproxy.dataplane.net.sockettls import MESSAGES_PER_MINUTE, PROBE_EVERY, RECORDS_PER_TURN
 from tests.dataplane.net.tlscase import Peer, ServerCase, readAll
 from tests.dataplane.net.tlsrecords import RecordWriter
 from tests.dataplane.wire import Recorder, reactor, reset
@@ -145,7 +145,7 @@ class SmallRecordsTests(ServerCase):
         recorder.transport.resumeProducing()  # type: ignore[attr-defined]
         await self.until(lambda: len(recorder.received) == len(sent))
         self.assertEqual(recorder.received, sent)
-        self.assertLess(len(sizes), LOOK_EVERY + 2 * len(sent) // RECORDS_PER_TURN)
+        self.assertLess(len(sizes), PROBE_EVERY + 2 * len(sent) // RECORDS_PER_TURN)
         self.assertLessEqual(max(sizes), RECORDS_PER_TURN)
 
     async def test_oneByOne(self) -> None:
@@ -156,10 +156,10 @@ class SmallRecordsTests(ServerCase):
         looks = []
         readSmall = transport._readSmall
         transport._readSmall = lambda got: looks.append(got) or readSmall(got)
-        for count in range(1, 5 * LOOK_EVERY + 1):
+        for count in range(1, 5 * PROBE_EVERY + 1):
             writer.send(writer.record(b"x"))
             await self.until(lambda count=count: len(recorder.received) == count)
-        self.assertEqual((len(sizes), len(looks)), (5 * LOOK_EVERY, 5))
+        self.assertEqual((len(sizes), len(looks)), (5 * PROBE_EVERY, 5))
 
     async def test_anySizes(self) -> None:
         """Small and full ones in any order arrive as they were sent."""

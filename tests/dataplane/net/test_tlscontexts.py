@@ -29,13 +29,13 @@ def agreedCipher(*offered: str) -> str | None:
     server = SSL.Connection(serverContext([ISSUED.certificate], ISSUED.key))
     server.set_accept_state()
     for _ in range(3):
-        for one, other in ((client, server), (server, client)):
+        for near, far in ((client, server), (server, client)):
             try:
-                one.do_handshake()
+                near.do_handshake()
             except SSL.WantReadError:
                 pass
             try:
-                other.bio_write(one.bio_read(65536))
+                far.bio_write(near.bio_read(65536))
             except SSL.WantReadError:
                 pass
     return client.get_cipher_name()

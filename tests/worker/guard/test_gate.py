@@ -21,7 +21,7 @@ from revproxy.errors import BodyTooLarge, PluginFailed, PluginQuarantined, Plugi
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.testing import SourceDouble, makeContext, makeResponse
-from revproxy.worker.guard.gate import Quarantined
+from revproxy.worker.guard.gate import Gate
 
 
 @implementer(IMiddleware)
@@ -65,7 +65,7 @@ def raises(error: BaseException) -> Callable[[Context], Any]:
     return fail
 
 
-class QuarantineCase(SynchronousTestCase):
+class GateCase(SynchronousTestCase):
     """One gate, before one instance."""
 
     def setUp(self) -> None:
@@ -86,7 +86,7 @@ class QuarantineCase(SynchronousTestCase):
             self.restored += 1
 
         self.instance = instance
-        self.gate = Quarantined(instance, "moody", open, self.clock.seconds, onEvent=heard, onRestored=back, **limits)
+        self.gate = Gate(instance, "moody", open, self.clock.seconds, onEvent=heard, onRestored=back, **limits)
 
     def request(self) -> Any:
         """A whole request, answered at once. :return: what handle answered."""
@@ -101,7 +101,7 @@ class QuarantineCase(SynchronousTestCase):
             self.gate.finished(context)
 
 
-class PlaceTests(QuarantineCase):
+class PlaceTests(GateCase):
     """What it is to the chain."""
 
     def test_interfaces(self) -> None:
@@ -119,7 +119,7 @@ class PlaceTests(QuarantineCase):
             self.gate.nothing  # noqa: B018
 
 
-class CoolingTests(QuarantineCase):
+class CoolingTests(GateCase):
     """While it is left alone."""
 
     def test_open(self) -> None:
@@ -138,7 +138,7 @@ class CoolingTests(QuarantineCase):
         self.assertEqual(self.instance.handled + self.instance.left + self.instance.ended, [])
 
 
-class ProbeTests(QuarantineCase):
+class ProbeTests(GateCase):
     """After the cooldown."""
 
     def test_oneAtATime(self) -> None:
@@ -339,10 +339,10 @@ class ProbeTests(QuarantineCase):
             self.clock.advance(5)
             self.request()
         self.assertEqual(self.restored, 1)
-        self.assertEqual(self.gate._let, {})
+        self.assertEqual(self.gate._probes, {})
 
 
-class InChainTests(QuarantineCase):
+class InChainTests(GateCase):
     """With the chain around it."""
 
     def enter(self, open: bool, timeout: float | None = None) -> tuple[Chain, Context, Any]:

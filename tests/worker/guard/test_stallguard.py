@@ -12,15 +12,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType, ModuleType
 from typing import Any
 
 from twisted.internet import reactor as trialsReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.worker.guard.stacksampler import Call, Culprit, Sightings
 from revproxy.worker.guard.stallguard import StallGuard
 from tests.harness import PATIENCE
 
@@ -544,116 +541,3 @@ play(lambda: attempt(ours))
         self.assertEqual(played.outcomes[0][0], "None")
         self.assertEqual(played.said.count("nobody knows"), 1)
         self.assertEqual([(s.plugin, s.where) for s in played.stalls], [(None, "")])
-
-
-class SightingsTests(SynchronousTestCase):
-    """What looks tell, one after another."""
-
-    def setUp(self) -> None:
-        culprits = {name: Culprit(name, "1", 1.0, name) for name in ("a", "b")}
-        self.sightings = Sightings(culprits.get)
-        self.now = 0.0
-
-    def plugin(self, name: str, source: str) -> ModuleType:
-        """A module of a plugin's."""
-        module = ModuleType(name)
-        exec(compile(source, f"/{name}/plugin.py", "exec"), module.__dict__)
-        return module
-
-    def look(self, seconds: float = 1.0) -> Call | None:
-        """Look at the caller, some time after the look before."""
-        self.now += seconds
-        frame: FrameType = sys._getframe(1)
-        return self.sightings.look(frame, self.now, self.now)
-
-    def test_oneCall(self) -> None:
-        """The same call is told by its frame; its time runs from the first look."""
-        a = self.plugin("a", "def handle(look):\n    return [look(), look(), look()]")
-        calls = a.handle(self.look)
-        self.assertEqual(len({id(call) for call in calls}), 1)
-        self.assertEqual((calls[0].seconds, calls[0].looks), (2.0, 3))
-
-    def test_twoCalls(self) -> None:
-        """Two calls are two, and the longer is remembered."""
-        a = self.plugin("a", "def handle(look, times):\n    for _ in range(times): look()")
-        for times in (2, 4, 3):
-            a.handle(self.look, times)
-        self.sightings.close()
-        self.assertEqual([call.seconds for call in self.sightings.calls], [3.0])
-
-    def test_library(self) -> None:
-        """What a plugin calls is its own doing."""
-        a = self.plugin("a", "def handle(call, look):\n    return call(look), call(look)")
-        first, second = a.handle(lambda look: look(), self.look)
-        self.assertIs(first, second)
-        self.assertEqual(first.place.where, "/a/plugin.py:2")
-
-    def test_inner(self) -> None:
-        """The innermost plugin is charged, not the one that called it."""
-        a = self.plugin("a", "def handle(inner, look):\n    look()\n    inner(look)\n    look()")
-        b = self.plugin("b", "def handle(look):\n    look()\n    look()")
-        a.handle(b.handle, self.look)
-        self.sightings.close()
-        self.assertEqual([(call.culprit.plugin, call.seconds) for call in self.sightings.calls], [("b", 1.0)])
-
-    def test_within(self) -> None:
-        """It is told whether the plugin has called into the edge."""
-        ours = self.plugin("revproxy.something", "def deep(look):\n    return look()")
-        a = self.plugin("a", "def handle(look, deep):\n    return look().place.within, deep(look).place.within")
-        self.assertEqual(a.handle(self.look, ours.deep), (False, True))
-
-    def test_generator(self) -> None:
-        """Of a generator, every resumption is a call of its own."""
-        a = self.plugin("a", "def handle(look):\n    while True:\n        yield look(), look()")
-        going = a.handle(self.look)
-
-        def resume() -> Any:
-            return next(going)
-
-        (one, same), (other, _) = resume(), resume()
-        self.assertIs(one, same)
-        self.assertIsNot(one, other)
-
-    def test_lost(self) -> None:
-        """Time in which the process did not run is not charged."""
-
-        def stops() -> Call | None:
-            self.now += 60
-            return self.sightings.look(sys._getframe(1), self.now, self.now, lost=59)
-
-        a = self.plugin("a", "def handle(look, stops):\n    look()\n    return stops()")
-        call = a.handle(self.look, stops)
-        self.assertEqual(call.seconds, 1.0)
-
-    def test_nobody(self) -> None:
-        """Without a plugin there is no call; but a place."""
-        self.assertIsNone(self.look())
-        usual = self.sightings.usual
-        assert usual is not None
-        self.assertEqual((usual.culprit, usual.function), (None, "SightingsTests.test_nobody"))
-
-    def test_keepsNothing(self) -> None:
-        """A frame is not kept longer than until the next look."""
-        a = self.plugin("a", "def handle(look):\n    look()")
-        a.handle(self.look)
-        self.look()
-        self.assertEqual((self.sightings._entry, self.sightings._anchor), (None, None))
-
-    def test_usual(self) -> None:
-        """Of the places that were seen, the one that was seen most is told."""
-
-        def held() -> None:
-            self.look()
-            self.look()
-
-        self.look()
-        held()
-        usual = self.sightings.usual
-        assert usual is not None
-        self.assertEqual(usual.function, "SightingsTests.test_usual.<locals>.held")
-
-    def test_recursion(self) -> None:
-        """However deep a plugin calls itself, it is one call."""
-        a = self.plugin("a", "def handle(look, n):\n    return [look()] + (handle(look, n - 1) if n else [])")
-        calls: list[Callable[[], None]] = a.handle(self.look, 200)
-        self.assertEqual(len({id(call) for call in calls}), 1)

@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Remains
 from revproxy.worker.lifecycle.loader import instantiate, loadBundle, unload
-from revproxy.worker.lifecycle.unloadproof import Remains, UnloadProof
+from revproxy.worker.lifecycle.unloadproof import UnloadProof
 from tests.worker.lifecycle.test_loader import GOOD, bundle, manifest
 
 KEPT: list[Any] = []
@@ -48,7 +50,7 @@ class ProofTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.unloaded: list[tuple[str, str, str]] = []
+        self.unloaded: list[tuple[str, VersionId]] = []
         self.remains: list[Remains] = []
         self.proof = UnloadProof(self.clock, lambda *what: self.unloaded.append(what), self.remains.append)
         self.addCleanup(self.proof.stop)
@@ -60,7 +62,7 @@ class ProofTestCase(SynchronousTestCase):
         instance = instantiate(module, manifest(), {})
         use(module.main, instance)
         unload(module)
-        self.proof.watch("p-q", "1", module.bundle.digest, module.sentinel, [instance])
+        self.proof.watch("p-q", VersionId("1", module.bundle.digest), module.sentinel, [instance])
 
     def pass_(self, seconds: float) -> None:
         """Let time pass, in small steps."""

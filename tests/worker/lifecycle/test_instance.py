@@ -71,11 +71,11 @@ class CompileTests(SynchronousTestCase):
         self.write(2)
         self.change()
         turns = [turn.split() for turn in " ".join(self.compiled).split("-")]
-        files = ["plugin.py", *(f"part{one}.py" for one in range(FILES))]
-        self.assertEqual(sorted(one for turn in turns for one in turn), sorted(files))
+        files = ["plugin.py", *(f"part{number}.py" for number in range(FILES))]
+        self.assertEqual(sorted(path for turn in turns for path in turn), sorted(files))
         self.assertEqual(max(map(len, turns)), 2)
         self.assertIsNot(self.version(), before)
-        self.assertEqual(self.version().text, "2.0")
+        self.assertEqual(self.version().id.number, "2.0")
         module = self.version().module
         assert module is not None
         self.assertEqual(module.main.part9.VALUE, 2)
@@ -86,7 +86,7 @@ class CompileTests(SynchronousTestCase):
         self.bench.start()
         self.write(2, files=1)
         self.change()
-        self.assertEqual(({*self.compiled}, self.version().text), ({"-"}, "2.0"))
+        self.assertEqual(({*self.compiled}, self.version().id.number), ({"-"}, "2.0"))
 
     def test_wrong(self) -> None:
         """A mistake is told as always: by its import, with file and line; what is never imported may be wrong."""
@@ -94,11 +94,11 @@ class CompileTests(SynchronousTestCase):
         self.bench.start()
         self.write(2, "VALUE = = 2\n")
         self.change()
-        self.assertEqual(self.version().text, "1.0")
+        self.assertEqual(self.version().id.number, "1.0")
         refusal = self.bench.coordinator.failures.of("large")
         self.assertEqual(refusal.stage, "import")
         self.assertIn(f"large/part9.py:{LINES + 1}:9: SyntaxError: invalid syntax", refusal.message)
         self.write(3)
         (self.bench.plugins / "large" / "unused.py").write_text("VALUE = = 2\n")
         self.change()
-        self.assertEqual(self.version().text, "3.0")
+        self.assertEqual(self.version().id.number, "3.0")

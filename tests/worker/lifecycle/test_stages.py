@@ -10,6 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import VersionId
 from revproxy.worker.lifecycle.stages import StageFailed, checkPlain, notGenerator
 
 
@@ -27,12 +29,11 @@ class FailureTests(SynchronousTestCase):
 
     def test_texts(self) -> None:
         """It says which step of which version failed, where and why."""
-        failed = StageFailed("p", "1.0", "0123", "start", "/p/plugin.py:3", "it raised", "Traceback", True)
-        self.assertEqual(str(failed), "plugin p 1.0: start: /p/plugin.py:3: it raised")
-        self.assertEqual(failed.message, "/p/plugin.py:3: it raised")
-        self.assertEqual((failed.plugin, failed.version, failed.digest), ("p", "1.0", "0123"))
-        self.assertEqual((failed.stage, failed.where, failed.traceback, failed.late),
-                         ("start", "/p/plugin.py:3", "Traceback", True))
+        refusal = Refusal("p", "start", "/p/plugin.py:3: it raised", VersionId("1.0", "0123456789abcdef"), "Traceback")
+        failed = StageFailed(refusal, late=True)
+        self.assertEqual(str(failed), "plugin p 1.0 (0123456789ab): start: /p/plugin.py:3: it raised")
+        self.assertEqual((failed.refusal, failed.late), (refusal, True))
+        self.assertFalse(StageFailed(refusal).late)
 
 
 class AnswerTests(SynchronousTestCase):

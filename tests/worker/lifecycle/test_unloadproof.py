@@ -11,10 +11,13 @@ from typing import Any
 from twisted.internet.task import Clock
 from zope.interface import Interface
 
+from revproxy.plan.versionid import VersionId
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
 from tests.worker.lifecycle import retired
 from tests.worker.lifecycle.retired import PLUGIN, ProofTestCase
 from tests.worker.lifecycle.test_loader import bundle
+
+FIRST = VersionId("1", "d")
 
 
 class IAsked(Interface):
@@ -30,7 +33,7 @@ class LookTests(ProofTestCase):
         self.assertEqual(self.proof.alive("p-q"), 1)
         self.assertEqual(self.proof.alive("other"), 0)
         self.assertGone()
-        self.assertEqual(self.unloaded[0][1:], ("1", bundle(PLUGIN).digest))
+        self.assertEqual(self.unloaded[0][1], VersionId("1", bundle(PLUGIN).digest))
 
     def test_idle(self) -> None:
         """With nothing to watch it does nothing."""
@@ -41,12 +44,12 @@ class LookTests(ProofTestCase):
         collections: list[int] = []
         proof = UnloadProof(self.clock, lambda *_: None, self.remains.append, collect=lambda: collections.append(1))
         self.addCleanup(proof.stop)
-        proof.watch("p", "1", "d", None, [])
+        proof.watch("p", FIRST, None, [])
         self.clock.advance(1)
         self.assertEqual(collections, [])
         retired.KEPT.extend([Clock(), Clock()])
-        proof.watch("p", "1", "d", None, [retired.KEPT[0]])
-        proof.watch("p", "1", "d", None, [weakref.ref(retired.KEPT[1])])
+        proof.watch("p", FIRST, None, [retired.KEPT[0]])
+        proof.watch("p", FIRST, None, [weakref.ref(retired.KEPT[1])])
         self.clock.advance(1)
         self.assertEqual((collections, proof.alive("p")), ([1], 2))
 
@@ -58,13 +61,13 @@ class LookTests(ProofTestCase):
         )
         self.addCleanup(proof.stop)
         retired.KEPT.append(Clock())
-        proof.watch("p", "1", "d", None, retired.KEPT)
+        proof.watch("p", FIRST, None, retired.KEPT)
         for _ in range(2000):
             self.clock.advance(0.1)
         self.assertEqual([round(time) for time in times[:7]], [1, 3, 7, 15, 25, 30, 41])
         self.assertLess(len(times), 12)
         self.assertEqual(len(self.remains), 1)
-        proof.watch("p", "2", "d", None, retired.KEPT)
+        proof.watch("p", VersionId("2", "d"), None, retired.KEPT)
         count = len(times)
         self.pass_(1.2)
         self.assertEqual(len(times), count + 1)
@@ -81,7 +84,7 @@ class LookTests(ProofTestCase):
             proof = UnloadProof(self.clock, lambda *_: None, self.remains.append, collect=collect)
             for _ in range(300):
                 retired.KEPT[:] = [Clock()]
-                proof.watch("p", "1", "d", None, retired.KEPT)
+                proof.watch("p", FIRST, None, retired.KEPT)
                 self.clock.advance(0.1)
             proof.stop()
             between = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -93,7 +96,7 @@ class LookTests(ProofTestCase):
         self.retire(lambda plugin, instance: retired.KEPT.append(instance))
         self.assertHeld("module attribute tests.worker.lifecycle.retired.KEPT")
         remains = self.remains[0]
-        self.assertEqual((remains.plugin, remains.version, remains.digest), ("p-q", "1", bundle(PLUGIN).digest))
+        self.assertEqual((remains.plugin, remains.version), ("p-q", VersionId("1", bundle(PLUGIN).digest)))
         self.assertEqual(remains.kinds, ("module globals", "instance", "class"))
         self.assertTrue(30 <= remains.seconds < 34, remains.seconds)
         self.assertEqual(self.unloaded, [])

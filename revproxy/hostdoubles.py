@@ -1,0 +1,167 @@
+"""
+Doubles of what the edge holds ready for a plugin: its host, its toolbox, its client; :mod:`revproxy.testing` has them,
+too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface.interface import InterfaceClass
+
+from revproxy.headers import Headers
+from revproxy.host import Host
+
+__all__ = ["ClientAnswer", "ClientDouble", "HostDouble", "ToolboxDouble"]
+
+
+@dataclass
+class ClientAnswer:
+    """What :class:`ClientDouble` answers: the part of a treq response that plugins use."""
+
+    code: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=Headers)
+
+    def content(self) -> Deferred[bytes]:
+        """The body."""
+        return succeed(self.body)
+
+    def text(self, encoding: str = "utf-8") -> Deferred[str]:
+        """The body, decoded."""
+        return succeed(self.body.decode(encoding))
+
+    def json(self) -> Deferred[Any]:
+        """The body, parsed."""
+        return succeed(json.loads(self.body))
+
+
+class ClientDouble:
+    """
+    Stands for ``context.client``: records requests and answers with what was laid ready.
+
+    :ivar requests: method, url and keyword arguments of each call.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self._answers: dict[tuple[str, str], ClientAnswer | Exception | Deferred[Any]] = {}
+
+    def answers(self, method: str, url: str, answer: ClientAnswer | Exception | Deferred[Any]) -> None:
+        """Have a request answered so; an exception is what the Deferred fails with."""
+        self._answers[method, url] = answer
+
+    def request(self, method: str, url: str, **arguments: Any) -> Deferred[Any]:
+        """
+        As ``treq.request``.
+
+        :raises AssertionError: if nothing was laid ready.
+        """
+        self.requests.append((method, url, arguments))
+        assert (method, url) in self._answers, f"no answer was laid ready for {method} {url}"
+        answer = self._answers[method, url]
+        if isinstance(answer, Deferred):
+            return answer
+        ready: Deferred[Any] = Deferred()
+        if isinstance(answer, Exception):
+            ready.errback(answer)
+        else:
+            ready.callback(answer)
+        return ready
+
+    def get(self, url: str, **arguments: Any) -> Deferred[Any]:
+        """As ``treq.get``."""
+        return self.request("GET", url, **arguments)
+
+    def post(self, url: str, **arguments: Any) -> Deferred[Any]:
+        """As ``treq.post``."""
+        return self.request("POST", url, **arguments)
+
+
+class ToolboxDouble:
+    """
+    What a plugin reaches through its context.
+
+    :ivar client: a :class:`ClientDouble`.
+    :ivar events: what was logged.
+    :ivar provided: interface to object, for ``context.services``.
+    """
+
+    def __init__(self, name: str = "plugin", provided: Mapping[InterfaceClass, Any] | None = None) -> None:
+        self.name = name
+        self.client = ClientDouble()
+        self.events: list[Any] = []
+        self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
+        self.provided = dict(provided or {})
+
+    def service(self, interface: InterfaceClass) -> Any:
+        """:raises KeyError: if nothing is provided for it."""
+        return self.provided[interface]
+
+
+class HostDouble(Host):
+    """
+    What a plugin is given by ``attach``: the edge's own host, on a clock that a test moves.
+
+    ::
+
+        host = HostDouble()
+        plugin.attach(host)
+        plugin.start()
+        host.clock.advance(60)
+        host.work()
+        self.assertEqual(self.successResultOf(host.close()), [])
+
+    :ivar clock: moves when told to.
+    :ivar clientDouble: answers the requests of ``client``.
+    :ivar events: what was logged.
+    """
+
+    def __init__(self, name: str = "plugin", version: str = "1") -> None:
+        self.clock = _ReactorDouble()
+        self.clientDouble = ClientDouble()
+        super().__init__(self.clock, name, version, lambda: self.clientDouble)
+        self.events: list[Any] = []
+        self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
+
+    def work(self) -> None:
+        """Do what waits for a thread, here and now."""
+        self.clock.work()
+
+
+class _ReactorDouble(Clock):
+    """A clock whose one thread works when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: deque[Callable[[], None]] = deque()
+
+    def getThreadPool(self) -> _ReactorDouble:
+        return self
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        function(*args, **kwargs)
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        def job() -> None:
+            try:
+                result, success = function(*args, **kwargs), True
+            except Exception:  # as a thread of the reactor would
+                result, success = Failure(), False
+            onResult(success, result)
+
+        self._jobs.append(job)
+
+    def work(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()()

@@ -1,0 +1,51 @@
+"""
+What a plugin reaches through the context while it is being called.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from zope.interface.interface import InterfaceClass
+
+
+class Toolbox(Protocol):
+    """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
+
+    @property
+    def client(self) -> Any:
+        """The plugin's own treq client."""
+
+    @property
+    def log(self) -> Any:
+        """The plugin's own logger."""
+
+    def service(self, interface: InterfaceClass) -> Any:
+        """What some plugin provides for an interface."""
+
+
+class Services:
+    """
+    Looks up what other plugins provide: ``context.services[IAccounts]``.
+    """
+
+    __slots__ = ("_toolbox",)
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    def __getitem__(self, interface: InterfaceClass) -> Any:
+        """:raises KeyError: if no running plugin provides it; declare it under ``requires``."""
+        return self._toolbox.service(interface)
+
+    def get(self, interface: InterfaceClass, default: Any = None) -> Any:
+        """
+        As indexing, with a default.
+
+        :param interface: the zope interface that is provided.
+        :param default: given where no running plugin provides it.
+        """
+        try:
+            return self._toolbox.service(interface)
+        except KeyError:
+            return default

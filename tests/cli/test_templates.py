@@ -1,0 +1,53 @@
+"""What ``init`` and ``new-plugin`` write; that it passes ``check`` is in test_preflight and test_main."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.bundles.bundle import readBundle
+from revproxy.cli.templates import CONFIG, pluginFiles, writeConfig, writePlugin
+from revproxy.config.manifest import parseManifest
+
+
+class TemplateTests(SynchronousTestCase):
+    """Files to begin with."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+
+    def test_config(self) -> None:
+        """The folder is made with one for plugins, and the text is the template."""
+        path = writeConfig(self.root / "a" / "b")
+        self.assertEqual((path.name, path.read_text(encoding="utf-8")), ("revproxy.yaml", CONFIG))
+        self.assertTrue((path.parent / "plugins").is_dir())
+
+    def test_configStays(self) -> None:
+        """A file that is there stays as it is."""
+        path = writeConfig(self.root)
+        path.write_text("mine")
+        self.assertRaises(FileExistsError, writeConfig, self.root)
+        self.assertEqual(path.read_text(), "mine")
+
+    def test_plugin(self) -> None:
+        """It is a bundle whose manifest bears its name, and Python that says so."""
+        bundle = readBundle(writePlugin(self.root, "my-own"))
+        manifest = parseManifest(bundle.files["plugin.json"], "plugin.json")
+        self.assertEqual((str(manifest), manifest.enabled), ("my-own 0.1.0", True))
+        module = ast.parse(bundle.files["plugin.py"])
+        self.assertTrue((ast.get_docstring(module) or "").startswith("my-own: "))
+
+    def test_pluginStays(self) -> None:
+        """So does whatever has the plugin's name."""
+        self.root.mkdir()
+        (self.root / "x").write_text("mine")
+        self.assertRaises(FileExistsError, writePlugin, self.root, "x")
+        self.assertEqual((self.root / "x").read_text(), "mine")
+
+    def test_schema(self) -> None:
+        """The configuration that it has fits its own schema: every key is described."""
+        manifest = json.loads(pluginFiles("x")["plugin.json"])
+        self.assertEqual(manifest["config"].keys(), manifest["config_schema"]["properties"].keys())
