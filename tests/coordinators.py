@@ -63,7 +63,7 @@ class Threadless(Clock):
         function(*args, **kwargs)
 
 
-class _Deaf(Worker):
+class DeafWorker(Worker):
     """A worker that listens nowhere, and whose guard is not on: there is no loop."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -131,7 +131,7 @@ class Bench:
         inThread = partial(deferToThreadPool, self.clock, self.clock.getThreadPool())
         crew = LocalCrew(
             self.clock,
-            lambda says: _Deaf(
+            lambda says: DeafWorker(
                 self.clock,
                 config,
                 says,

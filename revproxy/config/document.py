@@ -15,28 +15,63 @@ from revproxy.regularfile import readFile
 MAX_BYTES = 16 << 20
 """How many bytes a file may have."""
 
+_UNREAD: Any = object()
+"""Stands for the value of a document whose text has not been parsed yet."""
+
 
 class Document:
     """A parsed document.
 
     :ivar source: the file as the user named it; the start of every message.
-    :ivar value: the plain value; to be left unchanged.
     :ivar text: what was parsed, or None.
+    :ivar isJSON: whether that is JSON.
+
+    One made of its text alone (it has crossed a border between processes) is parsed when somebody asks for more.
     """
 
-    __slots__ = ("_root", "source", "text", "value")
+    __slots__ = ("_root", "_value", "isJSON", "source", "text")
 
-    def __init__(self, source: str, value: Any, root: Place | None = None, text: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        value: Any,
+        root: Place | None = None,
+        text: str | None = None,
+        isJSON: bool = False,
+    ) -> None:
         self.source = source
-        self.value = value
         self.text = text
+        self.isJSON = isJSON
+        self._value = value
         self._root = root
+
+    @classmethod
+    def fromText(cls, source: str, text: str, isJSON: bool) -> Document:
+        """One whose text was parsed before, and had nothing wrong in it."""
+        return cls(source, _UNREAD, None, text, isJSON)
+
+    @property
+    def value(self) -> Any:
+        """The plain value; to be left unchanged."""
+        self._read()
+        return self._value
+
+    def _read(self) -> None:
+        if self._value is not _UNREAD or self.text is None:
+            return
+        try:
+            known = (parseJSON if self.isJSON else parseYAML)(self.text, self.source)
+        except ConfigErrors:
+            self._value = None
+        else:
+            self._value, self._root = known._value, known._root
 
     def position(self, path: Sequence[Step]) -> tuple[int, int]:
         """Line and column, both from 1, of the value at ``path``, or of the innermost one around it that exists.
 
         ``(0, 0)`` when the document was never text.
         """
+        self._read()
         place = self._root
         if place is None:
             return 0, 0
@@ -51,6 +86,7 @@ class Document:
 
     def has(self, path: Sequence[Step]) -> bool:
         """Whether there is text with a value at ``path``."""
+        self._read()
         place: Place | tuple[int, int] | None = self._root
         for step in path:
             place = place.items.get(step) if isinstance(place, Place) else None
@@ -77,7 +113,7 @@ def parseJSON(text: str, source: str) -> Document:
     :raises ConfigErrors: not JSON, or a key that occurs twice in one object.
     """
     value, root = readJSON(text, source)
-    return Document(source, value, root)
+    return Document(source, value, root, text, isJSON=True)
 
 
 def decodeText(data: bytes, source: str) -> str:

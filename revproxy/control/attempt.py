@@ -101,10 +101,10 @@ class Attempt:
         if name in running:
             entries[name] = running[name]
         else:
-            source = entries.pop(name).source
-            problem = Problem(source, 0, 0, "", refusal.message)
-            broken = (*broken, BrokenPlugin(name, False, source, (problem,)))
-            self._removals.refuse(name, refusal.digest)
+            entry = entries.pop(name)
+            problem = Problem(entry.source, 0, 0, "", refusal.message)
+            broken = (*broken, BrokenPlugin(name, False, entry.source, (problem,)))
+            self._removals.refused[entry.source] = entry.digest
         self.choice = replace(self.choice, entries=entries, broken=broken)
         return True
 

@@ -40,6 +40,12 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Abandon, Commit, Prepare, Ready
 
+OF_NO_CONFIG = frozenset(("files", "worker", "stop"))
+"""Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
+not help."""
+
+_STOPPED = Refusal("", "stop", "the edge is being stopped")
+
 
 class Coordinator:
     """
@@ -177,6 +183,8 @@ class Coordinator:
     async def ready(self, plan: Plan) -> tuple[Refusal, ...]:
         """Store what is about to run, and have the crew do what comes last. :returns: why not; empty if it has."""
         await self.keeper.keep(plan)
+        if self.hasEnded:  # all was given up meanwhile
+            return (_STOPPED,)
         return await self.crew.do(Ready(self.transaction))
 
     async def _become(self, request: ChangeRequest, current: Plan) -> ChangeReport:
@@ -245,15 +253,9 @@ class Coordinator:
         hasFailed = (lambda entry: False) if retries else self.failures.hasFailed
         choice = await inThread(choose, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
         self.catalog = catalog
-        # After a restart all are new; a copy that says whose it is has most likely been there before.
-        isFirst = self.plan is None
-        copies = {broken.source for broken in catalog.broken if isFirst and broken.name in catalog.entries}
-        strangers = {source: digest for source, digest in choice.strangers.items() if source not in copies}
         gone = running.keys() - choice.entries.keys()
-        self.removals.begin(gone, self.failures.among(catalog), strangers)
-        attempt = Attempt(
-            request, snapshot, records, choice, self.removals, running, self.plan, self.isNeeded
-        )
+        removals = self.removals = self.removals.next(gone, choice.refusedNewcomers)
+        attempt = Attempt(request, snapshot, records, choice, removals, running, self.plan, self.isNeeded)
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
 
@@ -301,14 +303,14 @@ class Coordinator:
         if attempt.drop(refusal):
             return
         if not refusal.plugin:
-            if refusal.stage == "files":
-                raise ChangeRefused(refusal)
-            raise _ConfigRefused(refusal)
-        if attempt.snapshot.config is not current.config:
+            self._refuseAtEnd()
+        if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in OF_NO_CONFIG):
+            raise ChangeRefused(refusal)
+        if refusal.plugin:
             source = attempt.snapshot.config.source
             message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
-            raise _ConfigRefused(Refusal("", refusal.stage, message, traceback=refusal.traceback))
-        raise ChangeRefused(refusal)
+            refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
+        raise _ConfigRefused(refusal)
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
@@ -362,7 +364,7 @@ class Coordinator:
     def _refuseAtEnd(self) -> None:
         """:raises ChangeRefused: the edge is being stopped."""
         if self.hasEnded:
-            raise ChangeRefused(Refusal("", "stop", "the edge is being stopped"))
+            raise ChangeRefused(_STOPPED)
 
 
 class _ConfigRefused(Exception):

@@ -41,11 +41,6 @@ class FailureBook:
         refusal = self.of(entry.manifest.name)
         return refusal is not None and None is not entry.digest == refusal.digest and refusal.isItsOwn
 
-    def among(self, catalog: Catalog) -> dict[str, str | None]:
-        """Of the plugins that are there, those that stand refused, each with the digest of what was."""
-        here = {*catalog.entries, *(broken.name for broken in catalog.broken)}
-        return {name: refusal.digest for name, (_, refusal) in self._known.items() if name in here}
-
     def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog) -> None:
         """
         A transaction is over: tell of what is newly refused, and forget what holds no more.

@@ -7,16 +7,18 @@ said at the prompt; `Startup.begin` when the edge starts. What ran before a rest
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.control.attempt import Attempt
 from revproxy.control.changes import NOTHING_ASKED
 from revproxy.control.coordinator import Coordinator
+from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.folderowners import folderOwners, movedOwners
 from revproxy.control.snapshot import Snapshot
-from revproxy.plan.catalog import Entries
+from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
@@ -57,6 +59,8 @@ class Startup:
         snapshot = self._snapshot()
         if snapshot.catalogErrors is not None:
             raise snapshot.catalogErrors
+        if snapshot.catalog is not None:
+            coordinator.removals = _copies(snapshot.catalog)
         attempt = self._attempt = await coordinator.attempt(
             NOTHING_ASKED, snapshot, self._ranBefore, False, _atOnce
         )
@@ -69,7 +73,7 @@ class Startup:
             refusals = await coordinator.prepare(plan, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
             if not ofPlugins:
-                problems += _problemsOf(refusals)
+                problems += _problemsOf(refusals, attempt)
                 if problems:
                     await coordinator.abandon()
                     raise self._errors(attempt, problems)
@@ -77,10 +81,10 @@ class Startup:
             for refusal in ofPlugins:
                 if not attempt.drop(refusal):
                     # What fails for good is left out of the next try, to find all that fails; then all is said.
-                    problems += _problemsOf([refusal])
+                    problems += _problemsOf([refusal], attempt)
                     if not attempt.leaveOut(refusal.plugin):
                         await coordinator.abandon()
-                        raise self._errors(attempt, [*problems, *_problemsOf(refusals)])
+                        raise self._errors(attempt, [*problems, *_problemsOf(refusals, attempt)])
 
     async def begin(self) -> None:
         """
@@ -145,18 +149,25 @@ class Startup:
         )
 
 
+def _copies(catalog: Catalog) -> DeferredRemovals:
+    """After a restart all are new; but copies that say whose they are have most likely been there before."""
+    copies = [broken for broken in catalog.broken if broken.name in catalog.entries]
+    return DeferredRemovals(refused={copy.source: copy.digest for copy in copies})
+
+
 def _running(plan: Plan) -> set[str]:
     return {plugin.name for plugin in plan.selected}
 
 
-def _problemsOf(refusals: list[Refusal] | tuple[Refusal, ...]) -> list[Problem]:
-    """What refusals say, each with its place."""
+def _problemsOf(refusals: Iterable[Refusal], attempt: Attempt) -> list[Problem]:
+    """What refusals say, each with its place: that of the plugin, or of the configuration, where they tell none."""
     problems = []
     for refusal in refusals:
         named = f" (plugin {refusal.plugin})" if refusal.plugin else ""
-        for problem in refusal.problems or (Problem("", 0, 0, "", refusal.message),):
-            text = problem.message + named
-            problems.append(Problem(problem.source, problem.line, problem.column, problem.path, text))
+        entry = attempt.choice.entries.get(refusal.plugin)
+        source = attempt.snapshot.config.source if entry is None else entry.source
+        for problem in refusal.problems or (Problem(source, 0, 0, "", refusal.message),):
+            problems.append(replace(problem, message=problem.message + named))
     return problems
 
 

@@ -156,14 +156,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, _AS_TEXT):
         return str(value)
     if isinstance(value, Document):
-        return [value.source, value.value, value.text]
+        return [value.source, value.value] if value.text is None else [value.source, value.text, value.isJSON]
     raise NotImplementedError(f"{type(value).__name__} is no value that crosses the border")
 
 
 def _made(kind: type, value: Any) -> Any:
     if kind is Document:
-        source, plain, text = value
-        return Document(source, plain, None, text)
+        source, content, *isJSON = value
+        return Document.fromText(source, content, *isJSON) if isJSON else Document(source, content)
     if issubclass(kind, _AS_TEXT):
         return kind(value)
     raise NotImplementedError(f"{kind.__name__} is no value that crosses the border")

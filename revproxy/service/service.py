@@ -95,8 +95,8 @@ class EdgeService(Service):  # type: ignore[misc]
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
-        self._looking = False
-        self._lookAgain = False
+        self._takingUp = False
+        self._onceMore = False
 
     def _damaged(self, text: str) -> Problem:
         """What was remembered of plugins cannot be read."""
@@ -211,25 +211,25 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._looking or self._stopping:
-            self._lookAgain = True
+        if self._takingUp or self._stopping:
+            self._onceMore = True
             return
-        self._looking = True
-        looking = Deferred.fromCoroutine(self._look())
-        looking.addErrback(lambda failure: self._log.failure("looking at the files", failure))
+        self._takingUp = True
+        takingUp = Deferred.fromCoroutine(self._takeUp())
+        takingUp.addErrback(lambda failure: self._log.failure("taking up what has changed", failure))
 
-    async def _look(self) -> None:
+    async def _takeUp(self) -> None:
         try:
             again = True
             while again and not self._stopping:
-                self._lookAgain = False
+                self._onceMore = False
                 try:
                     await self.control.coordinator.apply()
                 except ChangeRefused:
                     pass  # an event says so
-                again = self._lookAgain
+                again = self._onceMore
         finally:
-            self._looking = False
+            self._takingUp = False
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """Another configuration may name other files."""

@@ -16,6 +16,9 @@ from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, 
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import VersionId
 
+Newcomers = Mapping[str, str | None]
+"""Plugins that do not run: by their sources, which two never share, their digests as far as they are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -25,15 +28,14 @@ class Choice:
     :ivar broken: plugins that cannot be used and have no other version to stand in for them.
     :ivar refusals: what was found and will not do.
     :ivar released: names whose pin ended, because their folder has something new.
-    :ivar strangers: where folders are that cannot be used, and are nobody's, each with its digest as far as it is
-        known. They do not tell their names, or those of others.
+    :ivar refusedNewcomers: of what was found, and is not what runs, that which cannot be used, or failed before.
     """
 
     entries: Entries
     broken: tuple[BrokenPlugin, ...]
     refusals: tuple[Refusal, ...]
     released: tuple[str, ...]
-    strangers: Mapping[str, str | None]
+    refusedNewcomers: Newcomers
 
 
 def choose(
@@ -80,7 +82,7 @@ class _Chooser:
         self.unusable: list[BrokenPlugin] = []
         self.refusals: list[Refusal] = []
         self.released: list[str] = []
-        self.strangers: dict[str, str | None] = {}
+        self.newcomers: dict[str, str | None] = {}
 
     def run(self) -> Choice:
         broken: dict[str, BrokenPlugin] = {}
@@ -96,12 +98,12 @@ class _Chooser:
         here = {*self.found.entries, *broken, *pinned}
         for name in sorted(here):
             self._chooseFor(name, present.get(name), broken.get(name))
-        return Choice(self.entries, tuple(self.unusable), tuple(self.refusals), tuple(self.released), self.strangers)
+        return Choice(self.entries, tuple(self.unusable), tuple(self.refusals), tuple(self.released), self.newcomers)
 
     def _add(self, broken: dict[str, BrokenPlugin], plugin: BrokenPlugin) -> str:
         """:returns: the name of the plugin that the folder belongs to."""
         if plugin.source not in self.owners:
-            self.strangers[plugin.source] = plugin.digest
+            self.newcomers[plugin.source] = plugin.digest
         name = self.owners.get(plugin.source, plugin.name)
         broken.setdefault(name, replace(plugin, name=name))
         return name
@@ -129,6 +131,7 @@ class _Chooser:
             message = f"version {present.manifest.version} failed before; `revproxy plugins {name}` says why"
             problem = Problem(present.source, 0, 0, "", message)
             self.unusable.append(BrokenPlugin(name, False, present.source, (problem,), present.bundle))
+            self.newcomers[present.source] = present.digest
 
     def _isRunning(self, present: CatalogEntry) -> bool:
         now = self.running.get(present.manifest.name)

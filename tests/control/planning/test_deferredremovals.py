@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from revproxy.control.commands import CommandError
+from revproxy.control.planning.deferredremovals import DeferredRemovals
 from tests.control.test_coordinator import LifecycleCase
 
 
@@ -189,6 +192,14 @@ class NameTakenTests(RenamedCase):
         self.apply()
         self.assertEqual(self.bench.seen(), ["c 1.0.0"])
 
+    def test_copyBeforeRestart(self) -> None:
+        """Nor does one that has been there when the edge was started again."""
+        shutil.copytree(self.bench.plugins / "c", self.bench.plugins / "c.old")
+        self.restart()
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["c 1.0.0"])
+
     def test_broken(self) -> None:
         """So it does if the other one is broken at that time."""
         self.bench.write("c", says="c")
@@ -236,3 +247,29 @@ class NamelessTests(RenamedCase):
         self.assertRaises(CommandError, self.call, "rollback", name="nobody")
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+
+class ValueTests(SynchronousTestCase):
+    """Who waits for whom."""
+
+    def test_within(self) -> None:
+        """What goes with a change waits for what is refused in it, at its beginning and in its course."""
+        removals = DeferredRemovals().next({"a", "b"}, {"x": "1"})
+        removals.refused["y"] = None
+        self.assertEqual(removals.waiting, {"a": {"x", "y"}, "b": {"x", "y"}})
+
+    def test_nobodyRefused(self) -> None:
+        """Where nothing is refused, nothing waits."""
+        self.assertEqual(DeferredRemovals().next({"a"}, {}).waiting, {})
+
+    def test_refusedBefore(self) -> None:
+        """What was refused in the change before is no newcomer, as long as it is the same."""
+        before = DeferredRemovals().next(set(), {"x": "1", "y": None, "z": "1"})
+        removals = before.next({"a"}, {"x": "1", "y": None, "z": "2"})
+        self.assertEqual(removals.waiting, {"a": {"z"}})
+
+    def test_goesOn(self) -> None:
+        """What went earlier waits for the newcomers of that change, and for no later one, until it is back."""
+        removals = DeferredRemovals().next({"a"}, {"x": "1"}).next({"a", "b"}, {"x": "2", "y": "1"})
+        self.assertEqual(removals.waiting, {"a": {"x"}, "b": {"x", "y"}})
+        self.assertEqual(removals.next({"b"}, {}).waiting, {"b": {"x", "y"}})

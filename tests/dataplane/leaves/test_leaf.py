@@ -7,8 +7,8 @@ from twisted.web.resource import getChildForRequest
 from twisted.web.test.requesthelper import DummyRequest
 from zope.interface.verify import verifyObject
 
+from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.leaves.leaf import Leaf
-from revproxy.interfaces import ILeaf
 
 
 class LeafTests(SynchronousTestCase):

@@ -1,0 +1,412 @@
+"""
+One control and its workers; `tests.control.conversations` says how transcripts are written.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.crew import ASKED, Crew
+from revproxy.plan.words import Ask, Counters, Down, Notice, Target, Up
+from tests.control.conversations import FakeLink, TranscriptCase
+from tests.plan.plans import entry
+
+
+class ThreeTests(TranscriptCase):
+    """
+    A crew of three.
+    """
+
+    workers = 3
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.talk.running(entry("a", "1.0"), entry("b", "1.0"))
+        self.talk.files(entry("a", "2.0"), entry("b", "2.0"))
+
+    def test_change(self) -> None:
+        """
+        The first prepares alone; every other step is taken together, and ends with the last answer.
+        """
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 2.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 2.0)
+            control to 2: Prepare 2 (a 2.0, b 2.0)
+            worker 2: prepare done
+            worker 1: prepare done
+            stored: a 2.0
+            stored: b 2.0
+            control to 0: Ready 2
+            control to 1: Ready 2
+            control to 2: Ready 2
+            worker 1: ready done
+            worker 0: ready done
+            worker 2: ready done
+            control to 0: Commit 2
+            control to 1: Commit 2
+            control to 2: Commit 2
+            worker 0: commit done
+            worker 1: commit done
+            worker 2: commit done
+            event: replaced a
+            event: replaced b
+            written: a 2.0, b 2.0
+            end: a: 1.0 → 2.0; b: 1.0 → 2.0
+        """)
+
+    def test_firstRefuses(self) -> None:
+        """
+        What the first refuses, the others never hear of.
+        """
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 2.0)
+            worker 0: prepare refused: a import: it raised
+            control to 0: Prepare 2 (a 1.0, b 2.0)
+            worker 0: prepare refused: b import: it raised
+            event: refused a
+            event: refused b
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: abandon done
+            worker 1: abandon done
+            worker 2: abandon done
+            end: not a import: it raised; not b import: it raised
+        """)
+
+    def test_otherRefuses(self) -> None:
+        """
+        What another refuses, all refuse; what two say in the same words is said once.
+        """
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 2.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 2.0)
+            control to 2: Prepare 2 (a 2.0, b 2.0)
+            worker 1: prepare refused: b start: no port
+            worker 2: prepare refused: b start: no port
+            control to 0: Prepare 2 (a 2.0, b 1.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 1.0)
+            control to 2: Prepare 2 (a 2.0, b 1.0)
+            worker 1: prepare done
+            worker 2: prepare done
+            stored: a 2.0
+            control to 0: Ready 2
+            control to 1: Ready 2
+            control to 2: Ready 2
+            worker 0: ready done
+            worker 1: ready done
+            worker 2: ready done
+            control to 0: Commit 2
+            control to 1: Commit 2
+            control to 2: Commit 2
+            worker 0: commit done
+            worker 1: commit done
+            worker 2: commit done
+            event: replaced a
+            written: a 2.0, b 1.0
+            event: refused b
+            end: a: 1.0 → 2.0; not b start: no port
+        """)
+
+    def test_readyRefused(self) -> None:
+        """
+        The others are ready by then: nothing takes effect anywhere before it can everywhere.
+        """
+        self.talk.files(entry("a", "2.0"), entry("b", "1.0"))
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 1.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 1.0)
+            control to 2: Prepare 2 (a 2.0, b 1.0)
+            worker 1: prepare done
+            worker 2: prepare done
+            stored: a 2.0
+            control to 0: Ready 2
+            control to 1: Ready 2
+            control to 2: Ready 2
+            worker 0: ready done
+            worker 2: ready refused: a state: it raised
+            worker 1: ready done
+            event: refused a
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: abandon done
+            worker 1: abandon done
+            worker 2: abandon done
+            end: not a state: it raised
+        """)
+
+    def test_different(self) -> None:
+        """
+        When each refuses something else, both changes are dropped at once.
+        """
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 2.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 2.0)
+            control to 2: Prepare 2 (a 2.0, b 2.0)
+            worker 1: prepare refused: a start: no port
+            worker 2: prepare refused: b start: no memory
+            event: refused a
+            event: refused b
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: abandon done
+            worker 1: abandon done
+            worker 2: abandon done
+            end: not a start: no port; not b start: no memory
+        """)
+
+
+class SilenceTests(TranscriptCase):
+    """
+    A worker that says nothing.
+    """
+
+    silence = 30.0
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.talk.running(entry("a", "1.0"))
+        self.talk.files(entry("a", "2.0"))
+
+    def test_prepare(self) -> None:
+        """
+        After the silence the step is refused, and what was prepared is given up. A later answer is nobody's.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            29 s pass
+            1 s pass
+            control: Abandon 2
+            worker: prepare done
+            worker: abandon done
+            event: refused
+            end: refused: worker: worker 0 has not answered for 30 s (prepare)
+        """)
+
+    def test_ready(self) -> None:
+        """
+        The same before the swap; and the configuration is not thought the worse of for it.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            worker: prepare done
+            stored: a 2.0
+            control: Ready 2
+            30 s pass
+            control: Abandon 2
+            worker: ready done
+            worker: abandon done
+            event: refused
+            end: refused: worker: worker 0 has not answered for 30 s (ready)
+            apply
+            control: Prepare 3 (a 2.0)
+            worker: prepare refused: a import: it raised
+            event: refused a
+            control: Abandon 3
+            worker: abandon done
+            end: not a import: it raised
+        """)
+
+    def test_allAlong(self) -> None:
+        """
+        One that does not answer at all holds nothing up for ever.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            30 s pass
+            control: Abandon 2
+            30 s pass
+            event: refused
+            end: refused: worker: worker 0 has not answered for 30 s (prepare)
+        """)
+
+    def test_commit(self) -> None:
+        """
+        A commit is not waited for longer than that either, and has taken effect.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            worker: prepare done
+            stored: a 2.0
+            control: Ready 2
+            worker: ready done
+            control: Commit 2
+            30 s pass
+            event: replaced a
+            written: a 2.0
+            end: a: 1.0 → 2.0
+        """)
+
+    def test_inTime(self) -> None:
+        """
+        An answer in time is an answer, however long all of them took.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            29 s pass
+            worker: prepare done
+            stored: a 2.0
+            control: Ready 2
+            29 s pass
+            worker: ready done
+            control: Commit 2
+            worker: commit done
+            event: replaced a
+            written: a 2.0
+            end: a: 1.0 → 2.0
+            90 s pass
+        """)
+
+    def test_next(self) -> None:
+        """
+        The next change is another transaction, to which answers to the one before say nothing.
+        """
+        self.test_allAlong()
+        self.play("""
+            apply
+            control: Prepare 3 (a 2.0)
+            worker: prepare of 2 done
+            worker: abandon of 2 done
+            worker: prepare done
+            stored: a 2.0
+            control: Ready 3
+            worker: ready done
+            control: Commit 3
+            worker: commit done
+            event: replaced a
+            written: a 2.0
+            end: a: 1.0 → 2.0
+        """)
+
+
+class SilentOfThreeTests(TranscriptCase):
+    """
+    A crew of three of which one says nothing.
+    """
+
+    workers = 3
+    silence = 30.0
+
+    def test_one(self) -> None:
+        """
+        It refuses for all.
+        """
+        self.talk.running(entry("a", "1.0"))
+        self.talk.files(entry("a", "2.0"))
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0)
+            control to 2: Prepare 2 (a 2.0)
+            worker 2: prepare done
+            30 s pass
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: abandon done
+            worker 2: abandon done
+            30 s pass
+            event: refused
+            end: refused: worker: worker 1 has not answered for 30 s (prepare)
+        """)
+
+
+class OtherWordsTests(SynchronousTestCase):
+    """
+    What is said besides changes.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.crew = Crew(self.clock)
+        self.sent: list[tuple[int, Down]] = []
+        self.heard: list[tuple[int, Up]] = []
+        self.crew.onWord = lambda worker, word: self.heard.append((worker, word))
+        self.crew.employ([FakeLink(lambda word, to=to: self.sent.append((to, word))) for to in range(2)])
+
+    def ask(self) -> Deferred[None]:
+        """
+        What was counted, from all.
+        """
+        return self.crew.ask()
+
+    def test_told(self) -> None:
+        """
+        A target's state is said to all, and nobody answers.
+        """
+        word = Target("web", "http://127.0.0.1:9000", False)
+        self.crew.tell(word)
+        self.assertEqual(self.sent, [(0, word), (1, word)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_heard(self) -> None:
+        """
+        What workers say by themselves comes with the number of the one that says it.
+        """
+        self.crew.heard(1, Notice("remains", "a"))
+        self.crew.heard(0, Counters())
+        self.assertEqual(self.heard, [(1, Notice("remains", "a")), (0, Counters())])
+
+    def test_ask(self) -> None:
+        """
+        An answer is whole when all have told; what they tell was heard by then.
+        """
+        answer = self.ask()
+        self.assertEqual(self.sent, [(0, Ask(1)), (1, Ask(1))])
+        self.crew.heard(1, Counters(asked=1))
+        self.crew.heard(0, Counters())
+        self.assertNoResult(answer)
+        self.crew.heard(0, Counters(asked=1))
+        self.successResultOf(answer)
+        self.assertEqual((len(self.heard), self.clock.getDelayedCalls()), (3, []))
+
+    def test_noAnswer(self) -> None:
+        """
+        Nobody is waited for longer than a second, and what comes later is heard all the same.
+        """
+        answer = self.ask()
+        self.crew.heard(0, Counters(asked=1))
+        self.clock.advance(ASKED)
+        self.successResultOf(answer)
+        self.crew.heard(1, Counters(asked=1))
+        self.assertEqual(len(self.heard), 2)
+
+    def test_twoQuestions(self) -> None:
+        """
+        Each question has its own answers.
+        """
+        first, second = self.ask(), self.ask()
+        for worker in (0, 1):
+            self.crew.heard(worker, Counters(asked=2))
+        self.assertNoResult(first)
+        self.successResultOf(second)
+        self.clock.advance(ASKED)
+        self.successResultOf(first)
+
+    def test_atOnce(self) -> None:
+        """
+        A worker in the same process answers before the question is out.
+        """
+        self.crew.employ([FakeLink(lambda word: self.crew.heard(0, Counters(asked=1)))])
+        self.successResultOf(self.ask())
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,299 @@
+"""
+Plans as bytes, and back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis.strategies import binary
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.config.document import parseJSON
+from revproxy.plan.encoding import decode, encode
+from revproxy.plan.plan import Plan
+from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
+from revproxy.worker.worker import Worker
+from tests.coordinators import DeafWorker, Threadless
+from tests.plan import plans
+
+
+class PlanCase(SynchronousTestCase):
+    """
+    With a plan, and what it is after the way.
+    """
+
+    def setUp(self) -> None:
+        self.plan = plans.plan(Path(self.mktemp()).absolute())
+        self.data = encode(Prepare(3, self.plan, starts=False, withoutState=True))
+        word = decode(self.data)
+        assert isinstance(word, Prepare)
+        self.word = word
+        self.decoded = word.plan
+
+
+class EqualTests(PlanCase):
+    """
+    Nothing is lost.
+    """
+
+    def test_word(self) -> None:
+        """
+        The word is the same; also what says how.
+        """
+        self.assertEqual(self.word, Prepare(3, self.plan, starts=False, withoutState=True))
+
+    def test_certificates(self) -> None:
+        """
+        So are the files of certificates, which take no part in comparisons.
+        """
+        ((key, files),) = self.decoded.certificates.items()
+        self.assertEqual(files, self.plan.certificates[key])
+        self.assertEqual((files.contents, files.unreadable), ({"a.pem": plans.SECRET}, {"b.pem": "Permission denied"}))
+
+    def test_bundles(self) -> None:
+        """
+        And the files of plugins, with where they were.
+        """
+        bundle, known = self.decoded.entries["stamp"].bundle, self.plan.entries["stamp"].bundle
+        assert bundle is not None and known is not None
+        self.assertEqual((bundle.files, bundle.directory), (known.files, known.directory))
+        self.assertIsNone(self.decoded.entries["dropped"].bundle)
+
+    def test_again(self) -> None:
+        """
+        What was decoded can take the same way.
+        """
+        data = encode(self.word)
+        self.assertEqual((decode(data), len(data)), (self.word, len(self.data)))
+
+    def test_groups(self) -> None:
+        """
+        Routes are grouped as they were.
+        """
+        self.assertEqual(self.decoded.config.routeGroups, self.plan.config.routeGroups)
+        self.assertEqual(len(self.decoded.config.routeGroups), 4)
+
+    def test_positions(self) -> None:
+        """
+        A configuration and a manifest still know the line of every value.
+        """
+        settings, manifest = self.decoded.config.document, self.decoded.entries["guard"].manifest.document
+        known, knownManifest = self.plan.config.document, self.plan.entries["guard"].manifest.document
+        assert settings is not None and known is not None
+        assert manifest is not None and knownManifest is not None
+        path = ("routes", 5, "plugins", "dropped", "deep", 1, "b")
+        self.assertEqual(settings.position(path), known.position(path))
+        self.assertEqual(settings.position(("upstreams", "other")), (24, 3))
+        self.assertEqual(manifest.position(("conflicts", "nobody")), knownManifest.position(("conflicts", "nobody")))
+        self.assertGreater(manifest.position(("conflicts",))[0], 1)
+        self.assertEqual((settings.value, manifest.value), (known.value, knownManifest.value))
+
+    def test_neverText(self) -> None:
+        """
+        A drop-in's manifest never had lines, and has none.
+        """
+        document = self.decoded.entries["dropped"].manifest.document
+        assert document is not None
+        self.assertEqual(document.value, {"name": "dropped", "version": "2.0rc1"})
+        self.assertEqual(document.position(("name",)), (0, 0))
+
+    def test_description(self) -> None:
+        """
+        It is described in the same words.
+        """
+        self.assertEqual(self.decoded.describe(), self.plan.describe())
+
+
+class SharingTests(PlanCase):
+    """
+    What was one object is one object.
+    """
+
+    def shape(self, plan: Plan) -> dict[str, Any]:
+        """
+        Which things in a plan are the same, as numbers that tell nothing else.
+        """
+        numbers: dict[int, int] = {}
+
+        def of(thing: Any) -> int:
+            return numbers.setdefault(id(thing), len(numbers))
+
+        return {
+            "configs": [(of(each.config), [of(own) for own in each.perGroup.values()]) for each in plan.selected],
+            "orders": [of(order) for order in plan.orderPerGroup],
+            "members": [[(of(each), of(own)) for each, own in order] for order in plan.orderPerGroup],
+            "entries": [of(each.entry) == of(plan.entries[each.name]) for each in plan.selected],
+            "pairs": [(each.name, of(own)) for each, own in plan.pairs()],
+        }
+
+    def test_shape(self) -> None:
+        """
+        Configurations, orders, and plugins are shared as they were.
+        """
+        self.assertEqual(self.shape(self.decoded), self.shape(self.plan))
+
+    def test_examples(self) -> None:
+        """
+        There is something to share: routes with the same words, and three instances of stamp.
+        """
+        names = [(each.name, own) for each, own in self.decoded.pairs()]
+        self.assertEqual([own["says"] for name, own in names if name == "stamp"], ["b", "a", "c"])
+        self.assertEqual(len(self.decoded.orderPerGroup), 4)
+
+    def test_sharedOrder(self) -> None:
+        """
+        Groups that say different things, with the same outcome, have one order.
+        """
+        order = self.plan.orderPerGroup[1]
+        orders = (order, self.plan.orderPerGroup[0], order, order)
+        plan = Plan(1, self.plan.config, self.plan.entries, self.plan.selected, orders)
+        word = decode(encode(Prepare(1, plan)))
+        assert isinstance(word, Prepare)
+        first, other, third, last = word.plan.orderPerGroup
+        self.assertEqual((first is third, third is last, first is other), (True, True, False))
+
+
+class WorkerTests(PlanCase):
+    """
+    A worker makes the same of it.
+    """
+
+    def worker(self, plan: Plan) -> Worker:
+        """
+        One that has taken a plan.
+        """
+        clock, said = Threadless(), list[Up]()
+        worker = DeafWorker(
+            clock,
+            plan.config,
+            said.append,
+            lambda function, *arguments: succeed(function(*arguments)),
+            dropIns=[plans.INSTALLED],
+            monotonic=clock.seconds,
+        )
+        self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(worker.endPlugins())))
+        words: list[Down] = [Prepare(1, plan), Ready(1), Commit(1)]
+        for word in words:
+            worker.receive(word)
+            for _ in range(10):
+                clock.advance(0.1)
+        answers = [word for word in said if isinstance(word, Answer)]
+        self.assertEqual(answers, [Answer(1, "prepare"), Answer(1, "ready"), Answer(1, "commit")])
+        return worker
+
+    def built(self, plan: Plan) -> Any:
+        """
+        What it made: its chains, with the plugin and configuration of each of their instances.
+        """
+        worker = self.worker(plan)
+        built = worker.generations.built
+        assert built is not None
+        instances = list(built.instances)
+        chains = [
+            [(instances.index(each), each.version.name, each.key) for each in built.chains[chain]]
+            for chain in dict.fromkeys(built.generation.chains)
+        ]
+        lanes = [list(dict.fromkeys(built.generation.chains)).index(chain) for chain in built.generation.chains]
+        return chains, lanes, built.generation.number
+
+    def test_same(self) -> None:
+        """
+        As many instances and chains, and in the same places.
+        """
+        chains, lanes, number = self.built(self.decoded)
+        self.assertEqual((chains, lanes, number), self.built(self.plan))
+        self.assertEqual(([len(chain) for chain in chains], lanes, number), ([2, 2, 1, 3], [0, 1, 2, 3], 7))
+        self.assertEqual(len({each[0] for chain in chains for each in chain}), 5)
+
+
+class BytesTests(PlanCase):
+    """
+    The bytes themselves.
+    """
+
+    def test_once(self) -> None:
+        """
+        A plugin's files are written once, in however many route groups it is, and so is the text of the configuration.
+        """
+        code = b'self.name = \'stamp\''
+        self.assertEqual(sum(each.name == "stamp" for order in self.plan.orderPerGroup for each, _ in order), 3)
+        self.assertEqual(self.data.count(code), 1)
+        self.assertEqual(self.data.count(b"endpoint: tcp:8443"), 1)
+        self.assertEqual(self.data.count(plans.SECRET), 1)
+
+    def test_size(self) -> None:
+        """
+        What is written besides files and the text of the configuration is a few kilobytes.
+        """
+        bundles = [entry.bundle for entry in self.plan.entries.values() if entry.bundle is not None]
+        files = sum(len(content) for bundle in bundles for content in bundle.files.values())
+        self.assertLess(len(self.data), 3 * files + 2 * len(plans.CONFIG) + 4000)
+
+    def test_manyGroups(self) -> None:
+        """
+        A route group more costs some bytes, however large the plugins are.
+        """
+        order = self.plan.orderPerGroup[0]
+        plan = Plan(1, self.plan.config, self.plan.entries, self.plan.selected, (order,) * 1000)
+        one = Plan(1, self.plan.config, self.plan.entries, self.plan.selected, (order,))
+        self.assertLess(len(encode(Prepare(1, plan))) - len(encode(Prepare(1, one))), 1010)
+
+    def test_unknownFields(self) -> None:
+        """
+        What a newer half says besides is passed over, in whatever depth.
+        """
+        plain = msgspec.msgpack.decode(self.data)
+        plain["news"] = plain["plan"]["news"] = {"a": [1]}
+        plain["plan"]["config"]["news"] = plain["plan"]["entries"]["stamp"]["news"] = 1
+        plain["plan"]["config"]["listeners"][0]["news"] = None
+        plain["plan"]["selected"][0]["news"] = ""
+        self.assertEqual(decode(msgspec.msgpack.encode(plain)), self.word)
+
+    @given(binary())
+    def test_nonsense(self, data: bytes) -> None:
+        """
+        Bytes that are no word are refused.
+        """
+        self.assertRaises(msgspec.DecodeError, decode, data)
+
+    def test_cut(self) -> None:
+        """
+        So are those of a word that was cut short, and words that nobody says.
+        """
+        self.assertRaises(msgspec.DecodeError, decode, self.data[:-1])
+        self.assertRaises(msgspec.ValidationError, decode, msgspec.msgpack.encode({"type": "Explode"}))
+        self.assertRaises(msgspec.ValidationError, decode, msgspec.msgpack.encode({"type": "Commit"}))
+
+    def test_liveObjects(self) -> None:
+        """
+        What is no value does not cross.
+        """
+        plan = Plan(1, self.plan.config, {"a": self}, (), ())  # type: ignore[dict-item]
+        error = self.assertRaises(NotImplementedError, encode, Prepare(1, plan))
+        self.assertIn("is no value that crosses the border", str(error))
+
+    def test_neverShown(self) -> None:
+        """
+        Keys are not in what is logged of a word, before and after.
+        """
+        for word in (self.word, Prepare(3, self.plan)):
+            self.assertIn("PemFiles", repr(word))
+            self.assertNotIn("nobody is to see this", repr(word))
+
+
+class DocumentTests(SynchronousTestCase):
+    """
+    A document is read when somebody asks for more than its text.
+    """
+
+    def test_unreadable(self) -> None:
+        """
+        One whose text is none has no places, and raises nothing.
+        """
+        document = type(parseJSON("{}", "a")).fromText("a", "{", True)
+        self.assertEqual((document.position(("b",)), document.value, document.has(())), ((0, 0), None, False))

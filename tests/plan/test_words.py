@@ -1,0 +1,174 @@
+"""
+Every word that the halves say to each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.config.problems import Problem
+from revproxy.plan.catalog import BrokenModule
+from revproxy.plan.encoding import decode, encode
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.versionid import UNKNOWN, VersionId
+from revproxy.plan.words import (
+    Abandon,
+    Answer,
+    Ask,
+    CertificateState,
+    Commit,
+    Counters,
+    Down,
+    DropIns,
+    Failures,
+    Notice,
+    Prepare,
+    Ready,
+    Remains,
+    Restored,
+    Stalled,
+    Target,
+    TargetChanged,
+    Up,
+    VersionCounters,
+)
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from tests.plan import plans
+
+VERSION = VersionId("1.0rc1", "5d" * 32)
+
+REFUSAL = Refusal(
+    "a",
+    "import",
+    "plugins/a/plugin.py:3: it raised\nKeyError: 'ü'",
+    VERSION,
+    "Traceback (most recent call last): …",
+    (Problem("plugins/a/plugin.json", 3, 4, '$.config["x"][1]', "no"), Problem("", 0, 0, "", "")),
+)
+
+ONLY_ONE_VALUE = {Ask: {"what"}}
+"""Fields for which there is nothing else to say yet."""
+
+
+def examples(root: Path) -> list[Down | Up]:
+    """
+    Each word with everything that can be in it, and with as little as there can be.
+    """
+    return [
+        Prepare(1, plans.plan(root), starts=False, withoutState=True),
+        Ready(2),
+        Commit(3),
+        Abandon(2**40),
+        Target("web", "http://127.0.0.1:9000", False),
+        Ask(1),
+        DropIns(),
+        DropIns(
+            DropInFactories([plans.INSTALLED]).told.entries,
+            (plans.brokenEntry("b"),),
+            (BrokenModule("site.c", "ImportError: no"),),
+        ),
+        Answer(1, "prepare"),
+        Answer(1, "ready", (REFUSAL, Refusal("", "listen", "tcp:1: in use"))),
+        Answer(1, "commit"),
+        Answer(1, "abandon"),
+        Failures("a", VERSION, 3, 100),
+        Failures("dropin", VersionId("1"), 1, 1),
+        Stalled("a", VERSION, "handle", "plugin.py:3", 1.5, True),
+        Stalled("", UNKNOWN, "select", "selectors.py:1", 0.25, False),
+        Restored("a", VERSION),
+        Restored("a", VERSION, 2),
+        Remains("a", VERSION, 20.0, ("class", "instance"), ("a thread: worker-1",)),
+        Counters(),
+        Counters((VersionCounters("a", VERSION, 5, 4, 3, 2, 1, 0.5), VersionCounters("b", UNKNOWN)), {"a": 2}, 9),
+        TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
+        TargetChanged("web", "http://127.0.0.1:9000", True),
+        CertificateState("tcp:443", "/etc/certificates", ("a.example", "*.b"), 1.7e9, ("a.pem: expired",), True),
+        CertificateState("tcp:443", "/etc/certificates", (), None),
+        Notice("handover-lost", "it was too large", "a", VERSION, "Traceback …"),
+        Notice("ledger-damaged", ""),
+    ]
+
+
+class EncodingTests(SynchronousTestCase):
+    """
+    Words survive the way between processes.
+    """
+
+    def setUp(self) -> None:
+        self.examples = examples(Path(self.mktemp()).absolute())
+
+    def test_all(self) -> None:
+        """
+        There is an example of each word: one that is new needs its own.
+        """
+        missing = {*get_args(Down), *get_args(Up)} - {type(word) for word in self.examples}
+        self.assertEqual(missing, set())
+
+    def test_each(self) -> None:
+        """
+        Each is the same word afterwards, of the same class, and with the same fields.
+        """
+        for word in self.examples:
+            again = decode(encode(word))
+            self.assertEqual((again, type(again)), (word, type(word)))
+            for name in word.__struct_fields__:
+                self.assertIs(type(getattr(again, name)), type(getattr(word, name)), f"{word}: {name}")
+
+    def test_fields(self) -> None:
+        """
+        In some example of each word each field has something else than nothing.
+        """
+        for kind in (*get_args(Down), *get_args(Up)):
+            for name in set(kind.__struct_fields__) - ONLY_ONE_VALUE.get(kind, frozenset()):
+                values = [getattr(word, name) for word in self.examples if type(word) is kind]
+                default = _defaultOf(kind, name)
+                self.assertTrue(any(value != default for value in values), f"{kind.__name__}.{name}")
+
+    def test_unknownFields(self) -> None:
+        """
+        What a newer half says besides is passed over.
+        """
+        for word in self.examples:
+            plain = msgspec.msgpack.decode(encode(word))
+            self.assertEqual(decode(msgspec.msgpack.encode({**plain, "news": [1, {"a": b"b"}]})), word)
+
+    def test_small(self) -> None:
+        """
+        Words that are said often are some dozen bytes.
+        """
+        for word in (Ready(7), Commit(7), Ask(3), Answer(7, "commit"), Counters()):
+            self.assertLess(len(encode(word)), 64, repr(word))
+
+    def test_frozen(self) -> None:
+        """
+        Nobody changes what was said.
+        """
+        for word in self.examples:
+            for name in word.__struct_fields__:
+                self.assertRaises(AttributeError, setattr, word, name, None)
+
+
+class AnswerTests(SynchronousTestCase):
+    """
+    Answers.
+    """
+
+    def test_isAccepted(self) -> None:
+        """
+        A step is done where nothing is said against it.
+        """
+        self.assertTrue(Answer(1, "ready").isAccepted)
+        self.assertFalse(Answer(1, "ready", (REFUSAL,)).isAccepted)
+
+
+def _defaultOf(kind: Any, name: str) -> Any:
+    """
+    What a field is when it is not given; something that no field is, where it must be.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    default = fields[name].default
+    return object() if default is msgspec.NODEFAULT else default
