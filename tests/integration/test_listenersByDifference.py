@@ -10,18 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import Body
-from revproxy.config.document import Document
 from revproxy.config.settings import ListenerConfig, TLSConfig
 from revproxy.context import Headers, Response
+from revproxy.control.certificatefiles import CertificateReader
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.generation import Generation
@@ -29,9 +29,12 @@ from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.loop.deadlines import Deadlines
+from revproxy.loop.jobthread import JobThread
 from revproxy.worker.listeners import ListenerSet
+from revproxy.worker.participant import Refused
 from tests.authority import Authority
 from tests.harness import freePort, readAll, readHead
+from tests.worker.listenerscase import on, prepareWord
 
 reactor: Any = _reactor
 PATIENCE = 60.0
@@ -59,10 +62,6 @@ class SchemeLeaf(Leaf):
         return NOT_DONE_YET
 
 
-def on(port: int, **settings: Any) -> ListenerConfig:
-    return ListenerConfig(f"tcp:{port}:interface=127.0.0.1", **settings)
-
-
 class DifferenceTests(TestCase):
     """An edge on one port, to begin with."""
 
@@ -73,7 +72,8 @@ class DifferenceTests(TestCase):
         deadlines = Deadlines(reactor, 0.5)
         tree = Tree([Route("default", b"", b"/", self.leaf)])
         self.edge = Edge(reactor, deadlines, Generation(1, tree, [Chain([])]), Limits(), Timeouts(drain=5), None)
-        self.set = ListenerSet(reactor, self.edge)
+        self.reader = CertificateReader()
+        self.set = ListenerSet(reactor, self.edge, JobThread(reactor, deferToThread), lambda state: None)
         self.number = freePort()
         self.config = on(self.number)
         self.addCleanup(deadlines.stop)
@@ -86,9 +86,9 @@ class DifferenceTests(TestCase):
         await self.edge.drain()
 
     async def become(self, *configs: ListenerConfig) -> None:
-        prepared = self.set.load(configs, Document("r.yaml", None))
-        await self.set.bind(prepared)
-        self.set.commit(prepared)
+        await self.set.prepare(prepareWord(configs, self.reader))
+        await self.set.ready()
+        self.set.commit()
 
     async def until(self, fact: Callable[[], Any]) -> None:
         ends = reactor.seconds() + PATIENCE
@@ -98,19 +98,19 @@ class DifferenceTests(TestCase):
             await deferLater(reactor, 0.002)
 
     async def connect(self, port: int | None = None) -> socket.socket:
-        one = await deferToThread(socket.create_connection, ("127.0.0.1", port or self.number), PATIENCE)
-        self.addCleanup(one.close)
-        return one
+        client = await deferToThread(socket.create_connection, ("127.0.0.1", port or self.number), PATIENCE)
+        self.addCleanup(client.close)
+        return client
 
-    async def ask(self, one: socket.socket, fields: bytes = b"") -> tuple[bytes, bytes]:
+    async def ask(self, client: socket.socket, fields: bytes = b"") -> tuple[bytes, bytes]:
         """One request on a connection. :return: head and body."""
 
         def exchange() -> tuple[bytes, bytes]:
-            one.sendall(GET % fields)
-            head, body = readHead(one)
+            client.sendall(GET % fields)
+            head, body = readHead(client)
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             while len(body) < length:
-                body += one.recv(4096)
+                body += client.recv(4096)
             return head, body
 
         result: tuple[bytes, bytes] = await deferToThread(exchange)
@@ -168,6 +168,26 @@ class DifferenceTests(TestCase):
         await self.become(self.config)
         self.assertEqual((await self.ask(await self.connect()))[1], b"http 127.0.0.1")
 
+    async def test_renewed(self) -> None:
+        """Another certificate is shown from one handshake to the next; who is connected goes on."""
+        authority, folder = Authority(), Path(self.mktemp()).absolute()
+        folder.mkdir()
+        context = ssl.create_default_context(cadata=authority.own.certificatePEM.decode())
+        config = replace(self.config, tls=TLSConfig(folder))
+        clients = []
+        for _ in range(3):
+            issued = authority.issue("a.example")
+            (folder / "a.pem").write_bytes(issued.pem)
+            await self.become(config)
+            client = await deferToThread(context.wrap_socket, await self.connect(), server_hostname="a.example")
+            self.addCleanup(client.close)
+            clients.append(client)
+            self.assertEqual(client.getpeercert(binary_form=True), issued.certificate.public_bytes(Encoding.DER))
+        for client in clients:
+            head, body = await self.ask(client)
+            self.assertNotIn(b"Connection: close", head)
+            self.assertEqual(body, b"https 127.0.0.1")
+
     async def test_trusted(self) -> None:
         """Whom the edge believes changes for new connections; an old one does not outlive its next answer."""
         fields = b"X-Forwarded-For: 192.0.2.7\r\n"
@@ -188,9 +208,9 @@ class DifferenceTests(TestCase):
 
         def load() -> None:
             while not done:
-                with socket.create_connection(("127.0.0.1", self.number), PATIENCE) as one:
-                    one.sendall(GET % b"Connection: close\r\n")
-                    answers.append(readAll(one)[-14:])
+                with socket.create_connection(("127.0.0.1", self.number), PATIENCE) as client:
+                    client.sendall(GET % b"Connection: close\r\n")
+                    answers.append(readAll(client)[-14:])
 
         working = [deferToThread(load) for _ in range(2)]
         for number in range(50):
@@ -198,8 +218,8 @@ class DifferenceTests(TestCase):
             await self.become(replace(self.config, trustedProxies=(f"10.0.{number}.0/24",)))
             await self.until(lambda before=before: len(answers) > before + 1)  # type: ignore[misc]
         done.append(True)
-        for one in working:
-            await one
+        for deferred in working:
+            await deferred
         self.assertEqual(set(answers), {b"http 127.0.0.1"})
 
     async def test_taken(self) -> None:
@@ -209,5 +229,5 @@ class DifferenceTests(TestCase):
         with socket.create_server(("127.0.0.1", 0)) as other:
             changed = replace(self.config, trustedProxies=("::1",))
             becoming = Deferred.fromCoroutine(self.become(changed, on(other.getsockname()[1])))
-            await self.assertFailure(becoming, CannotListenError)
+            await self.assertFailure(becoming, Refused)
         self.assertNotIn(b"Connection: close", (await self.ask(client))[0])

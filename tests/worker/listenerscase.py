@@ -35,6 +35,14 @@ def on(port: int, **settings: Any) -> ListenerConfig:
     return ListenerConfig(f"tcp:{port}:interface=127.0.0.1", **settings)
 
 
+def prepareWord(
+    configs: Sequence[ListenerConfig], reader: CertificateReader, document: Document = NOWHERE, starts: bool = True
+) -> Prepare:
+    """A plan with these listeners, and the certificates that are on the disk now."""
+    config: Config = replace(PLAIN, listeners=tuple(configs), document=document)
+    return Prepare(1, Plan(1, config, {}, (), (), certificates=reader.read(config)), starts)
+
+
 class MemoryReactor(Threadless, MemoryReactorClock):
     """Whose threads are at once."""
 
@@ -65,9 +73,8 @@ class ListenersCase(SynchronousTestCase):
         return socketFolder(self) / "unix"
 
     def word(self, configs: Sequence[ListenerConfig], document: Document = NOWHERE, starts: bool = True) -> Prepare:
-        """A plan with these listeners, and the certificates that are on the disk now."""
-        config: Config = replace(PLAIN, listeners=tuple(configs), document=document)
-        return Prepare(1, Plan(1, config, {}, (), (), certificates=self.reader.read(config)), starts)
+        """As `prepareWord`."""
+        return prepareWord(configs, self.reader, document, starts)
 
     def begin(self, work: Any) -> Deferred[Any]:
         """A coroutine, after as many turns as ports need to close."""

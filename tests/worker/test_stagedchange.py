@@ -1,4 +1,4 @@
-"""What a change does last, while requests are served: updates in place, and the second handover."""
+"""Tests for `revproxy.worker.stagedchange`: what a change does last, while requests are served: updates in place, and the second handover."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class HandoverTests(WitnessCase):
         self.export()
         self.successResultOf(done)
         self.assertEqual(self.bench.seen(), ["4"])
-        (event,) = (one for one in self.bench.events.latest(10) if one.kind == "handover-lost")
+        (event,) = (event for event in self.bench.events.latest(10) if event.kind == "handover-lost")
         self.assertIn("2 requests", event.text)
 
     def test_slow(self) -> None:
