@@ -200,7 +200,7 @@ class WorkerCase(SynchronousTestCase):
         route = generation.find(b"h", path.encode())
         assert route is not None
         context = makeContext("GET", path)
-        verdict = generation.chains[route.lane].enter(context)
+        verdict = generation.chains[route.group].enter(context)
         self.assertIs(verdict, True)
         found: list[str] = context.values.get("seen", [])
         return found
