@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import Config
 from revproxy.control import certificatefiles
-from revproxy.control.certificatefiles import CertificateFiles, CertificateReader, certificatePaths
+from revproxy.control.certificatefiles import CertificateFiles, CertificateReader, certificateRoots
 from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.regularfile import readFile
 
@@ -206,4 +206,5 @@ class ReaderTests(FilesCase):
     def test_paths(self) -> None:
         """What is to be watched: each folder, file and authority once."""
         config = self.config(self.tls(), self.tls(authority=True), self.tls("/a.pem"))
-        self.assertEqual(certificatePaths(config), [self.folder, self.authority, self.path])
+        roots = [root.path for root in certificateRoots(config)]
+        self.assertEqual(roots, [str(path) for path in (self.folder, self.authority, self.path)])

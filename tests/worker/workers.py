@@ -84,6 +84,7 @@ class WorkerCase(SynchronousTestCase):
         self.root.mkdir()
         self.reactor: Any = Loopless()
         self.reactor.advance(1_000_000)
+        self.ofOthers = _pluginModules()
         self.told: list[Up] = []
         self.certificates = CertificateReader()
         self.transaction = 0
@@ -225,8 +226,12 @@ class WorkerCase(SynchronousTestCase):
             "next": (worker.routes.next, worker.staging.next),
             "readers": set(readers),
             "files": _openFiles(),
-            "modules": {name for name in sys.modules if name.startswith(f"{ROOT}.")},
+            "modules": _pluginModules() - self.ofOthers,
         }
+
+
+def _pluginModules() -> set[str]:
+    return {name for name in sys.modules if name.startswith(f"{ROOT}.")}
 
 
 def _contextsOf(listening: Any) -> Any:
