@@ -72,8 +72,11 @@ class WorkerCase(SynchronousTestCase):
     """
     A worker that has not heard anything yet.
 
+    :cvar dropIns: what is installed.
     :ivar told: all that it has said.
     """
+
+    dropIns: tuple[Any, ...] = ()
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -88,7 +91,12 @@ class WorkerCase(SynchronousTestCase):
         self.certificates = CertificateReader()
         self.transaction = 0
         self.worker = Worker(
-            self.reactor, self.config(), self.told.append, self.inThread, dropIns=(), monotonic=self.reactor.seconds
+            self.reactor,
+            self.config(),
+            self.told.append,
+            self.inThread,
+            dropIns=self.dropIns,
+            monotonic=self.reactor.seconds,
         )
         self.addCleanup(self.end)
 
@@ -98,8 +106,8 @@ class WorkerCase(SynchronousTestCase):
         self.say(Abandon(self.transaction))
         running = self.worker.staging.running
         for version in [] if running is None else running.versions.values():
-            assert version.module is not None
-            self.addCleanup(unload, version.module)
+            if version.module is not None:
+                self.addCleanup(unload, version.module)
         for work in (self.worker.stopAccepting, self.worker.drain, self.worker.endPlugins, self.worker.end):
             self.done(work())
 
