@@ -198,7 +198,7 @@ class Bench:
         route = self.edge.generation.find(b"h", path.encode())
         assert route is not None
         context = makeContext("GET", path)
-        verdict = self.edge.generation.chains[route.lane].enter(context)
+        verdict = self.edge.generation.chains[route.group].enter(context)
         assert verdict is True, verdict
         found: list[str] = context.values.get("seen", [])
         return found

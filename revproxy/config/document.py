@@ -47,7 +47,7 @@ class Document:
 
     @classmethod
     def fromText(cls, source: str, text: str, isJSON: bool) -> Document:
-        """One whose text was parsed before, and had nothing wrong in it."""
+        """A document whose text was parsed before, and had nothing wrong in it."""
         return cls(source, _UNREAD, None, text, isJSON)
 
     @property
@@ -60,11 +60,9 @@ class Document:
         if self._value is not _UNREAD or self.text is None:
             return
         try:
-            known = (parseJSON if self.isJSON else parseYAML)(self.text, self.source)
+            self._value, self._root = (readJSON if self.isJSON else readYAML)(self.text, self.source)
         except ConfigErrors:
             self._value = None
-        else:
-            self._value, self._root = known._value, known._root
 
     def position(self, path: Sequence[Step]) -> tuple[int, int]:
         """Line and column, both from 1, of the value at ``path``, or of the innermost one around it that exists.

@@ -50,6 +50,7 @@ class Inbox:
         """
         if isinstance(word, Counters):
             self._totals.add(worker, word)
+            self._quarantine.counted(worker, word)
         elif isinstance(word, Failures):
             self._quarantine.failed(worker, word)
         elif isinstance(word, Restored):

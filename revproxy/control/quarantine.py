@@ -22,7 +22,7 @@ from revproxy.control.state.records import Pin, PluginRecords, VersionRecord
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Failures, Restored, Stalled
+from revproxy.plan.words import Counters, Failures, Restored, Stalled
 
 
 @dataclass(slots=True)
@@ -30,13 +30,15 @@ class _Watched:
     """
     A version that runs.
 
-    :ivar calls: how many there were, by worker.
+    :ivar calls: how many there were, by worker, as far as it is known.
+    :ivar counted: the same, as told each second.
     :ivar marked: digests under which it was recorded as quarantined.
     """
 
     entry: CatalogEntry
     breaker: Breaker
     calls: dict[int, int] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
 
 
@@ -67,6 +69,17 @@ class Quarantine:
             watched.calls[worker] = word.calls
             for _ in range(word.count):
                 watched.breaker.failed()
+
+    def counted(self, worker: int, word: Counters) -> None:
+        """
+        Calls that did not fail count as well. Without this, those that a worker had before its first failure would seem
+        to have come at once.
+        """
+        for told in word.versions:
+            watched = self._ofVersion(told.plugin, told.version)
+            if watched is not None:
+                watched.counted[worker] = watched.counted.get(worker, 0) + told.calls
+                watched.calls[worker] = max(watched.calls.get(worker, 0), watched.counted[worker])
 
     def stalled(self, word: Stalled) -> None:
         """A call of a version held the loop; it counts if it had to be ended."""
@@ -118,7 +131,7 @@ class Quarantine:
     async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:
         if self._watched.get(name) is not watched:
             return
-        if not await self._backToGood(name, watched, reason):
+        if not await self._backToGood(name, watched, reason) and not self._coordinator.hasEnded:
             await self._gate(name, watched, reason)
 
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:
@@ -131,8 +144,7 @@ class Quarantine:
         try:
             await coordinator.transact(ChangeRequest(name, mutate, withoutState=True))
         except ChangeRefused as refused:
-            text = f"there is no way back to {good.version}: {refused}"
-            self._events.add("refused", text, name, version)
+            self._tellRefused(f"there is no way back to {good.version}: {refused}", name, version)
             return False
         if self._watched.get(name) is watched:
             # The same code with its old configuration: if it fails on, there is nothing to go back to, or an older one.
@@ -176,12 +188,14 @@ class Quarantine:
         digest = version.digest
         if digest is not None:
             watched.marked.add(digest)
-        await self._rebuild(
-            ChangeRequest(
-                mutate=None if digest is None else lambda records, found: records.quarantined(name, digest, reason),
-                gate=name,
-            )
+        request = ChangeRequest(
+            mutate=None if digest is None else lambda records, found: records.quarantined(name, digest, reason),
+            gate=name,
         )
+        try:
+            await self._coordinator.transact(request)
+        except ChangeRefused as refused:
+            self._tellRefused(f"there is no gate before it yet: {refused}", name, version)
 
     def _whyNoOther(self, name: str) -> str:
         pin = self._coordinator.records.get(name).pin
@@ -205,8 +219,12 @@ class Quarantine:
                 records = records.cleared(name, digest)
             return records
 
-        await self._rebuild(ChangeRequest(mutate=cleared, lift=name))
+        try:
+            await self._coordinator.transact(ChangeRequest(mutate=cleared, lift=name))
+        except ChangeRefused as refused:
+            self._tellRefused(f"its gate stays: {refused}", name, word.version)
 
-    async def _rebuild(self, request: ChangeRequest) -> None:
-        """With or without gates."""
-        await self._coordinator.transact(request)
+    def _tellRefused(self, text: str, name: str, version: VersionId) -> None:
+        """A change is not made; at the end of the edge, that is nothing to tell."""
+        if not self._coordinator.hasEnded:
+            self._events.add("refused", text, name, version)

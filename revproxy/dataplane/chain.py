@@ -8,8 +8,8 @@ The rules: on the way in, links run in order until one answers False. On the way
 run in reverse. Observers hear of every end. What a link raises, or answers instead of a bool, or does not answer in
 time, is its own failure: with ``on_error: closed`` the request fails with 500, with ``open`` the link is passed over.
 
-What each plugin does is counted in its :class:`~revproxy.dataplane.counters.Tally`. The chain counts the requests that
-are under way in it: once it is out of service, and there are none, nothing uses its plugins any more.
+What each plugin does is counted in its :class:`~revproxy.dataplane.counters.Counters`. The chain counts the requests
+that are under way in it: once it is out of service, and there are none, nothing uses its plugins any more.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from revproxy.context import Context
-from revproxy.dataplane.counters import SAMPLE, Tally
+from revproxy.dataplane.counters import SAMPLE, Counters
 from revproxy.dataplane.link import Link, unsendable, waitFor
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined
 from revproxy.interfaces import IMiddleware
 
-_Calls = tuple[tuple[Link, Callable[[Context], Any], Tally], ...]
+_Calls = tuple[tuple[Link, Callable[[Context], Any], Counters], ...]
 """The way in: each link with its ``handle``, in order."""
 
 _Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
@@ -35,7 +35,7 @@ _Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
 
 
 def _callsOf(links: Sequence[Link]) -> _Calls:
-    return tuple((link, link.handle, link.tally) for link in links)
+    return tuple((link, link.handle, link.counters) for link in links)
 
 
 def _respondersOf(links: Sequence[Link]) -> _Responders:
@@ -44,22 +44,22 @@ def _respondersOf(links: Sequence[Link]) -> _Responders:
 
 
 def _timed(call: Callable[[Context], Any], link: Link, weight: int) -> Callable[[Context], Any]:
-    """The same call, which adds its time to the link's tally, so many times."""
+    """The same call, which adds its time to the link's counters, so many times."""
     now = link.deadlines.now
-    tally = link.tally
+    counters = link.counters
 
     def timed(context: Context) -> Any:
         began = now()
         try:
             return call(context)
         finally:
-            tally.seconds += (now() - began) * weight
+            counters.seconds += (now() - began) * weight
 
     return timed
 
 
 def _timedCalls(calls: _Calls, weight: int) -> _Calls:
-    return tuple((link, _timed(handle, link, weight), tally) for link, handle, tally in calls)
+    return tuple((link, _timed(handle, link, weight), counters) for link, handle, counters in calls)
 
 
 def _timedResponders(responders: _Responders, weight: int) -> _Responders:
@@ -125,15 +125,15 @@ class Chain:
         """
         depth = 0
         bounds = self._bounds
-        for link, handle, tally in self._nextCalls():
+        for link, handle, counters in self._nextCalls():
             context._toolbox = link
             if bounds:
                 context.request.body.readLimit = link.bodyBytes
-            tally.calls += 1
+            counters.calls += 1
             try:
                 verdict = handle(context)
             except PluginQuarantined:
-                tally.calls -= 1
+                counters.calls -= 1
                 context.depth = depth
                 raise
             except Foreign:
@@ -172,15 +172,15 @@ class Chain:
             context.depth = depth
             if depth == len(calls):
                 return True
-            link, handle, tally = calls[depth]
+            link, handle, counters = calls[depth]
             context._toolbox = link
             if self._bounds:
                 context.request.body.readLimit = link.bodyBytes
-            tally.calls += 1
+            counters.calls += 1
             try:
                 verdict = handle(context)
             except PluginQuarantined:
-                tally.calls -= 1
+                counters.calls -= 1
                 raise
             except Foreign:
                 link.failed(context, Failure())
@@ -195,7 +195,7 @@ class Chain:
                 link.failed(context, Failure())
             # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
-        link.tally.interrupts += 1
+        link.counters.interrupts += 1
         context.interruptedBy = link.name
         return False
 

@@ -6,7 +6,7 @@ SAMPLE = 16
 """Self time is measured in one request of so many. To read a clock around every call would cost more than counting."""
 
 
-class Tally:
+class Counters:
     """
     What one version of a plugin has done, over all its routes and generations.
 

@@ -140,7 +140,7 @@ class Exchange:
             route = generation.find(self._hostname, context.request.rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
-            chain = self.chain = generation.chains[route.lane]
+            chain = self.chain = generation.chains[route.group]
             chain.active += 1
             context.route = route.name
             if self._guards is not None:

@@ -15,7 +15,7 @@ class Generation:
     The running form of a plan: resource tree, compiled chains, upstreams.
 
     :ivar number: counts up from 1.
-    :ivar chains: by the lanes of the routes.
+    :ivar chains: by the groups of the routes.
     :ivar find: the route for a host and a request target, or None.
     """
 

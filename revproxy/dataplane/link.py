@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane.counters import Counters
 from revproxy.errors import EdgeError, PluginFailed, PluginStalled
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
@@ -31,9 +31,9 @@ class Link:
     :param makeClient: makes :attr:`client`.
     :param services: what a running plugin provides for an interface, or KeyError.
     :param bodyBytes: the most of a body that it may hold in memory, or None.
-    :param tally: of its version; by default one of its own.
+    :param counters: of its version; by default one of its own.
     :param onFailure: told of each of its failures, after it was counted.
-    :ivar tally: what its version has done, here and elsewhere.
+    :ivar counters: what its version has done, here and elsewhere.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Link:
         "_makeClient",
         "_services",
         "bodyBytes",
+        "counters",
         "deadlines",
         "finished",
         "handle",
@@ -50,7 +51,6 @@ class Link:
         "name",
         "onFailure",
         "open",
-        "tally",
         "timeout",
         "version",
     )
@@ -67,7 +67,7 @@ class Link:
         makeClient: Callable[[], Any],
         services: Callable[[InterfaceClass], Any],
         bodyBytes: int | None = None,
-        tally: Tally | None = None,
+        counters: Counters | None = None,
         onFailure: Callable[[Failure], None] | None = None,
     ) -> None:
         self.instance = instance
@@ -85,7 +85,7 @@ class Link:
             instance.finished if IObserver.providedBy(instance) else None
         )
         self.log = Logger(namespace=f"plugin.{name}")
-        self.tally = Tally() if tally is None else tally
+        self.counters = Counters() if counters is None else counters
         self.onFailure = onFailure
         self._makeClient = makeClient
         self._client: Any = None
@@ -128,12 +128,12 @@ class Link:
 
         :param message: for the log, with ``{name}`` and ``{version}``.
         """
-        tally = self.tally
-        tally.errors += 1
+        counters = self.counters
+        counters.errors += 1
         if failure.check(PluginTimeout):
-            tally.timeouts += 1
+            counters.timeouts += 1
         elif failure.check(PluginStalled):
-            tally.stalls += 1
+            counters.stalls += 1
         self.log.failure(message, failure, name=self.name, version=self.version)
         if self.onFailure is not None:
             try:
@@ -218,7 +218,7 @@ def waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str)
         now = link.deadlines.now
         began = now()
         inner = Deferred.fromCoroutine(_awaited(answer))
-        link.tally.seconds += now() - began
+        link.counters.seconds += now() - began
     else:
         raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = PendingAnswer(context, link, inner)

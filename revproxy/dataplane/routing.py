@@ -38,7 +38,7 @@ class Route:
     :ivar name: for logs and plugins.
     :ivar host: lower case; exact, ``*.`` and a name, or empty for any.
     :ivar path: the prefix, starting with a slash.
-    :ivar lane: where its chain is among those of a generation.
+    :ivar group: of routes that have their chain in common: where it is among the chains of a generation.
     :ivar methods: those it takes; None: every one but TRACE. They do not choose the route.
     :ivar ignoresCase: whether its prefix fits in any case, and those of longer routes below it.
     :ivar strips: whether the origin gets the target without the prefix.
@@ -48,7 +48,7 @@ class Route:
     host: bytes
     path: bytes
     leaf: ILeaf
-    lane: int = 0
+    group: int = 0
     methods: frozenset[bytes] | None = None
     ignoresCase: bool = False
     strips: bool = False
@@ -272,7 +272,7 @@ def _checkTreatment(route: Route | None, others: Iterable[Route | None]) -> None
         if other is not route and (
             route is None
             or other is None
-            or other.lane != route.lane
+            or other.group != route.group
             or other.leaf is not route.leaf
             or other.methods != route.methods
         ):

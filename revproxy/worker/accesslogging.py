@@ -43,7 +43,7 @@ class OpenedLog:
 class AccessLogging:
     """
     Keeps an edge's log: :meth:`open` at the start; then for each other configuration :meth:`prepare`, and
-    :meth:`commit` or :meth:`discard`; :meth:`close` at the end. Until it is opened, nothing is logged.
+    :meth:`commit` or :meth:`abandon`; :meth:`close` at the end. Until it is opened, nothing is logged.
     """
 
     _log = Logger()
@@ -103,7 +103,10 @@ class AccessLogging:
             await self._close(opened.file)
 
     async def _prepare(self, config: LoggingConfig) -> OpenedLog:
-        """:raises OSError: when the file cannot be opened."""
+        """
+        :returns: what runs now, if it is that; or a log on the same file, if only its format is another.
+        :raises OSError: the file cannot be opened; with `DiskSilent`, not in time.
+        """
         now = self._opened
         if config == now.config:
             return now

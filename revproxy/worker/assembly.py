@@ -135,7 +135,7 @@ class _Assembly:
             deadlines=self.answers,
             makeClient=_clientOf(instance),
             bodyBytes=manifest.bodyBytes,
-            tally=instance.version.tally,
+            counters=instance.version.counters,
             onFailure=member.onFailure,
         )
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from revproxy.dataplane.counters import Tally
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.dataplane.counters import Counters
+from revproxy.plan import words
 from revproxy.worker.lifecycle.instance import Version
 
 INTERVAL = 1.0
@@ -26,7 +26,7 @@ class CounterReports:
     """
 
     def __init__(
-        self, clock: Any, tell: Callable[[Counters], None], retired: Callable[[], Mapping[str, int]]
+        self, clock: Any, tell: Callable[[words.Counters], None], retired: Callable[[], Mapping[str, int]]
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
@@ -64,14 +64,14 @@ class CounterReports:
         retired = dict(self._retired())
         if versions or asked or retired != self._toldRetired:
             self._toldRetired = retired
-            self._tell(Counters(versions, retired, asked))
+            self._tell(words.Counters(versions, retired, asked))
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)
         self.report()
 
-    def _newOf(self, version: Version) -> VersionCounters | None:
-        now, before = _figures(version.tally), self._told[version]
+    def _newOf(self, version: Version) -> words.VersionCounters | None:
+        now, before = _figures(version.counters), self._told[version]
         if version.instances:
             self._told[version] = now
         else:
@@ -80,8 +80,8 @@ class CounterReports:
             return None
         calls, errors, timeouts, interrupts, stalls = (new - old for new, old in zip(now[:5], before[:5], strict=True))
         seconds = now[5] - before[5]
-        return VersionCounters(version.name, version.id, calls, errors, timeouts, interrupts, stalls, seconds)
+        return words.VersionCounters(version.name, version.id, calls, errors, timeouts, interrupts, stalls, seconds)
 
 
-def _figures(tally: Tally) -> _Figures:
-    return tally.calls, tally.errors, tally.timeouts, tally.interrupts, tally.stalls, tally.seconds
+def _figures(counters: Counters) -> _Figures:
+    return counters.calls, counters.errors, counters.timeouts, counters.interrupts, counters.stalls, counters.seconds

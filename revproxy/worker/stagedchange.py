@@ -37,7 +37,7 @@ HOLD = 0.1
 
 def _notCounted(calls: Mapping[tuple[Instance, Instance], int]) -> list[tuple[Instance, Instance]]:
     """Handovers after which calls came. :param calls: how many there had been, for each."""
-    return [(old, new) for (old, new), known in calls.items() if old.version.tally.calls != known]
+    return [(old, new) for (old, new), known in calls.items() if old.version.counters.calls != known]
 
 
 class StagedChange:
@@ -266,7 +266,7 @@ class StagedChange:
         for remaining in reversed(range(HANDOVERS)):
             began = self._reactor.seconds()
             for old, new in due:
-                calls[old, new] = old.version.tally.calls
+                calls[old, new] = old.version.counters.calls
                 if not await self._handOver(old, new):
                     del calls[old, new]
             took = self._reactor.seconds() - began
@@ -278,7 +278,7 @@ class StagedChange:
             if not due or took > QUICK:
                 break
         for old, new in due:
-            count = old.version.tally.calls - calls[old, new]
+            count = old.version.counters.calls - calls[old, new]
             text = f"up to {count} request{'s' * (count > 1)} came while its state was handed over, and did not count"
             self._tell(Notice("handover-lost", text, new.version.name, new.version.id))
 

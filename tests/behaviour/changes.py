@@ -294,7 +294,7 @@ class Changing(Bench):
         generation = self.edge.generation
         route = generation.find(b"h", path.encode())
         assert route is not None
-        return generation.chains[route.lane]
+        return generation.chains[route.group]
 
     # As a pipeline: see tests.behaviour.pipeline
 

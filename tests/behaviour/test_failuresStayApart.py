@@ -76,10 +76,10 @@ class FailingCase(ChangingCase):
         self.bench.settle()
         self.flushLoggedErrors(ArithmeticError)
 
-    def tally(self, name: str) -> Any:
+    def counters(self, name: str) -> Any:
         """What the version that runs has done."""
         assert self.bench.worker.staging.running is not None
-        return self.bench.worker.staging.running.versions[name].tally
+        return self.bench.worker.staging.running.versions[name].counters
 
     def kinds(self, name: str) -> list[str]:
         """Of its events."""
@@ -120,7 +120,7 @@ class ApartTests(FailingCase):
                              [name for name in handled if name != "b"])
             self.assertIn(("end", "a", "1"), seen)
             self.assertIn(("end", "c", "1"), seen)
-            self.assertEqual([self.tally(name).errors for name in "abc"], [0, 1, 0])
+            self.assertEqual([self.counters(name).errors for name in "abc"], [0, 1, 0])
             self.forgive(1)
 
     def test_open(self) -> None:
@@ -153,17 +153,17 @@ class TallyTests(FailingCase):
         self.failing = {"b": "out"}
         for path in ("/1", "/stop/1", "/bad", "/2", "/stop/2", "/3"):
             self.ask(path)
-        first = self.tally("b")
+        first = self.counters("b")
         self.bench.stamp("b", "2", body=STOPS)
         self.bench.apply()
         for path in ("/4", "/bad/2", "/stop/3"):
             self.ask(path)
-        second = self.tally("b")
+        second = self.counters("b")
         self.assertIsNot(first, second)
         figures = [(one.calls, one.errors, one.interrupts, one.timeouts) for one in (first, second)]
         self.assertEqual(figures, [(6, 1, 2, 0), (3, 1, 1, 0)])
-        self.assertEqual((self.tally("a").calls, self.tally("a").errors), (9, 0))
-        self.assertEqual(self.tally("c").calls, 6)
+        self.assertEqual((self.counters("a").calls, self.counters("a").errors), (9, 0))
+        self.assertEqual(self.counters("c").calls, 6)
         self.forgive(2)
 
     def test_timeouts(self) -> None:
@@ -173,7 +173,7 @@ class TallyTests(FailingCase):
         client = self.bench.ask("/slow")
         self.bench.wait(3)
         self.assertEqual(client.statuses(), [500])
-        self.assertEqual((self.tally("b").errors, self.tally("b").timeouts, self.tally("a").errors), (1, 1, 0))
+        self.assertEqual((self.counters("b").errors, self.counters("b").timeouts, self.counters("a").errors), (1, 1, 0))
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_sharedByConfigurations(self) -> None:
@@ -186,7 +186,7 @@ class TallyTests(FailingCase):
         self.bench.apply()
         self.ask("/2")
         self.assertEqual(self.stage.marks("/2", "in")["b"], "1 new")
-        self.assertEqual(self.tally("b").calls, 3)
+        self.assertEqual(self.counters("b").calls, 3)
 
 
 class PreviousVersionTests(FailingCase):
@@ -331,25 +331,25 @@ class GateTests(FailingCase):
         """With ``on_error: open`` requests pass without it, and are not counted as its own."""
         self.begin(on_error="open")
         self.trip("b")
-        calls = self.tally("b").calls
+        calls = self.counters("b").calls
         self.assertEqual([self.ask(f"/{number}") for number in range(3)], [200] * 3)
         self.assertNotIn("b", self.stage.marks("/0", "in"))
         self.assertNotIn("b", self.stage.marks("/0", "end"))
-        self.assertEqual(self.tally("b").calls, calls)
+        self.assertEqual(self.counters("b").calls, calls)
         self.bench.wait(11)
         self.assertEqual([self.ask(f"/probe/{number}") for number in range(3)], [200] * 3)
         self.assertEqual(self.stage.marks("/probe/0", "end")["b"], "1")
-        self.assertEqual(self.tally("b").calls, calls + 3)
+        self.assertEqual(self.counters("b").calls, calls + 3)
         self.check()
 
     def test_refusedAreNotCounted(self) -> None:
         """What the gate refuses is no call of the version, and no error."""
         self.begin()
         self.trip("b")
-        before = self.tally("b").calls, self.tally("b").errors
+        before = self.counters("b").calls, self.counters("b").errors
         for number in range(4):
             self.ask(f"/{number}")
-        self.assertEqual((self.tally("b").calls, self.tally("b").errors), before)
+        self.assertEqual((self.counters("b").calls, self.counters("b").errors), before)
 
     def test_probeFails(self) -> None:
         """A probe that fails is one failed request, and the next comes after twice the time."""

@@ -184,7 +184,7 @@ def routeOf(names: Sequence[bytes], routes: Sequence[Route]) -> Route | None:
 
 def treatment(route: Route | None) -> Any:
     """What makes a difference."""
-    return None if route is None else (route.lane, route.leaf)
+    return None if route is None else (route.group, route.leaf)
 
 
 class ModelTests(SynchronousTestCase):

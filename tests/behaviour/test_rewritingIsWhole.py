@@ -267,7 +267,7 @@ class BrokenBodyTests(ExchangeCase):
 
     @property
     def failures(self) -> int:
-        return self.edge.chains[0].links[0].tally.errors
+        return self.edge.chains[0].links[0].counters.errors
 
     def test_slow(self) -> None:
         """Too slow: 408."""

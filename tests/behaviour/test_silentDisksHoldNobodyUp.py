@@ -67,12 +67,12 @@ class UpstreamFileTests(LifecycleCase):
         self.bench.write("a")
         self.bench.start()
         self.bench.write("a", version="2.0")
-        answers = self.bench.coordinator.files.inThread
+        answers = self.bench.worker._files.inThread
 
         def inThread(function: Any, *arguments: Any) -> Deferred[Any]:
             return Deferred() if function.__name__ == "isSame" else answers(function, *arguments)
 
-        self.bench.coordinator.files.inThread = inThread
+        self.bench.worker._files.inThread = inThread
         self.done = self.bench.later(self.bench.coordinator.apply())
         self.bench.clock.advance(0)
         self.assertNoResult(self.done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config.document import decodeText, documentFromValue
+from revproxy.config.document import Document, decodeText, documentFromValue, parseJSON, parseYAML
 from revproxy.config.problems import ConfigErrors
 
 
@@ -32,3 +32,21 @@ class TextTests(SynchronousTestCase):
     def test_withoutText(self) -> None:
         """A document that never was text has problems without lines."""
         self.assertEqual(str(documentFromValue({}, "x.y").problem(("a",), "no")), "x.y: $.a: no")
+
+
+class TextAloneTests(SynchronousTestCase):
+    """Documents that are made of a text that was parsed before."""
+
+    def test_same(self) -> None:
+        """They have the same value, and the same places."""
+        for parse, text in ((parseYAML, "a:\n  - b: 1\n"), (parseJSON, '{"a":\n [{"b": 1}]}')):
+            parsed = parse(text, "f")
+            again = Document.fromText("f", text, parsed.isJSON)
+            self.assertEqual(again.position(("a", 0, "b")), parsed.position(("a", 0, "b")))
+            self.assertTrue(Document.fromText("f", text, parsed.isJSON).has(("a", 0)))
+            self.assertEqual(Document.fromText("f", text, parsed.isJSON).value, parsed.value)
+
+    def test_broken(self) -> None:
+        """Of a text that cannot be parsed there is no value, and no place."""
+        document = Document.fromText("f", "{", True)
+        self.assertEqual((document.value, document.position(("a",)), document.has(("a",))), (None, (0, 0), False))

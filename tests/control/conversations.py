@@ -17,7 +17,14 @@ transcript is what happens, in order::
 
 Lines that begin with ``apply``, ``worker``, ``halt``, ``prepare``, ``begin``, or a number of seconds are done; all
 others are compared with what was written down meanwhile. With several workers, each line says which: ``control to 1:``,
-``worker 1:``.
+``worker 1:``. A worker can say these as well::
+
+    worker: 3 of 9 calls of a 2.0 failed
+    worker: 20 calls of a 2.0 more
+    worker: a call of a 2.0 stalled, and was ended
+    worker: a call of a 2.0 stalled
+    worker: a 2.0 is restored, and 1 instance is not
+    worker: a 2.0 is restored
 """
 
 from __future__ import annotations
@@ -50,7 +57,22 @@ from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, Commit, Down, DropIns, Prepare, Ready, Up
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import (
+    Abandon,
+    Answer,
+    Commit,
+    Counters,
+    Down,
+    DropIns,
+    Failures,
+    Prepare,
+    Ready,
+    Restored,
+    Stalled,
+    Up,
+    VersionCounters,
+)
 
 CONFIG = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nstate: /nowhere\n"
 
@@ -140,6 +162,8 @@ class Conversation:
         self.lines: list[str] = []
         self.words: list[Down] = []
         self.silent: set[str] = set()
+        self._pending: list[tuple[int, tuple[int, Any]]] = []
+        case.addCleanup(self.finish)
         self.clock = Clock()
         self.config = makeConfig()
         self.events = EventLog(self.clock.seconds)
@@ -185,8 +209,7 @@ class Conversation:
         self.files(*plugins)
         for start in (self.startup.prepare, self.startup.begin):
             self._begin(start())
-            while self._runs is not None:
-                self._answerAll()
+            self._acceptAll()
         self.lines.clear()
 
     def play(self, transcript: str, request: ChangeRequest = NOTHING_ASKED) -> tuple[list[str], list[str]]:
@@ -207,6 +230,16 @@ class Conversation:
             Deferred() if name in self.silent else maybeDeferred(function, *arguments)
         )
 
+    def finish(self) -> None:
+        """The edge is stopped, and workers answer all that they were told."""
+        self.coordinator.halt()
+        self._acceptAll()
+
+    def _acceptAll(self) -> None:
+        while self._pending:
+            worker, (transaction, step) = self._pending[0]
+            self.says(worker, Answer(transaction, step))
+
     # What is done
 
     def _do(self, line: str, request: ChangeRequest) -> None:
@@ -217,21 +250,50 @@ class Conversation:
             "halt": self.coordinator.halt,
         }
         answer = re.fullmatch(r"worker ?(\d*): (\w+)(?: of (\d+))? (done|refused: .*)", line)
+        event = re.fullmatch(r"worker ?(\d*): (.*)", line)
         passing = re.fullmatch(r"(\d+) s pass", line)
+        if line not in doing and answer is None and event is None and passing is None:
+            return
+        self.lines.append(line)
         if line in doing:
-            self.lines.append(line)
             doing[line]()
         elif answer is not None:
-            self.lines.append(line)
             refusals = () if answer[4] == "done" else tuple(map(self._refusal, answer[4][9:].split("; ")))
             transaction = int(answer[3] or self.coordinator.transaction)
             self.says(int(answer[1] or 0), Answer(transaction, answer[2], refusals))  # type: ignore[arg-type]
+        elif event is not None:
+            self.says(int(event[1] or 0), self._wordOf(event[2]))
         elif passing is not None:
-            self.lines.append(line)
             self.clock.advance(float(passing[1]))
+
+    def _wordOf(self, text: str) -> Up:
+        failures = re.fullmatch(r"(\d+) of (\d+) calls of (\w+) (\S+) failed", text)
+        if failures is not None:
+            name, number = failures[3], failures[4]
+            return Failures(name, self._version(name, number), int(failures[1]), int(failures[2]))
+        counted = re.fullmatch(r"(\d+) calls of (\w+) (\S+) more", text)
+        if counted is not None:
+            return Counters((VersionCounters(counted[2], self._version(counted[2], counted[3]), int(counted[1])),))
+        stalled = re.fullmatch(r"a call of (\w+) (\S+) stalled(, and was ended)?", text)
+        if stalled is not None:
+            name, version = stalled[1], self._version(stalled[1], stalled[2])
+            return Stalled(name, version, "handle", "plugin.py:3", 1.0, stalled[3] is not None)
+        restored = re.fullmatch(r"(\w+) (\S+) is restored(?:, and (\d+) instances? (?:is|are) not)?", text)
+        assert restored is not None, text
+        return Restored(restored[1], self._version(restored[1], restored[2]), int(restored[3] or 0))
+
+    def _version(self, name: str, number: str) -> VersionId:
+        """What a version is called: one that was ever prepared, or that nobody knows."""
+        plans = [word.plan for word in self.words if isinstance(word, Prepare)]
+        found = [plan.entries[name].version for plan in plans if name in plan.entries]
+        return next((version for version in found if version.number == number), VersionId(number, "0" * 64))
 
     def says(self, worker: int, word: Up) -> None:
         """A worker says something."""
+        if isinstance(word, Answer):
+            self._pending = [
+                (each, step) for each, step in self._pending if (each, step) != (worker, (word.transaction, word.step))
+            ]
         self.crew.heard(worker, word)
 
     def _begin(self, work: Any) -> None:
@@ -259,13 +321,6 @@ class Conversation:
         else:
             failure.raiseException()
 
-    def _answerAll(self) -> None:
-        word = self.words[-1]
-        assert isinstance(word, Prepare | Ready | Commit | Abandon)
-        step: Any = type(word).__name__.lower()
-        for worker in range(self._workers):
-            self.says(worker, Answer(word.transaction, step))
-
     def _refusal(self, text: str) -> Refusal:
         """A refusal as it is written: ``PLUGIN STAGE: MESSAGE``, or without a plugin."""
         who, _, message = text.partition(": ")
@@ -285,6 +340,8 @@ class Conversation:
             settings = word.plan.config
             plugins = _listed(word.plan) + ("" if settings.source == "first.yaml" else f"; {settings.source}")
             what += f"{'' if word.starts else ' without starting'} ({plugins})"
+        if isinstance(word, Prepare | Ready | Commit | Abandon):
+            self._pending.append((worker, (word.transaction, type(word).__name__.lower())))
         self.lines.append(f"{who}: {what}")
 
     def _write(self, path: Path, records: PluginRecords) -> None:
@@ -320,7 +377,9 @@ def told(refusal: Refusal) -> str:
 
 
 def _listed(plan: Plan) -> str:
-    return ", ".join(f"{each.name} {each.entry.manifest.version}" for each in plan.selected) or "no plugins"
+    gates = dict.fromkeys(plan.gates, " behind a gate")
+    plugins = [f"{each.name} {each.entry.manifest.version}{gates.get(each.name, '')}" for each in plan.selected]
+    return ", ".join(plugins) or "no plugins"
 
 
 def _numberOf(bundle: Bundle) -> str:

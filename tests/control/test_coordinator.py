@@ -324,7 +324,7 @@ class OtherRoutesTests(LifecycleCase):
         self.bench.start()
         route = self.bench.edge.generation.find(b"h", b"/")
         assert route is not None
-        self.chain = self.bench.edge.generation.chains[route.lane]
+        self.chain = self.bench.edge.generation.chains[route.group]
         self.chain.active += 1
 
     def provide(self, mark: str) -> None:

@@ -15,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 from revproxy.body import Body
 from revproxy.context import Headers, Response
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane.counters import Counters
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.interfaces import ILeaf
@@ -173,7 +173,7 @@ def makeLink(
     name: str = "plugin",
     open: bool = False,
     timeout: float | None = None,
-    tally: Tally | None = None,
+    counters: Counters | None = None,
     onFailure: Callable[[Failure], None] | None = None,
 ) -> Link:
     """A link of a chain, with nothing in its toolbox."""
@@ -186,7 +186,7 @@ def makeLink(
         deadlines=deadlines,
         makeClient=object,
         services={}.__getitem__,
-        tally=tally,
+        counters=counters,
         onFailure=onFailure,
     )
 

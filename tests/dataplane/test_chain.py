@@ -14,7 +14,7 @@ from zope.interface import Interface, implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import SAMPLE, Tally
+from revproxy.dataplane.counters import SAMPLE, Counters
 from revproxy.dataplane.link import Link
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
@@ -196,7 +196,7 @@ class ChainSuite:
             self.context = makeContext()
             link = self.link("a", False, open=open)
             self.assertIsInstance(self.enter(link), PluginFailed)
-            self.assertEqual(link.tally.errors, 1)
+            self.assertEqual(link.counters.errors, 1)
             self.flushed(TypeError)
 
     def test_nonsense(self) -> None:
@@ -204,7 +204,7 @@ class ChainSuite:
         for nonsense in (None, 1, 0, "yes", [], object()):
             link = self.link("a", nonsense)
             self.assertIsInstance(self.enter(link), PluginFailed, nonsense)
-            self.assertEqual(link.tally.errors, 1)
+            self.assertEqual(link.counters.errors, 1)
             self.flushed(TypeError)
             link = self.link("a", nonsense, open=True)
             self.assertIs(self.enter(link, self.link("b")), True)
@@ -220,7 +220,7 @@ class ChainSuite:
             self.assertIsInstance(outcome, PluginFailed, error)
             self.assertEqual(outcome.status, 500)
             self.assertIn("b 1.0", str(outcome))
-            self.assertEqual((link.tally.errors, self.context.depth), (1, 1))
+            self.assertEqual((link.counters.errors, self.context.depth), (1, 1))
             self.assertEqual(self.trace.events, ["a in", "b in"])
             self.assertEqual(len(self.flushLoggedErrors()), 1)
 
@@ -229,7 +229,7 @@ class ChainSuite:
         for error in (ValueError("x"), SystemExit(1), asyncio.CancelledError(), KeyboardInterrupt()):
             link = self.link("b", error, open=True)
             self.assertIs(self.enter(self.link("a"), link, self.link("c")), True)
-            self.assertEqual((link.tally.errors, self.context.depth), (1, 3))
+            self.assertEqual((link.counters.errors, self.context.depth), (1, 3))
             self.flushed(type(error))
 
     def test_responseRaises(self) -> None:
@@ -243,7 +243,7 @@ class ChainSuite:
             outcome = self.leave()
             self.assertEqual(isinstance(outcome, PluginFailed), not open)
             self.assertEqual(self.trace.events[3:], ["c out", "b out", "a out"] if open else ["c out", "b out"])
-            self.assertEqual(link.tally.errors, 1)
+            self.assertEqual(link.counters.errors, 1)
             self.flushed(ValueError)
 
     def test_responseAnswersAreIgnored(self) -> None:
@@ -254,7 +254,7 @@ class ChainSuite:
             self.enter(link)
             self.context.response = makeResponse()
             self.assertIsNone(self.leave())
-            self.assertEqual(link.tally.errors, 0)
+            self.assertEqual(link.counters.errors, 0)
 
     def test_responseNonsense(self) -> None:
         """Anything else that cannot be awaited is a failure of the plugin, and the message says of which method."""
@@ -290,17 +290,18 @@ class ChainSuite:
 
     def test_counted(self) -> None:
         """Calls and stopped requests are counted for the links that had them, and shared by all links of a version."""
-        tally = Tally()
-        links = [self.link("a", tally=tally), self.link("b", lambda context: context.respond(403)), self.link("c")]
+        counters = Counters()
+        b = self.link("b", lambda context: context.respond(403))
+        links = [self.link("a", counters=counters), b, self.link("c")]
         for _ in range(3):
             self.context = makeContext()
             self.assertIs(self.enter(*links), False)
         self.context = makeContext()
-        self.enter(self.link("a", tally=tally))
-        self.assertEqual(tally.calls, 4)
-        self.assertEqual([link.tally.calls for link in links], [4, 3, 0])
-        self.assertEqual([link.tally.interrupts for link in links], [0, 3, 0])
-        self.assertEqual([link.tally.errors for link in links], [0, 0, 0])
+        self.enter(self.link("a", counters=counters))
+        self.assertEqual(counters.calls, 4)
+        self.assertEqual([link.counters.calls for link in links], [4, 3, 0])
+        self.assertEqual([link.counters.interrupts for link in links], [0, 3, 0])
+        self.assertEqual([link.counters.errors for link in links], [0, 0, 0])
 
     def test_stalled(self) -> None:
         """A call that the guard ended is a failure of the plugin like any other, and counted as a stall."""
@@ -312,7 +313,7 @@ class ChainSuite:
             self.context.depth = 1
             self.context.response = makeResponse()
             self.assertEqual(isinstance(self.leave(), PluginFailed), not open)
-            self.assertEqual((link.tally.stalls, link.tally.errors, link.tally.timeouts), (2, 2, 0))
+            self.assertEqual((link.counters.stalls, link.counters.errors, link.counters.timeouts), (2, 2, 0))
             self.flushed(PluginStalled, 2)
 
     def test_quarantined(self) -> None:
@@ -323,7 +324,7 @@ class ChainSuite:
         outcome = self.enter(self.link("a"), link, self.link("c"))
         self.assertIs(outcome, gate.error)
         self.assertEqual((outcome.status, self.context.depth), (503, 1))
-        self.assertEqual((link.tally.calls, link.tally.errors, heard), (0, 0, []))
+        self.assertEqual((link.counters.calls, link.counters.errors, heard), (0, 0, []))
         self.assertEqual((self.context.pluginErrors, self.context.pluginsSkipped), ((), ()))
         self.assertEqual((self.trace.events, self.flushLoggedErrors()), (["a in"], []))
 
@@ -332,7 +333,7 @@ class ChainSuite:
         heard: list[tuple[Any, int]] = []
 
         def hear(failure: Failure) -> None:
-            heard.append((failure.type, link.tally.errors))
+            heard.append((failure.type, link.counters.errors))
             raise RuntimeError("deaf")
 
         link = self.link("a", ValueError("x"), kind=Observer, open=True, onFailure=hear)
@@ -354,8 +355,8 @@ class ChainSuite:
         self.assertTrue(chain.hasObservers)
         chain.finished(self.context)
         self.assertEqual(self.trace.events, ["a end", "b end", "c end"])
-        self.assertEqual([link.tally.errors for link in links], [1, 1, 1])
-        self.assertEqual(links[2].tally.stalls, 1)
+        self.assertEqual([link.counters.errors for link in links], [1, 1, 1])
+        self.assertEqual(links[2].counters.stalls, 1)
         self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit, PluginStalled)), 3)
 
     def test_compiled(self) -> None:
@@ -399,7 +400,7 @@ class AsynchronousSuite(ChainSuite):
         self.assertEqual(results, [])
         self.clock.pump([0.1, 0.5])
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual((link.tally.timeouts, link.tally.errors), (1, 1))
+        self.assertEqual((link.counters.timeouts, link.counters.errors), (1, 1))
         self.assertEqual(self.trace.events, ["a in", "cancelled"])
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
@@ -426,7 +427,7 @@ class AsynchronousSuite(ChainSuite):
         self.chain.leave(self.context).addBoth(results.append)
         self.clock.pump([0.5] * 4)
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual(link.tally.timeouts, 1)
+        self.assertEqual(link.counters.timeouts, 1)
         self.flushLoggedErrors()
 
     def test_cancelled(self) -> None:
@@ -436,9 +437,9 @@ class AsynchronousSuite(ChainSuite):
         verdict.cancel()
         self.assertEqual(self.trace.events, ["a in", "cancelled"])
         self.assertTrue(results[0].check(CancelledError))
-        self.assertEqual((link.tally.errors, self.flushLoggedErrors()), (0, []))
+        self.assertEqual((link.counters.errors, self.flushLoggedErrors()), (0, []))
         self.clock.advance(5)
-        self.assertEqual(link.tally.timeouts, 0)
+        self.assertEqual(link.counters.timeouts, 0)
 
     def test_cancelledOnTheWayOut(self) -> None:
         """The same on the way out."""
@@ -450,7 +451,7 @@ class AsynchronousSuite(ChainSuite):
         leaving.addBoth(results.append)
         leaving.cancel()
         self.assertTrue(results[0].check(CancelledError))
-        self.assertEqual((link.tally.errors, self.trace.events[-1]), (0, "cancelled"))
+        self.assertEqual((link.counters.errors, self.trace.events[-1]), (0, "cancelled"))
 
     def test_ownCancelled(self) -> None:
         """A plugin whose own Deferred somebody cancelled has failed; the client has not left."""
@@ -458,7 +459,7 @@ class AsynchronousSuite(ChainSuite):
         _, results = self.start(link)
         self.trace.waiting[0][0].cancel()
         self.assertIsInstance(results[0].value, PluginFailed)
-        self.assertEqual(link.tally.errors, 1)
+        self.assertEqual(link.counters.errors, 1)
         self.flushLoggedErrors()
 
     def test_responseCancelledAfterAnother(self) -> None:
@@ -511,7 +512,7 @@ class SyncTests(ChainSuite, SynchronousTestCase):
             self.context.response = makeResponse()
             chain.enter(self.context)
             chain.leave(self.context)
-        self.assertEqual([link.tally.seconds for link in links], [2 * SAMPLE * 0.75, 2 * SAMPLE * 1.0])
+        self.assertEqual([link.counters.seconds for link in links], [2 * SAMPLE * 0.75, 2 * SAMPLE * 1.0])
 
     def test_timeOfFailures(self) -> None:
         """A call that raises has taken its time, too."""
@@ -524,7 +525,7 @@ class SyncTests(ChainSuite, SynchronousTestCase):
         chain = Chain([link])
         for _ in range(SAMPLE):
             chain.enter(self.context)
-        self.assertEqual(link.tally.seconds, SAMPLE)
+        self.assertEqual(link.counters.seconds, SAMPLE)
         self.flushed(ValueError, SAMPLE)
 
 
@@ -586,13 +587,13 @@ class BodyTests(SynchronousTestCase):
         entered = Chain([link]).enter(makeContext(body=source.body))
         assert isinstance(entered, Deferred)
         clock.pump([0.5] * 20)
-        self.assertEqual(link.tally.timeouts, 0)
+        self.assertEqual(link.counters.timeouts, 0)
         source.feed(b"late")
         source.finish()
         self.assertEqual(reader.read, b"late")
         clock.pump([0.5] * 5)
         self.failureResultOf(entered, PluginFailed)
-        self.assertEqual(link.tally.timeouts, 1)
+        self.assertEqual(link.counters.timeouts, 1)
         self.flushLoggedErrors()
 
 
@@ -630,8 +631,8 @@ class AsynchronousTimeTests(SynchronousTestCase):
         clock.advance(4)
         going[0].callback(None)
         self.assertIs(self.successResultOf(entered), True)
-        self.assertEqual([link.tally.seconds for link in links], [0.25, 1.0])
-        self.assertEqual([link.tally.calls for link in links], [1, 1])
+        self.assertEqual([link.counters.seconds for link in links], [0.25, 1.0])
+        self.assertEqual([link.counters.calls for link in links], [1, 1])
 
 
 class ActivityTests(SynchronousTestCase):

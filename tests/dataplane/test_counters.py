@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane.counters import Counters
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.interfaces import IMiddleware
@@ -39,13 +39,13 @@ class TallyTests(SynchronousTestCase):
         """It goes on over the generations that the version is part of: nothing is counted twice or forgotten."""
         leaf = RecordingLeaf()
         double = EdgeDouble(leaf)
-        tally, plugin = Tally(), Refusing()
+        counters, plugin = Counters(), Refusing()
         for number in range(2):
-            link = makeLink(plugin, Deadlines(double.clock, 0.5), name="refusing", open=True, tally=tally)
+            link = makeLink(plugin, Deadlines(double.clock, 0.5), name="refusing", open=True, counters=counters)
             double.edge.generation = Generation(number, Tree([Route("a", b"", b"/", leaf)]), [Chain([link])])
             for path in (b"/", b"/", b"/fail"):
                 double.connect().send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
         self.flushLoggedErrors(ValueError)
-        self.assertEqual((tally.calls, tally.errors, tally.interrupts), (6, 2, 2))
-        self.assertEqual((tally.timeouts, tally.stalls), (0, 0))
-        self.assertGreaterEqual(tally.seconds, 0.0)
+        self.assertEqual((counters.calls, counters.errors, counters.interrupts), (6, 2, 2))
+        self.assertEqual((counters.timeouts, counters.stalls), (0, 0))
+        self.assertGreaterEqual(counters.seconds, 0.0)

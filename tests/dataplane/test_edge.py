@@ -68,7 +68,7 @@ class BreakingOffTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.leaf = RecordingLeaf()
-        routes = [Route(path, b"", path.encode(), self.leaf, lane) for lane, path in enumerate(("/a", "/b", "/c"))]
+        routes = [Route(path, b"", path.encode(), self.leaf, group) for group, path in enumerate(("/a", "/b", "/c"))]
         self.double = EdgeDouble(routes=routes)
         self.chains = self.double.chains[:3]
 

@@ -90,7 +90,7 @@ class LinkTests(LinkCase):
         link = self.link()
         for error in (ValueError("a"), PluginTimeout("b"), PluginStalled("c")):
             link.blame(Failure(error), "{name} {version} failed")
-        self.assertEqual((link.tally.errors, link.tally.timeouts, link.tally.stalls), (3, 1, 1))
+        self.assertEqual((link.counters.errors, link.counters.timeouts, link.counters.stalls), (3, 1, 1))
         self.assertEqual([failure.type for failure in self.told], [ValueError, PluginTimeout, PluginStalled])
         self.assertEqual(len(self.flushLoggedErrors()), 3)
         self.link(onFailure=[].index).blame(Failure(KeyError()), "{name} failed")  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class LinkTests(LinkCase):
         context = makeContext(body=source.body)
         source.fail(error)
         self.assertIs(self.assertRaises(BodyTooLarge, link.failed, context, Failure(error)), error)
-        self.assertEqual((link.tally.errors, self.told), (0, []))
+        self.assertEqual((link.counters.errors, self.told), (0, []))
 
 
 class WaitForTests(LinkCase):
@@ -130,7 +130,7 @@ class WaitForTests(LinkCase):
             return "done"
 
         self.assertEqual(self.successResultOf(waitFor(makeContext(), link, work(), "handle", "")), "done")
-        self.assertEqual(link.tally.seconds, 2)
+        self.assertEqual(link.counters.seconds, 2)
 
     def test_time(self) -> None:
         """It has the link's time, and then is cancelled; without one it may take for ever."""

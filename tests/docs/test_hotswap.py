@@ -21,7 +21,8 @@ from revproxy.control.watch.watcher import Watcher
 from revproxy.loop import jobthread as disk
 from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
-from revproxy.worker import staging as draft
+from revproxy.worker import stagedchange
+from revproxy.worker import stagedchange as draft
 from revproxy.worker.guard import recovery as quarantine
 from revproxy.worker.guard import stallguard as stalls
 from revproxy.worker.lifecycle.stages import StageLimits
@@ -73,7 +74,7 @@ class FigureTests(SynchronousTestCase):
             f"a hold of {stalls.LIMIT:g} s or more",
             f"`limits.timeout_ms` ({DEFAULT_TIMEOUT_MS})",
             f"after {stalls.HANG:g} to",
-            f"event loop for {draft.HOLD:g} s requests are served",
+            f"event loop for {stagedchange.HOLD:g} s requests are served",
             f"waited for {disk.READING:g} s; then the change is refused",
             f"the last {keeper.MAX_GONE} are kept",
         ):
@@ -84,7 +85,7 @@ class FigureTests(SynchronousTestCase):
         self.assertIn("every five seconds", text)
         self.assertEqual(default(Watcher, "rescan"), 5)
         self.assertIn("again, up to three times, as long as it takes no more than a second", text)
-        self.assertEqual((draft.HANDOVERS, draft.QUICK), (4, 1))
+        self.assertEqual((stagedchange.HANDOVERS, draft.QUICK), (4, 1))
         text = page("operations.md")
         self.assertIn("tried again every minute", text)
         self.assertEqual(keeper.RETRY_INTERVAL, 60)

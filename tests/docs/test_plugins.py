@@ -16,8 +16,10 @@ import revproxy.plugins
 from revproxy.config.configfile import parseConfig
 from revproxy.config.manifest import effectiveConfig, manifestFromMapping
 from revproxy.control.catalogreader import readCatalog
+from revproxy.control.planning.selection import select
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.testing import EdgeDouble
+from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.plugins.folders import problemsOf
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -88,7 +90,7 @@ class BuiltInTests(SynchronousTestCase):
                 if "routes:" not in block:
                     text += "routes: [{upstream: app}]\n"
                 config = parseConfig(text, "plugins.md", Path("."))
-                selected = readCatalog(None).select(config)
+                selected = select(readCatalog(None, DropInFactories().told), config)
                 self.assertIn(name, [one.manifest.name for one in selected])
 
 

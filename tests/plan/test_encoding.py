@@ -198,16 +198,16 @@ class WorkerTests(PlanCase):
             [(instances.index(each), each.version.name, each.key) for each in built.chains[chain]]
             for chain in dict.fromkeys(built.generation.chains)
         ]
-        lanes = [list(dict.fromkeys(built.generation.chains)).index(chain) for chain in built.generation.chains]
-        return chains, lanes, built.generation.number
+        groups = [list(dict.fromkeys(built.generation.chains)).index(chain) for chain in built.generation.chains]
+        return chains, groups, built.generation.number
 
     def test_same(self) -> None:
         """
         As many instances and chains, and in the same places.
         """
-        chains, lanes, number = self.built(self.decoded)
-        self.assertEqual((chains, lanes, number), self.built(self.plan))
-        self.assertEqual(([len(chain) for chain in chains], lanes, number), ([2, 2, 1, 3], [0, 1, 2, 3], 7))
+        chains, groups, number = self.built(self.decoded)
+        self.assertEqual((chains, groups, number), self.built(self.plan))
+        self.assertEqual(([len(chain) for chain in chains], groups, number), ([2, 2, 1, 3], [0, 1, 2, 3], 7))
         self.assertEqual(len({each[0] for chain in chains for each in chain}), 5)
 
 

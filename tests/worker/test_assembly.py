@@ -46,7 +46,7 @@ class BuildTests(WorkerCase):
         """What a request goes through."""
         route = built.generation.find(b"h", target.encode())
         assert route is not None
-        return built.generation.chains[route.lane]
+        return built.generation.chains[route.group]
 
     def test_leaves(self) -> None:
         """Each kind of route ends in its leaf; what no route has has none."""
@@ -101,7 +101,7 @@ class BuildTests(WorkerCase):
         [link] = self.chainAt(self.build("[{respond: {}}]", plugin), "/").links
         self.assertEqual((link.name, link.version, link.open, link.timeout, link.bodyBytes),
                          ("a", "2.0", True, 1.5, 5))
-        self.assertIs(link.tally, self.worker.staging.running.versions["a"].tally)  # type: ignore[union-attr]
+        self.assertIs(link.counters, self.worker.staging.running.versions["a"].counters)  # type: ignore[union-attr]
 
 
 class IGreets(Interface):

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane import counters
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Counters, VersionCounters
 from revproxy.worker.counterreports import INTERVAL, CounterReports
@@ -19,7 +19,7 @@ class VersionDouble:
     def __init__(self, name: str, number: str = "1") -> None:
         self.name = name
         self.id = VersionId(number)
-        self.tally = Tally()
+        self.counters = counters.Counters()
         self.instances = {object()}
 
 
@@ -43,9 +43,9 @@ class ReportTests(SynchronousTestCase):
     def test_difference(self) -> None:
         """What is new since the last time, in all figures."""
         for calls in (5, 7):
-            tally = self.version.tally
-            tally.calls, tally.errors, tally.timeouts, tally.interrupts, tally.stalls = calls, 4, 3, 2, 1
-            tally.seconds = calls / 2
+            figures = self.version.counters
+            figures.calls, figures.errors, figures.timeouts, figures.interrupts, figures.stalls = calls, 4, 3, 2, 1
+            figures.seconds = calls / 2
             self.reports.report()
         self.assertEqual([word.versions for word in self.told], [
             (VersionCounters("a", VersionId("1"), 5, 4, 3, 2, 1, 2.5),),
@@ -61,12 +61,12 @@ class ReportTests(SynchronousTestCase):
 
     def test_eachSecond(self) -> None:
         """It is told each second, from the start until the stop."""
-        self.version.tally.calls = 1
+        self.version.counters.calls = 1
         self.clock.advance(INTERVAL)
         self.assertEqual(self.told, [])
         self.reports.start()
         for _ in range(3):
-            self.version.tally.calls += 1
+            self.version.counters.calls += 1
             self.clock.advance(INTERVAL)
         self.assertEqual(self.calls(), [("a", 2), ("a", 1), ("a", 1)])
         self.reports.stop()
@@ -75,21 +75,21 @@ class ReportTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         """What a version does while it ends is told, and what it did last; then it is let go."""
-        self.version.tally.calls = 1
+        self.version.counters.calls = 1
         self.reports.report()
         self.reports.watch([other := VersionDouble("b")])  # type: ignore[list-item]
-        self.version.tally.calls = 3
+        self.version.counters.calls = 3
         self.version.instances.clear()
-        other.tally.calls = 1
+        other.counters.calls = 1
         self.reports.report()
         self.assertEqual(self.calls(), [("a", 1), ("a", 2), ("b", 1)])
-        self.version.tally.calls = 9
+        self.version.counters.calls = 9
         self.reports.report()
         self.assertEqual(self.calls(), [])
 
     def test_watchedAgain(self) -> None:
         """A version that is adopted again with the next plan is not told of twice."""
-        self.version.tally.calls = 1
+        self.version.counters.calls = 1
         self.reports.report()
         self.reports.watch([self.version])
         self.reports.report()

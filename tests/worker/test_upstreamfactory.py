@@ -133,7 +133,7 @@ class ClientTests(FactoryCase):
         client = PluginClient(self.config(), self.parts)
         client.adopt(self.config(more="timeouts: {response: 7}\n"))
         [target] = client._upstreams.forOrigin(b"http", "192.0.2.1", 81).targets
-        self.assertEqual(target.pool._timeouts.response, 7)
+        self.assertEqual(target.pool.timeouts.response, 7)
 
     def test_origin(self) -> None:
         """Any origin, with bounds on connections and on how long an answer may lie unread."""

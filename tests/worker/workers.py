@@ -85,6 +85,7 @@ class WorkerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.root = Path(self.mktemp()).absolute()
         self.root.mkdir()
+        self.othersModules = _modules()
         self.reactor: Any = Loopless()
         self.reactor.advance(1_000_000)
         self.told: list[Up] = []
@@ -208,7 +209,7 @@ class WorkerCase(SynchronousTestCase):
         route = generation.find(b"h", path.encode())
         assert route is not None
         context = makeContext("GET", path)
-        verdict = generation.chains[route.lane].enter(context)
+        verdict = generation.chains[route.group].enter(context)
         self.assertIs(verdict, True)
         found: list[str] = context.values.get("seen", [])
         return found
@@ -233,7 +234,7 @@ class WorkerCase(SynchronousTestCase):
             "next": (worker.routes.next, worker.staging.next),
             "readers": set(readers),
             "files": _openFiles(),
-            "modules": {name for name in sys.modules if name.startswith(f"{ROOT}.")},
+            "modules": _modules() - self.othersModules,
         }
 
 
@@ -248,6 +249,10 @@ def _stateOf(instance: Any) -> tuple[Any, ...]:
         instance, made, dict(instance.config), dict(made.config), instance.started, instance.retiring, instance.since,
         set(instance.chains), set(instance.version.instances),
     )
+
+
+def _modules() -> set[str]:
+    return {name for name in sys.modules if name.startswith(f"{ROOT}.")}
 
 
 def _openFiles() -> list[str]:

@@ -23,7 +23,7 @@ from zope.interface import alsoProvides, implementer
 
 from revproxy.config.problems import textOf
 from revproxy.context import Context
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane.counters import Counters
 from revproxy.dataplane.link import unsendable
 from revproxy.errors import EdgeError, Foreign, PluginQuarantined
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
@@ -58,7 +58,7 @@ class Gate:
         cooldown: float = COOLDOWN,
         longest: float = LONGEST,
         probes: int = PROBES,
-        tally: Tally | None = None,
+        counters: Counters | None = None,
         onEvent: Callable[[str, str], None],
         onRestored: Callable[[], None],
     ) -> None:
@@ -68,14 +68,14 @@ class Gate:
         :param open: whether requests are let past; else they get 503.
         :param now: the time in seconds, monotonic.
         :param cooldown: and ``longest``, ``probes``, ``onEvent``: see `Recovery`.
-        :param tally: where the chain counts calls; what is let past is none.
+        :param counters: where the chain counts calls; what is let past is none.
         :param onRestored: called once, after the last probe that was needed; from then on all requests reach the
             instance.
         """
         self.instance = instance
         self.name = name
         self.open = open
-        self._tally = tally
+        self._counters = counters
         self._recovery = Recovery(
             name, now, cooldown=cooldown, longest=longest, probes=probes, onEvent=onEvent, onRestored=onRestored
         )
@@ -109,8 +109,8 @@ class Gate:
             probe = self._probes[context] = self._recovery.begin()
             return self._watched(context, probe, self.instance.handle, self._handled)
         if self.open:
-            if self._tally is not None:
-                self._tally.calls -= 1
+            if self._counters is not None:
+                self._counters.calls -= 1
             context.pluginsSkipped += (self.name,)
             return True
         raise PluginQuarantined(f"{self.name} is out of service")

@@ -72,7 +72,7 @@ class VersionHealth:
         """
         version = instance.version
         if instance not in self._gates:
-            self._tell(Failures(version.name, version.id, 1, version.tally.calls))
+            self._tell(Failures(version.name, version.id, 1, version.counters.calls))
 
     def _gateBefore(self, instance: Instance) -> Gate:
         version = instance.version
@@ -81,7 +81,7 @@ class VersionHealth:
             version.name,
             version.entry.manifest.onError == "open",
             self._now,
-            tally=version.tally,
+            counters=version.counters,
             onEvent=partial(self._says, version),
             onRestored=partial(self._restored, instance),
         )

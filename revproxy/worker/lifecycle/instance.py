@@ -24,7 +24,7 @@ from zope.interface import providedBy
 
 from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import Tally
+from revproxy.dataplane.counters import Counters
 from revproxy.errors import Foreign, PluginStalled
 from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
@@ -64,7 +64,7 @@ class Version:
     :ivar module: its imported bundle, once it is; None for a drop-in.
     :ivar name: of the plugin.
     :ivar id: which version it is.
-    :ivar tally: what it did.
+    :ivar counters: what it did.
     :ivar instances: all that exist and are not closed.
     :ivar ended: weak references to instances that were closed.
     """
@@ -75,7 +75,7 @@ class Version:
         """
         self.entry = entry
         self.module: LoadedBundle | None = None
-        self.tally = Tally()
+        self.counters = Counters()
         self._factory = factory
         self.limits = limits
         self.instances: set[Instance] = set()

@@ -371,7 +371,7 @@ class InChainTests(GateCase):
         chain, context, error = self.enter(False)
         self.assertIsInstance(error, PluginQuarantined)
         self.assertEqual(context.pluginErrors, ())
-        self.assertEqual(chain.links[0].tally.errors, 0)
+        self.assertEqual(chain.links[0].counters.errors, 0)
 
     def test_failedProbe(self) -> None:
         """A probe that fails is treated as any failure."""

@@ -323,7 +323,7 @@ for kind in ("def", "async def"):
 def scene():
     attempt(chains[0].enter, makeContext())
     chains[1].enter(makeContext()).addErrback(lambda failure: outcomes.append((repr(failure.value), 0)))
-    outcomes.extend((repr(chain.links[0].tally.stalls), 0) for chain in chains)
+    outcomes.extend((repr(chain.links[0].counters.stalls), 0) for chain in chains)
 play(scene)
 """
         played = Played(self, scene)

@@ -9,8 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from revproxy.dataplane import counters
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import Tally
 from revproxy.dataplane.link import Link
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
@@ -39,7 +39,7 @@ class VersionDouble:
     def __init__(self, name: str = "a", onError: str = "closed") -> None:
         self.name = name
         self.id = VersionId("1.0")
-        self.tally = Tally()
+        self.counters = counters.Counters()
         self.entry = entry(name, on_error=onError)
 
 
@@ -130,7 +130,7 @@ class WordTests(HealthCase):
 
     def test_failed(self) -> None:
         """Each failure, with how many calls there were."""
-        self.version.tally.calls = 5
+        self.version.counters.calls = 5
         self.health.failed(self.first, Failure(ValueError()))
         self.assertEqual(self.told, [Failures("a", VersionId("1.0"), 1, 5)])
 
@@ -172,7 +172,7 @@ class WordTests(HealthCase):
             deadlines=Deadlines(self.clock, 1),
             makeClient=lambda: None,
             services=lambda interface: None,
-            tally=self.version.tally,
+            counters=self.version.counters,
         )
         self.addCleanup(link.deadlines.stop)
         return Chain([link])

@@ -96,6 +96,7 @@ class CompileTests(SynchronousTestCase):
         self.change()
         self.assertEqual(self.version().id.number, "1.0")
         refusal = self.bench.coordinator.failures.of("large")
+        assert refusal is not None
         self.assertEqual(refusal.stage, "import")
         self.assertIn(f"large/part9.py:{LINES + 1}:9: SyntaxError: invalid syntax", refusal.message)
         self.write(3)

@@ -1,138 +1,23 @@
-"""Which plugins there are, and which run where."""
+"""Which plugins run where, and in what order."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twisted.plugin import getPlugins
-from twisted.trial.unittest import SynchronousTestCase
-
 import revproxy.plugins
-from revproxy.config.configfile import Config, parseConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.settings import Config
+from revproxy.control.catalogreader import readCatalog
+from revproxy.control.planning.selection import MAX_TOLD, orderPerGroup, select
 from revproxy.dropin import DropIn
-from revproxy.interfaces import IMiddlewareFactory
-from revproxy.plan.catalog import MAX_TOLD, Catalog, Selected, chains, readCatalog
-
-
-def dropIn(name: str, **more: Any) -> DropIn:
-    """A drop-in whose manifest has this name."""
-    return DropIn({"name": name, "version": "1", **more}, lambda config: None)  # type: ignore[arg-type,return-value]
-
-
-def lanesByRoute(config: Config) -> list[int]:
-    """For each route the index of its lane."""
-    groups = enumerate(config.routeGroups)
-    return [lane for _, lane in sorted((index, at) for at, group in groups for index in group.routes)]
-
-
-class CatalogTestCase(SynchronousTestCase):
-    """A folder of plugins and a configuration."""
-
-    def setUp(self) -> None:
-        self.root = Path(self.mktemp()).absolute()
-        self.folder = self.root / "plugins"
-        self.folder.mkdir(parents=True)
-
-    def plugin(self, name: str, folder: str | None = None, **more: Any) -> Path:
-        """Write a plugin's folder."""
-        place = self.folder / (folder or name)
-        place.mkdir()
-        (place / "plugin.json").write_text(json.dumps({"name": name, "version": "1", **more}))
-        (place / "plugin.py").write_text("")
-        return place
-
-    def config(self, plugins: str = "{}", *routes: str) -> Config:
-        """A configuration whose line 2 is ``plugins.config`` and whose routes' plugins follow from line 4."""
-        lines = ["listeners: [{endpoint: 'tcp:1'}]", f"plugins: {{config: {plugins}}}", "routes:"]
-        lines += [f"- {{path: /{n}, respond: {{}}, plugins: {each}}}" for n, each in enumerate(routes or ("{}",))]
-        return parseConfig("\n".join(lines), "r.yaml", self.root)
-
-    def catalog(self, *dropins: DropIn) -> Catalog:
-        """What there is."""
-        return readCatalog(self.folder, dropins)
-
-    def select(self, config: Config, *dropins: DropIn) -> tuple[Selected, ...]:
-        """What runs."""
-        return self.catalog(*dropins).select(config)
-
-    def running(self, config: Config, *dropins: DropIn) -> dict[str, list[Mapping[str, Any] | None]]:
-        """Name to the configuration on each route."""
-        return {one.manifest.name: [one.configFor(index) for index in lanesByRoute(config)]
-                for one in self.select(config, *dropins)}
-
-    def refused(self, config: Config, *dropins: DropIn) -> list[str]:
-        """The messages with which a selection is refused."""
-        return [str(problem) for problem in self.assertRaises(ConfigErrors, self.select, config, *dropins).problems]
-
-
-class ReadTests(CatalogTestCase):
-    """`readCatalog`."""
-
-    def test_both(self) -> None:
-        """Folders and drop-ins are one catalogue, by name; a folder's own name does not matter."""
-        place = self.plugin("b", folder="other")
-        catalog = self.catalog(dropIn("a"))
-        self.assertEqual(list(catalog.entries), ["a", "b"])
-        self.assertEqual([entry.origin for entry in catalog.entries.values()], ["dropin", "directory"])
-        self.assertEqual(catalog.entries["b"].source, str(place / "plugin.json"))
-        bundle = catalog.entries["b"].bundle
-        assert bundle is not None
-        self.assertEqual(sorted(bundle.files), ["plugin.json", "plugin.py"])
-        self.assertEqual(catalog.entries["a"].source, __name__)
-
-    def test_passedOver(self) -> None:
-        """Files, hidden folders and folders without a plugin.json are no plugins."""
-        (self.folder / "README").write_text("")
-        (self.folder / "empty").mkdir()
-        self.plugin("a", folder=".a")
-        self.assertEqual(self.catalog(), Catalog({}))
-
-    def test_linkedFolder(self) -> None:
-        """A plugin's folder may be a link."""
-        self.plugin("a").rename(self.root / "a-1.0")
-        (self.folder / "a").symlink_to(self.root / "a-1.0")
-        self.assertEqual(list(self.catalog().entries), ["a"])
-
-    def test_noDirectory(self) -> None:
-        """Without a folder there are drop-ins only; one that cannot be read is refused."""
-        self.assertEqual(list(readCatalog(None, [dropIn("a")]).entries), ["a"])
-        error = self.assertRaises(ConfigErrors, readCatalog, self.root / "none", [])
-        self.assertIn("none: cannot be read: No such file or directory", str(error))
-
-    def test_broken(self) -> None:
-        """Broken plugins do not hide the others; each keeps its problems."""
-        self.plugin("good")
-        (self.plugin("bad") / "plugin.json").write_text("{")
-        (self.plugin("half") / "plugin.py").unlink()
-        catalog = self.catalog(dropIn("Bad"))
-        self.assertEqual(list(catalog.entries), ["good"])
-        self.assertEqual([broken.name for broken in catalog.broken], ["Bad", "bad", "half"])
-        self.assertEqual(len(catalog.problems), 3)
-
-    def test_duplicates(self) -> None:
-        """A name given twice is refused, naming both places."""
-        first, second = self.plugin("a", folder="x"), self.plugin("a", folder="y")
-        self.assertEqual(self.refused(self.config(), dropIn("a")), [
-            f'{first}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {__name__}; '
-            "give one of them another name",
-            f'{second}/plugin.json:1:2: $.name: "a" is also the name of the plugin in {__name__}; '
-            "give one of them another name"])
-
-    def test_getPlugins(self) -> None:
-        """What is found without being given is what Twisted's plugin system finds."""
-        found = [factory.manifest["name"] for factory in getPlugins(IMiddlewareFactory, revproxy.plugins)]
-        self.flushLoggedErrors()
-        self.assertEqual(sorted(readCatalog(None).entries), sorted(found))
-        self.flushLoggedErrors()
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from tests.control.catalogs import CatalogTestCase, dropIn, groupsByRoute
 
 
 class SelectTests(CatalogTestCase):
-    """`Catalog.select`."""
+    """`select`."""
 
     def test_enabled(self) -> None:
         """A directory plugin decides itself while nobody names it; a drop-in is off."""
@@ -226,34 +111,37 @@ class SelectTests(CatalogTestCase):
         revproxy.plugins.__path__.append(str(place))
         self.addCleanup(revproxy.plugins.__path__.remove, str(place))
         self.addCleanup(sys.modules.pop, "revproxy.plugins.test_broken_one", None)
-        message = self.refused(self.config("{test-broken-one: {}}"))[0]
+        catalog = readCatalog(self.folder, DropInFactories().told)
+        self.flushLoggedErrors()
+        refused = self.assertRaises(ConfigErrors, select, catalog, self.config("{test-broken-one: {}}"))
+        message = str(refused.problems[0])
         self.assertIn('no plugin named "test-broken-one"', message)
         self.assertIn("the drop-in module revproxy.plugins.test_broken_one cannot be imported: "
                       "ZeroDivisionError: division by zero", message)
 
 
-class ChainsTests(CatalogTestCase):
-    """`chains`."""
+class OrderTests(CatalogTestCase):
+    """`orderPerGroup`."""
 
-    def chains(self, config: Config, *dropins: DropIn) -> list[list[tuple[str, Any]]]:
+    def order(self, config: Config, *dropins: DropIn) -> list[list[tuple[str, Any]]]:
         """For each route name and configuration of its plugins in order."""
-        made = chains(self.select(config, *dropins), config)
-        return [[(one.manifest.name, own) for one, own in made[lane]] for lane in lanesByRoute(config)]
+        made = orderPerGroup(self.select(config, *dropins), config)
+        return [[(plugin.name, own) for plugin, own in made[group]] for group in groupsByRoute(config)]
 
     def test_order(self) -> None:
         """Each route has its own plugins with its own configuration, in order."""
         self.plugin("a", after=["b"])
         self.plugin("b", config={"x": 1})
         config = self.config("{}", "{}", "{b: false}", "{b: {x: 2}}")
-        self.assertEqual(self.chains(config), [
+        self.assertEqual(self.order(config), [
             [("b", {"x": 1}), ("a", {})], [("a", {})], [("b", {"x": 2}), ("a", {})]])
 
     def test_shared(self) -> None:
         """Routes with equal plugins and configurations share one tuple."""
         self.plugin("a")
         config = self.config("{}", "{}", "{}", "{a: {x: 1}}")
-        made = chains(self.select(config), config)
-        first, second, third = (made[lane] for lane in lanesByRoute(config))
+        made = orderPerGroup(self.select(config), config)
+        first, second, third = (made[group] for group in groupsByRoute(config))
         self.assertIs(first, second)
         self.assertIsNot(first, third)
 
@@ -262,7 +150,7 @@ class ChainsTests(CatalogTestCase):
         place = self.plugin("a", requires={"b": ""})
         self.plugin("b")
         config = self.config("{}", "{}", "{b: false}")
-        error = self.assertRaises(ConfigErrors, self.chains, config)
+        error = self.assertRaises(ConfigErrors, self.order, config)
         self.assertEqual(str(error), f"{place}/plugin.json:1:{_column(place)}: $.requires.b: a 1 requires b, which is "
                          'absent or switched off (on the route "/1")')
 
@@ -270,15 +158,15 @@ class ChainsTests(CatalogTestCase):
         """Plugins that conflict may run on different routes."""
         self.plugin("a", conflicts={"b": ""})
         self.plugin("b")
-        self.assertEqual(self.chains(self.config("{}", "{a: false}", "{b: false}")), [[("b", {})], [("a", {})]])
-        self.assertRaises(ConfigErrors, self.chains, self.config())
+        self.assertEqual(self.order(self.config("{}", "{a: false}", "{b: false}")), [[("b", {})], [("a", {})]])
+        self.assertRaises(ConfigErrors, self.order, self.config())
 
     def test_manyRoutes(self) -> None:
         """A thousand routes with the same plugins are resolved once."""
         for name in "abcde":
             self.plugin(name)
         config = self.config("{}", *["{}"] * 300)
-        self.assertEqual(len(chains(self.select(config), config)), 1)
+        self.assertEqual(len(orderPerGroup(self.select(config), config)), 1)
 
 
 def _column(place: Path) -> int:

@@ -1,0 +1,70 @@
+"""
+What versions have done, added up.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.state.totals import Totals
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Counters, VersionCounters
+
+OLD, NEW, DROPIN = VersionId("1.0", "1" * 64), VersionId("2.0", "2" * 64), VersionId("1.0")
+
+
+class TotalsTests(SynchronousTestCase):
+    """
+    Sums over workers, and over time.
+    """
+
+    def setUp(self) -> None:
+        self.totals = Totals()
+
+    def test_nothing(self) -> None:
+        """
+        Of what nobody told anything there are zeros.
+        """
+        self.assertEqual(self.totals.of("a", OLD.digest), VersionCounters("a", VersionId(digest=OLD.digest)))
+        self.assertEqual(self.totals.retired("a"), 0)
+
+    def test_sums(self) -> None:
+        """
+        What workers tell is added, each figure by itself, and each version by itself.
+        """
+        first = VersionCounters("a", OLD, 7, 6, 5, 4, 3, 0.5)
+        self.totals.add(0, Counters((first, VersionCounters("a", NEW, 1))))
+        self.totals.add(1, Counters((VersionCounters("a", OLD, 10, 1, 1, 1, 1, 0.25),)))
+        self.totals.add(0, Counters((VersionCounters("a", OLD, 100), VersionCounters("b", OLD, 1))))
+        self.assertEqual(self.totals.of("a", OLD.digest), VersionCounters("a", OLD, 117, 7, 6, 5, 4, 0.75))
+        self.assertEqual(self.totals.of("a", NEW.digest).calls, 1)
+
+    def test_retired(self) -> None:
+        """
+        Of versions that still exist the worker with most counts, as it told last.
+        """
+        self.totals.add(0, Counters(retired={"a": 3}))
+        self.totals.add(1, Counters(retired={"a": 2, "b": 1}))
+        self.assertEqual((self.totals.retired("a"), self.totals.retired("b")), (3, 1))
+        self.totals.add(0, Counters())
+        self.assertEqual((self.totals.retired("a"), self.totals.retired("b")), (2, 1))
+
+    def test_carryOver(self) -> None:
+        """
+        What goes on under another digest keeps its figures.
+        """
+        self.totals.add(0, Counters((VersionCounters("a", OLD, 5),)))
+        self.totals.carryOver("a", OLD, NEW)
+        self.totals.carryOver("b", OLD, NEW)
+        self.assertEqual(self.totals.of("a", NEW.digest), VersionCounters("a", NEW, 5))
+        self.assertEqual(self.totals.of("b", NEW.digest).calls, 0)
+
+    def test_keepOnly(self) -> None:
+        """
+        Versions that are not remembered are forgotten; drop-ins have none to be remembered.
+        """
+        told = (VersionCounters("a", OLD, 1), VersionCounters("a", NEW, 2), VersionCounters("c", DROPIN, 3))
+        self.totals.add(0, Counters(told))
+        self.totals.keepOnly({("a", "2" * 64)})
+        self.assertEqual([self.totals.of("a", each.digest).calls for each in (OLD, NEW)], [0, 2])
+        self.assertEqual(self.totals.of("c", None).calls, 3)

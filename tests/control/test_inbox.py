@@ -1,0 +1,163 @@
+"""
+What workers say, and who hears it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.inbox import Inbox
+from revproxy.control.state.totals import Totals
+from revproxy.plan.events import EventLog
+from revproxy.plan.versionid import UNKNOWN, VersionId
+from revproxy.plan.words import (
+    Answer,
+    CertificateState,
+    Counters,
+    DropIns,
+    Failures,
+    Notice,
+    Remains,
+    Restored,
+    Stalled,
+    TargetChanged,
+    Up,
+    VersionCounters,
+)
+from tests.plan.test_words import examples
+
+VERSION = VersionId("1.0", "5d" * 32)
+
+
+class Heard:
+    """Writes down what it is called with, in the place of those that hear words."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self.calls.append((name, *arguments))
+
+
+class InboxTests(SynchronousTestCase):
+    """
+    Each word has its place.
+    """
+
+    def setUp(self) -> None:
+        self.events = EventLog(lambda: 0.0)
+        self.totals = Totals()
+        self.snapshots: Any = Heard()
+        self.quarantine: Any = Heard()
+        self.inbox = Inbox(self.events, self.totals, self.snapshots, self.quarantine)
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """
+        Events: kind, plugin and text.
+        """
+        return [(event.kind, event.plugin, event.text) for event in self.events.latest(9)]
+
+    def test_counters(self) -> None:
+        """
+        Counters are added up, and the quarantine is to know of calls.
+        """
+        word = Counters((VersionCounters("a", VERSION, 5),))
+        self.inbox.receive(2, word)
+        self.assertEqual(self.totals.of("a", VERSION.digest).calls, 5)
+        self.assertEqual((self.quarantine.calls, self.told()), ([("counted", 2, word)], []))
+
+    def test_failures(self) -> None:
+        """
+        Failures, and that a version is well again, are for the quarantine.
+        """
+        failures, restored = Failures("a", VERSION, 1, 9), Restored("a", VERSION)
+        self.inbox.receive(1, failures)
+        self.inbox.receive(1, restored)
+        self.assertEqual(self.quarantine.calls, [("failed", 1, failures), ("restored", restored)])
+
+    def test_stalled(self) -> None:
+        """
+        A loop that was held is an event, whoever did it; the quarantine hears of it, too.
+        """
+        words = [
+            Stalled("a", VERSION, "handle", "plugin.py:3", 1.234, True),
+            Stalled("", UNKNOWN, "select", "selectors.py:1", 0.5, False),
+        ]
+        for word in words:
+            self.inbox.receive(0, word)
+        self.assertEqual(self.told(), [
+            ("stalled", "a", "the reactor was held for 1.23 s by handle at plugin.py:3; the call was ended"),
+            ("stalled", "", "the reactor was held for 0.50 s by select at selectors.py:1"),
+        ])  # fmt: skip
+        self.assertEqual(self.quarantine.calls, [("stalled", word) for word in words])
+
+    def test_remains(self) -> None:
+        """
+        What stays in memory is an event, with who keeps it.
+        """
+        self.inbox.receive(0, Remains("a", VERSION, 20.4, ("class", "instance"), ("a thread: t", "a module: m")))
+        self.inbox.receive(0, Remains("a", VERSION, 20.4, ("class",), ()))
+        self.assertEqual([text for _, _, text in self.told()], [
+            "still in memory 20 s after it ended (class, instance), held by: a thread: t; a module: m",
+            "still in memory 20 s after it ended (class), held by: nobody who can be named",
+        ])  # fmt: skip
+
+    def test_notice(self) -> None:
+        """
+        A notice is an event as it stands.
+        """
+        self.inbox.receive(0, Notice("handover-lost", "too large", "a", VERSION, "a traceback"))
+        (event,) = self.events.latest(9)
+        self.assertEqual((event.kind, event.version, event.traceback), ("handover-lost", VERSION, "a traceback"))
+
+    def test_certificates(self) -> None:
+        """
+        The state of a listener's certificates is known; a problem is told when it is new, and again once it was gone.
+        """
+        good = CertificateState("tcp:1", "/c", ("a.example",), 5.0)
+        first = CertificateState("tcp:1", "/c", ("a.example",), 5.0, ("a.pem: expired",))
+        more = CertificateState("tcp:1", "/c", (), None, ("a.pem: expired", "b.pem: no key"), True)
+        for word in (good, first, first, more, good, first):
+            self.inbox.receive(0, word)
+        kept = "; none of the new ones can be used, and the certificates stay as they were"
+        self.assertEqual([(kind, text) for kind, _, text in self.told()], [
+            ("certificate-refused", "a.pem: expired"),
+            ("certificate-refused", f"b.pem: no key{kept}"),
+            ("certificate-refused", "a.pem: expired"),
+        ])  # fmt: skip
+        self.assertEqual(self.inbox.certificates, {"tcp:1": first})
+
+    def test_targets(self) -> None:
+        """
+        Of each target what was said last is known.
+        """
+        down = TargetChanged("web", "http://a", False, "refused")
+        other = TargetChanged("web", "http://b", False, "refused")
+        for word in (down, other, TargetChanged("web", "http://a", True)):
+            self.inbox.receive(0, word)
+        self.assertEqual(
+            self.inbox.targets,
+            {("web", "http://a"): TargetChanged("web", "http://a", True), ("web", "http://b"): other},
+        )
+
+    def test_dropIns(self) -> None:
+        """
+        What is installed is for who reads the files.
+        """
+        self.inbox.receive(0, DropIns())
+        self.assertEqual(self.snapshots.calls, [("install", DropIns())])
+
+    def test_all(self) -> None:
+        """
+        There is no word that nobody hears; answers are heard by the crew.
+        """
+        for word in examples(Path(self.mktemp()).absolute()):
+            if isinstance(word, get_args(Up)) and not isinstance(word, Answer):
+                parts: list[Any] = [Heard() for _ in range(4)]
+                inbox = Inbox(*parts)
+                inbox.receive(0, word)
+                heard = [*(call for part in parts for call in part.calls), *inbox.certificates, *inbox.targets]
+                self.assertNotEqual(heard, [], repr(word))
