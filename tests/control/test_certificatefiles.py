@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import Config
 from revproxy.control import certificatefiles
-from revproxy.control.certificatefiles import CertificateFiles, CertificateReader, certificatePaths
+from revproxy.control.certificatefiles import CertificateFiles, CertificateReader, certificateRoots
 from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.regularfile import readFile
 
@@ -203,7 +203,11 @@ class ReaderTests(FilesCase):
         self.assertEqual(again, before)
         self.assertIsNot(again, before)
 
-    def test_paths(self) -> None:
-        """What is to be watched: each folder, file and authority once."""
+    def test_roots(self) -> None:
+        """What is to be watched: each folder, file and authority once, and in folders only what is read of them."""
         config = self.config(self.tls(), self.tls(authority=True), self.tls("/a.pem"))
-        self.assertEqual(certificatePaths(config), [self.folder, self.authority, self.path])
+        folder, authority, file = certificateRoots(config)
+        self.assertEqual([root.path for root in (folder, authority, file)],
+                         [str(self.folder), str(self.authority), str(self.path)])
+        names = ("a.pem", "a.key", "readme.txt", "below/a.pem")
+        self.assertEqual([name for name in names if folder.counts(f"{self.folder}/{name}")], ["a.pem", "a.key"])

@@ -4,6 +4,7 @@ Plans as bytes, and back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.document import parseJSON
+from revproxy.config.settings import LoggingConfig
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
 from revproxy.worker.worker import Worker
-from tests.coordinators import DeafWorker, Threadless
+from tests.coordinators import Loopless
 from tests.plan import plans
 
 
@@ -165,10 +167,11 @@ class WorkerTests(PlanCase):
 
     def worker(self, plan: Plan) -> Worker:
         """
-        One that has taken a plan.
+        One that has taken a plan, but for listeners and log.
         """
-        clock, said = Threadless(), list[Up]()
-        worker = DeafWorker(
+        clock, said = Loopless(), list[Up]()
+        plan = replace(plan, config=replace(plan.config, listeners=(), logging=LoggingConfig(access=None)))
+        worker = Worker(
             clock,
             plan.config,
             said.append,

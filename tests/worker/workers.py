@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import makeBundle
@@ -25,7 +24,7 @@ from revproxy.testing import makeContext
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.loader import unload
 from revproxy.worker.worker import Worker
-from tests.coordinators import Threadless
+from tests.coordinators import Loopless
 
 PLUGIN = """
 from zope.interface import implementer
@@ -49,10 +48,6 @@ UPDATED = """
     def updateConfig(self, config): self.config = dict(config)
 """
 """Takes another configuration in place."""
-
-
-class Loopless(Threadless, MemoryReactorClock):
-    """A reactor on which ports are bound, and nobody comes; threads are at once."""
 
 
 def entry(
