@@ -99,7 +99,8 @@ class RenewedTests(RenewalCase):
 
     def test_otherConfiguration(self) -> None:
         """With a configuration that is refused, the certificates of the one in force are renewed all the same."""
-        for refused in (self.listeners(", proxy_protocol: 5"), "listeners: [{endpoint: 'unix:/no/such/folder/socket'}]\n"):
+        taken = "listeners: [{endpoint: 'unix:/no/such/folder/socket'}]\n"
+        for refused in (self.listeners(", proxy_protocol: 5"), taken):
             before = self.served()
             self.bench.configure(extra=refused)
             self.bench.apply()
