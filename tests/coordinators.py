@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThreadPool
 
 from revproxy.config.configfile import parseConfig
@@ -40,6 +41,13 @@ class Stamp:
 PluginMain = Stamp
 """
 
+USUAL = {
+    "listeners": "[{endpoint: 'tcp:0:interface=127.0.0.1'}]",
+    "logging": "{access: off}",
+    "plugins": "{directory: plugins}",
+}
+"""Sections of a configuration that says nothing of them."""
+
 
 class Threadless(Clock):
     """A clock that is enough of a reactor: what is given to a thread runs at once."""
@@ -63,18 +71,15 @@ class Threadless(Clock):
         function(*args, **kwargs)
 
 
-class DeafWorker(Worker):
-    """A worker that listens nowhere, and whose guard is not on: there is no loop."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        participants = [each for each in self._applier._participants if each is not self.listeners]
-        self._applier._participants = tuple(each for each in participants if each is not self.accessLogging)
+class Loopless(Threadless, MemoryReactorClock):
+    """A reactor on which ports are bound, and nobody comes."""
 
 
 class Bench:
     """
-    A folder with plugins and a state, and an edge over it: control, and a worker that listens nowhere.
+    A folder with plugins and a state, and an edge over it: control, and a worker. It listens on a port that the kernel
+    chooses, and logs nothing, if a test wants nothing else.
+
     :ivar dropins: what is installed.
     """
 
@@ -86,17 +91,17 @@ class Bench:
         self.plugins.mkdir(parents=True)
         self.file = self.root / "revproxy.yaml"
         self.configure(routes, extra)
-        self.clock = Threadless()
+        self.clock = Loopless()
         self.clock.advance(1_000_000)
         self.events: EventLog
         self.control: Control
         self.worker: Worker
 
     def configure(self, routes: str = "[{respond: {}}]", extra: str = "") -> None:
-        """Write the configuration file."""
+        """Write the configuration file. :param extra: sections besides, or instead of the usual ones, as YAML."""
+        own = {section: "" if f"{section}:" in extra else f"{section}: {usual}\n" for section, usual in USUAL.items()}
         self.file.write_text(
-            f"listeners: [{{endpoint: 'tcp:1'}}]\nroutes: {routes}\nstate: var\n"
-            + (extra if "plugins:" in extra else f"plugins: {{directory: plugins}}\n{extra}")
+            f"{own['listeners']}routes: {routes}\nstate: var\n{own['plugins']}{extra}\n{own['logging']}"
         )
 
     def write(
@@ -131,7 +136,7 @@ class Bench:
         inThread = partial(deferToThreadPool, self.clock, self.clock.getThreadPool())
         crew = LocalCrew(
             self.clock,
-            lambda says: DeafWorker(
+            lambda says: Worker(
                 self.clock,
                 config,
                 says,
@@ -164,9 +169,10 @@ class Bench:
         self.state.release()
 
     async def end(self) -> None:
-        """As far as plugins and what is remembered of them are concerned."""
+        """As far as ports, plugins, and what is remembered of them are concerned."""
         self.coordinator.halt()
         self.worker.hurry()
+        await self.worker.stopAccepting()
         await self.coordinator.end()
         await self.worker.endPlugins()
 

@@ -8,7 +8,7 @@ In the order in which a change passes through:
 - `routes`: the `routetable`, with what `upstreamfactory` makes;
 - `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
   :mod:`~revproxy.worker.lifecycle` is the life of each version;
-- `listeners`: ports, and their `certificates`;
+- `listeners`: ports, each `listening` with its `certificates`;
 - `accesslogging`: the access log, in a `logfile`;
 - `bounds`: limits and time-outs;
 - `generations`: what requests go through, as `assembly` builds it; the swap is one assignment here;

@@ -4,7 +4,7 @@ A worker: all that makes plans real in one process, from the words of control to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -32,9 +32,13 @@ from revproxy.worker.lifecycle.instance import Version
 from revproxy.worker.lifecycle.retirement import Retirement
 from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.listeners import ListenerSet
+from revproxy.worker.participant import Participant
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.upstreamfactory import Parts, PluginClient
+
+NOTHING = Generation(0, Tree([]), [])
+"""What requests go through before the first plan takes effect: there is no route."""
 
 
 class Worker:
@@ -42,13 +46,14 @@ class Worker:
     Parts, and the way of words between them and control.
 
     :ivar edge: the data plane.
+    :ivar routes: its route table; the first of the participants in a change, as are the five after it.
+    :ivar staging: its plugins.
     :ivar listeners: its endpoints.
     :ivar accessLogging: its log.
-    :ivar staging: its plugins.
-    :ivar routes: its route table.
     :ivar bounds: its limits and time-outs.
     :ivar generations: what requests go through.
-    :ivar health: what fails of its plugins, and gates before them.
+    :ivar retirement: sees off instances that are not used any more.
+    :ivar health: what fails of plugins, and gates before them.
     :ivar counters: tells what is counted.
     """
 
@@ -67,7 +72,8 @@ class Worker:
         monotonic: Callable[[], float] = monotonic,
     ) -> None:
         """
-        Makes everything and opens nothing; then says `DropIns`.
+        Makes everything and opens nothing; then says `DropIns`. Longer than other functions, for here all parts are
+        made, each of those above it.
 
         :param config: whose limits and time-outs hold until the first plan takes effect.
         :param tell: takes what is said to control.
@@ -75,21 +81,19 @@ class Worker:
         :param dropIns: `IMiddlewareFactory` providers, instead of what Twisted's plugin system finds.
         :param limits: how much plugins are given outside of requests.
         :param routesMade: called before the first plugins are loaded, with all there that does not depend on them.
+        :param monotonic: the time in seconds, for deadlines.
         """
-        self._reactor = reactor
         self._tell = tell
         self._deadlines = Deadlines(reactor, 0.5, monotonic)
         self._answers = Deadlines(reactor, 0.02, monotonic)
-        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged)
-        nothing = Generation(0, Tree([]), [])
-        self.edge = Edge(
-            reactor, self._deadlines, nothing, config.limits, config.timeouts, None, monotonic=monotonic
-        )
         self._files = JobThread(reactor, inThread, READING)
+        self._culprits = Culprits()
+        self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
+        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged)
         self._client = PluginClient(config, parts)
+        self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
         self.retirement = Retirement(reactor, tell, config.timeouts.drain)
         self.retirement.breakOff = self.edge.breakOffChains
-        self._culprits = Culprits()
         self.health = VersionHealth(reactor.seconds, tell)
         self.counters = CounterReports(reactor, tell, self.retirement.counts)
         dropInFactories = DropInFactories(dropIns)
@@ -106,21 +110,17 @@ class Worker:
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge)
-        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self.bounds = Bounds(self._takeBounds)
-        # Steps after the first go the other way: the generation is built, and is swapped, before instances are asked
-        # for what they have left, and are seen off.
-        participants = (
-            self.routes,
-            self.staging,
-            self.listeners,
-            self.accessLogging,
-            self.bounds,
-            self.generations,
-        )
-        self._applier = Applier(participants, tell, self.staging.hurry)
-        self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
+        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
+        self._applier = Applier(self._participants(), tell, self.staging.hurry)
         tell(dropInFactories.told)
+
+    def _participants(self) -> Sequence[Participant]:
+        """
+        In the order in which they prepare. Steps after that go the other way: the generation is built, and is swapped,
+        before instances are asked for their state once more, and are seen off.
+        """
+        return self.routes, self.staging, self.listeners, self.accessLogging, self.bounds, self.generations
 
     def receive(self, word: Down) -> None:
         """Control says something."""

@@ -26,7 +26,7 @@ from revproxy.dataplane.listener import Listener
 from revproxy.worker import upstreamfactory as origins
 from revproxy.worker.lifecycle.stages import StageLimits
 from tests.behaviour.pipeline import Client, Heard, Origin, OriginConnection, answerTo
-from tests.coordinators import Bench, Threadless
+from tests.coordinators import Bench, Loopless
 
 STAGES: dict[str, Stage] = {}
 """By the name that plugins know."""
@@ -136,7 +136,7 @@ class Stage:
         return sum(1 for one, _ in self.stops if one == label)
 
 
-class Steps(Threadless):
+class Steps(Loopless):
     """
     A clock that is enough of a reactor; what is given to threads happens at once, or step by step.
 

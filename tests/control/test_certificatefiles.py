@@ -203,8 +203,11 @@ class ReaderTests(FilesCase):
         self.assertEqual(again, before)
         self.assertIsNot(again, before)
 
-    def test_paths(self) -> None:
-        """What is to be watched: each folder, file and authority once."""
+    def test_roots(self) -> None:
+        """What is to be watched: each folder, file and authority once, and in folders only what is read of them."""
         config = self.config(self.tls(), self.tls(authority=True), self.tls("/a.pem"))
-        roots = [root.path for root in certificateRoots(config)]
-        self.assertEqual(roots, [str(path) for path in (self.folder, self.authority, self.path)])
+        folder, authority, file = certificateRoots(config)
+        self.assertEqual([root.path for root in (folder, authority, file)],
+                         [str(self.folder), str(self.authority), str(self.path)])
+        names = ("a.pem", "a.key", "readme.txt", "below/a.pem")
+        self.assertEqual([name for name in names if folder.counts(f"{self.folder}/{name}")], ["a.pem", "a.key"])

@@ -4,6 +4,7 @@ Plans as bytes, and back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.document import parseJSON
+from revproxy.config.settings import LoggingConfig
 from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
 from revproxy.worker.worker import Worker
-from tests.coordinators import DeafWorker, Threadless
+from tests.coordinators import Loopless
 from tests.plan import plans
+
+_NO_LOG = LoggingConfig(access=None)
 
 
 class PlanCase(SynchronousTestCase):
@@ -167,10 +171,10 @@ class WorkerTests(PlanCase):
 
     def worker(self, *given: Plan) -> Worker:
         """
-        One that has taken plans, one after the other.
+        One that has taken plans, one after the other, but for listeners and log.
         """
-        clock, said = Threadless(), list[Up]()
-        worker = DeafWorker(
+        clock, said = Loopless(), list[Up]()
+        worker = Worker(
             clock,
             given[0].config,
             said.append,
@@ -179,7 +183,9 @@ class WorkerTests(PlanCase):
             monotonic=clock.seconds,
         )
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(worker.endPlugins())))
+        configs = {id(plan.config): replace(plan.config, listeners=(), logging=_NO_LOG) for plan in given}
         for number, plan in enumerate(given, 1):
+            plan = replace(plan, config=configs[id(plan.config)])
             words: list[Down] = [Prepare(number, plan), Ready(number), Commit(number)]
             for word in words:
                 worker.receive(word)

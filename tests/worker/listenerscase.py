@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import parseConfig
@@ -22,7 +21,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.words import CertificateState, Prepare
 from revproxy.worker.listeners import ListenerSet
 from revproxy.worker.participant import Refused
-from tests.coordinators import Threadless
+from tests.coordinators import Loopless
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 from tests.socketfolder import socketFolder
 
@@ -43,10 +42,6 @@ def prepareWord(
     return Prepare(1, Plan(1, config, {}, (), (), certificates=reader.read(config)), starts)
 
 
-class MemoryReactor(Threadless, MemoryReactorClock):
-    """Whose threads are at once."""
-
-
 class ListenersCase(SynchronousTestCase):
     """
     A set whose ports accept when they are told to.
@@ -55,7 +50,7 @@ class ListenersCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactor()
+        self.reactor: Any = Loopless()
         self.leaf = RecordingLeaf()
         self.double = EdgeDouble(self.leaf, timeouts=Timeouts(drain=10))
         self.told: list[CertificateState] = []

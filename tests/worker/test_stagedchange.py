@@ -1,4 +1,4 @@
-"""What a change does last, while requests are served: updates in place, and the second handover."""
+"""Tests for `revproxy.worker.stagedchange`: what comes last, while requests are served: updates, and a handover."""
 
 from __future__ import annotations
 

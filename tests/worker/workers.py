@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import makeBundle
@@ -25,7 +24,7 @@ from revproxy.testing import makeContext
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.loader import unload
 from revproxy.worker.worker import Worker
-from tests.coordinators import Threadless
+from tests.coordinators import Loopless
 
 PLUGIN = """
 from zope.interface import implementer
@@ -51,10 +50,6 @@ UPDATED = """
 """Takes another configuration in place."""
 
 
-class Loopless(Threadless, MemoryReactorClock):
-    """A reactor on which ports are bound, and nobody comes; threads are at once."""
-
-
 def entry(
     name: str, number: str = "1.0", body: str = "", interfaces: str = "", code: str | None = None, **manifest: Any
 ) -> CatalogEntry:
@@ -72,8 +67,11 @@ class WorkerCase(SynchronousTestCase):
     """
     A worker that has not heard anything yet.
 
+    :cvar dropIns: what is installed.
     :ivar told: all that it has said.
     """
+
+    dropIns: tuple[Any, ...] = ()
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -82,14 +80,19 @@ class WorkerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.root = Path(self.mktemp()).absolute()
         self.root.mkdir()
+        self.othersModules = _modules()
         self.reactor: Any = Loopless()
         self.reactor.advance(1_000_000)
-        self.ofOthers = _pluginModules()
         self.told: list[Up] = []
         self.certificates = CertificateReader()
         self.transaction = 0
         self.worker = Worker(
-            self.reactor, self.config(), self.told.append, self.inThread, dropIns=(), monotonic=self.reactor.seconds
+            self.reactor,
+            self.config(),
+            self.told.append,
+            self.inThread,
+            dropIns=self.dropIns,
+            monotonic=self.reactor.seconds,
         )
         self.addCleanup(self.end)
 
@@ -99,8 +102,8 @@ class WorkerCase(SynchronousTestCase):
         self.say(Abandon(self.transaction))
         running = self.worker.staging.running
         for version in [] if running is None else running.versions.values():
-            assert version.module is not None
-            self.addCleanup(unload, version.module)
+            if version.module is not None:
+                self.addCleanup(unload, version.module)
         for work in (self.worker.stopAccepting, self.worker.drain, self.worker.endPlugins, self.worker.end):
             self.done(work())
 
@@ -226,12 +229,9 @@ class WorkerCase(SynchronousTestCase):
             "next": (worker.routes.next, worker.staging.next),
             "readers": set(readers),
             "files": _openFiles(),
-            "modules": _pluginModules() - self.ofOthers,
+            "modules": _modules() - self.othersModules,
         }
 
-
-def _pluginModules() -> set[str]:
-    return {name for name in sys.modules if name.startswith(f"{ROOT}.")}
 
 
 def _contextsOf(listening: Any) -> Any:
@@ -245,6 +245,10 @@ def _stateOf(instance: Any) -> tuple[Any, ...]:
         instance, made, dict(instance.config), dict(made.config), instance.started, instance.retiring, instance.since,
         set(instance.chains), set(instance.version.instances),
     )
+
+
+def _modules() -> set[str]:
+    return {name for name in sys.modules if name.startswith(f"{ROOT}.")}
 
 
 def _openFiles() -> list[str]:

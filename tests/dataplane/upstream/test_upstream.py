@@ -191,3 +191,83 @@ class MarkedDownTests(OriginCase):
             origin.arrived[0].says(OK)
         self.upstream.close()
         self.assertEqual((self.first.pool.open, self.second.pool.open), (0, 0))
+
+
+class InServiceTests(OriginCase):
+    """
+    Targets that somebody takes out of service, and whoever is told what becomes of targets.
+
+    :ivar changes: what was told: URL, whether it is up, and why not.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.changes: list[tuple[str, bool, str]] = []
+        self.first = Origin(self.clock, url="http://first")
+        self.second = Origin(self.clock, url="http://second")
+        self.upstream = self.upstreamOf(
+            self.first, self.second, maxFails=1, failTimeout=20.0, onChange=lambda *change: self.changes.append(change)
+        )
+
+    def urls(self, count: int = 4) -> set[str]:
+        """Whose turn it is, so many times."""
+        picked = [self.upstream.pick(()) for _ in range(count)]
+        return {target.url for target in picked if target is not None}
+
+    def askUntil(self, origin: Origin) -> Asked:
+        """A request that goes to this one."""
+        asked = self.ask(b"POST")
+        return asked if asked.target is origin.target else self.askUntil(origin)
+
+    def test_takenOut(self) -> None:
+        """It takes no new requests, however long; put back, it does at once. Each is told once."""
+        for _ in range(2):
+            self.upstream.setInService("http://first", False)
+        self.pass_(3600)
+        self.assertEqual(self.urls(), {"http://second"})
+        for _ in range(2):
+            self.upstream.setInService("http://first", True)
+        self.assertEqual(self.urls(), {"http://first", "http://second"})
+        self.assertEqual(self.changes, [("http://first", False, "taken out of service"), ("http://first", True, "")])
+
+    def test_unknown(self) -> None:
+        """A URL that no target has changes nothing."""
+        self.upstream.setInService("http://third", False)
+        self.assertEqual((self.urls(), self.changes), ({"http://first", "http://second"}, []))
+
+    def test_underWay(self) -> None:
+        """A request that is under way goes on, and its answer does not put the target back."""
+        asked = self.askUntil(self.first)
+        self.first.target.fails = 1
+        self.upstream.setInService("http://first", False)
+        self.first.arrived[-1].says(OK)
+        self.assertEqual(asked.got.status, 200)
+        self.assertEqual((self.urls(), len(self.changes)), ({"http://second"}, 1))
+
+    def test_failsMeanwhile(self) -> None:
+        """That it fails while it is out of service is no news, and it is not back when a failure would be forgotten."""
+        asked = self.askUntil(self.first)
+        self.upstream.setInService("http://first", False)
+        self.first.arrived[-1].says(b"nonsense")
+        self.assertFailed(asked, BadResponse)
+        self.pass_(60)
+        self.assertEqual((self.urls(), len(self.changes)), ({"http://second"}, 1))
+
+    def test_better(self) -> None:
+        """One that is out of service is better than none."""
+        for url in ("http://first", "http://second"):
+            self.upstream.setInService(url, False)
+        self.assertIsNotNone(self.upstream.pick(()))
+
+    def test_told(self) -> None:
+        """That one is passed over is told, with the reason; and that it answers again."""
+        asked = self.askUntil(self.first)
+        self.first.arrived[-1].says(b"nonsense")
+        self.assertFailed(asked, BadResponse)
+        [(url, isUp, reason)] = self.changes
+        self.assertEqual((url, isUp), ("http://first", False))
+        self.assertTrue(reason)
+        self.pass_(20)
+        self.askUntil(self.first)
+        self.first.arrived[-1].says(OK)
+        self.assertEqual(self.changes[1:], [("http://first", True, "")])

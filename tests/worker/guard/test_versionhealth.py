@@ -1,0 +1,178 @@
+"""Tests for `revproxy.worker.guard.versionhealth`: what is told of versions that fail, and gates before instances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from revproxy.dataplane import counters
+from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.link import Link
+from revproxy.interfaces import IMiddleware
+from revproxy.loop.deadlines import Deadlines
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Failures, Notice, Restored
+from revproxy.testing import makeContext
+from revproxy.worker.guard.gate import Gate
+from revproxy.worker.guard.recovery import COOLDOWN, PROBES
+from revproxy.worker.guard.versionhealth import VersionHealth
+from tests.worker.workers import entry
+
+
+@implementer(IMiddleware)
+class Plain:
+    """Lets all through."""
+
+    name = "a"
+
+    def handle(self, context: Any) -> bool:
+        return True
+
+
+class VersionDouble:
+    """A version."""
+
+    def __init__(self, name: str = "a", onError: str = "closed") -> None:
+        self.name = name
+        self.id = VersionId("1.0")
+        self.counters = counters.Counters()
+        self.entry = entry(name, on_error=onError)
+
+
+class InstanceDouble:
+    """An instance of it that has run since a plan."""
+
+    def __init__(self, version: VersionDouble, since: int | None = 1) -> None:
+        self.version = version
+        self.object = Plain()
+        self.since = since
+
+
+class PlanDouble:
+    """A plan, as far as gates are concerned."""
+
+    def __init__(self, **gates: int) -> None:
+        self.gates = gates
+
+
+class HealthCase(SynchronousTestCase):
+    """
+    One version with two instances.
+
+    :ivar told: what control was told.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.told: list[Failures | Notice | Restored] = []
+        self.health: Any = VersionHealth(self.clock.seconds, self.told.append)
+        self.version = VersionDouble()
+        self.first, self.second = InstanceDouble(self.version), InstanceDouble(self.version)
+
+
+class GateTests(HealthCase):
+    """Where there is a gate."""
+
+    def test_none(self) -> None:
+        """Without a quarantine the instance stands in the chain itself."""
+        self.assertIs(self.health.middleware(self.first, PlanDouble()), self.first.object)
+        self.assertIs(self.health.middleware(self.first, PlanDouble(b=2)), self.first.object)
+
+    def test_before(self) -> None:
+        """Instances that ran when it began have a gate; those made with its plan or later have none."""
+        plan = PlanDouble(a=3)
+        self.assertIsInstance(self.health.middleware(InstanceDouble(self.version, 2), plan), Gate)
+        for since in (3, 4, None):
+            instance = InstanceDouble(self.version, since)
+            self.assertIs(self.health.middleware(instance, plan), instance.object)
+
+    def test_stays(self) -> None:
+        """A gate stays the same over plans that have it, with how far its instance has come back."""
+        plan = PlanDouble(a=3)
+        gate = self.health.middleware(self.first, plan)
+        self.assertEqual(self.health.gates, {})
+        self.health.adopt({self.first}, plan)
+        self.assertEqual(self.health.gates, {self.first: gate})
+        self.assertIs(self.health.middleware(self.first, PlanDouble(a=3, b=4)), gate)
+
+    def test_abandoned(self) -> None:
+        """A gate of a plan that was given up is made anew with the next: its cooldown has not begun."""
+        plan = PlanDouble(a=3)
+        gate = self.health.middleware(self.first, plan)
+        self.assertIs(self.health.middleware(self.first, plan), gate)
+        self.health.abandon()
+        self.assertIsNot(self.health.middleware(self.first, plan), gate)
+
+    def test_lifted(self) -> None:
+        """With a plan that has no gate, or without the instance, it is given up."""
+        plan = PlanDouble(a=3)
+        for instance in (self.first, self.second):
+            self.health.middleware(instance, plan)
+        self.health.adopt({self.first, self.second}, plan)
+        self.health.adopt({self.first}, plan)
+        self.assertEqual(set(self.health.gates), {self.first})
+        self.health.adopt({self.first}, PlanDouble())
+        self.assertEqual(self.health.gates, {})
+
+    def test_onError(self) -> None:
+        """What becomes of requests meanwhile, the manifest says."""
+        for onError, isOpen in (("open", True), ("closed", False)):
+            instance = InstanceDouble(VersionDouble(onError=onError))
+            self.assertIs(self.health.middleware(instance, PlanDouble(a=2)).open, isOpen)
+
+
+class WordTests(HealthCase):
+    """What control is told."""
+
+    def test_failed(self) -> None:
+        """Each failure, with how many calls there were."""
+        self.version.counters.calls = 5
+        self.health.failed(self.first, Failure(ValueError()))
+        self.assertEqual(self.told, [Failures("a", VersionId("1.0"), 1, 5)])
+
+    def test_probes(self) -> None:
+        """That probes fail is not told as failures: it is what the gate is for."""
+        plan = PlanDouble(a=2)
+        self.health.middleware(self.first, plan)
+        self.health.adopt({self.first, self.second}, plan)
+        self.health.failed(self.first, Failure(ValueError()))
+        self.assertEqual(self.told, [])
+        self.health.failed(self.second, Failure(ValueError()))
+        self.assertEqual(len(self.told), 1)
+
+    def test_restored(self) -> None:
+        """Each instance that has passed its probes, and how many of its version have not yet."""
+        plan = PlanDouble(a=2)
+        chains = [self.chain(self.health.middleware(instance, plan)) for instance in (self.first, self.second)]
+        self.health.adopt({self.first, self.second}, plan)
+        self.clock.advance(COOLDOWN)
+        for chain in chains:
+            for _ in range(PROBES):
+                context = makeContext("GET", "/")
+                self.assertIs(chain.enter(context), True)
+                chain.finished(context)
+        words = [word for word in self.told if isinstance(word, Restored)]
+        self.assertEqual(words, [Restored("a", VersionId("1.0"), 1), Restored("a", VersionId("1.0"), 0)])
+        self.assertEqual(self.health.gates, {})
+        notices = [word.kind for word in self.told if isinstance(word, Notice)]
+        self.assertEqual((notices[0], notices.count("restored")), ("half-open", 2))
+
+    def chain(self, middleware: Any) -> Any:
+        """A chain with this in it."""
+        link = Link(
+            middleware,
+            "a",
+            "1.0",
+            open=False,
+            timeout=None,
+            deadlines=Deadlines(self.clock, 1),
+            makeClient=lambda: None,
+            services=lambda interface: None,
+            counters=self.version.counters,
+        )
+        self.addCleanup(link.deadlines.stop)
+        return Chain([link])

@@ -1,0 +1,86 @@
+"""Tests for `revproxy.worker.lifecycle.dropins`: what is installed with Python, and how it is told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import revproxy.plugins
+from revproxy.dropin import DropIn
+from revproxy.plan.encoding import decode, encode
+from revproxy.worker.lifecycle.dropins import DropInFactories
+from tests.worker.workers import entry
+
+
+def main(config: Any) -> Any:
+    """A ``PluginMain``."""
+
+
+class GivenTests(SynchronousTestCase):
+    """Factories that are given."""
+
+    def test_entry(self) -> None:
+        """A factory is told as the value that it says it is, and found again by that."""
+        factory = DropIn({"name": "d", "version": "1.2"}, main)
+        factories = DropInFactories([factory])
+        [found] = factories.told.entries
+        self.assertEqual((found.manifest.name, str(found.version), found.origin), ("d", "1.2", "dropin"))
+        self.assertEqual((found.bundle, found.source), (None, __name__))
+        self.assertIs(factories.of(found), factory)
+        self.assertEqual((factories.told.broken, factories.told.modules), ((), ()))
+
+    def test_acrossTheBorder(self) -> None:
+        """What comes back over the border still finds its factory."""
+        factory = DropIn({"name": "d", "version": "1.2", "config": {"x": 1}}, main)
+        factories = DropInFactories([factory])
+        told: Any = decode(encode(factories.told))
+        self.assertIs(factories.of(told.entries[0]), factory)
+
+    def test_notInstalled(self) -> None:
+        """What is not installed here has no factory."""
+        self.assertRaises(KeyError, DropInFactories([]).of, entry("d"))
+
+    def test_broken(self) -> None:
+        """One whose manifest will not do is told under its name, with what is wrong; the others are not concerned."""
+        factories = DropInFactories([
+            DropIn({"name": "d", "version": "not a version"}, main),
+            DropIn({"version": "1"}, main),
+            DropIn({"name": "e", "version": "1"}, main),
+        ])
+        self.assertEqual([found.manifest.name for found in factories.told.entries], ["e"])
+        self.assertEqual([broken.name for broken in factories.told.broken], ["d", __name__])
+        self.assertTrue(all(broken.problems for broken in factories.told.broken))
+
+    def test_sameName(self) -> None:
+        """Of two with one name and module the first is used; that there are two is told."""
+        first, second = (DropIn({"name": "d", "version": version}, main) for version in "12")
+        factories = DropInFactories([first, second])
+        self.assertEqual(len(factories.told.entries), 2)
+        self.assertIs(factories.of(factories.told.entries[0]), first)
+
+
+class FoundTests(SynchronousTestCase):
+    """Factories that Twisted's plugin system finds."""
+
+    def test_ours(self) -> None:
+        """Those that come with the edge are found."""
+        told = DropInFactories().told
+        self.assertIn("headers", [found.manifest.name for found in told.entries])
+        self.assertEqual(told.broken, ())
+
+    def test_brokenModule(self) -> None:
+        """A module that cannot be imported is told, and costs no other."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        (place / "broken_dropin.py").write_text("raise SystemExit('no')\n")
+        revproxy.plugins.__path__.append(str(place))
+        self.addCleanup(revproxy.plugins.__path__.remove, str(place))
+        self.addCleanup(sys.modules.pop, "revproxy.plugins.broken_dropin", None)
+        told = DropInFactories().told
+        self.flushLoggedErrors()
+        [module] = told.modules
+        self.assertEqual((module.name, module.error), ("revproxy.plugins.broken_dropin", "SystemExit: no"))
+        self.assertIn("headers", [found.manifest.name for found in told.entries])

@@ -1,0 +1,135 @@
+"""Tests for `revproxy.worker.worker`: which word goes where, and the way from the beginning to the end."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+
+from revproxy.dropin import DropIn
+from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.words import Ask, Counters, DropIns, Prepare, Stalled, Target, TargetChanged
+from revproxy.worker.guard.stallguard import Stall
+from revproxy.worker.worker import Worker
+from tests.harness import freePort
+from tests.worker.workers import WorkerCase, entry
+
+UPSTREAM = "upstreams: {app: {targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2']}}\nroutes: [{upstream: app}]\n"
+
+
+class WordTests(WorkerCase):
+    """Words that are no steps of a change."""
+
+    def test_first(self) -> None:
+        """What is installed is the first that it says."""
+        self.assertEqual(self.told, [DropIns()])
+        dropIn = DropIn({"name": "d", "version": "1"}, lambda config: None)
+        told: list[Any] = []
+        Worker(self.reactor, self.config(), told.append, self.inThread, dropIns=[dropIn])
+        [word] = told
+        self.assertEqual([found.manifest.name for found in word.entries], ["d"])
+
+    def test_target(self) -> None:
+        """A target is taken out of service, and put back, which is told; one that there is not is passed over."""
+        self.become(self.plan(1, self.config(UPSTREAM)))
+        self.told.clear()
+        url = "http://127.0.0.1:1"
+        table = self.worker.routes.table
+        assert table is not None
+        upstream = table.upstreams["app"][1]
+        self.say(Target("app", url, False))
+        self.assertEqual({upstream.pick(()).url for _ in range(4)}, {"http://127.0.0.1:2"})  # type: ignore[union-attr]
+        self.say(Target("app", url, True))
+        self.assertEqual(len({upstream.pick(()).url for _ in range(4)}), 2)  # type: ignore[union-attr]
+        for upstreamName, target in (("other", url), ("app", "http://127.0.0.1:3")):
+            self.say(Target(upstreamName, target, False))
+        self.assertEqual(self.told, [
+            TargetChanged("app", url, False, "taken out of service"), TargetChanged("app", url, True)])
+
+    def test_targetBeforeThePlan(self) -> None:
+        """Before there is a plan there are no targets."""
+        self.say(Target("app", "http://127.0.0.1:1", False))
+        self.assertEqual(self.told, [DropIns()])
+
+    def test_ask(self) -> None:
+        """It tells what it has counted, at once."""
+        plugin = entry("a")
+        self.become(self.plan(1, self.config(), plugin))
+        self.seen()
+        self.told.clear()
+        self.say(Ask(7))
+        [word] = self.told
+        assert isinstance(word, Counters)
+        self.assertEqual((word.asked, [(each.plugin, each.version, each.calls) for each in word.versions]),
+                         (7, [("a", plugin.version, 1)]))
+
+    def test_stalled(self) -> None:
+        """Who held the loop is told: a version, or nobody's code."""
+        plugin = entry("a")
+        self.become(self.plan(1, self.config(), plugin))
+        version = self.worker.staging.running.versions["a"]  # type: ignore[union-attr]
+        self.told.clear()
+        for key in (version, None):
+            self.worker._stalled(Stall("a", "1", "a.py:3", "f", 0.5, True, key))
+        self.assertEqual(self.told, [
+            Stalled("a", plugin.version, "f", "a.py:3", 0.5, True), Stalled("", UNKNOWN, "f", "a.py:3", 0.5, True)])
+
+
+class WayTests(WorkerCase):
+    """From the beginning to the end."""
+
+    def test_listen(self) -> None:
+        """The ports of the first plan are bound before the loop runs; clients get in with its commit."""
+        number = freePort()
+        listeners = f"listeners: [{{endpoint: 'tcp:{number}:interface=127.0.0.1'}}]\n"
+        config = self.config(f"{listeners}logging: {{access: a.log}}\n")
+        plan = self.plan(1, config)
+        self.assertEqual(self.prepare(plan, starts=False), ())
+        self.assertEqual((self.reactor.getReaders(), (self.root / "a.log").exists()), ([], False))
+        self.done(self.worker.listen(config))
+        self.assertTrue((self.root / "a.log").exists())
+        socket.create_connection(("127.0.0.1", number)).close()
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.transaction -= 1
+        self.become(plan)
+        self.assertEqual(self.reactor.getReaders(), self.worker.listeners.ports)
+
+    def test_taken(self) -> None:
+        """A port that somebody else has is an error of the start."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            number = other.getsockname()[1]
+            config = self.config(f"listeners: [{{endpoint: 'tcp:{number}:interface=127.0.0.1'}}]\n")
+            self.prepare(self.plan(1, config), starts=False)
+            listening = Deferred.fromCoroutine(self.worker.listen(config))
+            self.failureResultOf(listening, CannotListenError)
+
+    def test_firstRoutes(self) -> None:
+        """Who waits for the first route table is told once, before a plugin is imported."""
+        noted: list[str] = []
+        options: dict[str, Any] = {"dropIns": (), "routesMade": lambda: noted.append("made")}
+        worker = Worker(self.reactor, self.config(), self.told.append, self.inThread, **options)
+        plugin = entry("a", code="raise RuntimeError('imported')")
+        for transaction in (1, 2):
+            worker.receive(Prepare(transaction, self.plan(1, self.config(), plugin), starts=False))
+            noted.append(self.told[-1].refusals[0].stage)  # type: ignore[union-attr]
+        self.assertEqual(noted, ["made", "import", "import"])
+
+    def test_bounds(self) -> None:
+        """Limits and time-outs hold wherever they are looked at: in the edge, and where plugins are seen off."""
+        self.become(self.plan(1, self.config("limits: {max_connections: 3}\ntimeouts: {drain: 7}\n")))
+        edge = self.worker.edge
+        self.assertEqual((edge.limits.maxConnections, edge.timeouts.drain), (3, 7))
+        self.assertEqual(self.worker.retirement.drainTime, 7)
+
+    def test_end(self) -> None:
+        """At the end nothing is left to be called, bound or open; what was counted last is told."""
+        self.become(self.plan(1, self.config(), entry("a")))
+        self.worker.counters.start()
+        self.seen()
+        self.told.clear()
+        self.end()
+        self.assertEqual((self.reactor.getDelayedCalls(), self.reactor.getReaders()), ([], []))
+        [word] = [word for word in self.told if isinstance(word, Counters)]
+        self.assertEqual([version.calls for version in word.versions], [1])
