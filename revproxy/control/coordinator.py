@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -45,6 +45,8 @@ OF_NO_CONFIG = frozenset(("files", "worker", "stop"))
 not help."""
 
 _STOPPED = Refusal("", "stop", "the edge is being stopped")
+
+_Result = TypeVar("_Result")
 
 
 class Coordinator:
@@ -110,28 +112,39 @@ class Coordinator:
 
         :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
-        await self._lock.acquire()
         try:
-            if self.hasEnded or self.plan is None:
-                return ChangeReport()
-            return await self.transact(request)
+            return await self.alone(self._apply(request))
         except ChangeRefused as refused:
             for refusal in refused.refusals:
                 self.events.add("refused", refusal.message, refusal.plugin, refusal.version, refusal.traceback)
             raise
-        finally:
-            self._lock.release()
+
+    async def _apply(self, request: ChangeRequest) -> ChangeReport:
+        if self.hasEnded or self.plan is None:
+            return ChangeReport()
+        return await self.transact(request)
 
     async def exclusively(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something when no transaction runs, and let none run meanwhile. After the end it is not done."""
-        await self._lock.acquire()
+        await self.alone(self._unlessEnded(work))
+
+    async def alone(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """The same, and after the end, too. :returns: what that gives."""
         try:
-            if self.hasEnded:
-                work.close()
-            else:
-                await work
+            await self._lock.acquire()
+        except BaseException:  # it was cancelled
+            work.close()
+            raise
+        try:
+            return await work
         finally:
             self._lock.release()
+
+    async def _unlessEnded(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.hasEnded:
+            work.close()
+        else:
+            await work
 
     def halt(self) -> None:
         """Change nothing any more; what is under way is given up."""
@@ -144,11 +157,7 @@ class Coordinator:
     async def end(self) -> None:
         """Wait until nothing is under way, and write what could not be written."""
         self.halt()
-        await self._lock.acquire()
-        try:
-            await self.keeper.end()
-        finally:
-            self._lock.release()
+        await self.alone(self.keeper.end())
 
     # One transaction
 

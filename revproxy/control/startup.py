@@ -88,10 +88,13 @@ class Startup:
 
     async def begin(self) -> None:
         """
-        Start what was prepared, and let requests in.
+        Start what was prepared, and let requests in. Changes that are asked for meanwhile wait.
 
         :raises StartRefused: nothing can stand in for what fails.
         """
+        await self._coordinator.alone(self._begin())
+
+    async def _begin(self) -> None:
         coordinator, attempt, plan = self._coordinator, self._attempt, self._plan
         assert attempt is not None and plan is not None
         while True:

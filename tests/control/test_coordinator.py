@@ -918,6 +918,31 @@ class FirstStartTests(LifecycleCase):
         self.assertIn("start raised OSError: no", str(error))
 
 
+class StartingTests(LifecycleCase):
+    """Changes that come while the edge starts."""
+
+    def test_wait(self) -> None:
+        """Somebody saves a plugin and asks for it while others start: it is done once they have, and not forgotten."""
+        self.bench.write("b")
+        self.bench.write("c")
+        self.bench.start()
+        self.bench.stop()
+        del self.bench.state
+        body = "    def start(self): return Deferred()\n    def stop(self): pass"
+        self.bench.write("b", code(body=body, interfaces="ILifecycle"), version="2.0")
+        self.bench.prepare()
+        begun = self.bench.later(self.bench.control.startup.begin())
+        self.bench.write("c", version="2.0")
+        done = self.bench.later(self.bench.coordinator.apply())
+        self.assertNoResult(begun)
+        self.assertNoResult(done)
+        for _ in range(11):
+            self.bench.clock.advance(1)
+        self.successResultOf(begun)
+        self.assertEqual(self.successResultOf(done).text[0].partition(" ")[0], "c:")
+        self.assertEqual(self.bench.seen(), ["b 1.0.0", "c 2.0"])
+
+
 class QuarantineTests(LifecycleCase):
     """Versions that fail while they run."""
 
