@@ -1,4 +1,4 @@
-"""Looking at the configuration file and the plugins."""
+"""What the configuration file and the folders hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import loadConfig
-from revproxy.control.snapshot import Scan
+from revproxy.control.snapshot import SnapshotReader
 
 TEXT = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nplugins: {directory: plugins}\n"
 
@@ -24,23 +24,23 @@ class ElsewhereTests(SynchronousTestCase):
         os.chdir(self.folder)
         self.addCleanup(os.chdir, before)
         self.config = loadConfig(Path("r.yaml"))
-        self.scan = Scan(Path("r.yaml"), self.config)
+        self.reader = SnapshotReader(Path("r.yaml"), self.config)
         os.chdir("/")
 
     def test_same(self) -> None:
         """The files are where they were."""
-        look = self.scan.look(self.config)
-        self.assertEqual((look.config, look.configErrors, look.catalogErrors), (self.config, None, None))
+        snapshot = self.reader.read(self.config)
+        self.assertEqual((snapshot.config, snapshot.configErrors, snapshot.catalogErrors), (self.config, None, None))
 
     def test_changed(self) -> None:
         """What the file names is beside it."""
         (self.folder / "r.yaml").write_text(TEXT + "state: here\n")
-        self.assertEqual(self.scan.look(self.config).config.state, self.folder / "here")
+        self.assertEqual(self.reader.read(self.config).config.state, self.folder / "here")
 
     def test_messages(self) -> None:
         """The path is called what it was called."""
         (self.folder / "r.yaml").write_text(TEXT + "rotes: []\n")
-        self.assertTrue(str(self.scan.look(self.config).configErrors).startswith("r.yaml:4:1: "))
+        self.assertTrue(str(self.reader.read(self.config).configErrors).startswith("r.yaml:4:1: "))
         (self.folder / "r.yaml").unlink()
-        said = str(self.scan.look(self.config).configErrors)
+        said = str(self.reader.read(self.config).configErrors)
         self.assertEqual(said, "r.yaml: cannot be read: No such file or directory")

@@ -16,12 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.document import parseJSON
 from revproxy.config.settings import LoggingConfig
+from revproxy.control.planning.selection import orderPerGroup, select
+from revproxy.plan.catalog import Catalog
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
 from revproxy.worker.worker import Worker
 from tests.coordinators import Loopless
 from tests.plan import plans
+
+_NO_LOG = LoggingConfig(access=None)
 
 
 class PlanCase(SynchronousTestCase):
@@ -165,28 +169,30 @@ class WorkerTests(PlanCase):
     A worker makes the same of it.
     """
 
-    def worker(self, plan: Plan) -> Worker:
+    def worker(self, *given: Plan) -> Worker:
         """
-        One that has taken a plan, but for listeners and log.
+        One that has taken plans, one after the other, but for listeners and log.
         """
         clock, said = Loopless(), list[Up]()
-        plan = replace(plan, config=replace(plan.config, listeners=(), logging=LoggingConfig(access=None)))
         worker = Worker(
             clock,
-            plan.config,
+            given[0].config,
             said.append,
             lambda function, *arguments: succeed(function(*arguments)),
             dropIns=[plans.INSTALLED],
             monotonic=clock.seconds,
         )
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(worker.endPlugins())))
-        words: list[Down] = [Prepare(1, plan), Ready(1), Commit(1)]
-        for word in words:
-            worker.receive(word)
-            for _ in range(10):
-                clock.advance(0.1)
-        answers = [word for word in said if isinstance(word, Answer)]
-        self.assertEqual(answers, [Answer(1, "prepare"), Answer(1, "ready"), Answer(1, "commit")])
+        configs = {id(plan.config): replace(plan.config, listeners=(), logging=_NO_LOG) for plan in given}
+        for number, plan in enumerate(given, 1):
+            plan = replace(plan, config=configs[id(plan.config)])
+            words: list[Down] = [Prepare(number, plan), Ready(number), Commit(number)]
+            for word in words:
+                worker.receive(word)
+                for _ in range(10):
+                    clock.advance(0.1)
+        answers = [(word.step, word.refusals) for word in said if isinstance(word, Answer)]
+        self.assertEqual(answers, [("prepare", ()), ("ready", ()), ("commit", ())] * len(given))
         return worker
 
     def built(self, plan: Plan) -> Any:
@@ -212,6 +218,22 @@ class WorkerTests(PlanCase):
         self.assertEqual((chains, groups, number), self.built(self.plan))
         self.assertEqual(([len(chain) for chain in chains], groups, number), ([2, 2, 1, 3], [0, 1, 2, 3], 7))
         self.assertEqual(len({each[0] for chain in chains for each in chain}), 5)
+
+    def test_unchanged(self) -> None:
+        """
+        What another plan has in common with the one before stays the same instance, though nothing of it is the same
+        object.
+        """
+        stamp = plans.entry("stamp", "3.0.0", config={"says": "", "times": 3}, provides=["stamps"])
+        entries = {**self.plan.entries, "stamp": stamp}
+        selected = select(Catalog(entries), self.plan.config)
+        order = orderPerGroup(selected, self.plan.config)
+        word = decode(encode(Prepare(1, Plan(8, self.plan.config, entries, selected, order))))
+        assert isinstance(word, Prepare)
+        built = self.worker(self.decoded, word.plan).generations.built
+        assert built is not None
+        numbers = {each.version.name: (each.version.id.number, each.since) for each in built.instances}
+        self.assertEqual(numbers, {"stamp": ("3.0.0", 8), "guard": ("1.0.0", 7), "dropped": ("2.0rc1", 7)})
 
 
 class BytesTests(PlanCase):

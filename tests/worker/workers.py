@@ -233,6 +233,7 @@ class WorkerCase(SynchronousTestCase):
         }
 
 
+
 def _contextsOf(listening: Any) -> Any:
     certificates = listening.certificates
     return None if certificates is None else (certificates.loaded, certificates.contexts.forName(None))

@@ -18,7 +18,8 @@ In the order in which a request and its answer meet them:
 - `heads`: what heads of requests and answers have in common;
 - `partialhead`: heads that have not come whole, given up early; `requesthead`: those that have;
 - `bodycoding`: where a body ends, by its length or in chunks; `chunkgrammar`: chunks as patterns;
-- `client`: the connection to an origin; `keepalive`: how long that keeps one which nobody uses;
+- `client`: the connection to an origin; `clientroles`: what it asks of those around it; `keepalive`: how long the
+  origin keeps a connection that nobody uses;
 - `responsehead`: which answers of an origin may be passed on;
 - `responsewriter`: an answer on its way to the client, head first and then piece by piece.
 """

@@ -84,10 +84,10 @@ class Http1Client:
         "_held",
         "_informational",
         "_isLast",
-        "_left",
         "_outgoing",
         "_paused",
         "_pool",
+        "_remaining",
         "_state",
         "_tunnel",
         "_uploading",
@@ -114,7 +114,7 @@ class Http1Client:
         self._head: ResponseHead | None = None
         self._body: Body | None = None
         self._decoder: ChunkedDecoder | None = None
-        self._left = 0
+        self._remaining = 0
         self._informational = 0
         self._uploading: Body | None = None
         self._chunked = False
@@ -295,7 +295,7 @@ class Http1Client:
         if length == CHUNKED:
             limits = self._pool.limits
             self._decoder = ChunkedDecoder(head.trailer, limits.maxHeaderBytes, limits.maxHeaders)
-        self._left = length
+        self._remaining = length
         body = self._body = Body(self, length if length > 0 else None)
         body.framed = length > 0
         body.announced = head.trailer
@@ -308,23 +308,23 @@ class Http1Client:
         outgoing.answered(Response(head.status, head.reason, headers, body))
 
     def _readBody(self, data: bytes) -> None:
-        left = self._left
+        remaining = self._remaining
         body = self._body
         assert body is not None
-        if left > 0:
+        if remaining > 0:
             size = len(data)
-            if size < left:
-                self._left = left - size
+            if size < remaining:
+                self._remaining = remaining - size
                 self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
                 body.feed(data)
                 return
             rest = b""
-            if size > left:
-                rest = data[left:]
-                data = data[:left]
+            if size > remaining:
+                rest = data[remaining:]
+                data = data[:remaining]
             body.feed(data)
             self._bodyComplete(rest, None)
-        elif left == UNTIL_CLOSE:
+        elif remaining == UNTIL_CLOSE:
             self.deadline = self._pool.deadlines.now() + self._pool.timeouts.body
             body.feed(data)
         else:
@@ -482,7 +482,7 @@ class Http1Client:
         if state == TUNNEL:
             cast(Tunnel, self._tunnel).originLost(reason)
         elif body is not None:
-            whole = self._left == UNTIL_CLOSE and reason.check(ConnectionDone) and not self.transport.truncated
+            whole = self._remaining == UNTIL_CLOSE and reason.check(ConnectionDone) and not self.transport.truncated
             if whole:
                 body.finish()
             else:

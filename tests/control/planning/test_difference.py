@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from revproxy.control.planning.difference import Difference, differencesOf
+from revproxy.plan.versionid import VersionId
 from tests.control.test_coordinator import LifecycleCase
 
 
@@ -19,27 +20,27 @@ class DifferenceTests(LifecycleCase):
 
     def test_all(self) -> None:
         """The file first, then plugins by name; those that are as they were are left out."""
-        before = self.bench.worker.staging.running
+        before = self.bench.coordinator.plan
         self.bench.write("a", version="2.0")
         shutil.rmtree(self.bench.plugins / "b")
         self.bench.write("c", config={"value": 1})
         self.bench.write("e")
         self.bench.configure("[{path: /new, respond: {}}]")
         self.apply()
-        after = self.bench.worker.staging.running
+        after = self.bench.coordinator.plan
         assert before is not None and after is not None
-        labels = {name: entry.label for name, entry in after.plan.entries.items()}
-        old = {name: entry.label for name, entry in before.plan.entries.items()}
+        versions = {name: entry.version for name, entry in after.entries.items()}
+        old = {name: entry.version for name, entry in before.entries.items()}
         self.assertEqual(list(differencesOf(before, after)), [
             Difference("configured", f"{self.bench.file} is in force"),
-            Difference("replaced", f"{old['a']} → {labels['a']}", "a", labels["a"]),
+            Difference("replaced", f"{old['a']} → {versions['a']}", "a", versions["a"]),
             Difference("removed", f"{old['b']} runs no more", "b"),
-            Difference("configured", f"{labels['c']} has another configuration", "c", labels["c"]),
-            Difference("loaded", f"{labels['e']} runs", "e", labels["e"]),
+            Difference("configured", f"{versions['c']} has another configuration", "c", versions["c"]),
+            Difference("loaded", f"{versions['e']} runs", "e", versions["e"]),
         ])  # fmt: skip
         self.assertEqual(list(differencesOf(after, after)), [])
 
     def test_line(self) -> None:
         """As commands print it."""
-        self.assertEqual(str(Difference("loaded", "1.0 runs", "a", "1.0")), "a: 1.0 runs")
+        self.assertEqual(str(Difference("loaded", "1.0 runs", "a", VersionId("1.0"))), "a: 1.0 runs")
         self.assertEqual(str(Difference("configured", "x.yaml is in force")), "x.yaml is in force")
