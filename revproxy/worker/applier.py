@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from revproxy.errors import Foreign
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready
 from revproxy.worker.participant import Participant, Refused
@@ -97,7 +98,7 @@ class Applier:
             await step
         except Refused as refused:
             return refused.refusals
-        except Exception as error:  # a bug of ours must not hold up every change to come
+        except Foreign as error:  # neither a bug of ours nor foreign code may hold up every change to come
             self._log.failure("a step of a change failed in a way that nobody foresaw")
             return (Refusal("", "build", f"{type(error).__name__}: {error}"),)
         return ()
@@ -106,12 +107,12 @@ class Applier:
         for participant in reversed(self._participants):
             try:
                 participant.commit()
-            except Exception:
+            except Foreign:
                 self._log.failure("a change took effect, but not all of it")
 
     async def _abandon(self) -> None:
         for participant in reversed(self._participants):
             try:
                 await participant.abandon()
-            except Exception:
+            except Foreign:
                 self._log.failure("a change was given up, but not all of it")

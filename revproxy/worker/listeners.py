@@ -37,7 +37,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import CertificateState, Prepare
 from revproxy.worker.certificates import CertificateError
-from revproxy.worker.listening import Listening, Prepared, certificatesFor
+from revproxy.worker.listening import Listening, Prepared, certificatesFor, makesContexts
 from revproxy.worker.participant import Refused
 
 _ALL = frozenset(("", "0.0.0.0", "::"))
@@ -88,8 +88,8 @@ class ListenerSet:
             await self.abandon()
         try:
             if self._prepared is None:
-                isServing = word.starts and bool(self._running)
-                self._prepared = await self._files.do(self._load, plan) if isServing else self._load(plan)
+                inThread = word.starts and bool(self._running) and self._isSlow(plan)
+                self._prepared = await self._files.do(self._load, plan) if inThread else self._load(plan)
             if word.starts:
                 await self.bind()
         except ConfigErrors as errors:
@@ -155,6 +155,14 @@ class ListenerSet:
         self._running = ()
         await self._closed()
 
+    def _byEndpoint(self) -> dict[str, Listening]:
+        return {listening.config.endpoint: listening for listening in self._running}
+
+    def _isSlow(self, plan: Plan) -> bool:
+        """Whether it takes its time to make what a plan wants; a change of plugins does not wait for a thread."""
+        before = self._byEndpoint()
+        return any(makesContexts(config, before.get(config.endpoint), plan) for config in plan.config.listeners)
+
     def _load(self, plan: Plan) -> Prepared:
         """
         Make what can be made without a port. Changes nothing; may run in a thread.
@@ -162,7 +170,7 @@ class ListenerSet:
         :raises ConfigErrors: a new listener has no certificate that can be used.
         """
         prepared = Prepared(plan)
-        before = {each.config.endpoint: each for each in self._running}
+        before = self._byEndpoint()
         problems: list[Problem] = []
         for index, config in enumerate(plan.config.listeners):
             old = before.pop(config.endpoint, None)

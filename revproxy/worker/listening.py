@@ -154,17 +154,32 @@ def certificatesFor(
     """
     if config.tls is None:
         return None
-    files = plan.certificates[pemKey(config.tls)]
-    if old is None or old.certificates is None or old.config.tls != config.tls:
+    files, certificates = plan.certificates[pemKey(config.tls)], _kept(config, old)
+    if certificates is None:
         certificates = Certificates(config.tls, files)
         prepared.note(config, certificates.loaded)
-        return certificates
-    certificates = old.certificates
-    if files != certificates.seen:
+    elif files != certificates.seen:
         loaded, problems = _loadedOf(certificates, files)
         prepared.renewals.append(Renewal(certificates, files, loaded))
         prepared.note(config, loaded or certificates.loaded, problems)
     return certificates
+
+
+def makesContexts(config: ListenerConfig, old: Listening | None, plan: Plan) -> bool:
+    """
+    Whether a listener needs contexts that there are not yet: with many certificates, that takes its time.
+
+    :param old: the listener that has this endpoint now.
+    """
+    if config.tls is None:
+        return False
+    certificates = _kept(config, old)
+    return certificates is None or certificates.seen != plan.certificates[pemKey(config.tls)]
+
+
+def _kept(config: ListenerConfig, old: Listening | None) -> Certificates | None:
+    """The certificates that a listener takes over; None if its own are to be made."""
+    return old.certificates if old is not None and old.config.tls == config.tls else None
 
 
 def _loadedOf(certificates: Certificates, files: PemFiles) -> tuple[Loaded | None, tuple[str, ...]]:
@@ -182,4 +197,4 @@ def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:
     return guards
 
 
-__all__ = ["Certificates", "Listening", "Prepared", "certificatesFor"]
+__all__ = ["Certificates", "Listening", "Prepared", "certificatesFor", "makesContexts"]

@@ -107,7 +107,7 @@ class NothingStaysTests(ChangingCase):
         books = {
             "breakers": len(control.quarantine._watched),
             "packages": len(worker._culprits._packages),
-            "gates": len(worker._health._gates),
+            "gates": len(worker.health.gates),
             "failures": len(list(control.coordinator.failures)),
             "leaving": len(retirement._leaving),
             "retired versions": sum(map(len, retirement._versions.values())),

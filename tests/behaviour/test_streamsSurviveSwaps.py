@@ -388,6 +388,8 @@ class InterleavingTests(StreamCase):
             elif what == "wait":
                 for _ in transaction:
                     pass
+                for stream in streams:
+                    stream.look()
                 bench.wait(which)
             elif what == "step":
                 for _ in range(which):

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import parseConfig
+from revproxy.errors import PluginStalled
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready
@@ -30,7 +31,7 @@ class Double:
 
     def __init__(self, name: str, log: list[str]) -> None:
         self.name = name
-        self.fails: dict[str, Exception] = {}
+        self.fails: dict[str, BaseException] = {}
         self.waits: dict[str, Deferred[None]] = {}
         self._log = log
 
@@ -159,6 +160,17 @@ class RefusalTests(ApplierCase):
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
             self.doubles[2].fails = {}
             self.say(step)
+            self.assertTrue(self.answers[-1].isAccepted)
+
+    def test_foreign(self) -> None:
+        """What foreign code raises that no ``except Exception`` stops does not stop the worker either."""
+        for error in (SystemExit("bye"), PluginStalled("too long")):
+            self.doubles[1].fails = {"prepare": error}
+            self.say("prepare")
+            self.assertEqual(self.refusals(), [f"{type(error).__name__}: {error}"])
+            self.flushLoggedErrors(type(error))
+            self.doubles[1].fails = {}
+            self.say("prepare")
             self.assertTrue(self.answers[-1].isAccepted)
 
     def test_neverFail(self) -> None:

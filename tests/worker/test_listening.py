@@ -113,6 +113,27 @@ class CertificateTests(ListenersCase):
         self.set.commit()
         self.assertEqual((contexts.forName(None), self.told), (before, []))
 
+    def test_inThread(self) -> None:
+        """Contexts are made in a thread, while clients are served; what makes none waits for no thread."""
+        self.start()
+        jobs: list[str] = []
+
+        def noted(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            jobs.append(function.__name__)
+            return self.inThread(function, *arguments)
+
+        self.set._files = JobThread(self.reactor, noted)
+        other = replace(self.config, trustedProxies=("::1",))
+        for configs in ((self.config,), (other,), (other, on(freePort())), (other,)):
+            self.become(*configs)
+        self.assertEqual(jobs, [])
+        self.issue("b.example")
+        self.become(other)
+        self.become(replace(other, tls=None))
+        self.assertEqual(len(jobs), 1)
+        self.become(other)
+        self.assertEqual(len(jobs), 2)
+
     def test_broken(self) -> None:
         """A file that is bad now serves on as it was, beside what is new; control is told which it is, once."""
         contexts = self.start()
