@@ -30,6 +30,7 @@ class VersionHealth:
         self._tell = tell
         self._gates: dict[Instance, Gate] = {}
         self._next: dict[Instance, Gate] = {}
+        self._number = 0
 
     @property
     def gates(self) -> Mapping[Instance, Gate]:
@@ -53,7 +54,7 @@ class VersionHealth:
         """
         A plan has taken effect with these instances: gates that it does not have are given up.
         """
-        gates, self._next = {**self._gates, **self._next}, {}
+        gates, self._next, self._number = {**self._gates, **self._next}, {}, plan.number
         self._gates = {
             instance: gate
             for instance, gate in gates.items()
@@ -91,5 +92,6 @@ class VersionHealth:
 
     def _restored(self, instance: Instance) -> None:
         self._gates.pop(instance, None)
+        instance.since = self._number  # while others have gates yet, the next plan gives it none
         remaining = sum(other.version is instance.version for other in self._gates)
         self._tell(Restored(instance.version.name, instance.version.id, remaining))
