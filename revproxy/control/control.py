@@ -64,5 +64,5 @@ class Control:
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine)
-        self.steering = Steering(self.coordinator, self.quarantine.isGated)
+        self.steering = Steering(self.coordinator)
         crew.onWord = self.inbox.receive

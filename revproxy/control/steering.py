@@ -40,12 +40,8 @@ class Steering:
     The methods behind them have the command's name with an underscore before it, and the command's arguments.
     """
 
-    def __init__(self, coordinator: Coordinator, isGated: Callable[[str], bool]) -> None:
-        """
-        :param isGated: whether a plugin is in quarantine without another version in its place, by its name.
-        """
+    def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
-        self._isGated = isGated
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "plugins": self._plugins,
             "events": self._events,
@@ -123,7 +119,7 @@ class Steering:
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
         if running:
-            return "quarantined" if self._isGated(name) else "running"
+            return "quarantined" if self._coordinator.keeper.totals.isGated(name) else "running"
         if refusal is not None and self._coordinator.records.get(name).enabled is not False:
             return "failed"
         return "removed" if entry is None else "off"

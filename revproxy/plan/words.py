@@ -214,11 +214,13 @@ class Counters(Word, frozen=True):
 
     :ivar retired: by plugin, how many versions no longer run and still exist; those without any are not in it.
     :ivar asked: the number of the `Ask` that this answers; 0: none.
+    :ivar gated: plugins with a gate before an instance, in the order of their names.
     """
 
     versions: tuple[VersionCounters, ...] = ()
     retired: Mapping[str, int] = {}
     asked: int = 0
+    gated: tuple[str, ...] = ()
 
 
 class TargetChanged(Word, frozen=True):

@@ -43,7 +43,11 @@ class ConfigurationTests(WitnessCase):
         self.bench.write("a", FAILING, config={"x": 2})
         self.apply()
         self.assertEqual(self.request(), "PluginFailed")
+        (status,) = self.call("plugins")
+        self.assertEqual(status["state"], "running")
         self.assertEqual(self.requests(60), "PluginQuarantined")
+        (status,) = self.call("plugins")
+        self.assertEqual(status["state"], "quarantined")
 
     def test_mendedMeanwhile(self) -> None:
         """A version that came before the gate was there has none, and does not seem to."""

@@ -83,7 +83,7 @@ def examples(root: Path) -> list[Down | Up]:
         Restored("a", VERSION, 2),
         Remains("a", VERSION, 20.0, ("class", "instance"), ("a thread: worker-1",)),
         Counters(),
-        Counters((VersionCounters("a", VERSION, 5, 4, 3, 2, 1, 0.5), VersionCounters("b", UNKNOWN)), {"a": 2}, 9),
+        Counters((VersionCounters("a", VERSION, 5, 4, 3, 2, 1, 0.5), VersionCounters("b", UNKNOWN)), {"a": 2}, 9, ("b",)),
         TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
         TargetChanged("web", "http://127.0.0.1:9000", True),
         CertificateState("tcp:443", "/etc/certificates", ("a.example", "*.b"), 1.7e9, ("a.pem: expired",), True),

@@ -37,6 +37,10 @@ class VersionHealth:
         """Those of the plan that is in effect, by the instance that each is before."""
         return dict(self._gates)
 
+    def gated(self) -> tuple[str, ...]:
+        """The plugins that have any, in the order of their names."""
+        return tuple(sorted({instance.version.name for instance in self._gates}))
+
     def middleware(self, instance: Instance, plan: Plan) -> Any:
         """
         What stands in the chain of a plan: the gate before an instance, or the instance's object. Gates are for those

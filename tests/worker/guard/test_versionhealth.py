@@ -123,7 +123,7 @@ class GateTests(HealthCase):
         gate = self.health.middleware(self.first, plan)
         self.assertEqual(self.health.gates, {})
         self.health.adopt({self.first}, plan)
-        self.assertEqual(self.health.gates, {self.first: gate})
+        self.assertEqual((self.health.gates, self.health.gated()), ({self.first: gate}, ("a",)))
         self.assertIs(self.health.middleware(self.first, PlanDouble(a=3, b=4)), gate)
 
     def test_abandoned(self) -> None:
