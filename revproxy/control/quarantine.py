@@ -82,9 +82,9 @@ class Quarantine:
                 watched.calls[worker] = max(watched.calls.get(worker, 0), watched.counted[worker])
 
     def stalled(self, word: Stalled) -> None:
-        """A call of a version held the loop; it counts if it had to be ended."""
-        watched = self._ofVersion(word.plugin, word.version) if word.ended else None
-        if watched is not None:
+        """A call of a version held the loop; it counts if it had to be ended. Probes may fail as they like."""
+        watched = self._ofVersion(word.plugin, word.version)
+        if watched is not None and word.ended and not word.isProbe:
             watched.breaker.stalled()
 
     def restored(self, word: Restored) -> None:

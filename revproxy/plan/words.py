@@ -153,6 +153,7 @@ class Stalled(Word, frozen=True):
     :ivar function: what held it; ``where``: ``FILE:LINE``.
     :ivar seconds: for how long.
     :ivar ended: whether the call was ended by the guard.
+    :ivar isProbe: whether every instance of the version has a gate before it.
     """
 
     plugin: str
@@ -161,6 +162,7 @@ class Stalled(Word, frozen=True):
     where: str
     seconds: float
     ended: bool
+    isProbe: bool = False
 
 
 class Restored(Word, frozen=True):

@@ -189,7 +189,8 @@ class Worker:
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
-        self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended))
+        isProbe = version is not None and self.health.isOut(version)
+        self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended, isProbe))
 
     def _targetChanged(self, upstream: str, url: str, isUp: bool, reason: str) -> None:
         self._tell(TargetChanged(upstream, url, isUp, reason))

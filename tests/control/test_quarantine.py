@@ -228,6 +228,17 @@ class StallTests(QuarantineCase):
             control: Prepare 3 (a 1.0)
         """)
 
+    def test_probes(self) -> None:
+        """
+        Probes of a version that is out may stall: that they fail is what its gate is for.
+        """
+        self.play("""
+            worker: a probe of a 2.0 stalled, and was ended
+            worker: a probe of a 2.0 stalled, and was ended
+            worker: a probe of a 2.0 stalled, and was ended
+            0 s pass
+        """)
+
     def test_notEnded(self) -> None:
         """
         Those that came back by themselves do not count.

@@ -79,6 +79,7 @@ def examples(root: Path) -> list[Down | Up]:
         Failures("dropin", VersionId("1"), 1, 1),
         Stalled("a", VERSION, "handle", "plugin.py:3", 1.5, True),
         Stalled("", UNKNOWN, "select", "selectors.py:1", 0.25, False),
+        Stalled("a", VERSION, "handle", "plugin.py:3", 1.5, True, True),
         Restored("a", VERSION),
         Restored("a", VERSION, 2),
         Remains("a", VERSION, 20.0, ("class", "instance"), ("a thread: worker-1",)),

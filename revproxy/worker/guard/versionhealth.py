@@ -41,6 +41,11 @@ class VersionHealth:
         """The plugins that have any, in the order of their names."""
         return tuple(sorted({instance.version.name for instance in self._gates}))
 
+    def isOut(self, version: Version) -> bool:
+        """Whether every instance of a version that gets requests has a gate before it."""
+        serving = [instance for instance in version.instances if not instance.retiring]
+        return bool(serving) and all(instance in self._gates for instance in serving)
+
     def middleware(self, instance: Instance, plan: Plan) -> Any:
         """
         What stands in the chain of a plan: the gate before an instance, or the instance's object. Gates are for those
