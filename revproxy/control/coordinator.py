@@ -93,6 +93,7 @@ class Coordinator:
         self.hasEnded = False
         self.transaction = 0
         self._isOpen = False
+        self._givingUp: Deferred[None] | None = None
         self._lock = DeferredLock()
         self._configRead = config
         # The file that was refused last is not tried with every change of a plugin.
@@ -151,13 +152,19 @@ class Coordinator:
         self.hasEnded = True
         self.files.hurry()
         self.keeper.disk.hurry()
-        givingUp = Deferred.fromCoroutine(self.abandon())
-        givingUp.addErrback(lambda failure: self._log.failure("giving up a change", failure))
+        if self._isOpen:
+            self._givingUp = Deferred.fromCoroutine(self.abandon())
+            self._givingUp.addErrback(lambda failure: self._log.failure("giving up a change", failure))
 
     async def end(self) -> None:
-        """Wait until nothing is under way, and write what could not be written."""
+        """Wait until nothing is under way, here or in the crew, and write what could not be written."""
         self.halt()
-        await self.alone(self.keeper.end())
+        await self.alone(self._end())
+
+    async def _end(self) -> None:
+        if self._givingUp is not None:
+            await self._givingUp
+        await self.keeper.end()
 
     # One transaction
 
