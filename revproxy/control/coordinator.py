@@ -54,6 +54,7 @@ class Coordinator:
     Keeps the edge what files and records say it is to be.
 
     :ivar plan: what is in force; None before the first commit.
+    :ivar starting: the plan that is to be the first; None after its commit.
     :ivar config: the configuration that is in force; before the first commit, the one that is to be.
     :ivar catalog: what plugins there are, as they were read last.
     :ivar keeper: what is remembered, also over a restart.
@@ -79,6 +80,7 @@ class Coordinator:
         :param now: seconds since the epoch.
         """
         self.plan: Plan | None = None
+        self.starting: Plan | None = None
         self.config = config
         self.catalog = Catalog({})
         self.keeper = keeper
@@ -104,6 +106,11 @@ class Coordinator:
     def records(self) -> PluginRecords:
         """What is remembered of each plugin."""
         return self.keeper.records
+
+    @property
+    def shown(self) -> Plan | None:
+        """What people are told of: what is in force, or is being started."""
+        return self.plan or self.starting
 
     # Who may change something
 

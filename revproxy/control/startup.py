@@ -45,7 +45,6 @@ class Startup:
         self._coordinator = coordinator
         self._ranBefore: Entries = {}
         self._attempt: Attempt | None = None
-        self._plan: Plan | None = None
 
     async def prepare(self) -> None:
         """
@@ -80,7 +79,7 @@ class Startup:
         :raises ConfigErrors: the plugins do not go together, so nothing more can be tried.
         """
         while True:
-            plan = self._plan = attempt.resolve()
+            plan = self._coordinator.starting = attempt.resolve()
             refusals = await self._coordinator.prepare(plan, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
             goesOn = bool(ofPlugins)
@@ -101,7 +100,8 @@ class Startup:
         await self._coordinator.alone(self._begin())
 
     async def _begin(self) -> None:
-        coordinator, attempt, plan = self._coordinator, self._attempt, self._plan
+        coordinator, attempt = self._coordinator, self._attempt
+        plan = coordinator.starting
         assert attempt is not None and plan is not None
         while True:
             refusals = await coordinator.prepare(plan)
@@ -113,11 +113,11 @@ class Startup:
                 if coordinator.hasEnded or not attempt.drop(refusal):
                     await coordinator.abandon()
                     raise StartRefused(refusal)
-            plan = attempt.resolve()
+            plan = coordinator.starting = attempt.resolve()
         if coordinator.hasEnded:
             return
         await coordinator.commit(plan)
-        self._attempt = self._plan = None
+        self._attempt = coordinator.starting = None
         await self._settle(attempt, plan)
 
     async def _settle(self, attempt: Attempt, plan: Plan) -> None:
