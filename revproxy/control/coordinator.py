@@ -242,8 +242,9 @@ class Coordinator:
             return None
         # With another configuration everything is worth another try.
         retries = request.force or snapshot.config is not self._configRead
+        attempt = await self.attempt(request, snapshot, running, retries, self.files.do)
         self._configRead = snapshot.config
-        return await self.attempt(request, snapshot, running, retries, self.files.do)
+        return attempt
 
     async def attempt(
         self,
