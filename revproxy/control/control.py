@@ -65,4 +65,5 @@ class Control:
         self.quarantine = Quarantine(self.coordinator, clock)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine)
         self.steering = Steering(self.coordinator)
+        self.coordinator.onCommitted.append(self.inbox.committed)
         crew.onWord = self.inbox.receive
