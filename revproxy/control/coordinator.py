@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from revproxy.config.problems import ConfigErrors
@@ -32,6 +32,7 @@ from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.events import EventLog
@@ -46,8 +47,6 @@ not help."""
 
 _STOPPED = Refusal("", "stop", "the edge is being stopped")
 
-_Result = TypeVar("_Result")
-
 
 class Coordinator:
     """
@@ -57,6 +56,7 @@ class Coordinator:
     :ivar starting: the plan that is to be the first; None after its commit.
     :ivar config: the configuration that is in force; before the first commit, the one that is to be.
     :ivar catalog: what plugins there are, as they were read last.
+    :ivar turns: whoever changes something takes one.
     :ivar keeper: what is remembered, also over a restart.
     :ivar failures: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
@@ -73,11 +73,13 @@ class Coordinator:
         events: EventLog,
         files: JobThread,
         now: Callable[[], float],
+        turns: Turns,
     ) -> None:
         """
         :param snapshots: reads the files.
         :param files: what they are read with.
         :param now: seconds since the epoch.
+        :param turns: those of all who change something.
         """
         self.plan: Plan | None = None
         self.starting: Plan | None = None
@@ -91,16 +93,14 @@ class Coordinator:
         self.snapshots = snapshots
         self.files = files
         self.now = now
+        self.turns = turns
         self.removals = DeferredRemovals()
-        self.hasEnded = False
         self.transaction = 0
         self._isOpen = False
         self._givingUp: Deferred[None] | None = None
-        self._lock = DeferredLock()
         self._configRead = config
         # The file that was refused last is not tried with every change of a plugin.
         self._badConfig: tuple[Config, Refusal] | None = None
-        keeper.exclusively = self.exclusively
 
     @property
     def records(self) -> PluginRecords:
@@ -112,7 +112,12 @@ class Coordinator:
         """What people are told of: what is in force, or is being started."""
         return self.plan or self.starting
 
-    # Who may change something
+    @property
+    def hasEnded(self) -> bool:
+        """Whether the edge is being stopped."""
+        return self.turns.hasEnded
+
+    # Changes, one at a time
 
     async def apply(self, request: ChangeRequest = NOTHING_ASKED) -> ChangeReport:
         """
@@ -121,7 +126,7 @@ class Coordinator:
         :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
         try:
-            return await self.alone(self._apply(request))
+            return await self.turns.take(self._apply(request))
         except ChangeRefused as refused:
             for refusal in refused.refusals:
                 self.events.add("refused", refusal.message, refusal.plugin, refusal.version, refusal.traceback)
@@ -132,31 +137,9 @@ class Coordinator:
             return ChangeReport()
         return await self.transact(request)
 
-    async def exclusively(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something when no transaction runs, and let none run meanwhile. After the end it is not done."""
-        await self.alone(self._unlessEnded(work))
-
-    async def alone(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The same, and after the end, too. :returns: what that gives."""
-        try:
-            await self._lock.acquire()
-        except BaseException:  # it was cancelled
-            work.close()
-            raise
-        try:
-            return await work
-        finally:
-            self._lock.release()
-
-    async def _unlessEnded(self, work: Coroutine[Any, Any, None]) -> None:
-        if self.hasEnded:
-            work.close()
-        else:
-            await work
-
     def halt(self) -> None:
         """Change nothing any more; what is under way is given up."""
-        self.hasEnded = True
+        self.turns.hasEnded = True
         self.files.hurry()
         self.keeper.disk.hurry()
         if self._isOpen:
@@ -166,7 +149,7 @@ class Coordinator:
     async def end(self) -> None:
         """Wait until nothing is under way, here or in the crew, and write what could not be written."""
         self.halt()
-        await self.alone(self._end())
+        await self.turns.take(self._end())
 
     async def _end(self) -> None:
         if self._givingUp is not None:
@@ -176,7 +159,7 @@ class Coordinator:
     # One transaction
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
-        """As :meth:`apply`, for who has come in through :meth:`exclusively`. :raises ChangeRefused:"""
+        """As :meth:`apply`, for whose turn it is. :raises ChangeRefused:"""
         plan = self.plan
         assert plan is not None
         self.transaction += 1

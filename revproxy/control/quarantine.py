@@ -125,7 +125,7 @@ class Quarantine:
         return watched if watched is not None and watched.entry.version == version else None
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        later = Deferred.fromCoroutine(self._coordinator.exclusively(work))
+        later = Deferred.fromCoroutine(self._coordinator.turns.takeUnlessEnded(work))
         later.addErrback(lambda failure: self._log.failure("quarantine of a plugin", failure))
 
     async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:

@@ -97,7 +97,7 @@ class Startup:
 
         :raises StartRefused: nothing can stand in for what fails.
         """
-        await self._coordinator.alone(self._begin())
+        await self._coordinator.turns.take(self._begin())
 
     async def _begin(self) -> None:
         coordinator, attempt = self._coordinator, self._attempt

@@ -53,6 +53,7 @@ from revproxy.control.startup import StartRefused, Startup
 from revproxy.control.state import keeper as keeping
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
@@ -183,11 +184,21 @@ class Conversation:
         """A process begins: it knows what was written."""
         state: Any = self.state
         snapshots: Any = self.snapshots
-        self.keeper = StateKeeper(state, self.written, self.events, self.clock, self._inThread("disk"))
+        turns = Turns()
+        self.keeper = StateKeeper(
+            state, self.written, self.events, self.clock, self._inThread("disk"), turns.takeUnlessEnded
+        )
         self.keeper.isWritable = True
         files = JobThread(self.clock, self._inThread("files"), READING)
         self.coordinator = Coordinator(
-            self.snapshots.snapshot.config, snapshots, self.crew, self.keeper, self.events, files, self.clock.seconds
+            self.snapshots.snapshot.config,
+            snapshots,
+            self.crew,
+            self.keeper,
+            self.events,
+            files,
+            self.clock.seconds,
+            turns,
         )
         self.startup = Startup(self.coordinator)
 
