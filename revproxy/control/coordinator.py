@@ -100,7 +100,7 @@ class Coordinator:
         self._givingUp: Deferred[None] | None = None
         self._configRead = config
         # The file that was refused last is not tried with every change of a plugin.
-        self._badConfig: tuple[Config, Refusal] | None = None
+        self._refusedConfig: tuple[Config, Refusal] | None = None
 
     @property
     def records(self) -> PluginRecords:
@@ -197,15 +197,9 @@ class Coordinator:
         refusals: list[Refusal] = []
         useCurrent = False
         while True:
-            attempt = await self._begin(request, current, useCurrent)
-            bad = self._badConfig
-            if attempt is None and bad is not None:
-                refusals.append(bad[1])
-                useCurrent = True
-                continue
-            assert attempt is not None
-            attempt.refusals[:0] = refusals
             try:
+                attempt = await self._begin(request, current, useCurrent)
+                attempt.refusals[:0] = refusals
                 return await self._try(attempt, current)
             except _ConfigRefused as refused:
                 if useCurrent:
@@ -213,16 +207,19 @@ class Coordinator:
                 refusals.append(refused.refusal)
                 useCurrent = True
                 if refused.refusal.stage != "listen":  # a port may become free
-                    self._badConfig = attempt.snapshot.config, refused.refusal
+                    self._refusedConfig = refused.config, refused.refusal
 
-    async def _begin(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt | None:
-        """:returns: what is to be tried; None if the file has the configuration that was refused last."""
+    async def _begin(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt:
+        """
+        :returns: what is to be tried.
+        :raises _ConfigRefused: the file has the configuration that was refused last.
+        """
         running, records = current.entries, self.records
         owners = folderOwners(running, records, current.config.plugins.directory)
         snapshot = await self.files.do(self.snapshots.read, current.config, owners, useCurrent)
-        bad = self._badConfig
-        if bad is not None and snapshot.config is bad[0] and not (request.force or useCurrent):
-            return None
+        refused = self._refusedConfig
+        if refused is not None and snapshot.config is refused[0] and not (request.force or useCurrent):
+            raise _ConfigRefused(*refused)
         # With another configuration everything is worth another try.
         retries = request.force or snapshot.config is not self._configRead
         attempt = await self.attempt(request, snapshot, running, retries, self.files.do)
@@ -298,7 +295,7 @@ class Coordinator:
         if config.state != state:
             message = f"it is {state} while the edge runs; restart it to change that"
             problem = documentOf(config).problem(("state",), message)
-            raise _ConfigRefused(Refusal("", "listen", str(problem), problems=(problem,)))
+            raise _ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
 
     def _drop(self, refusal: Refusal, attempt: Attempt, current: Plan) -> None:
         """
@@ -317,15 +314,15 @@ class Coordinator:
             source = attempt.snapshot.config.source
             message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
             refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
-        raise _ConfigRefused(refusal)
+        raise _ConfigRefused(attempt.snapshot.config, refusal)
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
         before, self.plan, self.config = self.plan, plan, plan.config
         self._isOpen = False
         await self.crew.do(Commit(self.transaction))
-        if self._badConfig is not None and self._badConfig[0] is plan.config:
-            self._badConfig = None  # tried once more, it would do
+        if self._refusedConfig is not None and self._refusedConfig[0] is plan.config:
+            self._refusedConfig = None  # tried once more, it would do
         for name, entry in {} if before is None else before.entries.items():
             now = plan.entries.get(name)
             if now is not None and now.digest != entry.digest and now.isCodeOf(entry):
@@ -377,6 +374,7 @@ class Coordinator:
 class _ConfigRefused(Exception):
     """The configuration file's change is to be dropped."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, config: Config, refusal: Refusal) -> None:
         super().__init__(refusal.message)
+        self.config = config
         self.refusal = refusal
