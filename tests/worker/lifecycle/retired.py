@@ -79,7 +79,7 @@ class ProofTestCase(SynchronousTestCase):
         """Who holds what was retired, told after the deadline."""
         self.pass_(29.5)
         self.assertEqual((self.unloaded, self.remains, self.proof.alive("p-q")), ([], [], 1))
-        for _ in range(600):  # the search goes in slices: how many, the machine decides, and how much there is in memory
+        for _ in range(600):  # a search in slices: of how many, the machine and what is in memory decide
             if self.remains:
                 break
             self.clock.advance(0.1)
