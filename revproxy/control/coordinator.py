@@ -1,7 +1,7 @@
 """
 How the edge becomes another one: one transaction at a time, from the files to the swap.
 
-    snapshot ─▶ choose ─▶ resolve ─▶ crew: Prepare ─▶ store ─▶ crew: Ready ─▶ crew: Commit ─▶ record ─▶ tell
+    snapshot ─▶ choose ─▶ resolve ─▶ crew: Prepare ─▶ store ─▶ crew: Ready ─▶ crew: Commit ─▶ tell ─▶ record
                              ▲                │                        │
                              └── refused: drop those changes, and try the rest ──┘
 
@@ -159,7 +159,7 @@ class Coordinator:
     # One transaction
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
-        """As :meth:`apply`, for whose turn it is. :raises ChangeRefused:"""
+        """As :meth:`apply`, for work that has taken a turn. :raises ChangeRefused:"""
         plan = self.plan
         assert plan is not None
         self.transaction += 1
@@ -171,7 +171,7 @@ class Coordinator:
             await self.abandon()
 
     async def abandon(self) -> None:
-        """Have the crew give up what it has prepared, if that is anything."""
+        """Have the crew give up what it has prepared, if it has prepared anything."""
         if self._isOpen:
             self._isOpen = False
             await self.crew.do(Abandon(self.transaction))
@@ -194,6 +194,7 @@ class Coordinator:
         return await self.crew.do(Ready(self.transaction))
 
     async def _become(self, request: ChangeRequest, current: Plan) -> ChangeReport:
+        """Try it with the configuration file as it is; if that is refused, with the configuration that is in force."""
         refusals: list[Refusal] = []
         useCurrent = False
         while True:

@@ -40,7 +40,7 @@ class Turns:
             self._lock.release()
 
     async def takeUnlessEnded(self, work: Coroutine[Any, Any, None]) -> None:
-        """The same; but once the edge is being stopped, it is not done."""
+        """As :meth:`take`; but once the edge is being stopped, it is not done."""
         try:
             await self.take(self._unlessEnded(work))
         finally:
