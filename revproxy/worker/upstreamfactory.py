@@ -115,7 +115,7 @@ class Upstreams:
         for name, upstream in self.config.upstreams.items():
             one = known.get(name)
             isSame = one is not None and one[0] == keys[name]
-            found[name] = one if one is not None and isSame else (keys[name], self._upstream(upstream))
+            found[name] = one if one is not None and isSame else (keys[name], self._told(upstream))
         return found
 
     @staticmethod
@@ -127,7 +127,11 @@ class Upstreams:
         files = tuple(None if path is None else _contentOf(path) for path in paths)
         return upstream, self.config.limits, self.config.timeouts, files
 
-    def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER) -> Upstream:
+    def _told(self, upstream: UpstreamConfig) -> Upstream:
+        """One of the configuration: what becomes of its targets is told."""
+        return self._upstream(upstream, onChange=partial(self.parts.targetChanged, upstream.name))
+
+    def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER, **more: Any) -> Upstream:
         targets = [
             Target(target.url, _authority(target), target.weight, self._pool(target, upstream, maxPause))
             for target in upstream.targets
@@ -138,7 +142,7 @@ class Upstreams:
             self.parts.deadlines.now,
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
-            onChange=partial(self.parts.targetChanged, upstream.name),
+            **more,
         )
 
     def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:
