@@ -121,6 +121,21 @@ class PrepareTests(StagingCase):
         self.patch(Instance, "__init__", noting)
         return made
 
+    def test_afterReady(self) -> None:
+        """What a try before took in place is given back as soon as the next one is prepared."""
+        taking = entry("b", body=UPDATED, interfaces="IConfigurable")
+        self.become(self.of(2, self.a, taking))
+        other = entry("b", body=UPDATED, interfaces="IConfigurable", config={"mark": "!"})
+        self.assertEqual(self.prepare(self.of(3, self.a, other)), ())
+        self.assertEqual(self.step(Ready(self.transaction)), ())
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0!"])
+        new = entry("a", "2.0")
+        self.assertEqual(self.step(Prepare(self.transaction, self.of(3, new, taking))), ())
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0"])
+        for word in (Ready(self.transaction), Commit(self.transaction)):
+            self.assertEqual(self.step(word), ())
+        self.assertEqual(self.seen(), ["a 2.0", "b 1.0"])
+
     def test_nextTransaction(self) -> None:
         """What was given up is not used by the next transaction."""
         made = self.made()
