@@ -43,19 +43,18 @@ class Applier:
         self._participants = tuple(participants)
         self._tell = tell
         self._hurry = hurry
-        self._step: Deferred[None] | None = None
+        self._isBusy = False
         self._abandoned: Abandon | None = None
 
     def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
         """Take a step. The answer comes when it is done; for a commit, before this returns."""
-        if isinstance(word, Abandon) and self._step is not None:
+        if isinstance(word, Abandon) and self._isBusy:
             self._abandoned = word
             self._hurry()
             return
-        step = self._step = Deferred.fromCoroutine(self._take(word))
+        self._isBusy = True
+        step = Deferred.fromCoroutine(self._take(word))
         step.addErrback(lambda failure: self._log.failure("a step of a change", failure))
-        if step.called and self._step is step:
-            self._step = None
 
     async def _take(self, word: Prepare | Ready | Commit | Abandon) -> None:
         if isinstance(word, Prepare):
@@ -68,10 +67,10 @@ class Applier:
         else:
             await self._abandon()
             answer = Answer(word.transaction, "abandon")
-        self._step = None
+        self._isBusy = False
         self._tell(answer)
         # In there the next step may have begun: nothing more may be done here.
-        if self._step is None and self._abandoned is not None:
+        if not self._isBusy and self._abandoned is not None:
             word, self._abandoned = self._abandoned, None
             self.apply(word)
 

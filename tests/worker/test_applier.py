@@ -197,6 +197,16 @@ class AbandonTests(ApplierCase):
         self.assertEqual([refusal.stage for refusal in self.answers[0].refusals], ["stop"])
         self.assertTrue(self.answers[1].isAccepted)
 
+    def test_nextFromAnswer(self) -> None:
+        """A step that has begun in the midst of an answer is under way, too, and is ended before all is given up."""
+        waiting = self.doubles[1].waits["ready"] = Deferred()
+        self.heard = lambda answer: answer.step == "prepare" and self.applier.apply(Ready(7))
+        self.say("prepare", "abandon")
+        self.assertEqual((self.hurried, self.log[3:]), (1, ["c ready"]))
+        waiting.callback(None)
+        self.assertEqual([answer.step for answer in self.answers], ["prepare", "ready", "abandon"])
+        self.assertEqual(self.log[4:], ["b ready", "a ready", "c abandon", "b abandon", "a abandon"])
+
     def test_refusedMeanwhile(self) -> None:
         """If the step is refused for another reason, that is what is told."""
         waiting = self.doubles[1].waits["prepare"] = Deferred()
