@@ -44,12 +44,12 @@ class Applier:
         self._tell = tell
         self._hurry = hurry
         self._isBusy = False
-        self._abandoned: Abandon | None = None
+        self._abandoned: list[Abandon] = []
 
     def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
         """Take a step. The answer comes when it is done; for a commit, before this returns."""
         if isinstance(word, Abandon) and self._isBusy:
-            self._abandoned = word
+            self._abandoned.append(word)
             self._hurry()
             return
         self._isBusy = True
@@ -67,27 +67,28 @@ class Applier:
         else:
             await self._abandon()
             answer = Answer(word.transaction, "abandon")
+        answers = [answer]
+        while self._abandoned:
+            # Before anybody hears that the step is over: the end may have waited for nothing else.
+            await self._abandon()
+            answers.append(Answer(self._abandoned.pop(0).transaction, "abandon"))
         self._isBusy = False
-        self._tell(answer)
-        # In there the next step may have begun: nothing more may be done here.
-        if not self._isBusy and self._abandoned is not None:
-            word, self._abandoned = self._abandoned, None
-            self.apply(word)
+        for answer in answers:
+            # In there the next step may begin: nothing more may be done here.
+            self._tell(answer)
 
     async def _prepare(self, word: Prepare) -> tuple[Refusal, ...]:
         """Before the loop runs nothing has begun, so all participants are asked, and all that is wrong is told."""
         refusals: list[Refusal] = []
         for participant in self._participants:
-            refusals += await self._refusalsOf(participant.prepare(word))
-            if self._abandoned is not None and not refusals:
-                refusals.append(Refusal("", "stop", "the change was given up"))
+            refusals += await self._refusalsOf(participant.prepare(word)) or self._stopped()
             if refusals and word.starts:
                 break
         return tuple(refusals)
 
     async def _ready(self) -> tuple[Refusal, ...]:
         for participant in reversed(self._participants):
-            refusals = await self._refusalsOf(participant.ready())
+            refusals = await self._refusalsOf(participant.ready()) or self._stopped()
             if refusals:
                 return refusals
         return ()
@@ -101,6 +102,9 @@ class Applier:
             self._log.failure("a step of a change failed in a way that nobody foresaw")
             return (Refusal("", "build", f"{type(error).__name__}: {error}"),)
         return ()
+
+    def _stopped(self) -> tuple[Refusal, ...]:
+        return (Refusal("", "stop", "the change was given up"),) if self._abandoned else ()
 
     def _commit(self) -> None:
         for participant in reversed(self._participants):

@@ -197,6 +197,31 @@ class AbandonTests(ApplierCase):
         self.assertEqual([refusal.stage for refusal in self.answers[0].refusals], ["stop"])
         self.assertTrue(self.answers[1].isAccepted)
 
+    def test_beforeTheAnswer(self) -> None:
+        """When control hears that the step is over, all is given up: it may be what the end has waited for."""
+        for step in ("prepare", "ready"):
+            self.answers.clear()
+            heard: list[list[str]] = []
+            self.heard = lambda answer, heard=heard: heard.append(self.log[-1:])  # type: ignore[misc]
+            waiting = self.doubles[1].waits[step] = Deferred()
+            closing = self.doubles[0].waits["abandon"] = Deferred()
+            self.say(step, "abandon")
+            waiting.callback(None)
+            self.assertEqual(self.answers, [])
+            closing.callback(None)
+            self.assertEqual(heard, [["a abandon"], ["a abandon"]])
+            self.assertEqual([answer.isAccepted for answer in self.answers], [False, True])
+
+    def test_abandonedTwice(self) -> None:
+        """Each is answered."""
+        waiting = self.doubles[1].waits["prepare"] = Deferred()
+        closing = self.doubles[1].waits["abandon"] = Deferred()
+        self.say("prepare", "abandon")
+        waiting.callback(None)
+        self.applier.apply(Abandon(7))
+        closing.callback(None)
+        self.assertEqual([answer.step for answer in self.answers], ["prepare", "abandon", "abandon"])
+
     def test_nextFromAnswer(self) -> None:
         """A step that has begun in the midst of an answer is under way, too, and is ended before all is given up."""
         waiting = self.doubles[1].waits["ready"] = Deferred()
@@ -205,7 +230,7 @@ class AbandonTests(ApplierCase):
         self.assertEqual((self.hurried, self.log[3:]), (1, ["c ready"]))
         waiting.callback(None)
         self.assertEqual([answer.step for answer in self.answers], ["prepare", "ready", "abandon"])
-        self.assertEqual(self.log[4:], ["b ready", "a ready", "c abandon", "b abandon", "a abandon"])
+        self.assertEqual(self.log[4:], ["b ready", "c abandon", "b abandon", "a abandon"])
 
     def test_refusedMeanwhile(self) -> None:
         """If the step is refused for another reason, that is what is told."""
