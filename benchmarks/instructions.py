@@ -30,7 +30,6 @@ from benchmarks.trees import Tree, snapshot, usualBefore
 
 LIMIT = 0.03
 """How many more instructions a change may cost."""
-_MEMORY_EDGE = Path(__file__).with_name("memoryedge.py")
 _CUSTOMIZE = """\
 import gc, os
 gc.disable()
@@ -179,7 +178,9 @@ class Edge:
         us = UsWithFive(tree.path) if case.plugins else Us(tree.path)
         command = us.prepare(self._site)
         if case.memory:
-            command = ["-P", str(_MEMORY_EDGE), command[-1], str(plain), str(self._orders)]
+            # Each tree by its own: it imports from within the package.
+            script = tree.path / "benchmarks" / "memoryedge.py"
+            command = ["-P", str(script), command[-1], str(plain), str(self._orders)]
         command = [sys.executable, *command]
         if self._callgrind is not None:
             command = self._callgrind.command(command)

@@ -8,6 +8,7 @@ Only :class:`IMiddleware` is required of a plugin. Every other interface is opti
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -231,3 +232,13 @@ class IMiddlewareFactory(Interface):
         """
 
 
+
+
+_MOVED = dict.fromkeys(("IClientStream", "ILeaf"), "revproxy.dataplane.http.interfaces")
+
+
+def __getattr__(name: str) -> Any:
+    """What was here before and is the data plane's own; imports of it go on working."""
+    if name in _MOVED:
+        return getattr(import_module(_MOVED[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """
 How the edge becomes another one: one transaction at a time, from the files to the swap.
 
-    snapshot ─▶ choose ─▶ resolve ─▶ crew: Prepare ─▶ store ─▶ crew: Ready ─▶ crew: Commit ─▶ record ─▶ tell
+    snapshot ─▶ choose ─▶ resolve ─▶ crew: Prepare ─▶ store ─▶ crew: Ready ─▶ crew: Commit ─▶ tell ─▶ record
                              ▲                │                        │
                              └── refused: drop those changes, and try the rest ──┘
 

@@ -171,6 +171,38 @@ class NoFailureTests(ChangeCase):
         self.abandon()
 
 
+class OfOthersTests(ChangeCase):
+    """This worker has done a step, and another one of the crew has refused it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = self.picture()
+        self.assertEqual(self.prepare(self.second), ())
+        self.assertEqual(self.step(Ready(self.transaction)), ())
+
+    def test_withoutTheChange(self) -> None:
+        """What is tried instead, with the configuration as it was, has nothing of the first try."""
+        instead = self.plan(2, self.first.config, entry("a", "3.0"), self.updated, self.gated)
+        for word in (Prepare(self.transaction, instead), Ready(self.transaction), Commit(self.transaction)):
+            self.assertEqual(self.step(word), ())
+        self.settle()
+        self.assertEqual(self.seen(), ["a 3.0", "b 1.0 old", "c 1.0"])
+        self.assertSame(self.before, "bounds", "log", "table", "gates", "files", "readers")
+
+    def test_again(self) -> None:
+        """The same is tried once more, and takes effect once."""
+        for word in (Prepare(self.transaction, self.second), Ready(self.transaction), Commit(self.transaction)):
+            self.assertEqual(self.step(word), ())
+        self.assertChanged(self.second)
+
+    def test_abandoned(self) -> None:
+        """What was tried instead is given up, too: all is as it was, also what the first try had updated in place."""
+        self.assertEqual(self.step(Prepare(self.transaction, self.first)), ())
+        self.abandon()
+        self.assertSame(self.before)
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0 old", "c 1.0"])
+
+
 class PrepareTests(ChangeCase):
     """`Prepare` fails."""
 
