@@ -2,11 +2,12 @@
 Makes plans real: runs the participants of a worker through the steps of a transaction.
 
     Prepare ─▶ each participant's prepare, in their order  ─▶ Answer
-    Ready   ─▶ each participant's ready, the last first    ─▶ Answer
+    Ready   ─▶ each participant's ready, in their order    ─▶ Answer
     Commit  ─▶ each participant's commit, the last first   ─▶ Answer
     Abandon ─▶ each participant's abandon, the last first  ─▶ Answer
 
-Later ones are made of what earlier ones have prepared, so they take it before those let go of it.
+Later ones are made of what earlier ones have prepared and made ready; so they take effect before those let go of what
+was there before.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Applier:
         return tuple(refusals)
 
     async def _ready(self) -> tuple[Refusal, ...]:
-        for participant in reversed(self._participants):
+        for participant in self._participants:
             refusals = await self._refusalsOf(participant.ready()) or self._stopped()
             if refusals:
                 return refusals

@@ -102,9 +102,10 @@ class OrderTests(ApplierCase):
     """Who does what first."""
 
     def test_steps(self) -> None:
-        """All prepare in their order, and take every other step in the reverse one; each is answered."""
-        self.assertEqual(self.say("prepare"), ["a prepare", "b prepare", "c prepare"])
-        for step in ("ready", "commit", "abandon"):
+        """All get ready in their order, and take the steps after that in the reverse one; each is answered."""
+        for step in ("prepare", "ready"):
+            self.assertEqual(self.say(step), [f"a {step}", f"b {step}", f"c {step}"])
+        for step in ("commit", "abandon"):
             self.assertEqual(self.say(step), [f"c {step}", f"b {step}", f"a {step}"])
         self.assertEqual([answer.step for answer in self.answers], list(STEPS))
         self.assertTrue(all(answer.isAccepted and answer.transaction == 7 for answer in self.answers))
@@ -148,7 +149,7 @@ class RefusalTests(ApplierCase):
     def test_ready(self) -> None:
         """The first that refuses ends this step, too."""
         self.doubles[1].fails["ready"] = refused("no")
-        self.assertEqual(self.say("ready"), ["c ready", "b ready"])
+        self.assertEqual(self.say("ready"), ["a ready", "b ready"])
         self.assertEqual((self.answers[-1].step, self.refusals()), ("ready", ["no"]))
 
     def test_unforeseen(self) -> None:
@@ -227,7 +228,7 @@ class AbandonTests(ApplierCase):
         waiting = self.doubles[1].waits["ready"] = Deferred()
         self.heard = lambda answer: answer.step == "prepare" and self.applier.apply(Ready(7))
         self.say("prepare", "abandon")
-        self.assertEqual((self.hurried, self.log[3:]), (1, ["c ready"]))
+        self.assertEqual((self.hurried, self.log[3:]), (1, ["a ready"]))
         waiting.callback(None)
         self.assertEqual([answer.step for answer in self.answers], ["prepare", "ready", "abandon"])
         self.assertEqual(self.log[4:], ["b ready", "c abandon", "b abandon", "a abandon"])
