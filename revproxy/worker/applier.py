@@ -75,7 +75,7 @@ class Applier:
             answers.append(Answer(self._abandoned.pop(0).transaction, "abandon"))
         self._isBusy = False
         for answer in answers:
-            # In there the next step may begin: nothing more may be done here.
+            # While an answer is told, control may begin the next step: nothing more may be done here.
             self._tell(answer)
 
     async def _prepare(self, word: Prepare) -> tuple[Refusal, ...]:

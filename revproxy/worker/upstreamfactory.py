@@ -24,6 +24,7 @@ from revproxy.dataplane.http1.client import Http1Client
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
+from revproxy.dataplane.upstream.balancing import POLICIES
 from revproxy.dataplane.upstream.pool import Pool
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
@@ -113,9 +114,10 @@ class Upstreams:
         """All of the configuration. :param keys: from :meth:`keys`."""
         found = {}
         for name, upstream in self.config.upstreams.items():
-            one = known.get(name)
-            isSame = one is not None and one[0] == keys[name]
-            found[name] = one if one is not None and isSame else (keys[name], self._told(upstream))
+            kept = known.get(name)
+            if kept is None or kept[0] != keys[name]:
+                kept = keys[name], self._upstream(upstream, onChange=partial(self.parts.targetChanged, name))
+            found[name] = kept
         return found
 
     @staticmethod
@@ -127,11 +129,12 @@ class Upstreams:
         files = tuple(None if path is None else _contentOf(path) for path in paths)
         return upstream, self.config.limits, self.config.timeouts, files
 
-    def _told(self, upstream: UpstreamConfig) -> Upstream:
-        """One of the configuration: what becomes of its targets is told."""
-        return self._upstream(upstream, onChange=partial(self.parts.targetChanged, upstream.name))
-
-    def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER, **more: Any) -> Upstream:
+    def _upstream(
+        self,
+        upstream: UpstreamConfig,
+        maxPause: float = NEVER,
+        onChange: Callable[[str, bool, str], None] = lambda url, isUp, reason: None,
+    ) -> Upstream:
         targets = [
             Target(target.url, _authority(target), target.weight, self._pool(target, upstream, maxPause))
             for target in upstream.targets
@@ -142,7 +145,8 @@ class Upstreams:
             self.parts.deadlines.now,
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
-            **more,
+            policy=POLICIES[upstream.policy](),
+            onChange=onChange,
         )
 
     def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:
