@@ -179,7 +179,6 @@ class Quarantine:
         return mutate
 
     async def _gate(self, name: str, watched: _Watched, reason: str) -> None:
-        watched.breaker.reset()
         isOpen = watched.entry.manifest.onError == "open"
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
         text = f"{reason}; {self._whyNoOther(name)}: {does}, until probes succeed"
@@ -196,6 +195,8 @@ class Quarantine:
             await self._coordinator.transact(request)
         except ChangeRefused as refused:
             self._tellRefused(f"there is no gate before it yet: {refused}", name, version)
+        finally:
+            watched.breaker.reset()  # not before: calls go on failing until the gate is there
 
     def _whyNoOther(self, name: str) -> str:
         pin = self._coordinator.records.get(name).pin

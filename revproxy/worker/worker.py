@@ -117,8 +117,8 @@ class Worker:
 
     def _participants(self) -> Sequence[Participant]:
         """
-        In the order in which they prepare. Steps after that go the other way: the generation is built, and is swapped,
-        before instances are asked for their state once more, and are seen off.
+        In the order in which they prepare and get ready: the generation is built of what instances are after they have
+        taken other configurations. They take effect the other way: it is swapped before instances are seen off.
         """
         return self.routes, self.staging, self.listeners, self.accessLogging, self.bounds, self.generations
 

@@ -295,6 +295,26 @@ class GateTests(QuarantineCase):
             control: Prepare 4 (a 1.0 behind a gate, b 1.0 behind a gate)
         """)
 
+    def test_failsOnMeanwhile(self) -> None:
+        """
+        Calls that fail until the gate is there are no reason to begin anew.
+        """
+        self.play("""
+            worker: 5 of 5 calls of b 1.0 failed
+            0 s pass
+            event: quarantined b
+            control: Prepare 3 (a 1.0 behind a gate, b 1.0 behind a gate)
+            worker: 9 of 14 calls of b 1.0 failed
+            0 s pass
+            worker: prepare done
+            control: Ready 3
+            worker: ready done
+            control: Commit 3
+            worker: commit done
+            written: a 1.0, b 1.0
+            0 s pass
+        """)
+
     def test_restored(self) -> None:
         """
         The gate goes when the last of its instances has passed its probes.

@@ -137,6 +137,14 @@ class ClientTests(FactoryCase):
         [target] = client._upstreams.forOrigin(b"http", "192.0.2.1", 81).targets
         self.assertEqual(target.pool.timeouts.response, 7)
 
+    def test_notTold(self) -> None:
+        """What becomes of the origins of plugins is nobody's target: there is no end to them."""
+        upstream = Upstreams(self.config(), self.parts).forOrigin(b"http", "192.0.2.1", 81)
+        for _ in range(3):
+            upstream.failedAt(upstream.targets[0], Failure(ConnectionRefusedError("no")))
+        upstream.succeeded(upstream.targets[0])
+        self.assertEqual(self.changes, [])
+
     def test_origin(self) -> None:
         """Any origin, with bounds on connections and on how long an answer may lie unread."""
         upstream = Upstreams(self.config(), self.parts).forOrigin(b"https", "a.example", 443)
