@@ -215,5 +215,5 @@ class Bench:
 
     def failure(self, name: str) -> str:
         """Why a plugin's last change was refused; empty if it was not."""
-        refusal = self.coordinator.failures.of(name)
+        refusal = self.coordinator.refused.of(name)
         return "" if refusal is None else refusal.message

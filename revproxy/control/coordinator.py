@@ -24,11 +24,11 @@ from revproxy.config.settings import Config, documentOf
 from revproxy.control.attempt import Attempt
 from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest
 from revproxy.control.crew import Crew
-from revproxy.control.failurebook import FailureBook
 from revproxy.control.planning.choice import choose
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import differencesOf
 from revproxy.control.planning.folderowners import folderOwners
+from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
@@ -41,7 +41,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Abandon, Commit, Prepare, Ready
 
-OF_NO_CONFIG = frozenset(("files", "worker", "stop"))
+NOT_OF_THE_CONFIG = frozenset(("files", "worker", "stop"))
 """Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
 not help."""
 
@@ -58,7 +58,7 @@ class Coordinator:
     :ivar catalog: what plugins there are, as they were read last.
     :ivar turns: whoever changes something takes one.
     :ivar keeper: what is remembered, also over a restart.
-    :ivar failures: what was refused last, and still stands.
+    :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     """
 
@@ -87,7 +87,7 @@ class Coordinator:
         self.catalog = Catalog({})
         self.keeper = keeper
         self.events = events
-        self.failures = FailureBook(events, now)
+        self.refused = RefusalBook(events, now)
         self.onCommitted: list[Callable[[Plan | None, Plan], None]] = []
         self.crew = crew
         self.snapshots = snapshots
@@ -255,11 +255,11 @@ class Coordinator:
         plugins = snapshot.config.plugins.directory
         owners = folderOwners(running, self.records, plugins)
         stored = partial(self.keeper.stored, plugins=plugins)
-        hasFailed = (lambda entry: False) if retries else self.failures.hasFailed
+        hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
         choice = await inThread(choose, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
         self.catalog = catalog
         gone = running.keys() - choice.entries.keys()
-        removals = self.removals = self.removals.next(gone, choice.refusedNewcomers)
+        removals = self.removals = self.removals.ofNextChange(gone, choice.refusedNewcomers)
         attempt = Attempt(request, snapshot, records, choice, removals, running, self.plan, self.isNeeded)
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
@@ -275,7 +275,7 @@ class Coordinator:
             attempt.refuseAsked()
             if plan.isLike(current):
                 return await self._record(attempt, current, ())
-            self._refuseOthers(plan, current)
+            self._refuseAnotherState(plan, current)
             self._refuseAtEnd()
             refusals = await self.prepare(plan, withoutState=request.withoutState)
             if not refusals:
@@ -290,7 +290,7 @@ class Coordinator:
             await self.commit(plan)
             return await self._record(attempt, plan, self._tell(current, plan))
 
-    def _refuseOthers(self, plan: Plan, current: Plan) -> None:
+    def _refuseAnotherState(self, plan: Plan, current: Plan) -> None:
         """:raises _ConfigRefused: what a configuration may not change while the edge runs."""
         config, state = plan.config, current.config.state
         if config.state != state:
@@ -309,7 +309,7 @@ class Coordinator:
             return
         if not refusal.plugin:
             self._refuseAtEnd()
-        if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in OF_NO_CONFIG):
+        if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in NOT_OF_THE_CONFIG):
             raise ChangeRefused(refusal)
         if refusal.plugin:
             source = attempt.snapshot.config.source
@@ -334,7 +334,7 @@ class Coordinator:
     async def _record(self, attempt: Attempt, plan: Plan, text: tuple[str, ...]) -> ChangeReport:
         records, unpinned = self.unpinned(attempt, plan)
         await self.keeper.record(records, plan, attempt.snapshot.catalog)
-        self.failures.note(attempt.refusals, plan, self.catalog)
+        self.refused.note(attempt.refusals, plan, self.catalog)
         return ChangeReport((*text, *unpinned), tuple(attempt.refusals), self.keeper.unwritten)
 
     def _tell(self, before: Plan, after: Plan) -> tuple[str, ...]:

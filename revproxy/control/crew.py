@@ -23,7 +23,7 @@ ASKED = 1.0
 _STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
 
 
-class Link(Protocol):
+class WorkerLine(Protocol):
     """The way to one worker."""
 
     def send(self, word: Down) -> None:
@@ -45,14 +45,14 @@ class Crew:
         self.onWord: Callable[[int, Up], None] = lambda worker, word: None
         self._clock = clock
         self._silence = silence
-        self._links: Sequence[Link] = ()
+        self._lines: Sequence[WorkerLine] = ()
         self._waiting: dict[tuple[int, int, Step], Deferred[tuple[Refusal, ...]]] = {}
         self._asked = 0
         self._questions: dict[int, tuple[set[int], Deferred[None]]] = {}
 
-    def employ(self, links: Sequence[Link]) -> None:
+    def employ(self, lines: Sequence[WorkerLine]) -> None:
         """These are the workers."""
-        self._links = tuple(links)
+        self._lines = tuple(lines)
 
     async def do(self, word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
         """
@@ -61,7 +61,7 @@ class Crew:
         :returns: why not; empty if all have done it. After a refusal, some may have done it: what follows is another
             `Prepare` of the same transaction, or `Abandon`.
         """
-        everybody = range(len(self._links))
+        everybody = range(len(self._lines))
         if isinstance(word, Prepare) and len(everybody) > 1:
             refusals = await self._step(0, word)
             return refusals or await self._together(everybody[1:], word)
@@ -69,8 +69,8 @@ class Crew:
 
     def tell(self, word: Target) -> None:
         """Say something to all that needs no answer."""
-        for link in self._links:
-            link.send(word)
+        for line in self._lines:
+            line.send(word)
 
     def ask(self) -> Deferred[None]:
         """
@@ -80,7 +80,7 @@ class Crew:
         """
         self._asked += 1
         number, answered = self._asked, Deferred[None]()
-        self._questions[number] = set(range(len(self._links))), answered
+        self._questions[number] = set(range(len(self._lines))), answered
         late = self._clock.callLater(ASKED, answered.callback, None)
 
         def over(result: Any) -> Any:
@@ -88,8 +88,8 @@ class Crew:
             return _cancelling(result, late)
 
         answered.addBoth(over)
-        for link in self._links:
-            link.send(Ask(number))
+        for line in self._lines:
+            line.send(Ask(number))
         return answered
 
     def heard(self, worker: int, word: Up) -> None:
@@ -126,7 +126,7 @@ class Crew:
         answer: Deferred[tuple[Refusal, ...]] = Deferred()
         self._waiting[key] = answer
         late = None if self._silence is None else self._clock.callLater(self._silence, self._silent, key)
-        self._links[worker].send(word)
+        self._lines[worker].send(word)
         return answer.addBoth(_cancelling, late)
 
     def _silent(self, key: tuple[int, int, Step]) -> None:

@@ -149,7 +149,7 @@ class Quarantine:
         if self._watched.get(name) is watched:
             # The same code with its old configuration: if it fails on, there is nothing to go back to, or an older one.
             watched.breaker.reset()
-        refusal = coordinator.failures.of(name)
+        refusal = coordinator.refused.of(name)
         if coordinator.plan is not None and refusal is not None and not refusal.isItsOwn:
             # What its folder has waits for other plugins: it is tried with every change, and taken once it goes.
             pin = Pin(good.digest, "quarantine", version.digest)
@@ -171,7 +171,7 @@ class Quarantine:
     ) -> Callable[[PluginRecords, Catalog], PluginRecords]:
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
             # If its folder has something else by now, and that was refused, it is not what the pin waits for.
-            here, refused = found.entries.get(name), self._coordinator.failures.of(name)
+            here, refused = found.entries.get(name), self._coordinator.refused.of(name)
             isRefused = here is not None and refused is not None and refused.digest == here.digest
             against = here.digest if here is not None and isRefused else digest
             return records.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))

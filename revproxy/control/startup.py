@@ -130,7 +130,7 @@ class Startup:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
-        coordinator.failures.note(attempt.refusals, plan, coordinator.catalog)
+        coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
 
     def _snapshot(self) -> Snapshot:
         coordinator, running = self._coordinator, self._ranBefore

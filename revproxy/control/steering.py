@@ -67,7 +67,7 @@ class Steering:
 
     async def _plugins(self, name: str | None = None) -> list[dict[str, Any]]:
         coordinator = self._coordinator
-        names = {*coordinator.catalog.entries, *(failed for failed in coordinator.failures if failed)}
+        names = {*coordinator.catalog.entries, *(failed for failed in coordinator.refused if failed)}
         names |= {known for known, record in coordinator.records.plugins.items() if record.pin or record.running}
         if coordinator.shown is not None:
             names |= {plugin.name for plugin in coordinator.shown.selected}
@@ -83,7 +83,7 @@ class Steering:
         runs = plan is not None and plan.find(name) is not None
         entry = None if plan is None else plan.entries.get(name)
         entry = entry or coordinator.catalog.entries.get(name)
-        refusal = coordinator.failures.of(name)
+        refusal = coordinator.refused.of(name)
         digest = None if entry is None else entry.digest
         figures = totals.of(name, digest) if runs else VersionCounters(name, UNKNOWN)
         return {
@@ -100,7 +100,7 @@ class Steering:
             "stalls": figures.stalls,
             "self_seconds": figures.seconds,
             "generations_alive": runs + totals.retired(name),
-            "failure": None if refusal is None else _failure(coordinator.failures.at(name), refusal),
+            "failure": None if refusal is None else _failure(coordinator.refused.at(name), refusal),
             "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
 
@@ -128,9 +128,9 @@ class Steering:
         return [event.asDict() for event in self._coordinator.events.latest(count)]
 
     async def _configuration(self) -> dict[str, Any]:
-        failures = self._coordinator.failures
-        refusal = failures.of("")
-        failure = None if refusal is None else _failure(failures.at(""), refusal)
+        refused = self._coordinator.refused
+        refusal = refused.of("")
+        failure = None if refusal is None else _failure(refused.at(""), refusal)
         return {"source": self._coordinator.config.source, "failure": failure}
 
     async def _plan(self) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class Steering:
         """
         coordinator = self._coordinator
         current: Entries = {} if coordinator.shown is None else coordinator.shown.entries
-        known = {*current, *coordinator.catalog.entries, *coordinator.records.plugins, *coordinator.failures} - {""}
+        known = {*current, *coordinator.catalog.entries, *coordinator.records.plugins, *coordinator.refused} - {""}
         if name not in known:
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or coordinator.catalog.entries.get(name)

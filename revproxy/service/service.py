@@ -95,8 +95,8 @@ class EdgeService(Service):  # type: ignore[misc]
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
-        self._takingUp = False
-        self._onceMore = False
+        self._isTakingUp = False
+        self._changedMeanwhile = False
 
     def _damaged(self, text: str) -> Problem:
         """What was remembered of plugins cannot be read."""
@@ -211,10 +211,10 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._takingUp or self._stopping:
-            self._onceMore = True
+        if self._isTakingUp or self._stopping:
+            self._changedMeanwhile = True
             return
-        self._takingUp = True
+        self._isTakingUp = True
         takingUp = Deferred.fromCoroutine(self._takeUp())
         takingUp.addErrback(lambda failure: self._log.failure("taking up what has changed", failure))
 
@@ -222,14 +222,14 @@ class EdgeService(Service):  # type: ignore[misc]
         try:
             again = True
             while again and not self._stopping:
-                self._onceMore = False
+                self._changedMeanwhile = False
                 try:
                     await self.control.coordinator.apply()
                 except ChangeRefused:
                     pass  # an event says so
-                again = self._onceMore
+                again = self._changedMeanwhile
         finally:
-            self._takingUp = False
+            self._isTakingUp = False
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """Another configuration may name other files."""

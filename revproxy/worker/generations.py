@@ -70,7 +70,7 @@ class Generations:
 
     def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
         instance = running.member(plugin.name, settings)
-        middleware = self._health.middleware(instance, running.plan)
+        middleware = self._health.inChain(instance, running.plan)
         return Member(instance, middleware, partial(self._health.failed, instance))
 
     def _successor(self, name: str) -> Instance | None:

@@ -64,7 +64,7 @@ def makeRouteTable(config: Config, parts: Parts, client: Any, previous: RouteTab
     :param previous: what is shared as far as it would be the same.
     :raises ConfigErrors: with every problem found; nothing is left behind.
     """
-    work = _Work(config, parts, client, previous)
+    work = _TableInTheMaking(config, parts, client, previous)
     if work.isSame():
         assert previous is not None
         return previous
@@ -85,7 +85,7 @@ async def makeRouteTableWhileServing(
 
     :param inThread: runs a function in a thread.
     """
-    work = _Work(config, parts, client, previous)
+    work = _TableInTheMaking(config, parts, client, previous)
     if await inThread(work.isSame) if work.mustLook else work.isSame():
         return previous
     await inThread(work.read)
@@ -94,7 +94,7 @@ async def makeRouteTableWhileServing(
     return table
 
 
-class _Work:
+class _TableInTheMaking:
     """
     One table in the making, in steps: `read`, `connect`, `finish`. The first and the last may be done in any thread.
 

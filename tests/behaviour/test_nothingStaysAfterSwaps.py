@@ -108,7 +108,7 @@ class NothingStaysTests(ChangingCase):
             "breakers": len(control.quarantine._watched),
             "packages": len(worker._culprits._packages),
             "gates": len(worker.health.gates),
-            "failures": len(list(control.coordinator.failures)),
+            "failures": len(list(control.coordinator.refused)),
             "leaving": len(retirement._leaving),
             "retired versions": sum(map(len, retirement._versions.values())),
             "watched": len(retirement._proof._watched),

@@ -59,7 +59,7 @@ class AttemptCase(SynchronousTestCase):
         broken = tuple(each for each in found if isinstance(each, BrokenPlugin))
         catalog = Catalog(byName(*(each for each in found if isinstance(each, CatalogEntry))), broken)
         choice = choose(catalog, self.running, {}, PluginRecords(), self._stored)
-        removals = DeferredRemovals().next(self.running.keys() - choice.entries.keys(), choice.refusedNewcomers)
+        removals = DeferredRemovals().ofNextChange(self.running.keys() - choice.entries.keys(), choice.refusedNewcomers)
         given = Snapshot(**{"config": CONFIG, "catalog": catalog, **snapshot})
         return Attempt(request, given, PluginRecords(), choice, removals, self.running, self.before, isNeeded)
 

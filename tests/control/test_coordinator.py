@@ -419,7 +419,7 @@ class StageTests(LifecycleCase):
         self.bench.write("a", text, version="2.0")
         self.apply()
         self.assertEqual(self.bench.seen(), ["one"])
-        refusal = self.bench.coordinator.failures.of("a")
+        refusal = self.bench.coordinator.refused.of("a")
         self.assertEqual(refusal.stage, stage, refusal.message)
         self.assertIn(reason, refusal.message)
         self.assertEqual(self.alive("a"), 0)
@@ -463,7 +463,7 @@ class StageTests(LifecycleCase):
     def test_traceback(self) -> None:
         """It begins at the plugin's own lines."""
         self.refused("def f():\n    1 / 0\nf()", "ZeroDivisionError", "import")
-        lines = self.bench.coordinator.failures.of("a").traceback.splitlines()
+        lines = self.bench.coordinator.refused.of("a").traceback.splitlines()
         self.assertIn("plugin.py", lines[1])
 
     def test_line(self) -> None:
@@ -475,7 +475,7 @@ class StageTests(LifecycleCase):
     def test_noLineOfOurs(self) -> None:
         """What cannot be parsed has no stack but ours, which is left out."""
         self.refused("def f(:", "plugin.py:1:7: SyntaxError", "import")
-        self.assertNotIn("loader.py", self.bench.coordinator.failures.of("a").traceback)
+        self.assertNotIn("loader.py", self.bench.coordinator.refused.of("a").traceback)
 
 
     def test_oddException(self) -> None:

@@ -44,18 +44,18 @@ def choose(
     owners: Mapping[str, Path],
     records: PluginRecords,
     stored: Callable[[str, str], CatalogEntry],
-    avoid: Callable[[CatalogEntry], bool] = lambda entry: False,
-    needed: Callable[[str], bool] = lambda name: False,
+    hasFailed: Callable[[CatalogEntry], bool] = lambda entry: False,
+    isNeeded: Callable[[str], bool] = lambda name: False,
 ) -> Choice:
     """Decide for each plugin by itself.
 
     :param running: what runs now, or ran before a restart.
     :param owners: the folders that keep their plugins' names.
     :param stored: name and digest to the version kept; raises `StoreError` or `ConfigErrors`.
-    :param avoid: whether this version was tried before and failed by itself.
-    :param needed: whether a plugin that cannot be used is not to be left out, by its name.
+    :param hasFailed: whether this version was tried before and failed by itself.
+    :param isNeeded: whether a plugin that cannot be used is not to be left out, by its name.
     """
-    return _Chooser(found, running, owners, records, stored, avoid, needed).run()
+    return _Chooser(found, running, owners, records, stored, hasFailed, isNeeded).run()
 
 
 class _Chooser:
@@ -68,16 +68,16 @@ class _Chooser:
         owners: Mapping[str, Path],
         records: PluginRecords,
         stored: Callable[[str, str], CatalogEntry],
-        avoid: Callable[[CatalogEntry], bool],
-        needed: Callable[[str], bool],
+        hasFailed: Callable[[CatalogEntry], bool],
+        isNeeded: Callable[[str], bool],
     ) -> None:
         self.found = found
         self.running = running
         self.owners = {str(folder / "plugin.json"): name for name, folder in owners.items()}
         self.records = records
         self.stored = stored
-        self.avoid = avoid
-        self.needed = needed
+        self.hasFailed = hasFailed
+        self.isNeeded = isNeeded
         self.entries: dict[str, CatalogEntry] = {}
         self.unusable: list[BrokenPlugin] = []
         self.refusals: list[Refusal] = []
@@ -119,14 +119,14 @@ class _Chooser:
             self._pinned(name, pin.digest)
         elif present is not None and self._isRunning(present):
             self.entries[name] = self.running[name]
-        elif present is not None and not self.avoid(present):
+        elif present is not None and not self.hasFailed(present):
             self.entries[name] = present
-            if broken is not None and present.origin == "dropin" and self.needed(name):
+            if broken is not None and present.origin == "dropin" and self.isNeeded(name):
                 self.unusable.append(broken)  # a folder whose plugin cannot be had, for the name is an installed one's
         elif name in self.running:
             self.entries[name] = self.running[name]
         elif broken is not None:
-            self.unusable.append(replace(broken, wanted=broken.wanted and self.needed(name)))
+            self.unusable.append(replace(broken, wanted=broken.wanted and self.isNeeded(name)))
         elif present is not None:
             message = f"version {present.manifest.version} failed before; `revproxy plugins {name}` says why"
             problem = Problem(present.source, 0, 0, "", message)
@@ -151,7 +151,7 @@ class _Chooser:
             if now is not None:
                 self.entries[name] = now
             else:
-                self.unusable.append(BrokenPlugin(name, self.needed(name), name, (Problem(name, 0, 0, "", message),)))
+                self.unusable.append(BrokenPlugin(name, self.isNeeded(name), name, (Problem(name, 0, 0, "", message),)))
 
     def _refuse(self, broken: BrokenPlugin) -> None:
         message = "\n".join(str(problem) for problem in broken.problems)

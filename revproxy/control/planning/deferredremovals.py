@@ -26,30 +26,30 @@ class DeferredRemovals:
     Those of one change.
 
     :ivar gone: names of plugins that are gone with this change.
-    :ivar earlier: those that went with an earlier change, with the newcomers of that one.
-    :ivar before: newcomers that were refused before this change, and so did not come with it.
+    :ivar stillWaiting: those that went with an earlier change, with the newcomers of that one.
+    :ivar refusedBefore: newcomers that were refused before this change, and so did not come with it.
     :ivar refused: newcomers that are refused in this change, until now.
     """
 
     gone: AbstractSet[str] = frozenset()
-    earlier: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
-    before: Newcomers = field(default_factory=dict)
+    stillWaiting: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    refusedBefore: Newcomers = field(default_factory=dict)
     refused: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def waiting(self) -> dict[str, AbstractSet[str]]:
         """By name, the newcomers that came when a plugin went. It runs on while any of these is refused."""
-        new = {source for source, digest in self.refused.items() if self.before.get(source, "") != digest}
-        return {**self.earlier, **(dict.fromkeys(self.gone, new) if new else {})}
+        new = {source for source, digest in self.refused.items() if self.refusedBefore.get(source, "") != digest}
+        return {**self.stillWaiting, **(dict.fromkeys(self.gone, new) if new else {})}
 
-    def next(self, gone: AbstractSet[str], refused: Newcomers) -> DeferredRemovals:
+    def ofNextChange(self, gone: AbstractSet[str], refused: Newcomers) -> DeferredRemovals:
         """
         Those of the change after this one.
 
         :param gone: what runs, and is not in the folder of plugins any more.
         """
-        earlier = {name: newcomers for name, newcomers in self.waiting.items() if name in gone}
-        return DeferredRemovals(gone - earlier.keys(), earlier, self.refused, dict(refused))
+        stillWaiting = {name: newcomers for name, newcomers in self.waiting.items() if name in gone}
+        return DeferredRemovals(gone - stillWaiting.keys(), stillWaiting, self.refused, dict(refused))
 
     def resolve(self, choice: Choice, running: Entries, resolved: Callable[[Choice], Resolution]) -> Resolution:
         """

@@ -46,7 +46,7 @@ class VersionHealth:
         serving = [instance for instance in version.instances if not instance.retiring]
         return bool(serving) and all(instance in self._gates for instance in serving)
 
-    def middleware(self, instance: Instance, plan: Plan) -> Any:
+    def inChain(self, instance: Instance, plan: Plan) -> Any:
         """
         What stands in the chain of a plan: the gate before an instance, or the instance's object. Gates are for those
         that ran when the quarantine began.

@@ -101,7 +101,7 @@ class Version:
         return None if timeout is None else timeout / 1000
 
     @contextmanager
-    def staging(self) -> Any:
+    def outsideRequests(self) -> Any:
         """While a step that is no request runs: it may hold the reactor longer."""
         self._holding += 1
         try:
@@ -139,7 +139,7 @@ class Version:
         """Import it, if that is still to be done. :raises StageFailed:"""
         if self.module is None and self.entry.bundle is not None:
             codes, self._codes = self._codes, {}
-            with self.staging():
+            with self.outsideRequests():
                 try:
                     self.module = loadBundle(self.entry.bundle, self.entry.manifest, codes)
                 except (PluginError, *Foreign) as error:
@@ -149,7 +149,7 @@ class Version:
         """An instance that is not started. :raises StageFailed:"""
         self.load()
         manifest = self.entry.manifest
-        with self.staging():
+        with self.outsideRequests():
             try:
                 if self.module is not None:
                     made = instantiate(self.module, manifest, config)
@@ -243,7 +243,7 @@ class Instance:
     def validate(self, config: Mapping[str, Any]) -> None:
         """:raises StageFailed: the plugin does not take this configuration."""
         if self.provides(IConfigurable):
-            with self.version.staging():
+            with self.version.outsideRequests():
                 try:
                     checkPlain("validateConfig", self.object.validateConfig(config))
                 except Foreign as error:
@@ -334,7 +334,7 @@ class Instance:
         :param blame: whose stage it is, and fails with it; its own if that is not told.
         :raises StageFailed:
         """
-        with self.version.staging():
+        with self.version.outsideRequests():
             waiting: Deferred[Any] = maybeDeferred(notGenerator, function)
         try:
             self._waiting = notLonger(waiting, seconds, self._reactor)

@@ -77,7 +77,7 @@ class FolderTests(ChoiceCase):
         What failed before is not tried again: what runs goes on, and a newcomer is left out, with a hint.
         """
         newcomer = entry("b")
-        choice = self.choose(NEW, newcomer, avoid=lambda plugin: plugin in (NEW, newcomer))
+        choice = self.choose(NEW, newcomer, hasFailed=lambda plugin: plugin in (NEW, newcomer))
         self.assertEqual(choice.entries, {"a": OLD})
         (broken,) = choice.broken
         self.assertEqual((broken.name, broken.wanted), ("b", False))
@@ -101,7 +101,7 @@ class FolderTests(ChoiceCase):
         """
         broken = brokenEntry("b")
         for isNeeded in (False, True):
-            choice = self.choose(OLD, broken, needed=lambda name: isNeeded)  # noqa: B023
+            choice = self.choose(OLD, broken, isNeeded=lambda name: isNeeded)  # noqa: B023
             self.assertEqual([(each.name, each.wanted) for each in choice.broken], [("b", isNeeded)])
             self.assertEqual(choice.refusedNewcomers, {broken.source: broken.digest})
 
@@ -141,7 +141,7 @@ class FolderTests(ChoiceCase):
         (installed,) = DropInFactories([INSTALLED]).told.entries
         broken = brokenEntry("dropped")
         self.assertEqual(self.choose(installed, broken).broken, ())
-        choice = self.choose(installed, broken, needed=lambda name: True)
+        choice = self.choose(installed, broken, isNeeded=lambda name: True)
         self.assertEqual((choice.entries["dropped"], len(choice.broken)), (installed, 1))
 
 

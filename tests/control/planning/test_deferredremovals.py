@@ -254,22 +254,22 @@ class ValueTests(SynchronousTestCase):
 
     def test_within(self) -> None:
         """What goes with a change waits for what is refused in it, at its beginning and in its course."""
-        removals = DeferredRemovals().next({"a", "b"}, {"x": "1"})
+        removals = DeferredRemovals().ofNextChange({"a", "b"}, {"x": "1"})
         removals.refused["y"] = None
         self.assertEqual(removals.waiting, {"a": {"x", "y"}, "b": {"x", "y"}})
 
     def test_nobodyRefused(self) -> None:
         """Where nothing is refused, nothing waits."""
-        self.assertEqual(DeferredRemovals().next({"a"}, {}).waiting, {})
+        self.assertEqual(DeferredRemovals().ofNextChange({"a"}, {}).waiting, {})
 
     def test_refusedBefore(self) -> None:
         """What was refused in the change before is no newcomer, as long as it is the same."""
-        before = DeferredRemovals().next(set(), {"x": "1", "y": None, "z": "1"})
-        removals = before.next({"a"}, {"x": "1", "y": None, "z": "2"})
+        before = DeferredRemovals().ofNextChange(set(), {"x": "1", "y": None, "z": "1"})
+        removals = before.ofNextChange({"a"}, {"x": "1", "y": None, "z": "2"})
         self.assertEqual(removals.waiting, {"a": {"z"}})
 
     def test_goesOn(self) -> None:
         """What went earlier waits for the newcomers of that change, and for no later one, until it is back."""
-        removals = DeferredRemovals().next({"a"}, {"x": "1"}).next({"a", "b"}, {"x": "2", "y": "1"})
+        removals = DeferredRemovals().ofNextChange({"a"}, {"x": "1"}).ofNextChange({"a", "b"}, {"x": "2", "y": "1"})
         self.assertEqual(removals.waiting, {"a": {"x"}, "b": {"x", "y"}})
-        self.assertEqual(removals.next({"b"}, {}).waiting, {"b": {"x", "y"}})
+        self.assertEqual(removals.ofNextChange({"b"}, {}).waiting, {"b": {"x", "y"}})

@@ -106,39 +106,39 @@ class GateTests(HealthCase):
 
     def test_none(self) -> None:
         """Without a quarantine the instance stands in the chain itself."""
-        self.assertIs(self.health.middleware(self.first, PlanDouble()), self.first.object)
-        self.assertIs(self.health.middleware(self.first, PlanDouble(b=2)), self.first.object)
+        self.assertIs(self.health.inChain(self.first, PlanDouble()), self.first.object)
+        self.assertIs(self.health.inChain(self.first, PlanDouble(b=2)), self.first.object)
 
     def test_before(self) -> None:
         """Instances that ran when it began have a gate; those made with its plan or later have none."""
         plan = PlanDouble(a=3)
-        self.assertIsInstance(self.health.middleware(InstanceDouble(self.version, 2), plan), Gate)
+        self.assertIsInstance(self.health.inChain(InstanceDouble(self.version, 2), plan), Gate)
         for since in (3, 4, None):
             instance = InstanceDouble(self.version, since)
-            self.assertIs(self.health.middleware(instance, plan), instance.object)
+            self.assertIs(self.health.inChain(instance, plan), instance.object)
 
     def test_stays(self) -> None:
         """A gate stays the same over plans that have it, with how far its instance has come back."""
         plan = PlanDouble(a=3)
-        gate = self.health.middleware(self.first, plan)
+        gate = self.health.inChain(self.first, plan)
         self.assertEqual(self.health.gates, {})
         self.health.adopt({self.first}, plan)
         self.assertEqual((self.health.gates, self.health.gated()), ({self.first: gate}, ("a",)))
-        self.assertIs(self.health.middleware(self.first, PlanDouble(a=3, b=4)), gate)
+        self.assertIs(self.health.inChain(self.first, PlanDouble(a=3, b=4)), gate)
 
     def test_abandoned(self) -> None:
         """A gate of a plan that was given up is made anew with the next: its cooldown has not begun."""
         plan = PlanDouble(a=3)
-        gate = self.health.middleware(self.first, plan)
-        self.assertIs(self.health.middleware(self.first, plan), gate)
+        gate = self.health.inChain(self.first, plan)
+        self.assertIs(self.health.inChain(self.first, plan), gate)
         self.health.abandon()
-        self.assertIsNot(self.health.middleware(self.first, plan), gate)
+        self.assertIsNot(self.health.inChain(self.first, plan), gate)
 
     def test_lifted(self) -> None:
         """With a plan that has no gate, or without the instance, it is given up."""
         plan = PlanDouble(a=3)
         for instance in (self.first, self.second):
-            self.health.middleware(instance, plan)
+            self.health.inChain(instance, plan)
         self.health.adopt({self.first, self.second}, plan)
         self.health.adopt({self.first}, plan)
         self.assertEqual(set(self.health.gates), {self.first})
@@ -147,19 +147,19 @@ class GateTests(HealthCase):
 
     def test_letBack(self) -> None:
         """An instance that was let back has no gate in later plans, until another quarantine begins."""
-        gate = self.health.middleware(self.first, PlanDouble(a=3))
-        self.health.middleware(self.second, PlanDouble(a=3))
+        gate = self.health.inChain(self.first, PlanDouble(a=3))
+        self.health.inChain(self.second, PlanDouble(a=3))
         self.health.adopt({self.first, self.second}, PlanDouble(a=3, number=3))
         self.probe(gate)
-        self.assertIs(self.health.middleware(self.first, PlanDouble(a=3)), self.first.object)
-        self.assertIsInstance(self.health.middleware(self.first, PlanDouble(a=4)), Gate)
-        self.assertIsInstance(self.health.middleware(self.second, PlanDouble(a=3)), Gate)
+        self.assertIs(self.health.inChain(self.first, PlanDouble(a=3)), self.first.object)
+        self.assertIsInstance(self.health.inChain(self.first, PlanDouble(a=4)), Gate)
+        self.assertIsInstance(self.health.inChain(self.second, PlanDouble(a=3)), Gate)
 
     def test_onError(self) -> None:
         """What becomes of requests meanwhile, the manifest says."""
         for onError, isOpen in (("open", True), ("closed", False)):
             instance = InstanceDouble(VersionDouble(onError=onError))
-            self.assertIs(self.health.middleware(instance, PlanDouble(a=2)).open, isOpen)
+            self.assertIs(self.health.inChain(instance, PlanDouble(a=2)).open, isOpen)
 
 
 class WordTests(HealthCase):
@@ -174,7 +174,7 @@ class WordTests(HealthCase):
     def test_probes(self) -> None:
         """That probes fail is not told as failures: it is what the gate is for."""
         plan = PlanDouble(a=2)
-        self.health.middleware(self.first, plan)
+        self.health.inChain(self.first, plan)
         self.health.adopt({self.first, self.second}, plan)
         self.health.failed(self.first, Failure(ValueError()))
         self.assertEqual(self.told, [])
@@ -184,7 +184,7 @@ class WordTests(HealthCase):
     def test_restored(self) -> None:
         """Each instance that has passed its probes, and how many of its version have not yet."""
         plan = PlanDouble(a=2)
-        gates = [self.health.middleware(instance, plan) for instance in (self.first, self.second)]
+        gates = [self.health.inChain(instance, plan) for instance in (self.first, self.second)]
         self.health.adopt({self.first, self.second}, plan)
         self.probe(*gates)
         words = [word for word in self.told if isinstance(word, Restored)]

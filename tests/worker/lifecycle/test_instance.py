@@ -95,7 +95,7 @@ class CompileTests(SynchronousTestCase):
         self.write(2, "VALUE = = 2\n")
         self.change()
         self.assertEqual(self.version().id.number, "1.0")
-        refusal = self.bench.coordinator.failures.of("large")
+        refusal = self.bench.coordinator.refused.of("large")
         assert refusal is not None
         self.assertEqual(refusal.stage, "import")
         self.assertIn(f"large/part9.py:{LINES + 1}:9: SyntaxError: invalid syntax", refusal.message)

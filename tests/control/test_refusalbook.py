@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.failurebook import FailureBook
+from revproxy.control.refusalbook import RefusalBook
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
@@ -30,7 +30,7 @@ class NoteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 10.0
         self.events = EventLog(lambda: self.time)
-        self.book = FailureBook(self.events, lambda: self.time)
+        self.book = RefusalBook(self.events, lambda: self.time)
 
     def note(self, *refusals: Refusal, runs: CatalogEntry | None = OLD, here: CatalogEntry | None = NEW) -> None:
         """

@@ -12,7 +12,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
 
-class FailureBook:
+class RefusalBook:
     """
     Refusals by the name of the plugin, with their time in seconds since the epoch.
     """
