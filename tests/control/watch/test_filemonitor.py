@@ -391,7 +391,7 @@ class FileTests(MonitorCase):
         monitor.check()
         file.parent.mkdir()
         file.write_text("2")
-        self.expect(file)
+        self.expect_later(file)
 
     def test_addedLater(self) -> None:
         """Files may be added while it runs."""
