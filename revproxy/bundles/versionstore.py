@@ -64,7 +64,8 @@ class VersionStore:
         for path in bundle.files:
             _checkPath(place, path)
         with self._lock, _writing(place):
-            os.makedirs(self._folder, 0o700, exist_ok=True)
+            for folder in (self._folder.parent, self._folder):  # the mode is for the last of them only
+                os.makedirs(folder, 0o700, exist_ok=True)
             with _opened(self._folder) as root, _made(name, root) as plugin:
                 _sweep(plugin)
                 if not self._isSound(name, bundle):

@@ -342,7 +342,7 @@ class Coordinator:
         differences = list(differencesOf(before, after))
         for difference in differences:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
-        return tuple(map(str, differences))
+        return (*map(str, differences), *_renewedIn(before, after))
 
     def unpinned(self, attempt: Attempt, plan: Plan) -> tuple[PluginRecords, list[str]]:
         """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""
@@ -370,6 +370,16 @@ class Coordinator:
         """:raises ChangeRefused: the edge is being stopped."""
         if self.hasEnded:
             raise ChangeRefused(_STOPPED)
+
+
+def _renewedIn(before: Plan, after: Plan) -> list[str]:
+    """A line for each place whose certificates are not what they were. No event: what is wrong with them is one."""
+    known = before.certificates
+    return [
+        f"{files.place}: other certificates than before"
+        for key, files in after.certificates.items()
+        if key in known and files != known[key]
+    ]
 
 
 class _ConfigRefused(Exception):

@@ -16,6 +16,7 @@ from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import Pin, PluginRecord, PluginRecords, VersionRecord
 from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
+from revproxy.plan.events import Event
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import VersionCounters
@@ -200,12 +201,20 @@ class Steering:
 
         :param done: what to say when it succeeds, before what it has changed.
         """
+        subscribers = self._coordinator.events.subscribers
+        happened: list[Event] = []
+        subscribers.append(happened.append)
         try:
             report = await self._coordinator.apply(change)
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
+        finally:
+            subscribers.remove(happened.append)
         text = [done, *report.text] if done else list(report.text)
         answers = [_refused(refusal) for refusal in report.refused if change.plugin in ("", refusal.plugin)]
+        if not change.plugin:
+            texts = [event.text for event in happened if event.kind == "certificate-refused"]
+            answers += [{"plugin": "", "stage": "listen", "message": text} for text in texts]
         if report.unwritten:
             message = f"in force, but not written down: {report.unwritten}; lost with a restart until it can be"
             answers.append({"plugin": "", "stage": "state", "message": message})

@@ -187,3 +187,24 @@ class RefusedTests(RenewalCase):
         self.bench.configure(extra=self.listeners())
         self.bench.apply()
         self.assertEqual(len(self.refused()), 1)
+
+
+class ReloadTests(RenewalCase):
+    """``revproxy reload`` after a certificate was written, before the watch has seen it."""
+
+    def reload(self) -> Any:
+        """What the command says."""
+        return self.bench.result(self.bench.control.steering.call("reload", {}))
+
+    def test_renewed(self) -> None:
+        """It says that the certificates have changed, and only when they have."""
+        self.issue("a.example")
+        self.assertEqual(self.reload(), {"text": [f"{self.folder}: other certificates than before"], "refused": []})
+        self.assertEqual(self.reload(), {"text": ["nothing had to change"], "refused": []})
+
+    def test_refused(self) -> None:
+        """What is wrong with a new file is told to whoever gave the command, as with a plugin that is refused."""
+        self.path.write_text("no certificate")
+        (answer,) = self.reload()["refused"]
+        self.assertEqual((answer["plugin"], answer["stage"]), ("", "listen"))
+        self.assertEqual([answer["message"]], self.refused())

@@ -114,6 +114,15 @@ class KeepTests(StoreTestCase):
             self.assertEqual(path.stat().st_mode & 0o777, 0o700 if path.is_dir() else 0o600, path)
         self.assertEqual(self.everything(), self.whole(bundle))
 
+    def test_folderIsGone(self) -> None:
+        """The state folder was taken away while the edge runs: it is made again, for its owner only."""
+        self.store.keep(NAME, version(1))
+        shutil.rmtree(self.folder.parent)
+        self.addCleanup(os.umask, os.umask(0o002))
+        self.store.keep(NAME, version(2))
+        for path in (self.folder.parent, self.folder):
+            self.assertEqual(path.stat().st_mode & 0o777, 0o700, path)
+
     def test_sums(self) -> None:
         """``sha256sum -c`` understands the file of sums, whatever names there are."""
         bundle = version(1, **{"a b.txt": b"1", "back\\slash": b"2", "line\nbreak": b"3", "ö\udcff": b"4"})
