@@ -84,6 +84,8 @@ class MakeServiceTests(SynchronousTestCase):
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         sys.setswitchinterval(0.005)
         gc.unfreeze()
+        # What holds a version is searched for among what is not frozen, in other tests too.
+        self.addCleanup(gc.unfreeze)
         makeService(parsed("--listen", "tcp:0", "--upstream", "http://127.0.0.1:9"))
         self.assertLess(sys.getswitchinterval(), 0.001)
         self.assertGreater(gc.get_freeze_count(), 10_000)

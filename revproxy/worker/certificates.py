@@ -39,6 +39,9 @@ _Rule = TLSConfig | ClientAuthConfig
 _Authority = tuple[x509.Certificate, ...]
 _Authorities = Mapping[Path, _Authority | str]
 
+_Made = tuple[_Authority, str, _Authority]
+"""What a context is made from: the chain, the name of the rule, and who signs clients' certificates."""
+
 Contents = Mapping[Path, bytes | str]
 """By path, what is in a file; a text says why it could not be read."""
 
@@ -84,6 +87,7 @@ class Loaded:
     :ivar table: by name of the host; ``default``: for all others.
     :ivar certificates: those that can be used.
     :ivar authorities: by file, those that sign clients' certificates, or why they could not be read.
+    :ivar contexts: those that hosts have, by what they were made from.
     :ivar problems: what could not be used and did not stop the rest, each beginning with its path.
     """
 
@@ -92,6 +96,7 @@ class Loaded:
     default: HostTLS
     certificates: tuple[Certificate, ...]
     authorities: _Authorities
+    contexts: Mapping[_Made, HostTLS]
     problems: tuple[str, ...] = ()
 
     @property
@@ -124,10 +129,12 @@ class CertificateFolder:
         self._authorityFiles = set(authorityFiles(settings))
         self._good: dict[Path, Certificate] = {}
         self._authorities: _Authorities = {}
+        self._contexts: Mapping[_Made, HostTLS] = {}
 
     def load(self, files: PemFiles) -> Loaded:
         """
-        Build every context. Changes nothing: what was good before is remembered by :meth:`adopt`. For any thread.
+        Build every context that is not in use already: of a thousand certificates, one is renewed at a time. Changes
+        nothing: what was good before is remembered by :meth:`adopt`. For any thread.
 
         :raises CertificateError: when no certificate can be used, or the file of a client authority never could be.
         """
@@ -141,15 +148,17 @@ class CertificateFolder:
         if not certificates:
             reason = "no certificate in it" if files.exists else "there is no such folder"
             raise CertificateError(_few(problems, files.place) or (f"{files.place}: {reason}",))
-        table = self._table(certificates, authorities)
-        default = self._default(certificates, table, authorities)
+        contexts = _Contexts(self.settings, self.alpn, authorities, self._contexts)
+        table = self._table(certificates, contexts)
+        default = self._default(certificates, table, contexts)
         few = _few(problems, files.place)
-        return Loaded(files.place, table, default, tuple(certificates), authorities, few)
+        return Loaded(files.place, table, default, tuple(certificates), authorities, contexts.made, few)
 
     def adopt(self, loaded: Loaded) -> None:
         """This is served from now on, and stands in for what cannot be read later."""
         self._good = {certificate.path: certificate for certificate in loaded.certificates}
         self._authorities = loaded.authorities
+        self._contexts = loaded.contexts
 
     def _readAuthorities(self, contents: Contents) -> tuple[dict[Path, _Authority | str], list[str]]:
         """What a file held before stands in for what cannot be read now. :return: with those of which that is so."""
@@ -174,18 +183,15 @@ class CertificateFolder:
         certificates.sort(key=_preference)
         return certificates, [f"{path}: {problem}" for path, problem in sorted(problems.items())]
 
-    # -- contexts
-
-    def _table(self, certificates: list[Certificate], authorities: _Authorities) -> dict[str, HostTLS]:
+    def _table(self, certificates: list[Certificate], contexts: _Contexts) -> dict[str, HostTLS]:
         """Names to contexts; a host with a rule of its own has a context of its own even on a shared certificate."""
         table: dict[str, HostTLS] = {}
         for certificate in certificates:
-            contexts: dict[str, HostTLS] = {}
             for name in certificate.names:
                 if name not in table:
-                    table[name] = self._hostOf(certificate, self._ruleName(name), contexts, authorities)
+                    table[name] = contexts.of(certificate, self._ruleName(name))
         for name in self.settings.hosts.keys() - table.keys():
-            table[name] = self._hostOf(_certificateFor(name, certificates), name, {}, authorities)
+            table[name] = contexts.of(_certificateFor(name, certificates), name)
         return table
 
     def _ruleName(self, host: str) -> str:
@@ -194,47 +200,72 @@ class CertificateFolder:
         return next((name for name in (host, _wildcardOf(host)) if name in hosts), "")
 
     def _default(
-        self, certificates: list[Certificate], table: Mapping[str, HostTLS], authorities: _Authorities
+        self, certificates: list[Certificate], table: Mapping[str, HostTLS], contexts: _Contexts
     ) -> HostTLS:
         """The first certificate's, under the listener's own rule."""
         for name in certificates[0].names:
             if not self._ruleName(name):
                 return table[name]
-        return self._hostOf(certificates[0], "", {}, authorities)
+        return contexts.of(certificates[0], "")
 
-    def _hostOf(
-        self, certificate: Certificate, ruleName: str, contexts: dict[str, HostTLS], authorities: _Authorities
-    ) -> HostTLS:
-        """:param contexts: those made for this certificate, by rule; added to."""
-        if ruleName not in contexts:
-            contexts[ruleName] = self._host(certificate, ruleName, authorities)
-        return contexts[ruleName]
 
-    def _host(self, certificate: Certificate, ruleName: str, authorities: _Authorities) -> HostTLS:
-        rule: _Rule = self.settings.hosts[ruleName] if ruleName else self.settings
-        clientAuth = rule.clientAuth or "none"
-        wanted = rule.clientCA or self.settings.clientCA
-        trusted = self._trusted(wanted, authorities) if clientAuth != "none" else ()
+class _Contexts:
+    """
+    The contexts of one loading: made, or taken over from what is in use.
+
+    :ivar made: all of them, by what they were made from.
+    """
+
+    def __init__(
+        self,
+        settings: TLSConfig,
+        alpn: tuple[bytes, ...],
+        authorities: _Authorities,
+        inUse: Mapping[_Made, HostTLS],
+    ) -> None:
+        self.made: dict[_Made, HostTLS] = {}
+        self._settings = settings
+        self._alpn = alpn
+        self._authorities = authorities
+        self._inUse = inUse
+
+    def of(self, certificate: Certificate, ruleName: str) -> HostTLS:
+        """
+        :param ruleName: of the rule that holds; empty for the listener's.
+        :raises CertificateError: it cannot be made.
+        """
+        rule: _Rule = self._settings.hosts[ruleName] if ruleName else self._settings
+        trusted: _Authority = ()
+        if rule.clientAuth not in (None, "none"):
+            trusted = self._trusted(rule.clientCA or self._settings.clientCA)
+        key = certificate.chain, ruleName, trusted
+        host = self.made.get(key) or self._inUse.get(key)
+        if host is None:
+            host = self._make(certificate, ruleName, rule.clientAuth or "none", trusted)
+        self.made[key] = host
+        return host
+
+    def _make(self, certificate: Certificate, ruleName: str, clientAuth: str, trusted: _Authority) -> HostTLS:
         mark = hashlib.sha256(certificate.chain[0].fingerprint(hashes.SHA256()) + ruleName.encode())
         try:
             context = serverContext(
                 certificate.chain,
                 certificate.key,
-                minimumVersion=self.settings.minimumVersion,
+                minimumVersion=self._settings.minimumVersion,
                 clientCA=trusted,
                 clientAuth=clientAuth,
-                alpn=self.alpn,
+                alpn=self._alpn,
                 sessionContext=mark.digest(),
             )
         except (SSL.Error, ValueError) as e:
             raise CertificateError((f"{certificate.path}: OpenSSL does not take it: {e}",))
         return HostTLS(context, clientAuth)
 
-    def _trusted(self, path: Path | None, authorities: _Authorities) -> _Authority:
+    def _trusted(self, path: Path | None) -> _Authority:
         """:raises CertificateError: when the file holds none: clients would all be refused, or none asked."""
         if path is None:
             raise CertificateError(("client_auth without client_ca: nobody to trust",))
-        found = authorities[path]
+        found = self._authorities[path]
         if isinstance(found, str):
             raise CertificateError((f"{path}: no authorities to be read: {found}",))
         return found

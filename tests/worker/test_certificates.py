@@ -223,6 +223,18 @@ class AgainTests(FolderCase):
         self.assertEqual(set(table), {"a.example", "b.example"})
         self.assertEqual(servedBy(table["a.example"]), self.before)
 
+    def test_contextsOfOthersStay(self) -> None:
+        """Of many certificates one is renewed: the others keep their contexts, and so their sessions."""
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        first = self.again()
+        self.write("b.pem", AUTHORITY.issue("b.example").pem)
+        second = self.again()
+        self.assertIs(second.table["a.example"], first.table["a.example"])
+        self.assertIsNot(second.table["b.example"], first.table["b.example"])
+        self.assertEqual(len(second.contexts), 2)
+        self.write("ca.crt", Authority("other").own.certificatePEM)
+        self.assertIsNot(self.again().table["a.example"], second.table["a.example"])
+
     def test_broken(self) -> None:
         """A file that is bad now serves on as it was, beside what is new."""
         self.path.write_bytes(self.path.read_bytes()[:-40])
