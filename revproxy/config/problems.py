@@ -61,10 +61,15 @@ def pathText(path: Sequence[Step]) -> str:
     return text
 
 
+def writable(text: str) -> str:
+    """The same text; halves of surrogate pairs, which UTF-8 does not have, are escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def textOf(value: object) -> str:
     """``str(value)`` in one line, also of foreign objects that cannot be asked for it."""
     try:
-        return " ".join(str(value).split())
+        return writable(" ".join(str(value).split()))
     except BaseException as error:  # foreign code
         return f"(its text cannot be had: __str__ raised {type(error).__name__})"
 
@@ -78,7 +83,7 @@ def quoted(value: object, limit: int = 60) -> str:
         text = {None: "null", True: "true", False: "false"}[value]
     else:
         try:
-            text = repr(value)
+            text = writable(repr(value))
         except BaseException as error:  # foreign code
             text = f"<{type(value).__qualname__}, whose __repr__ raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -12,14 +12,19 @@ Later ones are made of what earlier ones have prepared, so they take it before t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.errors import Foreign
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready
+from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready, Step
+from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Participant, Refused
+
+_STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
 
 
 class Applier:
@@ -43,7 +48,7 @@ class Applier:
         self._participants = tuple(participants)
         self._tell = tell
         self._hurry = hurry
-        self._step: Deferred[None] | None = None
+        self._step: Deferred[Any] | None = None
         self._abandoned: Abandon | None = None
 
     def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
@@ -53,21 +58,26 @@ class Applier:
             self._hurry()
             return
         step = self._step = Deferred.fromCoroutine(self._take(word))
-        step.addErrback(lambda failure: self._log.failure("a step of a change", failure))
-        if step.called and self._step is step:
-            self._step = None
+        step.addErrback(self._broken, word).addCallback(self._answer)
+        step.addErrback(lambda failure: self._log.failure("telling the end of a step", failure))
 
-    async def _take(self, word: Prepare | Ready | Commit | Abandon) -> None:
+    async def _take(self, word: Prepare | Ready | Commit | Abandon) -> Answer:
         if isinstance(word, Prepare):
-            answer = Answer(word.transaction, "prepare", await self._prepare(word))
-        elif isinstance(word, Ready):
-            answer = Answer(word.transaction, "ready", await self._ready())
-        elif isinstance(word, Commit):
+            return Answer(word.transaction, "prepare", await self._prepare(word))
+        if isinstance(word, Ready):
+            return Answer(word.transaction, "ready", await self._ready())
+        if isinstance(word, Commit):
             self._commit()
-            answer = Answer(word.transaction, "commit")
-        else:
-            await self._abandon()
-            answer = Answer(word.transaction, "abandon")
+            return Answer(word.transaction, "commit")
+        await self._abandon()
+        return Answer(word.transaction, "abandon")
+
+    def _broken(self, failure: Failure, word: Prepare | Ready | Commit | Abandon) -> Answer:
+        """What raised is not even foreign code's; control waits for an answer all the same."""
+        self._log.failure("a step of a change", failure)
+        return Answer(word.transaction, _STEPS[type(word)], (_unforeseen(failure.value),))
+
+    def _answer(self, answer: Answer) -> None:
         self._step = None
         self._tell(answer)
         # In there the next step may have begun: nothing more may be done here.
@@ -100,7 +110,7 @@ class Applier:
             return refused.refusals
         except Foreign as error:  # neither a bug of ours nor foreign code may hold up every change to come
             self._log.failure("a step of a change failed in a way that nobody foresaw")
-            return (Refusal("", "build", f"{type(error).__name__}: {error}"),)
+            return (_unforeseen(error),)
         return ()
 
     def _commit(self) -> None:
@@ -116,3 +126,7 @@ class Applier:
                 await participant.abandon()
             except Foreign:
                 self._log.failure("a change was given up, but not all of it")
+
+
+def _unforeseen(error: BaseException | None) -> Refusal:
+    return Refusal("", "build", "nobody knows what" if error is None else described(error))

@@ -35,7 +35,7 @@ from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.handover import throughJSON
 from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, asException, checkPlain, notGenerator
 from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, stampOf, tracebackOf
 
 COMPILED_AHEAD = 64 * 1024
@@ -142,7 +142,7 @@ class Version:
             with self.staging():
                 try:
                     self.module = loadBundle(self.entry.bundle, self.entry.manifest, codes)
-                except (PluginError, *Foreign) as error:
+                except BaseException as error:  # foreign code
                     raise self.failed("import", error) from None
 
     def make(self, config: Mapping[str, Any], reactor: Any, makeClient: Callable[[], Any]) -> Instance:
@@ -155,14 +155,13 @@ class Version:
                     made = instantiate(self.module, manifest, config)
                 else:
                     made = instantiateFactory(self._factory, manifest, config)
-            except (PluginError, *Foreign) as error:
-                # Foreign too: what it made may raise when it is only looked at.
+            except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
             instance = Instance(self, made, config, reactor, makeClient)
             self.instances.add(instance)
             try:
                 instance.validate(config)
-                if IHosted.providedBy(made):
+                if instance.provides(IHosted):
                     instance.attach()
             except StageFailed:
                 self.instances.discard(instance)
@@ -237,7 +236,10 @@ class Instance:
 
     def provides(self, interface: Any) -> bool:
         """Whether the middleware provides an optional interface."""
-        return self.object is not None and interface in providedBy(self.object)
+        try:
+            return self.object is not None and interface in providedBy(self.object)
+        except BaseException:  # foreign code: it said so when it was verified, and does not any more
+            return False
 
     def validate(self, config: Mapping[str, Any]) -> None:
         """:raises StageFailed: the plugin does not take this configuration."""
@@ -245,7 +247,7 @@ class Instance:
             with self.version.staging():
                 try:
                     checkPlain("validateConfig", self.object.validateConfig(config))
-                except Foreign as error:
+                except BaseException as error:  # foreign code
                     text = textOf(error) if isinstance(error, ValueError) else described(error)
                     message = f"validateConfig refused the configuration: {text}"
                     raise self.version.failed("validate", error, message) from None
@@ -254,7 +256,7 @@ class Instance:
         """Give it its host. :raises StageFailed:"""
         try:
             checkPlain("attach", self.object.attach(self.host))
-        except Foreign as error:
+        except BaseException as error:  # foreign code
             raise self.version.failed("attach", error, f"attach raised {described(error)}") from None
 
     async def start(self) -> None:
@@ -334,7 +336,7 @@ class Instance:
         :raises StageFailed:
         """
         with self.version.staging():
-            waiting: Deferred[Any] = maybeDeferred(notGenerator, function)
+            waiting: Deferred[Any] = maybeDeferred(notGenerator, function).addErrback(asException)
         try:
             self._waiting = notLonger(waiting, seconds, self._reactor)
             return await self._waiting
