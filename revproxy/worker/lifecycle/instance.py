@@ -25,7 +25,7 @@ from zope.interface import providedBy
 from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Counters
-from revproxy.errors import Foreign, PluginStalled
+from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.loop.waiting import notLonger
@@ -35,7 +35,7 @@ from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.handover import throughJSON
 from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, asException, checkPlain, notGenerator
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
 from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, stampOf, tracebackOf
 
 COMPILED_AHEAD = 64 * 1024

@@ -11,11 +11,8 @@ from inspect import isawaitable, isgenerator
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from revproxy.errors import Foreign
 from revproxy.plan.refusal import Refusal
-from revproxy.worker.lifecycle.tracebacks import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +63,6 @@ def notGenerator(step: Callable[[], Any]) -> Any:
     if isgenerator(answer):
         raise TypeError("it is a generator, whose code would never run; write async def, or inlineCallbacks")
     return answer
-
-
-class NotAnException(Exception):
-    """Foreign code has raised what is no :class:`Exception`, as ``GeneratorExit``; its text says what."""
-
-
-def asException(failure: Failure) -> Failure:
-    """
-    The failure of a step as what a coroutine may catch: not as the ``GeneratorExit`` that ends a coroutine, nor as what
-    nobody expects.
-    """
-    error = failure.value
-    if error is None or isinstance(error, Foreign):
-        return failure
-    return Failure(NotAnException(described(error)).with_traceback(error.__traceback__))
 
 
 def checkPlain(method: str, answer: Any) -> None:
