@@ -11,14 +11,18 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from twisted.plugin import getPlugins
+from twisted.logger import Logger
+from twisted.plugin import IPlugin, getPlugins
 
 import revproxy.plugins
 from revproxy.config.manifest import manifestFromMapping
-from revproxy.config.problems import ConfigErrors, textOf
+from revproxy.config.problems import ConfigErrors, Problem, textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, CatalogEntry
 from revproxy.plan.words import DropIns
+from revproxy.worker.lifecycle.tracebacks import described
+
+_log = Logger()
 
 
 class DropInFactories:
@@ -32,7 +36,7 @@ class DropInFactories:
         """
         :param given: `IMiddlewareFactory` providers, instead of what Twisted's plugin system finds.
         """
-        found = tuple(getPlugins(IMiddlewareFactory, revproxy.plugins) if given is None else given)
+        found = tuple(_found() if given is None else given)
         self._factories: dict[tuple[str, str], Any] = {}
         entries: list[CatalogEntry] = []
         broken: list[BrokenPlugin] = []
@@ -54,8 +58,41 @@ class DropInFactories:
         return self._factories[entry.manifest.name, entry.source]
 
 
+def _found() -> Iterable[Any]:
+    """What is installed; if one module has something in it that raises when it is looked at, what the others have."""
+    try:
+        return tuple(getPlugins(IMiddlewareFactory, revproxy.plugins))
+    except BaseException as error:  # foreign code
+        _log.error("a drop-in module cannot be looked through: {error}", error=described(error))
+    return tuple(_lookedThrough())
+
+
+def _lookedThrough() -> Iterator[Any]:
+    for found in pkgutil.iter_modules(revproxy.plugins.__path__, f"{revproxy.plugins.__name__}."):
+        try:
+            module = importlib.import_module(found.name)
+        except BaseException:  # foreign code; it is told
+            continue
+        for value in tuple(vars(module).values()):
+            try:
+                isFactory = IPlugin.providedBy(value) and IMiddlewareFactory.providedBy(value)
+            except BaseException:  # foreign code: whatever it is, it is no factory
+                continue
+            if isFactory:
+                yield value
+
+
 def _dropIn(factory: Any) -> CatalogEntry | BrokenPlugin:
-    source = str(getattr(getattr(factory, "main", None), "__module__", None) or type(factory).__module__)
+    source = type(factory).__module__
+    try:
+        source = str(getattr(getattr(factory, "main", None), "__module__", None) or source)
+        return _entryOf(factory, source)
+    except BaseException as error:  # foreign code
+        problem = Problem(source, 0, 0, "", f"its manifest cannot be had: {described(error)}")
+        return BrokenPlugin(source, False, source, (problem,))
+
+
+def _entryOf(factory: Any, source: str) -> CatalogEntry | BrokenPlugin:
     try:
         manifest = manifestFromMapping(factory.manifest, source)
     except ConfigErrors as errors:
@@ -69,7 +106,5 @@ def _brokenModules() -> Iterator[BrokenModule]:
     for found in pkgutil.iter_modules(revproxy.plugins.__path__, f"{revproxy.plugins.__name__}."):
         try:
             importlib.import_module(found.name)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # foreign code
             yield BrokenModule(found.name, f"{type(error).__name__}: {textOf(error)}")

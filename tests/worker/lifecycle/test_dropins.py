@@ -84,3 +84,58 @@ class FoundTests(SynchronousTestCase):
         [module] = told.modules
         self.assertEqual((module.name, module.error), ("revproxy.plugins.broken_dropin", "SystemExit: no"))
         self.assertIn("headers", [found.manifest.name for found in told.entries])
+
+
+class _Raising:
+    """Raises when it is looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name} outside of a request")
+
+
+class _RaisingManifest:
+    """A factory whose manifest is not to be had."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    main = staticmethod(main)
+
+    @property
+    def manifest(self) -> Any:
+        raise self._error
+
+
+class HostileTests(SynchronousTestCase):
+    """Whatever is installed, the rest can be used."""
+
+    def test_factories(self) -> None:
+        """A factory that raises when it is asked is told as broken."""
+        errors = (ValueError("\ud800"), GeneratorExit(), KeyboardInterrupt(), SystemExit(2), BaseException("odd"))
+        for hostile in (*map(_RaisingManifest, errors), _Raising(), DropIn({1: 2, "config": {3: {4}}}, main)):
+            factories = DropInFactories([hostile, DropIn({"name": "d", "version": "1"}, main)])
+            self.assertEqual([found.manifest.name for found in factories.told.entries], ["d"])
+            self.assertEqual(len(factories.told.broken), 1)
+            decode(encode(factories.told))
+
+    def test_modules(self) -> None:
+        """A module that raises or exits at its import, or has in it what raises when looked at, stops nobody."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        raising = "class R:\n def __getattr__(self, name): raise RuntimeError(name)\nr = R()\n"
+        modules = {
+            "exits": "import sys; sys.exit(3)", "interrupts": "raise KeyboardInterrupt", "looked": raising,
+            "closes": "raise GeneratorExit", "odd": "class O(BaseException): pass\nraise O",
+            "good": "from revproxy.dropin import DropIn\n"
+                    "g = DropIn({'name': 'good', 'version': '1'}, lambda config: None)",
+        }
+        for name, text in modules.items():
+            (folder / f"hostile_{name}.py").write_text(text + "\n")
+        self.patch(revproxy.plugins, "__path__", [*revproxy.plugins.__path__, str(folder)])
+        self.addCleanup(lambda: [sys.modules.pop(f"revproxy.plugins.hostile_{name}", None) for name in modules])
+        told = DropInFactories().told
+        self.assertIn("good", [found.manifest.name for found in told.entries])
+        self.assertIn("cors", [found.manifest.name for found in told.entries])
+        broken = {module.name.rpartition("_")[2] for module in told.modules}
+        self.assertEqual(broken & set(modules), {"exits", "interrupts", "closes", "odd"})
+        self.flushLoggedErrors()
