@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from revproxy.config.document import Document
+from revproxy.config.problems import writable
 from revproxy.config.settings import Config
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.pemfiles import PemFiles
@@ -71,9 +72,9 @@ def encode(word: Down | Up) -> bytes:
         written = _Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState)
     try:
         return _encoder.encode(written)
-    except OverflowError:  # a configuration has a number that needs more than 64 bits
+    except (OverflowError, UnicodeEncodeError):  # a configuration has a large number, or a plugin odd names
         plain = msgspec.to_builtins(written, builtin_types=(bytes,), enc_hook=_plain)
-        return _encoder.encode(_withoutLargeNumbers(plain))
+        return _encoder.encode(_writable(plain))
 
 
 def decode(data: bytes) -> Down | Up:
@@ -168,12 +169,17 @@ def _plain(value: Any) -> Any:
     raise NotImplementedError(f"{type(value).__name__} is no value that crosses the border")
 
 
-def _withoutLargeNumbers(value: Any) -> Any:
-    """The same, in which whole numbers that MessagePack does not have are extensions with their digits."""
+def _writable(value: Any) -> Any:
+    """
+    The same, in which whole numbers that MessagePack does not have are extensions with their digits, and halves of
+    surrogate pairs are escaped.
+    """
+    if isinstance(value, str):
+        return writable(value)
     if isinstance(value, dict):
-        return {key: _withoutLargeNumbers(inner) for key, inner in value.items()}
+        return {_writable(key): _writable(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_withoutLargeNumbers(inner) for inner in value]
+        return [_writable(inner) for inner in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return msgspec.msgpack.Ext(_LARGE_NUMBER, b"%x" % value)
     return value

@@ -21,7 +21,8 @@ from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.plan.catalog import Catalog, Selected
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
-from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
+from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Stalled, Up
 from revproxy.worker.worker import Worker
 from tests.coordinators import Loopless
 from tests.plan import plans
@@ -325,7 +326,8 @@ class LargeNumberTests(SynchronousTestCase):
         numbers = [2**64, -(2**63) - 1, 10**100, 2**64 - 1, 7]
         manifest = {"config": {"n": numbers}, "config_schema": {"properties": {"n": {"maxItems": 9}}, "default": 2**70}}
         found = entry("x", **manifest)
-        text = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}, plugins: {x: {config: {n: 99999999999999999999}}}}]\n"
+        text = "routes: [{respond: {}, plugins: {x: {config: {n: 99999999999999999999}}}}]\n"
+        text += "listeners: [{endpoint: 'tcp:1'}]\n"
         config = parseConfig(text, "r.yaml", Path())
         selected = Selected(found, found.manifest.config)
         plan = Plan(1, config, {"x": found}, (selected,), (((selected, found.manifest.config),),))
@@ -335,6 +337,19 @@ class LargeNumberTests(SynchronousTestCase):
         self.assertEqual(plugin.config, {"n": numbers})
         self.assertEqual(plugin.entry.manifest.configSchema, manifest["config_schema"])
         self.assertEqual(plugin.entry.bundle.files, found.bundle.files if found.bundle is not None else None)
+
+
+class ForeignTextTests(SynchronousTestCase):
+    """
+    Names and texts that plugins choose.
+    """
+
+    def test_halfPairs(self) -> None:
+        """
+        Halves of surrogate pairs, which UTF-8 does not have, are escaped.
+        """
+        word: Any = decode(encode(Stalled("x", UNKNOWN, "f\ud800", "/p/\udfff.py:1", 2.0, True)))
+        self.assertEqual((word.function, word.where), ("f\\ud800", "/p/\\udfff.py:1"))
 
 
 class DocumentTests(SynchronousTestCase):
