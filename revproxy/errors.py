@@ -253,5 +253,5 @@ def asException(failure: Failure) -> Failure:
     error = failure.value
     if error is None or isinstance(error, Foreign):
         return failure
-    text = f"{type(error).__name__}: {failure.getErrorMessage()}"
+    text = f"{type(error).__name__}: {failure.getErrorMessage()}".rstrip(": ")
     return Failure(NotAnException(text).with_traceback(error.__traceback__))
