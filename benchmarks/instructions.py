@@ -385,7 +385,7 @@ def _compare(chosen: argparse.Namespace, cases: list[Case]) -> tuple[dict[Case, 
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="revproxy-instructions-")))
             trees = snapshot(chosen.before or usualBefore(), directory / "1"), snapshot(chosen.after, directory / "2")
             title = f"Instructions per request: {trees[0].title} → {trees[1].title}"
-            machine = f"{describeMachine(placement)}; {sys.executable}"
+            machine = describeMachine(placement)
             print(f"{title}\n{machine}\n", flush=True)
             writeCertificate(directory)
             customize = directory / "customize"

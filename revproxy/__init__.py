@@ -5,7 +5,8 @@ The files in this folder are what plugins' authors import: :mod:`revproxy.interf
 :mod:`revproxy.body`, :mod:`revproxy.headers`, :mod:`revproxy.errors`, :mod:`revproxy.dropin`,
 :mod:`revproxy.addresses`, :mod:`revproxy.hostport`, :mod:`revproxy.casefolding`, :mod:`revproxy.regularfile` and
 :mod:`revproxy.testing`. What they get through :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host` and
-:mod:`revproxy.hostclient`; what they reach through the context, :mod:`revproxy.toolbox`.
+:mod:`revproxy.hostclient`; what they reach through the context, :mod:`revproxy.toolbox`. `bodydoubles` and
+`hostdoubles` are parts of `testing`; `bookedclient` is a former name of `hostclient`.
 
 The folders, in the order in which one stands on the other:
 
@@ -13,7 +14,7 @@ The folders, in the order in which one stands on the other:
 - `dataplane`: a request's path, from the listener to the origin and back;
 - `plugins`: the middleware that come along;
 - `config`: what users write, as frozen values;
-- `bundles`: plugin code as bytes: read, signed, kept;
+- `bundles`: plugin code as bytes: read, and kept version by version;
 - `plan`: what the edge is to be, and the words in which `control` and `worker` speak;
 - `worker`: makes a plan real in one process; `control`: decides what the plan is. They never import each other;
 - `service`: the processes, which join the two;

@@ -1,5 +1,5 @@
 """
-What a plugin may provide, and what the parts of the data plane ask of each other.
+What a plugin may provide, and the host that it is given.
 
 Only :class:`IMiddleware` is required of a plugin. Every other interface is optional, small, and asked for with
 ``providedBy`` when the plugin is loaded, never per request.
@@ -116,13 +116,17 @@ class IConfigurable(Interface):
     """A middleware whose configuration can change in place."""
 
     def validateConfig(config: Mapping[str, Any]) -> None:
-        """:raises ValueError: if the configuration will not do."""
+        """
+        Look at a configuration, also one that never takes effect, and change nothing.
+
+        :raises ValueError: if it will not do, with the reason as its message.
+        """
 
     def updateConfig(config: Mapping[str, Any]) -> Awaitable[None] | None:
         """
         Take the new configuration; requests may be under way.
 
-        :raises Exception: to refuse it; it is then called again, with the old one.
+        :raises Exception: to refuse it; ``updateConfig`` is then called once more, with the old one.
         """
 
 
@@ -131,20 +135,20 @@ class IStateful(Interface):
 
     def exportState() -> Any:
         """
-        Plain data (what JSON can hold) for the next version. Called twice while that is made ready, or more often
-        where requests came while it let wait; requests go on being served here in between.
+        Plain data (what JSON can hold) for the instance that takes this one's place. Called twice: before that one
+        starts, and right before the swap. If it returns a Deferred or is a coroutine, and requests come while that is
+        waited for, it is called again. Between the calls this instance goes on serving requests.
         """
 
     def importState(state: Any, version: str) -> None:
         """
-        Take over what the version named exported. Called before :meth:`ILifecycle.start`, and again right before the
-        first request, with all that has happened in between: what comes replaces what is there.
+        Take over what the instance before this one exported; ``version`` is the version number of that one.
 
-        Comes before ``start``, and again right before requests come: each time with all there is by then. Where one
-        instance follows several, with each of theirs, the nearest last. So it is to replace, or to keep the larger,
-        and not to add.
+        Called before :meth:`ILifecycle.start`, and again right before the swap, each time with the whole state as it
+        is by then. So what comes replaces what is there, and is not added to it. An instance that follows several gets
+        the state of each, one after the other, that of the nearest route last; it may keep the larger of two figures.
 
-        :raises Exception: to refuse the update.
+        :raises Exception: to refuse the change.
         """
 
 
@@ -153,7 +157,8 @@ class IHosted(Interface):
 
     def attach(host: IHost) -> None:
         """
-        Called once after the instance was made, before ``importState`` and ``start``. Keep it; no side effects here.
+        Called once after the instance was made, before ``importState`` and ``start``. Keep the host; no side effects
+        here.
 
         What is got through the host is booked to the plugin and ended with it.
         """

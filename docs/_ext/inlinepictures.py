@@ -35,7 +35,7 @@ class Picture(nodes.Element, nodes.Inline):
 
 
 def _visit(translator: SphinxTranslator, node: Picture) -> None:
-    translator.body.append(node["source"])  # type: ignore[attr-defined]
+    translator.body.append(f'<span class="picture-frame">{node["source"]}</span>')  # type: ignore[attr-defined]
     raise nodes.SkipNode
 
 

@@ -3,7 +3,7 @@ Decides what the edge is to be; never imports :mod:`revproxy.worker`, and makes 
 
 In the order in which a change passes through:
 
-- :mod:`~revproxy.control.watch` notices that files have changed;
+- :mod:`~revproxy.control.watch` notices that files have changed; `revproxy.service` then calls the coordinator;
 - `snapshot` reads them: `catalogreader` the folder of plugins, `certificatefiles` the certificates;
 - `coordinator` makes one transaction of it, and `startup` the first one; `changes` is what somebody may ask for beside;
 - :mod:`~revproxy.control.planning` chooses versions and finds out what goes together; `attempt` is what one transaction
@@ -11,7 +11,8 @@ In the order in which a change passes through:
 - `crew` speaks to the workers, and makes one answer of theirs;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
 - `inbox` takes what workers say by themselves to its place: `quarantine` (with `breaker`) takes out versions that fail;
-- `controlsocket` is how commands come in, `commands` what they may be, `steering` who carries them out;
+- `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them
+  out;
 - `custody` says who else could change what runs;
 - `control` puts all this together.
 """

@@ -2,7 +2,7 @@
 Reads what plugins there are: the folders of plugins, and what installed drop-ins say of themselves.
 
 A broken plugin does not hide the others: its problems are kept with its name and come up when it is wanted. So a plugin
-that is switched off may be broken, and one that is on refuses the change.
+that is switched off may be broken, and for one that is on the change is refused.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Coordinator:
         await self.alone(self._unlessEnded(work))
 
     async def alone(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The same, and after the end, too. :returns: what that gives."""
+        """As :meth:`exclusively`, but it is done after the end, too. :returns: what the work gives."""
         try:
             await self._lock.acquire()
         except BaseException:  # it was cancelled
@@ -162,7 +162,7 @@ class Coordinator:
     # One transaction
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
-        """As :meth:`apply`, for who has come in through :meth:`exclusively`. :raises ChangeRefused:"""
+        """As :meth:`apply`, for work that runs in :meth:`exclusively`. :raises ChangeRefused:"""
         plan = self.plan
         assert plan is not None
         self.transaction += 1
@@ -174,7 +174,7 @@ class Coordinator:
             await self.abandon()
 
     async def abandon(self) -> None:
-        """Have the crew give up what it has prepared, if that is anything."""
+        """Have the crew give up what it has prepared, if it has prepared anything."""
         if self._isOpen:
             self._isOpen = False
             await self.crew.do(Abandon(self.transaction))
@@ -197,6 +197,7 @@ class Coordinator:
         return await self.crew.do(Ready(self.transaction))
 
     async def _become(self, request: ChangeRequest, current: Plan) -> ChangeReport:
+        """Try it with the configuration file as it is; if that is refused, with the configuration that is in force."""
         refusals: list[Refusal] = []
         useCurrent = False
         while True:

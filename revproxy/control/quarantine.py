@@ -170,7 +170,7 @@ class Quarantine:
         self, name: str, digest: str, good: VersionRecord, reason: str
     ) -> Callable[[PluginRecords, Catalog], PluginRecords]:
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
-            # What its folder has by now, and would not do, is nothing new.
+            # If its folder has something else by now, and that was refused, it is not what the pin waits for.
             here, refused = found.entries.get(name), self._coordinator.failures.of(name)
             isRefused = here is not None and refused is not None and refused.digest == here.digest
             against = here.digest if here is not None and isRefused else digest

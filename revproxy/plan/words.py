@@ -45,8 +45,8 @@ class Prepare(Word, frozen=True):
     Make a plan ready; requests see nothing of it yet.
 
     :ivar transaction: counts up from 1; one is under way at a time.
-    :ivar starts: whether instances are started. False before the loop runs: then they are made, and started by the
-        same word once it does.
+    :ivar starts: whether instances are started. False before the loop runs: then they are only made, and another
+        `Prepare` of the same plan starts them once it does.
     :ivar withoutState: a handover of state that fails does not refuse the change.
     """
 

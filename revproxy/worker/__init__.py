@@ -9,7 +9,7 @@ In the order in which a change passes through:
 - `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
   :mod:`~revproxy.worker.lifecycle` is the life of each version;
 - `listeners`: ports, each `listening` with its `certificates`;
-- `accesslogging`: the access log, in a `logfile`;
+- `accesslogging`: the access log; `logfile` is the thread that writes it, `logoutput` what it writes into;
 - `bounds`: limits and time-outs;
 - `generations`: what requests go through, as `assembly` builds it; the swap is one assignment here;
 - :mod:`~revproxy.worker.guard` watches what runs; `counterreports` tells what it counts.

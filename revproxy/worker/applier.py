@@ -80,7 +80,7 @@ class Applier:
     def _answer(self, answer: Answer) -> None:
         self._step = None
         self._tell(answer)
-        # In there the next step may have begun: nothing more may be done here.
+        # While the answer was told, control may have begun the next step: then nothing more may be done here.
         if self._step is None and self._abandoned is not None:
             word, self._abandoned = self._abandoned, None
             self.apply(word)

@@ -1,5 +1,5 @@
 """
-The one place where everything is wired together: from a plan and its instances to a running generation.
+From a plan and its instances to a generation: all that a request passes, wired together.
 
 Nothing here has side effects: instances were made and started before, upstreams do not connect before the first
 request. So a generation that fails to build is simply dropped. What a new generation has in common with the one before

@@ -58,7 +58,7 @@ class CounterReports:
         """
         Tell what is new.
 
-        :param asked: the number of the question that this answers; if it is none, nothing new is not worth a word.
+        :param asked: the number of the question that this answers; 0: nobody asked, and only what is new is told.
         """
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
         retired = dict(self._retired())

@@ -29,8 +29,8 @@ class Participant(Protocol):
         prepare  prepare …  ready  commit
                                 └─ abandon, instead of whatever would come next
 
-    A ``prepare`` after a ``prepare``, or after a ``ready``, takes its place: what the one before made and the new one
-    needs as well is kept.
+    A ``prepare`` after a ``prepare``, or after a ``ready``, takes the place of the one before. What that one made is
+    kept as far as the new one needs it.
     """
 
     async def prepare(self, word: Prepare) -> None:

@@ -96,7 +96,7 @@ async def makeRouteTableWhileServing(
 
 class _Work:
     """
-    In steps: to read, and to finish, may be done in any thread, one step after the other.
+    One table in the making, in steps: `read`, `connect`, `finish`. The first and the last may be done in any thread.
 
     :ivar mustLook: whether it takes files to know that nothing has changed.
     """

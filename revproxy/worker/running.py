@@ -1,5 +1,5 @@
 """
-What serves requests: a plan, with the instance of each plugin and configuration in it.
+Which instance stands for each plugin and configuration of a plan.
 """
 
 from __future__ import annotations

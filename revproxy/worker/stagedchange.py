@@ -147,7 +147,7 @@ class StagedChange:
     ) -> Instance | None:
         """The one that has this configuration already, unless it would need what others have counted on its routes."""
         if (version.name, version.id.digest) in self._versions:
-            return None  # it is new: what it has is all of this change
+            return None  # the version is of this change, and so are all its instances
         instance = next((each for each in version.instances if each.key == key and not each.retiring), None)
         if instance is None or not instance.provides(IStateful):
             return instance

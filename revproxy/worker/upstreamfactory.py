@@ -24,6 +24,7 @@ from revproxy.dataplane.http1.client import Http1Client
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
+from revproxy.dataplane.upstream.balancing import POLICIES
 from revproxy.dataplane.upstream.pool import Pool
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
@@ -138,6 +139,7 @@ class Upstreams:
             self.parts.deadlines.now,
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
+            policy=POLICIES[upstream.policy](),
             onChange=partial(self.parts.targetChanged, upstream.name),
         )
 

@@ -22,7 +22,6 @@ from revproxy.loop import jobthread as disk
 from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
 from revproxy.worker import stagedchange
-from revproxy.worker import stagedchange as draft
 from revproxy.worker.guard import recovery as quarantine
 from revproxy.worker.guard import stallguard as stalls
 from revproxy.worker.lifecycle.stages import StageLimits
@@ -85,7 +84,7 @@ class FigureTests(SynchronousTestCase):
         self.assertIn("every five seconds", text)
         self.assertEqual(default(Watcher, "rescan"), 5)
         self.assertIn("again, up to three times, as long as it takes no more than a second", text)
-        self.assertEqual((stagedchange.HANDOVERS, draft.QUICK), (4, 1))
+        self.assertEqual((stagedchange.HANDOVERS, stagedchange.QUICK), (4, 1))
         text = page("operations.md")
         self.assertIn("tried again every minute", text)
         self.assertEqual(keeper.RETRY_INTERVAL, 60)

@@ -25,8 +25,8 @@ def select(catalog: Catalog, config: Config, switches: Mapping[str, bool] | None
     """
     Who runs where, with which configuration, by name.
 
-    A plugin is on where revproxy.yaml names it with ``true`` or a mapping, and off where it is named with ``false``; a
-    route's word goes over ``plugins.config``. A plugin that is not named is on if it is a directory plugin whose
+    A plugin is on where revproxy.yaml names it with ``true`` or a mapping, and off where it is named with ``false``;
+    what a route says overrides ``plugins.config``. A plugin that is not named is on if it is a directory plugin whose
     ``enabled`` is true.
 
     :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is off on

@@ -26,7 +26,7 @@ class Settling:
     :param quiet: called when it has settled. Then either `end` is called, or `begin` again.
     :param settle: seconds without a `begin` until it is called; also an attribute, which holds from the next one on.
     :param longest: seconds after the first `begin` when it is called whatever happens.
-    :ivar open: path to the time when a file was first said to be written.
+    :ivar open: the files that are being written, each with the time since when.
     """
 
     def __init__(self, reactor: Any, quiet: Callable[[], None], settle: float, longest: float) -> None:

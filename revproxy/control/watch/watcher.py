@@ -167,7 +167,7 @@ class Watcher:
         return ready
 
     def suspect(self) -> None:
-        """Take it that something has happened: the call comes when nothing more does."""
+        """Act as if something had happened: the function is called once all has settled."""
         if self._monitor is not None:
             self._unsettled = None
             self._settling.begin()
@@ -235,8 +235,8 @@ class Watcher:
 
     def _quiet(self) -> None:
         """
-        Nothing happens any more. Before the call, what the files look like is kept: what becomes of them while they are
-        read will be otherwise.
+        Nothing happens any more. What the files look like is noted before the function is called, so that the next
+        comparison notices what changes while they are read.
         """
         if self._judging is _Judging.NOT:
             self._judging = _Judging.UNDER_WAY

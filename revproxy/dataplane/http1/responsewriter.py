@@ -1,5 +1,5 @@
 """
-An answer as HTTP/1.1 writes it: its head, and the one that writes a body piece by piece.
+An answer as HTTP/1.1 writes it: its head at once, and its body piece by piece.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ nothing else: it waits for nothing, knows no request, and connects nowhere::
         def choose(self, targets, now):
             return next((target for target in targets if target.isAvailable(now)), targets[0])
 
-There is one, :class:`WeightedRoundRobin`.
+There is one, :class:`WeightedRoundRobin`. :data:`POLICIES` has them by the names that users write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from revproxy.dataplane.upstream.target import Target
@@ -55,3 +55,7 @@ class WeightedRoundRobin:
             return min(targets, key=lambda target: target.downUntil)
         chosen.current -= total
         return chosen
+
+
+POLICIES: Mapping[str, Callable[[], Policy]] = {"round_robin": WeightedRoundRobin}
+"""By the value of ``upstreams.NAME.policy``, what makes the policy of one upstream."""

@@ -23,7 +23,8 @@ In the order in which something goes wrong:
 
 - `timelimit`: ends what does not come back while no reactor runs;
 - `stallguard`: does so while one runs, and says who held it for how long;
-- `stacksampler`: whose code is on the stack, by one sample after another;
+- `stacksampler`: whose code is on the stack, by one sample after another; `culprits`: which version that code is;
+- `versionhealth`: calls that fail are told to control, and a version that control has put in quarantine gets its gate;
 - `gate`: what stands before a version that was taken out, and judges the requests that are let through;
 - `recovery`: counts them: left alone, probed, restored.
 """

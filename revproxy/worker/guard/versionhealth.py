@@ -68,7 +68,7 @@ class VersionHealth:
 
     def failed(self, instance: Instance, failure: Failure) -> None:
         """
-        A call of it failed. Probes fail as they like: that they do is what the gate is for.
+        A call of an instance failed. Control is told, unless it was a probe: those the gate judges.
         """
         version = instance.version
         if instance not in self._gates:

@@ -30,6 +30,7 @@ In the order of a life:
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
 - `tracebacks`: what their code calls its files, and what is told of an exception that came through it;
 - `loader`: a bundle becomes a module, and what its entry point returns a middleware;
+- `dropins`: where the callable comes from instead, if the plugin is installed with Python;
 - `contract`: whether that is one, and what is said if it is not;
 - `stages`: the steps from there on, what they may take and how they fail;
 - `instance`: a version and its instances, which go through them;

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.schema import publishedSchema
 from revproxy.dataplane.upstream import balancing
 from revproxy.dataplane.upstream.balancing import WeightedRoundRobin
 from revproxy.dataplane.upstream.target import Target
@@ -78,3 +79,12 @@ class PolicyTests(SynchronousTestCase):
         self.assertIsNone(upstream.pick(among))
         among[0].downUntil = 1.0
         self.assertIs(upstream.pick(()), among[1])
+
+
+class NamesTests(SynchronousTestCase):
+    """The names that users write."""
+
+    def test_schema(self) -> None:
+        """Each policy that a configuration may name is there, and each that is there may be named."""
+        upstream = publishedSchema("revproxy")["properties"]["upstreams"]["additionalProperties"]["properties"]
+        self.assertEqual(set(upstream["policy"]["enum"]), set(balancing.POLICIES))
