@@ -74,8 +74,8 @@ def hostile(hook: str, what: str, isAsync: bool) -> str:
     return NASTY.format(methods="\n".join(lines))
 
 
-class HookTests(WorkerCase):
-    """Each method raises and answers all sorts of things."""
+class HostileCase(WorkerCase):
+    """A worker whose words can all be written, and who blames the right one."""
 
     def answer(self, word: Down) -> Answer:
         """What a word is answered."""
@@ -87,6 +87,10 @@ class HookTests(WorkerCase):
         if isinstance(answer, Answer):
             self.assertEqual({refusal.plugin for refusal in answer.refusals} - {"x"}, set())
         return answer
+
+
+class HookTests(HostileCase):
+    """Each method raises and answers all sorts of things."""
 
     def tryOut(self, plan: Plan) -> bool:
         """Go with a plan as far as it goes, and give it up. :returns: whether it was prepared."""
@@ -121,3 +125,44 @@ class HookTests(WorkerCase):
         for hook in ("start", "stop", "checkHealth", "updateConfig"):
             for what in WHAT:
                 self.judge(hook, what, True)
+
+
+TURNS = """
+from zope.interface import implementer
+from revproxy.interfaces import *
+
+@implementer(IMiddleware, ILifecycle)
+class Turning:
+    name = "x"
+    started = False
+    def __init__(self, config): pass
+    def start(self): self.started = True
+    def stop(self): pass
+    {method}
+
+PluginMain = Turning
+"""
+"""Is another thing once it is started."""
+
+
+class TurningTests(HostileCase):
+    """Objects that are not what they were when they were verified."""
+
+    def test_plain(self) -> None:
+        """Whatever is found only when the chain is made is the plugin's, too."""
+        for raises in ("raise GeneratorExit", "raise ValueError(7)", "return 7"):
+            method = (
+                "@property\n    def handle(self):\n"
+                f"        if self.started: {raises}\n        return lambda context: True"
+            )
+            settings, steady = self.config(), entry("a")
+            self.become(self.plan(1, settings, steady))
+            bad = entry("x", code=TURNS.format(method=method))
+            self.transaction += 1
+            self.answer(Prepare(self.transaction, self.plan(2, settings, steady, bad)))
+            answer = self.answer(Ready(self.transaction))
+            self.assertEqual(answer.isAccepted, raises == "return 7")
+            self.answer(Abandon(self.transaction))
+            self.become(self.plan(3, settings, entry("a", "2.0")))
+            self.settle(15)
+            self.assertEqual(self.seen(), ["a 2.0"])
