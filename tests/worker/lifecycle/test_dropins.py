@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -138,4 +139,31 @@ class HostileTests(SynchronousTestCase):
         self.assertIn("cors", [found.manifest.name for found in told.entries])
         broken = {module.name.rpartition("_")[2] for module in told.modules}
         self.assertEqual(broken & set(modules), {"exits", "interrupts", "closes", "odd"})
+        self.flushLoggedErrors()
+
+    def test_notImported(self) -> None:
+        """A module that is known to have no middleware is not imported; one that had some and fails now is told."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "known_empty.py").write_text("x = 1\n")
+        factory = "from revproxy.dropin import DropIn\ng = DropIn({'name': 'kept', 'version': '1'}, print)\n"
+        (folder / "known_factory.py").write_text(factory)
+        for path in folder.iterdir():
+            os.utime(path, (1, 1))
+        names = ("revproxy.plugins.known_empty", "revproxy.plugins.known_factory")
+
+        def forget() -> None:
+            for name in names:
+                sys.modules.pop(name, None)
+
+        self.patch(revproxy.plugins, "__path__", [*revproxy.plugins.__path__, str(folder)])
+        self.addCleanup(forget)
+        self.assertIn("kept", [found.manifest.name for found in DropInFactories().told.entries])
+        forget()
+        for path in folder.glob("*.py"):
+            path.write_text("raise ValueError('no more')\n")
+            os.utime(path, (1, 1))
+        told = DropInFactories().told
+        self.assertEqual([(module.name, module.error) for module in told.modules], [(names[1], "ValueError: no more")])
+        self.assertNotIn(names[0], sys.modules)
         self.flushLoggedErrors()
