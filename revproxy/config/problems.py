@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MAX_TEXT = 8_000
+"""Characters of what somebody else's code says that are shown."""
+
 Step = str | int
 """A step into a document: a key of a mapping or an index of a sequence."""
 
@@ -67,9 +70,12 @@ def writable(text: str) -> str:
 
 
 def textOf(value: object) -> str:
-    """``str(value)`` in one line, also of foreign objects that cannot be asked for it."""
+    """``str(value)`` in one line, or its beginning, also of foreign objects that cannot be asked for it."""
     try:
-        return writable(" ".join(str(value).split()))
+        text = str(value)
+        if len(text) > MAX_TEXT:
+            text = f"{text[:MAX_TEXT]}…"
+        return writable(" ".join(text.split()))
     except BaseException as error:  # foreign code
         return f"(its text cannot be had: __str__ raised {type(error).__name__})"
 
