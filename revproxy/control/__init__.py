@@ -8,6 +8,7 @@ In the order in which a change passes through:
 - `coordinator` makes one transaction of it, and `startup` the first one; `changes` is what somebody may ask for beside;
 - :mod:`~revproxy.control.planning` chooses versions and finds out what goes together; `attempt` is what one transaction
   still tries, `failurebook` what was refused and still stands;
+- `turns` has one change after the other made;
 - `crew` speaks to the workers, and makes one answer of theirs;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
 - `inbox` takes what workers say by themselves to its place: `quarantine` (with `breaker`) takes out versions that fail;

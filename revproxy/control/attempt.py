@@ -132,16 +132,16 @@ class Attempt:
             raise ChangeRefused(*refused)
 
     def _gatesOf(self, plan: Plan) -> Mapping[str, int]:
-        """Gates stay with the code that they are before."""
+        """Gates are for the code that runs, and stay with it."""
         before, request = self._before, self.request
+        if before is None:
+            return {}
+        wanted = {**before.gates, request.gate: plan.number}
         gates: dict[str, int] = {}
-        if before is not None:
-            for name, number in before.gates.items():
-                plugin = plan.find(name)
-                if name != request.lift and plugin is not None and plugin.entry.isCodeOf(before.entries[name]):
-                    gates[name] = number
-        if request.gate and plan.find(request.gate) is not None:
-            gates[request.gate] = plan.number
+        for name, number in wanted.items():
+            plugin, known = plan.find(name), before.entries.get(name)
+            if name != request.lift and plugin is not None and known is not None and plugin.entry.isCodeOf(known):
+                gates[name] = number
         return gates
 
 

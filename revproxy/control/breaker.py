@@ -92,7 +92,7 @@ class Breaker:
         if not seconds or seconds[-1].second != second:
             seconds.append(_Second(second, calls - 1))
         seconds[-1].failures += 1
-        failures = sum(one.failures for one in seconds)
+        failures = sum(known.failures for known in seconds)
         # Calls that were under way at the first failure, and observers, can fail more often than was called since.
         total = max(calls - seconds[0].before, failures)
         if failures >= self._minimum and failures >= self._ratio * total:

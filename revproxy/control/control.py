@@ -21,6 +21,7 @@ from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
+from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
 
@@ -58,11 +59,13 @@ class Control:
         :param writesIn: the thread for the state folder.
         """
         snapshots = SnapshotReader(path, config)
-        self.keeper = StateKeeper(state, records, events, clock, writesIn)
+        turns = Turns()
+        self.keeper = StateKeeper(state, records, events, clock, writesIn, turns.takeUnlessEnded)
         files = JobThread(clock, readsIn, READING)
-        self.coordinator = Coordinator(config, snapshots, crew, self.keeper, events, files, clock.seconds)
+        self.coordinator = Coordinator(config, snapshots, crew, self.keeper, events, files, clock.seconds, turns)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine)
-        self.steering = Steering(self.coordinator, self.quarantine.isGated)
+        self.steering = Steering(self.coordinator)
+        self.coordinator.onCommitted.append(self.inbox.committed)
         crew.onWord = self.inbox.receive

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from revproxy.config.problems import ConfigErrors
@@ -32,6 +32,7 @@ from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.events import EventLog
@@ -46,16 +47,16 @@ not help."""
 
 _STOPPED = Refusal("", "stop", "the edge is being stopped")
 
-_Result = TypeVar("_Result")
-
 
 class Coordinator:
     """
     Keeps the edge what files and records say it is to be.
 
     :ivar plan: what is in force; None before the first commit.
+    :ivar starting: the plan that is to be the first; None after its commit.
     :ivar config: the configuration that is in force; before the first commit, the one that is to be.
     :ivar catalog: what plugins there are, as they were read last.
+    :ivar turns: whoever changes something takes one.
     :ivar keeper: what is remembered, also over a restart.
     :ivar failures: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
@@ -72,13 +73,16 @@ class Coordinator:
         events: EventLog,
         files: JobThread,
         now: Callable[[], float],
+        turns: Turns,
     ) -> None:
         """
         :param snapshots: reads the files.
         :param files: what they are read with.
         :param now: seconds since the epoch.
+        :param turns: those of all who change something.
         """
         self.plan: Plan | None = None
+        self.starting: Plan | None = None
         self.config = config
         self.catalog = Catalog({})
         self.keeper = keeper
@@ -89,22 +93,31 @@ class Coordinator:
         self.snapshots = snapshots
         self.files = files
         self.now = now
+        self.turns = turns
         self.removals = DeferredRemovals()
-        self.hasEnded = False
         self.transaction = 0
         self._isOpen = False
-        self._lock = DeferredLock()
+        self._givingUp: Deferred[None] | None = None
         self._configRead = config
         # The file that was refused last is not tried with every change of a plugin.
-        self._badConfig: tuple[Config, Refusal] | None = None
-        keeper.exclusively = self.exclusively
+        self._refusedConfig: tuple[Config, Refusal] | None = None
 
     @property
     def records(self) -> PluginRecords:
         """What is remembered of each plugin."""
         return self.keeper.records
 
-    # Who may change something
+    @property
+    def shown(self) -> Plan | None:
+        """What people are told of: what is in force, or is being started."""
+        return self.plan or self.starting
+
+    @property
+    def hasEnded(self) -> bool:
+        """Whether the edge is being stopped."""
+        return self.turns.hasEnded
+
+    # Changes, one at a time
 
     async def apply(self, request: ChangeRequest = NOTHING_ASKED) -> ChangeReport:
         """
@@ -113,7 +126,7 @@ class Coordinator:
         :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
         try:
-            return await self.alone(self._apply(request))
+            return await self.turns.take(self._apply(request))
         except ChangeRefused as refused:
             for refusal in refused.refusals:
                 self.events.add("refused", refusal.message, refusal.plugin, refusal.version, refusal.traceback)
@@ -124,45 +137,29 @@ class Coordinator:
             return ChangeReport()
         return await self.transact(request)
 
-    async def exclusively(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something when no transaction runs, and let none run meanwhile. After the end it is not done."""
-        await self.alone(self._unlessEnded(work))
-
-    async def alone(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """As :meth:`exclusively`, but it is done after the end, too. :returns: what the work gives."""
-        try:
-            await self._lock.acquire()
-        except BaseException:  # it was cancelled
-            work.close()
-            raise
-        try:
-            return await work
-        finally:
-            self._lock.release()
-
-    async def _unlessEnded(self, work: Coroutine[Any, Any, None]) -> None:
-        if self.hasEnded:
-            work.close()
-        else:
-            await work
-
     def halt(self) -> None:
         """Change nothing any more; what is under way is given up."""
-        self.hasEnded = True
+        self.turns.hasEnded = True
         self.files.hurry()
         self.keeper.disk.hurry()
-        givingUp = Deferred.fromCoroutine(self.abandon())
-        givingUp.addErrback(lambda failure: self._log.failure("giving up a change", failure))
+        if self._isOpen:
+            self._givingUp = Deferred.fromCoroutine(self.abandon())
+            self._givingUp.addErrback(lambda failure: self._log.failure("giving up a change", failure))
 
     async def end(self) -> None:
-        """Wait until nothing is under way, and write what could not be written."""
+        """Wait until nothing is under way, here or in the crew, and write what could not be written."""
         self.halt()
-        await self.alone(self.keeper.end())
+        await self.turns.take(self._end())
+
+    async def _end(self) -> None:
+        if self._givingUp is not None:
+            await self._givingUp
+        await self.keeper.end()
 
     # One transaction
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
-        """As :meth:`apply`, for work that runs in :meth:`exclusively`. :raises ChangeRefused:"""
+        """As :meth:`apply`, for work that has taken a turn. :raises ChangeRefused:"""
         plan = self.plan
         assert plan is not None
         self.transaction += 1
@@ -201,15 +198,9 @@ class Coordinator:
         refusals: list[Refusal] = []
         useCurrent = False
         while True:
-            attempt = await self._begin(request, current, useCurrent)
-            bad = self._badConfig
-            if attempt is None and bad is not None:
-                refusals.append(bad[1])
-                useCurrent = True
-                continue
-            assert attempt is not None
-            attempt.refusals[:0] = refusals
             try:
+                attempt = await self._begin(request, current, useCurrent)
+                attempt.refusals[:0] = refusals
                 return await self._try(attempt, current)
             except _ConfigRefused as refused:
                 if useCurrent:
@@ -217,20 +208,24 @@ class Coordinator:
                 refusals.append(refused.refusal)
                 useCurrent = True
                 if refused.refusal.stage != "listen":  # a port may become free
-                    self._badConfig = attempt.snapshot.config, refused.refusal
+                    self._refusedConfig = refused.config, refused.refusal
 
-    async def _begin(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt | None:
-        """:returns: what is to be tried; None if the file has the configuration that was refused last."""
+    async def _begin(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt:
+        """
+        :returns: what is to be tried.
+        :raises _ConfigRefused: the file has the configuration that was refused last.
+        """
         running, records = current.entries, self.records
         owners = folderOwners(running, records, current.config.plugins.directory)
         snapshot = await self.files.do(self.snapshots.read, current.config, owners, useCurrent)
-        bad = self._badConfig
-        if bad is not None and snapshot.config is bad[0] and not (request.force or useCurrent):
-            return None
+        refused = self._refusedConfig
+        if refused is not None and snapshot.config is refused[0] and not (request.force or useCurrent):
+            raise _ConfigRefused(*refused)
         # With another configuration everything is worth another try.
         retries = request.force or snapshot.config is not self._configRead
+        attempt = await self.attempt(request, snapshot, running, retries, self.files.do)
         self._configRead = snapshot.config
-        return await self.attempt(request, snapshot, running, retries, self.files.do)
+        return attempt
 
     async def attempt(
         self,
@@ -301,7 +296,7 @@ class Coordinator:
         if config.state != state:
             message = f"it is {state} while the edge runs; restart it to change that"
             problem = documentOf(config).problem(("state",), message)
-            raise _ConfigRefused(Refusal("", "listen", str(problem), problems=(problem,)))
+            raise _ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
 
     def _drop(self, refusal: Refusal, attempt: Attempt, current: Plan) -> None:
         """
@@ -320,15 +315,15 @@ class Coordinator:
             source = attempt.snapshot.config.source
             message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
             refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
-        raise _ConfigRefused(refusal)
+        raise _ConfigRefused(attempt.snapshot.config, refusal)
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
         before, self.plan, self.config = self.plan, plan, plan.config
         self._isOpen = False
         await self.crew.do(Commit(self.transaction))
-        if self._badConfig is not None and self._badConfig[0] is plan.config:
-            self._badConfig = None  # tried once more, it would do
+        if self._refusedConfig is not None and self._refusedConfig[0] is plan.config:
+            self._refusedConfig = None  # tried once more, it would do
         for name, entry in {} if before is None else before.entries.items():
             now = plan.entries.get(name)
             if now is not None and now.digest != entry.digest and now.isCodeOf(entry):
@@ -380,6 +375,7 @@ class Coordinator:
 class _ConfigRefused(Exception):
     """The configuration file's change is to be dropped."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, config: Config, refusal: Refusal) -> None:
         super().__init__(refusal.message)
+        self.config = config
         self.refusal = refusal

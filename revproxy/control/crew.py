@@ -2,7 +2,8 @@
 The workers that one control speaks to, and how their answers become one.
 
 A change is prepared in one worker first, and in the others only when that one accepts: code that takes its process with
-it costs the connections of one. Every other step goes to all at once. What one refuses, all refuse.
+it costs the connections of one. Every other step goes to all at once. What one refuses, all refuse; where several
+refuse the change of one plugin, what the first of them says is told.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 
 from revproxy.plan.refusal import Refusal
@@ -80,18 +81,16 @@ class Crew:
         self._asked += 1
         number, answered = self._asked, Deferred[None]()
         self._questions[number] = set(range(len(self._links))), answered
-        late = self._clock.callLater(ASKED, self._enough, number)
+        late = self._clock.callLater(ASKED, answered.callback, None)
+
+        def over(result: Any) -> Any:
+            del self._questions[number]
+            return _cancelling(result, late)
+
+        answered.addBoth(over)
         for link in self._links:
             link.send(Ask(number))
-        if answered.called:
-            late.cancel()
-            return succeed(None)
-
-        def told(result: None) -> None:
-            if late.active():
-                late.cancel()
-
-        return answered.addCallback(told)
+        return answered
 
     def heard(self, worker: int, word: Up) -> None:
         """
@@ -107,17 +106,20 @@ class Crew:
             return
         self.onWord(worker, word)
         if isinstance(word, Counters) and word.asked in self._questions:
-            missing, _ = self._questions[word.asked]
+            missing, answered = self._questions[word.asked]
             missing.discard(worker)
             if not missing:
-                self._enough(word.asked)
+                answered.callback(None)
 
     async def _together(self, workers: Sequence[int], word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
         if len(workers) == 1:
             return await self._step(workers[0], word)
         answers = await DeferredList([self._step(worker, word) for worker in workers])
-        refusals = (refusal for _, refused in answers for refusal in refused)
-        return tuple(dict.fromkeys(refusals))
+        merged: dict[Any, Refusal] = {}
+        for _, refusals in answers:
+            for refusal in refusals:
+                merged.setdefault(refusal.plugin or refusal, refusal)
+        return tuple(merged.values())
 
     def _step(self, worker: int, word: Prepare | Ready | Commit | Abandon) -> Deferred[tuple[Refusal, ...]]:
         key = worker, word.transaction, _STEPS[type(word)]
@@ -132,10 +134,6 @@ class Crew:
         worker, _, step = key
         text = f"worker {worker} has not answered for {self._silence:g} s ({step})"
         waiting.callback((Refusal("", "worker", text),))
-
-    def _enough(self, number: int) -> None:
-        _, answered = self._questions.pop(number)
-        answered.callback(None)
 
 
 def _cancelling(result: Any, late: IDelayedCall | None) -> Any:

@@ -39,7 +39,9 @@ class FailureBook:
     def hasFailed(self, entry: CatalogEntry) -> bool:
         """Whether this very version failed by itself, and would again."""
         refusal = self.of(entry.manifest.name)
-        return refusal is not None and None is not entry.digest == refusal.digest and refusal.isItsOwn
+        if refusal is None or entry.digest is None:
+            return False
+        return refusal.digest == entry.digest and refusal.isItsOwn
 
     def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog) -> None:
         """

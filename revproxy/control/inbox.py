@@ -10,6 +10,7 @@ from revproxy.control.quarantine import Quarantine
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.totals import Totals
 from revproxy.plan.events import EventLog
+from revproxy.plan.plan import Plan
 from revproxy.plan.words import (
     CertificateState,
     Counters,
@@ -43,6 +44,14 @@ class Inbox:
         self._totals = totals
         self._snapshots = snapshots
         self._quarantine = quarantine
+
+    def committed(self, before: Plan | None, plan: Plan) -> None:
+        """Forget what the configuration does not have any more."""
+        config = plan.config
+        endpoints = {listener.endpoint for listener in config.listeners}
+        urls = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
+        self.certificates = {place: word for place, word in self.certificates.items() if place in endpoints}
+        self.targets = {key: word for key, word in self.targets.items() if key in urls}
 
     def receive(self, worker: int, word: Up) -> None:
         """

@@ -82,9 +82,9 @@ class Quarantine:
                 watched.calls[worker] = max(watched.calls.get(worker, 0), watched.counted[worker])
 
     def stalled(self, word: Stalled) -> None:
-        """A call of a version held the loop; it counts if it had to be ended."""
-        watched = self._ofVersion(word.plugin, word.version) if word.ended else None
-        if watched is not None:
+        """A call of a version held the loop; it counts if it had to be ended. Probes may fail as they like."""
+        watched = self._ofVersion(word.plugin, word.version)
+        if watched is not None and word.ended and not word.isProbe:
             watched.breaker.stalled()
 
     def restored(self, word: Restored) -> None:
@@ -125,7 +125,7 @@ class Quarantine:
         return watched if watched is not None and watched.entry.version == version else None
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        later = Deferred.fromCoroutine(self._coordinator.exclusively(work))
+        later = Deferred.fromCoroutine(self._coordinator.turns.takeUnlessEnded(work))
         later.addErrback(lambda failure: self._log.failure("quarantine of a plugin", failure))
 
     async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:
@@ -179,7 +179,6 @@ class Quarantine:
         return mutate
 
     async def _gate(self, name: str, watched: _Watched, reason: str) -> None:
-        watched.breaker.reset()
         isOpen = watched.entry.manifest.onError == "open"
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
         text = f"{reason}; {self._whyNoOther(name)}: {does}, until probes succeed"
@@ -196,6 +195,8 @@ class Quarantine:
             await self._coordinator.transact(request)
         except ChangeRefused as refused:
             self._tellRefused(f"there is no gate before it yet: {refused}", name, version)
+        finally:
+            watched.breaker.reset()  # not before: calls go on failing until the gate is there
 
     def _whyNoOther(self, name: str) -> str:
         pin = self._coordinator.records.get(name).pin

@@ -45,7 +45,6 @@ class Startup:
         self._coordinator = coordinator
         self._ranBefore: Entries = {}
         self._attempt: Attempt | None = None
-        self._plan: Plan | None = None
 
     async def prepare(self) -> None:
         """
@@ -65,26 +64,32 @@ class Startup:
             NOTHING_ASKED, snapshot, self._ranBefore, False, _atOnce
         )
         problems: list[Problem] = []
+        try:
+            await self._prepare(attempt, problems)
+        except ConfigErrors as errors:
+            problems += errors.problems
+        if problems:
+            await coordinator.abandon()
+            raise self._errors(attempt, problems)
+
+    async def _prepare(self, attempt: Attempt, problems: list[Problem]) -> None:
+        """
+        :param problems: added to these is what nothing can stand in for; the other plugins are prepared without it, to
+            find all that is wrong.
+        :raises ConfigErrors: the plugins do not go together, so nothing more can be tried.
+        """
         while True:
-            try:
-                plan = self._plan = attempt.resolve()
-            except ConfigErrors as errors:
-                raise self._errors(attempt, [*problems, *errors.problems]) from None
-            refusals = await coordinator.prepare(plan, starts=False)
+            plan = self._coordinator.starting = attempt.resolve()
+            refusals = await self._coordinator.prepare(plan, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
-            if not ofPlugins:
-                problems += _problemsOf(refusals, attempt)
-                if problems:
-                    await coordinator.abandon()
-                    raise self._errors(attempt, problems)
-                return
+            goesOn = bool(ofPlugins)
             for refusal in ofPlugins:
                 if not attempt.drop(refusal):
-                    # What fails for good is left out of the next try, to find all that fails; then all is said.
                     problems += _problemsOf([refusal], attempt)
-                    if not attempt.leaveOut(refusal.plugin):
-                        await coordinator.abandon()
-                        raise self._errors(attempt, [*problems, *_problemsOf(refusals, attempt)])
+                    goesOn &= attempt.leaveOut(refusal.plugin)
+            if not goesOn:
+                problems += _problemsOf([refusal for refusal in refusals if not refusal.plugin], attempt)
+                return
 
     async def begin(self) -> None:
         """
@@ -92,10 +97,11 @@ class Startup:
 
         :raises StartRefused: nothing can stand in for what fails.
         """
-        await self._coordinator.alone(self._begin())
+        await self._coordinator.turns.take(self._begin())
 
     async def _begin(self) -> None:
-        coordinator, attempt, plan = self._coordinator, self._attempt, self._plan
+        coordinator, attempt = self._coordinator, self._attempt
+        plan = coordinator.starting
         assert attempt is not None and plan is not None
         while True:
             refusals = await coordinator.prepare(plan)
@@ -107,11 +113,11 @@ class Startup:
                 if coordinator.hasEnded or not attempt.drop(refusal):
                     await coordinator.abandon()
                     raise StartRefused(refusal)
-            plan = attempt.resolve()
+            plan = coordinator.starting = attempt.resolve()
         if coordinator.hasEnded:
             return
         await coordinator.commit(plan)
-        self._attempt = self._plan = None
+        self._attempt = coordinator.starting = None
         await self._settle(attempt, plan)
 
     async def _settle(self, attempt: Attempt, plan: Plan) -> None:

@@ -40,12 +40,8 @@ class Steering:
     The methods behind them have the command's name with an underscore before it, and the command's arguments.
     """
 
-    def __init__(self, coordinator: Coordinator, isGated: Callable[[str], bool]) -> None:
-        """
-        :param isGated: whether a plugin is in quarantine without another version in its place, by its name.
-        """
+    def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
-        self._isGated = isGated
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "plugins": self._plugins,
             "events": self._events,
@@ -73,8 +69,8 @@ class Steering:
         coordinator = self._coordinator
         names = {*coordinator.catalog.entries, *(failed for failed in coordinator.failures if failed)}
         names |= {known for known, record in coordinator.records.plugins.items() if record.pin or record.running}
-        if coordinator.plan is not None:
-            names |= {plugin.name for plugin in coordinator.plan.selected}
+        if coordinator.shown is not None:
+            names |= {plugin.name for plugin in coordinator.shown.selected}
         if name is not None and name not in names | coordinator.records.plugins.keys():
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         await coordinator.crew.ask()
@@ -83,7 +79,7 @@ class Steering:
     def _status(self, name: str) -> dict[str, Any]:
         coordinator = self._coordinator
         record = coordinator.records.get(name)
-        plan, totals = coordinator.plan, coordinator.keeper.totals
+        plan, totals = coordinator.shown, coordinator.keeper.totals
         runs = plan is not None and plan.find(name) is not None
         entry = None if plan is None else plan.entries.get(name)
         entry = entry or coordinator.catalog.entries.get(name)
@@ -123,7 +119,7 @@ class Steering:
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
         if running:
-            return "quarantined" if self._isGated(name) else "running"
+            return "quarantined" if self._coordinator.keeper.totals.isGated(name) else "running"
         if refusal is not None and self._coordinator.records.get(name).enabled is not False:
             return "failed"
         return "removed" if entry is None else "off"
@@ -138,7 +134,7 @@ class Steering:
         return {"source": self._coordinator.config.source, "failure": failure}
 
     async def _plan(self) -> dict[str, Any]:
-        plan = self._coordinator.plan
+        plan = self._coordinator.shown
         return {} if plan is None else plan.describe()
 
     # What changes something
@@ -234,7 +230,7 @@ class Steering:
         :raises CommandError: there is no such plugin.
         """
         coordinator = self._coordinator
-        current: Entries = {} if coordinator.plan is None else coordinator.plan.entries
+        current: Entries = {} if coordinator.shown is None else coordinator.shown.entries
         known = {*current, *coordinator.catalog.entries, *coordinator.records.plugins, *coordinator.failures} - {""}
         if name not in known:
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")

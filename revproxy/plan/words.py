@@ -153,6 +153,7 @@ class Stalled(Word, frozen=True):
     :ivar function: what held it; ``where``: ``FILE:LINE``.
     :ivar seconds: for how long.
     :ivar ended: whether the call was ended by the guard.
+    :ivar isProbe: whether every instance of the version has a gate before it.
     """
 
     plugin: str
@@ -161,6 +162,7 @@ class Stalled(Word, frozen=True):
     where: str
     seconds: float
     ended: bool
+    isProbe: bool = False
 
 
 class Restored(Word, frozen=True):
@@ -214,11 +216,13 @@ class Counters(Word, frozen=True):
 
     :ivar retired: by plugin, how many versions no longer run and still exist; those without any are not in it.
     :ivar asked: the number of the `Ask` that this answers; 0: none.
+    :ivar gated: plugins with a gate before an instance, in the order of their names.
     """
 
     versions: tuple[VersionCounters, ...] = ()
     retired: Mapping[str, int] = {}
     asked: int = 0
+    gated: tuple[str, ...] = ()
 
 
 class TargetChanged(Word, frozen=True):

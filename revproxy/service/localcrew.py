@@ -30,15 +30,14 @@ class LocalCrew(Crew):
     def __init__(self, clock: Any, makeWorker: Callable[[Callable[[Up], None]], Worker]) -> None:
         """
         :param clock: provides `IReactorTime`.
-        :param makeWorker: given what takes the worker's words, makes it. What it says meanwhile is heard by
-            :meth:`employ`.
+        :param makeWorker: given what takes the worker's words, makes it; called by :meth:`hire`.
         """
         super().__init__(clock)
         self._makeWorker = makeWorker
 
     def hire(self) -> Worker:
         """
-        Make the worker. Who is to hear its first words is set by now.
+        Make the worker. Set `onWord` before: the worker speaks while it is made.
         """
         worker = self._makeWorker(self._says)
         self.employ([_Here(worker.receive)])

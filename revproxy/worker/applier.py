@@ -2,17 +2,17 @@
 Makes plans real: runs the participants of a worker through the steps of a transaction.
 
     Prepare ─▶ each participant's prepare, in their order  ─▶ Answer
-    Ready   ─▶ each participant's ready, the last first    ─▶ Answer
+    Ready   ─▶ each participant's ready, in their order    ─▶ Answer
     Commit  ─▶ each participant's commit, the last first   ─▶ Answer
     Abandon ─▶ each participant's abandon, the last first  ─▶ Answer
 
-Later ones are made of what earlier ones have prepared, so they take it before those let go of it.
+Later ones are made of what earlier ones have prepared and made ready; so they take effect before those let go of what
+was there before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -48,18 +48,19 @@ class Applier:
         self._participants = tuple(participants)
         self._tell = tell
         self._hurry = hurry
-        self._step: Deferred[Any] | None = None
-        self._abandoned: Abandon | None = None
+        self._isBusy = False
+        self._abandoned: list[Abandon] = []
 
     def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
         """Take a step. The answer comes when it is done; for a commit, before this returns."""
-        if isinstance(word, Abandon) and self._step is not None:
-            self._abandoned = word
+        if isinstance(word, Abandon) and self._isBusy:
+            self._abandoned.append(word)
             self._hurry()
             return
-        step = self._step = Deferred.fromCoroutine(self._take(word))
-        step.addErrback(self._broken, word).addCallback(self._answer)
-        step.addErrback(lambda failure: self._log.failure("telling the end of a step", failure))
+        self._isBusy = True
+        step = Deferred.fromCoroutine(self._take(word)).addErrback(self._broken, word)
+        step.addCallback(lambda answer: Deferred.fromCoroutine(self._end(answer)))
+        step.addErrback(lambda failure: self._log.failure("the end of a step of a change", failure))
 
     async def _take(self, word: Prepare | Ready | Commit | Abandon) -> Answer:
         if isinstance(word, Prepare):
@@ -77,28 +78,29 @@ class Applier:
         self._log.failure("a step of a change", failure)
         return Answer(word.transaction, _STEPS[type(word)], (_unforeseen(failure.value),))
 
-    def _answer(self, answer: Answer) -> None:
-        self._step = None
-        self._tell(answer)
-        # While the answer was told, control may have begun the next step: then nothing more may be done here.
-        if self._step is None and self._abandoned is not None:
-            word, self._abandoned = self._abandoned, None
-            self.apply(word)
+    async def _end(self, answer: Answer) -> None:
+        answers = [answer]
+        while self._abandoned:
+            # Before anybody hears that the step is over: the end may have waited for nothing else.
+            await self._abandon()
+            answers.append(Answer(self._abandoned.pop(0).transaction, "abandon"))
+        self._isBusy = False
+        for answer in answers:
+            # While an answer is told, control may begin the next step: nothing more may be done here.
+            self._tell(answer)
 
     async def _prepare(self, word: Prepare) -> tuple[Refusal, ...]:
         """Before the loop runs nothing has begun, so all participants are asked, and all that is wrong is told."""
         refusals: list[Refusal] = []
         for participant in self._participants:
-            refusals += await self._refusalsOf(participant.prepare(word))
-            if self._abandoned is not None and not refusals:
-                refusals.append(Refusal("", "stop", "the change was given up"))
+            refusals += await self._refusalsOf(participant.prepare(word)) or self._stopped()
             if refusals and word.starts:
                 break
         return tuple(refusals)
 
     async def _ready(self) -> tuple[Refusal, ...]:
-        for participant in reversed(self._participants):
-            refusals = await self._refusalsOf(participant.ready())
+        for participant in self._participants:
+            refusals = await self._refusalsOf(participant.ready()) or self._stopped()
             if refusals:
                 return refusals
         return ()
@@ -112,6 +114,9 @@ class Applier:
             self._log.failure("a step of a change failed in a way that nobody foresaw")
             return (_unforeseen(error),)
         return ()
+
+    def _stopped(self) -> tuple[Refusal, ...]:
+        return (Refusal("", "stop", "the change was given up"),) if self._abandoned else ()
 
     def _commit(self) -> None:
         for participant in reversed(self._participants):

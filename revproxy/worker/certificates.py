@@ -27,6 +27,7 @@ from OpenSSL import SSL
 from revproxy.config.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.net.tlscontexts import HostTLS, serverContext
 from revproxy.plan.pemfiles import PemFiles, authorityFiles
+from revproxy.worker.lifecycle.tracebacks import described
 
 MAX_TOLD = 20
 """Problems of a folder that are told one by one."""
@@ -79,12 +80,14 @@ class Loaded:
     """
     What a folder gave.
 
+    :ivar place: the folder, or the file.
     :ivar table: by name of the host; ``default``: for all others.
     :ivar certificates: those that can be used.
     :ivar authorities: by file, those that sign clients' certificates, or why they could not be read.
     :ivar problems: what could not be used and did not stop the rest, each beginning with its path.
     """
 
+    place: str
     table: Mapping[str, HostTLS]
     default: HostTLS
     certificates: tuple[Certificate, ...]
@@ -94,7 +97,7 @@ class Loaded:
     @property
     def expired(self) -> tuple[str, ...]:
         """A text for each certificate whose time is over; they are served all the same."""
-        return tuple(_expired(self.certificates))
+        return _few(_expired(self.certificates), self.place)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,22 +140,16 @@ class CertificateFolder:
         problems += wrong
         if not certificates:
             reason = "no certificate in it" if files.exists else "there is no such folder"
-            raise CertificateError(self._few(problems) or (f"{files.place}: {reason}",))
+            raise CertificateError(_few(problems, files.place) or (f"{files.place}: {reason}",))
         table = self._table(certificates, authorities)
         default = self._default(certificates, table, authorities)
-        return Loaded(table, default, tuple(certificates), authorities, self._few(problems))
+        few = _few(problems, files.place)
+        return Loaded(files.place, table, default, tuple(certificates), authorities, few)
 
     def adopt(self, loaded: Loaded) -> None:
         """This is served from now on, and stands in for what cannot be read later."""
         self._good = {certificate.path: certificate for certificate in loaded.certificates}
         self._authorities = loaded.authorities
-
-    def _few(self, problems: list[str]) -> tuple[str, ...]:
-        """There may be a thousand of a kind, and each would be a line of the log."""
-        if len(problems) <= MAX_TOLD:
-            return tuple(problems)
-        more = f"{self.settings.certificates}: {len(problems) - MAX_TOLD} more problems like these"
-        return (*problems[:MAX_TOLD], more)
 
     def _readAuthorities(self, contents: Contents) -> tuple[dict[Path, _Authority | str], list[str]]:
         """What a file held before stands in for what cannot be read now. :return: with those of which that is so."""
@@ -258,6 +255,8 @@ def readCertificates(files: Contents) -> tuple[list[Certificate], dict[Path, str
             certificates.append(_readCertificate(path, data, keyPath, files.get(keyPath)))
         except ValueError as e:
             problems[path] = str(e)
+        except Exception as e:  # cryptography has its own for what it finds late, such as an extension given twice
+            problems[path] = described(e)
     return certificates, problems
 
 
@@ -317,6 +316,13 @@ def _expired(certificates: Iterable[Certificate]) -> list[str]:
     ]
 
 
+def _few(problems: list[str], place: str) -> tuple[str, ...]:
+    """There may be a thousand of a kind, and each would be a line of the log."""
+    if len(problems) <= MAX_TOLD:
+        return tuple(problems)
+    return (*problems[:MAX_TOLD], f"{place}: {len(problems) - MAX_TOLD} more problems like these")
+
+
 def _wildcardOf(host: str) -> str:
     return "*." + host.partition(".")[2]
 
@@ -336,7 +342,7 @@ def _authorityOf(content: bytes | str) -> _Authority | str:
         return content
     try:
         return tuple(x509.load_pem_x509_certificates(content))
-    except ValueError as e:
+    except Exception as e:  # as above
         return str(e)
 
 

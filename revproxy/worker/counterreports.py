@@ -26,17 +26,23 @@ class CounterReports:
     """
 
     def __init__(
-        self, clock: Any, tell: Callable[[words.Counters], None], retired: Callable[[], Mapping[str, int]]
+        self,
+        clock: Any,
+        tell: Callable[[words.Counters], None],
+        retired: Callable[[], Mapping[str, int]],
+        gated: Callable[[], tuple[str, ...]],
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param retired: by plugin, how many versions no longer run and still exist.
+        :param gated: plugins with a gate before an instance.
         """
         self._clock = clock
         self._tell = tell
         self._retired = retired
+        self._gated = gated
         self._told: dict[Version, _Figures] = {}
-        self._toldRetired: Mapping[str, int] = {}
+        self._toldBesides: tuple[Mapping[str, int], tuple[str, ...]] = {}, ()
         self._later: IDelayedCall | None = None
 
     def watch(self, versions: Iterable[Version]) -> None:
@@ -61,10 +67,10 @@ class CounterReports:
         :param asked: the number of the question that this answers; 0: nobody asked, and only what is new is told.
         """
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
-        retired = dict(self._retired())
-        if versions or asked or retired != self._toldRetired:
-            self._toldRetired = retired
-            self._tell(words.Counters(versions, retired, asked))
+        besides = retired, gated = dict(self._retired()), self._gated()
+        if versions or asked or besides != self._toldBesides:
+            self._toldBesides = besides
+            self._tell(words.Counters(versions, retired, asked, gated))
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.logger import Logger
+
 from revproxy.addresses import AddressSet
 from revproxy.config.settings import ListenerConfig, TLSConfig
 from revproxy.dataplane.edge import Edge
@@ -19,6 +21,9 @@ from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import CertificateState
 from revproxy.worker.certificates import CertificateError, CertificateFolder, Loaded
+from revproxy.worker.lifecycle.tracebacks import described
+
+_log = Logger()
 
 
 class Certificates:
@@ -188,6 +193,9 @@ def _loadedOf(certificates: Certificates, files: PemFiles) -> tuple[Loaded | Non
         return certificates.load(files), ()
     except CertificateError as error:
         return None, error.problems
+    except Exception as error:  # it is no reason to hold up every other change until somebody mends the files
+        _log.failure("certificates of {place} stay as they were", place=files.place)
+        return None, (f"{files.place}: {described(error)}",)
 
 
 def _guard(contexts: ServerContexts) -> Callable[[str | None, bytes], bool]:

@@ -80,6 +80,7 @@ class Staging:
                 word.withoutState,
             )
         change = self._change
+        await change.undo()  # of a try that was ready, and others have refused
         try:
             if self.running is None:
                 members = change.make(word.plan)

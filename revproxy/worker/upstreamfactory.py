@@ -114,9 +114,10 @@ class Upstreams:
         """All of the configuration. :param keys: from :meth:`keys`."""
         found = {}
         for name, upstream in self.config.upstreams.items():
-            one = known.get(name)
-            isSame = one is not None and one[0] == keys[name]
-            found[name] = one if one is not None and isSame else (keys[name], self._upstream(upstream))
+            kept = known.get(name)
+            if kept is None or kept[0] != keys[name]:
+                kept = keys[name], self._upstream(upstream, onChange=partial(self.parts.targetChanged, name))
+            found[name] = kept
         return found
 
     @staticmethod
@@ -128,7 +129,12 @@ class Upstreams:
         files = tuple(None if path is None else _contentOf(path) for path in paths)
         return upstream, self.config.limits, self.config.timeouts, files
 
-    def _upstream(self, upstream: UpstreamConfig, maxPause: float = NEVER) -> Upstream:
+    def _upstream(
+        self,
+        upstream: UpstreamConfig,
+        maxPause: float = NEVER,
+        onChange: Callable[[str, bool, str], None] = lambda url, isUp, reason: None,
+    ) -> Upstream:
         targets = [
             Target(target.url, _authority(target), target.weight, self._pool(target, upstream, maxPause))
             for target in upstream.targets
@@ -140,7 +146,7 @@ class Upstreams:
             maxFails=upstream.maxFails,
             failTimeout=upstream.failTimeout,
             policy=POLICIES[upstream.policy](),
-            onChange=partial(self.parts.targetChanged, upstream.name),
+            onChange=onChange,
         )
 
     def forOrigin(self, scheme: bytes, host: str, port: int) -> Upstream:

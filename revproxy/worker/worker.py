@@ -95,7 +95,7 @@ class Worker:
         self.retirement = Retirement(reactor, tell, config.timeouts.drain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
-        self.counters = CounterReports(reactor, tell, self.retirement.counts)
+        self.counters = CounterReports(reactor, tell, self.retirement.counts, self.health.gated)
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.staging = Staging(
@@ -117,8 +117,8 @@ class Worker:
 
     def _participants(self) -> Sequence[Participant]:
         """
-        In the order in which they prepare. Steps after that go the other way: the generation is built, and is swapped,
-        before instances are asked for their state once more, and are seen off.
+        In the order in which they prepare and get ready: the generation is built of what instances are after they have
+        taken other configurations. They take effect the other way: it is swapped before instances are seen off.
         """
         return self.routes, self.staging, self.listeners, self.accessLogging, self.bounds, self.generations
 
@@ -189,7 +189,8 @@ class Worker:
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
-        self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended))
+        isProbe = version is not None and self.health.isOut(version)
+        self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended, isProbe))
 
     def _targetChanged(self, upstream: str, url: str, isUp: bool, reason: str) -> None:
         self._tell(TargetChanged(upstream, url, isUp, reason))

@@ -16,7 +16,7 @@ ILL = """
 
 IN_PART = """
     def handle(self, context):
-        if self.config.get("bad"):
+        if self.config.get("bad") or self.config.get("flag") in self.witness.flags:
             raise ValueError("v")
         return True
 """
@@ -43,7 +43,21 @@ class ConfigurationTests(WitnessCase):
         self.bench.write("a", FAILING, config={"x": 2})
         self.apply()
         self.assertEqual(self.request(), "PluginFailed")
+        (status,) = self.call("plugins")
+        self.assertEqual(status["state"], "running")
         self.assertEqual(self.requests(60), "PluginQuarantined")
+        (status,) = self.call("plugins")
+        self.assertEqual(status["state"], "quarantined")
+
+    def test_mendedMeanwhile(self) -> None:
+        """A version that came before the gate was there has none, and does not seem to."""
+        self.bench.write("a", FAILING)
+        self.bench.start()
+        self.bench.write("a", says="well", version="2.0")
+        self.requests(20)
+        self.assertEqual(self.request(), "well")
+        (status,) = self.call("plugins")
+        self.assertEqual((status["version"], status["state"]), ("2.0", "running"))
 
     def test_inPlace(self) -> None:
         """Of one that was given another configuration while it was out, neither is marked once it is back."""
@@ -84,6 +98,26 @@ class RouteTests(WitnessCase):
             passed += self.request() == "passed"
         self.assertGreater(passed, 250)
         self.assertLess(failed, 12)
+
+    def test_backForGood(self) -> None:
+        """What is let back on one route stays so, whatever changes while another route's probes fail."""
+        self.bench.configure(
+            "[{respond: {}}, {path: /x, respond: {}, plugins: {a: {bad: true}}},"
+            " {path: /y, respond: {}, plugins: {a: {flag: ill}}}]"
+        )
+        self.apply()
+        self.witness.flags.add("ill")
+        self.requests(10, "/x")
+        self.requests(10, "/y")
+        self.assertEqual([self.request("/x"), self.request("/y")], ["PluginQuarantined"] * 2)
+        self.witness.flags.clear()
+        self.elapse(11)
+        self.assertEqual([self.request("/y") for _ in range(4)], ["passed"] * 4)
+        self.assertNotEqual(self.request("/x"), "passed")
+        self.bench.write("b")
+        self.apply()
+        self.assertIn(("loaded", "b"), self.bench.kinds())
+        self.assertEqual(self.bench.seen("/y"), ["b 1.0.0"])
 
 
 class RestartTests(WitnessCase):

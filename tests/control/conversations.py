@@ -23,6 +23,7 @@ others are compared with what was written down meanwhile. With several workers, 
     worker: 20 calls of a 2.0 more
     worker: a call of a 2.0 stalled, and was ended
     worker: a call of a 2.0 stalled
+    worker: a probe of a 2.0 stalled, and was ended
     worker: a 2.0 is restored, and 1 instance is not
     worker: a 2.0 is restored
 """
@@ -52,6 +53,7 @@ from revproxy.control.startup import StartRefused, Startup
 from revproxy.control.state import keeper as keeping
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
@@ -182,11 +184,21 @@ class Conversation:
         """A process begins: it knows what was written."""
         state: Any = self.state
         snapshots: Any = self.snapshots
-        self.keeper = StateKeeper(state, self.written, self.events, self.clock, self._inThread("disk"))
+        turns = Turns()
+        self.keeper = StateKeeper(
+            state, self.written, self.events, self.clock, self._inThread("disk"), turns.takeUnlessEnded
+        )
         self.keeper.isWritable = True
         files = JobThread(self.clock, self._inThread("files"), READING)
         self.coordinator = Coordinator(
-            self.snapshots.snapshot.config, snapshots, self.crew, self.keeper, self.events, files, self.clock.seconds
+            self.snapshots.snapshot.config,
+            snapshots,
+            self.crew,
+            self.keeper,
+            self.events,
+            files,
+            self.clock.seconds,
+            turns,
         )
         self.startup = Startup(self.coordinator)
 
@@ -274,10 +286,11 @@ class Conversation:
         counted = re.fullmatch(r"(\d+) calls of (\w+) (\S+) more", text)
         if counted is not None:
             return Counters((VersionCounters(counted[2], self._version(counted[2], counted[3]), int(counted[1])),))
-        stalled = re.fullmatch(r"a call of (\w+) (\S+) stalled(, and was ended)?", text)
+        stalled = re.fullmatch(r"a (call|probe) of (\w+) (\S+) stalled(, and was ended)?", text)
         if stalled is not None:
-            name, version = stalled[1], self._version(stalled[1], stalled[2])
-            return Stalled(name, version, "handle", "plugin.py:3", 1.0, stalled[3] is not None)
+            name, version = stalled[2], self._version(stalled[2], stalled[3])
+            ended, isProbe = stalled[4] is not None, stalled[1] == "probe"
+            return Stalled(name, version, "handle", "plugin.py:3", 1.0, ended, isProbe)
         restored = re.fullmatch(r"(\w+) (\S+) is restored(?:, and (\d+) instances? (?:is|are) not)?", text)
         assert restored is not None, text
         return Restored(restored[1], self._version(restored[1], restored[2]), int(restored[3] or 0))

@@ -206,6 +206,16 @@ class PlanTests(AttemptCase):
         self.assertEqual(self.attempt(a, b, request=ChangeRequest(lift="a")).resolve().gates, {})
         self.assertEqual(self.attempt(entry("a", "1.0", config={"x": 1}), b).resolve().gates, {"a": 2})
 
+    def test_noGateForOthers(self) -> None:
+        """
+        What comes in the place of the version that failed, before its gate is there, gets none.
+        """
+        _, b = self.running.values()
+        attempt = self.attempt(entry("a", "2.0"), b, request=ChangeRequest(gate="a"))
+        self.assertEqual(attempt.resolve().gates, {})
+        other = self.attempt(entry("a", "1.0", config={"x": 1}), b, request=ChangeRequest(gate="a"))
+        self.assertEqual(other.resolve().gates, {"a": 2})
+
     def test_noGate(self) -> None:
         """
         What does not run gets none.

@@ -936,6 +936,9 @@ class StartingTests(LifecycleCase):
         done = self.bench.later(self.bench.coordinator.apply())
         self.assertNoResult(begun)
         self.assertNoResult(done)
+        self.assertEqual([(each["name"], each["version"], each["state"]) for each in self.call("plugins")],
+                         [("b", "2.0", "running"), ("c", "1.0.0", "running")])
+        self.assertEqual(self.call("plan")["plugins"]["b"]["version"], "2.0")
         for _ in range(11):
             self.bench.clock.advance(1)
         self.successResultOf(begun)

@@ -4,7 +4,7 @@ One control and its workers; `tests.control.conversations` says how transcripts 
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -114,6 +114,29 @@ class ThreeTests(TranscriptCase):
             written: a 2.0, b 1.0
             event: refused b
             end: a: 1.0 → 2.0; not b start: no port
+        """)
+
+    def test_inOtherWords(self) -> None:
+        """
+        What two refuse, each with its own words, is one change that is dropped.
+        """
+        self.talk.files(entry("a", "2.0"), entry("b", "1.0"))
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 1.0)
+            worker 0: prepare done
+            control to 1: Prepare 2 (a 2.0, b 1.0)
+            control to 2: Prepare 2 (a 2.0, b 1.0)
+            worker 1: prepare refused: a start: process 8 has no port
+            worker 2: prepare refused: a start: process 9 has no port
+            event: refused a
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: abandon done
+            worker 1: abandon done
+            worker 2: abandon done
+            end: not a start: process 8 has no port
         """)
 
     def test_readyRefused(self) -> None:
@@ -366,6 +389,18 @@ class OtherWordsTests(SynchronousTestCase):
         self.crew.heard(1, Notice("remains", "a"))
         self.crew.heard(0, Counters())
         self.assertEqual(self.heard, [(1, Notice("remains", "a")), (0, Counters())])
+
+    def test_askedInVain(self) -> None:
+        """
+        Whoever asks need not wait for the answer.
+        """
+        answer = self.ask()
+        answer.addErrback(lambda failure: failure.trap(CancelledError))
+        answer.cancel()
+        for worker in (0, 1):
+            self.crew.heard(worker, Counters(asked=1))
+        self.clock.advance(2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ask(self) -> None:
         """

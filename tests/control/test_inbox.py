@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.inbox import Inbox
 from revproxy.control.state.totals import Totals
 from revproxy.plan.events import EventLog
+from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.plan.words import (
     Answer,
@@ -27,6 +28,7 @@ from revproxy.plan.words import (
     Up,
     VersionCounters,
 )
+from tests.control.conversations import makeConfig
 from tests.plan.test_words import examples
 
 VERSION = VersionId("1.0", "5d" * 32)
@@ -142,6 +144,20 @@ class InboxTests(SynchronousTestCase):
             self.inbox.targets,
             {("web", "http://a"): TargetChanged("web", "http://a", True), ("web", "http://b"): other},
         )
+
+    def test_forgotten(self) -> None:
+        """
+        Of listeners and targets that the configuration does not have any more nothing is kept.
+        """
+        config = makeConfig("upstreams: {web: {targets: ['http://a']}}\n")
+        plan = Plan(2, config, {}, (), ())
+        kept = [CertificateState("tcp:1", "/c", (), None), TargetChanged("web", "http://a", False, "refused")]
+        gone = [CertificateState("tcp:2", "/c", (), None), TargetChanged("web", "http://b", False, "refused"),
+                TargetChanged("old", "http://a", False, "refused")]
+        for word in (*kept, *gone):
+            self.inbox.receive(0, word)
+        self.inbox.committed(None, plan)
+        self.assertEqual([*self.inbox.certificates.values(), *self.inbox.targets.values()], kept)
 
     def test_dropIns(self) -> None:
         """

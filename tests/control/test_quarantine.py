@@ -228,6 +228,17 @@ class StallTests(QuarantineCase):
             control: Prepare 3 (a 1.0)
         """)
 
+    def test_probes(self) -> None:
+        """
+        Probes of a version that is out may stall: that they fail is what its gate is for.
+        """
+        self.play("""
+            worker: a probe of a 2.0 stalled, and was ended
+            worker: a probe of a 2.0 stalled, and was ended
+            worker: a probe of a 2.0 stalled, and was ended
+            0 s pass
+        """)
+
     def test_notEnded(self) -> None:
         """
         Those that came back by themselves do not count.
@@ -282,6 +293,26 @@ class GateTests(QuarantineCase):
             0 s pass
             event: quarantined b
             control: Prepare 4 (a 1.0 behind a gate, b 1.0 behind a gate)
+        """)
+
+    def test_failsOnMeanwhile(self) -> None:
+        """
+        Calls that fail until the gate is there are no reason to begin anew.
+        """
+        self.play("""
+            worker: 5 of 5 calls of b 1.0 failed
+            0 s pass
+            event: quarantined b
+            control: Prepare 3 (a 1.0 behind a gate, b 1.0 behind a gate)
+            worker: 9 of 14 calls of b 1.0 failed
+            0 s pass
+            worker: prepare done
+            control: Ready 3
+            worker: ready done
+            control: Commit 3
+            worker: commit done
+            written: a 1.0, b 1.0
+            0 s pass
         """)
 
     def test_restored(self) -> None:

@@ -134,6 +134,22 @@ class StartTests(TranscriptCase):
             end: refused: plugins: cannot be read
         """)
 
+    def test_needed(self) -> None:
+        """
+        Where the others do not go without one that failed, what was prepared is given up, and all is said.
+        """
+        self.talk.files(entry("a", "1.0"), entry("b", "1.0", requires={"a": ""}))
+        self.play("""
+            prepare
+            control: Prepare 1 without starting (a 1.0, b 1.0)
+            worker: prepare refused: a import: it raised
+            control: Abandon 1
+            worker: abandon done
+            end: refused: plugins/a/plugin.json: it raised (plugin a)
+            end: refused: plugins/b/plugin.json:5:3: $.requires.a: b 1.0 requires a, \
+which is absent or switched off (on the route "/")
+        """)
+
     def test_stopped(self) -> None:
         """
         Stopped while it begins, it never serves.

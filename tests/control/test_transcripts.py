@@ -5,8 +5,10 @@ Changes as conversations; `tests.control.conversations` says how they are writte
 
 from __future__ import annotations
 
-from revproxy.control.changes import ChangeRequest
-from revproxy.control.state.records import Pin
+from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.control.state.records import Pin, PluginRecords
+from revproxy.plan.catalog import Catalog
+from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Prepare
 from tests.control.conversations import TranscriptCase, makeConfig
 from tests.plan.plans import entry
@@ -371,6 +373,37 @@ class ConfigurationTests(TranscriptCase):
             worker: abandon done
             end: not configure: second.yaml: with it, plugin a 1.0: it does not take that
         """)
+
+    def test_seenByOthers(self) -> None:
+        """
+        With another configuration, what failed is worth another try; also when a command that could not be carried out
+        was the first to see it.
+        """
+        self.talk.files(entry("a", "2.0"))
+        self.talk.play("""
+            apply
+            worker: prepare refused: a start: no port
+            worker: abandon done
+        """)
+        self.talk.files(entry("a", "2.0"), config=self.second)
+        self.play(
+            """
+            apply
+            event: refused
+            end: refused: rollback: there is no such version
+            """,
+            ChangeRequest(mutate=self.refuse),
+        )
+        self.play("""
+            apply
+            control: Prepare 4 (a 2.0; second.yaml)
+        """)
+
+    def refuse(self, records: PluginRecords, found: Catalog) -> PluginRecords:
+        """
+        What a command would do.
+        """
+        raise ChangeRefused(Refusal("", "rollback", "there is no such version"))
 
     def test_wrong(self) -> None:
         """

@@ -102,9 +102,10 @@ class OrderTests(ApplierCase):
     """Who does what first."""
 
     def test_steps(self) -> None:
-        """All prepare in their order, and take every other step in the reverse one; each is answered."""
-        self.assertEqual(self.say("prepare"), ["a prepare", "b prepare", "c prepare"])
-        for step in ("ready", "commit", "abandon"):
+        """All get ready in their order, and take the steps after that in the reverse one; each is answered."""
+        for step in ("prepare", "ready"):
+            self.assertEqual(self.say(step), [f"a {step}", f"b {step}", f"c {step}"])
+        for step in ("commit", "abandon"):
             self.assertEqual(self.say(step), [f"c {step}", f"b {step}", f"a {step}"])
         self.assertEqual([answer.step for answer in self.answers], list(STEPS))
         self.assertTrue(all(answer.isAccepted and answer.transaction == 7 for answer in self.answers))
@@ -167,7 +168,7 @@ class RefusalTests(ApplierCase):
     def test_ready(self) -> None:
         """The first that refuses ends this step, too."""
         self.doubles[1].fails["ready"] = refused("no")
-        self.assertEqual(self.say("ready"), ["c ready", "b ready"])
+        self.assertEqual(self.say("ready"), ["a ready", "b ready"])
         self.assertEqual((self.answers[-1].step, self.refusals()), ("ready", ["no"]))
 
     def test_unforeseen(self) -> None:
@@ -215,6 +216,41 @@ class AbandonTests(ApplierCase):
         self.assertEqual([answer.step for answer in self.answers], ["prepare", "abandon"])
         self.assertEqual([refusal.stage for refusal in self.answers[0].refusals], ["stop"])
         self.assertTrue(self.answers[1].isAccepted)
+
+    def test_beforeTheAnswer(self) -> None:
+        """When control hears that the step is over, all is given up: it may be what the end has waited for."""
+        for step in ("prepare", "ready"):
+            self.answers.clear()
+            heard: list[list[str]] = []
+            self.heard = lambda answer, heard=heard: heard.append(self.log[-1:])  # type: ignore[misc]
+            waiting = self.doubles[1].waits[step] = Deferred()
+            closing = self.doubles[0].waits["abandon"] = Deferred()
+            self.say(step, "abandon")
+            waiting.callback(None)
+            self.assertEqual(self.answers, [])
+            closing.callback(None)
+            self.assertEqual(heard, [["a abandon"], ["a abandon"]])
+            self.assertEqual([answer.isAccepted for answer in self.answers], [False, True])
+
+    def test_abandonedTwice(self) -> None:
+        """Each is answered."""
+        waiting = self.doubles[1].waits["prepare"] = Deferred()
+        closing = self.doubles[1].waits["abandon"] = Deferred()
+        self.say("prepare", "abandon")
+        waiting.callback(None)
+        self.applier.apply(Abandon(7))
+        closing.callback(None)
+        self.assertEqual([answer.step for answer in self.answers], ["prepare", "abandon", "abandon"])
+
+    def test_nextFromAnswer(self) -> None:
+        """A step that has begun in the midst of an answer is under way, too, and is ended before all is given up."""
+        waiting = self.doubles[1].waits["ready"] = Deferred()
+        self.heard = lambda answer: answer.step == "prepare" and self.applier.apply(Ready(7))
+        self.say("prepare", "abandon")
+        self.assertEqual((self.hurried, self.log[3:]), (1, ["a ready"]))
+        waiting.callback(None)
+        self.assertEqual([answer.step for answer in self.answers], ["prepare", "ready", "abandon"])
+        self.assertEqual(self.log[4:], ["b ready", "c abandon", "b abandon", "a abandon"])
 
     def test_refusedMeanwhile(self) -> None:
         """If the step is refused for another reason, that is what is told."""

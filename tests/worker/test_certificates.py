@@ -7,6 +7,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -99,6 +101,28 @@ class ReadingTests(FolderCase):
         path = self.write("a.pem", AUTHORITY.issue(subject="a.example").pem)
         error = self.assertRaises(CertificateError, load, TLSConfig(self.folder))
         self.assertIn(f"{path}: the certificate names no host", error.problems[0])
+
+    def test_sameExtensionTwice(self) -> None:
+        """What the parser finds wrong late, and with an error of its own kind, is a problem of that file as well."""
+        issued = AUTHORITY.issue("bad.example")
+        data = issued.certificate.public_bytes(Encoding.DER)
+        twice = data.replace(b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11")  # constraints as alternative names
+        self.assertNotEqual(twice, data)
+        pem = x509.load_der_x509_certificate(twice).public_bytes(Encoding.PEM)
+        bad = self.write("bad.pem", pem + issued.keyPEM)
+        self.write("good.pem", AUTHORITY.issue("good.example").pem)
+        loaded = load(TLSConfig(self.folder))
+        self.assertEqual(set(loaded.table), {"good.example"})
+        [problem] = loaded.problems
+        self.assertTrue(problem.startswith(f"{bad}: DuplicateExtension: "), problem)
+
+    def test_manyExpired(self) -> None:
+        """A thousand that have expired are no thousand lines, either."""
+        issued = AUTHORITY.issue("a.example", lifetime=timedelta(days=-1))
+        for number in range(30):
+            self.write(f"{number}.pem", issued.pem)
+        expired = load(TLSConfig(self.folder)).expired
+        self.assertEqual((len(expired), expired[-1]), (21, f"{self.folder}: 10 more problems like these"))
 
     def test_emptyOrAbsentFolder(self) -> None:
         """Nothing to serve with is an error that names the folder."""

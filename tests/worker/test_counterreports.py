@@ -30,7 +30,8 @@ class ReportTests(SynchronousTestCase):
         self.clock = Clock()
         self.told: list[Counters] = []
         self.retired: dict[str, int] = {}
-        self.reports = CounterReports(self.clock, self.told.append, lambda: self.retired)
+        self.gated: tuple[str, ...] = ()
+        self.reports = CounterReports(self.clock, self.told.append, lambda: self.retired, lambda: self.gated)
         self.version: Any = VersionDouble("a")
         self.reports.watch([self.version])
 
@@ -94,6 +95,13 @@ class ReportTests(SynchronousTestCase):
         self.reports.watch([self.version])
         self.reports.report()
         self.assertEqual(self.calls(), [("a", 1)])
+
+    def test_gated(self) -> None:
+        """Which plugins have gates is told when it changes."""
+        for gated in (("a",), ("a",), ()):
+            self.gated = gated
+            self.reports.report()
+        self.assertEqual([word.gated for word in self.told], [("a",), ()])
 
     def test_retired(self) -> None:
         """How many versions remain is told when it changes, also when it becomes none."""

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from revproxy.config.document import parseYAML
 from revproxy.config.settings import TLSConfig
 from revproxy.loop.jobthread import JobThread
+from revproxy.worker import certificates
 from revproxy.worker.participant import Refused
 from tests.authority import Authority
 from tests.harness import freePort
@@ -188,6 +189,22 @@ class CertificateTests(ListenersCase):
         self.done(self.set.abandon())
         self.become(self.config)
         self.assertEqual([state.isKept for state in self.told], [True])
+
+    def test_unforeseen(self) -> None:
+        """Whatever else making contexts raises is told, logged, and holds up no change."""
+        contexts = self.start()
+        before = contexts.forName("a.example")
+        self.issue("a.example")
+
+        def raises(*arguments: Any, **settings: Any) -> None:
+            raise OverflowError("oh")
+
+        self.patch(certificates, "serverContext", raises)
+        self.become(self.config)
+        [state] = self.told
+        self.assertEqual((state.isKept, state.problems), (True, (f"{self.folder}: OverflowError: oh",)))
+        self.assertIs(contexts.forName("a.example"), before)
+        self.assertEqual(len(self.flushLoggedErrors(OverflowError)), 1)
 
     def test_otherSettings(self) -> None:
         """With the same ``tls`` the certificates stay with the port, even where they could not be read."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Abandon, Answer, Commit, Notice, Prepare, Ready
+from revproxy.worker import generations
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.worker import Worker
 from tests.worker.workers import UPDATED, WorkerCase, entry
@@ -121,6 +122,21 @@ class PrepareTests(StagingCase):
         self.patch(Instance, "__init__", noting)
         return made
 
+    def test_afterReady(self) -> None:
+        """What a try before took in place is given back as soon as the next one is prepared."""
+        taking = entry("b", body=UPDATED, interfaces="IConfigurable")
+        self.become(self.of(2, self.a, taking))
+        other = entry("b", body=UPDATED, interfaces="IConfigurable", config={"mark": "!"})
+        self.assertEqual(self.prepare(self.of(3, self.a, other)), ())
+        self.assertEqual(self.step(Ready(self.transaction)), ())
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0!"])
+        new = entry("a", "2.0")
+        self.assertEqual(self.step(Prepare(self.transaction, self.of(3, new, taking))), ())
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0"])
+        for word in (Ready(self.transaction), Commit(self.transaction)):
+            self.assertEqual(self.step(word), ())
+        self.assertEqual(self.seen(), ["a 2.0", "b 1.0"])
+
     def test_nextTransaction(self) -> None:
         """What was given up is not used by the next transaction."""
         made = self.made()
@@ -156,6 +172,44 @@ class PrepareTests(StagingCase):
         self.abandon()
         [notice] = [word for word in self.told if isinstance(word, Notice)]
         self.assertEqual((notice.kind, notice.plugin, notice.version), ("stop-failed", "b", stays.version))
+
+
+COMPILES = """
+    def validateConfig(self, config): pass
+    def updateConfig(self, config):
+        def handle(context):
+            context.values.setdefault("seen", []).append("b " + config["mark"])
+            return True
+        self.handle = handle
+"""
+"""Makes itself another handle for another configuration."""
+
+
+class UpdateTests(StagingCase):
+    """Configurations that are taken in place."""
+
+    def test_beforeTheGeneration(self) -> None:
+        """The generation is built of what instances are after it: requests come to what they have become."""
+        self.become(self.of(2, self.a, entry("b", body=COMPILES, interfaces="IConfigurable")))
+        for mark in ("one", "two"):
+            other = entry("b", body=COMPILES, interfaces="IConfigurable", config={"mark": mark})
+            self.become(self.of(3, self.a, other))
+            self.assertEqual(self.seen(), ["a 1.0", f"b {mark}"])
+
+    def test_notBuilt(self) -> None:
+        """If the generation cannot be built then, what was taken is given back."""
+        self.become(self.of(2, self.a, entry("b", body=UPDATED, interfaces="IConfigurable")))
+        other = entry("b", body=UPDATED, interfaces="IConfigurable", config={"mark": "!"})
+
+        def raises(*arguments: Any) -> None:
+            raise ZeroDivisionError("oh")
+
+        self.patch(generations, "buildGeneration", raises)
+        self.assertEqual(self.prepare(self.of(3, self.a, other)), ())
+        self.assertEqual(len(self.step(Ready(self.transaction))), 1)
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.abandon()
+        self.assertEqual(self.seen(), ["a 1.0", "b 1.0"])
 
 
 class EndTests(StagingCase):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import parseConfig
@@ -135,8 +137,23 @@ class ClientTests(FactoryCase):
         [target] = client._upstreams.forOrigin(b"http", "192.0.2.1", 81).targets
         self.assertEqual(target.pool.timeouts.response, 7)
 
+    def test_notTold(self) -> None:
+        """What becomes of the origins of plugins is nobody's target: there is no end to them."""
+        upstream = Upstreams(self.config(), self.parts).forOrigin(b"http", "192.0.2.1", 81)
+        for _ in range(3):
+            upstream.failedAt(upstream.targets[0], Failure(ConnectionRefusedError("no")))
+        upstream.succeeded(upstream.targets[0])
+        self.assertEqual(self.changes, [])
+
     def test_origin(self) -> None:
         """Any origin, with bounds on connections and on how long an answer may lie unread."""
         upstream = Upstreams(self.config(), self.parts).forOrigin(b"https", "a.example", 443)
         [target] = upstream.targets
         self.assertEqual((target.url, target.host), ("https://a.example:443", b"a.example"))
+
+    def test_untold(self) -> None:
+        """That an origin of a plugin's own does not answer is nobody's business: there may be any number of them."""
+        upstream = Upstreams(self.config(), self.parts).forOrigin(b"http", "192.0.2.1", 81)
+        for _ in range(9):
+            upstream.failedAt(upstream.targets[0], Failure(ConnectError()))
+        self.assertEqual(self.changes, [])

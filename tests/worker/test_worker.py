@@ -77,6 +77,17 @@ class WordTests(WorkerCase):
             Stalled("a", plugin.version, "f", "a.py:3", 0.5, True), Stalled("", UNKNOWN, "f", "a.py:3", 0.5, True)])
 
 
+    def test_stalledProbe(self) -> None:
+        """A call of a version of which every instance has a gate was a probe."""
+        plugin = entry("a")
+        self.become(self.plan(1, self.config(), plugin))
+        self.become(self.plan(2, self.config(), plugin, gates={"a": 2}))
+        version = self.worker.staging.running.versions["a"]  # type: ignore[union-attr]
+        self.told.clear()
+        self.worker._stalled(Stall("a", "1", "a.py:3", "f", 0.5, True, version))
+        self.assertEqual(self.told, [Stalled("a", plugin.version, "f", "a.py:3", 0.5, True, True)])
+
+
 class WayTests(WorkerCase):
     """From the beginning to the end."""
 

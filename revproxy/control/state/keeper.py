@@ -46,7 +46,6 @@ class StateKeeper:
     :ivar lost: by name, why what ran when the edge ended cannot be had.
     :ivar isWritable: whether the state folder is ours, and can be written.
     :ivar disk: what writes it.
-    :ivar exclusively: does something while no change is made.
     """
 
     _log = Logger()
@@ -58,17 +57,18 @@ class StateKeeper:
         events: EventLog,
         clock: Any,
         inThread: Callable[..., Deferred[Any]],
+        inTurn: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
     ) -> None:
         """
         :param clock: provides `IReactorTime`, in seconds since the epoch.
         :param inThread: runs a function, with arguments, in a thread.
+        :param inTurn: does something while no change is made.
         """
         self.records = records
         self.totals = Totals()
         self.lost: dict[str, str] = {}
         self.isWritable = False
         self.disk = JobThread(clock, inThread)
-        self.exclusively: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]] = _atOnce
         # Why, for each bundle that runs and is not stored.
         self._unkept: dict[tuple[str, str], str] = {}
         self._notWritten = ""
@@ -81,6 +81,7 @@ class StateKeeper:
         self._state = state
         self._events = events
         self._now = clock.seconds
+        self._inTurn = inTurn
 
     def stored(self, name: str, digest: str, plugins: Path | None) -> CatalogEntry:
         """
@@ -244,12 +245,8 @@ class StateKeeper:
 
     def _tryAgain(self) -> None:
         self._retry = None
-        trying = Deferred.fromCoroutine(self.exclusively(self.catchUp()))
+        trying = Deferred.fromCoroutine(self._inTurn(self.catchUp()))
         trying.addErrback(lambda failure: self._log.failure("writing what could not be written", failure))
-
-
-async def _atOnce(work: Coroutine[Any, Any, None]) -> None:
-    await work
 
 
 def _foundIn(records: PluginRecords, plan: Plan, found: Catalog) -> PluginRecords:

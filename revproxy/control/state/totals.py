@@ -21,13 +21,13 @@ class Totals:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str | None], VersionCounters] = {}
-        self._retired: dict[int, Counters] = {}
+        self._last: dict[int, Counters] = {}
 
     def add(self, worker: int, word: Counters) -> None:
         """
         :param worker: the number of the one that told.
         """
-        self._retired[worker] = word
+        self._last[worker] = word
         for told in word.versions:
             key = told.plugin, told.version.digest
             sums = self._sums.get(key) or VersionCounters(told.plugin, told.version)
@@ -52,7 +52,13 @@ class Totals:
         """
         How many versions of a plugin no longer run and still exist, in the worker that has most.
         """
-        return max((word.retired.get(plugin, 0) for word in self._retired.values()), default=0)
+        return max((word.retired.get(plugin, 0) for word in self._last.values()), default=0)
+
+    def isGated(self, plugin: str) -> bool:
+        """
+        Whether there is a gate before an instance of a plugin, in any worker.
+        """
+        return any(plugin in word.gated for word in self._last.values())
 
     def keepOnly(self, known: Collection[tuple[str, str]]) -> None:
         """

@@ -81,12 +81,15 @@ class Upstream:
         if self._only is not None:
             # It is tried all the same. But people read the log when nothing works.
             if not target.downUntil and target.quietUntil <= now:
-                self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
                 target.downUntil = target.quietUntil = now + self._failTimeout
+                self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
+                self._onChange(target.url, False, _textOf(reason))
             return
-        if target.downUntil <= now:
+        before, target.downUntil = target.downUntil, now + self._failTimeout
+        if before <= now:
             self._warn(target, "upstream {name}: {url} is passed over for {seconds} s after {fails} failures", reason)
-        target.downUntil = now + self._failTimeout
+        if not before:
+            self._onChange(target.url, False, _textOf(reason))
 
     def _warn(self, target: Target, message: str, reason: Failure) -> None:
         self._log.warn(
@@ -95,9 +98,8 @@ class Upstream:
             url=target.url,
             seconds=self._failTimeout,
             fails=target.fails,
-            reason=printable(reason.getErrorMessage(), 500),
+            reason=_textOf(reason),
         )
-        self._onChange(target.url, False, printable(reason.getErrorMessage(), 500))
 
     def setInService(self, url: str, inService: bool) -> None:
         """
@@ -115,3 +117,7 @@ class Upstream:
         """Give up all connections as they become idle."""
         for target in self.targets:
             target.pool.close()
+
+
+def _textOf(reason: Failure) -> str:
+    return printable(reason.getErrorMessage(), 500)

@@ -30,11 +30,21 @@ class VersionHealth:
         self._tell = tell
         self._gates: dict[Instance, Gate] = {}
         self._next: dict[Instance, Gate] = {}
+        self._number = 0
 
     @property
     def gates(self) -> Mapping[Instance, Gate]:
         """Those of the plan that is in effect, by the instance that each is before."""
         return dict(self._gates)
+
+    def gated(self) -> tuple[str, ...]:
+        """The plugins that have any, in the order of their names."""
+        return tuple(sorted({instance.version.name for instance in self._gates}))
+
+    def isOut(self, version: Version) -> bool:
+        """Whether every instance of a version that gets requests has a gate before it."""
+        serving = [instance for instance in version.instances if not instance.retiring]
+        return bool(serving) and all(instance in self._gates for instance in serving)
 
     def middleware(self, instance: Instance, plan: Plan) -> Any:
         """
@@ -53,7 +63,7 @@ class VersionHealth:
         """
         A plan has taken effect with these instances: gates that it does not have are given up.
         """
-        gates, self._next = {**self._gates, **self._next}, {}
+        gates, self._next, self._number = {**self._gates, **self._next}, {}, plan.number
         self._gates = {
             instance: gate
             for instance, gate in gates.items()
@@ -91,5 +101,6 @@ class VersionHealth:
 
     def _restored(self, instance: Instance) -> None:
         self._gates.pop(instance, None)
+        instance.since = self._number  # while others have gates yet, the next plan gives it none
         remaining = sum(other.version is instance.version for other in self._gates)
         self._tell(Restored(instance.version.name, instance.version.id, remaining))

@@ -210,7 +210,8 @@ class Instance:
     :ivar object: the middleware itself; None after the end.
     :ivar key: equal for equal configurations.
     :ivar host: what it was given that outlives a request.
-    :ivar since: the number of the plan with which it began to serve; None before that.
+    :ivar since: the number of the plan with which it began to serve, or was let back after a quarantine; None before
+        that.
     :ivar retiring: True once no new request comes to it.
     :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not
         keep the others in it alive.

@@ -49,6 +49,16 @@ class TotalsTests(SynchronousTestCase):
         self.totals.add(0, Counters())
         self.assertEqual((self.totals.retired("a"), self.totals.retired("b")), (2, 1))
 
+    def test_gated(self) -> None:
+        """
+        A gate in any worker is one.
+        """
+        self.totals.add(0, Counters(gated=("a",)))
+        self.totals.add(1, Counters())
+        self.assertEqual((self.totals.isGated("a"), self.totals.isGated("b")), (True, False))
+        self.totals.add(0, Counters())
+        self.assertFalse(self.totals.isGated("a"))
+
     def test_carryOver(self) -> None:
         """
         What goes on under another digest keeps its figures.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 
 from revproxy.dataplane.http.limits import Timeouts
 from revproxy.dataplane.upstream.upstream import Upstream
@@ -252,6 +253,27 @@ class InServiceTests(OriginCase):
         self.assertFailed(asked, BadResponse)
         self.pass_(60)
         self.assertEqual((self.urls(), len(self.changes)), ({"http://second"}, 1))
+
+    def test_failsOn(self) -> None:
+        """That it fails once more when it is tried again is no news; that it answers is."""
+        target, reason = self.first.target, Failure(BadResponse("oh"))
+        for _ in range(3):
+            self.upstream.failedAt(target, reason)
+            self.pass_(30)
+        self.assertEqual([isUp for _, isUp, _ in self.changes], [False])
+        self.upstream.succeeded(target)
+        self.assertEqual([isUp for _, isUp, _ in self.changes], [False, True])
+
+    def test_takenOutWhenTold(self) -> None:
+        """Whoever is told that it fails may take it out of service at once: it stays out."""
+
+        def takeOut(url: str, isUp: bool, reason: str) -> None:
+            self.upstream.setInService(url, False)
+
+        self.upstream._onChange = takeOut
+        self.upstream.failedAt(self.first.target, Failure(BadResponse("oh")))
+        self.pass_(60)
+        self.assertEqual(self.urls(), {"http://second"})
 
     def test_better(self) -> None:
         """One that is out of service is better than none."""

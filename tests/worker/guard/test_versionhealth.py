@@ -55,7 +55,8 @@ class InstanceDouble:
 class PlanDouble:
     """A plan, as far as gates are concerned."""
 
-    def __init__(self, **gates: int) -> None:
+    def __init__(self, number: int = 1, **gates: int) -> None:
+        self.number = number
         self.gates = gates
 
 
@@ -72,6 +73,32 @@ class HealthCase(SynchronousTestCase):
         self.health: Any = VersionHealth(self.clock.seconds, self.told.append)
         self.version = VersionDouble()
         self.first, self.second = InstanceDouble(self.version), InstanceDouble(self.version)
+
+
+    def probe(self, *gates: Any) -> None:
+        """Requests that go well, as many as it takes."""
+        self.clock.advance(COOLDOWN)
+        for chain in map(self.chain, gates):
+            for _ in range(PROBES):
+                context = makeContext("GET", "/")
+                self.assertIs(chain.enter(context), True)
+                chain.finished(context)
+
+    def chain(self, middleware: Any) -> Any:
+        """A chain with this in it."""
+        link = Link(
+            middleware,
+            "a",
+            "1.0",
+            open=False,
+            timeout=None,
+            deadlines=Deadlines(self.clock, 1),
+            makeClient=lambda: None,
+            services=lambda interface: None,
+            counters=self.version.counters,
+        )
+        self.addCleanup(link.deadlines.stop)
+        return Chain([link])
 
 
 class GateTests(HealthCase):
@@ -96,7 +123,7 @@ class GateTests(HealthCase):
         gate = self.health.middleware(self.first, plan)
         self.assertEqual(self.health.gates, {})
         self.health.adopt({self.first}, plan)
-        self.assertEqual(self.health.gates, {self.first: gate})
+        self.assertEqual((self.health.gates, self.health.gated()), ({self.first: gate}, ("a",)))
         self.assertIs(self.health.middleware(self.first, PlanDouble(a=3, b=4)), gate)
 
     def test_abandoned(self) -> None:
@@ -117,6 +144,16 @@ class GateTests(HealthCase):
         self.assertEqual(set(self.health.gates), {self.first})
         self.health.adopt({self.first}, PlanDouble())
         self.assertEqual(self.health.gates, {})
+
+    def test_letBack(self) -> None:
+        """An instance that was let back has no gate in later plans, until another quarantine begins."""
+        gate = self.health.middleware(self.first, PlanDouble(a=3))
+        self.health.middleware(self.second, PlanDouble(a=3))
+        self.health.adopt({self.first, self.second}, PlanDouble(a=3, number=3))
+        self.probe(gate)
+        self.assertIs(self.health.middleware(self.first, PlanDouble(a=3)), self.first.object)
+        self.assertIsInstance(self.health.middleware(self.first, PlanDouble(a=4)), Gate)
+        self.assertIsInstance(self.health.middleware(self.second, PlanDouble(a=3)), Gate)
 
     def test_onError(self) -> None:
         """What becomes of requests meanwhile, the manifest says."""
@@ -147,32 +184,11 @@ class WordTests(HealthCase):
     def test_restored(self) -> None:
         """Each instance that has passed its probes, and how many of its version have not yet."""
         plan = PlanDouble(a=2)
-        chains = [self.chain(self.health.middleware(instance, plan)) for instance in (self.first, self.second)]
+        gates = [self.health.middleware(instance, plan) for instance in (self.first, self.second)]
         self.health.adopt({self.first, self.second}, plan)
-        self.clock.advance(COOLDOWN)
-        for chain in chains:
-            for _ in range(PROBES):
-                context = makeContext("GET", "/")
-                self.assertIs(chain.enter(context), True)
-                chain.finished(context)
+        self.probe(*gates)
         words = [word for word in self.told if isinstance(word, Restored)]
         self.assertEqual(words, [Restored("a", VersionId("1.0"), 1), Restored("a", VersionId("1.0"), 0)])
         self.assertEqual(self.health.gates, {})
         notices = [word.kind for word in self.told if isinstance(word, Notice)]
         self.assertEqual((notices[0], notices.count("restored")), ("half-open", 2))
-
-    def chain(self, middleware: Any) -> Any:
-        """A chain with this in it."""
-        link = Link(
-            middleware,
-            "a",
-            "1.0",
-            open=False,
-            timeout=None,
-            deadlines=Deadlines(self.clock, 1),
-            makeClient=lambda: None,
-            services=lambda interface: None,
-            counters=self.version.counters,
-        )
-        self.addCleanup(link.deadlines.stop)
-        return Chain([link])
