@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from revproxy.errors import BodyTooLarge, PluginStalled
+from revproxy.errors import BodyTooLarge, asException
 from revproxy.headers import Headers
 
 HIGH_WATER = 65536
@@ -391,10 +391,10 @@ class Body:
                 if not data and not last:
                     break
                 data = _through(filter, data, last)
-        except (Exception, SystemExit, PluginStalled):
+        except BaseException:  # foreign code
             # Half a filtered body must not pass for a whole one.
             source = self._source
-            self.fail(Failure())
+            self.fail(asException(Failure()))
             if source is not None:
                 source.stopProducing()
             return b""

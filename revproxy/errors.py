@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from twisted.python.failure import Failure
+
 
 def printable(text: str, limit: int | None = None) -> str:
     """
@@ -236,4 +238,20 @@ class PluginStalled(BaseException):
 
 
 Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
-"""What may come out of foreign code and must not go further."""
+"""What may come out of foreign code that is waited for, and must not go further."""
+
+
+class NotAnException(Exception):
+    """Foreign code has raised what is no :class:`Exception`, as ``GeneratorExit``; the text says what."""
+
+
+def asException(failure: Failure) -> Failure:
+    """
+    What foreign code that is waited for has raised, as what a coroutine may catch: neither the ``GeneratorExit`` that
+    ends coroutines, nor what nobody expects.
+    """
+    error = failure.value
+    if error is None or isinstance(error, Foreign):
+        return failure
+    text = f"{type(error).__name__}: {failure.getErrorMessage()}".rstrip(": ")
+    return Failure(NotAnException(text).with_traceback(error.__traceback__))

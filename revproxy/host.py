@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from revproxy.errors import Foreign, asException
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.waiting import notLonger
@@ -233,10 +234,10 @@ class Host:
         deadline = self.seconds() + CLOSE_TIMEOUT
         while self._bookings:
             booking, _ = self._bookings.popitem()
-            waiting = maybeDeferred(booking.end)
+            waiting = maybeDeferred(booking.end).addErrback(asException)
             try:
                 await notLonger(waiting, max(0.0, deadline - self.seconds()), self._reactor)
-            except (Exception, SystemExit):  # foreign code
+            except Foreign:
                 self.log.failure("ending a {kind} of version {version}", kind=booking.kind(), version=self.version)
         self._owned.clear()
         self._client = None

@@ -465,6 +465,22 @@ class FilterTests(SynchronousTestCase):
             self.assertIs(sink.failure.value, error)
             self.assertEqual(source.calls, ["stop"])
 
+    def test_raisesNoException(self) -> None:
+        """What is no Exception fails the body as one: those who read it are coroutines."""
+        for error in (GeneratorExit(), BaseException("odd")):
+
+            def broken(data: bytes, last: bool, error: BaseException = error) -> bytes:
+                raise error
+
+            source = SourceDouble()
+            source.body.addFilter(broken)
+            sink = SinkDouble(source.body)
+            source.feed(b"a")
+            assert sink.failure is not None
+            self.assertIn(type(error).__name__, sink.failure.getErrorMessage())
+            sink.failure.trap(Exception)
+            self.assertEqual(source.calls, ["stop"])
+
     def test_raisesAtOnce(self) -> None:
         """A filter that raises for what is here already raises where it was added; the body is as it was."""
         body = Body.of(b"abc")

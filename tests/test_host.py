@@ -293,8 +293,10 @@ class OwnTests(HostTestCase):
         self.host.own(Thing(self.calls, "first"))
         self.host.own(Thing(self.calls, "exit"), lambda: (_ for _ in ()).throw(SystemExit(3)))
         self.host.own(object(), partial(int, "x"))
+        self.host.own(Thing(self.calls, "odd"), lambda: (_ for _ in ()).throw(GeneratorExit))
+        self.host.own(Thing(self.calls, "interrupt"), lambda: (_ for _ in ()).throw(KeyboardInterrupt))
         self.host.own(Thing(self.calls, "bad", ValueError("no")))
-        self.assertEqual(self.closed(), ["3 × Thing", "1 × object"])
+        self.assertEqual(self.closed(), ["5 × Thing", "1 × object"])
         self.assertEqual(self.calls, ["bad", "first"])
 
     def test_deadline(self) -> None:

@@ -27,7 +27,6 @@ from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.dataplane.net.tlscontexts import clientContext
-from revproxy.errors import Foreign
 from revproxy.interfaces import IConfigurable
 from revproxy.plan.catalog import Catalog, Selected
 from revproxy.plan.pemfiles import authorityFiles
@@ -146,7 +145,7 @@ def _tryConfig(
             _validate(made, config, plugin.manifest, source)
     except PluginError as error:
         yield _problemOf(error, placeOf(plugin, config))
-    except Foreign as error:  # what it made may raise when it is only looked at
+    except BaseException as error:  # what it made may raise when it is only looked at
         yield Problem(source, 0, 0, "", f"{type(error).__name__}: {textOf(error)} (plugin {plugin.manifest.name})")
 
 

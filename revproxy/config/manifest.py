@@ -7,8 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from revproxy.config.document import Document, decodeText, documentFromValue, parseJSON
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted
@@ -153,7 +153,7 @@ class _ManifestReader:
     def version(self, text: str) -> Version:
         try:
             return Version(text)
-        except InvalidVersion:
+        except ValueError:  # InvalidVersion, or a number of thousands of digits
             self._refuse(["version"], f"{quoted(text)} is not a version; write it as 1.2.0 or 2.0rc1 (PEP 440)")
             return Version("0")
 
@@ -170,7 +170,9 @@ class _ManifestReader:
                 self._refuse([key, name], "names the plugin itself")
             try:
                 specifiers[name] = SpecifierSet(text)
-            except InvalidSpecifier:
+                for specifier in specifiers[name]:
+                    specifier.contains("1")  # reads its version, which may be refused only then
+            except ValueError:  # InvalidSpecifier, or the same
                 self._refuse([key, name], f'{quoted(text)} says no versions; write ">=2,<3", or "" for any (PEP 440)')
         return specifiers
 

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MAX_TEXT = 8_000
+"""Characters of what somebody else's code says that are shown."""
+
 Step = str | int
 """A step into a document: a key of a mapping or an index of a sequence."""
 
@@ -61,10 +64,18 @@ def pathText(path: Sequence[Step]) -> str:
     return text
 
 
+def writable(text: str) -> str:
+    """The same text; halves of surrogate pairs, which UTF-8 does not have, are escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def textOf(value: object) -> str:
-    """``str(value)`` in one line, also of foreign objects that cannot be asked for it."""
+    """``str(value)`` in one line, or its beginning, also of foreign objects that cannot be asked for it."""
     try:
-        return " ".join(str(value).split())
+        text = str(value)
+        if len(text) > MAX_TEXT:
+            text = f"{text[:MAX_TEXT]}…"
+        return writable(" ".join(text.split()))
     except BaseException as error:  # foreign code
         return f"(its text cannot be had: __str__ raised {type(error).__name__})"
 
@@ -78,7 +89,7 @@ def quoted(value: object, limit: int = 60) -> str:
         text = {None: "null", True: "true", False: "false"}[value]
     else:
         try:
-            text = repr(value)
+            text = writable(repr(value))
         except BaseException as error:  # foreign code
             text = f"<{type(value).__qualname__}, whose __repr__ raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -136,7 +136,7 @@ class Chain:
                 counters.calls -= 1
                 context.depth = depth
                 raise
-            except Foreign:
+            except BaseException:  # foreign code
                 context.depth = depth
                 link.failed(context, Failure())
                 verdict = True
@@ -182,7 +182,7 @@ class Chain:
             except PluginQuarantined:
                 counters.calls -= 1
                 raise
-            except Foreign:
+            except BaseException:  # foreign code
                 link.failed(context, Failure())
                 verdict = True
 
@@ -215,7 +215,7 @@ class Chain:
                 context.response.body.readLimit = link.bodyBytes
             try:
                 answer = handleResponse(context)
-            except Foreign:
+            except BaseException:  # foreign code
                 link.failed(context, Failure())
                 continue
             # False too: ``return context.respond(…)`` puts another answer in the place of this one.
@@ -234,7 +234,7 @@ class Chain:
             if index < waiting:
                 try:
                     answer = handleResponse(context)
-                except Foreign:
+                except BaseException:  # foreign code
                     link.failed(context, Failure())
                     continue
             try:
@@ -253,7 +253,7 @@ class Chain:
             context._toolbox = link
             try:
                 finished(context)
-            except Foreign:
+            except BaseException:  # foreign code
                 link.blame(Failure(), "{name} {version} failed as observer")
 
     # Who uses it

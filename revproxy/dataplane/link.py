@@ -16,7 +16,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
-from revproxy.errors import EdgeError, PluginFailed, PluginStalled
+from revproxy.errors import EdgeError, PluginFailed, PluginStalled, asException
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 
@@ -190,7 +190,7 @@ class PendingAnswer:
             # Not our doing: somebody inside the plugin cancelled. To the chain, cancelled means that the client left.
             self.outer.errback(Failure(RuntimeError("the middleware's own Deferred was cancelled")))
         else:
-            self.outer.errback(result)
+            self.outer.errback(asException(result))
 
     def deadlineExpired(self) -> None:
         """It has taken too long, unless it waits for a body."""

@@ -16,11 +16,15 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from revproxy.config.document import Document
+from revproxy.config.problems import writable
 from revproxy.config.settings import Config
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Down, Prepare, Up
+
+_LARGE_NUMBER = 1
+"""The type of the extension that is a whole number in hexadecimal digits."""
 
 _AS_TEXT = (Path, Version, SpecifierSet)
 
@@ -63,9 +67,14 @@ class _Prepare(msgspec.Struct, frozen=True, tag="Prepare"):
 
 def encode(word: Down | Up) -> bytes:
     """:returns: a word as MessagePack."""
+    written: Any = word
     if isinstance(word, Prepare):
-        return _encoder.encode(_Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState))
-    return _encoder.encode(word)
+        written = _Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState)
+    try:
+        return _encoder.encode(written)
+    except (OverflowError, UnicodeEncodeError):  # a configuration has a large number, or a plugin odd names
+        plain = msgspec.to_builtins(written, builtin_types=(bytes,), enc_hook=_plain)
+        return _encoder.encode(_writable(plain))
 
 
 def decode(data: bytes) -> Down | Up:
@@ -160,6 +169,28 @@ def _plain(value: Any) -> Any:
     raise NotImplementedError(f"{type(value).__name__} is no value that crosses the border")
 
 
+def _writable(value: Any) -> Any:
+    """
+    The same, in which whole numbers that MessagePack does not have are extensions with their digits, and halves of
+    surrogate pairs are escaped.
+    """
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {_writable(key): _writable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(inner) for inner in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(_LARGE_NUMBER, b"%x" % value)
+    return value
+
+
+def _extension(code: int, data: memoryview) -> int:
+    if code != _LARGE_NUMBER:
+        raise ValueError(f"nobody writes extensions of type {code}")
+    return int(bytes(data), 16)
+
+
 def _made(kind: type, value: Any) -> Any:
     if kind is Document:
         source, content, *isJSON = value
@@ -172,4 +203,4 @@ def _made(kind: type, value: Any) -> Any:
 _Written: Any = Union[(_Prepare, *(kind for kind in (*get_args(Down), *get_args(Up)) if kind is not Prepare))]
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
-_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Written, dec_hook=_made)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Written, dec_hook=_made, ext_hook=_extension)

@@ -16,11 +16,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.errors import Foreign
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready
+from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready, Step
+from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Participant, Refused
+
+_STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
 
 
 class Applier:
@@ -54,20 +58,27 @@ class Applier:
             self._hurry()
             return
         self._isBusy = True
-        step = Deferred.fromCoroutine(self._take(word))
-        step.addErrback(lambda failure: self._log.failure("a step of a change", failure))
+        step = Deferred.fromCoroutine(self._take(word)).addErrback(self._broken, word)
+        step.addCallback(lambda answer: Deferred.fromCoroutine(self._end(answer)))
+        step.addErrback(lambda failure: self._log.failure("the end of a step of a change", failure))
 
-    async def _take(self, word: Prepare | Ready | Commit | Abandon) -> None:
+    async def _take(self, word: Prepare | Ready | Commit | Abandon) -> Answer:
         if isinstance(word, Prepare):
-            answer = Answer(word.transaction, "prepare", await self._prepare(word))
-        elif isinstance(word, Ready):
-            answer = Answer(word.transaction, "ready", await self._ready())
-        elif isinstance(word, Commit):
+            return Answer(word.transaction, "prepare", await self._prepare(word))
+        if isinstance(word, Ready):
+            return Answer(word.transaction, "ready", await self._ready())
+        if isinstance(word, Commit):
             self._commit()
-            answer = Answer(word.transaction, "commit")
-        else:
-            await self._abandon()
-            answer = Answer(word.transaction, "abandon")
+            return Answer(word.transaction, "commit")
+        await self._abandon()
+        return Answer(word.transaction, "abandon")
+
+    def _broken(self, failure: Failure, word: Prepare | Ready | Commit | Abandon) -> Answer:
+        """What raised is not even foreign code's; control waits for an answer all the same."""
+        self._log.failure("a step of a change", failure)
+        return Answer(word.transaction, _STEPS[type(word)], (_unforeseen(failure.value),))
+
+    async def _end(self, answer: Answer) -> None:
         answers = [answer]
         while self._abandoned:
             # Before anybody hears that the step is over: the end may have waited for nothing else.
@@ -101,7 +112,7 @@ class Applier:
             return refused.refusals
         except Foreign as error:  # neither a bug of ours nor foreign code may hold up every change to come
             self._log.failure("a step of a change failed in a way that nobody foresaw")
-            return (Refusal("", "build", f"{type(error).__name__}: {error}"),)
+            return (_unforeseen(error),)
         return ()
 
     def _stopped(self) -> tuple[Refusal, ...]:
@@ -120,3 +131,7 @@ class Applier:
                 await participant.abandon()
             except Foreign:
                 self._log.failure("a change was given up, but not all of it")
+
+
+def _unforeseen(error: BaseException | None) -> Refusal:
+    return Refusal("", "build", "nobody knows what" if error is None else described(error))

@@ -24,7 +24,10 @@ from revproxy.dataplane.link import Link
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Order, Plan
+from revproxy.plan.refusal import Refusal
 from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.lifecycle.tracebacks import described
+from revproxy.worker.participant import Refused
 from revproxy.worker.routetable import RouteTable
 
 
@@ -125,7 +128,7 @@ class _Assembly:
 
     def _linksOf(self, manifest: Manifest, member: Member) -> Callable[..., Link]:
         instance = member.instance
-        return partial(
+        link = partial(
             Link,
             member.middleware,
             manifest.name,
@@ -138,6 +141,15 @@ class _Assembly:
             counters=instance.version.counters,
             onFailure=member.onFailure,
         )
+
+        def makeLink(**services: Any) -> Link:
+            try:
+                return link(**services)
+            except BaseException as error:  # foreign code: it was verified, and is another thing now
+                text = f"it cannot be put into a chain: {described(error)}"
+                raise Refused(Refusal(manifest.name, "build", text, instance.version.id)) from None
+
+        return makeLink
 
 
 def _clientOf(instance: Instance) -> Callable[[], Any]:

@@ -90,6 +90,8 @@ class ManifestTests(SynchronousTestCase):
         for value, part in (
             ({"version": "one"}, '$.version: "one" is not a version; write it as 1.2.0'),
             ({"version": 1}, "$.version: expected text, not 1"),
+            ({"version": "9" * 5000}, "is not a version"),
+            ({"requires": {"a": ">=" + "9" * 5000}}, "says no versions"),
             ({"requires": {"a": "2"}}, '$.requires.a: "2" says no versions; write ">=2,<3"'),
             ({"conflicts": {"a": "?"}}, "$.conflicts.a: "),
             ({"requires": {"p": ""}}, "$.requires.p: names the plugin itself"),

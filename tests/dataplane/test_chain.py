@@ -232,6 +232,23 @@ class ChainSuite:
             self.assertEqual((link.counters.errors, self.context.depth), (1, 3))
             self.flushed(type(error))
 
+    def test_raisesNoException(self) -> None:
+        """What is no Exception is a failure as any other: of each method, and with each policy."""
+        for error in (GeneratorExit(), BaseException("odd"), BaseExceptionGroup("all", [GeneratorExit()])):
+            for open in (False, True):
+                link = self.link("b", error, open=open)
+                outcome = self.enter(self.link("a"), link, self.link("c"))
+                self.assertTrue(outcome is True if open else isinstance(outcome, PluginFailed), outcome)
+                self.assertEqual(link.counters.errors, 1)
+                link = self.link("b", open=open)
+                link.instance.onResponse = error
+                self.assertIs(self.enter(link), True)
+                self.context.respond(200)
+                outcome = self.leave()
+                self.assertTrue(outcome is None if open else isinstance(outcome, PluginFailed), outcome)
+                self.assertEqual(link.counters.errors, 1)
+                self.assertEqual(len(self.flushLoggedErrors()), 2)
+
     def test_responseRaises(self) -> None:
         """The same on the way out: closed fails, open is passed over."""
         for open in (False, True):
@@ -349,7 +366,7 @@ class ChainSuite:
         """Observers hear of the end in order, and what they raise stops nobody."""
         links = [self.link(name, kind=Observer) for name in "abc"]
         links[0].instance.onFinish = ValueError("x")
-        links[1].instance.onFinish = SystemExit(1)
+        links[1].instance.onFinish = GeneratorExit()
         links[2].instance.onFinish = PluginStalled("held")
         chain = Chain(links)
         self.assertTrue(chain.hasObservers)
@@ -357,7 +374,7 @@ class ChainSuite:
         self.assertEqual(self.trace.events, ["a end", "b end", "c end"])
         self.assertEqual([link.counters.errors for link in links], [1, 1, 1])
         self.assertEqual(links[2].counters.stalls, 1)
-        self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit, PluginStalled)), 3)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError, GeneratorExit, PluginStalled)), 3)
 
     def test_compiled(self) -> None:
         """A chain knows beforehand who wants what, and refuses what is no middleware."""

@@ -14,16 +14,19 @@ from hypothesis.strategies import binary
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.configfile import parseConfig
 from revproxy.config.document import parseJSON
 from revproxy.config.settings import LoggingConfig
 from revproxy.control.planning.selection import orderPerGroup, select
-from revproxy.plan.catalog import Catalog
+from revproxy.plan.catalog import Catalog, Selected
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
-from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Up
+from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Stalled, Up
 from revproxy.worker.worker import Worker
 from tests.coordinators import Loopless
 from tests.plan import plans
+from tests.worker.workers import entry
 
 _NO_LOG = LoggingConfig(access=None)
 
@@ -309,6 +312,44 @@ class BytesTests(PlanCase):
         for word in (self.word, Prepare(3, self.plan)):
             self.assertIn("PemFiles", repr(word))
             self.assertNotIn("nobody is to see this", repr(word))
+
+
+class LargeNumberTests(SynchronousTestCase):
+    """
+    Numbers that MessagePack does not have.
+    """
+
+    def test_inConfigurations(self) -> None:
+        """
+        They come back, wherever plugins and people may write them; all else is as without them.
+        """
+        numbers = [2**64, -(2**63) - 1, 10**100, 2**64 - 1, 7]
+        manifest = {"config": {"n": numbers}, "config_schema": {"properties": {"n": {"maxItems": 9}}, "default": 2**70}}
+        found = entry("x", **manifest)
+        text = "routes: [{respond: {}, plugins: {x: {config: {n: 99999999999999999999}}}}]\n"
+        text += "listeners: [{endpoint: 'tcp:1'}]\n"
+        config = parseConfig(text, "r.yaml", Path())
+        selected = Selected(found, found.manifest.config)
+        plan = Plan(1, config, {"x": found}, (selected,), (((selected, found.manifest.config),),))
+        word: Any = decode(encode(Prepare(1, plan)))
+        self.assertEqual(word, Prepare(1, plan))
+        [plugin] = word.plan.selected
+        self.assertEqual(plugin.config, {"n": numbers})
+        self.assertEqual(plugin.entry.manifest.configSchema, manifest["config_schema"])
+        self.assertEqual(plugin.entry.bundle.files, found.bundle.files if found.bundle is not None else None)
+
+
+class ForeignTextTests(SynchronousTestCase):
+    """
+    Names and texts that plugins choose.
+    """
+
+    def test_halfPairs(self) -> None:
+        """
+        Halves of surrogate pairs, which UTF-8 does not have, are escaped.
+        """
+        word: Any = decode(encode(Stalled("x", UNKNOWN, "f\ud800", "/p/\udfff.py:1", 2.0, True)))
+        self.assertEqual((word.function, word.where), ("f\\ud800", "/p/\\udfff.py:1"))
 
 
 class DocumentTests(SynchronousTestCase):

@@ -146,6 +146,25 @@ class RefusalTests(ApplierCase):
         self.assertEqual(self.log, ["a prepare", "b prepare", "c prepare"])
         self.assertEqual(self.refusals(), ["one", "two"])
 
+    def test_unheardOf(self) -> None:
+        """What nobody catches, or cannot be asked for its text, is an answer too; the next step is taken."""
+
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise KeyboardInterrupt
+
+        for error in (GeneratorExit(), BaseException("odd"), Mute()):
+            for step in ("prepare", "ready"):
+                self.doubles[1].fails[step] = error
+                self.say(step)
+                self.assertIn(type(error).__name__, self.refusals()[0])
+                del self.doubles[1].fails[step]
+                self.say("abandon")
+                self.assertEqual(self.answers[-1], Answer(7, "abandon"))
+        self.flushLoggedErrors()
+        self.say("prepare")
+        self.assertEqual(self.answers[-1], Answer(7, "prepare"))
+
     def test_ready(self) -> None:
         """The first that refuses ends this step, too."""
         self.doubles[1].fails["ready"] = refused("no")

@@ -146,7 +146,8 @@ def _address(node: str) -> tuple[str, int]:
         host = withoutBrackets(host)
     if not host or any(char not in "0123456789abcdefABCDEF:." for char in host):
         return "", 0
-    return host, int(port) if port.isdigit() and len(port) <= 5 else 0
+    # Not isdigit(): that is also true of a superscript, which int() refuses.
+    return host, int(port) if port.isdecimal() and len(port) <= 5 else 0
 
 
 @lru_cache(4096)

@@ -5,6 +5,7 @@ Which request heads are acceptable (RFC 9112 §2.2, §3, §6.3, RFC 9110 §7.6.1
 from __future__ import annotations
 
 from functools import lru_cache
+from socket import AF_INET6, inet_pton
 from typing import ClassVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -21,7 +22,6 @@ from revproxy.dataplane.http.fieldnames import (
 from revproxy.dataplane.http.limits import METHOD_LENGTH
 from revproxy.dataplane.http1.heads import (
     CHUNKED,
-    HEX,
     NEVER_NOMINATED,
     SHORTEST_LINE,
     Head,
@@ -361,14 +361,21 @@ def hostname(host: bytes) -> bytes:
     if port and not (port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise BadRequest("the port in Host is no port")
     if name.startswith(b"["):
-        digits = name[1:-1].replace(b":", b"").replace(b".", b"")
-        if not (name.endswith(b"]") and digits and HEX.issuperset(digits)):
+        if not (name.endswith(b"]") and _isAddress6(name[1:-1])):
             raise BadRequest("the address in Host is no address")
         return name.lower()
     if not name or not _HOST_OCTETS.issuperset(name):
         raise BadRequest("the Host field is no host")
     name = name.lower()
     return name[:-1] if name.endswith(b".") and len(name) > 1 else name
+
+
+def _isAddress6(text: bytes) -> bool:
+    try:
+        inet_pton(AF_INET6, text.decode("latin-1"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def parseLength(value: bytes) -> int:

@@ -131,7 +131,7 @@ class Gate:
         if self._observes:
             try:
                 self.instance.finished(context)
-            except Foreign as error:
+            except BaseException as error:  # foreign code
                 self._recovery.failed(probe, _described(error))
                 raise
 
@@ -141,7 +141,7 @@ class Gate:
         """What the call answers, unchanged; the judge hears of it, also when it is a Deferred or coroutine."""
         try:
             answer = call(context)
-        except Foreign as error:
+        except BaseException as error:  # foreign code
             self._raised(context, probe, error)
             raise
         if isinstance(answer, Deferred):

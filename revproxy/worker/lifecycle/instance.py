@@ -25,7 +25,7 @@ from zope.interface import providedBy
 from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Counters
-from revproxy.errors import Foreign, PluginStalled
+from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.host import Host
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.loop.waiting import notLonger
@@ -142,7 +142,7 @@ class Version:
             with self.outsideRequests():
                 try:
                     self.module = loadBundle(self.entry.bundle, self.entry.manifest, codes)
-                except (PluginError, *Foreign) as error:
+                except BaseException as error:  # foreign code
                     raise self.failed("import", error) from None
 
     def make(self, config: Mapping[str, Any], reactor: Any, makeClient: Callable[[], Any]) -> Instance:
@@ -155,14 +155,13 @@ class Version:
                     made = instantiate(self.module, manifest, config)
                 else:
                     made = instantiateFactory(self._factory, manifest, config)
-            except (PluginError, *Foreign) as error:
-                # Foreign too: what it made may raise when it is only looked at.
+            except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
             instance = Instance(self, made, config, reactor, makeClient)
             self.instances.add(instance)
             try:
                 instance.validate(config)
-                if IHosted.providedBy(made):
+                if instance.provides(IHosted):
                     instance.attach()
             except StageFailed:
                 self.instances.discard(instance)
@@ -238,7 +237,10 @@ class Instance:
 
     def provides(self, interface: Any) -> bool:
         """Whether the middleware provides an optional interface."""
-        return self.object is not None and interface in providedBy(self.object)
+        try:
+            return self.object is not None and interface in providedBy(self.object)
+        except BaseException:  # foreign code: it said so when it was verified, and does not any more
+            return False
 
     def validate(self, config: Mapping[str, Any]) -> None:
         """:raises StageFailed: the plugin does not take this configuration."""
@@ -246,7 +248,7 @@ class Instance:
             with self.version.outsideRequests():
                 try:
                     checkPlain("validateConfig", self.object.validateConfig(config))
-                except Foreign as error:
+                except BaseException as error:  # foreign code
                     text = textOf(error) if isinstance(error, ValueError) else described(error)
                     message = f"validateConfig refused the configuration: {text}"
                     raise self.version.failed("validate", error, message) from None
@@ -255,7 +257,7 @@ class Instance:
         """Give it its host. :raises StageFailed:"""
         try:
             checkPlain("attach", self.object.attach(self.host))
-        except Foreign as error:
+        except BaseException as error:  # foreign code
             raise self.version.failed("attach", error, f"attach raised {described(error)}") from None
 
     async def start(self) -> None:
@@ -335,7 +337,7 @@ class Instance:
         :raises StageFailed:
         """
         with self.version.outsideRequests():
-            waiting: Deferred[Any] = maybeDeferred(notGenerator, function)
+            waiting: Deferred[Any] = maybeDeferred(notGenerator, function).addErrback(asException)
         try:
             self._waiting = notLonger(waiting, seconds, self._reactor)
             return await self._waiting

@@ -15,11 +15,11 @@ from typing import Any
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.config.manifest import Manifest
-from revproxy.config.problems import textOf
+from revproxy.config.problems import textOf, writable
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
-from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile
+from revproxy.worker.lifecycle.tracebacks import MAX_TRACEBACK, described, lastLineIn, plainFile
 
 _serial = itertools.count(1)
 
@@ -113,4 +113,4 @@ def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> Pl
 
 
 def _wholeTraceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+    return writable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:]

@@ -14,7 +14,7 @@ from pathlib import Path
 from zope.interface import Invalid
 
 from revproxy.bundles.bundle import Bundle
-from revproxy.config.problems import textOf
+from revproxy.config.problems import textOf, writable
 
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept; the end is what tells."""
@@ -72,4 +72,4 @@ def tracebackOf(error: BaseException) -> str:
     none = len(shown.stack) if isinstance(error, (SyntaxError, Invalid)) else 0
     first = next((n for n, frame in enumerate(shown.stack) if stampIn(frame.filename) is not None), none)
     del shown.stack[:first]
-    return "".join(shown.format())[-MAX_TRACEBACK:]
+    return writable("".join(shown.format()))[-MAX_TRACEBACK:]

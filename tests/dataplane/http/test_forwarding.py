@@ -131,7 +131,7 @@ class ClientBehindTests(SynchronousTestCase):
     """Who is believed to be the client."""
 
     def behind(self, *pairs: tuple[str, str]) -> tuple[str, str]:
-        given: list[Field] = [(name.lower().encode(), name.encode(), value.encode()) for name, value in pairs]
+        given: list[Field] = [(name.lower().encode(), name.encode(), value.encode("latin-1")) for name, value in pairs]
         peer, scheme = clientBehind(given, PROXY, "http", TRUSTED)
         self.assertEqual(peer.connected, "10.0.0.1")
         return peer.host, scheme
@@ -163,6 +163,14 @@ class ClientBehindTests(SynchronousTestCase):
         ):
             self.assertEqual(self.behind(("Forwarded", value))[0], host, value)
         self.assertEqual(self.behind(("Forwarded", "for=1.1.1.1"), ("Forwarded", "for=192.0.2.7"))[0], "192.0.2.7")
+
+    def test_strangePorts(self) -> None:
+        """What is no port is none: neither an error, nor a reason not to believe the address."""
+        for port in ("\xb2", "8\xb9", "a", "-1", "+1", "123456", ""):
+            for node in (f"192.0.2.7:{port}", f"[2001:db8::1]:{port}"):
+                address = node.rpartition(":")[0].strip("[]")
+                self.assertEqual(self.behind(("X-Forwarded-For", node))[0], address, node)
+                self.assertEqual(self.behind(("Forwarded", f'for="{node}"'))[0], address, node)
 
     def test_scheme(self) -> None:
         """http or https, the last; anything else is not believed."""

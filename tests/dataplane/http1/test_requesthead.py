@@ -245,6 +245,13 @@ class HostnameTests(SynchronousTestCase):
             with self.assertRaises(BadRequest, msg=repr(host)):
                 hostname(host)
 
+    def test_brackets(self) -> None:
+        """Only an IPv6 address: a name in brackets is no route's, and TLS contexts take it for the name."""
+        for address in (b"cafe.de", b"1.2.3.4", b"::1.", b"abc", b":", b"1::2::3", b"12345::", b"::1%25a"):
+            host = b"[%b]:443" % address
+            with self.assertRaises(BadRequest, msg=repr(host)):
+                hostname(host)
+
 
 class LengthTests(SynchronousTestCase):
     """Content-Length (RFC 9110 §8.6)."""

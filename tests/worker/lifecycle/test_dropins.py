@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,3 +85,85 @@ class FoundTests(SynchronousTestCase):
         [module] = told.modules
         self.assertEqual((module.name, module.error), ("revproxy.plugins.broken_dropin", "SystemExit: no"))
         self.assertIn("headers", [found.manifest.name for found in told.entries])
+
+
+class _Raising:
+    """Raises when it is looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name} outside of a request")
+
+
+class _RaisingManifest:
+    """A factory whose manifest is not to be had."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    main = staticmethod(main)
+
+    @property
+    def manifest(self) -> Any:
+        raise self._error
+
+
+class HostileTests(SynchronousTestCase):
+    """Whatever is installed, the rest can be used."""
+
+    def test_factories(self) -> None:
+        """A factory that raises when it is asked is told as broken."""
+        errors = (ValueError("\ud800"), GeneratorExit(), KeyboardInterrupt(), SystemExit(2), BaseException("odd"))
+        for hostile in (*map(_RaisingManifest, errors), _Raising(), DropIn({1: 2, "config": {3: {4}}}, main)):
+            factories = DropInFactories([hostile, DropIn({"name": "d", "version": "1"}, main)])
+            self.assertEqual([found.manifest.name for found in factories.told.entries], ["d"])
+            self.assertEqual(len(factories.told.broken), 1)
+            decode(encode(factories.told))
+
+    def test_modules(self) -> None:
+        """A module that raises or exits at its import, or has in it what raises when looked at, stops nobody."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        raising = "class R:\n def __getattr__(self, name): raise RuntimeError(name)\nr = R()\n"
+        modules = {
+            "exits": "import sys; sys.exit(3)", "interrupts": "raise KeyboardInterrupt", "looked": raising,
+            "closes": "raise GeneratorExit", "odd": "class O(BaseException): pass\nraise O",
+            "good": "from revproxy.dropin import DropIn\n"
+                    "g = DropIn({'name': 'good', 'version': '1'}, lambda config: None)",
+        }
+        for name, text in modules.items():
+            (folder / f"hostile_{name}.py").write_text(text + "\n")
+        self.patch(revproxy.plugins, "__path__", [*revproxy.plugins.__path__, str(folder)])
+        self.addCleanup(lambda: [sys.modules.pop(f"revproxy.plugins.hostile_{name}", None) for name in modules])
+        told = DropInFactories().told
+        self.assertIn("good", [found.manifest.name for found in told.entries])
+        self.assertIn("cors", [found.manifest.name for found in told.entries])
+        broken = {module.name.rpartition("_")[2] for module in told.modules}
+        self.assertEqual(broken & set(modules), {"exits", "interrupts", "closes", "odd"})
+        self.flushLoggedErrors()
+
+    def test_notImported(self) -> None:
+        """A module that is known to have no middleware is not imported; one that had some and fails now is told."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "known_empty.py").write_text("x = 1\n")
+        factory = "from revproxy.dropin import DropIn\ng = DropIn({'name': 'kept', 'version': '1'}, print)\n"
+        (folder / "known_factory.py").write_text(factory)
+        for path in folder.iterdir():
+            os.utime(path, (1, 1))
+        names = ("revproxy.plugins.known_empty", "revproxy.plugins.known_factory")
+
+        def forget() -> None:
+            for name in names:
+                sys.modules.pop(name, None)
+
+        self.patch(revproxy.plugins, "__path__", [*revproxy.plugins.__path__, str(folder)])
+        self.addCleanup(forget)
+        self.assertIn("kept", [found.manifest.name for found in DropInFactories().told.entries])
+        forget()
+        for path in folder.glob("*.py"):
+            path.write_text("raise ValueError('no more')\n")
+            os.utime(path, (1, 1))
+        told = DropInFactories().told
+        self.assertEqual([(module.name, module.error) for module in told.modules], [(names[1], "ValueError: no more")])
+        self.assertNotIn(names[0], sys.modules)
+        self.flushLoggedErrors()

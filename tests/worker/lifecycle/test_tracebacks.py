@@ -92,6 +92,12 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(described(KeyError("rate")), "KeyError: 'rate'")
         self.assertEqual(described(ValueError()), "ValueError")
 
+    def test_longText(self) -> None:
+        """Of a text of any length a beginning is told: refusals are kept, and shown to people."""
+        text = described(ValueError("x" * 10_000_000))
+        self.assertTrue(text.startswith("ValueError: xxx") and text.endswith("x…"), text[-20:])
+        self.assertLess(len(text), 10_000)
+
     def test_traceback(self) -> None:
         """It begins with the plugin's own code: who called it is nobody's business."""
         lines = tracebackOf(through(bundle())).splitlines()
