@@ -60,6 +60,11 @@ class MonitorCase(SynchronousTestCase):
         self.until(lambda: str(path) in self.told, f"not told of {path}:")
         self.calm()
 
+    def expect_later(self, path: Path) -> None:
+        """A change is told, sooner or later: the folder may not be watched this very moment."""
+        self.until(lambda: (path.touch(), str(path) in self.told)[1])
+        self.told.clear()
+
     def calm(self) -> None:
         """Wait until what was done so far is told: a mark is set, and seen."""
         mark = self.folder / f"mark{time.monotonic_ns()}"
@@ -160,11 +165,6 @@ class FolderTests(MonitorCase):
             (self.folder / "sub").mkdir()
             self.until(lambda: str(self.folder) in self.told)
             self.expect_later(self.folder / "sub" / "x")
-
-    def expect_later(self, path: Path) -> None:
-        """A change is told, sooner or later: the folder may not be watched this very moment."""
-        self.until(lambda: (path.touch(), str(path) in self.told)[1])
-        self.told.clear()
 
     def test_subfolderMadeAnew(self) -> None:
         """The same for a folder below, in one go."""
