@@ -90,10 +90,9 @@ class Inbox:
         self._events.add("remains", text, word.plugin, word.version)
 
     def _certificateState(self, word: CertificateState) -> None:
-        """An event for each problem that is new."""
-        before = self.certificates.get(word.endpoint)
+        """An event for each problem that is new; several listeners may have one folder."""
+        known = {problem for state in self.certificates.values() for problem in state.problems}
         self.certificates[word.endpoint] = word
-        known = () if before is None else before.problems
         kept = "; none of the new ones can be used, and the certificates stay as they were" if word.isKept else ""
         for problem in word.problems:
             if problem not in known:

@@ -132,6 +132,14 @@ class InboxTests(SynchronousTestCase):
         ])  # fmt: skip
         self.assertEqual(self.inbox.certificates, {"tcp:1": first})
 
+    def test_oneFolderOfTwo(self) -> None:
+        """
+        Two listeners have their certificates from one folder: what is wrong in it is told once.
+        """
+        for endpoint in ("tcp:1", "tcp:2"):
+            self.inbox.receive(0, CertificateState(endpoint, "/c", ("a.example",), 5.0, ("/c/b.pem: is empty",)))
+        self.assertEqual([text for _, _, text in self.told()], ["/c/b.pem: is empty"])
+
     def test_targets(self) -> None:
         """
         Of each target what was said last is known.
