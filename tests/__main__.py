@@ -1,5 +1,6 @@
 """
-``python -m tests [NAME ...]``: trial in two processes, and one closing line that every CI can read.
+``python -m tests [NAME ...]``: trial in two processes (in one, of one name, with what its tests print), and one
+closing line that every CI can read.
 
 The line is ``N passed, N failed`` with ``, N skipped`` when there are any. A run that ends without trial's own summary,
 or without a single test, counts as failed.
@@ -50,7 +51,9 @@ def main(names: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whatever a test has printed, and whatever the terminal can show.
         sys.stdout.reconfigure(errors="backslashreplace")
-    command = [sys.executable, "-m", "twisted.trial", "-j2", "--reporter=text", *(names or ["tests"])]
+    # In several processes trial shows nothing of what tests print.
+    jobs = [] if len(names) == 1 else ["-j2"]
+    command = [sys.executable, "-m", "twisted.trial", *jobs, "--reporter=text", *(names or ["tests"])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="backslashreplace") as trial:
         assert trial.stdout is not None
         lines = []
