@@ -4,8 +4,6 @@ What workers say, and who hears it.
 
 from __future__ import annotations
 
-from twisted.logger import Logger
-
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.totals import Totals
@@ -32,8 +30,6 @@ class Inbox:
     :ivar certificates: by endpoint, the state of its listener's certificates.
     :ivar targets: by upstream and URL, what was said of a target last.
     """
-
-    _log = Logger()
 
     def __init__(
         self, events: EventLog, totals: Totals, snapshots: SnapshotReader, quarantine: Quarantine

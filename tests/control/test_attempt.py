@@ -167,8 +167,10 @@ class AskedTests(AttemptCase):
         What its folder holds besides is not what was asked for, nor is that it runs on.
         """
         attempt = self.attempt(*self.running.values(), request=ChangeRequest("a"))
-        attempt.refusals += [Refusal("a", "files", "not JSON"), Refusal("a", "held", "it runs on")]
+        beside = [Refusal("a", "files", "not JSON"), Refusal("a", "held", "it runs on")]
+        attempt.refusals += beside
         attempt.refuseAsked()
+        self.assertEqual(attempt.refusals, beside)
 
     def test_nobody(self) -> None:
         """
