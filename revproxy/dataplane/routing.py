@@ -8,7 +8,7 @@ hot path, :meth:`Tree.find`, walks the same ``children`` without a request. The 
 no route for a path falls back to the next less specific one (exact, ``*.example.com``, ``*.com``, any).
 
 Prefixes are matched against the *normalised* path. What is forwarded are the bytes that the client wrote, and an origin
-may read these in another way (:mod:`revproxy.dataplane.readings`). Where another reading chooses a route with another
+may read these in another way (:mod:`revproxy.readings`). Where another reading chooses a route with another
 treatment, other plugins or another leaf, the request is refused: so no spelling of a path slips past its route.
 """
 
@@ -23,8 +23,9 @@ from twisted.web.resource import Resource
 
 from revproxy.casefolding import folded
 from revproxy.dataplane.http.interfaces import ILeaf
-from revproxy.dataplane.readings import reached
 from revproxy.errors import AmbiguousPath
+from revproxy.paths import normalised
+from revproxy.readings import reached
 
 # As numbers: Python looks for these in bytes in a sixth of the time.
 _PERCENT, _SEMICOLON, _BACKSLASH, _DOT = b"%;\\."
@@ -80,26 +81,6 @@ class PathNode(Resource):  # type: ignore[misc]
         if self.route is None:
             return super().getChild(b"", request).render(request)
         return self.route.leaf.render(request)
-
-
-def normalised(path: bytes) -> bytes:
-    """
-    The path as it is matched: percent-decoded once, without empty and dot segments (RFC 3986 §5.2.4, §6.2.2).
-
-    A trailing slash stays. What climbs above the root stays at the root.
-    """
-    if b"%" not in path and b"//" not in path and b"/." not in path:
-        return path
-    kept: list[bytes] = []
-    last = b""
-    for last in unquote_to_bytes(path).split(b"/"):
-        if last == b"..":
-            if kept:
-                kept.pop()
-        elif last and last != b".":
-            kept.append(last)
-    tail = b"/" if kept and last in (b"", b".", b"..") else b""
-    return b"/" + b"/".join(kept) + tail
 
 
 def below(path: bytes, prefix: bytes) -> bytes | None:

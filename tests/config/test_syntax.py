@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config import syntax
 from revproxy.config.syntax import routePath
-from revproxy.dataplane.readings import Budget, segmentReadings
+from revproxy.readings import Budget, segmentReadings
 
 
 class SyntaxTests(SynchronousTestCase):

@@ -37,7 +37,7 @@ class RequireKeyTests(SynchronousTestCase):
         for free in ("/", "/apis", "/x/api", "/x.y/.z?/api/..;%2f", "/?/api"):
             self.assertEqual(edge.get(free).status, 200, free)
         for guarded in ("/api", "/api/", "/api/x?y", "//api/x", "/x/../api/x", "/%61pi/x", "/x/%2e%2e/api", "/./api",
-                        "/api/../x", "/api;/x", "/x/..;/api", "/x\\..\\api", "/api%2fx", "/api.", "/%2561pi"):
+                        "/api;/x", "/x/..;/api", "/x\\..\\api", "/api%2fx", "/api.", "/%2561pi"):
             self.assertEqual(edge.get(guarded).status, 401, guarded)
 
     def test_header(self) -> None:

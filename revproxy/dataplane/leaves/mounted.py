@@ -24,8 +24,9 @@ from revproxy.context import Headers
 from revproxy.dataplane.leaves.forms import Fields, isForm, readForm
 from revproxy.dataplane.leaves.leaf import InThread, Leaf
 from revproxy.dataplane.leaves.resourcechannel import Channel
-from revproxy.dataplane.routing import below, normalised
+from revproxy.dataplane.routing import below
 from revproxy.errors import BodyTooLarge, NotFound
+from revproxy.paths import normalised
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange

@@ -30,7 +30,7 @@ from revproxy.context import Headers, Response
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.leaves.conditional import evaluate, wantedRange
 from revproxy.dataplane.leaves.leaf import InThread, Leaf
-from revproxy.dataplane.routing import below, normalised
+from revproxy.dataplane.routing import below
 from revproxy.errors import (
     EdgeError,
     MethodNotAllowed,
@@ -39,6 +39,7 @@ from revproxy.errors import (
     RangeNotSatisfiable,
     Unavailable,
 )
+from revproxy.paths import normalised
 from revproxy.regularfile import FLAGS
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Tests for :mod:`revproxy.dataplane.readings`."""
+"""Tests for :mod:`revproxy.readings`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane import readings
-from revproxy.dataplane.readings import MOST_HIDDEN, MOST_STEPS, Budget, Names, reached, segmentReadings
+from revproxy import readings
 from revproxy.errors import AmbiguousPath
+from revproxy.readings import MOST_HIDDEN, MOST_STEPS, Budget, Names, reached, segmentReadings
 
 
 class NodeDouble:
