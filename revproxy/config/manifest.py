@@ -10,6 +10,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from revproxy import __version__
 from revproxy.config.document import Document, decodeText, documentFromValue, parseJSON
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted
 from revproxy.config.schema import checkAgainst, checkPublished, checkSchema
@@ -23,6 +24,7 @@ class Manifest:
     """What a plugin says about itself.
 
     :ivar version: as PEP 440.
+    :ivar edge: the versions of the edge that it runs with; ``None``: any.
     :ivar entryPoint: the callable in plugin.py.
     :ivar enabled: whether a directory plugin runs without being named.
     :ivar config: its own configuration, before anything in revproxy.yaml; to be left unchanged.
@@ -64,6 +66,7 @@ class Manifest:
     bodyBytes: int | None = None
     permissions: Mapping[str, Any] = field(default_factory=dict)
     shadowSafe: bool = False
+    edge: SpecifierSet | None = None
     source: str = field(default="plugin.json", compare=False)
     document: Document | None = field(default=None, compare=False, repr=False)
 
@@ -124,6 +127,7 @@ def _manifestOf(document: Document) -> Manifest:
         bodyBytes=_whole(limits.get("body_bytes")),
         permissions=value.get("permissions", {}),
         shadowSafe=value.get("shadow_safe", False),
+        edge=reader.edge(),
         source=document.source,
         document=document,
     )
@@ -137,6 +141,11 @@ def _manifestOf(document: Document) -> Manifest:
 
 def _whole(value: int | float | None) -> int | None:
     return None if value is None else int(value)
+
+
+def fitsEdge(wanted: SpecifierSet, version: Version) -> bool:
+    """Whether an edge of this version will do. Pre-releases count as what they come before, too: 0.2.dev1 as 0.2."""
+    return wanted.contains(version, prereleases=True) or wanted.contains(version.base_version)
 
 
 class _ManifestReader:
@@ -168,13 +177,29 @@ class _ManifestReader:
         for name, text in self.document.value.get(key, {}).items():
             if name == self._name:
                 self._refuse([key, name], "names the plugin itself")
-            try:
-                specifiers[name] = SpecifierSet(text)
-                for specifier in specifiers[name]:
-                    specifier.contains("1")  # reads its version, which may be refused only then
-            except ValueError:  # InvalidSpecifier, or the same
-                self._refuse([key, name], f'{quoted(text)} says no versions; write ">=2,<3", or "" for any (PEP 440)')
+            read = self._specifier([key, name], text)
+            if read is not None:
+                specifiers[name] = read
         return specifiers
+
+    def _specifier(self, path: Sequence[Step], text: str) -> SpecifierSet | None:
+        try:
+            read = SpecifierSet(text)
+            for specifier in read:
+                specifier.contains("1")  # reads its version, which may be refused only then
+        except ValueError:  # InvalidSpecifier, or the same
+            self._refuse(path, f'{quoted(text)} says no versions; write ">=2,<3", or "" for any (PEP 440)')
+            return None
+        return read
+
+    def edge(self) -> SpecifierSet | None:
+        """The edges it runs with, of which this must be one."""
+        text: str | None = self.document.value.get("edge")
+        wanted = None if text is None else self._specifier(["edge"], text)
+        if wanted is not None and not fitsEdge(wanted, Version(__version__)):
+            self._refuse(["edge"], f"needs revproxy {text}, and this is {__version__}; "
+                         "run an edge that fits, or a version of the plugin that is made for this one")
+        return wanted
 
     def checkIsolation(self, manifest: Manifest) -> None:
         if manifest.isolation != "inline":

@@ -2,6 +2,9 @@
 
 The published schemas avoid ``anyOf`` and ``oneOf``: keywords apply only to the type they are about, so every error
 stands at the value that is wrong and names one reason.
+
+One keyword is ours: ``x-unit``, ``duration`` or ``share``, in a published schema (by ``$ref``) or a plugin's. Text is
+then read by `revproxy.durations`, and the bounds beside it hold for what was read. Editors see the pattern.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.validators import extend
 
 from revproxy.config.document import Document
 from revproxy.config.problems import Problem, Step, quoted, suggestion
+from revproxy.durations import durationText, parseDuration, parseShare
 
 _TYPES = {
     "object": "a mapping",
@@ -30,6 +35,56 @@ _TYPES = {
 }
 
 
+_UNITS: Mapping[str, Callable[[object], float]] = {"duration": parseDuration, "share": parseShare}
+_BY_REFERENCE = {"#/$defs/duration": "duration", "#/$defs/share": "share", "#/$defs/optionalShare": "share"}
+
+
+def _unitOf(schema: Any) -> str:
+    """Whether a schema is about durations or shares; empty if about neither."""
+    if not isinstance(schema, Mapping):
+        return ""
+    unit = schema.get("x-unit", _BY_REFERENCE.get(str(schema.get("$ref"))))
+    return unit if isinstance(unit, str) and unit in _UNITS else ""
+
+
+def _read(value: Any, schema: Any) -> Any:
+    """The number that text stands for; a value of another kind as it is.
+
+    :raises ValueError: it is no duration, or no share.
+    """
+    unit = _unitOf(schema)
+    return _UNITS[unit](value) if unit and isinstance(value, str) else value
+
+
+def _bound(keyword: str) -> Callable[..., Iterator[ValidationError]]:
+    plain: Any = Draft202012Validator.VALIDATORS[keyword]
+
+    def check(validator: Any, bound: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+        try:
+            number = _read(value, schema)
+        except ValueError:  # the pattern says so
+            return
+        yield from plain(validator, bound, number, schema) or ()
+
+    return check
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    if not _unitOf(schema):
+        plain: Any = Draft202012Validator.VALIDATORS["pattern"]
+        yield from plain(validator, pattern, value, schema) or ()
+        return
+    try:
+        _read(value, schema)
+    except ValueError as error:
+        yield ValidationError(str(error))
+
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, **{word: _bound(word) for word in _BOUNDS}})
+
+
 @cache
 def publishedSchema(name: str) -> Mapping[str, Any]:
     """The schema that ships as ``schemas/NAME.schema.json``."""
@@ -39,8 +94,8 @@ def publishedSchema(name: str) -> Mapping[str, Any]:
 
 
 @cache
-def _publishedValidator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(publishedSchema(name))
+def _publishedValidator(name: str) -> Any:
+    return _Validator(publishedSchema(name))
 
 
 def checkPublished(document: Document, name: str) -> list[Problem]:
@@ -55,7 +110,7 @@ def checkAgainst(
 
     :param problemAt: makes the `Problem` for a path in ``value``.
     """
-    return list(_problems(Draft202012Validator(schema), value, problemAt))
+    return list(_problems(_Validator(schema), value, problemAt))
 
 
 def checkSchema(document: Document, path: Sequence[Step], schema: Any) -> list[Problem]:
@@ -86,7 +141,7 @@ def _references(schema: Any, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Ste
 
 
 def _problems(
-    validator: Draft202012Validator, value: Any, problemAt: Callable[[Sequence[Step], str], Problem]
+    validator: Any, value: Any, problemAt: Callable[[Sequence[Step], str], Problem]
 ) -> Iterator[Problem]:
     try:
         for error in validator.iter_errors(value):
@@ -139,8 +194,13 @@ def _reason(error: ValidationError) -> str:
         value = _Hidden()
     explain = _REASONS.get(str(keyword))
     own = error.schema.get("x-message") if isinstance(error.schema, Mapping) else None
+    unit = _unitOf(error.schema)
     if own and keyword in ("pattern", "format", "minLength"):
         return f"{quoted(value)}: {own}"
+    if own and unit and keyword == "type":
+        return f"expected a {unit}, not {_kind(value)}; {own}"
+    if unit and keyword in _BOUNDS:
+        wanted = durationText(wanted) if unit == "duration" else f"{wanted * 100:g}%"
     if explain and keyword == "pattern" and isinstance(error.schema.get("description"), str):
         return f"{explain(wanted, value)}; {error.schema['description']}"
     if explain:

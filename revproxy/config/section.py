@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from revproxy.config.document import Document
 from revproxy.config.problems import Problem, Step
+from revproxy.durations import parseDuration, parseShare
 
 T = TypeVar("T")
 
@@ -87,11 +88,18 @@ class Section:
         return int(value) if isinstance(value, (int, float)) and _exact(value) else default
 
     def seconds(self, key: str, default: float) -> float:
-        """A duration at ``key``."""
-        value = self.value.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value > 1e9:
+        """A duration at ``key``: a number of seconds, or text such as ``30s``."""
+        try:
+            return parseDuration(self.value.get(key))
+        except ValueError:
             return default
-        return float(value)
+
+    def share(self, key: str, default: float) -> float:
+        """A share at ``key``, text such as ``5%``, as a fraction."""
+        try:
+            return parseShare(self.value.get(key))
+        except ValueError:
+            return default
 
     def pathAt(self, key: str, kind: str = "") -> Path | None:
         """A path at ``key``, made absolute.

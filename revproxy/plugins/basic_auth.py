@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
+from revproxy.durations import DURATION, parseDuration
 from revproxy.headers import Field, isJoined
 from revproxy.interfaces import IHost, IHosted, ILifecycle, IMiddleware
 from revproxy.plugins._passwords import PasswordHash, UserTable, checkUser, parseUsers
@@ -179,7 +180,7 @@ class BasicAuth:
         if self._userField is not None and isJoined(self._userField[0]):
             # A client's own field with hyphens, which the edge lets through, would be the same to them.
             raise ValueError(f"basic-auth: user_header: origins join {name!r} with other names; use hyphens")
-        seconds, size = float(config.get("cache_seconds", 300)), int(config.get("cache_size", 10_000))
+        seconds, size = parseDuration(config.get("cache_seconds", 300)), int(config.get("cache_size", 10_000))
         self._remembered = Remembered(seconds, size, clock)
         self._threads = int(config.get("threads", 2))
         self._queue = int(config.get("queue", 64))
@@ -317,8 +318,8 @@ basicAuth = DropIn(
                     "minLength": 1,
                 },
                 "cache_seconds": {
-                    "description": "Seconds for which right credentials are remembered (default 300; 0: never).",
-                    "type": "number",
+                    **DURATION,
+                    "description": "For how long right credentials are remembered (default 5m; 0: never).",
                     "minimum": 0,
                 },
                 "cache_size": _whole("Credentials remembered at most (default 10000).", 0, 10_000_000),

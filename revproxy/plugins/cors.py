@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
+from revproxy.durations import DURATION, parseDuration
 from revproxy.headers import Field, isToken
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
 
@@ -120,7 +121,7 @@ class CORS:
         self._vary = () if self._same else (b"origin",)
         self._preflight = [
             _field("Access-Control-Allow-Methods", _tokens("methods", config.get("methods", ("GET", "HEAD", "POST")))),
-            _field("Access-Control-Max-Age", str(int(config.get("max_age", 600)))),
+            _field("Access-Control-Max-Age", str(int(parseDuration(config.get("max_age", 600))))),
         ]
         if headers and not self._anyHeader:
             self._preflight.append(_field("Access-Control-Allow-Headers", headers))
@@ -208,8 +209,8 @@ cors = DropIn(
                 "expose": _names("Response headers that pages may read beyond the safelisted."),
                 "credentials": {"description": "Whether cookies and passwords may be sent.", "type": "boolean"},
                 "max_age": {
-                    "description": "Seconds for which a browser may remember a preflight.",
-                    "type": "integer",
+                    **DURATION,
+                    "description": "For how long a browser may remember a preflight, in whole seconds.",
                     "minimum": 0,
                     "maximum": 86400,
                 },

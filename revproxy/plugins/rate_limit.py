@@ -27,10 +27,10 @@ from zope.interface import alsoProvides, implementer
 
 from revproxy.context import Context, Headers
 from revproxy.dropin import DropIn
+from revproxy.durations import parseDuration
 from revproxy.interfaces import IMiddleware, IResponseMiddleware, IStateful
 
-_RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,9})(ms|s|m|h|d)\Z")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RATE = re.compile(r"([0-9]{1,9})/(ms|s|m|h|d|[0-9].*)\Z")
 
 _LONGEST_VALUE = 64
 """Bytes of a header value that are kept as they are; longer ones are hashed, so that a key has a bounded size."""
@@ -52,10 +52,13 @@ class Rate:
     def parse(cls, text: str) -> Rate:
         """``"100/s"``, ``"5/m"``, ``"10/10s"``. :raises ValueError: for anything else."""
         match = _RATE.match(text)
-        multiple = int(match[2] or 1) if match else 0
-        if match is None or int(match[1]) == 0 or multiple == 0:
+        try:
+            period = parseDuration(match[2] if match[2][0].isdigit() else f"1{match[2]}") if match else 0
+        except ValueError:
+            period = 0
+        if match is None or int(match[1]) == 0 or period == 0:
             raise ValueError(f"rate-limit: rate: {text!r} is no rate; write 100/s, 5/m, 1000/h or 10/10s")
-        return cls(int(match[1]), multiple * _SECONDS[match[3]])
+        return cls(int(match[1]), period)
 
 
 class Limiter:
@@ -314,7 +317,7 @@ rateLimit = DropIn(
                 "rate": {
                     "description": "Requests per time: 100/s, 5/m, 1000/h, 10/10s.",
                     "type": "string",
-                    "pattern": "^[0-9]+/[0-9]*(ms|s|m|h|d)$",
+                    "pattern": "^[0-9]+/([0-9]+(\\.[0-9]+)?)?(ms|s|m|h|d)$",
                 },
                 "burst": {
                     "description": "Requests that may come at once; as many as the rate names, if not given.",

@@ -85,7 +85,7 @@ state: ./state
 requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
   max_connections_per_client: 3}
-timeouts: {handshake: 1, header: 2, body: 3, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
+timeouts: {handshake: 1, header: 2s, body: 3000ms, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
 logging: {access: ./access.log, format: combined}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
 """
@@ -278,8 +278,8 @@ class RefusalTests(ConfigTestCase):
             'r.yaml:4:15: $.routes[0].upstrem: unknown key; did you mean "upstream"?',
             'r.yaml:5:6: $.routes[1].upstream: no upstream named "nope"; there is "app"',
             "r.yaml:6:10: $.limits.max_headers: 0 is less than the least allowed, 1",
-            "r.yaml:7:12: $.timeouts.idle: -1 must be more than 0",
-            'r.yaml:7:22: $.timeouts.drain: expected a number, not the text "soon"',
+            "r.yaml:7:12: $.timeouts.idle: -1 must be more than 0s",
+            'r.yaml:7:22: $.timeouts.drain: "soon": write a number of seconds, or 500ms, 30s, 5m, 1h, 7d',
             "r.yaml:8:1: $.foo: unknown key",
         )
 

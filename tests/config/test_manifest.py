@@ -13,8 +13,16 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import __version__
 from revproxy.config.configfile import parseConfig
-from revproxy.config.manifest import ConfigLayer, checkConfig, effectiveConfig, manifestFromMapping, parseManifest
+from revproxy.config.manifest import (
+    ConfigLayer,
+    checkConfig,
+    effectiveConfig,
+    fitsEdge,
+    manifestFromMapping,
+    parseManifest,
+)
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import publishedSchema
 
@@ -24,7 +32,7 @@ FULL: dict[str, Any] = {
     "priority": -5, "before": ["b"], "after": ["auth"], "requires": {"auth": ">=2,<3", "any": ""},
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
     "limits": {"timeout_ms": 250, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
-    "shadow_safe": True,
+    "shadow_safe": True, "edge": ">=0.1",
 }
 
 
@@ -54,7 +62,20 @@ class ManifestTests(SynchronousTestCase):
         self.assertEqual((manifest.onError, manifest.isolation, manifest.shadowSafe), ("open", "inline", True))
         self.assertEqual((manifest.timeoutMs, manifest.memoryMb, manifest.bodyBytes), (250, 128, 1048576))
         self.assertEqual(manifest.permissions, {"net": []})
-        self.assertEqual(str(manifest), "rate-limit 1.2.0")
+        self.assertEqual((str(manifest), manifest.edge), ("rate-limit 1.2.0", SpecifierSet(">=0.1")))
+
+    def test_edge(self) -> None:
+        """A plugin for another edge is refused where it says so; pre-releases count as what they come before."""
+        self.assertEqual(refused({"edge": ">=9000"}), [
+            f"plugin.json:1:31: $.edge: needs revproxy >=9000, and this is {__version__}; "
+            "run an edge that fits, or a version of the plugin that is made for this one"])
+        self.assertIn('">= 0.2 or so" says no versions; write ">=2,<3"', refused({"edge": ">= 0.2 or so"})[0])
+        self.assertIn("must not be empty", refused({"edge": ""})[0])
+        for wanted, version, fits in ((">=0.2,<1", "0.2.0", True), (">=0.2,<1", "0.2.0.dev3", True),
+                                      (">=0.2,<1", "0.2rc1", True), (">=0.2,<1", "1.0", False),
+                                      (">=0.2,<1", "0.1.9", False), (">=0.2,<1", "1.0rc1", False),
+                                      ("==0.2.*", "0.2.7", True)):
+            self.assertEqual(fitsEdge(SpecifierSet(wanted), Version(version)), fits, (wanted, version))
 
     def test_short(self) -> None:
         """Name and version are enough; the defaults are those the schema shows."""

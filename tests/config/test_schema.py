@@ -7,7 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.document import parseYAML
-from revproxy.config.schema import checkAgainst, checkSchema
+from revproxy.config.schema import checkAgainst, checkSchema, publishedSchema
+from revproxy.durations import DURATION, SHARE
 
 
 def messages(schema: dict[str, Any], text: str) -> list[str]:
@@ -40,6 +41,25 @@ class ReasonTests(SynchronousTestCase):
         ):
             self.assertEqual(messages(schema, text)[0], f"f:1:1: $: {message}")
 
+    def test_units(self) -> None:
+        """Text with a unit is read before its bounds are compared; each message shows what was written."""
+        how = "write a number of seconds, or 500ms, 30s, 5m, 1h, 7d"
+        wait = {**DURATION, "exclusiveMinimum": 0, "maximum": 604800}
+        for schema, text, found in (
+            (wait, "5m", []), (wait, "7d", []), (wait, "0.5", []),
+            *((wait, f'"{text}"', [f'"{text}": {how}']) for text in ("30 s", "30sec", "-5s", "1e999s", "5M", "")),
+            (wait, "'5s\n\n  '", [f'"5s\\n": {how}']),
+            (wait, "8d", ['"8d" is more than the most allowed, 7d']), (wait, "0ms", ['"0ms" must be more than 0s']),
+            (wait, "-1", ["-1 must be more than 0s"]), (wait, "[]", [f"expected a duration, not a list; {how}"]),
+            (wait, "true", [f"expected a duration, not true; {how}"]),
+            ({**SHARE, "maximum": 0.5}, "50%", []),
+            ({**SHARE, "maximum": 0.5}, "51%", ['"51%" is more than the most allowed, 50%']),
+            (SHARE, "0.5", ["expected a share, not 0.5; write a share as 5% or 0.5%, 100% at most"]),
+            (SHARE, "101%", ['"101%": write a share as 5% or 0.5%, 100% at most']),
+            ({"x-unit": "miles", "pattern": "^a", "minimum": 1}, "b", ['"b" does not match the pattern ^a']),
+        ):
+            self.assertEqual(messages(schema, text), [f"f:1:1: $: {message}" for message in found], text)
+
     def test_unknownKeys(self) -> None:
         """An unknown key stands at itself; patterns of keys are known keys too."""
         schema = {"properties": {"header": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False}
@@ -68,6 +88,17 @@ class ReasonTests(SynchronousTestCase):
     def test_schemaThatFails(self) -> None:
         """A schema that cannot be applied is a problem, not an exception."""
         self.assertIn("cannot be checked against its schema", messages({"$ref": "#/$defs/none"}, "1")[0])
+
+
+class PublishedUnitsTests(SynchronousTestCase):
+    """Durations and shares in the published schemas."""
+
+    def test_oneDefinition(self) -> None:
+        """They are those that plugins may use."""
+        defined = publishedSchema("revproxy")["$defs"]
+        for name, unit in (("duration", DURATION), ("share", SHARE), ("optionalShare", SHARE)):
+            given = {key: value for key, value in defined[name].items() if key not in ("title", "description")}
+            self.assertEqual(given, {**unit, "type": given["type"]})
 
 
 class SchemaOfSchemasTests(SynchronousTestCase):

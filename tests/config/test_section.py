@@ -33,6 +33,12 @@ class SectionTests(SynchronousTestCase):
         self.assertEqual((section.seconds("s", 0), section.seconds("f", 7), section.seconds("t", 7)), (1.5, 7, 7))
         self.assertEqual(self.told(), [])
 
+    def test_units(self) -> None:
+        """Durations are numbers or text with a unit, shares are text; what is neither is the default."""
+        section = self.section("a: 5m\nb: 150ms\nc: 5 m\nd: true\ne: 1.0e+300\ns: 5%\nt: 0.05\n")
+        self.assertEqual([section.seconds(key, 7) for key in "abcde"], [300, 0.15, 7, 7, 7])
+        self.assertEqual([section.share(key, 0.7) for key in "sta"], [0.05, 0.7, 0.7])
+
     def test_inner(self) -> None:
         """Mappings inside are sections of the same document, whose problems stand at their own lines."""
         section = self.section("a: {b: 1}\nm:\n  x: {c: 1}\n  y: {c: 2}\n")

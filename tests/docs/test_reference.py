@@ -14,11 +14,14 @@ from revproxy.config.configfile import parseConfig
 from revproxy.config.manifest import parseManifest
 from revproxy.config.schema import publishedSchema
 from revproxy.dataplane.http.fieldnames import FORWARDING, FORWARDING_PREFIXES
+from revproxy.durations import durationText
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference.md"
 
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true, false", "object": "mapping",
          "array": "list", "null": "null"}
+
+UNITS = {"#/$defs/duration": "duration", "#/$defs/share": "share", "#/$defs/optionalShare": "share or null"}
 
 
 def rows(schema: Any, prefix: str = "") -> Iterator[str]:
@@ -37,13 +40,27 @@ def rows(schema: Any, prefix: str = "") -> Iterator[str]:
 def _type(schema: Any) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return UNITS[schema["$ref"]] + _bounds(schema)
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     text = " or ".join(TYPES[kind] for kind in kinds)
+    return text + _bounds(schema)
+
+
+def _bounds(schema: Any) -> str:
     low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
     if low is None:
-        return text
+        return ""
     above = "> " if "exclusiveMinimum" in schema else ""
-    return f"{text}, {above}{low}…{high}" if high is not None and high < 2**53 - 1 else f"{text}, ≥ {low}"
+    least = _quantity(low, schema)
+    return f", ≥ {least}" if high is None or high >= 2**53 - 1 else f", {above}{least}…{_quantity(high, schema)}"
+
+
+def _quantity(value: Any, schema: Any) -> str:
+    unit = UNITS.get(schema.get("$ref"), "")
+    if unit == "duration" and value:
+        return durationText(value)
+    return f"{value * 100:g}%" if unit.startswith("share") and value else str(value)
 
 
 def _default(key: str, schema: Any, required: Any) -> str:
@@ -52,6 +69,8 @@ def _default(key: str, schema: Any, required: Any) -> str:
     if "default" not in schema:
         return "–"
     value = schema["default"]
+    if schema.get("$ref") and isinstance(value, (int, float)):
+        return f"`{_quantity(value, schema)}`"
     return f"`{value}`" if isinstance(value, str) and value not in ("", "-") else f"`{json.dumps(value)}`"
 
 

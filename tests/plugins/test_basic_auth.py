@@ -148,7 +148,7 @@ class BasicAuthTests(SynchronousTestCase):
 
     def test_remembered(self) -> None:
         """Right credentials are checked once, and again when their time is over."""
-        plugin = self.plugin(cache_seconds=60)
+        plugin = self.plugin(cache_seconds="1m")
         right = basic("alice", "wonder")
         for advance, checks in ((0, 1), (59, 1), (2, 2), (1, 2)):
             self.clock.advance(advance)

@@ -82,7 +82,7 @@ class PreflightTests(SynchronousTestCase):
 
     def test_allowed(self) -> None:
         """A preflight of an allowed page is answered with 204 and the policy; the origin server hears nothing."""
-        config = {"origins": [PAGE], "methods": ["GET", "PUT"], "headers": ["X-A", "X-B"], "max_age": 60}
+        config = {"origins": [PAGE], "methods": ["GET", "PUT"], "headers": ["X-A", "X-B"], "max_age": "1m"}
         answer = preflight(config)
         self.assertEqual((answer.status, answer.body, answer.forwarded), (204, b"", None))
         self.assertEqual(
