@@ -237,6 +237,10 @@ class PluginStalled(BaseException):
     """
 
 
+class PluginTimeout(Exception):
+    """A plugin's code did not answer within its time."""
+
+
 Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)
 """What may come out of foreign code that is waited for, and must not go further."""
 

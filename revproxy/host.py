@@ -56,10 +56,19 @@ class Host:
     :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
     """
 
-    def __init__(self, reactor: Any, name: str, version: str, makeClient: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        version: str,
+        makeClient: Callable[[], Any],
+        *,
+        failed: Callable[[Failure], None] = lambda failure: None,
+    ) -> None:
         """
         :param reactor: the clock, and whose threads are used.
         :param makeClient: makes the client, when it is first asked for.
+        :param failed: told of each failure of the plugin's code that nobody waits for, after it was logged.
         """
         self.name = name
         self.version = version
@@ -67,6 +76,7 @@ class Host:
         self.errors = 0
         self._reactor = reactor
         self._makeClient = makeClient
+        self._tellFailed = failed
         self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
@@ -259,6 +269,7 @@ class Host:
         self.log.failure(
             "{function} of version {version} failed", failure, function=_nameOf(function), version=self.version
         )
+        self._tellFailed(failure)
 
 
 @implementer(IDelayedCall)

@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock, LoopingCall
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -107,6 +108,18 @@ class CallTests(HostTestCase):
         self.clock.advance(0)
         self.assertEqual(self.host.errors, 1)
         self.assertIn("invalid literal", self.failures()[0])
+
+    def test_told(self) -> None:
+        """Whoever made the host is told of each failure: of calls, loops, and what threads hand over."""
+        told: list[Failure] = []
+        host = Host(self.clock, "p", "1", object, failed=told.append)
+        host.callLater(0, int, "x")
+        host.callEvery(1, int, "x")
+        host.callFromThread(int, "x")
+        self.clock.advance(0)
+        self.clock.advance(1)
+        self.assertEqual([failure.type for failure in told], [ValueError] * 3)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 3)
 
     def test_clock(self) -> None:
         """A host does as the clock of a looping call and of a timeout; both end with it."""

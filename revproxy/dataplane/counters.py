@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from twisted.python.failure import Failure
+
+from revproxy.errors import PluginStalled, PluginTimeout
+
 SAMPLE = 16
 """Self time is measured in one request of so many. To read a clock around every call would cost more than counting."""
 
@@ -31,3 +35,11 @@ class Counters:
         self.stalls = 0
         self.interrupts = 0
         self.seconds = 0.0
+
+    def failed(self, failure: Failure) -> None:
+        """Its code has failed, in a request or outside of one."""
+        self.errors += 1
+        if failure.check(PluginTimeout):
+            self.timeouts += 1
+        elif failure.check(PluginStalled):
+            self.stalls += 1

@@ -16,7 +16,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
-from revproxy.errors import EdgeError, PluginFailed, PluginStalled, asException
+from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, asException
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 
@@ -128,12 +128,7 @@ class Link:
 
         :param message: for the log, with ``{name}`` and ``{version}``.
         """
-        counters = self.counters
-        counters.errors += 1
-        if failure.check(PluginTimeout):
-            counters.timeouts += 1
-        elif failure.check(PluginStalled):
-            counters.stalls += 1
+        self.counters.failed(failure)
         self.log.failure(message, failure, name=self.name, version=self.version)
         if self.onFailure is not None:
             try:
@@ -150,10 +145,6 @@ def unsendable(response: Any) -> str | None:
     if not isinstance(status, int) or not (200 <= status <= 599 or (status == 101 and hasattr(response, "tunnel"))):
         return f"left a response of status {status!r}"
     return None
-
-
-class PluginTimeout(Exception):
-    """A middleware did not answer within its time."""
 
 
 class PendingAnswer:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from revproxy.config.settings import Config
 from revproxy.interfaces import IConfigurable, IStateful
@@ -57,12 +58,14 @@ class StagedChange:
         loading: Callable[[Version | None], None],
         factoryOf: Callable[[CatalogEntry], Any],
         withoutState: bool = False,
+        onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
     ) -> None:
         """
         :param tell: takes what people may want to know.
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
         :param loading: told which version's code is about to run for the first time, and None after it.
         :param withoutState: a handover that fails is an event and no failure.
+        :param onFailure: told of each failure of an instance's code outside of requests.
         """
         self._before = before
         self._limits = limits
@@ -72,6 +75,7 @@ class StagedChange:
         self._loading = loading
         self._factoryOf = factoryOf
         self._withoutState = withoutState
+        self._onFailure = onFailure
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
         self._failed: list[Instance] = []
@@ -121,7 +125,7 @@ class StagedChange:
                 self._loading(version)
                 try:
                     with self._bounded():
-                        instance = version.make(settings, self._reactor, self._makeClient)
+                        instance = version.make(settings, self._reactor, self._makeClient, self._onFailure)
                 finally:
                     self._loading(None)
                 self._fresh[version, key] = instance

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
@@ -46,12 +47,14 @@ class Staging:
         makeClient: Callable[[], Any],
         tell: Callable[[Notice], None],
         onAdopted: Callable[[Iterable[Version]], None] = lambda versions: None,
+        onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
         :param makeClient: what plugins send requests of their own with.
         :param tell: takes what people may want to know.
         :param onAdopted: given the versions that run, with each commit.
+        :param onFailure: told of each failure of an instance's code outside of requests.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -63,6 +66,7 @@ class Staging:
         self._makeClient = makeClient
         self._tell = tell
         self._onAdopted = onAdopted
+        self._onFailure = onFailure
         self._change: StagedChange | None = None
         self._isHurried = False
 
@@ -78,6 +82,7 @@ class Staging:
                 self._culprits.loading,
                 self._factoryOf,
                 word.withoutState,
+                self._onFailure,
             )
         change = self._change
         await change.undo()  # of a try that was ready, and others have refused

@@ -107,6 +107,7 @@ class Worker:
             makeClient=lambda: self._client.client,
             tell=tell,
             onAdopted=self.counters.watch,
+            onFailure=self.health.failed,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge)

@@ -13,8 +13,8 @@ from zope.interface import Interface, implementer
 
 from revproxy.body import Body
 from revproxy.context import Context, Headers, Response
-from revproxy.dataplane.link import Link, PluginTimeout, unsendable, waitFor
-from revproxy.errors import BodyTooLarge, PluginFailed, PluginStalled
+from revproxy.dataplane.link import Link, unsendable, waitFor
+from revproxy.errors import BodyTooLarge, PluginFailed, PluginStalled, PluginTimeout
 from revproxy.interfaces import IMiddleware, IObserver
 from revproxy.loop.deadlines import Deadlines
 from revproxy.testing import SourceDouble, makeContext

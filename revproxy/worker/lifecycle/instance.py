@@ -20,6 +20,7 @@ from weakref import WeakSet, ref
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from zope.interface import providedBy
 
 from revproxy.config.problems import Problem, textOf
@@ -145,8 +146,19 @@ class Version:
                 except BaseException as error:  # foreign code
                     raise self.failed("import", error) from None
 
-    def make(self, config: Mapping[str, Any], reactor: Any, makeClient: Callable[[], Any]) -> Instance:
-        """An instance that is not started. :raises StageFailed:"""
+    def make(
+        self,
+        config: Mapping[str, Any],
+        reactor: Any,
+        makeClient: Callable[[], Any],
+        onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+    ) -> Instance:
+        """
+        An instance that is not started.
+
+        :param onFailure: told of each failure of its code outside of requests, after it was counted.
+        :raises StageFailed:
+        """
         self.load()
         manifest = self.entry.manifest
         with self.outsideRequests():
@@ -157,7 +169,7 @@ class Version:
                     made = instantiateFactory(self._factory, manifest, config)
             except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
-            instance = Instance(self, made, config, reactor, makeClient)
+            instance = Instance(self, made, config, reactor, makeClient, onFailure)
             self.instances.add(instance)
             try:
                 instance.validate(config)
@@ -218,13 +230,20 @@ class Instance:
     """
 
     def __init__(
-        self, version: Version, made: Any, config: Mapping[str, Any], reactor: Any, makeClient: Callable[[], Any]
+        self,
+        version: Version,
+        made: Any,
+        config: Mapping[str, Any],
+        reactor: Any,
+        makeClient: Callable[[], Any],
+        onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
     ) -> None:
         self.version = version
         self.object: Any = made
         self.config = config
         self.key = configKey(config)
-        self.host = Host(reactor, version.name, version.id.number, makeClient)
+        self.host = Host(reactor, version.name, version.id.number, makeClient, failed=self._failedOutside)
+        self._onFailure = onFailure
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
         self.retiring = False
@@ -241,6 +260,11 @@ class Instance:
             return self.object is not None and interface in providedBy(self.object)
         except BaseException:  # foreign code: it said so when it was verified, and does not any more
             return False
+
+    def _failedOutside(self, failure: Failure) -> None:
+        """Its code has failed outside of requests: in a timer, a thread, a task."""
+        self.version.counters.failed(failure)
+        self._onFailure(self, failure)
 
     def validate(self, config: Mapping[str, Any]) -> None:
         """:raises StageFailed: the plugin does not take this configuration."""
