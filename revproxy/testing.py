@@ -13,6 +13,9 @@ Doubles for those who write plugins: run a middleware with no socket.
 origin, ``handleResponse`` in reverse for those that let the request pass, ``finished`` at the end. Errors of the
 plugin are raised in the test. The pieces it uses (:func:`makeContext`, :class:`SourceDouble`, :class:`SinkDouble`,
 :class:`ToolboxDouble`, :class:`ClientDouble`) can be used alone. :class:`HostDouble` is for plugins with ``attach``.
+
+:func:`loadPlugin` loads a folder as the edge does, so a test that stands beside ``plugin.py`` begins with
+``plugin = loadPlugin(Path(__file__).parent)`` and makes instances with ``plugin.make({"text": "hello"})``.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from revproxy.bodydoubles import SinkDouble, SourceDouble
+from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
 from revproxy.errors import EdgeError
 from revproxy.hostdoubles import ClientAnswer, ClientDouble, HostDouble, ToolboxDouble
@@ -37,9 +41,12 @@ __all__ = [
     "ClientDouble",
     "EdgeDouble",
     "HostDouble",
+    "LoadedPlugin",
+    "PluginRefused",
     "SinkDouble",
     "SourceDouble",
     "ToolboxDouble",
+    "loadPlugin",
     "makeContext",
     "makeResponse",
 ]

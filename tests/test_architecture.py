@@ -49,6 +49,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "cli": _ALL,
     "demo": _ALL,
     "tap": _ALL,
+    "testing": _ALL,
 }
 """
 What each package may import beside itself: packages, single modules, or ``package.*`` for one with all inside it.

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge, statePath
+from revproxy.cli.repeated import repeat
 from revproxy.cli.report import Report, refusal
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.commands import CommandError
@@ -34,11 +35,13 @@ class RemoteEdge:
     A running edge, as a command sees it. An error ends the command with status 1 and one line.
 
     :ivar json: whether results are printed as JSON.
+    :ivar indent: of that JSON; None for one line.
     :ivar report: prints them otherwise.
     """
 
     def __init__(self, socket: Path, json: bool) -> None:
         self.json = json
+        self.indent: int | None = 2
         self.report = Report(sys.stdout.isatty())
         self._socket = socket
 
@@ -56,7 +59,7 @@ class RemoteEdge:
     def show(self, result: Any, present: Callable[[Any], None]) -> None:
         """Print a result: as JSON if the user wants that, else by ``present``."""
         if self.json:
-            click.echo(json.dumps(result, indent=2))
+            click.echo(json.dumps(result, indent=self.indent))
         else:
             present(result)
 
@@ -102,9 +105,18 @@ def _stateFolder(config: Path | None, state: Path | None) -> Path:
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("-w", "--watch", "watching", is_flag=True, help="Again each second, until Ctrl-C.")
 @_asking
-def plugins(edge: RemoteEdge, name: str | None) -> None:
+def plugins(edge: RemoteEdge, name: str | None, watching: bool) -> None:
     """What the plugins of a running edge do; or, with NAME, all about one: its versions and its last failure too."""
+    if watching:
+        edge.indent = None
+        repeat(lambda: _plugins(edge, name))
+    else:
+        _plugins(edge, name)
+
+
+def _plugins(edge: RemoteEdge, name: str | None) -> None:
     if name is None:
         edge.show(edge.ask("plugins"), edge.report.plugins)
         if not edge.json:

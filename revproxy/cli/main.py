@@ -9,6 +9,7 @@ import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
+from revproxy.cli import plugintests
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
 from revproxy.cli.templates import writeConfig, writePlugin
@@ -86,7 +87,39 @@ def newPlugin(name: str, folder: Path) -> None:
         raise click.ClickException(f"{error.filename} exists already; it was left as it is") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
-    click.echo(f"wrote {path}: edit {path / 'plugin.py'}; its manifest is {path / 'plugin.json'}")
+    click.echo(
+        f"wrote {path}: edit {path / 'plugin.py'}; its manifest is {path / 'plugin.json'}; "
+        f"next: revproxy test-plugin {path}"
+    )
+
+
+@main.command("test-plugin")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120, show_default=True,
+              help="Seconds that the tests may take.")
+def testPlugin(directory: Path, timeout: float) -> None:
+    """Load the plugin in DIRECTORY as the edge does, then run its tests (test_*.py, *_test.py).
+
+    No edge is needed. The tests run in a process of their own, by trial; by pytest, if some are functions. Exits 0 when
+    the edge would take the plugin and all tests pass, else 1.
+    """
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    try:
+        plugin = plugintests.loaded(directory)
+    except plugintests.PluginRefused as refused:
+        raise click.ClickException(str(refused)) from None
+    click.echo(f"{plugin.manifest}: the edge takes it")
+    missing = plugintests.missing(plugin)
+    if missing:
+        click.echo(f"its own configuration is not enough, revproxy.yaml has to complete it: {missing}")
+    files = plugintests.testFiles(directory.absolute())
+    if not files:
+        click.echo(f"no tests: {directory} has no test_*.py (revproxy new-plugin writes one)")
+        return
+    try:
+        plugintests.run(directory.absolute(), files, timeout)
+    except plugintests.TestsFailed as failed:
+        raise click.ClickException(str(failed)) from None
 
 
 for command in COMMANDS:

@@ -1,10 +1,13 @@
-"""The files ``revproxy init`` and ``revproxy new-plugin`` begin with. They pass ``revproxy check`` as they are."""
+"""The files ``revproxy init`` and ``revproxy new-plugin`` begin with. They pass ``revproxy check`` and
+``revproxy test-plugin`` as they are."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+
+_SCHEMA = Path(__file__).parents[1] / "config" / "schemas" / "revproxy.schema.json"
 
 CONFIG = """\
 # revproxy.yaml: what the edge does. All keys are in docs/reference.md; unknown keys are errors.
@@ -48,6 +51,18 @@ state: ./var                                   # versions of plugins, pins, the 
 logging: {access: "-", format: json}           # "-" is standard output
 """
 
+def schemaLine(directory: Path) -> str:
+    """
+    The line by which editors find the schema of the file (the YAML language server's; VS Code, Neovim, Emacs and
+    others use that): with it they complete keys and mark mistakes.
+
+    :param directory: of the file. Relative to it, where the schema is below it; so a private environment may move.
+    """
+    schema = _SCHEMA.resolve()
+    inside = schema.is_relative_to(directory.resolve())
+    return f"# yaml-language-server: $schema={schema.relative_to(directory.resolve()) if inside else schema.as_uri()}\n"
+
+
 _PLUGIN = '''\
 """{name}: says on every answer that it was here."""
 
@@ -81,6 +96,40 @@ def PluginMain(config):
 '''
 
 
+_TEST = '''\
+"""Tests of {name}; to run them: revproxy test-plugin plugins/{name}"""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.testing import EdgeDouble, PluginRefused, loadPlugin
+
+
+class MiddlewareTests(SynchronousTestCase):
+    """Without a socket: EdgeDouble takes requests through the plugin as the edge does."""
+
+    def setUp(self):
+        self.plugin = loadPlugin(Path(__file__).parent)
+        self.addCleanup(self.plugin.unload)
+
+    def test_saysSo(self):
+        """The field is on the answer, and the request goes to the origin."""
+        answer = EdgeDouble(self.plugin.make()).get("/")
+        self.assertEqual((answer.status, answer.headers.get("X-Plugin")), (200, "{name}"))
+        self.assertIsNotNone(answer.forwarded)
+
+    def test_configured(self):
+        """What revproxy.yaml says goes over the plugin's own configuration."""
+        edge = EdgeDouble(self.plugin.make({{"value": "hello"}}))
+        self.assertEqual(edge.get("/").headers.get("X-Plugin"), "hello")
+
+    def test_refused(self):
+        """The schema in plugin.json keeps out what cannot work."""
+        self.assertRaises(PluginRefused, self.plugin.make, {{"header": "not a name"}})
+'''
+
+
 def pluginFiles(name: str) -> Mapping[str, str]:
     """File name to text of a new plugin that works."""
     manifest = {
@@ -102,7 +151,11 @@ def pluginFiles(name: str) -> Mapping[str, str]:
         "priority": 100,
         "on_error": "closed",
     }
-    return {"plugin.json": json.dumps(manifest, indent=2) + "\n", "plugin.py": _PLUGIN.format(name=name)}
+    return {
+        "plugin.json": json.dumps(manifest, indent=2) + "\n",
+        "plugin.py": _PLUGIN.format(name=name),
+        "test_plugin.py": _TEST.format(name=name),
+    }
 
 
 def writeConfig(directory: Path) -> Path:
@@ -114,7 +167,7 @@ def writeConfig(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "revproxy.yaml"
     with path.open("x", encoding="utf-8") as file:
-        file.write(CONFIG)
+        file.write(schemaLine(directory) + CONFIG)
     (directory / "plugins").mkdir(exist_ok=True)
     return path
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import revproxy
 from revproxy.bundles.bundle import readBundle
-from revproxy.cli.templates import CONFIG, pluginFiles, writeConfig, writePlugin
+from revproxy.cli.templates import CONFIG, pluginFiles, schemaLine, writeConfig, writePlugin
 from revproxy.config.manifest import parseManifest
+
+SCHEMA = Path(revproxy.__file__).parent / "config" / "schemas" / "revproxy.schema.json"
 
 
 class TemplateTests(SynchronousTestCase):
@@ -22,8 +25,16 @@ class TemplateTests(SynchronousTestCase):
     def test_config(self) -> None:
         """The folder is made with one for plugins, and the text is the template."""
         path = writeConfig(self.root / "a" / "b")
-        self.assertEqual((path.name, path.read_text(encoding="utf-8")), ("revproxy.yaml", CONFIG))
+        line, _, text = path.read_text(encoding="utf-8").partition("\n")
+        self.assertEqual((path.name, text), ("revproxy.yaml", CONFIG))
+        schema = line.removeprefix("# yaml-language-server: $schema=file://")
+        self.assertTrue(Path(schema).samefile(SCHEMA), line)
         self.assertTrue((path.parent / "plugins").is_dir())
+
+    def test_schemaBelow(self) -> None:
+        """Where the schema is below the file, its name there is enough, and the folder may move."""
+        line = schemaLine(SCHEMA.parents[3])
+        self.assertEqual(line, "# yaml-language-server: $schema=revproxy/config/schemas/revproxy.schema.json\n")
 
     def test_configStays(self) -> None:
         """A file that is there stays as it is."""

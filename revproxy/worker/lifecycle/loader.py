@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import sys
 import traceback
 import weakref
 from collections.abc import Mapping
@@ -109,7 +110,32 @@ def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> Pl
         if f"{first}.py" in bundle.files or any(path.startswith(f"{first}/") for path in bundle.files):
             hint = f"no module named {first}; a file of the plugin itself is imported as: from . import {first}"
             return PluginError(manifest.name, where, hint)
+        if first not in sys.stdlib_module_names:
+            hint = f"no module named {error.name}; {howToInstall(first)}"
+            return PluginError(manifest.name, where, hint, _wholeTraceback(error))
     return PluginError(manifest.name, where, f"importing it raised {described(error)}", _wholeTraceback(error))
+
+
+_DISTRIBUTIONS = {
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "google": "protobuf",
+    "jose": "python-jose",
+    "jwt": "pyjwt",
+    "OpenSSL": "pyopenssl",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+}
+"""Where the distribution that people mean has another name than its module."""
+
+
+def howToInstall(module: str) -> str:
+    """What to do about a module that is not there.
+
+    :param module: its name at the top level.
+    """
+    name = _DISTRIBUTIONS.get(module, module.replace("_", "-"))
+    return f"if it is that of a distribution, install it where the edge runs: {sys.executable} -m pip install {name}"
 
 
 def _wholeTraceback(error: BaseException) -> str:

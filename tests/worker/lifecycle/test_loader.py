@@ -141,7 +141,7 @@ class ImportErrorTests(LoaderTestCase):
 
     def test_absentModule(self) -> None:
         """Any other absent module is named."""
-        self.assertIn("No module named 'nothing_of_this_name'", str(self.refused("import nothing_of_this_name\n")))
+        self.assertIn("-m pip install nothing-of-this-name", str(self.refused("import nothing_of_this_name\n")))
 
     def test_nothingLeft(self) -> None:
         """A failed import leaves no module."""

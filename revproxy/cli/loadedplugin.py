@@ -1,0 +1,101 @@
+"""
+A plugin's folder, loaded as the edge loads it: for the tests of its author.
+
+Read once, checked, imported from the bytes that were read under a name of its own; the manifest is checked, the
+configuration against its schema, what the entry point returns against the interfaces. Nothing is started.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig, effectiveConfig
+from revproxy.config.problems import ConfigErrors, Problem, textOf
+from revproxy.control.catalogreader import readPlugin
+from revproxy.interfaces import IConfigurable
+from revproxy.plan.catalog import BrokenPlugin
+from revproxy.worker.lifecycle.contract import PluginError
+from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle, unload
+
+
+class PluginRefused(Exception):
+    """
+    The edge would not take this plugin, or not with this configuration.
+
+    :ivar problems: each one line, its place first.
+    """
+
+    def __init__(self, problems: tuple[str, ...], details: str = "") -> None:
+        super().__init__("\n".join((*problems, *filter(None, [details]))))
+        self.problems = problems
+
+
+class LoadedPlugin:
+    """
+    A plugin that is imported.
+
+    :ivar manifest: its plugin.json.
+    :ivar module: its plugin.py, as it was imported.
+    """
+
+    def __init__(self, loaded: LoadedBundle, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.module: Any = loaded.main
+        self._loaded = loaded
+
+    def make(self, config: Mapping[str, Any] | None = None) -> Any:
+        """
+        A middleware, as ``PluginMain`` makes it. It is not attached and not started.
+
+        :param config: over the ``config`` of plugin.json, key by key, as revproxy.yaml has it.
+        :raises PluginRefused: the configuration does not fit the schema, or ``validateConfig`` does not take it;
+            ``PluginMain`` raises, or returns what is no middleware.
+        """
+        layer = ConfigLayer(dict(config or {}), None, (), "the configuration of this test")
+        whole = effectiveConfig(self.manifest, [layer])
+        problems = checkConfig(self.manifest, whole, [layer])
+        if problems:
+            raise PluginRefused(_linesOf(problems))
+        try:
+            made = instantiate(self._loaded, self.manifest, whole)
+            if IConfigurable.providedBy(made):
+                made.validateConfig(whole)
+        except PluginError as error:
+            raise PluginRefused((str(error),), error.details) from error
+        except ValueError as error:
+            raise PluginRefused((f"validateConfig refused the configuration: {textOf(error)}",)) from error
+        return made
+
+    def unload(self) -> None:
+        """Take its modules out of the interpreter, as the edge does. What was made goes on working."""
+        unload(self._loaded)
+
+
+def loadPlugin(directory: str | os.PathLike[str]) -> LoadedPlugin:
+    """
+    Load the plugin in a folder as the edge does.
+
+    A test that stands in the plugin's folder writes ``loadPlugin(Path(__file__).parent)``, and ``unload`` at the end.
+
+    :raises PluginRefused: its files, its plugin.json or its code will not do.
+    """
+    folder = Path(directory).absolute()
+    if not os.path.lexists(folder / "plugin.json"):
+        raise PluginRefused((f"{folder}: there is no plugin.json in it",))
+    entry = readPlugin(folder)
+    if isinstance(entry, BrokenPlugin):
+        raise PluginRefused(_linesOf(entry.problems))
+    assert entry.bundle is not None
+    try:
+        return LoadedPlugin(loadBundle(entry.bundle, entry.manifest), entry.manifest)
+    except PluginError as error:
+        raise PluginRefused((str(error),), error.details) from error
+    except ConfigErrors as errors:
+        raise PluginRefused(_linesOf(errors.problems)) from errors
+
+
+def _linesOf(problems: tuple[Problem, ...] | list[Problem]) -> tuple[str, ...]:
+    return tuple(" ".join(str(problem).splitlines()) for problem in problems)
