@@ -17,7 +17,7 @@ from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
-from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig
+from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig, QuarantineConfig
 from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
@@ -132,6 +132,17 @@ def _plugins(section: Section) -> PluginsConfig:
         config=pluginSettings(section, "config"),
         settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
+        quarantine=_quarantine(section.section("quarantine")),
+    )
+
+
+def _quarantine(section: Section) -> QuarantineConfig:
+    plain = QuarantineConfig()
+    return QuarantineConfig(
+        failures=section.integer("failures", plain.failures),
+        share=section.share("share", plain.share),
+        window=section.seconds("window", plain.window),
+        loopShare=section.share("loop_share", 0.0) or None,
     )
 
 

@@ -196,6 +196,23 @@ def groupRoutes(routes: Sequence[RouteConfig]) -> tuple[RouteGroup, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineConfig:
+    """When a version of a plugin that runs is taken out.
+
+    :ivar failures: so many failed calls within the window, at least.
+    :ivar share: the part of all calls that these are, at least; above 0, up to 1.
+    :ivar window: seconds that are looked back.
+    :ivar loopShare: the part of the event loop that long calls may take, above 0 and up to 1; ``None``: that is told,
+        and no reason to take a version out.
+    """
+
+    failures: int = 5
+    share: float = 0.5
+    window: float = 30.0
+    loopShare: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PluginsConfig:
     """Where plugins are found and what is said about them for all routes.
 
@@ -203,12 +220,14 @@ class PluginsConfig:
     :ivar config: plugin name to what is said about it.
     :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
+    :ivar quarantine: when versions are taken out.
     """
 
     directory: Path | None = None
     config: Mapping[str, PluginSetting] = field(default_factory=dict)
     settle: float = 0.15
     keepVersions: int = 5
+    quarantine: QuarantineConfig = QuarantineConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-WINDOW = 30.0
-"""Seconds that are looked back."""
+from revproxy.config.settings import QuarantineConfig
 
-MINIMUM = 5
-"""Failures below which nothing happens, whatever their share."""
-
-RATIO = 0.5
-"""The share of failed calls from which a version is taken out."""
+DEFAULTS = QuarantineConfig()
 
 STALLS = 3
 """Calls holding the reactor too long for which a version is taken out, whatever their share: each holds up all."""
@@ -43,11 +38,13 @@ class Breaker:
     """
     Watches one version of a plugin over a sliding window, and trips once.
 
-    It trips when within the last 30 seconds (``window``) at least 5 calls (``minimum``) failed and these are at least
-    half (``ratio``) of all calls since the first of them; or when 3 calls (``stalls``) held the reactor. Between calls
-    and failures there may be some time: of asynchronous calls, those count that began since.
+    It trips when within the window enough calls failed, and these are a large enough share of all calls since the first
+    of them; or when :data:`STALLS` calls held the reactor. Between calls and failures there may be some time: of
+    asynchronous calls, those count that began since.
 
     The window moves in steps of a second, and there is one record per second that had failures.
+
+    :ivar limits: what is enough, and the window; other ones may take their place at any time.
     """
 
     def __init__(
@@ -55,28 +52,19 @@ class Breaker:
         calls: Callable[[], int],
         now: Callable[[], float],
         onTrip: Callable[[str], None],
-        *,
-        window: float = WINDOW,
-        minimum: int = MINIMUM,
-        ratio: float = RATIO,
-        stalls: int = STALLS,
+        limits: QuarantineConfig = DEFAULTS,
     ) -> None:
         """
         :param calls: how many calls there have been so far, those under way included.
-        :param minimum: failures.
         :param now: the time in seconds, monotonic.
-        :param onTrip: told why, as a text for humans, in the middle of :meth:`failed` or :meth:`stalled`.
-        :param ratio: of failures to calls, above 0 and up to 1.
-        :param window: seconds.
+        :param onTrip: told why, as a text for humans, in the middle of whichever method was called.
         """
+        self.limits = limits
         self._calls = calls
         self._now = now
         self._onTrip = onTrip
-        self._window = window
-        self._minimum = minimum
-        self._ratio = ratio
         self._seconds: deque[_Second] = deque()
-        self._stalls: deque[float] = deque(maxlen=stalls)
+        self._stalls: deque[float] = deque(maxlen=STALLS)
         self._tripped = False
 
     def failed(self) -> None:
@@ -86,7 +74,7 @@ class Breaker:
         now = self._now()
         calls = self._calls()
         seconds = self._seconds
-        while seconds and seconds[0].second < now - self._window:
+        while seconds and seconds[0].second < now - self.limits.window:
             seconds.popleft()
         second = int(now)
         if not seconds or seconds[-1].second != second:
@@ -95,8 +83,8 @@ class Breaker:
         failures = sum(known.failures for known in seconds)
         # Calls that were under way at the first failure, and observers, can fail more often than was called since.
         total = max(calls - seconds[0].before, failures)
-        if failures >= self._minimum and failures >= self._ratio * total:
-            self._trip(f"{failures} of {total} calls failed within {self._window:g} s")
+        if failures >= self.limits.failures and failures >= self.limits.share * total:
+            self._trip(f"{failures} of {total} calls failed within {self.limits.window:g} s")
 
     def stalled(self) -> None:
         """
@@ -109,9 +97,13 @@ class Breaker:
         now = self._now()
         stalls = self._stalls
         stalls.append(now)
-        if len(stalls) == stalls.maxlen and now - stalls[0] <= self._window:
-            times = "one call" if len(stalls) == 1 else f"{len(stalls)} calls"
-            self._trip(f"{times} held the reactor too long within {self._window:g} s")
+        if len(stalls) == stalls.maxlen and now - stalls[0] <= self.limits.window:
+            self._trip(f"{len(stalls)} calls held the reactor too long within {self.limits.window:g} s")
+
+    def trip(self, reason: str) -> None:
+        """Something else is reason enough. After the trip, nothing happens."""
+        if not self._tripped:
+            self._trip(reason)
 
     def reset(self) -> None:
         """Forget everything, and be ready to trip again."""

@@ -15,6 +15,7 @@ from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
 from revproxy.control.inbox import Inbox
 from revproxy.control.quarantine import Quarantine
+from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.startup import Startup
 from revproxy.control.state.directory import StateFolder
@@ -36,6 +37,7 @@ class Control:
     :ivar coordinator: makes changes.
     :ivar startup: comes to the first plan.
     :ivar keeper: remembers.
+    :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     """
 
@@ -65,7 +67,8 @@ class Control:
         self.coordinator = Coordinator(config, snapshots, crew, self.keeper, events, files, clock.seconds, turns)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
-        self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine)
+        self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
+        self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.steering = Steering(self.coordinator)
-        self.coordinator.onCommitted.append(self.inbox.committed)
+        self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed)
         crew.onWord = self.inbox.receive

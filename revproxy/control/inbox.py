@@ -5,6 +5,7 @@ What workers say, and who hears it.
 from __future__ import annotations
 
 from revproxy.control.quarantine import Quarantine
+from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.totals import Totals
 from revproxy.plan.events import EventLog
@@ -32,7 +33,12 @@ class Inbox:
     """
 
     def __init__(
-        self, events: EventLog, totals: Totals, snapshots: SnapshotReader, quarantine: Quarantine
+        self,
+        events: EventLog,
+        totals: Totals,
+        snapshots: SnapshotReader,
+        quarantine: Quarantine,
+        slowPlugins: SlowPlugins,
     ) -> None:
         self.certificates: dict[str, CertificateState] = {}
         self.targets: dict[tuple[str, str], TargetChanged] = {}
@@ -40,6 +46,7 @@ class Inbox:
         self._totals = totals
         self._snapshots = snapshots
         self._quarantine = quarantine
+        self._slowPlugins = slowPlugins
 
     def committed(self, before: Plan | None, plan: Plan) -> None:
         """Forget what the configuration does not have any more."""
@@ -56,6 +63,7 @@ class Inbox:
         if isinstance(word, Counters):
             self._totals.add(worker, word)
             self._quarantine.counted(worker, word)
+            self._slowPlugins.counted(worker, word)
         elif isinstance(word, Failures):
             self._quarantine.failed(worker, word)
         elif isinstance(word, Restored):
@@ -63,7 +71,7 @@ class Inbox:
         elif isinstance(word, Notice):
             self._events.add(word.kind, word.text, word.plugin, word.version, word.traceback)
         elif isinstance(word, Stalled):
-            self._stalled(word)
+            self._stalled(worker, word)
         elif isinstance(word, Remains):
             self._remains(word)
         elif isinstance(word, CertificateState):
@@ -73,10 +81,12 @@ class Inbox:
         elif isinstance(word, DropIns):
             self._snapshots.install(word)
 
-    def _stalled(self, word: Stalled) -> None:
+    def _stalled(self, worker: int, word: Stalled) -> None:
         does = "; the call was ended" if word.ended else ""
         text = f"the reactor was held for {word.seconds:.2f} s by {word.function} at {word.where}{does}"
-        self._events.add("stalled", text, word.plugin, word.version)
+        besides = self._slowPlugins.stalled(worker, word)
+        if besides is not None:
+            self._events.add("stalled", text + besides, word.plugin, word.version)
         self._quarantine.stalled(word)
 
     def _remains(self, word: Remains) -> None:

@@ -87,6 +87,12 @@ class Quarantine:
         if watched is not None and word.ended and not word.isProbe:
             watched.breaker.stalled()
 
+    def overLoop(self, name: str, version: VersionId, reason: str) -> None:
+        """A version takes more of the event loop than it may. Behind a gate it does so only as a probe."""
+        watched = self._ofVersion(name, version)
+        if watched is not None and not self.isGated(name):
+            watched.breaker.trip(reason)
+
     def restored(self, word: Restored) -> None:
         """A gate has let its probes through."""
         self._soon(self._lift(word))
@@ -106,6 +112,7 @@ class Quarantine:
             if known is None or not known.entry.isCodeOf(plugin.entry):
                 known = self._watch(plugin.name, plugin.entry)
             known.entry = plugin.entry
+            known.breaker.limits = plan.config.plugins.quarantine
             watched[plugin.name] = known
         self._watched = watched
 

@@ -11,7 +11,7 @@ In the order in which a request meets them:
 - `exchange` is the life of one request;
 - `routing` finds its route by host and path, `readings` what else the path may mean to an origin;
 - `chain` takes it through the middleware, forth and back; a `link` is one of them in its place; `counters` has what
-  each has done;
+  each has done, `sampling` says which requests are timed;
 - :mod:`~revproxy.dataplane.leaves` stand at the end of a route, and :mod:`~revproxy.dataplane.upstream` is where a
   proxied request goes: targets, the pool of connections, the queue before it;
 - `accesslog` has one line for each request that is over: an `accessrecord` until it is written, an `accessline` then.

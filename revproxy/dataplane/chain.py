@@ -15,7 +15,6 @@ that are under way in it: once it is out of service, and there are none, nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -24,6 +23,7 @@ from twisted.python.failure import Failure
 from revproxy.context import Context
 from revproxy.dataplane.counters import SAMPLE, Counters
 from revproxy.dataplane.link import Link, unsendable, waitFor
+from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined
 from revproxy.interfaces import IMiddleware
 
@@ -43,33 +43,12 @@ def _respondersOf(links: Sequence[Link]) -> _Responders:
     return tuple((index, link, link.handleResponse) for index, link in indexed if link.handleResponse is not None)
 
 
-def _timed(call: Callable[[Context], Any], link: Link, weight: int) -> Callable[[Context], Any]:
-    """The same call, which adds its time to the link's counters, so many times."""
-    now = link.deadlines.now
-    counters = link.counters
-
-    def timed(context: Context) -> Any:
-        began = now()
-        try:
-            return call(context)
-        finally:
-            counters.seconds += (now() - began) * weight
-
-    return timed
+def _timedCalls(calls: _Calls, weight: int, attention: Attention) -> _Calls:
+    return tuple((link, timed(handle, link, weight, attention), counters) for link, handle, counters in calls)
 
 
-def _timedCalls(calls: _Calls, weight: int) -> _Calls:
-    return tuple((link, _timed(handle, link, weight), counters) for link, handle, counters in calls)
-
-
-def _timedResponders(responders: _Responders, weight: int) -> _Responders:
-    return tuple((index, link, _timed(call, link, weight)) for index, link, call in responders)
-
-
-def _sampled(plain: Any, timed: Any) -> Callable[[], Any]:
-    """What gives one or the other: the timed one once in :data:`SAMPLE` times, and not first, when all is cold."""
-    before = SAMPLE // 2
-    return cycle([plain] * before + [timed] + [plain] * (SAMPLE - before - 1)).__next__
+def _timedResponders(responders: _Responders, weight: int, attention: Attention) -> _Responders:
+    return tuple((index, link, timed(call, link, weight, attention)) for index, link, call in responders)
 
 
 class Chain:
@@ -107,10 +86,16 @@ class Chain:
         self.active = 0
         self._idle: list[Deferred[None]] | None = None
         self._bounds = any(link.bodyBytes is not None for link in links)
-        self._nextCalls: Callable[[], _Calls] = _sampled(calls, _timedCalls(calls, SAMPLE))
-        self._laterCalls = _timedCalls(calls, 1)
-        self._nextResponders: Callable[[], _Responders] = _sampled(responders, _timedResponders(responders, SAMPLE))
-        self._laterResponders = _timedResponders(responders, 1)
+        attention = Attention()
+        self._laterCalls = _timedCalls(calls, 1, attention)
+        self._nextCalls: Callable[[], _Calls] = sampled(
+            calls, _timedCalls(calls, SAMPLE, attention), self._laterCalls, attention
+        )
+        attention = Attention()
+        self._laterResponders = _timedResponders(responders, 1, attention)
+        self._nextResponders: Callable[[], _Responders] = sampled(
+            responders, _timedResponders(responders, SAMPLE, attention), self._laterResponders, attention
+        )
         self._observers = tuple((link, link.finished) for link in links if link.finished is not None)
         self.hasResponders = bool(responders)
         self.hasObservers = bool(self._observers)

@@ -9,6 +9,9 @@ from revproxy.errors import PluginStalled, PluginTimeout
 SAMPLE = 16
 """Self time is measured in one request of so many. To read a clock around every call would cost more than counting."""
 
+LONG = 0.1
+"""Seconds in one go from which a call is long: everybody else waits for it."""
+
 
 class Counters:
     """
@@ -22,11 +25,13 @@ class Counters:
     :ivar stalls: how many of the errors were calls that held the reactor until the guard ended them.
     :ivar interrupts: requests it stopped by answering False, with a response.
     :ivar seconds: self time in ``handle`` and ``handleResponse``. Estimated: calls that answer at once are timed in one
-        request of :data:`SAMPLE` and count that many times. Of those that answer later, only the part before they
-        first wait for something is in it.
+        request of :data:`SAMPLE` and count that many times. Of coroutines every step is timed. Of those that answer
+        with a Deferred, only what they do before they return it is in it.
+    :ivar longCalls: how many of those that were timed were long; and ``longSeconds``, how long these took. Where there
+        is one, all that come soon after it are timed: see `revproxy.dataplane.sampling`.
     """
 
-    __slots__ = ("calls", "errors", "interrupts", "seconds", "stalls", "timeouts")
+    __slots__ = ("calls", "errors", "interrupts", "longCalls", "longSeconds", "seconds", "stalls", "timeouts")
 
     def __init__(self) -> None:
         self.calls = 0
@@ -35,6 +40,8 @@ class Counters:
         self.stalls = 0
         self.interrupts = 0
         self.seconds = 0.0
+        self.longCalls = 0
+        self.longSeconds = 0.0
 
     def failed(self, failure: Failure) -> None:
         """Its code has failed, in a request or outside of one."""
@@ -43,3 +50,17 @@ class Counters:
             self.timeouts += 1
         elif failure.check(PluginStalled):
             self.stalls += 1
+
+    def took(self, seconds: float, weight: int = 1) -> bool:
+        """
+        A call, or a step of one, was timed.
+
+        :param weight: how many like it this one stands for.
+        :returns: whether it was long.
+        """
+        self.seconds += seconds * weight
+        if seconds < LONG:
+            return False
+        self.longCalls += 1
+        self.longSeconds += seconds
+        return True

@@ -5,7 +5,7 @@ waited for.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any
 
@@ -205,11 +205,8 @@ def waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str)
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):
-        # A coroutine begins to run only here. To the price of one, looking at the clock every time adds little.
-        now = link.deadlines.now
-        began = now()
-        inner = Deferred.fromCoroutine(_awaited(answer))
-        link.counters.seconds += now() - began
+        # A coroutine begins to run only here.
+        inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now))
     else:
         raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = PendingAnswer(context, link, inner)
@@ -217,5 +214,30 @@ def waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str)
     return waiting.outer
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    return await answer
+def _inSteps(
+    answer: Awaitable[Any], counters: Counters, now: Callable[[], float]
+) -> Generator[Any, Any, Any]:
+    """
+    Await foreign code, and time each of its steps: from one wait to the next nobody else runs. To the price of a
+    coroutine, looking at the clock every time adds little.
+    """
+    steps: Any = answer.__await__() if hasattr(answer, "__await__") else answer
+    send = getattr(steps, "send", None) or (lambda value: next(steps))
+    resume, value = send, None
+    while True:
+        began = now()
+        try:
+            wait = resume(value)
+        except StopIteration as done:
+            return done.value
+        finally:
+            counters.took(now() - began)
+        try:
+            value = yield wait
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as error:  # what it waited for has failed, or it is cancelled
+            resume, value = steps.throw, error
+        else:
+            resume = send

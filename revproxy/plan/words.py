@@ -198,6 +198,7 @@ class VersionCounters(msgspec.Struct, frozen=True):
     What one version did since it was told last.
 
     :ivar seconds: self time.
+    :ivar longCalls: calls that held the event loop for long, as far as they were timed; ``longSeconds``: how long.
     """
 
     plugin: str
@@ -208,6 +209,8 @@ class VersionCounters(msgspec.Struct, frozen=True):
     interrupts: int = 0
     stalls: int = 0
     seconds: float = 0.0
+    longCalls: int = 0
+    longSeconds: float = 0.0
 
 
 class Counters(Word, frozen=True):

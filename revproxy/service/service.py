@@ -264,6 +264,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._hurryOnInterrupt()
         self._stopping = True
         self.control.coordinator.halt()
+        self.control.slowPlugins.stop()
         self.worker.hurry()
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()

@@ -5,6 +5,7 @@ What was counted in a worker, told each second, and when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -16,8 +17,11 @@ from revproxy.worker.lifecycle.instance import Version
 INTERVAL = 1.0
 """Seconds between two reports."""
 
-_Figures = tuple[int, int, int, int, int, float]
-_NONE: _Figures = (0, 0, 0, 0, 0, 0.0)
+_FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds", "longCalls", "longSeconds")
+"""Of `Counters`, and of `words.VersionCounters`."""
+
+_figures: Callable[[Counters], tuple[Any, ...]] = attrgetter(*_FIGURES)
+_NONE = _figures(Counters())
 
 
 class CounterReports:
@@ -41,7 +45,7 @@ class CounterReports:
         self._tell = tell
         self._retired = retired
         self._gated = gated
-        self._told: dict[Version, _Figures] = {}
+        self._told: dict[Version, tuple[Any, ...]] = {}
         self._toldBesides: tuple[Mapping[str, int], tuple[str, ...]] = {}, ()
         self._later: IDelayedCall | None = None
 
@@ -84,10 +88,5 @@ class CounterReports:
             del self._told[version]
         if now == before:
             return None
-        calls, errors, timeouts, interrupts, stalls = (new - old for new, old in zip(now[:5], before[:5], strict=True))
-        seconds = now[5] - before[5]
-        return words.VersionCounters(version.name, version.id, calls, errors, timeouts, interrupts, stalls, seconds)
-
-
-def _figures(counters: Counters) -> _Figures:
-    return counters.calls, counters.errors, counters.timeouts, counters.interrupts, counters.stalls, counters.seconds
+        new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
+        return words.VersionCounters(version.name, version.id, **new)

@@ -19,6 +19,7 @@ from revproxy.config.settings import (
     ListenerConfig,
     LoggingConfig,
     PluginsConfig,
+    QuarantineConfig,
     RedirectConfig,
     RespondConfig,
     RouteConfig,
@@ -81,6 +82,7 @@ plugins:
   config: {rate-limit: {rate: 100/s}, cors: true}
   keep_versions: 2
   settle: 1.5
+  quarantine: {failures: 9, share: 12.5%, window: 1m, loop_share: 30%}
 state: ./state
 requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
@@ -163,7 +165,8 @@ class FullTests(ConfigTestCase):
         """Plugins, state, limits, timeouts, logging, admin; paths start at the file's folder."""
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
-            self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2))
+            self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
+            QuarantineConfig(9, 0.125, 60.0, 0.3)))
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 7, 0, 0))
@@ -234,7 +237,7 @@ class ShortTests(ConfigTestCase):
         self.assertFalse(self.parse(START + "requests: {underscores: drop}").limits.keepsUnderscores)
         self.assertEqual(config.timeouts, Timeouts())
         self.assertEqual(config.logging, LoggingConfig("-", "json"))
-        self.assertEqual(config.plugins, PluginsConfig(None, {}, 0.15, 5))
+        self.assertEqual(config.plugins, PluginsConfig(None, {}, 0.15, 5, QuarantineConfig(5, 0.5, 30.0, None)))
         self.assertEqual(config.state, self.base / "var")
         self.assertIsNone(config.admin)
 
@@ -247,6 +250,11 @@ class ShortTests(ConfigTestCase):
         """``off`` and ``null`` are no access log."""
         for word in ("off", "null"):
             self.assertIsNone(self.parse(START + f"logging: {{access: {word}}}").logging.access)
+
+    def test_noLoopShare(self) -> None:
+        """``null`` is no share of the event loop."""
+        config = self.parse(START + "plugins: {quarantine: {loop_share: null}}")
+        self.assertEqual(config.plugins.quarantine, QuarantineConfig())
 
     def test_wholeFloats(self) -> None:
         """A whole number may be written with a point."""
@@ -281,6 +289,16 @@ class RefusalTests(ConfigTestCase):
             "r.yaml:7:12: $.timeouts.idle: -1 must be more than 0s",
             'r.yaml:7:22: $.timeouts.drain: "soon": write a number of seconds, or 500ms, 30s, 5m, 1h, 7d',
             "r.yaml:8:1: $.foo: unknown key",
+        )
+
+    def test_quarantine(self) -> None:
+        """At least one failure, more than no share and no more than all, a second and more."""
+        self.assertRefused(
+            "plugins: {quarantine: {failures: 0, share: 0%, window: 500ms, loop_share: 101%}}\n",
+            "r.yaml:3:24: $.plugins.quarantine.failures: 0 is less than the least allowed, 1",
+            'r.yaml:3:37: $.plugins.quarantine.share: "0%" must be more than 0%',
+            'r.yaml:3:48: $.plugins.quarantine.window: "500ms" is less than the least allowed, 1s',
+            'r.yaml:3:63: $.plugins.quarantine.loop_share: "101%": write a share as 5% or 0.5%, 100% at most',
         )
 
     def test_empty(self) -> None:

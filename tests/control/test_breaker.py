@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.settings import QuarantineConfig
 from revproxy.control.breaker import Breaker
 
 
@@ -17,11 +18,7 @@ class BreakerTests(SynchronousTestCase):
         self.clock = Clock()
         self.calls = 0
         self.reasons: list[str] = []
-        self.breaker = self.made()
-
-    def made(self, **changed: float) -> Breaker:
-        """One with other limits."""
-        return Breaker(lambda: self.calls, self.clock.seconds, self.reasons.append, **changed)  # type: ignore[arg-type]
+        self.breaker = Breaker(lambda: self.calls, self.clock.seconds, self.reasons.append)
 
     def call(self, *outcomes: bool) -> None:
         """Calls that succeed or fail."""
@@ -110,16 +107,25 @@ class BreakerTests(SynchronousTestCase):
         self.assertEqual(self.reasons, [])
 
     def test_limits(self) -> None:
-        """All limits can be chosen."""
-        self.breaker = self.made(window=2, minimum=2, ratio=1.0, stalls=1)
+        """The limits can be chosen, and be others at any time."""
         self.call(False, True, False)
+        self.breaker.limits = QuarantineConfig(failures=2, share=1.0, window=2.0)
+        self.call(False)
         self.assertEqual(self.reasons, [])
         self.clock.advance(3.5)
         self.call(False, False)
         self.assertEqual(self.reasons, ["2 of 2 calls failed within 2 s"])
         self.breaker.reset()
-        self.breaker.stalled()
-        self.assertEqual(self.reasons[1:], ["one call held the reactor too long within 2 s"])
+        for _ in range(3):
+            self.breaker.stalled()
+        self.assertEqual(self.reasons[1:], ["3 calls held the reactor too long within 2 s"])
+
+    def test_otherReasons(self) -> None:
+        """What somebody else found trips it, once."""
+        self.breaker.trip("it takes all the time there is")
+        self.breaker.trip("it takes all the time there is")
+        self.call(*[False] * 5)
+        self.assertEqual(self.reasons, ["it takes all the time there is"])
 
     def test_memory(self) -> None:
         """There are no more records than seconds in the window, whatever happens."""

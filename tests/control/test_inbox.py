@@ -7,9 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.inbox import Inbox
+from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.state.totals import Totals
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
@@ -54,7 +56,8 @@ class InboxTests(SynchronousTestCase):
         self.totals = Totals()
         self.snapshots: Any = Heard()
         self.quarantine: Any = Heard()
-        self.inbox = Inbox(self.events, self.totals, self.snapshots, self.quarantine)
+        self.slowPlugins = SlowPlugins(Clock(), self.events, self.quarantine.overLoop)
+        self.inbox = Inbox(self.events, self.totals, self.snapshots, self.quarantine, self.slowPlugins)
 
     def told(self) -> list[tuple[str, str, str]]:
         """
@@ -180,7 +183,7 @@ class InboxTests(SynchronousTestCase):
         """
         for word in examples(Path(self.mktemp()).absolute()):
             if isinstance(word, get_args(Up)) and not isinstance(word, Answer):
-                parts: list[Any] = [Heard() for _ in range(4)]
+                parts: list[Any] = [Heard() for _ in range(5)]
                 inbox = Inbox(*parts)
                 inbox.receive(0, word)
                 heard = [*(call for part in parts for call in part.calls), *inbox.certificates, *inbox.targets]

@@ -9,8 +9,9 @@ from typing import Any
 from revproxy.control.changes import ChangeRequest
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.state.records import Pin
+from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Counters, Failures, Prepare, Restored, Stalled, Up
-from tests.control.conversations import Conversation, TranscriptCase
+from tests.control.conversations import Conversation, TranscriptCase, makeConfig
 from tests.plan.plans import entry
 
 
@@ -347,6 +348,72 @@ class GateTests(QuarantineCase):
         self.talk.files(entry("a", "2.0"), entry("b", "1.0"))
         self.talk.play("apply")
         self.assertEqual(self.talk.lines[-1], "control: Prepare 4 (a 2.0, b 1.0)")
+
+
+class LimitTests(QuarantineCase):
+    """
+    What is enough is in the configuration file.
+    """
+
+    def test_live(self) -> None:
+        """
+        Other limits hold from the change of the file on, for what failed before, too.
+        """
+        upgrade(self.talk)
+        self.talk.play("worker: 4 of 100 calls of a 2.0 failed")
+        config = makeConfig("plugins: {quarantine: {failures: 5, share: 5%, window: 1m}}\n", "second.yaml")
+        self.talk.files(entry("a", "2.0"), config=config)
+        self.talk.play("""
+            apply
+            worker: prepare done
+            worker: ready done
+            worker: commit done
+        """)
+        self.play("""
+            40 s pass
+            worker: 1 of 100 calls of a 2.0 failed
+            0 s pass
+            control: Prepare 4 (a 1.0; second.yaml)
+        """)
+
+    def test_overLoop(self) -> None:
+        """
+        A version that takes too much of the event loop is taken out as one that fails; which one does not run, is not.
+        """
+        upgrade(self.talk)
+        version = self.talk.coordinator.plan.find("a").entry.version  # type: ignore[union-attr]
+        self.quarantine.overLoop("a", VersionId("1.0", "b" * 64), "it is old")
+        self.quarantine.overLoop("a", version, "9 calls a second")
+        self.play("""
+            0 s pass
+            control: Prepare 3 (a 1.0)
+            worker: prepare done
+            stored: a 1.0
+            control: Ready 3
+            worker: ready done
+            control: Commit 3
+            worker: commit done
+            event: replaced a
+            written: a 1.0
+            event: quarantined a
+        """)
+        self.assertIn("9 calls a second; back to 1.0", self.talk.events.latest(1)[0].text)
+
+    def test_probes(self) -> None:
+        """
+        Behind a gate nothing more happens to it.
+        """
+        self.talk.running(entry("a", "1.0"))
+        version = self.talk.coordinator.plan.find("a").entry.version  # type: ignore[union-attr]
+        self.quarantine.overLoop("a", version, "9 calls a second")
+        self.talk.play("""
+            0 s pass
+            worker: prepare done
+            worker: ready done
+            worker: commit done
+        """)
+        self.quarantine.overLoop("a", version, "9 calls a second")
+        self.play("0 s pass")
 
 
 class SeveralTests(QuarantineCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from zope.interface import Interface, implementer
 
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import SAMPLE, Counters
+from revproxy.dataplane.counters import LONG, SAMPLE, Counters
 from revproxy.dataplane.link import Link
 from revproxy.errors import EdgeError, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
@@ -618,7 +619,7 @@ class AsynchronousTimeTests(SynchronousTestCase):
     """Self time of those that answer later."""
 
     def test_coroutines(self) -> None:
-        """It is what they take before they first wait; and what comes after one of them is timed every time."""
+        """Each of their steps counts, waiting does not; and what comes after one of them is timed every time."""
         clock = Clock()
         deadlines = Deadlines(clock, 0.5)
         going: list[Deferred[None]] = []
@@ -648,8 +649,74 @@ class AsynchronousTimeTests(SynchronousTestCase):
         clock.advance(4)
         going[0].callback(None)
         self.assertIs(self.successResultOf(entered), True)
-        self.assertEqual([link.counters.seconds for link in links], [0.25, 1.0])
+        self.assertEqual([link.counters.seconds for link in links], [16.25, 1.0])
         self.assertEqual([link.counters.calls for link in links], [1, 1])
+
+
+    def test_steps(self) -> None:
+        """
+        A coroutine is resumed with what it waited for, or with the failure of that; whatever it awaits.
+        """
+        seen: list[Any] = []
+
+        class Plain:
+            """An awaitable that is no coroutine, whose iterator can do nothing but give its next."""
+
+            def __await__(self) -> Any:
+                return self
+
+            def __iter__(self) -> Any:
+                return self
+
+            def __next__(self) -> Any:
+                raise StopIteration(True)
+
+        @types.coroutine
+        def old() -> Any:
+            return (yield succeed("old"))
+
+        @implementer(IMiddleware)
+        class Later:
+            name = "later"
+
+            async def handle(self, context: Context) -> bool:
+                seen.append(await succeed(1))
+                seen.append(await old())
+                try:
+                    await fail(KeyError("k"))
+                except KeyError as error:
+                    seen.append(error.args)
+                return True
+
+        chain = Chain([makeLink(Later(), Deadlines(Clock(), 0.5))])
+        entered = chain.enter(makeContext())
+        assert isinstance(entered, Deferred)
+        self.assertIs(self.successResultOf(entered), True)
+        self.assertEqual(seen, [1, "old", ("k",)])
+        link = makeLink(Middleware(Trace(), sync, "plain", lambda context: Plain()), Deadlines(Clock(), 0.5))
+        entered = Chain([link]).enter(makeContext())
+        assert isinstance(entered, Deferred)
+        self.assertIs(self.successResultOf(entered), True)
+
+    def test_longSteps(self) -> None:
+        """
+        A step that holds the loop for long is known as such, also one after a wait.
+        """
+        clock, going = Clock(), Deferred[None]()
+
+        @implementer(IMiddleware)
+        class Later:
+            name = "later"
+
+            async def handle(self, context: Context) -> bool:
+                await going
+                clock.advance(LONG)
+                return True
+
+        link = makeLink(Later(), Deadlines(clock, 0.5))
+        Chain([link]).enter(makeContext())
+        going.callback(None)
+        self.assertEqual((link.counters.longCalls, link.counters.longSeconds), (1, LONG))
 
 
 class ActivityTests(SynchronousTestCase):

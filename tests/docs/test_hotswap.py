@@ -15,9 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles import bundle
 from revproxy.config.manifest import DEFAULT_TIMEOUT_MS
-from revproxy.control import breaker
+from revproxy.config.settings import QuarantineConfig
+from revproxy.control import breaker, slowplugins
 from revproxy.control.state import keeper
 from revproxy.control.watch.watcher import Watcher
+from revproxy.dataplane import counters
 from revproxy.loop import jobthread as disk
 from revproxy.plan.events import WARNINGS
 from revproxy.testing import EdgeDouble
@@ -53,7 +55,7 @@ class FigureTests(SynchronousTestCase):
         """
         Deadlines and limits are those of the code.
         """
-        stages, text = StageLimits(), page("hotswap.md")
+        stages, limits, text = StageLimits(), QuarantineConfig(), page("hotswap.md")
         for said in (
             f"once {default(Watcher, 'settle') * 1000:g} ms have passed",
             f"broken into after {default(Watcher, 'longest'):g} s",
@@ -66,8 +68,11 @@ class FigureTests(SynchronousTestCase):
             f"`stop` {stages.stop:g} s |",
             f"hold the event loop for more than {stages.hold:g} s",
             f"told after {default(UnloadProof, 'deadline'):g} s",
-            f"within {breaker.WINDOW:g} s at least {breaker.MINIMUM} of its calls failed",
-            f"within {breaker.WINDOW:g} s {breaker.STALLS} of its calls were ended",
+            f"within {limits.window:g} s at least {limits.failures} of its calls failed",
+            f"within {limits.window:g} s {breaker.STALLS} of its calls were ended",
+            f"long calls ({counters.LONG:g} s or more) of a version that hold the loop for",
+            f"hold the loop for {slowplugins.SLOW * 100:g} %",
+            f"below {slowplugins.OVER * 100:g} % another",
             f"After {quarantine.COOLDOWN:g} s one request at a time",
             f"up to {quarantine.LONGEST:g} s",
             f"a hold of {stalls.LIMIT:g} s or more",
@@ -78,7 +83,7 @@ class FigureTests(SynchronousTestCase):
             f"the last {keeper.MAX_GONE} are kept",
         ):
             self.assertIn(said, text)
-        self.assertEqual((breaker.RATIO, quarantine.PROBES), (0.5, 3))
+        self.assertEqual((limits.share, limits.loopShare, quarantine.PROBES), (0.5, None, 3))
         self.assertIn("at least half of them", text)
         self.assertIn("Three in a row", text)
         self.assertIn("every five seconds", text)

@@ -60,6 +60,7 @@ plugins:
   directory: plugins
   settle: 0.3
   keep_versions: 2
+  quarantine: {failures: 3, share: 2.5%, window: 1m, loop_share: 30%}
   config: {dropped: false, guard: true, stamp: {says: a}}
 state: var
 limits: {max_header_bytes: 8000, max_body_bytes: 1000000, max_connections_per_client: 9}

@@ -85,6 +85,7 @@ def examples(root: Path) -> list[Down | Up]:
         Remains("a", VERSION, 20.0, ("class", "instance"), ("a thread: worker-1",)),
         Counters(),
         Counters((VersionCounters("a", VERSION, 5, 4, 3, 2, 1, 0.5), VersionCounters("b", UNKNOWN)), {"a": 2}, 9),
+        Counters((VersionCounters("a", VERSION, 5, seconds=2.5, longCalls=3, longSeconds=2.25),)),
         Counters(gated=("a", "b")),
         TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
         TargetChanged("web", "http://127.0.0.1:9000", True),
