@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
+from revproxy.checked import content, told
 from revproxy.errors import BodyTooLarge, asException
 from revproxy.headers import Headers
 
@@ -145,8 +146,10 @@ class Body:
         self._paused = False
 
     @classmethod
-    def of(cls, data: bytes) -> Self:
-        """A body that is complete already."""
+    def of(cls, data: bytes | bytearray | memoryview) -> Self:
+        """A body that is complete already. :raises TypeError: for what is not bytes."""
+        if data.__class__ is not bytes:
+            data = content(data)
         body = cls(None, len(data))
         if data:
             body._chunks.append(data)
@@ -185,12 +188,16 @@ class Body:
         self._resumeSource()
         return reader
 
-    def replace(self, data: bytes) -> None:
+    def replace(self, data: bytes | bytearray | memoryview) -> None:
         """
         Send these bytes instead; what the source still has is discarded.
 
+        :param data: bytes; a bytearray or memoryview is copied.
+        :raises TypeError: for what is not bytes.
         :raises RuntimeError: if the body is on its way already.
         """
+        if data.__class__ is not bytes:
+            data = content(data, "what replaces a body")
         if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: replace it in handle or handleResponse")
         self.changed = True
@@ -211,7 +218,10 @@ class Body:
         :raises RuntimeError: if the body is on its way already.
         :raises Exception: what the filter raises for the bytes that are here already; the body is then as it was.
             Raised later, it fails the body: the receiver must not take half of it for whole.
+        :raises TypeError: if it cannot be called.
         """
+        if not callable(filter):
+            raise TypeError(f"a filter is called with (data, last) and returns bytes; not callable: {told(filter)}")
         if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: filter it in handle or handleResponse")
         held = b"".join(self._chunks)

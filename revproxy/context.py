@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from revproxy.body import Body, Filter
+from revproxy.checked import Checked, checked, finalStatus, fixed, oneOf, only, text, told
 from revproxy.errors import REASONS, EdgeError
 from revproxy.headers import TOKEN, Headers, isToken
 from revproxy.toolbox import Services, Toolbox
@@ -48,7 +49,7 @@ class _AbsentBody(Body):
 
     request: Request
 
-    def replace(self, data: bytes) -> None:
+    def replace(self, data: bytes | bytearray | memoryview) -> None:
         super().replace(data)
         self.request._body = self
 
@@ -78,18 +79,23 @@ class Request:
     __slots__ = (
         "_absent",
         "_body",
+        "_headers",
+        "_peer",
+        "_scheme",
+        "_version",
         "expectsContinue",
-        "headers",
-        "peer",
         "rawHost",
         "rawMethod",
         "rawTarget",
-        "scheme",
         "tls",
         "upgrade",
-        "version",
         "wantsTrailers",
     )
+
+    headers = checked("_headers", only(Headers, "Headers.of({name: value}) makes some"))
+    peer = checked("_peer", only(Peer, "Peer(host, port, connected) makes one"))
+    scheme = checked("_scheme", oneOf("http", "https"))
+    version = checked("_version", oneOf("1.0", "1.1"))
 
     def __init__(
         self,
@@ -106,10 +112,10 @@ class Request:
         self.rawMethod = method
         self.rawTarget = target
         self.rawHost = host
-        self.version = version
-        self.scheme = scheme
-        self.headers = headers
-        self.peer = peer
+        self._version = version
+        self._scheme = scheme
+        self._headers = headers
+        self._peer = peer
         self.tls = tls
         self._absent: _AbsentBody | None = None
         self._body = body
@@ -128,7 +134,7 @@ class Request:
 
     @method.setter
     def method(self, method: str) -> None:
-        raw = method.encode("latin-1", "replace")
+        raw = text(method, "a method").encode("latin-1", "replace")
         if not isToken(raw):
             raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
         self.rawMethod = raw
@@ -145,7 +151,7 @@ class Request:
     @target.setter
     def target(self, target: str) -> None:
         try:
-            raw = target.encode("latin-1")
+            raw = text(target, "a target").encode("latin-1")
         except UnicodeEncodeError:
             raise ValueError(f"a target is percent-encoded: {target!r} (RFC 3986 §2.1)") from None
         if not raw.startswith(b"/") and raw != b"*":
@@ -165,7 +171,7 @@ class Request:
 
     @path.setter
     def path(self, path: str) -> None:
-        if "?" in path:
+        if "?" in text(path, "a path"):
             raise ValueError(f"a path has no question mark (write %3F): {path!r}")
         _, mark, query = self.rawTarget.partition(b"?")
         self.target = path + (mark + query).decode("latin-1")
@@ -181,7 +187,7 @@ class Request:
 
     @query.setter
     def query(self, query: str) -> None:
-        self.target = self.path + ("?" + query if query else "")
+        self.target = self.path + ("?" + query if text(query, "a query") else "")
 
     @property
     def host(self) -> str:
@@ -194,10 +200,10 @@ class Request:
 
     @host.setter
     def host(self, host: str) -> None:
-        raw = host.encode("ascii", "replace")
+        raw = text(host, "a host").encode("ascii", "replace")
         if not raw or not _HOST.issuperset(raw):
             raise ValueError(f"not a host: {host!r} (RFC 9110 §7.2)")
-        self.headers.setRaw(b"host", b"Host", raw)
+        self._headers.setRaw(b"host", b"Host", raw)
         self.rawHost = raw
 
     @property
@@ -209,6 +215,10 @@ class Request:
             self._absent = _AbsentBody.of(b"")
             self._absent.request = self
         return self._absent
+
+    @body.setter
+    def body(self, body: Any) -> NoReturn:
+        raise AttributeError("a body is not assigned: request.body.replace(data) puts other bytes in its place")
 
     @property
     def hasBody(self) -> bool:
@@ -226,12 +236,15 @@ class Response:
     :ivar rawReason: the reason phrase as bytes; None for the registered one.
     """
 
-    __slots__ = ("_body", "headers", "rawReason", "status")
+    __slots__ = ("_body", "_headers", "_status", "rawReason")
+
+    status = checked("_status", finalStatus)
+    headers = checked("_headers", only(Headers, "Headers.of({name: value}) makes some"))
 
     def __init__(self, status: int, reason: bytes | None, headers: Headers, body: Body | None) -> None:
-        self.status = status
+        self._status = status
         self.rawReason = reason
-        self.headers = headers
+        self._headers = headers
         self._body = body
 
     @property
@@ -242,12 +255,12 @@ class Response:
         :raises ValueError: when set to what has control characters, or is not latin-1.
         """
         if self.rawReason is None:
-            return REASONS.get(self.status, "")
+            return REASONS.get(self._status, "")
         return self.rawReason.decode("latin-1")
 
     @reason.setter
     def reason(self, reason: str) -> None:
-        if any(ord(char) < 0x20 or ord(char) > 0xFF for char in reason):
+        if any(ord(char) < 0x20 or ord(char) > 0xFF for char in text(reason, "a reason phrase")):
             raise ValueError(f"not a reason phrase: {reason!r} (RFC 9112 §4)")
         self.rawReason = reason.encode("latin-1")
 
@@ -258,6 +271,27 @@ class Response:
         if body is None:
             body = self._body = Body.of(b"")
         return body
+
+    @body.setter
+    def body(self, body: Any) -> NoReturn:
+        raise AttributeError("a body is not assigned: response.body.replace(data) puts other bytes in its place")
+
+
+def _sendable(response: Any) -> Response | None:
+    """
+    What a plugin may assign as the answer.
+
+    :raises TypeError: if it is no answer, or has parts that cannot be sent.
+    """
+    if not isinstance(response, Response):
+        raise TypeError(f"not a Response: {told(response)}; context.respond(status, body, headers) makes one")
+    if not isinstance(response._headers, Headers):
+        raise TypeError(f"its headers are no Headers: {told(response._headers)}; use Headers.of({{name: value}})")
+    if not (response._body is None or isinstance(response._body, Body)):
+        raise TypeError(f"its body is no Body: {told(response._body)}; Body.of(data) makes one")
+    if response._status != 101 or not hasattr(response, "tunnel"):
+        finalStatus(response._status)
+    return response
 
 
 @dataclass(slots=True)
@@ -303,6 +337,8 @@ class Context:
 
     __slots__ = (
         "_id",
+        "_request",
+        "_response",
         "_toolbox",
         "_values",
         "depth",
@@ -310,15 +346,16 @@ class Context:
         "outcome",
         "pluginErrors",
         "pluginsSkipped",
-        "request",
-        "response",
         "route",
         "serial",
     )
 
+    request: Checked[Request] = fixed("_request", "context.request stays: assign to its method, target, host, headers")
+    response = checked("_response", _sendable)
+
     def __init__(self, request: Request, route: str = "", serial: bytes = b"") -> None:
-        self.request = request
-        self.response: Response | None = None
+        self._request = request
+        self._response: Response | None = None
         self.route = route
         self.serial = serial
         self.outcome = _UNFINISHED
@@ -343,17 +380,17 @@ class Context:
 
     @id.setter
     def id(self, id: str) -> None:
-        if not id or len(id) > 255 or not (id.isascii() and id.isprintable()):
+        if not text(id, "an id") or len(id) > 255 or not (id.isascii() and id.isprintable()):
             raise ValueError(f"an id is printable ASCII, for it is sent in a header: {id[:300]!r}")
         self._id = id
 
     @property
     def isReadingBody(self) -> bool:
         """Whether a plugin waits for a body of this request."""
-        body = self.request._body
+        body = self._request._body
         if body is not None and body.isBeingRead:
             return True
-        response = self.response
+        response = self._response
         return response is not None and response._body is not None and response._body.isBeingRead
 
     @property
@@ -363,6 +400,10 @@ class Context:
         if values is None:
             values = self._values = {}
         return values
+
+    @values.setter
+    def values(self, values: Any) -> NoReturn:
+        raise AttributeError('context.values stays: context.values["name"] = value, or context.values.update(…)')
 
     @property
     def client(self) -> Any:
@@ -394,7 +435,7 @@ class Context:
     def respond(
         self,
         status: int,
-        body: bytes | str = b"",
+        body: bytes | bytearray | memoryview | str = b"",
         headers: Mapping[str, str] | None = None,
     ) -> bool:
         """
@@ -403,20 +444,20 @@ class Context:
         :param body: bytes, or text (sent as UTF-8, with a content type unless ``headers`` has one).
         :returns: False, always.
         :raises ValueError: for a status outside 200–599 or a header that cannot be sent.
+        :raises TypeError: for a status that is no int, a body that is neither bytes nor text, or headers that are none.
         """
-        if not 200 <= status <= 599:
-            raise ValueError(f"a final status is from 200 to 599, not {status}")
+        status = finalStatus(status)
         out = Headers.of(headers) if headers else Headers()
         if isinstance(body, str):
             body = body.encode()
             if out.find(b"content-type") is None:
                 out.fields.append((b"content-type", b"Content-Type", b"text/plain; charset=utf-8"))
-        self.response = Response(status, None, out, Body.of(body))
+        self._response = Response(status, None, out, Body.of(body))
         return False
 
     def bodyBrokenBy(self, error: Exception) -> bool:
         """Whether a body of this request will never be complete for exactly this reason."""
-        bodies = (self.request._body, self.response._body if isinstance(self.response, Response) else None)
+        bodies = (self._request._body, None if self._response is None else self._response._body)
         return any(body is not None and body.brokenBy(error) for body in bodies)
 
     def _tools(self) -> Toolbox:

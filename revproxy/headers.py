@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
+from revproxy.checked import text, told
+
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """The octets of a token (RFC 9110 §5.6.2)."""
 
@@ -69,7 +71,7 @@ def joined(lower: bytes) -> bytes:
 
 @lru_cache(2048)
 def _fieldName(name: str) -> tuple[bytes, bytes]:
-    raw = name.encode("ascii", "replace")
+    raw = text(name, "a header name").encode("ascii", "replace")
     if not isToken(raw):
         raise ValueError(f"not a header name: {name!r} (RFC 9110 §5.1)")
     lower = raw.lower()
@@ -80,7 +82,7 @@ def _fieldName(name: str) -> tuple[bytes, bytes]:
 
 @lru_cache(2048)
 def _lower(name: str) -> bytes:
-    return name.lower().encode("latin-1", "replace")
+    return text(name, "a header name").lower().encode("latin-1", "replace")
 
 
 def _fieldValue(value: str) -> bytes:
@@ -88,6 +90,8 @@ def _fieldValue(value: str) -> bytes:
         raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
         raise ValueError("a header value is latin-1 (RFC 9110 §5.5)") from None
+    except (AttributeError, TypeError):  # looking at its type first would cost every field a little
+        raise TypeError(f"a header value is text (str), not {told(value)}") from None
     # What isFieldValue says: spelt out, since plugins set fields in every request.
     if len(raw.translate(None, CONTROLS)) != len(raw):
         raise ValueError("a header value has no line breaks and no control characters (RFC 9110 §5.5)")
@@ -104,7 +108,12 @@ class Headers:
     __slots__ = ("fields",)
 
     def __init__(self, fields: list[Field] | None = None) -> None:
-        self.fields: list[Field] = [] if fields is None else fields
+        if fields.__class__ is list:
+            self.fields: list[Field] = fields  # type: ignore[assignment]
+        elif fields is None:
+            self.fields = []
+        else:
+            raise TypeError(f"not a list of fields: {told(fields)}; use Headers.of({{name: value}})")
 
     @classmethod
     def of(cls, pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
@@ -112,9 +121,14 @@ class Headers:
         Headers from names and values.
 
         :raises ValueError: as :meth:`add`.
+        :raises TypeError: for what has no pairs of names and values.
         """
         headers = cls()
-        for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        try:
+            known = [(name, value) for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs)]
+        except (TypeError, ValueError):
+            raise TypeError(f"headers are a mapping, or pairs, of names and values, not {told(pairs)}") from None
+        for name, value in known:
             headers.add(name, value)
         return headers
 

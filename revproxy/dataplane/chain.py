@@ -113,7 +113,7 @@ class Chain:
         for link, handle, counters in self._nextCalls():
             context._toolbox = link
             if bounds:
-                context.request.body.readLimit = link.bodyBytes
+                context._request.body.readLimit = link.bodyBytes
             counters.calls += 1
             try:
                 verdict = handle(context)
@@ -160,7 +160,7 @@ class Chain:
             link, handle, counters = calls[depth]
             context._toolbox = link
             if self._bounds:
-                context.request.body.readLimit = link.bodyBytes
+                context._request.body.readLimit = link.bodyBytes
             counters.calls += 1
             try:
                 verdict = handle(context)
@@ -172,7 +172,7 @@ class Chain:
                 verdict = True
 
     def _interrupted(self, context: Context, link: Link) -> bool:
-        wrong = unsendable(context.response)
+        wrong = unsendable(context._response)
         if wrong is not None:
             try:
                 raise TypeError(f"handle answered False, but {wrong}: return context.respond(status, body)")
@@ -196,8 +196,8 @@ class Chain:
             if index >= depth:
                 continue
             context._toolbox = link
-            if self._bounds and context.response is not None:
-                context.response.body.readLimit = link.bodyBytes
+            if self._bounds and context._response is not None:
+                context._response.body.readLimit = link.bodyBytes
             try:
                 answer = handleResponse(context)
             except BaseException:  # foreign code
@@ -214,8 +214,8 @@ class Chain:
             if index > waiting:
                 continue
             context._toolbox = link
-            if self._bounds and context.response is not None:
-                context.response.body.readLimit = link.bodyBytes
+            if self._bounds and context._response is not None:
+                context._response.body.readLimit = link.bodyBytes
             if index < waiting:
                 try:
                     answer = handleResponse(context)

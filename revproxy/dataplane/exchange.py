@@ -137,17 +137,17 @@ class Exchange:
         context = self.context
         try:
             generation = self._edge.generation
-            route = generation.find(self._hostname, context.request.rawTarget)
+            route = generation.find(self._hostname, context._request.rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
             chain = self.chain = generation.chains[route.group]
             chain.active += 1
             context.route = route.name
             if self._guards is not None:
-                self._checkName(context.request)
+                self._checkName(context._request)
             methods = self.methods = route.methods
-            if methods is not None or context.request.rawMethod == b"TRACE":
-                _checkMethod(context.request.rawMethod, methods)
+            if methods is not None or context._request.rawMethod == b"TRACE":
+                _checkMethod(context._request.rawMethod, methods)
             verdict = chain.enter(context) if chain.links else True
             if verdict is True:
                 route.leaf.render(self)
@@ -198,7 +198,7 @@ class Exchange:
     def _originAnswered(self, response: Response) -> None:
         self.upstreamSeconds = self._edge.monotonic() - self._sentAt
         self._waiting = None
-        self.context.response = response
+        self.context._response = response
         try:
             self._respond()
         except Exception:
@@ -216,7 +216,7 @@ class Exchange:
         if self._done:
             self._discard(response)
             return
-        self.context.response = response
+        self.context._response = response
         self._respond()
 
     def failed(self, failure: Failure) -> None:
@@ -244,7 +244,7 @@ class Exchange:
     def _fail(self, error: EdgeError) -> None:
         self.error = _bare(error)
         context = self.context
-        context.response = errorResponse(error, context.request, context.id)
+        context._response = errorResponse(error, context._request, context.id)
         self._respond()
 
     # The way out
@@ -254,7 +254,7 @@ class Exchange:
         context = self.context
         chain = self.chain
         if context.depth and chain is not None and chain.hasResponders:
-            original = context.response
+            original = context._response
             try:
                 later = chain.leave(context)
             except EdgeError as error:
@@ -273,7 +273,7 @@ class Exchange:
     def _returned(self, _: None, original: Response | None) -> None:
         """The way back through the chain is over. :param original: the answer that it began with."""
         self._waiting = None
-        response = self.context.response
+        response = self.context._response
         if original is not response:
             # A plugin put another answer in its place.
             self._discard(original)
@@ -283,10 +283,10 @@ class Exchange:
             return
         assert response is not None
         if hasattr(response, "tunnel"):
-            if response.status != 101:
+            if response._status != 101:
                 self._discard(response)
         elif response._body is not None and response._body.framed:
-            _keepFramed(response._body, response.headers)
+            _keepFramed(response._body, response._headers)
         self._write()
 
     def _returnFailed(self, failure: Failure, original: Response | None) -> None:
@@ -302,7 +302,7 @@ class Exchange:
         self._discard(original)
         self.error = _bare(error)
         context = self.context
-        context.response = errorResponse(error, context.request, context.id)
+        context._response = errorResponse(error, context._request, context.id)
         self._write()
 
     def _discard(self, response: Response | None) -> None:
@@ -316,13 +316,13 @@ class Exchange:
             response._body.stopProducing()
 
     def _write(self) -> None:
-        response = self.context.response
+        response = self.context._response
         assert response is not None
         self._answer = response
-        if response.headers.find(b"date") is None:
+        if response._headers.find(b"date") is None:
             # RFC 9110 §6.6.1 asks it of whoever passes a response on.
-            response.headers.fields.append((b"date", b"Date", httpDate(int(self._edge.now()))))
-        if response.status == 101:
+            response._headers.fields.append((b"date", b"Date", httpDate(int(self._edge.now()))))
+        if response._status == 101:
             self._stream.switchProtocols(response, response.tunnel)  # type: ignore[attr-defined]
         else:
             self._stream.sendResponse(response)
@@ -353,7 +353,7 @@ class Exchange:
         if waiting is not None:
             waiting.cancel()
         else:
-            self._discard(self.context.response)
+            self._discard(self.context._response)
 
     def _finish(self, bytesIn: int, bytesOut: int) -> None:
         if self._done:
@@ -365,7 +365,7 @@ class Exchange:
         seconds = edge.monotonic() - self._began
         response = self._answer
         if response is not None:
-            status = response.status
+            status = response._status
         else:
             status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
         if chain is not None and chain.hasObservers:
@@ -386,18 +386,18 @@ class Exchange:
             chain.release()
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
-        request = context.request
+        request = context._request
         error = self.error
         return self._edge.Record(
             self._edge.now() - seconds,
             seconds,
             context.id,
-            request.peer.host,
+            request._peer.host,
             request.rawMethod,
             request.rawTarget,
             request.rawHost,
-            request.version,
-            request.scheme,
+            request._version,
+            request._scheme,
             status,
             bytesIn,
             bytesOut,
@@ -408,6 +408,6 @@ class Exchange:
             context.pluginErrors,
             context.pluginsSkipped,
             None if error is None else f"{type(error).__name__}: {error}",
-            request.headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
-            request.headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
+            request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
+            request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
         )

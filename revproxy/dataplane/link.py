@@ -141,7 +141,7 @@ def unsendable(response: Any) -> str | None:
     """What keeps plugins' work from being an answer, or None."""
     if not isinstance(response, Response):
         return "left no response"
-    status = response.status
+    status = response._status
     if not isinstance(status, int) or not (200 <= status <= 599 or (status == 101 and hasattr(response, "tunnel"))):
         return f"left a response of status {status!r}"
     return None

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.context import Context, Headers
+from revproxy.context import Context, Headers, Response
 from revproxy.errors import PluginFailed
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 from tests.dataplane.origins import OK
@@ -80,6 +80,7 @@ class StatusTests(ExchangeCase):
             self.connection.says(OK)
             self.assertTrue(self.client.received().startswith(b"HTTP/1.1 500 "), status)
             self.assertOver(500, "PluginFailed")
+            self.assertEqual(len(self.flushLoggedErrors(ValueError, TypeError)), 1)
 
     def test_onTheWayIn(self) -> None:
         """The same for who answers instead of the origin."""
@@ -93,7 +94,7 @@ class StatusTests(ExchangeCase):
         self.client.send(GET)
         self.assertTrue(self.client.received().startswith(b"HTTP/1.1 500 "))
         self.assertOver(500, "PluginFailed")
-        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 
 class HeadersTests(ExchangeCase):
@@ -159,21 +160,23 @@ class NonsenseTests(ExchangeCase):
 
             return onExit
 
-        for response in (None, "hello"):
+        for response in (None, "hello", Response(200, None, Headers(), "hello")):  # type: ignore[arg-type]
             self.setUp()
             self.plugin.onExit = leaving(response)
             self.client.send(GET)
             self.connection.says(OK)
             self.assertTrue(self.client.received().startswith(b"HTTP/1.1 500 "))
             self.assertOver(500, "PluginFailed")
+            self.assertEqual(self.edge.log.records[0].pluginErrors, ("onlooker",))
+            self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_later(self) -> None:
         """Also when it thinks about it."""
         thought: Deferred[None] = Deferred()
 
-        def onExit(context: Context) -> Deferred[None]:
+        async def onExit(context: Context) -> None:
+            await thought
             context.response = None
-            return thought
 
         self.plugin.onExit = onExit
         self.client.send(GET)
@@ -181,6 +184,7 @@ class NonsenseTests(ExchangeCase):
         thought.callback(None)
         self.assertTrue(self.client.received().startswith(b"HTTP/1.1 500 "))
         self.assertOver(500, "PluginFailed")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_onTheWayIn(self) -> None:
         """The same for who answers instead of the origin."""
@@ -199,7 +203,7 @@ class NonsenseTests(ExchangeCase):
         """An answer that cannot be written breaks the connection off: nobody waits for ever."""
         for says in (OK, b"nonsense"):
             self.setUp()
-            self.plugin.onExit = assigns(headers=None)
+            self.plugin.onExit = assigns(_headers=None)
             self.client.send(GET)
             self.connection.says(says)
             self.assertEqual(self.client.end, "abort")

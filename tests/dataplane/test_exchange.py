@@ -263,6 +263,7 @@ class TunnelTests(ExchangeCase):
         self.connection.says(OK)
         self.assertTrue(self.client.received().startswith(b"HTTP/1.1 500 "))
         self.assertOver(500, "101")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_leavesWhileAPluginThinks(self) -> None:
         """The client leaves between the 101 and the tunnel."""

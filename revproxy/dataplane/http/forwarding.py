@@ -189,19 +189,19 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
     for lower, _, value in fields:
         if lower in _APPENDED:
             said[lower] = said[lower] + b", " + value if lower in said else value
-    connected = request.peer.connected.encode("latin-1", "replace")
-    client = request.peer.host.encode("latin-1", "replace")
+    connected = request._peer.connected.encode("latin-1", "replace")
+    client = request._peer.host.encode("latin-1", "replace")
     # A proxy that wrote only one of the two: whoever reads the other is to learn of the client, too.
     before = client if client != connected else b""
     hops = [hop for hop in (said.get(b"x-forwarded-for", before), connected) if hop]
     elements = [said[b"forwarded"]] if b"forwarded" in said else []
     if before and not elements:
-        elements.append(_element(before, request.scheme, b""))
-    elements.append(_element(connected, request.scheme, request.rawHost))
+        elements.append(_element(before, request._scheme, b""))
+    elements.append(_element(connected, request._scheme, request.rawHost))
     vias = [said[b"via"]] if b"via" in said else []
-    vias.append(b"%b %b" % (request.version.encode(), VIA))
+    vias.append(b"%b %b" % (request._version.encode(), VIA))
     lines = [
-        b"X-Forwarded-Proto: " + said.get(b"x-forwarded-proto", request.scheme.encode()),
+        b"X-Forwarded-Proto: " + said.get(b"x-forwarded-proto", request._scheme.encode()),
         b"Forwarded: " + b", ".join(elements),
         b"Via: " + b", ".join(vias),
     ]
@@ -223,7 +223,7 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     :param host: what to send as Host; None to keep the client's.
     :param chunked: whether the body is sent chunked.
     """
-    fields = request.headers.fields
+    fields = request._headers.fields
     parts = [request.rawMethod, b" ", target, b" HTTP/1.1\r\n"]
     if host is None:
         host = request.rawHost
@@ -238,7 +238,7 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     if passedOn:
         parts.append(_hopAfterProxy(fields, request))
     else:
-        parts.append(_hop(request.peer.connected, request.scheme, request.rawHost, request.version))
+        parts.append(_hop(request._peer.connected, request._scheme, request.rawHost, request._version))
     if body is not None:
         if not chunked:
             parts.append(b"Content-Length: %d\r\n" % (body.length or 0))

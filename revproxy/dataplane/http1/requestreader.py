@@ -325,7 +325,7 @@ class RequestReader:
         if request is not None and request.expectsContinue:
             self.sendInformational(100, Headers())
             request.expectsContinue = False
-            request.headers.removeRaw(b"expect")
+            request._headers.removeRaw(b"expect")
 
     # Bodies
 

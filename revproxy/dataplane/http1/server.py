@@ -193,23 +193,23 @@ class Http1Server(RequestReader):
         """Write an answer; tells the exchange when it is written, or that it never will be."""
         self._answer = BEGUN
         body = response._body
-        status = response.status
+        status = response._status
         if self._isHead or status == 304 or status == 204:
             if body is not None:
-                declareOmitted(response.headers, status, body)
+                declareOmitted(response._headers, status, body)
                 body.stopProducing()
             data = b""
         elif body is None:
             data = b""
-            declareLength(response.headers, 0)
+            declareLength(response._headers, 0)
         elif not body.complete or (body.trailers is not None and self._version == "1.1"):
             self._stream(response, body)
             return
         else:
             data = body.take()
             if not body.framed or body.changed:
-                declareLength(response.headers, len(data))
-        head = responseHead(status, response.rawReason, response.headers, self._connection())
+                declareLength(response._headers, len(data))
+        head = responseHead(status, response.rawReason, response._headers, self._connection())
         if len(data) <= _JOIN_UP_TO:
             head += data
             self.transport.write(head)
@@ -246,7 +246,7 @@ class Http1Server(RequestReader):
         framing = b""
         chunked = False
         if body.changed or not body.framed:
-            response.headers.removeRaw(b"content-length")
+            response._headers.removeRaw(b"content-length")
             if body.length is not None and body.trailers is None:
                 framing = b"Content-Length: %d\r\n" % body.length
             elif self._version == "1.1":
@@ -257,7 +257,7 @@ class Http1Server(RequestReader):
             else:
                 # RFC 9112 §6.3: to a 1.0 client, the end of the connection is the end of the body.
                 self._keepAlive = False
-        head = responseHead(response.status, response.rawReason, response.headers, framing + self._connection())
+        head = responseHead(response._status, response.rawReason, response._headers, framing + self._connection())
         self._writer = ResponseWriter(self, body, head, chunked)
         self._writer.begin()
 
@@ -267,7 +267,7 @@ class Http1Server(RequestReader):
         self._state = TUNNEL
         self.deadline = NEVER
         self._tunnel = tunnel
-        head = responseHead(101, None, response.headers, b"Connection: Upgrade\r\n\r\n")
+        head = responseHead(101, None, response._headers, b"Connection: Upgrade\r\n\r\n")
         self.transport.write(head)
         self.transport.setTcpKeepAlive(True)
         ahead, self._ahead = self._ahead, b""

@@ -59,7 +59,7 @@ class RedirectLeaf(Leaf):
 
     def render(self, exchange: Exchange) -> int:
         """:raises BadRequest: if the location is to have a host, and the request has none."""
-        location = self._location if len(self._parts) == 1 else self._fill(exchange.context.request)
+        location = self._location if len(self._parts) == 1 else self._fill(exchange.context._request)
         headers = Headers([(b"location", b"Location", location.encode("latin-1"))])
         exchange.answered(Response(self._status, None, headers, Body.of(b"")))
         return NOT_DONE_YET

@@ -54,14 +54,14 @@ class ProxyLeaf(Leaf):
 
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; the origin answers."""
-        request = exchange.context.request
+        request = exchange.context._request
         if request.rawMethod in COUNTED:
             answer = answerAsLast(request, exchange.methods)
             if answer is not None:
                 exchange.answered(answer)
                 return NOT_DONE_YET
         body = request._body
-        if request.expectsContinue and request.headers.find(b"expect") is None and body is not None and body.onRead:
+        if request.expectsContinue and request._headers.find(b"expect") is None and body is not None and body.onRead:
             # A plugin took the field out: the origin will not say 100, so nobody would.
             body.onRead()
         if body is None or body.complete or request.expectsContinue or (body.length or 0) > HIGH_WATER:
@@ -103,7 +103,7 @@ class Forwarded(Outgoing):
     __slots__ = ("_exchange", "_leaf")
 
     def __init__(self, leaf: ProxyLeaf, exchange: Exchange) -> None:
-        request = exchange.context.request
+        request = exchange.context._request
         super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade)
         self._leaf = leaf
         self._exchange = exchange
@@ -112,7 +112,7 @@ class Forwarded(Outgoing):
         """Write the head for it, and note in the exchange that it is tried."""
         exchange = self._exchange
         exchange.upstream = target.url
-        self.head = self._leaf.headFor(exchange.context.request, target, self.chunked)
+        self.head = self._leaf.headFor(exchange.context._request, target, self.chunked)
 
     def informational(self, status: int, headers: Headers) -> None:
         """A 1xx answer goes on to the client."""

@@ -160,7 +160,7 @@ class StaticLeaf(Leaf):
 
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; a file, or why there is none, is the answer."""
-        request = exchange.context.request
+        request = exchange.context._request
         if request.rawMethod not in (b"GET", b"HEAD"):
             self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))
             return NOT_DONE_YET
@@ -201,12 +201,12 @@ class StaticLeaf(Leaf):
 
     def _refuse(self, exchange: Exchange, error: EdgeError, *fields: tuple[bytes, bytes, bytes]) -> None:
         exchange.error = error
-        response = errorResponse(error, exchange.context.request, exchange.context.id)
+        response = errorResponse(error, exchange.context._request, exchange.context.id)
         response.headers.fields.extend(fields)
         exchange.answered(response)
 
     def _answer(self, exchange: Exchange, path: bytes, file: OpenFile | None) -> None:
-        request = exchange.context.request
+        request = exchange.context._request
         if file is None:
             query = request.rawTarget.partition(b"?")
             location = quote_from_bytes(path, safe="/~!$&'()*+,;=:@").encode() + b"/" + query[1] + query[2]
@@ -244,7 +244,7 @@ class StaticLeaf(Leaf):
             fields.append((b"content-range", b"Content-Range", value))
         fields.append((b"content-length", b"Content-Length", b"%d" % (end - start)))
         source: _FileSource | None = None
-        if exchange.context.request.rawMethod == b"HEAD":
+        if exchange.context._request.rawMethod == b"HEAD":
             body = Body.of(b"")
         elif end - start <= len(file.first):
             body = Body.of(file.first[start:end])
