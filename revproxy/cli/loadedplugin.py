@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig, effectiveConfig
-from revproxy.config.problems import ConfigErrors, Problem, textOf
+from revproxy.config.problems import Problem, textOf
 from revproxy.control.catalogreader import readPlugin
 from revproxy.interfaces import IConfigurable
 from revproxy.plan.catalog import BrokenPlugin
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle, unload
+from revproxy.worker.lifecycle.tracebacks import tracebackOf
 
 
 class PluginRefused(Exception):
@@ -64,7 +65,7 @@ class LoadedPlugin:
             if IConfigurable.providedBy(made):
                 made.validateConfig(whole)
         except PluginError as error:
-            raise PluginRefused((str(error),), error.details) from error
+            raise _refused(error) from error
         except ValueError as error:
             raise PluginRefused((f"validateConfig refused the configuration: {textOf(error)}",)) from error
         return made
@@ -92,9 +93,12 @@ def loadPlugin(directory: str | os.PathLike[str]) -> LoadedPlugin:
     try:
         return LoadedPlugin(loadBundle(entry.bundle, entry.manifest), entry.manifest)
     except PluginError as error:
-        raise PluginRefused((str(error),), error.details) from error
-    except ConfigErrors as errors:
-        raise PluginRefused(_linesOf(errors.problems)) from errors
+        raise _refused(error) from error
+
+
+def _refused(error: PluginError) -> PluginRefused:
+    cause = error.__cause__
+    return PluginRefused((str(error),), "" if cause is None else tracebackOf(cause))
 
 
 def _linesOf(problems: tuple[Problem, ...] | list[Problem]) -> tuple[str, ...]:

@@ -103,21 +103,17 @@ def testPlugin(directory: Path, timeout: float) -> None:
     No edge is needed. The tests run in a process of their own, by trial; by pytest, if some are functions. Exits 0 when
     the edge would take the plugin and all tests pass, else 1.
     """
-    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    folder = directory.absolute()
     try:
-        plugin = plugintests.loaded(directory)
-    except plugintests.PluginRefused as refused:
-        raise click.ClickException(str(refused)) from None
-    click.echo(f"{plugin.manifest}: the edge takes it")
-    missing = plugintests.missing(plugin)
-    if missing:
-        click.echo(f"its own configuration is not enough, revproxy.yaml has to complete it: {missing}")
-    files = plugintests.testFiles(directory.absolute())
-    if not files:
-        click.echo(f"no tests: {directory} has no test_*.py (revproxy new-plugin writes one)")
-        return
-    try:
-        plugintests.run(directory.absolute(), files, timeout)
+        found = plugintests.probed(folder)
+        click.echo(f"{found['plugin']}: the edge takes it")
+        if found["missing"]:
+            click.echo(f"its own configuration is not enough, revproxy.yaml has to complete it: {found['missing']}")
+        files = plugintests.testFiles(folder)
+        if not files:
+            click.echo(f"no tests: {directory} has no test_*.py (revproxy new-plugin writes one)")
+            return
+        plugintests.run(folder, files, timeout)
     except plugintests.TestsFailed as failed:
         raise click.ClickException(str(failed)) from None
 

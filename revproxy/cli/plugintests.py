@@ -1,12 +1,13 @@
 """
 ``revproxy test-plugin``: whether the edge would take a folder, and what the plugin's own tests say.
 
-The tests run in a process of their own: they may hang, end the process, or leave threads.
+Both in processes of their own: the plugin's code may hang, end its process, or leave threads.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import signal
 import subprocess
@@ -16,38 +17,46 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
-from revproxy.config.manifest import checkConfig, effectiveConfig
-from revproxy.worker.guard.timelimit import noLongerThan
-
-HOLD = 5.0
-"""Seconds that the import, or the making of an instance, may take."""
+PROBE_TIMEOUT = 30.0
+"""Seconds that loading may take, Python's own start included."""
 
 _SKIPPED = frozenset(("__pycache__", "vendor", "node_modules"))
 
 
 class TestsFailed(Exception):
-    """The tests did not pass; the text says how they ended."""
+    """The edge would not take the plugin, or its tests did not pass; the text says why."""
 
 
-def loaded(folder: Path) -> LoadedPlugin:
+def probed(folder: Path) -> dict[str, str]:
     """
-    The plugin, loaded and made once with its own configuration.
+    What `revproxy.cli.pluginprobe` finds.
 
-    :raises PluginRefused: the edge would not take it.
+    :raises TestsFailed: the edge would not take the plugin.
     """
-    with noLongerThan(HOLD):
-        plugin = loadPlugin(folder)
-    if not missing(plugin):
-        with noLongerThan(HOLD):
-            plugin.make()
-    return plugin
+    reading, writing = os.pipe()
+    try:
+        command = [sys.executable, "-m", "revproxy.cli.pluginprobe", str(folder), str(writing)]
+        probe = subprocess.Popen(command, pass_fds=(writing,), start_new_session=True)
+    finally:
+        os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        try:
+            probe.wait(PROBE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise TestsFailed(f"loading it did not end within {PROBE_TIMEOUT:g} s") from None
+        finally:
+            _end(probe)
+        line = pipe.readline()
+    if not line:
+        raise TestsFailed(f"loading it ended the process {_how(probe.returncode)}")
+    found: dict[str, str] = json.loads(line)
+    if "refused" in found:
+        raise TestsFailed(found["refused"])
+    return found
 
 
-def missing(plugin: LoadedPlugin) -> str:
-    """What of its configuration revproxy.yaml has to say; nothing if the plugin's own is enough."""
-    problems = checkConfig(plugin.manifest, effectiveConfig(plugin.manifest))
-    return "; ".join(problem.message for problem in problems)
+def _how(status: int) -> str:
+    return f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
 
 
 def testFiles(folder: Path) -> list[Path]:
@@ -80,10 +89,8 @@ def run(folder: Path, files: Sequence[Path], timeout: float) -> None:
             raise TestsFailed(f"the tests did not end within {timeout:g} s (--timeout)") from None
         finally:
             _end(tests)
-    if status < 0:
-        raise TestsFailed(f"the tests ended by {signal.Signals(-status).name}")
     if status:
-        raise TestsFailed("the tests did not pass")
+        raise TestsFailed("the tests did not pass" if status == 1 else f"the tests ended {_how(status)}")
 
 
 def _end(tests: subprocess.Popen[bytes]) -> None:
@@ -123,5 +130,3 @@ def _functions(path: Path) -> Iterator[str]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
             yield node.name
 
-
-__all__ = ["PluginRefused", "TestsFailed", "loaded", "missing", "run", "testFiles"]

@@ -61,6 +61,19 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("plugin.py:1:5: SyntaxError", printed)
         self.assertNotIn("Ran ", printed)
 
+    def test_endsTheProcess(self) -> None:
+        """A plugin that ends the process it is loaded in is not taken for one that loads."""
+        (self.folder / "plugin.py").write_text("import os\nos._exit(0)\n")
+        status, printed = self.run_()
+        self.assertEqual((status, printed), (1, "Error: loading it ended the process with status 0\n"))
+
+    def test_traceback(self) -> None:
+        """It begins with the plugin's own line."""
+        (self.folder / "plugin.py").write_text("def f():\n    1 / 0\nf()\n")
+        status, printed = self.run_()
+        self.assertEqual(status, 1)
+        self.assertRegex(printed, r"plugin.py:2: importing it raised ZeroDivisionError: .*\nTraceback .*\n  File .*/plugin.py@")
+
     def test_hangs(self) -> None:
         """What never ends is ended, with all that it has begun."""
         self.write(
