@@ -17,7 +17,6 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -25,7 +24,16 @@ from zope.interface import implementer
 from revproxy.errors import Foreign, asException
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
+from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
+
+THREADS = 8
+"""Threads of a plugin that does not say how many it needs."""
+
+QUEUE = 256
+"""Calls that may wait for the threads of a plugin."""
+
+__all__ = ["CLOSE_TIMEOUT", "Host", "Job", "ThreadsFull", "notLonger"]
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that all ends together may take that do not happen at once."""
@@ -48,6 +56,11 @@ class _Booking:
         return self._kind
 
 
+def threadsName(name: str, version: str) -> str:
+    """What the threads of a plugin are called."""
+    return f"plugin {name} {version}"
+
+
 @implementer(IHost)
 class Host:
     """
@@ -64,11 +77,14 @@ class Host:
         makeClient: Callable[[], Any],
         *,
         failed: Callable[[Failure], None] = lambda failure: None,
+        threads: Threads | None = None,
     ) -> None:
         """
-        :param reactor: the clock, and whose threads are used.
+        :param reactor: the clock, and whose thread results arrive in.
         :param makeClient: makes the client, when it is first asked for.
         :param failed: told of each failure of the plugin's code that nobody waits for, after it was logged.
+        :param threads: those of the plugin's version, which its instances share; None: the instance has some of its
+            own.
         """
         self.name = name
         self.version = version
@@ -77,6 +93,7 @@ class Host:
         self._reactor = reactor
         self._makeClient = makeClient
         self._tellFailed = failed
+        self._threads = threads or Threads(threadsName(name, version), THREADS, QUEUE)
         self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
@@ -144,7 +161,7 @@ class Host:
                 raise CancelledError
             return function(*args, **kwargs)
 
-        result: Deferred[Any] = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call)
+        result: Deferred[Any] = deferToThreads(self._reactor, self._threads, call)
         return self.untilFired(f"thread {_nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.headers import Headers
-from revproxy.host import Host
+from revproxy.host import Host, Job
 
 __all__ = ["ClientAnswer", "ClientDouble", "HostDouble", "ToolboxDouble"]
 
@@ -129,6 +128,7 @@ class HostDouble(Host):
         self.clock = _ReactorDouble()
         self.clientDouble = ClientDouble()
         super().__init__(self.clock, name, version, lambda: self.clientDouble)
+        self._threads: Any = self.clock
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
 
@@ -142,26 +142,22 @@ class _ReactorDouble(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self._jobs: deque[Callable[[], None]] = deque()
-
-    def getThreadPool(self) -> _ReactorDouble:
-        return self
+        self._jobs: deque[Job] = deque()
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         function(*args, **kwargs)
 
-    def callInThreadWithCallback(
-        self, onResult: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> None:
-        def job() -> None:
-            try:
-                result, success = function(*args, **kwargs), True
-            except Exception:  # as a thread of the reactor would
-                result, success = Failure(), False
-            onResult(success, result)
-
+    def begin(
+        self, onResult: Callable[[bool, Any], object], function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Job:
+        job = Job(onResult, function, args, kwargs)
         self._jobs.append(job)
+        return job
+
+    def take(self, job: Job) -> None:
+        self._jobs.remove(job)
+        job.forget()
 
     def work(self) -> None:
         while self._jobs:
-            self._jobs.popleft()()
+            self._jobs.popleft().run()

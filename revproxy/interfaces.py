@@ -191,10 +191,12 @@ class IHost(IReactorTime):
 
     def callInThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """
-        Call a function in a thread of the reactor's pool.
+        Call a function in a thread. Each version of a plugin has its own, ``limits.threads`` of plugin.json at most;
+        they are daemons, and nobody waits for them.
 
         :returns: its result; cancelled when the plugin is stopped. What runs by then cannot be interrupted, what has
-            not begun never does.
+            not begun never does. Fails with :class:`~revproxy.host.ThreadsFull` if all are busy and 256 calls wait
+            for them already.
         """
 
     def callFromThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

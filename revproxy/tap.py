@@ -13,7 +13,7 @@ from twisted.python.usage import UsageError
 from revproxy.config.configfile import configFromOptions, loadConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.loop.interpreter import importBeside, tuneInterpreter
-from revproxy.loop.reactor import installUnlessChosen
+from revproxy.loop.reactor import installUnlessChosen, keepThreadsApart
 from revproxy.service.reloader import superviseUnlessSupervised
 from revproxy.service.service import EdgeService
 
@@ -92,6 +92,7 @@ def makeService(options: Options) -> IService:
                 access=options["access-log"] or "-",
                 state=options["state"] or "./var",
             )
+        keepThreadsApart(reactor)
         service: Any = EdgeService(config, reactor, path, tuneInterpreter)
     except ConfigErrors as errors:
         for problem in errors.problems:

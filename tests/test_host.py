@@ -6,6 +6,7 @@ import gc
 import io
 import logging
 import socket
+import threading
 import weakref
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import Clock, LoopingCall
+from twisted.internet.task import Clock, LoopingCall, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
@@ -22,6 +23,7 @@ from zope.interface.verify import verifyObject
 from revproxy import host
 from revproxy.host import CLOSE_TIMEOUT, Host
 from revproxy.interfaces import IHost
+from revproxy.loop.threads import Threads, ThreadsFull
 from revproxy.loop.waiting import notLonger
 from revproxy.testing import HostDouble
 
@@ -405,7 +407,7 @@ class RealThreadTests(TestCase):
     """With the reactor."""
 
     async def test_thread(self) -> None:
-        """A function runs in a thread of the reactor's pool, and hands over to the reactor's thread."""
+        """A function runs in a thread, and hands over to the reactor's thread."""
         host = Host(reactor, "p", "1", lambda: None)
         handed: Deferred[str] = Deferred()
         self.assertEqual(await host.callInThread(int, "5"), 5)
@@ -413,6 +415,26 @@ class RealThreadTests(TestCase):
         self.assertEqual(await handed, "handed")
         host.callLater(60, handed.cancel)
         self.assertEqual(await host.close(), ["1 × delayed call Deferred.cancel"])
+
+
+    async def test_full(self) -> None:
+        """A call that there is no place for fails at once; the end waits for nothing, and takes back what waits."""
+        gate, calls = threading.Event(), []
+        self.addCleanup(gate.set)
+        host = Host(reactor, "p", "1", lambda: None, threads=Threads("plugin p 1", 1, 2))
+        hanging = [host.callInThread(gate.wait, 60), *(host.callInThread(calls.append, 1) for _ in range(2))]
+        while host._threads.busy == 0 or host._threads.queued < 2:
+            full = host.callInThread(calls.append, 1)
+            await deferLater(reactor, 0)
+            full.addErrback(lambda failure: None)
+        failure = await self.assertFailure(host.callInThread(calls.append, 1), ThreadsFull)
+        self.assertIn("all 1 threads of plugin p 1 are busy", str(failure))
+        ended = await host.close()
+        self.assertEqual(ended[0], "1 × thread Event.wait")
+        for each in hanging:
+            self.assertTrue(each.called)
+        gate.set()
+        self.assertEqual(calls, [])
 
 
 class NamesTests(SynchronousTestCase):

@@ -73,6 +73,8 @@ class Report:
         self._line("  counted   " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts))
         self._line(f"  self time {_perCall(plugin)} ms per call, {plugin['self_seconds']:.3f} s in total")
         self._line(f"  alive     {plugin['generations_alive']}")
+        if plugin["threads"] is not None:
+            self._line(f"  threads   {_threads(plugin['threads'])}")
         if plugin["versions"]:
             self._line("")
             self._table(("version", "digest", "ran at", "note"), map(_versionRow, plugin["versions"]))
@@ -176,6 +178,11 @@ def _versionRow(version: Facts) -> Row:
 def _perCall(plugin: Facts) -> str:
     calls = plugin["calls"]
     return f"{plugin['self_seconds'] * 1000 / calls:.3f}" if calls else "-"
+
+
+def _threads(threads: Facts) -> str:
+    text = f"{threads['busy']} of {threads['most']} busy, {threads['queued']} waiting, {threads['rejected']} rejected"
+    return text + (f"; {threads['left']} left behind by versions that ended" if threads["left"] else "")
 
 
 def _version(facts: Facts) -> str:

@@ -18,6 +18,9 @@ from revproxy.config.schema import checkAgainst, checkPublished, checkSchema
 DEFAULT_TIMEOUT_MS = 1000
 """Milliseconds an asynchronous call of a plugin may take when its manifest does not say."""
 
+DEFAULT_THREADS = 8
+"""Threads of a version whose manifest does not say how many it may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -38,6 +41,7 @@ class Manifest:
     :ivar onError: ``"closed"`` or ``"open"``.
     :ivar isolation: ``"inline"``.
     :ivar timeoutMs: milliseconds one asynchronous call may take; ``None``: no bound.
+    :ivar threads: how many threads one version may have.
     :ivar memoryMb: megabytes, for ``isolation: process``.
     :ivar bodyBytes: the most bytes of a body the plugin may buffer; ``None``: what the edge allows.
     :ivar permissions: for ``isolation: process``.
@@ -62,6 +66,7 @@ class Manifest:
     onError: str = "closed"
     isolation: str = "inline"
     timeoutMs: int | None = DEFAULT_TIMEOUT_MS
+    threads: int = DEFAULT_THREADS
     memoryMb: int | None = None
     bodyBytes: int | None = None
     permissions: Mapping[str, Any] = field(default_factory=dict)
@@ -123,6 +128,7 @@ def _manifestOf(document: Document) -> Manifest:
         onError=value.get("on_error", "closed"),
         isolation=value.get("isolation", "inline"),
         timeoutMs=_whole(limits.get("timeout_ms", DEFAULT_TIMEOUT_MS)),
+        threads=int(limits.get("threads", DEFAULT_THREADS)),
         memoryMb=_whole(limits.get("memory_mb")),
         bodyBytes=_whole(limits.get("body_bytes")),
         permissions=value.get("permissions", {}),

@@ -19,7 +19,7 @@ from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
 from revproxy.plan.events import Event
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import VersionCounters
+from revproxy.plan.words import ThreadFigures, VersionCounters
 
 _CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
 """The kinds of events that say that something has changed."""
@@ -101,6 +101,7 @@ class Steering:
             "stalls": figures.stalls,
             "self_seconds": figures.seconds,
             "generations_alive": runs + totals.retired(name),
+            "threads": _threads(totals.threads(name)),
             "failure": None if refusal is None else _failure(coordinator.refused.at(name), refusal),
             "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
@@ -307,6 +308,13 @@ def _failure(at: float, refusal: Refusal) -> dict[str, Any]:
         "message": refusal.message,
         "traceback": refusal.traceback,
     }
+
+
+def _threads(figures: ThreadFigures | None) -> dict[str, int] | None:
+    if figures is None:
+        return None
+    names = ("most", "busy", "queued", "rejected", "left")
+    return {name: getattr(figures, name) for name in names}
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:

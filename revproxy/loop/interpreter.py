@@ -12,8 +12,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-LAST = 10.0
-"""Seconds that threads may keep the process after the edge has ended."""
+LAST = 2.0
+"""Seconds that threads may keep the process after the edge has ended: it has waited for all that is to end well."""
 
 
 def importBeside(config: Path) -> None:

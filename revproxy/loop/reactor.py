@@ -11,12 +11,20 @@ anything but plain readability takes Twisted's own path.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from select import EPOLLIN
+from threading import Thread
 from typing import Any
 
+from twisted.internet._resolver import GAIResolver
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 from twisted.python import log
+
+from revproxy.loop.threads import Threads
+
+RESOLVING = 16
+"""Names that are resolved at a time; more wait."""
 
 
 class EdgeReactor(EPollReactor):  # type: ignore[misc]
@@ -57,3 +65,23 @@ def installUnlessChosen() -> Any:
     if "twisted.internet.reactor" not in sys.modules:
         installReactor(EdgeReactor())
     return sys.modules["twisted.internet.reactor"]
+
+
+def keepThreadsApart(reactor: Any) -> None:
+    """
+    Let nobody depend on the reactor's own threads, which plugins can fill (``deferToThread``) with what does not come
+    back: names are resolved in others, and its threads are daemons.
+
+    :param reactor: one that has not begun to run.
+    """
+    names: Any = Threads("revproxy names", RESOLVING)
+    reactor.installNameResolver(GAIResolver(reactor, lambda: names))
+    reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)
+
+
+def leaveThreads(reactor: Any) -> None:
+    """Have the reactor not wait for its threads when it stops."""
+    trigger = getattr(reactor, "threadpoolShutdownID", None)
+    if trigger is not None:
+        reactor.removeSystemEventTrigger(trigger)
+        reactor.threadpoolShutdownID = None

@@ -15,7 +15,7 @@ from revproxy.plan.versionid import UNKNOWN, VersionId
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
-    "remains", "broken-off", "ledger-damaged", "store-failed", "certificate-refused",
+    "threads-full", "remains", "broken-off", "ledger-damaged", "store-failed", "certificate-refused",
 ))
 
 

@@ -213,6 +213,25 @@ class VersionCounters(msgspec.Struct, frozen=True):
     longSeconds: float = 0.0
 
 
+class ThreadFigures(msgspec.Struct, frozen=True):
+    """
+    What is in the threads of a plugin now.
+
+    :ivar most: threads that a version may have.
+    :ivar busy: how many are at work.
+    :ivar queued: calls that wait for one.
+    :ivar rejected: calls that were not taken because too many waited, since the version began to run.
+    :ivar left: threads still at work for versions that ended. Nobody waits for them.
+    """
+
+    plugin: str
+    most: int
+    busy: int = 0
+    queued: int = 0
+    rejected: int = 0
+    left: int = 0
+
+
 class Counters(Word, frozen=True):
     """
     What was counted since it was told last.
@@ -220,12 +239,14 @@ class Counters(Word, frozen=True):
     :ivar retired: by plugin, how many versions no longer run and still exist; those without any are not in it.
     :ivar asked: the number of the `Ask` that this answers; 0: none.
     :ivar gated: plugins with a gate before an instance, in the order of their names.
+    :ivar threads: of plugins whose threads have anything to tell.
     """
 
     versions: tuple[VersionCounters, ...] = ()
     retired: Mapping[str, int] = {}
     asked: int = 0
     gated: tuple[str, ...] = ()
+    threads: tuple[ThreadFigures, ...] = ()
 
 
 class TargetChanged(Word, frozen=True):

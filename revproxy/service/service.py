@@ -40,11 +40,16 @@ from revproxy.control.watch.fingerprint import Root
 from revproxy.control.watch.watcher import Watcher
 from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
 from revproxy.loop.jobthread import DaemonThreads
+from revproxy.loop.reactor import leaveThreads
+from revproxy.loop.threads import Threads, deferToThreads
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.service.localcrew import LocalCrew
 from revproxy.service.signals import Signals, Terminal
 from revproxy.worker.worker import Worker
+
+SERVING = 10
+"""Threads that read static files for requests."""
 
 
 class EdgeService(Service):  # type: ignore[misc]
@@ -75,13 +80,13 @@ class EdgeService(Service):  # type: ignore[misc]
         self.events = EventLog(reactor.seconds)
         records, damaged = readRecords(self._state.recordsPath)
         told = [] if damaged is None else [self._damaged(damaged)]
-        # The reactor's own threads are waited for when it stops, and a disk may hang.
-        self._inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
-        inPool = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        crew = LocalCrew(reactor, lambda says: Worker(reactor, config, says, inPool, routesMade=routesMade))
-        self.control = Control(
-            config, path, crew, self._state, records, self.events, reactor, inPool, self._inThread
+        # Not the reactor's own threads, which plugins can fill: and a disk may hang as well.
+        inThread = self._inThread = partial(deferToThreadPool, reactor, DaemonThreads())  # type: ignore[arg-type]
+        inPool = partial(deferToThreads, reactor, Threads("revproxy files", SERVING))
+        crew = LocalCrew(
+            reactor, lambda says: Worker(reactor, config, says, inThread, inPool=inPool, routesMade=routesMade)
         )
+        self.control = Control(config, path, crew, self._state, records, self.events, reactor, inThread, inThread)
         self.worker = crew.hire()
         self.control.coordinator.onCommitted.append(self._committed)
         self._warnOf(config)
@@ -279,6 +284,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._signals.restore()
         await self.worker.end()
         if self._exitZero() or isProcess:
+            leaveThreads(self._reactor)
             exitDespiteThreads()
 
     def _exitZero(self) -> bool:

@@ -6,10 +6,10 @@ line is lost and a path that cannot be opened changes nothing.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from revproxy.config.settings import LoggingConfig, documentOf
@@ -48,13 +48,16 @@ class AccessLogging:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, edge: Edge) -> None:
+    def __init__(self, reactor: Any, edge: Edge, inThread: Callable[..., Deferred[Any]]) -> None:
+        """
+        :param inThread: runs a function, with arguments, in a thread.
+        """
         self._reactor = reactor
         self._edge = edge
         self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
         self._next: OpenedLog | None = None
         self._closing: list[Deferred[Any]] = []
-        self._disk = JobThread(reactor, lambda *job: deferToThreadPool(reactor, reactor.getThreadPool(), *job))
+        self._disk = JobThread(reactor, inThread)
 
     @property
     def config(self) -> LoggingConfig:
@@ -177,9 +180,8 @@ class AccessLogging:
 
     def _close(self, file: LogFile) -> Deferred[Any]:
         """In a thread. :return: fires when that is over, however it went."""
-        pool = self._reactor.getThreadPool()
         closed: Deferred[Any] = Deferred()
-        closing = deferToThreadPool(self._reactor, pool, file.close, CLOSE_TIMEOUT)
+        closing = self._disk.inThread(file.close, CLOSE_TIMEOUT)
         self._closing.append(closed)
 
         def over(result: Any) -> None:

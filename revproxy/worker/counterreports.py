@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from msgspec import structs
 from twisted.internet.interfaces import IDelayedCall
 
 from revproxy.dataplane.counters import Counters
+from revproxy.loop.threads import Threads
 from revproxy.plan import words
 from revproxy.worker.lifecycle.instance import Version
 
@@ -23,16 +25,22 @@ _FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds", "l
 _figures: Callable[[Counters], tuple[Any, ...]] = attrgetter(*_FIGURES)
 _NONE = _figures(Counters())
 
+FULL_AGAIN = 60.0
+"""Seconds after which it is told again that the threads of a version are full."""
+
 
 class CounterReports:
     """
     Tells what versions did since it was told last. Versions that ended are told of once more.
+
+    Its event is ``threads-full``: calls for the threads of a version were not taken; once in :data:`FULL_AGAIN`
+    seconds at most.
     """
 
     def __init__(
         self,
         clock: Any,
-        tell: Callable[[words.Counters], None],
+        tell: Callable[[words.Counters | words.Notice], None],
         retired: Callable[[], Mapping[str, int]],
         gated: Callable[[], tuple[str, ...]],
     ) -> None:
@@ -46,7 +54,11 @@ class CounterReports:
         self._retired = retired
         self._gated = gated
         self._told: dict[Version, tuple[Any, ...]] = {}
-        self._toldBesides: tuple[Mapping[str, int], tuple[str, ...]] = {}, ()
+        self._toldBesides: tuple[Any, ...] = {}, (), ()
+        self._rejected: dict[Version, int] = {}
+        self._toldFull: dict[Version, float] = {}
+        # Of versions that ended: what still runs in their threads. The version itself must not be kept.
+        self._left: list[tuple[str, Threads]] = []
         self._later: IDelayedCall | None = None
 
     def watch(self, versions: Iterable[Version]) -> None:
@@ -71,10 +83,10 @@ class CounterReports:
         :param asked: the number of the question that this answers; 0: nobody asked, and only what is new is told.
         """
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
-        besides = retired, gated = dict(self._retired()), self._gated()
+        besides = retired, gated, threads = dict(self._retired()), self._gated(), self._threads()
         if versions or asked or besides != self._toldBesides:
             self._toldBesides = besides
-            self._tell(words.Counters(versions, retired, asked, gated))
+            self._tell(words.Counters(versions, retired, asked, gated, threads))
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)
@@ -86,7 +98,43 @@ class CounterReports:
             self._told[version] = now
         else:
             del self._told[version]
+            self._rejected.pop(version, None)
+            self._toldFull.pop(version, None)
+            self._left.append((version.name, version.threads))
         if now == before:
             return None
         new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
         return words.VersionCounters(version.name, version.id, **new)
+
+    def _threads(self) -> tuple[words.ThreadFigures, ...]:
+        figures: dict[str, words.ThreadFigures] = {}
+        for version in self._told:
+            self._tellIfFull(version)
+            threads = version.threads
+            if threads.busy or threads.queued or threads.rejected:
+                known = figures.get(version.name) or words.ThreadFigures(version.name, 0)
+                figures[version.name] = words.ThreadFigures(
+                    version.name,
+                    max(known.most, threads.most),
+                    known.busy + threads.busy,
+                    known.queued + threads.queued,
+                    known.rejected + threads.rejected,
+                )
+        self._left = [(name, threads) for name, threads in self._left if threads.busy]
+        for name, threads in self._left:
+            known = figures.get(name) or words.ThreadFigures(name, threads.most)
+            figures[name] = structs.replace(known, left=known.left + threads.busy)
+        return tuple(figures.values())
+
+    def _tellIfFull(self, version: Version) -> None:
+        threads, now = version.threads, self._clock.seconds()
+        rejected = threads.rejected - self._rejected.get(version, 0)
+        if rejected and now >= self._toldFull.get(version, now):
+            self._rejected[version] = threads.rejected
+            self._toldFull[version] = now + FULL_AGAIN
+            text = (
+                f"all {threads.most} threads are busy and {threads.queued} calls wait for them: {rejected} "
+                f"call{'s were' if rejected > 1 else ' was'} not taken; limits.threads of plugin.json says how many "
+                "there are"
+            )
+            self._tell(words.Notice("threads-full", text, version.name, version.id))

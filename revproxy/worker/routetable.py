@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
@@ -202,7 +199,7 @@ class _TableInTheMaking:
         if route.respond is not None:
             return RespondLeaf(route.respond.status, route.respond.body.encode(), route.respond.headers)
         if route.static is not None:
-            return StaticLeaf(str(route.static), prefix, partial(_inThread, self._parts.reactor))
+            return StaticLeaf(str(route.static), prefix, self._parts.inThread)
         return self._mounted[index]
 
     def _resource(self, index: int, name: str, prefix: bytes) -> ILeaf | None:
@@ -220,8 +217,7 @@ class _TableInTheMaking:
             else:
                 self._problems.append(document.problem(("routes", index, "resource"), message))
             return None
-        threads = partial(_inThread, self._parts.reactor)
-        return MountedLeaf(resource, prefix, self._parts.reactor, threads, self.config.limits.maxBodyBytes)
+        return MountedLeaf(resource, prefix, self._parts.reactor, self._parts.inThread, self.config.limits.maxBodyBytes)
 
 
 def _alike(route: RouteConfig) -> tuple[Any, ...] | None:
@@ -231,7 +227,3 @@ def _alike(route: RouteConfig) -> tuple[Any, ...] | None:
     if route.respond is not None:
         return route.respond.status, route.respond.body, *route.respond.headers.items()
     return None
-
-
-def _inThread(reactor: Any, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
-    return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
@@ -52,12 +52,14 @@ class Parts:
     :ivar answers: for middleware that do not answer at once; a finer sweep.
     :ivar targetChanged: given upstream, URL, whether it is up, and why not, when a target is passed over from now on,
         or no longer.
+    :ivar inThread: runs a function, with arguments, in a thread, for requests; at once where nobody says.
     """
 
     reactor: Any
     deadlines: Deadlines
     answers: Deadlines
     targetChanged: Callable[[str, str, bool, str], None] = lambda upstream, url, isUp, reason: None
+    inThread: Callable[..., Deferred[Any]] = maybeDeferred
 
 
 class PluginClient:

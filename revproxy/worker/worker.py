@@ -66,6 +66,7 @@ class Worker:
         tell: Callable[[Up], None],
         inThread: Callable[..., Deferred[Any]],
         *,
+        inPool: Callable[..., Deferred[Any]] | None = None,
         dropIns: Iterable[Any] | None = None,
         limits: StageLimits | None = None,
         routesMade: Callable[[], None] = lambda: None,
@@ -77,7 +78,8 @@ class Worker:
 
         :param config: whose limits and time-outs hold until the first plan takes effect.
         :param tell: takes what is said to control.
-        :param inThread: runs a function, with arguments, in a thread.
+        :param inThread: runs a function, with arguments, in a thread: for changes, and the log.
+        :param inPool: the same for requests, which may be many; the former if left out.
         :param dropIns: `IMiddlewareFactory` providers, instead of what Twisted's plugin system finds.
         :param limits: how much plugins are given outside of requests.
         :param routesMade: called before the first plugins are loaded, with all there that does not depend on them.
@@ -89,7 +91,7 @@ class Worker:
         self._files = JobThread(reactor, inThread, READING)
         self._culprits = Culprits()
         self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
-        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged)
+        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
         self.retirement = Retirement(reactor, tell, config.timeouts.drain)
@@ -110,7 +112,7 @@ class Worker:
             onFailure=self.health.failed,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
-        self.accessLogging = AccessLogging(reactor, self.edge)
+        self.accessLogging = AccessLogging(reactor, self.edge, inThread)
         self.bounds = Bounds(self._takeBounds)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self._applier = Applier(self._participants(), tell, self.staging.hurry)

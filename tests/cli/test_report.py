@@ -28,7 +28,7 @@ def plugin(name: str, **facts: Any) -> dict[str, Any]:
     return {
         "name": name, "origin": "directory", "version": "1.2.0", "digest": DIGEST, "state": "running", "pinned": None,
         "calls": 0, "errors": 0, "timeouts": 0, "interrupts": 0, "stalls": 0, "self_seconds": 0.0,
-        "generations_alive": 1, "failure": None, "versions": [], **facts,
+        "generations_alive": 1, "threads": None, "failure": None, "versions": [], **facts,
     }  # fmt: skip
 
 
@@ -137,6 +137,15 @@ class PluginTests(ReportCase):
             "Traceback:",
             "  boom",
         ])
+
+    def test_threads(self) -> None:
+        """What is in its threads, if there is anything to tell."""
+        threads = {"most": 8, "busy": 8, "queued": 256, "rejected": 3, "left": 0}
+        lines = self.printed(lambda report: report.plugin(plugin("x", threads=threads))).splitlines()
+        self.assertIn("  threads   8 of 8 busy, 256 waiting, 3 rejected", lines)
+        left = {**threads, "busy": 0, "left": 2}
+        printed = self.printed(lambda report: report.plugin(plugin("x", threads=left)))
+        self.assertIn("3 rejected; 2 left behind by versions that ended\n", printed)
 
     def test_little(self) -> None:
         """One that never ran."""

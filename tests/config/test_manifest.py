@@ -31,7 +31,7 @@ FULL: dict[str, Any] = {
     "entry_point": "Main", "enabled": False, "config": {"rate": "100/s"}, "config_schema": {"type": "object"},
     "priority": -5, "before": ["b"], "after": ["auth"], "requires": {"auth": ">=2,<3", "any": ""},
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
-    "limits": {"timeout_ms": 250, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
+    "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
     "shadow_safe": True, "edge": ">=0.1",
 }
 
@@ -60,7 +60,8 @@ class ManifestTests(SynchronousTestCase):
         self.assertEqual(manifest.requires, {"auth": SpecifierSet(">=2,<3"), "any": SpecifierSet("")})
         self.assertEqual(manifest.conflicts, {"old": SpecifierSet("<1")})
         self.assertEqual((manifest.onError, manifest.isolation, manifest.shadowSafe), ("open", "inline", True))
-        self.assertEqual((manifest.timeoutMs, manifest.memoryMb, manifest.bodyBytes), (250, 128, 1048576))
+        self.assertEqual((manifest.timeoutMs, manifest.threads), (250, 64))
+        self.assertEqual((manifest.memoryMb, manifest.bodyBytes), (128, 1048576))
         self.assertEqual(manifest.permissions, {"net": []})
         self.assertEqual((str(manifest), manifest.edge), ("rate-limit 1.2.0", SpecifierSet(">=0.1")))
 
@@ -125,6 +126,7 @@ class ManifestTests(SynchronousTestCase):
             ({"isolation": "thread"}, '$.isolation: "thread" is not one of "inline", "process"'),
             ({"on_error": "ignore"}, "$.on_error: "),
             ({"limits": {"timeout_ms": 0}}, "$.limits.timeout_ms: 0 is less than"),
+            ({"limits": {"threads": 65}}, "$.limits.threads: 65 is more than the most allowed"),
             ({"limits": {"timeout": 1}}, '$.limits.timeout: unknown key; did you mean "timeout_ms"?'),
             ({"config_schema": {"type": "strin"}}, "$.config_schema.type: not a JSON Schema"),
             ({"config_schema": {"$ref": "other.json"}}, "$.config_schema.$ref"),

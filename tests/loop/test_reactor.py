@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.loop.reactor import EdgeReactor, installUnlessChosen
+from revproxy.loop.reactor import EdgeReactor, installUnlessChosen, leaveThreads
 
 
 class Descriptor:
@@ -137,3 +137,40 @@ class InstallTests(SynchronousTestCase):
         )
         said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         self.assertEqual(said.stdout, "EdgeReactor\n")
+
+
+class ThreadsTests(SynchronousTestCase):
+    """`keepThreadsApart` and `leaveThreads`."""
+
+    def test_filled(self) -> None:
+        """What fills the reactor's threads keeps neither names from being resolved nor the process from ending."""
+        code = """
+import sys, threading
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from revproxy.loop.reactor import EdgeReactor, installUnlessChosen, keepThreadsApart, leaveThreads
+reactor = installUnlessChosen()
+keepThreadsApart(reactor)
+for _ in range(24):
+    reactor.callInThread(threading.Event().wait)
+port = reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1").getHost().port
+
+def connected(_):
+    print("connected")
+    leaveThreads(reactor)
+    reactor.stop()
+
+connecting = HostnameEndpoint(reactor, "localhost", port).connect(Factory.forProtocol(Protocol))
+connecting.addCallbacks(connected, lambda failure: print(failure))
+reactor.run()
+print("ended")
+"""
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=False
+        )
+        self.assertEqual((done.stdout, done.stderr, done.returncode), ("connected\nended\n", "", 0))
+
+    def test_noThreads(self) -> None:
+        """A reactor without threads, as tests have, has nothing to leave."""
+        leaveThreads(object())

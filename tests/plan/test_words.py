@@ -33,6 +33,7 @@ from revproxy.plan.words import (
     Stalled,
     Target,
     TargetChanged,
+    ThreadFigures,
     Up,
     VersionCounters,
 )
@@ -87,6 +88,7 @@ def examples(root: Path) -> list[Down | Up]:
         Counters((VersionCounters("a", VERSION, 5, 4, 3, 2, 1, 0.5), VersionCounters("b", UNKNOWN)), {"a": 2}, 9),
         Counters((VersionCounters("a", VERSION, 5, seconds=2.5, longCalls=3, longSeconds=2.25),)),
         Counters(gated=("a", "b")),
+        Counters(threads=(ThreadFigures("a", 8, 1, 2, 3, 4), ThreadFigures("b", 1))),
         TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
         TargetChanged("web", "http://127.0.0.1:9000", True),
         CertificateState("tcp:443", "/etc/certificates", ("a.example", "*.b"), 1.7e9, ("a.pem: expired",), True),

@@ -56,8 +56,7 @@ class ThreadsDouble:
             self.done += 1
             job()
 
-    def getThreadPool(self) -> "ThreadsDouble":
-        return self
+    begin = callInThreadWithCallback
 
     def callFromThread(self, function: Any, *arguments: Any) -> None:
         function(*arguments)
@@ -73,7 +72,7 @@ class BasicAuthTests(SynchronousTestCase):
     def plugin(self, **config: Any) -> BasicAuth:
         config.setdefault("users", {"alice": ALICE, "bob": BOB})
         plugin = BasicAuth(config, self.clock.seconds, lambda size: self.threads)
-        plugin.attach(Host(self.threads, "basic-auth", "1", ClientDouble))
+        plugin.attach(Host(self.threads, "basic-auth", "1", ClientDouble, threads=self.threads))  # type: ignore[arg-type]
         plugin.start()
         return plugin
 

@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -46,9 +48,6 @@ class ThreadsDouble(Clock):
         super().__init__()
         self.waiting: list[Callable[[], None]] = []
 
-    def getThreadPool(self) -> Any:
-        return self
-
     def callInThreadWithCallback(self, onResult: Any, function: Any, *args: Any, **kwargs: Any) -> None:
         def run() -> None:
             try:
@@ -76,7 +75,7 @@ class ChangeTests(SynchronousTestCase):
         self.double = EdgeDouble(self.leaf)
         self.edge = self.double.edge
         self.reactor = ThreadsDouble()
-        self.logging = AccessLogging(self.reactor, self.edge)
+        self.logging = AccessLogging(self.reactor, self.edge, partial(deferToThreadPool, self.reactor, self.reactor))
         self.edge.accessLog = None
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane import counters
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, VersionCounters
-from revproxy.worker.counterreports import INTERVAL, CounterReports
+from revproxy.plan.words import Counters, Notice, ThreadFigures, VersionCounters
+from revproxy.worker.counterreports import FULL_AGAIN, INTERVAL, CounterReports
 
 
 class VersionDouble:
@@ -21,14 +21,22 @@ class VersionDouble:
         self.id = VersionId(number)
         self.counters = counters.Counters()
         self.instances = {object()}
+        self.threads = ThreadsDouble()
 
 
-class ReportTests(SynchronousTestCase):
-    """`CounterReports`."""
+class ThreadsDouble:
+    """What threads tell of themselves."""
+
+    most = 8
+    busy = queued = rejected = 0
+
+
+class ReportCase(SynchronousTestCase):
+    """Reports of one version."""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.told: list[Counters] = []
+        self.told: list[Any] = []
         self.retired: dict[str, int] = {}
         self.gated: tuple[str, ...] = ()
         self.reports = CounterReports(self.clock, self.told.append, lambda: self.retired, lambda: self.gated)
@@ -40,6 +48,10 @@ class ReportTests(SynchronousTestCase):
         told = [(version.plugin, version.calls) for word in self.told for version in word.versions]
         self.told.clear()
         return told
+
+
+class ReportTests(ReportCase):
+    """`CounterReports`."""
 
     def test_difference(self) -> None:
         """What is new since the last time, in all figures."""
@@ -109,3 +121,57 @@ class ReportTests(SynchronousTestCase):
             self.retired = retired
             self.reports.report()
         self.assertEqual([word.retired for word in self.told], [{"a": 1}, {}])
+
+
+class ThreadFiguresTests(ReportCase):
+    """What is in plugins' threads."""
+
+    def figures(self) -> list[ThreadFigures]:
+        """What was told of threads last."""
+        return list([word for word in self.told if isinstance(word, Counters)][-1].threads)
+
+    def notices(self) -> list[str]:
+        """Events."""
+        return [word.text for word in self.told if isinstance(word, Notice)]
+
+    def test_figures(self) -> None:
+        """Told when they change; threads that have nothing to tell are left out."""
+        threads = self.version.threads
+        threads.busy, threads.queued = 8, 3
+        self.reports.report()
+        self.reports.report()
+        self.assertEqual(self.told, [Counters(threads=(ThreadFigures("a", 8, 8, 3),))])
+        threads.busy = threads.queued = 0
+        self.reports.report()
+        self.assertEqual(self.figures(), [])
+
+    def test_left(self) -> None:
+        """What still runs for a version that ended is told until it does not any more."""
+        self.version.threads.busy = 2
+        ended, threads = VersionDouble("a", "2"), self.version.threads
+        self.reports.watch([ended])  # type: ignore[list-item]
+        self.version.instances.clear()
+        self.reports.report()
+        self.reports.report()
+        self.assertEqual(self.figures(), [ThreadFigures("a", 8, left=2)])
+        threads.busy = 0
+        self.reports.report()
+        self.assertEqual(self.figures(), [])
+
+    def test_full(self) -> None:
+        """One event for many calls that are not taken, and one more a minute later if there are more by then."""
+        threads = self.version.threads
+        threads.busy, threads.queued = 8, 256
+        for rejected in (5, 9, 20):
+            threads.rejected = rejected
+            self.reports.report()
+        text = "all 8 threads are busy and 256 calls wait for them: 5 calls were not taken"
+        self.assertEqual([notice[: len(text)] for notice in self.notices()], [text])
+        self.assertEqual(self.figures(), [ThreadFigures("a", 8, 8, 256, 20)])
+        self.clock.advance(FULL_AGAIN)
+        self.reports.report()
+        self.reports.report()
+        self.assertIn(" 15 calls were not taken", self.notices()[-1])
+        self.clock.advance(FULL_AGAIN)
+        self.reports.report()
+        self.assertEqual(len(self.notices()), 2)

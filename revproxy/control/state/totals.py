@@ -9,9 +9,10 @@ from collections.abc import Collection
 import msgspec
 
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.plan.words import Counters, ThreadFigures, VersionCounters
 
 _FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds")
+_THREADS = ("busy", "queued", "rejected", "left")
 
 
 class Totals:
@@ -53,6 +54,16 @@ class Totals:
         How many versions of a plugin no longer run and still exist, in the worker that has most.
         """
         return max((word.retired.get(plugin, 0) for word in self._last.values()), default=0)
+
+    def threads(self, plugin: str) -> ThreadFigures | None:
+        """
+        What is in the threads of a plugin, of all workers together; None if they have nothing to tell.
+        """
+        told = [each for word in self._last.values() for each in word.threads if each.plugin == plugin]
+        if not told:
+            return None
+        sums = {name: sum(getattr(each, name) for each in told) for name in ("most", *_THREADS)}
+        return ThreadFigures(plugin, **sums)
 
     def isGated(self, plugin: str) -> bool:
         """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
 
 InThread = Callable[..., Deferred[Any]]
-"""Calls a function with arguments in a thread: ``partial(deferToThreadPool, reactor, reactor.getThreadPool())``."""
+"""Calls a function with arguments in a thread: ``partial(deferToThreads, reactor, threads)``."""
 
 
 @implementer(ILeaf)

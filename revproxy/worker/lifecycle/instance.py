@@ -27,8 +27,9 @@ from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Counters
 from revproxy.errors import Foreign, PluginStalled, asException
-from revproxy.host import Host
+from revproxy.host import QUEUE, Host, threadsName
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
+from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
@@ -66,6 +67,7 @@ class Version:
     :ivar name: of the plugin.
     :ivar id: which version it is.
     :ivar counters: what it did.
+    :ivar threads: what its instances call in threads.
     :ivar instances: all that exist and are not closed.
     :ivar ended: weak references to instances that were closed.
     """
@@ -79,6 +81,8 @@ class Version:
         self.counters = Counters()
         self._factory = factory
         self.limits = limits
+        name = threadsName(entry.manifest.name, entry.version.number)
+        self.threads = Threads(name, entry.manifest.threads, QUEUE)
         self.instances: set[Instance] = set()
         self._codes: dict[str, CodeType] = {}
         self.ended: list[ref[Any]] = []
@@ -242,7 +246,8 @@ class Instance:
         self.object: Any = made
         self.config = config
         self.key = configKey(config)
-        self.host = Host(reactor, version.name, version.id.number, makeClient, failed=self._failedOutside)
+        threads, failed = version.threads, self._failedOutside
+        self.host = Host(reactor, version.name, version.id.number, makeClient, failed=failed, threads=threads)
         self._onFailure = onFailure
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
@@ -348,6 +353,8 @@ class Instance:
                 failed = error
         await self.host.close()
         self.version.instances.discard(self)
+        if not self.version.instances:
+            self.version.threads.end()
         self.object = None
         return failed
 

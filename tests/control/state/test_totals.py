@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.state.totals import Totals
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.plan.words import Counters, ThreadFigures, VersionCounters
 
 OLD, NEW, DROPIN = VersionId("1.0", "1" * 64), VersionId("2.0", "2" * 64), VersionId("1.0")
 
@@ -58,6 +58,16 @@ class TotalsTests(SynchronousTestCase):
         self.assertEqual((self.totals.isGated("a"), self.totals.isGated("b")), (True, False))
         self.totals.add(0, Counters())
         self.assertFalse(self.totals.isGated("a"))
+
+    def test_threads(self) -> None:
+        """
+        Of all workers together, as they were told last.
+        """
+        self.assertIsNone(self.totals.threads("a"))
+        self.totals.add(0, Counters(threads=(ThreadFigures("a", 8, 7, 1, 1, 1),)))
+        self.totals.add(0, Counters(threads=(ThreadFigures("a", 8, 1, 2, 3, 4), ThreadFigures("b", 1))))
+        self.totals.add(1, Counters(threads=(ThreadFigures("a", 8, 1),)))
+        self.assertEqual(self.totals.threads("a"), ThreadFigures("a", 16, 2, 2, 3, 4))
 
     def test_carryOver(self) -> None:
         """
