@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from revproxy.body import Body, Filter
 from revproxy.checked import Checked, checked, finalStatus, fixed, oneOf, only, text, told
+from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import REASONS, EdgeError
 from revproxy.headers import TOKEN, Headers, isToken
 from revproxy.toolbox import Services, Toolbox
@@ -319,14 +320,13 @@ class Outcome:
     error: EdgeError | None = None
 
 
-class Context:
+class Context(Routed):
     """
     One request on its way through the chain.
 
     :ivar request: the request.
     :ivar response: the answer, once there is one.
     :ivar values: what plugins pass to each other within this request.
-    :ivar route: the name of the route.
     :ivar serial: the edge's own number for the request, as bytes: its :attr:`id` until a plugin sets another.
     :ivar outcome: how it ended; for observers only.
     :ivar depth: how many links have let the request pass; kept by the chain.
@@ -346,17 +346,18 @@ class Context:
         "outcome",
         "pluginErrors",
         "pluginsSkipped",
-        "route",
         "serial",
     )
 
     request: Checked[Request] = fixed("_request", "context.request stays: assign to its method, target, host, headers")
     response = checked("_response", _sendable)
 
-    def __init__(self, request: Request, route: str = "", serial: bytes = b"") -> None:
+    def __init__(self, request: Request, route: Place = NOWHERE, serial: bytes = b"") -> None:
+        # As Routed does; a call would cost each request more than these lines.
+        self._route = route
+        self._goal = None
         self._request = request
         self._response: Response | None = None
-        self.route = route
         self.serial = serial
         self.outcome = _UNFINISHED
         self.depth = 0
@@ -459,6 +460,9 @@ class Context:
         """Whether a body of this request will never be complete for exactly this reason."""
         bodies = (self._request._body, None if self._response is None else self._response._body)
         return any(body is not None and body.brokenBy(error) for body in bodies)
+
+    def _isOnItsWayIn(self) -> bool:
+        return self._toolbox is not None and self._response is None and not self.outcome.status
 
     def _tools(self) -> Toolbox:
         if self._toolbox is None:

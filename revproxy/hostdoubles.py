@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from zope.interface.interface import InterfaceClass
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
 
-__all__ = ["ClientAnswer", "ClientDouble", "HostDouble", "ToolboxDouble"]
+__all__ = ["ClientAnswer", "ClientDouble", "DestinationsDouble", "HostDouble", "ToolboxDouble"]
 
 
 @dataclass
@@ -85,6 +85,33 @@ class ClientDouble:
         return self.request("POST", url, **arguments)
 
 
+class DestinationsDouble:
+    """
+    The upstreams that a plugin may choose among.
+
+    :ivar upstreams: by name, the URLs of their targets.
+    :ivar down: the URLs of targets that are out of service, or marked down.
+    """
+
+    def __init__(self, upstreams: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.upstreams = dict(upstreams or {})
+        self.down: set[str] = set()
+
+    def origins(self, upstream: str) -> Sequence[str]:
+        """:raises ValueError: if there is no such upstream."""
+        if upstream not in self.upstreams:
+            there = ", ".join(self.upstreams) or "none: EdgeDouble(…, upstreams={NAME: [URL]})"
+            raise ValueError(f"no upstream: {upstream!r}; there are {there}")
+        return self.upstreams[upstream]
+
+    def available(self, upstream: str) -> Sequence[str]:
+        """Those that are not :attr:`down`."""
+        return [url for url in self.origins(upstream) if url not in self.down]
+
+    def leaf(self, upstream: str, origin: str | None, strip: bytes) -> None:
+        """Nothing is sent anywhere."""
+
+
 class ToolboxDouble:
     """
     What a plugin reaches through its context.
@@ -92,14 +119,21 @@ class ToolboxDouble:
     :ivar client: a :class:`ClientDouble`.
     :ivar events: what was logged.
     :ivar provided: interface to object, for ``context.services``.
+    :ivar destinations: a :class:`DestinationsDouble`, for ``context.upstream`` and ``context.origin``.
     """
 
-    def __init__(self, name: str = "plugin", provided: Mapping[InterfaceClass, Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "plugin",
+        provided: Mapping[InterfaceClass, Any] | None = None,
+        upstreams: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.name = name
         self.client = ClientDouble()
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
         self.provided = dict(provided or {})
+        self.destinations = DestinationsDouble(upstreams)
 
     def service(self, interface: InterfaceClass) -> Any:
         """:raises KeyError: if nothing is provided for it."""

@@ -31,14 +31,16 @@ from twisted.python.failure import Failure
 from revproxy.bodydoubles import SinkDouble, SourceDouble
 from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
+from revproxy.destination import SETTLED, NamedPlace
 from revproxy.errors import EdgeError
-from revproxy.hostdoubles import ClientAnswer, ClientDouble, HostDouble, ToolboxDouble
+from revproxy.hostdoubles import ClientAnswer, ClientDouble, DestinationsDouble, HostDouble, ToolboxDouble
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
 __all__ = [
     "Answer",
     "ClientAnswer",
     "ClientDouble",
+    "DestinationsDouble",
     "EdgeDouble",
     "HostDouble",
     "LoadedPlugin",
@@ -70,6 +72,7 @@ def makeContext(
     client: str = "192.0.2.1",
     connected: str | None = None,
     route: str = "default",
+    upstream: str | None = None,
     id: str = "request-1",
     tls: Any = None,
     toolbox: ToolboxDouble | None = None,
@@ -80,6 +83,7 @@ def makeContext(
     :param body: bytes (complete at once), pieces (given one by one, by a :class:`SourceDouble`), or a body.
     :param client: the client's address.
     :param connected: the address at the other end of the connection, if that is a trusted proxy.
+    :param upstream: the name of the route's upstream, if it has one.
     """
     fields = Headers.of(headers)
     if "Host" not in fields:
@@ -95,7 +99,7 @@ def makeContext(
         None if body is None else _bodyOf(body),
         tls,
     )
-    context = Context(request, route, id.encode("ascii"))
+    context = Context(request, NamedPlace(route, upstream), id.encode("ascii"))
     context._toolbox = ToolboxDouble() if toolbox is None else toolbox
     return context
 
@@ -127,6 +131,7 @@ class Answer:
     :ivar context: the context, after the end.
     :ivar forwarded: the request as it went to the origin: None if a plugin answered.
     :ivar received: the body that the origin received.
+    :ivar rerouted: how often a plugin had the route chosen anew.
     """
 
     status: int
@@ -135,17 +140,25 @@ class Answer:
     context: Context
     forwarded: Request | None
     received: bytes
+    rerouted: int = 0
 
 
 class EdgeDouble:
     """
-    An edge of one route whose chain is the middleware given, lowest priority first.
+    An edge of one route whose chain is the middleware given, lowest priority first. A plugin that has the route chosen
+    anew finds itself on the same one: ``answer.rerouted`` counts it.
 
     :ivar toolbox: what the plugins find in their contexts; one for all.
     """
 
-    def __init__(self, *chain: IMiddleware, toolbox: ToolboxDouble | None = None) -> None:
-        self.toolbox = ToolboxDouble() if toolbox is None else toolbox
+    def __init__(
+        self,
+        *chain: IMiddleware,
+        toolbox: ToolboxDouble | None = None,
+        upstreams: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """:param upstreams: what plugins may choose among: by name, the URLs of targets. Not with a toolbox."""
+        self.toolbox = ToolboxDouble(upstreams=upstreams) if toolbox is None else toolbox
         self._chain = chain
         self.originAnswers()
 
@@ -195,7 +208,7 @@ class EdgeDouble:
 
     async def _run(self, context: Context, outcome: Outcome) -> Answer:
         passed: list[IMiddleware] = []
-        forwarded, received = None, b""
+        forwarded, received, rerouted = None, b"", 0
         for middleware in self._chain:
             waiting = _started(middleware.handle(context))
             _begin(context.request._body)
@@ -206,7 +219,15 @@ class EdgeDouble:
                 outcome.interruptedBy = str(middleware.name)
                 break
             passed.append(middleware)
+            goal = context._goal
+            if goal is not None and goal.isRerouting:
+                goal.isRerouting = False
+                rerouted += 1
         else:
+            if context._goal is None:
+                context._goal = SETTLED
+            else:
+                context._goal.isSettled = True
             forwarded, received = context.request, _drained(context.request._body)
             status, headers, body = self._origin
             context.response = makeResponse(status, headers, body)
@@ -220,7 +241,7 @@ class EdgeDouble:
                     await changed
         assert context.response is not None
         data = _drained(context.response.body)
-        return Answer(context.response.status, context.response.headers, data, context, forwarded, received)
+        return Answer(context.response.status, context.response.headers, data, context, forwarded, received, rerouted)
 
 
 def _started(result: Any) -> Any:

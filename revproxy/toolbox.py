@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from zope.interface.interface import InterfaceClass
 
+from revproxy.destination import Destinations
+
 
 class Toolbox(Protocol):
     """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
@@ -19,6 +21,10 @@ class Toolbox(Protocol):
     @property
     def log(self) -> Any:
         """The plugin's own logger."""
+
+    @property
+    def destinations(self) -> Destinations:
+        """The upstreams it may choose among."""
 
     def service(self, interface: InterfaceClass) -> Any:
         """What some plugin provides for an interface."""

@@ -9,9 +9,11 @@ In the order in which a request meets them:
   would have in common with it;
 - `edge` is what all connections share, the current generation first of all; `generation` the running form of a plan;
 - `exchange` is the life of one request;
-- `routing` finds its route by host and path, `readings` what else the path may mean to an origin;
+- `routing` finds its route by host and path, `readings` what else the path may mean to an origin, `admission`
+  whether it may take that route;
 - `chain` takes it through the middleware, forth and back; a `link` is one of them in its place; `counters` has what
   each has done, `sampling` says which requests are timed;
+- `rerouting` chooses a route once more, and a `detour` is the chain of both;
 - :mod:`~revproxy.dataplane.leaves` stand at the end of a route, and :mod:`~revproxy.dataplane.upstream` is where a
   proxied request goes: targets, the pool of connections, the queue before it;
 - `accesslog` has one line for each request that is over: an `accessrecord` until it is written, an `accessline` then.

@@ -70,18 +70,24 @@ class Chain:
         "_nextCalls",
         "_nextResponders",
         "_observers",
+        "_passed",
         "active",
         "hasObservers",
         "hasResponders",
         "links",
     )
 
-    def __init__(self, links: Sequence[Link]) -> None:
-        """:raises TypeError: if one of them does not provide IMiddleware."""
+    def __init__(self, links: Sequence[Link], passed: int = 0) -> None:
+        """
+        :param passed: how many of them a request has behind it when it enters.
+        :raises TypeError: if one of them does not provide IMiddleware.
+        """
         for link in links:
             if not IMiddleware.providedBy(link.instance):
                 raise TypeError(f"{link.name} does not provide IMiddleware")
         calls, responders = _callsOf(links), _respondersOf(links)
+        ahead = calls[passed:]
+        self._passed = passed
         self.links = tuple(links)
         self.active = 0
         self._idle: list[Deferred[None]] | None = None
@@ -89,7 +95,7 @@ class Chain:
         attention = Attention()
         self._laterCalls = _timedCalls(calls, 1, attention)
         self._nextCalls: Callable[[], _Calls] = sampled(
-            calls, _timedCalls(calls, SAMPLE, attention), self._laterCalls, attention
+            ahead, _timedCalls(ahead, SAMPLE, attention), self._laterCalls[passed:], attention
         )
         attention = Attention()
         self._laterResponders = _timedResponders(responders, 1, attention)
@@ -104,11 +110,12 @@ class Chain:
         """
         Run the way in. Sets ``context.depth`` to the number of links that let the request pass.
 
-        :returns: True to go on to the leaf; False if ``context.response`` is the answer; or a Deferred of that.
+        :returns: True to go on to the leaf, or to another route if the last link has asked for it; False if
+            ``context.response`` is the answer; or a Deferred of that.
         :raises PluginFailed: if a link failed and its policy is ``closed``.
         :raises PluginQuarantined: what stands in the place of a link raised it; this is nobody's failure.
         """
-        depth = 0
+        depth = self._passed
         bounds = self._bounds
         for link, handle, counters in self._nextCalls():
             context._toolbox = link
@@ -127,6 +134,8 @@ class Chain:
                 verdict = True
             if verdict is True:
                 depth += 1
+                if context._goal is not None and context._goal.isRerouting:
+                    break
             elif verdict is False:
                 context.depth = depth
                 return self._interrupted(context, link)
@@ -155,7 +164,8 @@ class Chain:
                 return self._interrupted(context, link)
             depth += 1
             context.depth = depth
-            if depth == len(calls):
+            goal = context._goal
+            if depth == len(calls) or (goal is not None and goal.isRerouting):
                 return True
             link, handle, counters = calls[depth]
             context._toolbox = link
@@ -242,6 +252,11 @@ class Chain:
                 link.blame(Failure(), "{name} {version} failed as observer")
 
     # Who uses it
+
+    @property
+    def parts(self) -> tuple[Chain, ...]:
+        """The chains of routes that a request in it has come through, which count it as active."""
+        return (self,)
 
     def release(self) -> None:
         """An exchange has ended."""

@@ -149,7 +149,12 @@ class Edge:
         """
         if not chains:
             return 0
-        using = [connection for connection in self.connections if connection.chain in chains]
+        # A request that was routed anew has come through several.
+        using = [
+            connection
+            for connection in self.connections
+            if connection.chain is not None and any(part in chains for part in connection.chain.parts)
+        ]
         for connection in using:
             connection.breakOff("the drain time of a replaced plugin is over")
         return len(using)

@@ -8,7 +8,6 @@ However it ends, ``_finish`` runs exactly once: observers, access log, the chain
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import count
 from os import urandom
@@ -21,10 +20,14 @@ from twisted.web.http import datetimeToString
 
 from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
+from revproxy.dataplane.admission import Guards, checkMethod, checkName
 from revproxy.dataplane.http.errorpage import errorResponse
-from revproxy.dataplane.http.interfaces import IClientStream
+from revproxy.dataplane.http.interfaces import IClientStream, ILeaf
+from revproxy.dataplane.http1.requesthead import hostname as hostnameOf
 from revproxy.dataplane.link import unsendable
-from revproxy.errors import BrokenOff, ClientGone, EdgeError, MethodNotAllowed, Misdirected, NotFound, PluginFailed
+from revproxy.dataplane.rerouting import chosenAnew
+from revproxy.destination import NOWHERE, SETTLED, Goal
+from revproxy.errors import BrokenOff, ClientGone, EdgeError, NotFound, PluginFailed
 from revproxy.headers import Headers
 
 if TYPE_CHECKING:
@@ -50,15 +53,6 @@ def _keepFramed(body: Body, headers: Headers) -> None:
         body.framed = False
 
 
-_ALLOWED = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
-"""What a route that names no methods is said to take, beside what nobody has registered."""
-
-
-def _checkMethod(method: bytes, methods: frozenset[bytes] | None) -> None:
-    if method not in (methods or _ALLOWED):
-        raise MethodNotAllowed(f"{method.decode('latin-1')} on this route", sorted(methods or _ALLOWED))
-
-
 def _bare(error: EdgeError) -> EdgeError:
     """
     An error without the frames it was raised in.
@@ -68,10 +62,6 @@ def _bare(error: EdgeError) -> EdgeError:
     """
     error.__traceback__ = error.__context__ = None
     return error
-
-
-Guards = Callable[[str | None, bytes], bool]
-"""Whether a host, the second, is protected from connections whose handshake was for the first (None for no name)."""
 
 
 class Exchange:
@@ -92,7 +82,7 @@ class Exchange:
         "_edge",
         "_guards",
         "_hostname",
-        "_leaf",
+        "_route",
         "_sentAt",
         "_stream",
         "_waiting",
@@ -122,7 +112,7 @@ class Exchange:
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
-        self.context = Context(request, "", b"%b%08x" % (_prefix, _serial()))
+        self.context = Context(request, NOWHERE, b"%b%08x" % (_prefix, _serial()))
         self.chain: Chain | None = None
         self.methods: frozenset[bytes] | None = None
         self.error: EdgeError | None = None
@@ -142,35 +132,73 @@ class Exchange:
                 raise NotFound("no route for this host and path")
             chain = self.chain = generation.chains[route.group]
             chain.active += 1
-            context.route = route.name
+            context._route = route
             if self._guards is not None:
-                self._checkName(context._request)
+                checkName(context._request, self._hostname, self._guards)
             methods = self.methods = route.methods
             if methods is not None or context._request.rawMethod == b"TRACE":
-                _checkMethod(context._request.rawMethod, methods)
+                checkMethod(context._request.rawMethod, methods)
             verdict = chain.enter(context) if chain.links else True
-            if verdict is True:
+            if verdict is True and context._goal is None:
+                context._goal = SETTLED
                 route.leaf.render(self)
             elif verdict is False:
                 self._respond()
             else:
-                self._leaf = route.leaf
-                self.wait(verdict, self._entered)
+                self._route = route
+                if verdict is True:
+                    self._onward()
+                else:
+                    self.wait(verdict, self._entered)
         except Exception:
             self.failed(Failure())
 
-    def _checkName(self, request: Request) -> None:
-        """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
-        tls = request.tls
-        guards = self._guards
-        if tls is not None and guards is not None and guards(tls.serverName, self._hostname):
-            raise Misdirected("the TLS server name and Host differ on a protected host")
-
     def _entered(self, verdict: bool) -> None:
         if verdict:
-            self._leaf.render(self)
+            self._onward()
         else:
             self._respond()
+
+    def _onward(self) -> None:
+        """The way in is over, unless a plugin has the route chosen anew."""
+        context = self.context
+        goal = context._goal
+        while goal is not None and goal.isRerouting:
+            verdict = self._reroute(goal)
+            if verdict is False:
+                self._respond()
+                return
+            if verdict is not True:
+                self.wait(verdict, self._entered)
+                return
+        route = self._route
+        leaf: ILeaf = route.leaf
+        if goal is None:
+            context._goal = SETTLED
+        else:
+            goal.isSettled = True
+            if goal.upstream is not None and goal.destinations is not None:
+                leaf = goal.destinations.leaf(goal.upstream, goal.origin, route.path if route.strips else b"")
+        leaf.render(self)
+
+    def _reroute(self, goal: Goal) -> bool | Deferred[bool]:
+        """
+        By what serves now, which may be another generation than the one that the request began with.
+
+        :returns: as :meth:`Chain.enter`, for what the chain of the new route has beside the links passed.
+        """
+        context = self.context
+        request = context.request
+        assert self.chain is not None
+        self._hostname = hostnameOf(request.rawHost) if request.rawHost else b""
+        route, self.chain = chosenAnew(self._edge.generation, context, goal, self.chain, self._hostname)
+        self._route = route
+        self.methods = route.methods
+        if self._guards is not None:
+            checkName(request, self._hostname, self._guards)
+        if route.methods is not None or request.rawMethod == b"TRACE":
+            checkMethod(request.rawMethod, route.methods)
+        return self.chain.enter(context)
 
     def wait(self, deferred: Deferred[Any], callback: Any) -> None:
         """Wait for this next; it is cancelled when the client leaves."""
@@ -401,7 +429,7 @@ class Exchange:
             status,
             bytesIn,
             bytesOut,
-            context.route,
+            context._route.name,
             self.upstream,
             self.upstreamSeconds,
             context.interruptedBy,

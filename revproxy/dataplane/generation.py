@@ -7,7 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.detour import Detour
 from revproxy.dataplane.routing import Route, Tree
+
+_MOST_DETOURS = 1024
+"""Detours that are kept; there are few, one for each plugin that reroutes and each pair of chains."""
 
 
 class Generation:
@@ -19,10 +23,25 @@ class Generation:
     :ivar find: the route for a host and a request target, or None.
     """
 
-    __slots__ = ("chains", "find", "number", "tree")
+    __slots__ = ("_detours", "chains", "find", "number", "tree")
 
     def __init__(self, number: int, tree: Tree, chains: Sequence[Chain]) -> None:
         self.number = number
         self.tree = tree
         self.chains = tuple(chains)
         self.find: Callable[[bytes, bytes], Route | None] = tree.find
+        self._detours: dict[tuple[Chain, int, Chain], Detour] = {}
+
+    def detour(self, chain: Chain, depth: int, onto: Chain) -> Detour:
+        """
+        The chain of a request that goes on, from so many links of one chain, to a chain of this generation.
+
+        :param chain: may be one of an earlier generation; then the detour is not kept, for it would keep what is over.
+        """
+        key = chain, depth, onto
+        detour = self._detours.get(key)
+        if detour is None:
+            detour = Detour(*key)
+            if len(self._detours) < _MOST_DETOURS and all(part in self.chains for part in detour.parts):
+                self._detours[key] = detour
+        return detour

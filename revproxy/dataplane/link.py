@@ -16,6 +16,7 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
+from revproxy.destination import Destinations
 from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, asException
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
@@ -30,6 +31,7 @@ class Link:
     :param deadlines: for asynchronous answers; their clock measures self time, too.
     :param makeClient: makes :attr:`client`.
     :param services: what a running plugin provides for an interface, or KeyError.
+    :param destinations: the upstreams that it may choose among.
     :param bodyBytes: the most of a body that it may hold in memory, or None.
     :param counters: of its version; by default one of its own.
     :param onFailure: told of each of its failures, after it was counted.
@@ -43,6 +45,7 @@ class Link:
         "bodyBytes",
         "counters",
         "deadlines",
+        "destinations",
         "finished",
         "handle",
         "handleResponse",
@@ -66,6 +69,7 @@ class Link:
         deadlines: Deadlines,
         makeClient: Callable[[], Any],
         services: Callable[[InterfaceClass], Any],
+        destinations: Destinations,
         bodyBytes: int | None = None,
         counters: Counters | None = None,
         onFailure: Callable[[Failure], None] | None = None,
@@ -77,6 +81,7 @@ class Link:
         self.timeout = timeout
         self.bodyBytes = bodyBytes
         self.deadlines = deadlines
+        self.destinations = destinations
         self.handle: Callable[[Context], Any] = instance.handle
         self.handleResponse: Callable[[Context], Any] | None = (
             instance.handleResponse if IResponseMiddleware.providedBy(instance) else None

@@ -54,6 +54,12 @@ class Route:
     ignoresCase: bool = False
     strips: bool = False
 
+    @property
+    def upstream(self) -> str | None:
+        """The name of the upstream that its leaf passes requests to; None for another leaf."""
+        upstream = getattr(self.leaf, "upstream", None)
+        return None if upstream is None else str(upstream.name)
+
 
 class PathNode(Resource):  # type: ignore[misc]
     """

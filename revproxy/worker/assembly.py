@@ -136,6 +136,7 @@ class _Assembly:
             open=manifest.onError == "open",
             timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
             deadlines=self.answers,
+            destinations=self.table.destinations,
             makeClient=_clientOf(instance),
             bodyBytes=manifest.bodyBytes,
             counters=instance.version.counters,

@@ -18,6 +18,7 @@ from twisted.web.resource import IResource
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config, RouteConfig
 from revproxy.dataplane.http.interfaces import ILeaf
+from revproxy.dataplane.leaves.destinations import Destinations
 from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
@@ -35,6 +36,7 @@ class RouteTable:
     The upstreams, leaves and resource tree of one configuration.
 
     :ivar upstreams: by name, each with the key under which it may be shared.
+    :ivar destinations: the upstreams again, for plugins that choose among them.
     :ivar leaves: by host and path of their routes, each with what it was made from.
     """
 
@@ -42,6 +44,7 @@ class RouteTable:
     upstreams: Known
     leaves: Mapping[tuple[str | None, str], _MadeLeaf]
     tree: Tree
+    destinations: Destinations
 
     def close(self, successor: RouteTable | None = None) -> None:
         """Give up upstream connections that the successor does not share, as they become idle."""
@@ -158,7 +161,10 @@ class _TableInTheMaking:
                     strips=route.stripPrefix and route.upstream is not None,
                 )
             )
-        return RouteTable(self.config, self._upstreams, leaves, Tree(routes))
+        choice = {name: (made[1], self.config.upstreams[name].host) for name, made in self._upstreams.items()}
+        return RouteTable(
+            self.config, self._upstreams, leaves, Tree(routes), Destinations(self._client, choice)
+        )
 
     # Leaves
 

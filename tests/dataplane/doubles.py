@@ -25,8 +25,9 @@ from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
+from revproxy.destination import Destinations
 from revproxy.loop.deadlines import Deadlines
-from revproxy.testing import SourceDouble
+from revproxy.testing import DestinationsDouble, SourceDouble
 
 _ADDED_DATE = re.compile(rb"Date: \w{3}, \d\d \w{3} 1970 [\d:]{8} GMT\r\n")
 
@@ -175,6 +176,7 @@ def makeLink(
     timeout: float | None = None,
     counters: Counters | None = None,
     onFailure: Callable[[Failure], None] | None = None,
+    destinations: Destinations | None = None,
 ) -> Link:
     """A link of a chain, with nothing in its toolbox."""
     return Link(
@@ -186,6 +188,7 @@ def makeLink(
         deadlines=deadlines,
         makeClient=object,
         services={}.__getitem__,
+        destinations=DestinationsDouble() if destinations is None else destinations,
         counters=counters,
         onFailure=onFailure,
     )

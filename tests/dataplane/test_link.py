@@ -17,7 +17,7 @@ from revproxy.dataplane.link import Link, unsendable, waitFor
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginStalled, PluginTimeout
 from revproxy.interfaces import IMiddleware, IObserver
 from revproxy.loop.deadlines import Deadlines
-from revproxy.testing import SourceDouble, makeContext
+from revproxy.testing import DestinationsDouble, SourceDouble, makeContext
 
 
 class IAccounts(Interface):
@@ -63,6 +63,7 @@ class LinkCase(SynchronousTestCase):
             deadlines=self.deadlines,
             makeClient=self.makeClient,
             services={IAccounts: "accounts"}.__getitem__,
+            destinations=DestinationsDouble(),
             **options,
         )
 

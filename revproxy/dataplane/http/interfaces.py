@@ -50,11 +50,11 @@ class IExchange(Protocol):
     """
     One request and its answer, as the connection sees it. Exactly one of the last three ends it.
 
-    :ivar chain: the middleware that it goes through; None until its route is found.
+    :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` that it goes through; None until its route is found.
     """
 
     @property
-    def chain(self) -> object: ...
+    def chain(self) -> Any: ...
 
     def begin(self) -> None:
         """The head of the request is read: find the route, and answer sooner or later."""
@@ -78,7 +78,8 @@ class IClientConnection(Protocol):
 
     :ivar served: requests that were begun on it.
     :ivar listener: what accepted it.
-    :ivar chain: that of the running request, or of the tunnel it has become; None for neither.
+    :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` of the running request, or of the tunnel it has become;
+        None for neither.
     """
 
     served: int
@@ -87,7 +88,7 @@ class IClientConnection(Protocol):
     def listener(self) -> object: ...
 
     @property
-    def chain(self) -> object: ...
+    def chain(self) -> Any: ...
 
     def drain(self) -> None:
         """Close now if idle, else after the running answer."""

@@ -119,7 +119,7 @@ class RequestReader:
         return self._state is BODY and (self._body is None or not self._body.isPaused)
 
     @property
-    def chain(self) -> object:
+    def chain(self) -> Any:
         """That of the running request, or of the tunnel it has become; None if it is idle, or was broken off."""
         exchange = self._exchange
         return None if exchange is None or self._state is CLOSED else exchange.chain

@@ -8,7 +8,7 @@ What stands at the end of a route and answers: each kind of leaf in a file of it
 - `mounted`: any resource of ``twisted.web``;
 - `forms`: what browsers send to a resource;
 - `resourcechannel`: a response, of what a resource writes;
-- `proxy`: an upstream;
+- `proxy`: an upstream; `destinations` has them all, for plugins that choose one;
 - `lastrecipient`: the answer to requests that are to go no further.
 
 A leaf is given the exchange, and answers it at once or later:

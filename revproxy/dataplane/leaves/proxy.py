@@ -12,6 +12,7 @@ from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
 from revproxy.dataplane.leaves.leaf import Leaf
 from revproxy.dataplane.routing import stripped
+from revproxy.dataplane.upstream.onetarget import OneTarget
 from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.patience import Patience
 from revproxy.dataplane.upstream.target import Target
@@ -36,7 +37,7 @@ class ProxyLeaf(Leaf):
     def __init__(
         self,
         client: UpstreamClient,
-        upstream: Upstream,
+        upstream: Upstream | OneTarget,
         *,
         hostPolicy: str = PRESERVE,
         strip: bytes = b"",

@@ -7,6 +7,7 @@ In the order of flow:
 - `patience`: how long the request's body is awaited first;
 - `outgoing`: one request, over as many targets as it takes;
 - `upstream`: several targets; it marks down those that fail;
+- `onetarget`: the same, where a plugin has chosen the target;
 - `balancing`: which target is next. A new policy goes here;
 - `target`: one origin server, and what policies ask of it;
 - `pool`: the connections to it;

@@ -16,6 +16,7 @@ from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Response
 from revproxy.dataplane.http.shares import PLAIN
 from revproxy.dataplane.http1.clientroles import Abortable
+from revproxy.dataplane.upstream.onetarget import OneTarget
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import (
@@ -68,7 +69,7 @@ class Outgoing:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Upstream | OneTarget,
         method: bytes,
         body: Body | None,
         upgrade: bytes | None,

@@ -63,6 +63,11 @@ class Upstream:
         untried = [target for target in self.targets if target not in tried] if tried else self.targets
         return self._choose(untried, self._now()) if untried else None
 
+    def available(self) -> list[str]:
+        """The URLs of the targets that are in service and not marked down."""
+        now = self._now()
+        return [target.url for target in self.targets if target.isInService and target.isHealthy(now)]
+
     def succeeded(self, target: Target) -> None:
         """It answered."""
         if target.fails:

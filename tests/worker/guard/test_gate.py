@@ -20,7 +20,7 @@ from revproxy.dataplane.link import Link
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginQuarantined, PluginStalled
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
-from revproxy.testing import SourceDouble, makeContext, makeResponse
+from revproxy.testing import DestinationsDouble, SourceDouble, makeContext, makeResponse
 from revproxy.worker.guard.gate import Gate
 
 
@@ -357,6 +357,7 @@ class InChainTests(GateCase):
             deadlines=deadlines,
             makeClient=lambda: None,
             services=lambda interface: None,
+            destinations=DestinationsDouble(),
         )
         chain = Chain([link])
         context = makeContext()

@@ -313,13 +313,14 @@ from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.link import Link
 from revproxy.loop.deadlines import Deadlines
 from revproxy.interfaces import IMiddleware
-from revproxy.testing import makeContext
+from revproxy.testing import DestinationsDouble, makeContext
 chains = []
 for kind in ("def", "async def"):
     plugin = load("slow", f"{kind} handle(context):\\n    while True: pass")
     directlyProvides(plugin, IMiddleware)
     chains.append(Chain([Link(plugin, "slow", "1.2.0", open=False, timeout=10, deadlines=Deadlines(reactor, 0.5),
-                              makeClient=lambda: None, services=lambda interface: None)]))
+                              makeClient=lambda: None, services=lambda interface: None,
+                              destinations=DestinationsDouble())]))
 def scene():
     attempt(chains[0].enter, makeContext())
     chains[1].enter(makeContext()).addErrback(lambda failure: outcomes.append((repr(failure.value), 0)))

@@ -16,7 +16,7 @@ from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Failures, Notice, Restored
-from revproxy.testing import makeContext
+from revproxy.testing import DestinationsDouble, makeContext
 from revproxy.worker.guard.gate import Gate
 from revproxy.worker.guard.recovery import COOLDOWN, PROBES
 from revproxy.worker.guard.versionhealth import VersionHealth
@@ -95,6 +95,7 @@ class HealthCase(SynchronousTestCase):
             deadlines=Deadlines(self.clock, 1),
             makeClient=lambda: None,
             services=lambda interface: None,
+            destinations=DestinationsDouble(),
             counters=self.version.counters,
         )
         self.addCleanup(link.deadlines.stop)
