@@ -16,6 +16,7 @@ from revproxy.loop.interpreter import importBeside, tuneInterpreter
 from revproxy.loop.reactor import installUnlessChosen, keepThreadsApart
 from revproxy.service.reloader import superviseUnlessSupervised
 from revproxy.service.service import EdgeService
+from revproxy.service.twistdlog import shapeLog
 
 
 class Options(TwistedOptions):  # type: ignore[misc]
@@ -70,6 +71,8 @@ class Options(TwistedOptions):  # type: ignore[misc]
                 raise UsageError("--reload needs a process in the foreground: twistd -n revproxy --reload ...")
             superviseUnlessSupervised([Path(self["config"])] if self["config"] is not None else [])
         installUnlessChosen()
+        if self.parent is not None:
+            shapeLog(self.parent)
 
 
 def makeService(options: Options) -> IService:

@@ -178,7 +178,9 @@ def _logging(section: Section) -> LoggingConfig:
         elif path is not None and path.is_dir():
             section.refuse(f"{path} is a folder; name a file in it", "access")
         access = str(path) if path else "-"
-    return LoggingConfig(access, section.text("format", "json"))
+    return LoggingConfig(
+        access, section.text("format", "json"), section.text("level", "info"), section.text("own", "text")
+    )
 
 
 def _admin(root: Section) -> AdminConfig | None:

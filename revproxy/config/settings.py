@@ -232,14 +232,18 @@ class PluginsConfig:
 
 @dataclass(frozen=True, slots=True)
 class LoggingConfig:
-    """The access log.
+    """The access log, and the edge's own.
 
     :ivar access: ``"-"`` for standard output, an absolute path, or ``None`` for no log.
     :ivar format: ``"json"`` or ``"combined"``.
+    :ivar level: ``"debug"``, ``"info"``, ``"warn"`` or ``"error"``: from there on the edge's own log has lines.
+    :ivar own: ``"text"`` or ``"json"``: its form.
     """
 
     access: str | None = "-"
     format: str = "json"
+    level: str = "info"
+    own: str = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,16 @@ class EventLog:
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
-        self._log.emit(level, "{who}{kind}: {text}", who=who, kind=kind, text=printable(text, 2000))
-        if traceback:
-            self._log.emit(level, "{traceback}", traceback=traceback)
+        self._log.emit(
+            level,
+            "{who}{kind}: {text}{below}",
+            who=who,
+            kind=kind,
+            text=printable(text, 2000),
+            below=f"\n{traceback}" if traceback else "",
+            plugin=plugin,
+            version=version,
+        )
         for subscriber in self.subscribers:
             subscriber(event)
         return event

@@ -3,6 +3,7 @@ The processes: joins control and worker, starts and ends them, heeds signals.
 
 - `service` is a running edge, as a Twisted service: control with one worker beside it;
 - `localcrew` hands over the words between the two, in one process;
+- `twistdlog` is the edge's own log where twistd opens it;
 - `signals` is what the process is told from outside;
 - `reloader` restarts a process whose own code has changed, for development.
 """

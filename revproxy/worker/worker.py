@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, LoggingConfig
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.routing import Tree
@@ -32,9 +32,11 @@ from revproxy.worker.lifecycle.instance import Version
 from revproxy.worker.lifecycle.retirement import Retirement
 from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.listeners import ListenerSet
+from revproxy.worker.logform import ownForm
 from revproxy.worker.participant import Participant
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
+from revproxy.worker.stdlibrecords import StdlibRecords
 from revproxy.worker.upstreamfactory import Parts, PluginClient
 
 NOTHING = Generation(0, Tree([]), [])
@@ -90,6 +92,8 @@ class Worker:
         self._answers = Deadlines(reactor, 0.02, monotonic)
         self._files = JobThread(reactor, inThread, READING)
         self._culprits = Culprits()
+        self._records = StdlibRecords(self._culprits)
+        self._takeLogging(config.logging)
         self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
         parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
         self._client = PluginClient(config, parts)
@@ -146,7 +150,8 @@ class Worker:
         await self.listeners.bind()
 
     def start(self) -> None:
-        """The loop is about to run: watch it, and count."""
+        """The loop is about to run: watch it, and count. The log was opened since this was made."""
+        self._takeLogging(self.accessLogging.config)
         self._guard.start()
         self.counters.start()
 
@@ -180,6 +185,7 @@ class Worker:
         self._answers.stop()
         self._deadlines.stop()
         await self.accessLogging.close()
+        self._records.remove()
 
     # What parts say
 
@@ -188,6 +194,11 @@ class Worker:
         self.edge.timeouts = config.timeouts
         self.retirement.drainTime = config.timeouts.drain
         self._client.adopt(config)
+        self._takeLogging(config.logging)
+
+    def _takeLogging(self, config: LoggingConfig) -> None:
+        ownForm.adopt(config)
+        self._records.adopt(config)
 
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None

@@ -66,7 +66,7 @@ state: var
 limits: {max_header_bytes: 8000, max_body_bytes: 1000000, max_connections_per_client: 9}
 requests: {underscores: keep}
 timeouts: {header: 3, drain: 90.5}
-logging: {access: "off", format: combined}
+logging: {access: "off", format: combined, level: debug, own: json}
 admin: {endpoint: tcp:9999}
 """
 

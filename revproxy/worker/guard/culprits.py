@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from revproxy.worker.guard.stacksampler import Culprit
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.worker.lifecycle.tracebacks import stampIn, stampOf
 
 
 class Culprits:
@@ -45,6 +46,16 @@ class Culprits:
             return self._packages.get(module)
         package = ".".join(module.split(".", 2)[:2])
         return self._packages.get(package) or self._loading
+
+    def versionOfFile(self, filename: str) -> Version | None:
+        """
+        :returns: the version whose code is in a file, by what the code calls it; of drop-ins it is not known.
+        """
+        stamp = stampIn(filename)
+        if stamp is None:
+            return None
+        known = [(version.module, version) for version in self._packages.values()]
+        return next((each for module, each in known if module is not None and stampOf(module.bundle) == stamp), None)
 
     def identify(self, module: str) -> Culprit | None:
         """
