@@ -4,7 +4,7 @@ A programmable edge: a TLS-terminating reverse proxy whose middleware are plugin
 The files in this folder are what plugins' authors import: :mod:`revproxy.interfaces`, :mod:`revproxy.context`,
 :mod:`revproxy.body`, :mod:`revproxy.headers`, :mod:`revproxy.errors`, :mod:`revproxy.dropin`,
 :mod:`revproxy.durations`, :mod:`revproxy.addresses`, :mod:`revproxy.hostport`, :mod:`revproxy.casefolding`,
-:mod:`revproxy.regularfile` and :mod:`revproxy.testing`. What they get through
+:mod:`revproxy.regularfile`, :mod:`revproxy.secrets` and :mod:`revproxy.testing`. What they get through
 :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host` and :mod:`revproxy.hostclient`; what they reach through the
 context, :mod:`revproxy.toolbox` and :mod:`revproxy.destination`. `bodydoubles` and `hostdoubles` are parts of
 `testing`; `bookedclient` is a former name of `hostclient`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.schema import editorSchema
 from revproxy.loop.interpreter import importBeside
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -58,6 +60,13 @@ def _summary(findings: Findings) -> str:
     if findings.off:
         parts.append(f"off: {', '.join(findings.off)}")
     return f"{config.source}: ok; {'; '.join(parts)}"
+
+
+@main.command()
+@click.argument("name", metavar="[revproxy|plugin]", type=click.Choice(["revproxy", "plugin"]), default="revproxy")
+def schema(name: str) -> None:
+    """Print the JSON Schema of revproxy.yaml, or of plugin.json, for an editor."""
+    click.echo(json.dumps(editorSchema(name), indent=2, ensure_ascii=False))
 
 
 @main.command()

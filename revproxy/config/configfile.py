@@ -6,7 +6,8 @@ mean together. Both always run to their end, so that whoever corrects a file see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,21 @@ from revproxy.config import syntax
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
 from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
+from revproxy.config.references import ENVIRONMENT, FILE, OwnReferences, Unresolved
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
-from revproxy.config.settings import AdminConfig, Config, LoggingConfig, PluginsConfig, QuarantineConfig
+from revproxy.config.settings import (
+    AdminConfig,
+    Config,
+    GrantConfig,
+    LoggingConfig,
+    PluginsConfig,
+    QuarantineConfig,
+)
 from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.secrets import Secret
 
 __all__ = ["configFromOptions", "loadConfig", "parseConfig", "unavailable"]
 
@@ -105,14 +115,16 @@ def _optionProblem(problem: Problem) -> Problem:
 
 
 def _configOf(document: Document, base: Path) -> Config:
-    problems = checkPublished(document, "revproxy")
-    root = Section(document, document.value, base, problems)
+    references = OwnReferences(document, base)
+    value = references.resolve(document.value)
+    problems = checkPublished(document, "revproxy", value)
+    root = Section(document, value, base, problems)
     upstreams = upstreamsOf(root)
     config = Config(
         listeners=listenersOf(root),
         upstreams=upstreams,
         routes=routesOf(root, upstreams),
-        plugins=_plugins(root.section("plugins")),
+        plugins=_plugins(root.section("plugins"), references),
         state=root.pathAt("state") or base / "var",
         limits=_limits(root.section("limits"), root.section("requests")),
         timeouts=_timeouts(root.section("timeouts")),
@@ -120,19 +132,23 @@ def _configOf(document: Document, base: Path) -> Config:
         admin=_admin(root),
         source=document.source,
         document=document,
+        referredFiles=references.files,
+        secrets=tuple(references.values),
     )
+    problems = references.withoutEchoes(problems)
     if problems:
         raise ConfigErrors(problems)
     return config
 
 
-def _plugins(section: Section) -> PluginsConfig:
+def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
     return PluginsConfig(
         directory=section.pathAt("directory", "folder"),
         config=pluginSettings(section, "config"),
         settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
         quarantine=_quarantine(section.section("quarantine")),
+        grants={name: _grant(grant, references) for name, grant in section.entries("grants")},
     )
 
 
@@ -144,6 +160,25 @@ def _quarantine(section: Section) -> QuarantineConfig:
         window=section.seconds("window", plain.window),
         loopShare=section.share("loop_share", 0.0) or None,
     )
+
+
+def _grant(section: Section, references: OwnReferences) -> GrantConfig:
+    return GrantConfig(
+        _granted(section, "environment", partial(references.valueOf, ENVIRONMENT)),
+        _granted(section, "files", partial(references.valueOf, FILE)),
+    )
+
+
+def _granted(section: Section, key: str, valueOf: Callable[[str], Secret]) -> Mapping[str, Secret]:
+    given, values = section.value.get(key), {}
+    for index, name in enumerate(given if isinstance(given, list) else ()):
+        if not isinstance(name, str):
+            continue  # the schema has said so
+        try:
+            values[str(name)] = valueOf(str(name))
+        except Unresolved as error:
+            section.refuse(str(error), key, index)
+    return values
 
 
 def _limits(section: Section, requests: Section) -> Limits:

@@ -36,7 +36,7 @@ def _trustedProxies(section: Section) -> tuple[str, ...]:
         if not isinstance(text, str):
             continue
         try:
-            networks.append(syntax.network(text))
+            networks.append(syntax.network(str(text)))
         except ValueError as error:
             section.refuse(str(error), "trusted_proxies", index)
     return tuple(networks)

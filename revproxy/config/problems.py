@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from revproxy.secrets import MASK, Secret, masked
+
 MAX_TEXT = 8_000
 """Characters of what somebody else's code says that are shown."""
 
@@ -21,7 +23,7 @@ class Problem:
     :ivar line: counted from 1; 0 when the source has no lines.
     :ivar column: counted from 1; 0 when the source has no lines.
     :ivar path: where in the document, such as ``$.routes[1].upstream``; empty for a file that could not be parsed.
-    :ivar message: what is wrong and what to do.
+    :ivar message: what is wrong and what to do; secrets in it are masked.
     """
 
     source: str
@@ -29,6 +31,9 @@ class Problem:
     column: int
     path: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
@@ -72,7 +77,7 @@ def writable(text: str) -> str:
 def textOf(value: object) -> str:
     """``str(value)`` in one line, or its beginning, also of foreign objects that cannot be asked for it."""
     try:
-        text = str(value)
+        text = masked(str(value))
         if len(text) > MAX_TEXT:
             text = f"{text[:MAX_TEXT]}…"
         return writable(" ".join(text.split()))
@@ -82,14 +87,17 @@ def textOf(value: object) -> str:
 
 def quoted(value: object, limit: int = 60) -> str:
     """A value as it may be shown in a message: one line, at most ``limit`` characters, text in double quotes."""
+    if isinstance(value, Secret):
+        return MASK
     if isinstance(value, str):
+        value = masked(value)
         text = '"' + value.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"' \
             if not value.isprintable() else f'"{value}"'
     elif value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     else:
         try:
-            text = writable(repr(value))
+            text = masked(writable(repr(value)))
         except BaseException as error:  # foreign code
             text = f"<{type(value).__qualname__}, whose __repr__ raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

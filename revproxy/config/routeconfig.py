@@ -101,7 +101,7 @@ def _methods(section: Section) -> frozenset[str] | None:
             # The schema has said so.
             continue
         try:
-            methods.add(syntax.method(text))
+            methods.add(syntax.method(str(text)))
         except ValueError as error:
             section.refuse(str(error), "methods", index)
     if "GET" in methods:

@@ -98,9 +98,51 @@ def _publishedValidator(name: str) -> Any:
     return _Validator(publishedSchema(name))
 
 
-def checkPublished(document: Document, name: str) -> list[Problem]:
-    """Everything in ``document`` that the published schema ``name`` refuses; empty when it is sound."""
-    return list(_problems(_publishedValidator(name), document.value, document.problem))
+_REFERENCE: Mapping[str, Any] = {
+    "title": "Reference",
+    "description": "A value that stands elsewhere: {$env: NAME} or {$file: PATH}.",
+    "type": "object",
+    "properties": {"$env": {"type": "string"}, "$file": {"type": "string"}},
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+_IS_REFERENCE: Mapping[str, Any] = {"type": "object", "anyOf": [{"required": ["$env"]}, {"required": ["$file"]}]}
+
+
+def editorSchema(name: str) -> Mapping[str, Any]:
+    """A published schema for an editor, which sees references where the edge sees their values."""
+    published = publishedSchema(name)
+    if name != "revproxy":
+        return published
+    return {**_withReferences(published), "$defs": {**published["$defs"], "reference": _REFERENCE}}
+
+
+
+def _withReferences(schema: Any) -> Any:
+    """The same, in which a reference will do wherever text does."""
+    if isinstance(schema, list) or not isinstance(schema, Mapping):
+        return schema
+    inner = {
+        key: {name: _withReferences(each) for name, each in value.items()} if key == "properties"
+        else _withReferences(value) if key in ("items", "additionalProperties") else value
+        for key, value in schema.items()
+    }
+    kinds = schema.get("type", ())
+    isText = kinds == "string" or "string" in kinds or "enum" in schema or _unitOf(schema)
+    if not isText:
+        return inner
+    shown = {key: inner.pop(key) for key in ("title", "description", "default") if key in inner}
+    return {**shown, "if": _IS_REFERENCE, "then": {"$ref": "#/$defs/reference"}, "else": inner}
+
+
+def checkPublished(document: Document, name: str, value: Any = None) -> list[Problem]:
+    """Everything in ``document`` that the published schema ``name`` refuses; empty when it is sound.
+
+    :param value: the document's, without references; left out: as it was parsed.
+    """
+    found = document.value if value is None else value
+    return list(_problems(_publishedValidator(name), found, document.problem))
 
 
 def checkAgainst(

@@ -75,7 +75,7 @@ class Section:
     def text(self, key: str, default: str = "") -> str:
         """Text at ``key``."""
         value = self.value.get(key)
-        return value if isinstance(value, str) else default
+        return str(value) if isinstance(value, str) else default
 
     def flag(self, key: str, default: bool) -> bool:
         """True or false at ``key``."""
@@ -123,7 +123,7 @@ class Section:
         if not isinstance(text, str) or not text:
             return default
         try:
-            return check(text)
+            return check(str(text))
         except ValueError as error:
             self.refuse(str(error), key)
             return default

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from revproxy.config.document import Document
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.secrets import masked
 
 PluginSetting: TypeAlias = "bool | Mapping[str, Any]"
 """What a user may say about a plugin: off, on as it is, or on with these values over its own configuration."""
@@ -213,6 +214,18 @@ class QuarantineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantConfig:
+    """What a plugin's own plugin.json may refer to.
+
+    :ivar environment: by name of a variable, its value.
+    :ivar files: by path, as revproxy.yaml has it, what is in the file.
+    """
+
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PluginsConfig:
     """Where plugins are found and what is said about them for all routes.
 
@@ -221,6 +234,7 @@ class PluginsConfig:
     :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
     :ivar quarantine: when versions are taken out.
+    :ivar grants: plugin name to what it is granted.
     """
 
     directory: Path | None = None
@@ -228,6 +242,7 @@ class PluginsConfig:
     settle: float = 0.15
     keepVersions: int = 5
     quarantine: QuarantineConfig = QuarantineConfig()
+    grants: Mapping[str, GrantConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +275,9 @@ class Config:
     :ivar routeGroups: the routes by what they say of plugins.
     :ivar state: folder for what the edge itself keeps.
     :ivar source: the file it came from, as the user named it.
-    :ivar document: knows the line of every value, for problems found later.
+    :ivar document: knows the line of every value, for problems found later. It has references, not their values.
+    :ivar referredFiles: files that values were taken from, with what was in them.
+    :ivar secrets: all values that the document only refers to; whoever decodes a configuration hides them by that.
     """
 
     listeners: tuple[ListenerConfig, ...]
@@ -274,10 +291,16 @@ class Config:
     admin: AdminConfig | None = None
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
+    referredFiles: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[Any, ...] = field(default=(), compare=False, repr=False)
     routeGroups: tuple[RouteGroup, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "routeGroups", groupRoutes(self.routes))
+
+    def __repr__(self) -> str:
+        shown = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr]
+        return masked(f"Config({', '.join(shown)})")
 
 
 def documentOf(config: Config) -> Document:

@@ -13,6 +13,7 @@ from pathlib import Path
 from revproxy.config.configfile import parseConfig
 from revproxy.config.document import MAX_BYTES, decodeText
 from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.config.references import isCurrent
 from revproxy.config.settings import Config
 from revproxy.control.catalogreader import CatalogReader
 from revproxy.control.certificatefiles import CertificateReader
@@ -92,7 +93,8 @@ class SnapshotReader:
             text = decodeText(data, self._source)
         except ConfigErrors as undecodable:
             return current, undecodable
-        if text != self._text or self._errors is not None:  # a folder it names may have come
+        isSame = text == self._text and isCurrent(self._config.referredFiles)
+        if not isSame or self._errors is not None:  # a folder it names may have come
             try:
                 self._config, self._errors = parseConfig(text, self._source, self._path.parent), None
             except ConfigErrors as wrong:

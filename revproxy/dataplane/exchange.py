@@ -29,6 +29,7 @@ from revproxy.dataplane.rerouting import chosenAnew
 from revproxy.destination import NOWHERE, SETTLED, Goal
 from revproxy.errors import BrokenOff, ClientGone, EdgeError, NotFound, PluginFailed
 from revproxy.headers import Headers
+from revproxy.secrets import masked
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
@@ -262,7 +263,7 @@ class Exchange:
         error = failure.value
         if not isinstance(error, EdgeError):
             self._log.failure("request {id} failed", failure, id=self.context.id)
-            error = EdgeError(f"{failure.getErrorMessage()}")
+            error = EdgeError(masked(failure.getErrorMessage()))
         try:
             self._fail(error)
         except Exception:
@@ -364,7 +365,7 @@ class Exchange:
     def responseFailed(self, reason: Failure, bytesIn: int, bytesOut: int) -> None:
         """The body broke off on the origin's side."""
         error = reason.value
-        self.error = _bare(error) if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage())
+        self.error = _bare(error) if isinstance(error, EdgeError) else EdgeError(masked(reason.getErrorMessage()))
         self._finish(bytesIn, bytesOut)
 
     def breakingOff(self, reason: str) -> None:

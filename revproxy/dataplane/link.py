@@ -20,6 +20,7 @@ from revproxy.destination import Destinations
 from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, asException
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
+from revproxy.secrets import masked
 
 
 class Link:
@@ -125,7 +126,7 @@ class Link:
             context.pluginsSkipped += (self.name,)
         else:
             context.pluginErrors += (self.name,)
-            raise PluginFailed(f"{self.name} {self.version}: {failure.getErrorMessage()}")
+            raise PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}"))
 
     def blame(self, failure: Failure, message: str) -> None:
         """

@@ -22,9 +22,13 @@ from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Down, Prepare, Up
+from revproxy.secrets import Secret
 
 _LARGE_NUMBER = 1
 """The type of the extension that is a whole number in hexadecimal digits."""
+
+_SECRET = 2
+"""The type of the extension that is a `Secret`."""
 
 _AS_TEXT = (Path, Version, SpecifierSet)
 
@@ -73,7 +77,7 @@ def encode(word: Down | Up) -> bytes:
     try:
         return _encoder.encode(written)
     except (OverflowError, UnicodeEncodeError):  # a configuration has a large number, or a plugin odd names
-        plain = msgspec.to_builtins(written, builtin_types=(bytes,), enc_hook=_plain)
+        plain = msgspec.to_builtins(written, builtin_types=(bytes, bytearray), enc_hook=_plainOrSecret)
         return _encoder.encode(_writable(plain))
 
 
@@ -164,16 +168,25 @@ def _read(written: _Plan) -> Plan:
 def _plain(value: Any) -> Any:
     if isinstance(value, _AS_TEXT):
         return str(value)
+    if isinstance(value, Secret):
+        return msgspec.msgpack.Ext(_SECRET, value.encode("utf-8", "surrogatepass"))
     if isinstance(value, Document):
         return [value.source, value.value] if value.text is None else [value.source, value.text, value.isJSON]
     raise NotImplementedError(f"{type(value).__name__} is no value that crosses the border")
 
 
+def _plainOrSecret(value: Any) -> Any:
+    """As `_plain`, for what takes no extensions: nothing but a secret is a bytearray."""
+    return bytearray(_plain(value).data) if isinstance(value, Secret) else _plain(value)
+
+
 def _writable(value: Any) -> Any:
     """
-    The same, in which whole numbers that MessagePack does not have are extensions with their digits, and halves of
+    The same, in which whole numbers that MessagePack does not have, and secrets, are extensions, and halves of
     surrogate pairs are escaped.
     """
+    if isinstance(value, bytearray):
+        return msgspec.msgpack.Ext(_SECRET, bytes(value))
     if isinstance(value, str):
         return writable(value)
     if isinstance(value, dict):
@@ -185,7 +198,9 @@ def _writable(value: Any) -> Any:
     return value
 
 
-def _extension(code: int, data: memoryview) -> int:
+def _extension(code: int, data: memoryview) -> int | Secret:
+    if code == _SECRET:
+        return Secret(bytes(data).decode("utf-8", "surrogatepass"))
     if code != _LARGE_NUMBER:
         raise ValueError(f"nobody writes extensions of type {code}")
     return int(bytes(data), 16)

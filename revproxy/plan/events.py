@@ -11,6 +11,7 @@ from twisted.logger import Logger, LogLevel
 
 from revproxy.errors import printable
 from revproxy.plan.versionid import UNKNOWN, VersionId
+from revproxy.secrets import masked
 
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
@@ -70,7 +71,8 @@ class EventLog:
     def add(
         self, kind: str, text: str, plugin: str = "", version: VersionId = UNKNOWN, traceback: str = ""
     ) -> Event:
-        """Remember and log an event."""
+        """Remember and log an event; secrets in its texts are masked."""
+        text, traceback = masked(text), masked(traceback)
         event = Event(self._now(), kind, plugin, version, text, traceback)
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info

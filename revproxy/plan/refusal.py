@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from revproxy.config.problems import Problem
 from revproxy.plan.versionid import UNKNOWN, VersionId
+from revproxy.secrets import masked
 
 OF_OTHERS = frozenset(("files", "order", "store", "held"))
 """Stages at which a change fails because of something else than the plugin's own code."""
@@ -16,7 +17,7 @@ OF_OTHERS = frozenset(("files", "order", "store", "held"))
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """
-    A change that was not made.
+    A change that was not made. Secrets in its texts are masked.
 
     :ivar plugin: its name; empty for the configuration.
     :ivar stage: how far it came: ``files``, ``store``, ``order``, ``import``, ``main``, ``start``, …
@@ -32,6 +33,10 @@ class Refusal:
     version: VersionId = UNKNOWN
     traceback: str = ""
     problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
+        object.__setattr__(self, "traceback", masked(self.traceback))
 
     @property
     def digest(self) -> str | None:

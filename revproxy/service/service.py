@@ -208,7 +208,8 @@ class EdgeService(Service):  # type: ignore[misc]
     # Changing
 
     def _watched(self, config: Config) -> list[Path | Root]:
-        return [*self._codePaths(config), *certificateRoots(config)]
+        referred = [Root(path, depth=0) for path in config.referredFiles]
+        return [*self._codePaths(config), *referred, *certificateRoots(config)]
 
     def _codePaths(self, config: Config) -> list[Path]:
         """What says which code runs."""

@@ -30,6 +30,11 @@ class CommandTests(SynchronousTestCase):
         self.flushLoggedErrors()
         return result
 
+    def test_schema(self) -> None:
+        """The schemas, as an editor needs them."""
+        self.assertIn("reference", json.loads(self.run_("schema").stdout)["$defs"])
+        self.assertEqual(json.loads(self.run_("schema", "plugin").stdout)["title"], "plugin.json")
+
     def test_begin(self) -> None:
         """init, new-plugin and check are a sound beginning."""
         result = self.run_("init")

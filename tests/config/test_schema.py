@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.document import parseYAML
-from revproxy.config.schema import checkAgainst, checkSchema, publishedSchema
+from revproxy.config.schema import checkAgainst, checkSchema, editorSchema, publishedSchema
 from revproxy.durations import DURATION, SHARE
 
 
@@ -99,6 +100,39 @@ class PublishedUnitsTests(SynchronousTestCase):
         for name, unit in (("duration", DURATION), ("share", SHARE), ("optionalShare", SHARE)):
             given = {key: value for key, value in defined[name].items() if key not in ("title", "description")}
             self.assertEqual(given, {**unit, "type": given["type"]})
+
+
+class EditorTests(SynchronousTestCase):
+    """`editorSchema`."""
+
+    def found(self, text: str) -> list[str]:
+        """Where an editor underlines something."""
+        validator = Draft202012Validator(editorSchema("revproxy"))
+        return sorted({error.json_path for error in validator.iter_errors(parseYAML(text, "f").value)})
+
+    def test_references(self) -> None:
+        """A reference will do wherever text does, also in lists and choices; what is none is still wrong."""
+        Draft202012Validator.check_schema(editorSchema("revproxy"))
+        sound = """
+            listeners: [{endpoint: {$env: A}, tls: {certificates: {$file: a}, minimum_version: {$env: A}},
+              trusted_proxies: [{$env: A}, 10.0.0.0/8]}]
+            upstreams: {a: {targets: [{$env: A}, {url: {$env: B}, weight: 2}, http://c], idle_timeout: {$env: A}}}
+            routes: [{redirect: {$env: A}}, {redirect: {url: {$env: A}}, plugins: {p: {k: {$env: A}}}}]
+            plugins: {config: {p: {a: [{$file: b}]}}, settle: 200ms, quarantine: {share: {$env: A}}}
+            logging: {format: combined}"""
+        self.assertEqual(self.found(sound), [])
+        wrong = """
+            listeners: [{endpoint: {$env: A, x: 1}, proxy_protocol: {$env: A}}]
+            plugins: {settle: 5 m, quarantine: {failures: {$env: A}}}
+            logging: {format: xml}
+            timeouts: {idle: {a: 1}}"""
+        self.assertEqual(self.found(wrong), [
+            "$.listeners[0].endpoint", "$.listeners[0].proxy_protocol", "$.logging.format",
+            "$.plugins.quarantine.failures", "$.plugins.settle", "$.timeouts.idle"])
+
+    def test_plugin(self) -> None:
+        """In plugin.json they are in the configuration alone, of which the schema says nothing."""
+        self.assertEqual(editorSchema("plugin"), publishedSchema("plugin"))
 
 
 class SchemaOfSchemasTests(SynchronousTestCase):

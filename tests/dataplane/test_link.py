@@ -17,6 +17,7 @@ from revproxy.dataplane.link import Link, unsendable, waitFor
 from revproxy.errors import BodyTooLarge, PluginFailed, PluginStalled, PluginTimeout
 from revproxy.interfaces import IMiddleware, IObserver
 from revproxy.loop.deadlines import Deadlines
+from revproxy.secrets import hide
 from revproxy.testing import DestinationsDouble, SourceDouble, makeContext
 
 
@@ -103,6 +104,13 @@ class LinkTests(LinkCase):
         self.link(open=True).failed(context, Failure(ValueError()))
         self.assertRaises(PluginFailed, self.link().failed, context, Failure(ValueError()))
         self.assertEqual((context.pluginsSkipped, context.pluginErrors), (("name",), ("name",)))
+        self.flushLoggedErrors(ValueError)
+
+    def test_secrets(self) -> None:
+        """What the access log will say has none in it."""
+        hide("Wowbagger-42")
+        error = self.assertRaises(PluginFailed, self.link().failed, makeContext(), Failure(ValueError("Wowbagger-42")))
+        self.assertEqual(str(error), "name 1.0: ***")
         self.flushLoggedErrors(ValueError)
 
     def test_notItsFailure(self) -> None:

@@ -60,6 +60,7 @@ plugins:
   directory: plugins
   settle: 0.3
   keep_versions: 2
+  grants: {guard: {files: [note]}}
   quarantine: {failures: 3, share: 2.5%, window: 1m, loop_share: 30%}
   config: {dropped: false, guard: true, stamp: {says: a}}
 state: var
@@ -124,6 +125,7 @@ def config(root: Path) -> Config:
     """Every kind of setting that there is."""
     for folder in ("plugins", "files", "certificates"):
         (root / folder).mkdir(parents=True)
+    (root / "note").write_text("secret")
     (root / "ca.pem").write_bytes(Authority().own.pem)
     return parseConfig(CONFIG, "r.yaml", root)
 

@@ -23,6 +23,7 @@ from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Stalled, Up
+from revproxy.secrets import Secret
 from revproxy.worker.worker import Worker
 from tests.coordinators import Loopless
 from tests.plan import plans
@@ -337,6 +338,47 @@ class LargeNumberTests(SynchronousTestCase):
         self.assertEqual(plugin.config, {"n": numbers})
         self.assertEqual(plugin.entry.manifest.configSchema, manifest["config_schema"])
         self.assertEqual(plugin.entry.bundle.files, found.bundle.files if found.bundle is not None else None)
+
+
+class SecretTests(SynchronousTestCase):
+    """
+    Values that a configuration only refers to.
+    """
+
+    def word(self, more: str = "") -> Prepare:
+        """A plan with a plugin that has one in its configuration, and settings of the edge that have one."""
+        base = Path(self.mktemp()).absolute()
+        base.mkdir()
+        (base / "key").write_text("Eccentrica Gallumbits")
+        (base / "to").write_text("http://triple.breasted.example:81")
+        text = f"listeners: [{{endpoint: 'tcp:1'}}]\nplugins: {{config: {{x: {{key: {{$file: key}}{more}}}}}}}\n"
+        text += "upstreams: {a: {targets: [{$file: to}]}}\nroutes: [{upstream: a}]\n"
+        config, found = parseConfig(text, "r.yaml", base), entry("x", config_schema={})
+        catalog = Catalog({"x": found})
+        selected = select(catalog, config)
+        return Prepare(1, Plan(1, config, catalog.entries, selected, orderPerGroup(selected, config)))
+
+    def test_cross(self) -> None:
+        """
+        They come as they were, and are secrets still: neither end shows them.
+        """
+        for more in ("", f", n: {10**100}"):
+            word = self.word(more)
+            decoded: Any = decode(encode(word))
+            self.assertEqual(decoded, word)
+            [plugin] = decoded.plan.selected
+            self.assertEqual(plugin.config["key"], "Eccentrica Gallumbits")
+            self.assertIsInstance(plugin.config["key"], Secret)
+            self.assertEqual(decoded.plan.config.upstreams["a"].targets[0].host, "triple.breasted.example")
+            for shown in (word, decoded):
+                self.assertNotIn("Gallumbits", repr(shown))
+                self.assertNotIn("triple.breasted.example:81", repr(shown))
+            self.assertEqual(describedConfig(decoded), {"key": {"$file": "key"}, **({"n": 10**100} if more else {})})
+
+
+def describedConfig(word: Any) -> Any:
+    """What a description of a plan says of the configuration of the plugin x."""
+    return word.plan.describe()["config"]["plugins"]["config"]["x"]
 
 
 class ForeignTextTests(SynchronousTestCase):

@@ -6,6 +6,17 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.plan.events import EventLog
+from revproxy.secrets import hide
+
+
+class SecretTests(SynchronousTestCase):
+    """Values that must not be shown."""
+
+    def test_masked(self) -> None:
+        """They are neither in the text nor in the traceback, whoever says them."""
+        hide("Krikkit-War")
+        event = EventLog(lambda: 0.0).add("failed", "no Krikkit-War", traceback="ValueError: 'Krikkit-War'")
+        self.assertEqual((event.text, event.traceback), ("no ***", "ValueError: '***'"))
 
 
 class LoggedTests(SynchronousTestCase):

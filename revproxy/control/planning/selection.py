@@ -10,8 +10,9 @@ from itertools import islice
 from typing import Any
 
 from revproxy.config.document import Document
-from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig, effectiveConfig
+from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
+from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
@@ -169,10 +170,10 @@ class _Selection:
         return config
 
     def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:
-        config = effectiveConfig(entry.manifest, layers)
+        config, refused = grantedConfig(entry.manifest, layers, self.plugins.grants.get(entry.manifest.name))
         key = entry.manifest.name, json.dumps(config, sort_keys=True, default=repr)
         if key not in self.configs:
-            problems = checkConfig(entry.manifest, config, layers)
+            problems = refused or checkConfig(entry.manifest, config, layers)
             self.problems.extend(problems)
             if problems:
                 return config  # an equal one elsewhere is wrong at another place

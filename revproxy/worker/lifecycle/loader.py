@@ -16,11 +16,11 @@ from typing import Any
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.config.manifest import Manifest
-from revproxy.config.problems import textOf, writable
+from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
-from revproxy.worker.lifecycle.tracebacks import MAX_TRACEBACK, described, lastLineIn, plainFile
+from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, wholeText
 
 _serial = itertools.count(1)
 
@@ -139,4 +139,4 @@ def howToInstall(module: str) -> str:
 
 
 def _wholeTraceback(error: BaseException) -> str:
-    return writable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK:]
+    return wholeText(traceback.TracebackException.from_exception(error))

@@ -15,6 +15,7 @@ from zope.interface import Invalid
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.config.problems import textOf, writable
+from revproxy.secrets import masked
 
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept; the end is what tells."""
@@ -72,4 +73,9 @@ def tracebackOf(error: BaseException) -> str:
     none = len(shown.stack) if isinstance(error, (SyntaxError, Invalid)) else 0
     first = next((n for n, frame in enumerate(shown.stack) if stampIn(frame.filename) is not None), none)
     del shown.stack[:first]
-    return writable("".join(shown.format()))[-MAX_TRACEBACK:]
+    return wholeText(shown)
+
+
+def wholeText(shown: traceback.TracebackException) -> str:
+    """A traceback as it may be told: secrets are masked, before its beginning is cut off."""
+    return masked(writable("".join(shown.format())))[-MAX_TRACEBACK:]

@@ -33,6 +33,17 @@ class SelectTests(CatalogTestCase):
         self.assertEqual(self.running(config, dropIn("c"), dropIn("d"), dropIn("e")),
                          {"b": [{"x": 1}], "c": [{}], "d": [{}]})
 
+    def test_requests(self) -> None:
+        """What a plugin.json refers to is had if revproxy.yaml grants it, and refused where it stands if not."""
+        self.plugin("a", config={"x": {"$file": "r.pem"}})
+        (self.root / "r.pem").write_text("Oolon Colluphid")
+        config = self.config("{}, grants: {b: {files: [r.pem]}}")
+        [message] = self.refused(config)
+        self.assertIn('plugin.json:1:42: $.config.x: asks for the file r.pem, which revproxy.yaml does not', message)
+        self.assertEqual(self.running(self.config("{a: {x: 5}}")), {"a": [{"x": 5}]})
+        config = self.config("{}, grants: {a: {files: [r.pem]}}")
+        self.assertEqual(self.running(config), {"a": [{"x": "Oolon Colluphid"}]})
+
     def test_routes(self) -> None:
         """A route's word goes over plugins.config, its mapping over that of plugins.config, key by key."""
         self.plugin("a", config={"x": 1, "y": 1, "z": 1})

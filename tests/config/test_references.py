@@ -1,0 +1,186 @@
+"""Values that stand elsewhere: in the environment, in a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.config.configfile import parseConfig
+from revproxy.config.document import parseYAML
+from revproxy.config.manifest import ConfigLayer, Manifest, parseManifest
+from revproxy.config.problems import ConfigErrors
+from revproxy.config.references import MAX_BYTES, grantedConfig, isCurrent
+from revproxy.config.settings import Config, GrantConfig
+from revproxy.secrets import Secret
+
+START = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n"
+
+
+class ReferencesTestCase(SynchronousTestCase):
+    """A folder, and a variable of the environment."""
+
+    def setUp(self) -> None:
+        self.base = Path(self.mktemp()).absolute()
+        (self.base / "keys").mkdir(parents=True)
+        self.patch(os, "environ", {"ARTHUR": "Dent-of-Earth", "EDGE": "tcp:4242", "WAIT": "5m", "ODD": "\udc80"})
+
+    def write(self, content: bytes, name: str = "keys/one") -> None:
+        (self.base / name).write_bytes(content)
+
+    def parse(self, text: str) -> Config:
+        return parseConfig(START + text, "r.yaml", self.base)
+
+    def refused(self, text: str) -> list[str]:
+        """What is wrong with a configuration that begins with two lines."""
+        return [str(problem) for problem in self.assertRaises(ConfigErrors, self.parse, text).problems]
+
+    def pluginConfig(self, text: str) -> Any:
+        """What ``$.plugins.config.p`` becomes."""
+        return self.parse(f"plugins: {{config: {{p: {text}}}}}\n").plugins.config["p"]
+
+
+class OwnTests(ReferencesTestCase):
+    """Those of revproxy.yaml."""
+
+    def test_plugins(self) -> None:
+        """In a plugin's configuration they may stand anywhere, and become secrets; what has none stays what it is."""
+        self.write(b"\xef\xbb\xbfzwei\xc3\xa9 Zeilen\n\n")
+        found = self.pluginConfig("{a: {$env: ARTHUR}, b: [1, {c: {$file: keys/one}}], d: {e: [x]}}")
+        self.assertEqual(found, {"a": "Dent-of-Earth", "b": [1, {"c": "zweié Zeilen\n"}], "d": {"e": ["x"]}})
+        self.assertEqual(repr(found), "{'a': '***', 'b': [1, {'c': '***'}], 'd': {'e': ['x']}}")
+
+    def test_newlines(self) -> None:
+        """One newline at the end is not part of the value."""
+        for content, value in ((b"Tricia\n", "Tricia"), (b"Tricia\r\n", "Tricia"), (b"Tricia", "Tricia"), (b"", "")):
+            self.write(content)
+            self.assertEqual(self.pluginConfig("{a: {$file: keys/one}}"), {"a": value})
+
+    def test_everywhere(self) -> None:
+        """They stand for any text that the edge itself reads, and are checked like it."""
+        self.write(b"http://127.0.0.1:4243\n")
+        text = "upstreams: {a: {targets: [{$file: keys/one}]}}\ntimeouts: {idle: {$env: WAIT}}\nstate: {$env: ARTHUR}\n"
+        config = self.parse(text)
+        self.assertEqual((config.upstreams["a"].targets[0].port, config.timeouts.idle, config.state),
+                         (4243, 300, self.base / "Dent-of-Earth"))
+        self.assertEqual(parseConfig("listeners: [{endpoint: {$env: EDGE}}]\nroutes: [{respond: {}}]", "r", self.base)
+                         .listeners[0].endpoint, "tcp:4242")
+
+    def test_routes(self) -> None:
+        """Also in what a route says of a plugin, and through aliases."""
+        text = ("plugins: {config: {p: {a: &it {$env: ARTHUR}}}}\n")
+        config = parseConfig(f"listeners: [{{endpoint: 'tcp:1'}}]\n{text}routes: [{{respond: {{}}, plugins: "
+                             "{p: {a: *it}}}]\n", "r.yaml", self.base)
+        self.assertEqual(config.routes[0].plugins, {"p": {"a": "Dent-of-Earth"}})
+
+    def test_documentKeepsThem(self) -> None:
+        """The document, which others are shown, has references; so has the text."""
+        config = self.parse("plugins: {config: {p: {a: {$env: ARTHUR}}}}\n")
+        assert config.document is not None
+        self.assertEqual(config.document.value["plugins"]["config"]["p"], {"a": {"$env": "ARTHUR"}})
+        self.assertNotIn("Dent", repr(config) + str(config.document.text))
+        self.assertEqual(config.secrets, ("Dent-of-Earth",))
+
+    def test_reprOfAll(self) -> None:
+        """What the edge's own settings have of them is not shown either."""
+        self.assertNotIn("Dent-of-Earth", repr(self.parse("state: {$env: ARTHUR}\n")))
+
+    def test_refused(self) -> None:
+        """What is not there, or cannot be had, is told where the reference is; nothing follows from it."""
+        os.mkfifo(self.base / "keys" / "pipe")
+        self.write(b"x" * (MAX_BYTES + 1), "keys/large")
+        self.write(b"\xff", "keys/binary")
+        for reference, message in (
+            ("{$env: FORD}", "the environment has no FORD; set it where the edge is started"),
+            ("{$env: ODD}", "ODD in the environment is not UTF-8 text"),
+            ("{$env: A-B}", '"A-B" is no name of a variable; it has letters, digits and _ only'),
+            ("{$env: [A]}", "a reference has one key and text: {$env: NAME} or {$file: PATH}"),
+            ("{$env: ARTHUR, $file: x}", "a reference has one key and text: {$env: NAME} or {$file: PATH}"),
+            ("{a: 1, $file: x}", "a reference has one key and text: {$env: NAME} or {$file: PATH}"),
+            ("{$file: keys/none}", "the file keys/none cannot be read: No such file or directory"),
+            ("{$file: keys}", "the file keys cannot be read: it is a folder and no file; put a plain file there"),
+            ("{$file: keys/pipe}",
+             "the file keys/pipe cannot be read: it is a named pipe and no file; put a plain file there"),
+            ("{$file: keys/large}",
+             f"the file keys/large cannot be read: it has more than {MAX_BYTES} bytes, the most it may have"),
+            ("{$file: keys/binary}", "the file keys/binary is not UTF-8 text"),
+            ('{$file: "a\\0b"}', "the file a\0b cannot be read: embedded null byte"),
+        ):
+            self.assertEqual(self.refused(f"plugins:\n  directory: {reference}\n"),
+                             [f"r.yaml:4:3: $.plugins.directory: {message}"])
+
+    def test_valuesAreMasked(self) -> None:
+        """What is wrong with a value is told without it."""
+        self.write(b"no endpoint, Prefect!")
+        for text in ("admin: {endpoint: {$file: keys/one}}\n", "upstreams: {a: {targets: [{$file: keys/one}]}}\n",
+                     "timeouts: {idle: {$file: keys/one}}\n", "logging: {format: {$file: keys/one}}\n",
+                     "limits: {$file: keys/one}\n", "upstreams: {$file: keys/one}\n",
+                     "limits: {max_headers: {$file: keys/one}}\n"):
+            [message] = self.refused(text)
+            self.assertTrue(message.startswith("r.yaml:3:"), message)
+            self.assertNotIn("Prefect", message)
+            self.assertIn("***", message)
+
+    def test_current(self) -> None:
+        """Whether the files have in them what was read."""
+        self.write(b"Deep\n")
+        files = self.parse("plugins: {config: {p: {a: {$file: keys/one}}}}\n").referredFiles
+        self.assertEqual(list(files), [str(self.base / "keys/one")])
+        self.assertTrue(isCurrent(files))
+        self.write(b"Deep")
+        self.assertTrue(isCurrent(files))
+        self.write(b"Thought")
+        self.assertFalse(isCurrent(files))
+        (self.base / "keys/one").unlink()
+        self.assertFalse(isCurrent(files))
+
+
+class GrantedTests(ReferencesTestCase):
+    """Those of a plugin.json."""
+
+    def manifest(self, config: str) -> Manifest:
+        return parseManifest(f'{{"name": "p", "version": "1",\n"config": {config}}}'.encode(), "plugin.json")
+
+    def test_grants(self) -> None:
+        """What is granted is had when revproxy.yaml is read; what cannot be had is wrong there."""
+        self.write(b"Vogon-poem")
+        plugins = self.parse("plugins: {grants: {p: {environment: [ARTHUR], files: [keys/one]}, q: {}}}\n").plugins
+        self.assertEqual(plugins.grants, {"p": GrantConfig({"ARTHUR": "Dent-of-Earth"}, {"keys/one": "Vogon-poem"}),
+                                          "q": GrantConfig()})
+        self.assertEqual(self.refused("plugins:\n  grants: {p: {environment: [FORD, 5], files: [keys/two], x: 1}}\n"), [
+            "r.yaml:4:30: $.plugins.grants.p.environment[0]: the environment has no FORD; "
+            "set it where the edge is started",
+            "r.yaml:4:36: $.plugins.grants.p.environment[1]: expected text, not 5",
+            "r.yaml:4:48: $.plugins.grants.p.files[0]: the file keys/two cannot be read: No such file or directory",
+            'r.yaml:4:59: $.plugins.grants.p.x: unknown key; there are "environment", "files"',
+        ])
+
+    def test_granted(self) -> None:
+        """They have what is granted, by the same name."""
+        grant = GrantConfig({"ARTHUR": Secret("Dent-of-Earth")}, {"keys/one": Secret("Vogon-poem")})
+        manifest = self.manifest('{"a": {"$env": "ARTHUR"}, "b": [{"$file": "./keys//one"}], "c": 1}')
+        config, problems = grantedConfig(manifest, (), grant)
+        self.assertEqual((config, problems), ({"a": "Dent-of-Earth", "b": ["Vogon-poem"], "c": 1}, []))
+        self.assertIsInstance(config["a"], Secret)
+        self.assertEqual(manifest.config["a"], {"$env": "ARTHUR"})
+
+    def test_notGranted(self) -> None:
+        """Nobody else's files and variables, and not by the name of another kind; the message says what to write."""
+        self.write(b"the TLS key", "keys/tls.pem")
+        grant = GrantConfig({"keys/tls.pem": Secret("x")}, {"ARTHUR": Secret("x")})
+        manifest = self.manifest('{"a": {"$env": "ARTHUR"},\n "b": [{"$file": "keys/tls.pem"}]}')
+        self.assertEqual([str(problem) for problem in grantedConfig(manifest, (), grant)[1]], [
+            "plugin.json:2:12: $.config.a: asks for the environment's ARTHUR, which revproxy.yaml does not grant; if "
+            'it may have that, write there: plugins: {grants: {p: {environment: ["ARTHUR"]}}}',
+            "plugin.json:3:8: $.config.b[0]: asks for the file keys/tls.pem, which revproxy.yaml does not grant; if "
+            'it may have that, write there: plugins: {grants: {p: {files: ["keys/tls.pem"]}}}',
+        ])
+        self.assertEqual(len(grantedConfig(manifest, (), None)[1]), 2)
+
+    def test_overridden(self) -> None:
+        """What revproxy.yaml overrides is not asked for."""
+        manifest = self.manifest('{"a": {"$env": "ARTHUR"}}')
+        layer = ConfigLayer({"a": "mine"}, parseYAML("{a: mine}", "r.yaml"), (), "r.yaml")
+        self.assertEqual(grantedConfig(manifest, [layer], None), ({"a": "mine"}, []))
