@@ -23,6 +23,7 @@ INSTALL = [
     "ruamel.yaml>=0.19.1",
     "jsonschema>=4.26",
     "packaging>=25",
+    "pathspec>=1.1.1",
     "click>=8.5",
     "rich>=15",
     "argon2-cffi>=25.1",

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from revproxy.bundles.folderreader import Fingerprint, FolderReader, Vanished, fingerprintTime, openFolder, refusal
+from revproxy.bundles.ignorerules import FILE, IgnoreRules, readRules
 from revproxy.config.problems import ConfigErrors
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -40,9 +40,6 @@ ATTEMPTS = 5
 SETTLED = 2.0
 """Seconds for which a file must not have changed before its times can prove that it is the same."""
 
-_PASSING = re.compile(r"\..*|.*~|.*\.sw[a-z]|4913|#.*#|.*\.py[co]|__pycache__|_trial_temp.*|.*\.(?:tmp|bak|orig|rej)")
-"""What editors, Python and trial leave behind; with the file 4913 vim tries whether it may write."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -53,6 +50,8 @@ class Bundle:
     :ivar digest: SHA-256, hexadecimal, over each path and content in the order of paths.
     :ivar codeDigest: the same without plugin.json: when it is equal, only the manifest can differ.
     :ivar directory: where it was read; for messages only.
+    :ivar tests: path to content of the tests that came with it. They are no part of it: two bundles that differ in
+        nothing else are one version.
     """
 
     name: str
@@ -60,12 +59,16 @@ class Bundle:
     digest: str
     codeDigest: str
     directory: Path = field(compare=False)
+    tests: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
-def makeBundle(name: str, files: Mapping[str, bytes], directory: Path | None = None) -> Bundle:
+def makeBundle(
+    name: str, files: Mapping[str, bytes], directory: Path | None = None, tests: Mapping[str, bytes] | None = None
+) -> Bundle:
     """A bundle from files that are in memory already.
 
     :param directory: what messages and tracebacks call its place.
+    :param tests: that came with it.
     """
     digest, codeDigest = hashlib.sha256(), hashlib.sha256()
     ordered = dict(sorted(files.items()))
@@ -74,13 +77,12 @@ def makeBundle(name: str, files: Mapping[str, bytes], directory: Path | None = N
         for hashed in (digest,) if path == "plugin.json" else (digest, codeDigest):
             hashed.update(b"%d:%b%d:" % (len(encoded), encoded, len(content)))
             hashed.update(content)
-    return Bundle(name, ordered, digest.hexdigest(), codeDigest.hexdigest(), directory or Path(name))
+    return Bundle(name, ordered, digest.hexdigest(), codeDigest.hexdigest(), directory or Path(name),
+                  dict(tests or {}))
 
 
 def readBundle(directory: Path, maxBytes: int = MAX_BYTES, maxFiles: int = MAX_FILES) -> Bundle:
-    """Read a plugin's folder.
-
-    Hidden files, byte code and what editors leave behind are passed over.
+    """Read a plugin's folder, but for what `revproxy.bundles.ignorerules` passes over.
 
     :raises ConfigErrors: the folder cannot be read, was deleted or kept changing meanwhile, has a link or a special
         file in it, is too large, or has no plugin.json or plugin.py.
@@ -100,28 +102,35 @@ class BundleReader:
         self._now = now
         self._known: dict[Path, _Reading] = {}
 
-    def read(self, directory: Path) -> Bundle:
-        """As `readBundle`; the very same object as before when the folder has the same content.
+    def read(self, directory: Path, maxBytes: int = MAX_BYTES) -> Bundle:
+        """As `readBundle`; the very same object as before when the folder has the same content, tests included.
 
         :raises ConfigErrors: as `readBundle` does; what was known of the folder is forgotten.
         """
         directory = Path(directory)
         known = self._known.pop(directory, None)
-        if known is None or not known.settled or _fingerprintOf(directory, MAX_FILES) != known.fingerprint:
-            known = self._readAnew(directory, known)
+        if known is None or not self._isSame(directory, known, maxBytes):
+            known = self._readAnew(directory, known, maxBytes)
         self._known[directory] = known
         return known.bundle
+
+    @staticmethod
+    def _isSame(directory: Path, known: _Reading, maxBytes: int) -> bool:
+        if not known.settled or sum(map(len, known.bundle.files.values())) > maxBytes:
+            return False
+        return _fingerprintOf(directory, MAX_FILES, known.rules) == known.fingerprint
 
     def retain(self, directories: Collection[Path]) -> None:
         """Forget all folders but these."""
         self._known = {path: known for path, known in self._known.items() if path in directories}
 
-    def _readAnew(self, directory: Path, known: _Reading | None) -> _Reading:
+    def _readAnew(self, directory: Path, known: _Reading | None, maxBytes: int) -> _Reading:
         started = self._now()
-        bundle, fingerprint = _readStable(directory, MAX_BYTES, MAX_FILES)
+        bundle, fingerprint, rules = _readStable(directory, maxBytes, MAX_FILES)
         if known is not None and known.bundle.digest == bundle.digest:
-            bundle = known.bundle
-        return _Reading(bundle, fingerprint, fingerprintTime(fingerprint) < started - SETTLED)
+            isSame = known.bundle.tests == bundle.tests
+            bundle = known.bundle if isSame else replace(known.bundle, tests=bundle.tests)
+        return _Reading(bundle, fingerprint, rules, fingerprintTime(fingerprint) < started - SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +142,11 @@ class _Reading:
 
     bundle: Bundle
     fingerprint: Fingerprint
+    rules: IgnoreRules
     settled: bool
 
 
-def isPassing(name: str) -> bool:
-    """Whether a file of this name is no part of a plugin: hidden, byte code, or an editor's."""
-    return _PASSING.fullmatch(name) is not None
-
-
-def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, Fingerprint]:
+def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, Fingerprint, IgnoreRules]:
     for attempt in range(ATTEMPTS):
         try:
             descriptor = openFolder(directory)
@@ -149,34 +154,39 @@ def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, 
             if attempt:
                 raise refusal(directory, "was deleted while it was read") from None
             raise
-        reader = FolderReader(maxBytes, maxFiles, MAX_DEPTH, isPassing)
         try:
+            rules = readRules(descriptor, str(directory / FILE))
+            reader = FolderReader(maxBytes, maxFiles, MAX_DEPTH, rules.forWalk())
             files = reader.read(descriptor, directory)
         except Vanished:
             continue
         finally:
             os.close(descriptor)
-        if _fingerprintOf(directory, maxFiles) == reader.fingerprint:
-            return _complete(directory, files), reader.fingerprint
+        isOfRules = files.get(FILE, b"") == rules.text
+        if isOfRules and _fingerprintOf(directory, maxFiles, rules) == reader.fingerprint:
+            return _complete(directory, files, reader.tests), reader.fingerprint, rules
     raise refusal(directory, "keeps changing while it is read; it is read again once it is left alone")
 
 
-def _fingerprintOf(directory: Path, maxFiles: int) -> Fingerprint | None:
-    """The folder's fingerprint now; ``None`` when it is no folder that `readBundle` takes."""
+def _fingerprintOf(directory: Path, maxFiles: int, rules: IgnoreRules) -> Fingerprint | None:
+    """The folder's fingerprint now; ``None`` when it is no folder that `readBundle` takes.
+
+    :param rules: those that it had; if it has others now, the fingerprint differs in the file they are in.
+    """
     try:
         descriptor = openFolder(directory)
     except ConfigErrors:
         return None
     try:
-        return FolderReader(MAX_BYTES, maxFiles, MAX_DEPTH, isPassing).measure(descriptor, directory)
+        return FolderReader(MAX_BYTES, maxFiles, MAX_DEPTH, rules.forWalk()).measure(descriptor, directory)
     except ConfigErrors:
         return None
     finally:
         os.close(descriptor)
 
 
-def _complete(directory: Path, files: Mapping[str, bytes]) -> Bundle:
+def _complete(directory: Path, files: Mapping[str, bytes], tests: Mapping[str, bytes]) -> Bundle:
     for required in ("plugin.json", "plugin.py"):
         if required not in files:
             raise refusal(directory / required, f"there is no {required}; a plugin's folder needs one")
-    return makeBundle(directory.name, files, directory)
+    return makeBundle(directory.name, files, directory, tests)

@@ -1,7 +1,9 @@
 """A folder walked by descriptor: the bytes of its files, and the fingerprint that tells whether any has changed.
 
 Everything is opened relative to the descriptor of its folder and without following links; a link inside could name any
-file of the machine.
+file of the machine. What is passed over is not opened, so it may be anything.
+
+Tests are read as far as they can be: nothing that is wrong with them keeps the plugin from being read.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from revproxy import regularfile
+from revproxy.bundles.ignorerules import Part, PartOf
 from revproxy.config.problems import ConfigErrors, Problem
 
 Fingerprint = dict[str, tuple[int, ...]]
@@ -22,6 +25,12 @@ change in nanoseconds. The folder itself is the empty path.
 """
 
 FLAGS = regularfile.FLAGS | os.O_NOFOLLOW
+
+MAX_TEST_BYTES = 4 * 1024 * 1024
+"""Bytes of all tests of a plugin together; of more, none is kept."""
+
+MAX_TESTS = 200
+"""Files that tests of a plugin may have."""
 
 _LINK = "is a symbolic link; a plugin consists of plain files, copy it"
 _SPECIAL = "is neither a file nor a folder"
@@ -60,18 +69,22 @@ class FolderReader:
 
     :param maxBytes: of all files together.
     :param maxDepth: of folders in folders.
-    :param passing: whether files and folders of that name are passed over.
-    :ivar fingerprint: of what was walked through so far, each file as it was before its content was read.
+    :param partOf: what each path in it is.
+    :ivar fingerprint: of what was walked through so far, each file as it was before its content was read; without what
+        is passed over.
     """
 
-    def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, passing: Callable[[str], bool]) -> None:
+    def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, partOf: PartOf) -> None:
         self.fingerprint: Fingerprint = {}
         self._bytesAllowed = maxBytes
         self._maxBytes = maxBytes
         self._maxFiles = maxFiles
         self._maxDepth = maxDepth
-        self._passing = passing
+        self._partOf = partOf
         self._files = 0
+        self._tests: dict[str, bytes] = {}
+        self._testReader: FolderReader | None = None
+        self._lacksTests = False
 
     def read(self, descriptor: int, directory: Path) -> dict[str, bytes]:
         """Path and content of each file below the folder that is open as ``descriptor``.
@@ -80,7 +93,12 @@ class FolderReader:
         :raises Vanished: something went away meanwhile.
         :raises ConfigErrors: there is a link or a special file in it, it is too large, or cannot be read.
         """
-        return dict(self._walk(descriptor, directory, "", 0, self._content))
+        return dict(self._walk(descriptor, directory, "", 0, FolderReader._content))
+
+    @property
+    def tests(self) -> Mapping[str, bytes]:
+        """Path and content of each test that was read; empty if one of them could not be, or there were too many."""
+        return {} if self._lacksTests else self._tests
 
     def measure(self, descriptor: int, directory: Path) -> Fingerprint:
         """The fingerprint alone. No file is opened, so that nobody who watches the files is woken.
@@ -88,45 +106,87 @@ class FolderReader:
         :raises Vanished: something went away meanwhile.
         :raises ConfigErrors: as `read` does, but for the contents of files.
         """
-        for _ in self._walk(descriptor, directory, "", 0, lambda descriptor, name, path: b""):
+        for _ in self._walk(descriptor, directory, "", 0, _unread):
             pass
         return self.fingerprint
 
     def _walk(
-        self, descriptor: int, directory: Path, prefix: str, depth: int, content: Callable[[int, str, Path], bytes]
+        self, descriptor: int, directory: Path, prefix: str, depth: int, content: _Content
     ) -> Iterator[tuple[str, bytes]]:
         if depth > self._maxDepth:
             raise refusal(directory / prefix, "folders are nested too deeply")
         found = os.fstat(descriptor)
         self.fingerprint[prefix] = (stat.S_IFDIR, found.st_dev, found.st_ino)
-        for name in self._names(descriptor, directory / prefix):
+        for name in self._names(descriptor, directory / prefix, prefix):
             path = prefix + name
-            found = self._found(descriptor, name, directory / path)
-            if stat.S_ISDIR(found.st_mode):
-                inner = self._open(descriptor, name, directory / path)
-                try:
-                    yield from self._walk(inner, directory, f"{path}/", depth + 1, content)
-                finally:
-                    os.close(inner)
-            elif stat.S_ISREG(found.st_mode):
-                self._count(directory / path)
-                self.fingerprint[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
-                                        found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-                yield path, content(descriptor, name, directory / path)
-            else:
-                raise refusal(directory / path, _LINK if stat.S_ISLNK(found.st_mode) else _SPECIAL)
+            known = self._found(descriptor, name, path, directory / path)
+            part = Part.NOTHING if known is None else self._partOf(path, stat.S_ISDIR(known.st_mode))
+            if known is not None and part is Part.PLUGIN:
+                yield from self._entry(descriptor, directory, path, depth, content, known)
+            elif known is not None and part is Part.TEST:
+                self._test(descriptor, directory, path, depth, content, known)
 
-    def _names(self, descriptor: int, path: Path) -> list[str]:
+    def _entry(
+        self, descriptor: int, directory: Path, path: str, depth: int, content: _Content, found: os.stat_result
+    ) -> Iterator[tuple[str, bytes]]:
+        """A file, or all files of a folder."""
+        name = os.path.basename(path)
+        if stat.S_ISDIR(found.st_mode):
+            inner = self._open(descriptor, name, directory / path)
+            try:
+                yield from self._walk(inner, directory, f"{path}/", depth + 1, content)
+            finally:
+                os.close(inner)
+        elif stat.S_ISREG(found.st_mode):
+            self._count(directory / path)
+            self.fingerprint[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
+                                    found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            yield path, content(self, descriptor, name, directory / path)
+        else:
+            raise refusal(directory / path, _LINK if stat.S_ISLNK(found.st_mode) else _SPECIAL)
+
+    def _test(
+        self, descriptor: int, directory: Path, path: str, depth: int, content: _Content, found: os.stat_result
+    ) -> None:
+        if self._testReader is None:
+            self._testReader = FolderReader(MAX_TEST_BYTES, MAX_TESTS, self._maxDepth, self._inTests)
+        reader = self._testReader
+
+        def whole(reader: FolderReader, descriptor: int, name: str, place: Path) -> bytes:
+            try:
+                return content(reader, descriptor, name, place)
+            except ConfigErrors:  # on with the walk, so that it measures what `measure` does
+                self._lacksTests = True
+                return b""
+
         try:
-            return [name for name in sorted(os.listdir(descriptor)) if not self._passing(name)]
+            self._tests.update(reader._entry(descriptor, directory, path, depth, whole, found))
+        except ConfigErrors:
+            self._lacksTests = True
+        self.fingerprint.update(reader.fingerprint)
+
+    def _inTests(self, path: str, isFolder: bool) -> Part:
+        return Part.NOTHING if self._partOf(path, isFolder) is Part.NOTHING else Part.PLUGIN
+
+    def _names(self, descriptor: int, path: Path, prefix: str) -> list[str]:
+        """What is in a folder, without what is passed over whether it is a file or a folder."""
+        try:
+            names = sorted(os.listdir(descriptor))
         except OSError as error:
             raise _failure(path, error) from None
+        return [name for name in names if not all(map(self._isNothing, (prefix + name,) * 2, (False, True)))]
 
-    def _found(self, descriptor: int, name: str, path: Path) -> os.stat_result:
+    def _isNothing(self, path: str, isFolder: bool) -> bool:
+        return self._partOf(path, isFolder) is Part.NOTHING
+
+    def _found(self, descriptor: int, name: str, path: str, place: Path) -> os.stat_result | None:
+        """None if it cannot be looked at, and is no part of the plugin if it is a file."""
         try:
             return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         except OSError as error:
-            raise _failure(path, error) from None
+            if self._partOf(path, False) is not Part.PLUGIN and error.errno not in _GONE:
+                return None
+            raise _failure(place, error) from None
 
     def _open(self, descriptor: int, name: str, path: Path) -> int:
         try:
@@ -160,6 +220,14 @@ class FolderReader:
             if self._bytesAllowed < 0:
                 raise refusal(path, f"the plugin has more than {self._maxBytes} bytes")
             yield chunk
+
+
+_Content = Callable[[FolderReader, int, str, Path], bytes]
+"""A descriptor of a folder, the name of a file in it, and what messages call that, to its content."""
+
+
+def _unread(reader: FolderReader, descriptor: int, name: str, path: Path) -> bytes:
+    return b""
 
 
 def _failure(path: Path, error: OSError) -> ConfigErrors:

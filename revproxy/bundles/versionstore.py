@@ -24,9 +24,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from revproxy.bundles.bundle import MAX_BYTES, MAX_DEPTH, MAX_FILES, Bundle, isPassing, makeBundle
+from revproxy.bundles.bundle import MAX_DEPTH, MAX_FILES, Bundle, makeBundle
 from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
 from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
+from revproxy.bundles.ignorerules import FILE, allButPassing, everything, readRules
 from revproxy.config.problems import ConfigErrors, quoted
 from revproxy.regularfile import readFile
 
@@ -36,6 +37,10 @@ _NEW, _OLD, _SUMS = ".new-", ".old-", ".sha256"
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = FLAGS | os.O_DIRECTORY
+
+
+MAX_BYTES = 1 << 30
+"""Bytes of a version: the most that ``plugins.max_bytes`` may be; this was within it when it was kept."""
 
 
 class StoreError(Exception):
@@ -164,7 +169,7 @@ class VersionStore:
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
                 wanted = parseSums(_readFile(plugin, digest + _SUMS), digest)
-                found = sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, isPassing).read(version, place))
+                found = sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, allButPassing).read(version, place))
         except (OSError, ConfigErrors):
             return "its content is not what was kept"
         wrong = [
@@ -299,17 +304,16 @@ def _sweep(plugin: int) -> None:
 
 
 def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | None:
-    """The bundle, if its digest is right; files that an editor or Python has put in do no harm."""
-    for passing in (isPassing, _nothing):
-        files = FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, passing).read(version, place)
+    """The bundle, if its digest is right; files that an editor or Python has put in do no harm.
+
+    Versions that were kept by an older revproxy may have files that are passed over today.
+    """
+    for partOf in (readRules(version, str(place / FILE)).forWalk(), allButPassing, everything):
+        files = FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, partOf).read(version, place)
         bundle = makeBundle(directory.name, files, directory)
         if bundle.digest == digest:
             return bundle
     return None
-
-
-def _nothing(name: str) -> bool:
-    return False
 
 
 def _readFile(folder: int, name: str) -> bytes:

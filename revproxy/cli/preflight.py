@@ -16,7 +16,7 @@ from typing import Any
 from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
-from revproxy.bundles.bundle import isPassing
+from revproxy.bundles.ignorerules import isPassing
 from revproxy.config.configfile import loadConfig, unavailable
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest

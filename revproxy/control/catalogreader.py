@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from errno import EACCES, EIO, EPERM, ESTALE
 from pathlib import Path
 
-from revproxy.bundles.bundle import Bundle, BundleReader, isPassing
+from revproxy.bundles.bundle import Bundle, BundleReader
+from revproxy.bundles.ignorerules import isPassing
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, duplicate, entryOf
 from revproxy.plan.words import DropIns

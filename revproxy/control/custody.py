@@ -19,7 +19,7 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from revproxy.bundles.bundle import isPassing
+from revproxy.bundles.ignorerules import isPassing
 
 MOST = 5
 """Warnings about each path; more would say nothing new."""

@@ -37,6 +37,23 @@ class RollbackTests(WitnessCase):
         asked = [one.text for one in self.bench.events.latest(100) if one.kind == "asked"]
         self.assertEqual(asked[:3], ["revproxy rollback a", "revproxy pin a 1.0.0", "revproxy unpin a"])
 
+    def test_whatDoesNotCount(self) -> None:
+        """Notes, tests and what editors leave are nothing new; a line of code is, and so is other ignoring."""
+        self.rollback()
+        before = self.bench.kinds()
+        for path in ("NOTES.md", "README.md", "test_plugin.py", "conftest.py", "plugin.py~", ".plugin.py.swp", "4913"):
+            (self.bench.plugins / "a" / path).write_text("x")
+            self.apply()
+        self.restart()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        self.assertIsNotNone(self.bench.coordinator.records.get("a").pin)
+        self.assertEqual(self.bench.kinds(), [])
+        self.assertEqual(before[-1], ("replaced", "a"))
+        (self.bench.plugins / "a" / ".pluginignore").write_text("*.csv\n")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 2.0"])
+        self.assertIsNone(self.bench.coordinator.records.get("a").pin)
+
     def test_newIsBroken(self) -> None:
         """Something new that does not load does not end it: with the old files back, it still holds."""
         self.rollback()

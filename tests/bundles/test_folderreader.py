@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.folderreader import FolderReader, Vanished, fingerprintTime, openFolder
+from revproxy.bundles.ignorerules import allButPassing
 from revproxy.config.problems import ConfigErrors
 
 
@@ -24,7 +25,7 @@ class FolderCase(SynchronousTestCase):
         self.addCleanup(os.close, self.descriptor)
 
     def reader(self, maxBytes: int = 100, maxFiles: int = 10, maxDepth: int = 3) -> FolderReader:
-        return FolderReader(maxBytes, maxFiles, maxDepth, lambda name: name.startswith("."))
+        return FolderReader(maxBytes, maxFiles, maxDepth, allButPassing)
 
 
 class OpenTests(FolderCase):

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from revproxy.bundles.bundle import isPassing
+from revproxy.bundles.ignorerules import isPassing
 from revproxy.control.watch.filemonitor import FileMonitor
 from revproxy.control.watch.fingerprint import Fingerprint, Root, fingerprintOf
 from revproxy.control.watch.watcher import Watcher

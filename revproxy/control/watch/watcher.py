@@ -25,7 +25,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from revproxy.bundles.bundle import isPassing
+from revproxy.bundles.ignorerules import isPassing
 from revproxy.control.watch.filemonitor import FileMonitor
 from revproxy.control.watch.fingerprint import Fingerprint, Root
 from revproxy.control.watch.settling import Settling

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from revproxy.bundles.bundle import Bundle
+from revproxy.bundles.ignorerules import FILE, IgnoreRules
 from revproxy.worker.lifecycle.tracebacks import stampedFile, stampIn, stampOf
 
 ROOT = "revproxy_plugins"
@@ -39,6 +40,12 @@ class Sentinel:
 
     def __init__(self, package: str) -> None:
         self.package = package
+
+
+def reasonIn(bundle: Bundle, *paths: str) -> str:
+    """Why the first of these paths that is no part of the plugin is none; empty if all would be."""
+    rules = IgnoreRules(bundle.files.get(FILE, b""))
+    return next(filter(None, map(rules.reason, paths)), "")
 
 
 def compileFile(bundle: Bundle, path: str) -> CodeType | None:
@@ -104,9 +111,13 @@ class _SourceLoader(importlib.abc.InspectLoader):
     def get_data(self, path: str) -> bytes:
         """A file of the bundle, by the path `pkgutil.get_data` makes of ``__file__`` and a name."""
         try:
-            return self._bundle.files[Path(path).relative_to(self._bundle.directory).as_posix()]
-        except (KeyError, ValueError):
+            inner = Path(path).relative_to(self._bundle.directory).as_posix()
+        except ValueError:
             raise OSError(f"the plugin has no file {path}") from None
+        if inner not in self._bundle.files:
+            why = reasonIn(self._bundle, inner)
+            raise OSError(f"the plugin has no file {path}{why and f'; if it is in the folder: {why}'}")
+        return self._bundle.files[inner]
 
 
 class BundleFinder(importlib.abc.MetaPathFinder):

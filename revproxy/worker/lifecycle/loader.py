@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import re
 import sys
 import traceback
 import weakref
@@ -18,11 +19,13 @@ from revproxy.bundles.bundle import Bundle
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
-from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget
+from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
 from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, wholeText
 
 _serial = itertools.count(1)
+
+_CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)' from ")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,14 +108,17 @@ def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> Pl
         where = f"{plainFile(error.filename)}:{error.lineno or 1}:{error.offset or 1}"
         return PluginError(manifest.name, where, f"{type(error).__name__}: {error.msg}")
     where = lastLineIn(error, bundle.directory) or str(bundle.directory / "plugin.py")
+    passedOver = _passedOver(bundle, error) if isinstance(error, ImportError) else ""
     if isinstance(error, ModuleNotFoundError) and error.name:
         first = error.name.partition(".")[0]
         if f"{first}.py" in bundle.files or any(path.startswith(f"{first}/") for path in bundle.files):
             hint = f"no module named {first}; a file of the plugin itself is imported as: from . import {first}"
             return PluginError(manifest.name, where, hint)
-        if first not in sys.stdlib_module_names:
+        if first not in sys.stdlib_module_names and not passedOver:
             hint = f"no module named {error.name}; {howToInstall(first)}"
             return PluginError(manifest.name, where, hint, _wholeTraceback(error))
+    if passedOver:
+        return PluginError(manifest.name, where, f"importing it raised {described(error)}; {passedOver}")
     return PluginError(manifest.name, where, f"importing it raised {described(error)}", _wholeTraceback(error))
 
 
@@ -136,6 +142,18 @@ def howToInstall(module: str) -> str:
     """
     name = _DISTRIBUTIONS.get(module, module.replace("_", "-"))
     return f"if it is that of a distribution, install it where the edge runs: {sys.executable} -m pip install {name}"
+
+
+def _passedOver(bundle: Bundle, error: ImportError) -> str:
+    """Why a module of the plugin's own is not there, if files of that name are no part of a plugin; else empty."""
+    module = error.name or ""
+    if not isinstance(error, ModuleNotFoundError):  # "from . import name"
+        wanted = _CANNOT_IMPORT.match(error.msg or "")
+        module = f"{module}.{wanted[1]}" if wanted else ""
+    inner = module.partition(".")[2].partition(".")[2] if module.startswith(f"{ROOT}.") else module
+    path = inner.replace(".", "/")
+    why = reasonIn(bundle, f"{path}.py", f"{path}/__init__.py") if path else ""
+    return why and f"if it is in the plugin's folder: {why}"
 
 
 def _wholeTraceback(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.bundles.bundle import isPassing
+from revproxy.bundles.ignorerules import isPassing
 from revproxy.control.watch.fingerprint import MAX_DEPTH, Root, fingerprintOf
 
 

@@ -139,6 +139,19 @@ class ImportErrorTests(LoaderTestCase):
         self.assertEqual(str(error), f"{PLACE}/plugin.py:1: no module named helper; a file of the plugin itself is "
                          "imported as: from . import helper (plugin p-q)")
 
+    def test_passedOver(self) -> None:
+        """A module whose file is no part of a plugin by its name: why, and what to do."""
+        for code in ("from . import test_data\n", "from .test_data import x\n", "import test_data\n"):
+            error = self.refused(code)
+            self.assertIn('if it is in the plugin\'s folder: "test_data.py" is passed over as a test; to have it, put '
+                          "the line !/test_data.py into .pluginignore", str(error))
+        self.assertNotIn("folder", str(self.refused("from . import data\n")))
+
+    def test_dataPassedOver(self) -> None:
+        """The same for a file that is read."""
+        error = self.refused("import pkgutil\npkgutil.get_data(__name__, 'README.md')\n")
+        self.assertIn('"README.md" is passed over as documentation', str(error))
+
     def test_absentModule(self) -> None:
         """Any other absent module is named."""
         self.assertIn("-m pip install nothing-of-this-name", str(self.refused("import nothing_of_this_name\n")))
