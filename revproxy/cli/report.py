@@ -6,7 +6,7 @@ Texts come from plugins, too: control characters are shown, not sent to the term
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -78,10 +78,9 @@ class Report:
         if plugin["versions"]:
             self._line("")
             self._table(("version", "digest", "ran at", "note"), map(_versionRow, plugin["versions"]))
-        failure = plugin["failure"]
-        if failure is not None:
+        for line, failure in _failures(plugin):
             self._line("")
-            self._line(f"{_time(failure['at'])}: {_failed(failure)}")
+            self._line(f"{_time(failure['at'])}: {line}")
             if failure["traceback"]:
                 self._line("")
                 self._line(failure["traceback"].rstrip("\n"))
@@ -193,6 +192,18 @@ def _version(facts: Facts) -> str:
 def _failed(failure: Facts) -> str:
     version = _version(failure)
     return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
+
+
+def _failures(plugin: Facts) -> Iterator[tuple[str, Facts]]:
+    """What there is to say of failures of a plugin: of each version at work; and, last, of what was refused."""
+    for version in plugin["versions"] or [plugin]:
+        failure = version["last_failure"]
+        if failure is not None:
+            how = f" in {failure['function']}" if failure["function"] else ""
+            where = f" at {failure['where']}" if failure["where"] else ""
+            yield f"{_version(version)} failed{how}{where}: {failure['message']}", failure
+    if plugin["failure"] is not None:
+        yield _failed(plugin["failure"]), plugin["failure"]
 
 
 def _time(at: float | None) -> str:

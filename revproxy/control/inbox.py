@@ -65,6 +65,7 @@ class Inbox:
             self._quarantine.counted(worker, word)
             self._slowPlugins.counted(worker, word)
         elif isinstance(word, Failures):
+            self._totals.failed(word)
             self._quarantine.failed(worker, word)
         elif isinstance(word, Restored):
             self._quarantine.restored(word)

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import asdict
+
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
@@ -19,7 +21,7 @@ from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
 from revproxy.plan.events import Event
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import ThreadFigures, VersionCounters
+from revproxy.plan.words import LastFailure, ThreadFigures, VersionCounters
 
 _CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
 """The kinds of events that say that something has changed."""
@@ -103,12 +105,14 @@ class Steering:
             "generations_alive": runs + totals.retired(name),
             "threads": _threads(totals.threads(name)),
             "failure": None if refusal is None else _failure(coordinator.refused.at(name), refusal),
+            "last_failure": _lastFailure(totals.lastFailure(name, digest)),
             "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
 
     def _kept(self, name: str, kept: VersionRecord, runs: bool) -> dict[str, Any]:
         """One version of those that the store has of a plugin."""
-        counted = self._coordinator.keeper.totals.of(name, kept.digest)
+        totals = self._coordinator.keeper.totals
+        counted = totals.of(name, kept.digest)
         return {
             "version": kept.version,
             "digest": kept.digest,
@@ -117,6 +121,7 @@ class Steering:
             "quarantined": kept.quarantined,
             "calls": counted.calls,
             "errors": counted.errors,
+            "last_failure": _lastFailure(totals.lastFailure(name, kept.digest)),
         }
 
     def _stateOf(self, name: str, running: bool, entry: CatalogEntry | None, refusal: Refusal | None) -> str:
@@ -315,6 +320,10 @@ def _threads(figures: ThreadFigures | None) -> dict[str, int] | None:
         return None
     names = ("most", "busy", "queued", "rejected", "left")
     return {name: getattr(figures, name) for name in names}
+
+
+def _lastFailure(failure: LastFailure | None) -> dict[str, Any] | None:
+    return None if failure is None else asdict(failure)
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:

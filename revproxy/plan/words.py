@@ -131,18 +131,39 @@ class Answer(Word, frozen=True):
         return not self.refusals
 
 
+class LastFailure(msgspec.Struct, frozen=True):
+    """
+    A failure of a plugin's code while it ran.
+
+    :ivar at: seconds since the epoch.
+    :ivar message: the exception, in one line.
+    :ivar function: of the plugin's, which the edge had called; empty where it was the edge that complained: of an
+        answer that was none, or did not come.
+    :ivar where: ``FILE:LINE`` of the plugin's code.
+    :ivar traceback: from that function on; its beginning and its end if it is long.
+    """
+
+    at: float
+    message: str
+    function: str = ""
+    where: str = ""
+    traceback: str = ""
+
+
 class Failures(Word, frozen=True):
     """
     Calls of a plugin failed while it ran.
 
-    :ivar count: how many more.
+    :ivar count: how many more; 0 if it was a probe's.
     :ivar calls: how many calls there were until now, in this worker, since the version began to run there.
+    :ivar last: the last of them; None if many fail, and only some are described.
     """
 
     plugin: str
     version: VersionId
     count: int
     calls: int
+    last: LastFailure | None = None
 
 
 class Stalled(Word, frozen=True):

@@ -43,16 +43,19 @@ class CounterReports:
         tell: Callable[[words.Counters | words.Notice], None],
         retired: Callable[[], Mapping[str, int]],
         gated: Callable[[], tuple[str, ...]],
+        tellRest: Callable[[], None] = lambda: None,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param retired: by plugin, how many versions no longer run and still exist.
         :param gated: plugins with a gate before an instance.
+        :param tellRest: tells what else there is to tell each second.
         """
         self._clock = clock
         self._tell = tell
         self._retired = retired
         self._gated = gated
+        self._tellRest = tellRest
         self._told: dict[Version, tuple[Any, ...]] = {}
         self._toldBesides: tuple[Any, ...] = {}, (), ()
         self._rejected: dict[Version, int] = {}
@@ -82,6 +85,7 @@ class CounterReports:
 
         :param asked: the number of the question that this answers; 0: nobody asked, and only what is new is told.
         """
+        self._tellRest()
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
         besides = retired, gated, threads = dict(self._retired()), self._gated(), self._threads()
         if versions or asked or besides != self._toldBesides:

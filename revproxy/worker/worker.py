@@ -101,7 +101,9 @@ class Worker:
         self.retirement = Retirement(reactor, tell, config.timeouts.drain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
-        self.counters = CounterReports(reactor, tell, self.retirement.counts, self.health.gated)
+        self.counters = CounterReports(
+            reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest
+        )
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.staging = Staging(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from tests.behaviour.test_failuresStayApart import FailingCase
 
 TIMER = """
@@ -56,3 +60,41 @@ class OutsideRequestsTests(FailingCase):
             self.bench.wait(1)
         self.assertEqual(self.stage.marks("/5/3", "in")["b"], "2")
         self.flushLoggedErrors(ArithmeticError)
+
+
+class LastFailureTests(FailingCase):
+    """What failed last is shown, with its traceback, under the version that failed."""
+
+    def shown(self) -> dict[str, Any]:
+        """As `revproxy plugins b --json` has it."""
+        asked = Deferred.fromCoroutine(self.bench.control.steering.call("plugins", {"name": "b"}))
+        (plugin,) = self.successResultOf(asked)
+        return plugin  # type: ignore[no-any-return]
+
+    def test_atWork(self) -> None:
+        """The failure of a version that runs; it is no refusal."""
+        self.begin()
+        self.assertIsNone(self.shown()["last_failure"])
+        self.failing["b"] = "in"
+        self.ask("/bad/1")
+        self.forgive(1)
+        shown = self.shown()
+        self.assertIsNone(shown["failure"])
+        failure = shown["last_failure"]
+        self.assertEqual((failure["message"], failure["function"]), ("ArithmeticError: in of b", "Stamp.handle"))
+        self.assertRegex(failure["where"], r"^plugin\.py:\d+$")
+        self.assertIn("ArithmeticError", failure["traceback"])
+        self.assertEqual(shown["versions"][0]["last_failure"], failure)
+
+    def test_afterQuarantine(self) -> None:
+        """What was taken out keeps it; what runs in its place has none."""
+        self.begin()
+        self.bench.stamp("b", "2", version="2.0")
+        self.bench.apply()
+        self.trip("b")
+        shown = self.shown()
+        self.assertEqual(shown["version"], "1.0.0")
+        self.assertIsNone(shown["last_failure"])
+        failures = {version["version"]: version["last_failure"] for version in shown["versions"]}
+        self.assertIsNone(failures["1.0.0"])
+        self.assertIn("ArithmeticError", failures["2.0"]["message"])

@@ -28,8 +28,14 @@ def plugin(name: str, **facts: Any) -> dict[str, Any]:
     return {
         "name": name, "origin": "directory", "version": "1.2.0", "digest": DIGEST, "state": "running", "pinned": None,
         "calls": 0, "errors": 0, "timeouts": 0, "interrupts": 0, "stalls": 0, "self_seconds": 0.0,
-        "generations_alive": 1, "threads": None, "failure": None, "versions": [], **facts,
+        "generations_alive": 1, "threads": None, "failure": None, "last_failure": None, "versions": [], **facts,
     }  # fmt: skip
+
+
+def lastFailure(**facts: Any) -> dict[str, Any]:
+    """Of a version at work."""
+    return {"at": 60.0, "message": "KeyError: 'k'", "function": "Main.handle", "where": "plugin.py:9",
+            "traceback": "Traceback (most recent call last):\n  here\x1b\n", **facts}  # fmt: skip
 
 
 def failure(**facts: Any) -> dict[str, Any]:
@@ -115,8 +121,10 @@ class PluginTests(ReportCase):
             errors=2,
             self_seconds=0.5,
             versions=[
-                {"version": "1.2.0", "digest": DIGEST, "ran_at": 60.0, "running": True, "quarantined": None},
-                {"version": "1.1.0", "digest": "a" * 64, "ran_at": 0.0, "running": False, "quarantined": "5 errors"},
+                {"version": "1.2.0", "digest": DIGEST, "ran_at": 60.0, "running": True, "quarantined": None,
+                 "last_failure": None},
+                {"version": "1.1.0", "digest": "a" * 64, "ran_at": 0.0, "running": False, "quarantined": "5 errors",
+                 "last_failure": lastFailure()},
             ],
             failure=failure(traceback="Traceback:\n  boom\n"),
         )
@@ -132,11 +140,22 @@ class PluginTests(ReportCase):
             "1.2.0    0123456789ab  1970-01-01 00:01:00  running",
             "1.1.0    aaaaaaaaaaaa  -                    quarantined: 5 errors",
             "",
+            "1970-01-01 00:01:00: 1.1.0 (aaaaaaaaaaaa) failed in Main.handle at plugin.py:9: KeyError: 'k'",
+            "",
+            "Traceback (most recent call last):",
+            "  here\\x1b",
+            "",
             "1970-01-01 00:01:30: 1.3.0 (ffffffffffff) failed at import: p.py:3:1: SyntaxError",
             "",
             "Traceback:",
             "  boom",
         ])
+
+    def test_dropIn(self) -> None:
+        """A drop-in has no versions, and fails all the same; where no line of it is to blame, none is named."""
+        one = plugin("hello", digest=None, last_failure=lastFailure(function="", where="", traceback=""))
+        lines = self.printed(lambda report: report.plugin(one)).splitlines()
+        self.assertEqual(lines[-1], "1970-01-01 00:01:00: 1.2.0 failed: KeyError: 'k'")
 
     def test_threads(self) -> None:
         """What is in its threads, if there is anything to tell."""

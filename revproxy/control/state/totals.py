@@ -9,7 +9,7 @@ from collections.abc import Collection
 import msgspec
 
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Failures, LastFailure, ThreadFigures, VersionCounters
 
 _FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds")
 _THREADS = ("busy", "queued", "rejected", "left")
@@ -22,6 +22,7 @@ class Totals:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str | None], VersionCounters] = {}
+        self._lastFailures: dict[tuple[str, str | None], LastFailure] = {}
         self._last: dict[int, Counters] = {}
 
     def add(self, worker: int, word: Counters) -> None:
@@ -41,6 +42,21 @@ class Totals:
         """
         return self._sums.get((plugin, digest)) or VersionCounters(plugin, VersionId(digest=digest))
 
+    def failed(self, word: Failures) -> None:
+        """
+        Of what failed, the last is remembered.
+        """
+        key = word.plugin, word.version.digest
+        known = self._lastFailures.get(key)
+        if word.last is not None and (known is None or known.at <= word.last.at):
+            self._lastFailures[key] = word.last
+
+    def lastFailure(self, plugin: str, digest: str | None) -> LastFailure | None:
+        """
+        The last failure of a version while it ran, as far as any is known.
+        """
+        return self._lastFailures.get((plugin, digest))
+
     def carryOver(self, plugin: str, before: VersionId, after: VersionId) -> None:
         """
         A version goes on under another digest: only its configuration has changed.
@@ -48,6 +64,9 @@ class Totals:
         sums = self._sums.get((plugin, before.digest))
         if sums is not None:
             self._sums[plugin, after.digest] = msgspec.structs.replace(sums, version=after)
+        failure = self._lastFailures.get((plugin, before.digest))
+        if failure is not None:
+            self._lastFailures[plugin, after.digest] = failure
 
     def retired(self, plugin: str) -> int:
         """
@@ -77,3 +96,6 @@ class Totals:
         stays.
         """
         self._sums = {key: sums for key, sums in self._sums.items() if key[1] is None or key in known}
+        self._lastFailures = {
+            key: failure for key, failure in self._lastFailures.items() if key[1] is None or key in known
+        }

@@ -25,6 +25,7 @@ In the order in which something goes wrong:
 - `stallguard`: does so while one runs, and says who held it for how long;
 - `stacksampler`: whose code is on the stack, by one sample after another; `culprits`: which version that code is;
 - `versionhealth`: calls that fail are told to control, and a version that control has put in quarantine gets its gate;
+  `lastfailure` describes one;
 - `gate`: what stands before a version that was taken out, and judges the requests that are let through;
 - `recovery`: counts them: left alone, probed, restored.
 """

@@ -7,13 +7,34 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.python.failure import Failure
 
 from revproxy.plan.plan import Plan
-from revproxy.plan.words import Failures, Notice, Restored
+from revproxy.plan.words import Failures, LastFailure, Notice, Restored
 from revproxy.worker.guard.gate import Gate
+from revproxy.worker.guard.lastfailure import lastFailureOf
 from revproxy.worker.lifecycle.instance import Instance, Version
+
+MOST_WORDS = 10
+"""Failures of one version in one second that are told at once, and described; the rest are counted, and told later."""
+
+
+class _Book:
+    """
+    What there is to tell of a version's failures.
+
+    :ivar count: how many were not told yet.
+    :ivar second: the last in which there were any; ``words``: how often it was told in that.
+    """
+
+    __slots__ = ("count", "second", "words")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.second = 0
+        self.words = 0
 
 
 class VersionHealth:
@@ -31,6 +52,7 @@ class VersionHealth:
         self._gates: dict[Instance, Gate] = {}
         self._next: dict[Instance, Gate] = {}
         self._number = 0
+        self._books: WeakKeyDictionary[Version, _Book] = WeakKeyDictionary()
 
     @property
     def gates(self) -> Mapping[Instance, Gate]:
@@ -78,11 +100,28 @@ class VersionHealth:
 
     def failed(self, instance: Instance, failure: Failure) -> None:
         """
-        A call of an instance failed. Control is told, unless it was a probe: those the gate judges.
+        Code of an instance failed. Control is told, at once unless there are many; a probe does not count: those the
+        gate judges.
         """
-        version = instance.version
+        now = self._now()
+        book = self._books.setdefault(instance.version, _Book())
         if instance not in self._gates:
-            self._tell(Failures(version.name, version.id, 1, version.counters.calls))
+            book.count += 1
+        if int(now) != book.second:
+            book.second, book.words = int(now), 0
+        if book.words < MOST_WORDS:
+            book.words += 1
+            self._tellFailures(instance.version, book, lastFailureOf(failure, instance, now))
+
+    def tellRest(self) -> None:
+        """Tell of failures that were too many to be told of each."""
+        for version, book in list(self._books.items()):
+            if book.count:
+                self._tellFailures(version, book)
+
+    def _tellFailures(self, version: Version, book: _Book, last: LastFailure | None = None) -> None:
+        count, book.count = book.count, 0
+        self._tell(Failures(version.name, version.id, count, version.counters.calls, last))
 
     def _gateBefore(self, instance: Instance) -> Gate:
         version = instance.version

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.state.totals import Totals
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Failures, LastFailure, ThreadFigures, VersionCounters
 
 OLD, NEW, DROPIN = VersionId("1.0", "1" * 64), VersionId("2.0", "2" * 64), VersionId("1.0")
 
@@ -68,6 +68,26 @@ class TotalsTests(SynchronousTestCase):
         self.totals.add(0, Counters(threads=(ThreadFigures("a", 8, 1, 2, 3, 4), ThreadFigures("b", 1))))
         self.totals.add(1, Counters(threads=(ThreadFigures("a", 8, 1),)))
         self.assertEqual(self.totals.threads("a"), ThreadFigures("a", 16, 2, 2, 3, 4))
+
+    def test_lastFailure(self) -> None:
+        """
+        The last failure of each version is remembered, whoever told it first, also once another version runs; that of
+        what goes on under another digest, too.
+        """
+        self.assertIsNone(self.totals.lastFailure("a", OLD.digest))
+        for word in (
+            Failures("a", OLD, 1, 9, LastFailure(5.0, "second")),
+            Failures("a", OLD, 1, 9, LastFailure(4.0, "first")),
+            Failures("a", OLD, 7, 9),
+            Failures("a", DROPIN, 1, 9, LastFailure(1.0, "of a drop-in")),
+        ):
+            self.totals.failed(word)
+        self.assertEqual(self.totals.lastFailure("a", OLD.digest), LastFailure(5.0, "second"))
+        self.assertIsNone(self.totals.lastFailure("a", NEW.digest))
+        self.totals.carryOver("a", OLD, NEW)
+        self.totals.keepOnly({("a", str(NEW.digest))})
+        found = [self.totals.lastFailure("a", version.digest) for version in (OLD, NEW, DROPIN)]
+        self.assertEqual([failure and failure.message for failure in found], [None, "second", "of a drop-in"])
 
     def test_carryOver(self) -> None:
         """

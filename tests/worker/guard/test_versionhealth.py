@@ -15,7 +15,7 @@ from revproxy.dataplane.link import Link
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Failures, Notice, Restored
+from revproxy.plan.words import Failures, LastFailure, Notice, Restored
 from revproxy.testing import DestinationsDouble, makeContext
 from revproxy.worker.guard.gate import Gate
 from revproxy.worker.guard.recovery import COOLDOWN, PROBES
@@ -41,6 +41,7 @@ class VersionDouble:
         self.id = VersionId("1.0")
         self.counters = counters.Counters()
         self.entry = entry(name, on_error=onError)
+        self.module = None
 
 
 class InstanceDouble:
@@ -166,21 +167,48 @@ class GateTests(HealthCase):
 class WordTests(HealthCase):
     """What control is told."""
 
+    def failures(self, count: int, instance: Any = None) -> list[tuple[int, int, bool]]:
+        """So many failures: count, calls and whether it is described, of each word."""
+        self.told.clear()
+        for _ in range(count):
+            self.version.counters.calls += 1
+            self.health.failed(instance or self.first, Failure(ValueError("no")))
+        return self.words()
+
+    def words(self) -> list[tuple[int, int, bool]]:
+        """The same, of what was told since."""
+        words = [word for word in self.told if isinstance(word, Failures)]
+        return [(word.count, word.calls, word.last is not None) for word in words]
+
     def test_failed(self) -> None:
-        """Each failure, with how many calls there were."""
-        self.version.counters.calls = 5
-        self.health.failed(self.first, Failure(ValueError()))
-        self.assertEqual(self.told, [Failures("a", VersionId("1.0"), 1, 5)])
+        """Each failure, with how many calls there were, and what it was."""
+        self.clock.advance(100)
+        self.failures(1)
+        self.assertEqual(self.told, [
+            Failures("a", VersionId("1.0"), 1, 1, LastFailure(100.0, "ValueError: no"))
+        ])  # fmt: skip
+
+    def test_many(self) -> None:
+        """Of thousands in a second ten are told of; the rest are one word later. None is lost."""
+        self.assertEqual(self.failures(10_000), [(1, number + 1, True) for number in range(10)])
+        self.told.clear()
+        self.health.tellRest()
+        self.health.tellRest()
+        self.assertEqual(self.words(), [(9_990, 10_000, False)])
+        self.clock.advance(1)
+        self.failures(20)
+        self.clock.advance(1)
+        self.assertEqual(self.failures(1), [(11, 10_021, True)])
 
     def test_probes(self) -> None:
-        """That probes fail is not told as failures: it is what the gate is for."""
+        """That probes fail does not count: it is what the gate is for. What it was is told."""
         plan = PlanDouble(a=2)
         self.health.inChain(self.first, plan)
         self.health.adopt({self.first, self.second}, plan)
-        self.health.failed(self.first, Failure(ValueError()))
-        self.assertEqual(self.told, [])
-        self.health.failed(self.second, Failure(ValueError()))
+        self.assertEqual(self.failures(1), [(0, 1, True)])
+        self.health.tellRest()
         self.assertEqual(len(self.told), 1)
+        self.assertEqual(self.failures(1, self.second), [(1, 2, True)])
 
     def test_restored(self) -> None:
         """Each instance that has passed its probes, and how many of its version have not yet."""
