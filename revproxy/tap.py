@@ -1,8 +1,11 @@
-"""``twistd revproxy``: options, and the service made of them."""
+"""The options of ``twistd revproxy``, and the service made of them; ``revproxy run`` makes the same."""
 
 from __future__ import annotations
 
+import pwd
+import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from revproxy.loop.interpreter import importBeside, tuneInterpreter
 from revproxy.loop.reactor import installUnlessChosen, keepThreadsApart
 from revproxy.service.reloader import superviseUnlessSupervised
 from revproxy.service.service import EdgeService
+from revproxy.service.signals import EarlySignals
 from revproxy.service.twistdlog import shapeLog
 
 
@@ -23,7 +27,7 @@ class Options(TwistedOptions):  # type: ignore[misc]
     """
     What ``twistd revproxy`` understands.
 
-    ``twistd -n revproxy --reload …`` is for development: the process is started anew when code that it imported
+    ``--reload`` is for development: the process is started anew when code that it imported
     changes, its own or that of mounted resources. Plugins and the configuration need no restart, with it or without.
     """
 
@@ -61,11 +65,13 @@ class Options(TwistedOptions):  # type: ignore[misc]
         Either a file or options. The last moment to choose the reactor: after this, twistd imports it. With --reload
         this does not return, except in the process that will be the edge.
         """
-        single = [name for name in ("listen", "upstream", "plugins", "state", "access-log") if self[name]]
+        single = singleOptions(self)
         if self["config"] is not None and single:
             raise UsageError(f"--config and --{single[0]} do not go together: say it in the file")
         if self["config"] is None and not single:
             raise UsageError("give --config FILE, or --listen and --upstream (revproxy init writes a file)")
+        if self.parent is not None:
+            EarlySignals(signal.SIGHUP)
         if self["reload"]:
             if self.parent is None or not self.parent.get("nodaemon"):
                 raise UsageError("--reload needs a process in the foreground: twistd -n revproxy --reload ...")
@@ -75,10 +81,24 @@ class Options(TwistedOptions):  # type: ignore[misc]
             shapeLog(self.parent)
 
 
+def singleOptions(options: Mapping[str, Any]) -> list[str]:
+    """Those that are given and say what a configuration file would say."""
+    return [name for name in ("listen", "upstream", "plugins", "state", "access-log") if options[name]]
+
+
 def makeService(options: Options) -> IService:
     """
     The service that ``twistd`` runs. A configuration that will not do ends the process with status 1 and every
     problem on standard error.
+    """
+    return makeEdge(options, _twistdUser(options.parent or {}))
+
+
+def makeEdge(options: Mapping[str, Any], owner: tuple[int, int] | None) -> EdgeService:
+    """
+    As :func:`makeService`.
+
+    :param owner: user and group that the edge will become; None: it stays who it is.
     """
     from twisted.internet import reactor
 
@@ -96,9 +116,16 @@ def makeService(options: Options) -> IService:
                 state=options["state"] or "./var",
             )
         keepThreadsApart(reactor)
-        service: Any = EdgeService(config, reactor, path, tuneInterpreter)
+        return EdgeService(config, reactor, path, tuneInterpreter, owner)
     except ConfigErrors as errors:
         for problem in errors.problems:
             print(problem, file=sys.stderr)
         raise SystemExit(1) from None
-    return service  # type: ignore[no-any-return]
+
+
+def _twistdUser(options: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Whom twistd will become, as it finds out itself."""
+    uid, gid = options.get("uid"), options.get("gid")
+    if uid is None:
+        return None
+    return uid, gid if gid is not None else pwd.getpwuid(uid).pw_gid

@@ -121,16 +121,31 @@ def readExactly(peer: socket.socket, size: int) -> bytes:
 
 
 class EdgeProcess:
-    """A running ``twistd revproxy``. :ivar folder: where its files are."""
+    """A running edge: ``twistd revproxy``, or ``revproxy run``. :ivar folder: where its files are."""
 
     def __init__(
-        self, folder: Path, port: int, arguments: list[str], twistd: Sequence[str] = ("--pidfile=", "-n")
+        self,
+        folder: Path,
+        port: int,
+        arguments: list[str],
+        twistd: Sequence[str] | None = ("--pidfile=", "-n"),
+        before: Sequence[str] = (),
+        **more: Any,
     ) -> None:
+        """
+        :param twistd: its options; None: it is ``revproxy run`` that is started.
+        :param before: a command that is to start it.
+        :param more: for `subprocess.Popen`.
+        """
         self.folder = folder
         self.port = port
-        command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *twistd, "revproxy"]
+        command = [*before, sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+        if twistd is not None:
+            command += [*twistd, "revproxy"]
+        else:
+            command[-1:] = ["from revproxy.cli.main import main; main()", "run"]
         with (folder / "edge.log").open("wb") as log:
-            self.process = subprocess.Popen([*command, *arguments], cwd=folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*command, *arguments], cwd=folder, stdout=log, stderr=log, **more)
 
     def said(self) -> str:
         """What it has written to standard output and error."""

@@ -108,7 +108,7 @@ def _connected(socketPath: Path, timeout: float) -> socket.socket:
         return connect(socketPath, timeout)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         raise EdgeNotRunning(
-            f"{socketPath}: no edge listens there; start one with twistd -n revproxy, or name its configuration "
+            f"{socketPath}: no edge listens there; start one with revproxy run, or name its configuration "
             "with --config FILE or its state folder with --state DIR; an edge whose state folder cannot be written has "
             "no socket"
         ) from None

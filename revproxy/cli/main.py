@@ -1,4 +1,4 @@
-"""``revproxy``: the commands that are not the server itself. The server is ``twistd revproxy``."""
+"""``revproxy``: the commands. The edge itself is ``run``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from revproxy import __version__
 from revproxy.cli import plugintests
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
+from revproxy.cli.runcommand import run
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import editorSchema
@@ -24,7 +25,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 @click.group()
 @click.version_option(__version__, prog_name="revproxy")
 def main() -> None:
-    """A programmable edge. To start it: twistd -n revproxy --config revproxy.yaml"""
+    """A programmable edge. To start it: revproxy run"""
 
 
 @main.command()
@@ -79,7 +80,8 @@ def init(directory: Path) -> None:
         raise click.ClickException(f"{error.filename} exists already; it was left as it is") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
-    click.echo(f"wrote {path}; next: revproxy check {path}, then twistd -n revproxy --config {path}")
+    where = "" if path == Path("revproxy.yaml") else f" --config {path}"
+    click.echo(f"wrote {path}; next: revproxy check {path}, then revproxy run{where}")
 
 
 @main.command("new-plugin")
@@ -127,7 +129,7 @@ def testPlugin(directory: Path, timeout: float) -> None:
         raise click.ClickException(str(failed)) from None
 
 
-for command in COMMANDS:
+for command in (run, *COMMANDS):
     main.add_command(command)
 
 

@@ -11,7 +11,7 @@ _SCHEMA = Path(__file__).parents[1] / "config" / "schemas" / "revproxy.schema.js
 
 CONFIG = """\
 # revproxy.yaml: what the edge does. All keys are in docs/reference.md; unknown keys are errors.
-# To start:  twistd -n revproxy --config revproxy.yaml
+# To start:  revproxy run
 # While it runs, this file and the plugins are watched: what you save takes effect, or is refused and nothing changes.
 # revproxy plugins and revproxy events say which; revproxy check revproxy.yaml tells before.
 # Relative paths start at the folder of this file.

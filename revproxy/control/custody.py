@@ -88,7 +88,8 @@ def _replaceable(path: Path, trusted: Collection[int]) -> Iterator[str]:
 
 def _open(path: Path) -> Iterator[str]:
     """Warnings about what everybody may write to: a path, what is directly in it, and folders above it."""
-    within = sorted(_listed(path)) if path.is_dir() else []
+    # Not Path.is_dir, which raises where another user may not look.
+    within = sorted(_listed(path)) if os.path.isdir(path) else []
     for inner in (path, *within):
         known = _statOf(inner)
         if known is not None and known.st_mode & stat.S_IWOTH:

@@ -29,7 +29,7 @@ __all__ = ["Setting", "configuration", "introduction", "takenPorts"]
 HOST = "127.0.0.1"
 
 # A process group of its own: a Ctrl-C in the terminal is for us, and we end the edge.
-_EDGE = "import os; os.setpgid(0, 0); from twisted.scripts.twistd import run; run()"
+_EDGE = "import os; os.setpgid(0, 0); from revproxy.cli.main import main; main()"
 _PROBE = 0.05
 """Seconds after which it is tried again whether the edge accepts connections."""
 
@@ -175,7 +175,7 @@ async def main(reactor: Any, setting: Setting) -> None:
     # A closed terminal must not leave an edge behind that holds the ports.
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.addSystemEventTrigger("before", "shutdown", edge.end)
-    edge.start(reactor, [sys.executable, "-c", _EDGE, "-n", "--pidfile=", "revproxy", "--config", str(file)])
+    edge.start(reactor, [sys.executable, "-c", _EDGE, "run", "--config", str(file)])
     while edge.status is None and not await _listening(reactor, [setting.http, setting.https]):
         await deferLater(reactor, _PROBE)
     if edge.status is not None:

@@ -1,5 +1,5 @@
 """
-``twistd -n revproxy --reload``: the process is started anew when its own code changes. For development.
+``revproxy run --reload``: the process is started anew when its own code changes. For development.
 
 There are two processes. The first reads the options and from then on only watches, by `hupper`. The second is the edge,
 and tells the first which files its modules are from. Files in site-packages are not among them. Plugins are not either:
@@ -20,6 +20,7 @@ from typing import Any
 
 import hupper
 from hupper.interfaces import IFileMonitor
+from twisted.python.reflect import namedAny
 
 from revproxy.control.watch.filemonitor import FileMonitor, logError
 from revproxy.control.watch.fingerprint import Root, statOf
@@ -40,13 +41,14 @@ _PLUGIN_FILES = ("*.py@*",)
 _retryOn: tuple[str, ...] = ()
 
 
-def superviseUnlessSupervised(retryOn: Iterable[Path] = ()) -> None:
+def superviseUnlessSupervised(retryOn: Iterable[Path] = (), command: str = "twisted.scripts.twistd.run") -> None:
     """
     Become the process that watches, and do not return; or, in the process that is the edge, return.
 
     Call this before there is a reactor or a thread.
 
     :param retryOn: files; a change of any of them starts another edge when one has ended with an error.
+    :param command: the dotted name of what has read our command line; it does so again, in the edge.
     :raises SystemExit: in the process that watches, at the end; status 0 if it was asked to end.
     """
     global _retryOn
@@ -56,6 +58,7 @@ def superviseUnlessSupervised(retryOn: Iterable[Path] = ()) -> None:
     try:
         hupper.start_reloader(
             f"{__name__}.main",
+            worker_args=[command],
             reload_interval=_INTERVAL,
             shutdown_interval=_DRAIN,
             monitor_factory=_makeMonitor,
@@ -67,12 +70,14 @@ def superviseUnlessSupervised(retryOn: Iterable[Path] = ()) -> None:
         raise SystemExit(0 if end.code in asked else end.code) from None
 
 
-def main() -> None:
-    """The edge, started by hupper with the command line of the process that watches."""
-    from twisted.scripts.twistd import run
+def main(command: str) -> None:
+    """
+    The edge, started by hupper with the command line of the process that watches.
 
+    :param command: the dotted name of what reads it.
+    """
     try:
-        run()
+        namedAny(command)()
     except SystemExit as end:
         if not end.code or not _retryOn:
             raise

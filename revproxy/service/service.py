@@ -12,6 +12,7 @@ import atexit
 import resource
 import signal
 from collections.abc import Callable, Sequence
+from errno import EACCES
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,7 +30,7 @@ from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
 from revproxy.control.certificatefiles import certificateRoots
-from revproxy.control.changes import ChangeRefused
+from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.control import Control
 from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.custody import codeWarnings, stateWarnings, users
@@ -64,18 +65,25 @@ class EdgeService(Service):  # type: ignore[misc]
     _log = Logger()
 
     def __init__(
-        self, config: Config, reactor: Any, path: Path | None = None, routesMade: Callable[[], None] = lambda: None
+        self,
+        config: Config,
+        reactor: Any,
+        path: Path | None = None,
+        routesMade: Callable[[], None] = lambda: None,
+        owner: tuple[int, int] | None = None,
     ) -> None:
         """
         Makes everything and opens nothing.
 
         :param path: the file the configuration was read from, to be watched; None if there is none.
         :param routesMade: called before plugins are loaded, with all there that does not depend on them.
+        :param owner: the user and group that the process becomes once its ports are bound; None: it stays who it is.
         :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
         self.config = config
         self._reactor = reactor
         self._path = None if path is None else path.absolute()
+        self._owner = owner
         self._state = StateFolder(config.state)
         self.events = EventLog(reactor.seconds)
         records, damaged = readRecords(self._state.recordsPath)
@@ -102,6 +110,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._stopping = False
         self._isTakingUp = False
         self._changedMeanwhile = False
+        self._isReloading = False
 
     def _damaged(self, text: str) -> Problem:
         """What was remembered of plugins cannot be read."""
@@ -116,8 +125,14 @@ class EdgeService(Service):  # type: ignore[misc]
     # Starting
 
     def privilegedStartService(self) -> None:
-        """Bind the ports; what connects waits in the kernel until the plugins are started."""
+        """Bind the ports; what connects waits in the kernel until the plugins are started. While we are root still."""
         super().privilegedStartService()
+        if self._owner is not None:
+            try:
+                self._state.handOver(*self._owner)
+            except OSError as error:
+                self._log.warn("the state folder cannot be given to user {uid}: {error}",
+                               uid=self._owner[0], error=error)
         self._raiseDescriptorLimit()
         self._listening = Deferred.fromCoroutine(self._listen())
 
@@ -190,7 +205,10 @@ class EdgeService(Service):  # type: ignore[misc]
         """An edge that cannot start ends, and its exit status says so."""
         if self._stopping:
             return
-        self._log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
+        reason = failure.getErrorMessage()
+        if failure.check(CannotListenError) and getattr(failure.value.socketError, "errno", None) == EACCES:
+            reason += " Ports below 1024 need root (who may become somebody else, by --uid) or CAP_NET_BIND_SERVICE."
+        self._log.critical("cannot start: {reason}", reason=reason)
         if failure.check(StartRefused):
             refusal = failure.value.refusal
             lost = self.control.keeper.lost.get(refusal.plugin)
@@ -229,8 +247,10 @@ class EdgeService(Service):  # type: ignore[misc]
             again = True
             while again and not self._stopping:
                 self._changedMeanwhile = False
+                request = ChangeRequest(force=self._isReloading)
+                self._isReloading = False
                 try:
-                    await self.control.coordinator.apply()
+                    await self.control.coordinator.apply(request)
                 except ChangeRefused:
                     pass  # an event says so
                 again = self._changedMeanwhile
@@ -250,12 +270,13 @@ class EdgeService(Service):  # type: ignore[misc]
                 watcher.watch(self._watched(config)).addCallback(lambda _: watcher.suspect())
 
     def _hungUp(self) -> None:
-        """SIGHUP: look at the files, once for many; but if our terminal is gone, end."""
+        """SIGHUP: as the command ``reload``, once for many; but if our terminal is gone, end."""
         if self._terminal.isGone:
             self._log.info("the terminal is gone")
             self._reactor.stop()
-        elif self._watcher is not None:
-            self._watcher.suspect()
+        else:
+            self._isReloading = True
+            self._changed()
 
     # Stopping
 

@@ -16,7 +16,7 @@ from typing import Any
 
 class Signals:
     """
-    The signal handlers of an edge. A handler that was there before is called first.
+    The signal handlers of an edge. A handler that was there before is called first, but for that of `EarlySignals`.
 
     :param reactor: in whose thread the functions are called.
     """
@@ -32,6 +32,8 @@ class Signals:
         :param number: such as ``signal.SIGUSR1``.
         """
         before = self._before[number] = signal.getsignal(number)
+        if isinstance(getattr(before, "__self__", None), EarlySignals):
+            before = None  # its time is over
 
         def received(number: int, frame: FrameType | None) -> None:
             if callable(before):
@@ -45,6 +47,37 @@ class Signals:
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()
+
+
+class EarlySignals:
+    """
+    What signals do from the beginning of a process until the edge heeds them; by default they would kill it.
+
+    SIGHUP and SIGUSR1 have nothing to do yet. SIGTERM and SIGINT end the process at once, in order: nothing has begun
+    that had to be ended. What whoever has started us had ignored stays so.
+    """
+
+    def __init__(self, *numbers: int) -> None:
+        """
+        :param numbers: which of these four.
+        """
+        self._terminal = Terminal()
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._received)
+        self._hasInterrupt = signal.getsignal(signal.SIGINT) == self._received
+
+    def handOver(self) -> None:
+        """The reactor is about to run, and heeds these from then on."""
+        if self._hasInterrupt:
+            # The reactor takes this signal from nobody else.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT) or (
+            number == signal.SIGHUP and self._terminal.isGone
+        ):
+            os._exit(0)
 
 
 class Terminal:
@@ -70,4 +103,4 @@ def _isTerminal() -> bool:
         return False
 
 
-__all__ = ["Signals", "Terminal"]
+__all__ = ["EarlySignals", "Signals", "Terminal"]

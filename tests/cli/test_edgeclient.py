@@ -104,7 +104,7 @@ class CallTests(SocketCase):
         for prepare in (lambda: None, lambda: dead.bind(str(self.path)), dead.close):
             prepare()
             error = await self.assertFailure(self.call("x"), EdgeNotRunning)
-            self.assertTrue(str(error).startswith(f"{self.path}: no edge listens there; start one with twistd"))
+            self.assertTrue(str(error).startswith(f"{self.path}: no edge listens there; start one with revproxy run"))
             self.assertIn("an edge whose state folder cannot be written has no socket", str(error))
 
     async def test_notOurs(self) -> None:

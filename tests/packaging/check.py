@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 import venv
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.harness import PATIENCE, freePort
@@ -113,8 +114,15 @@ def checkRun(programs: Path, folder: Path) -> None:
     """
     The edge starts without a configuration file, answers 502 for an origin that is not there, and ends with 0.
     """
+    for command in ([programs / "revproxy", "run"], [programs / "twistd", "--pidfile=", "-n", "revproxy"]):
+        checkCommand(command, folder)
+
+
+def checkCommand(command: Sequence[Path | str], folder: Path) -> None:
+    """
+    As :func:`checkRun`.
+    """
     port = freePort()
-    command = [programs / "twistd", "--pidfile=", "-n", "revproxy"]
     options = ["--listen", f"tcp:{port}:interface=127.0.0.1", "--upstream", "http://127.0.0.1:9"]
     output = folder / "output"
     with output.open("wb") as stream:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.service import signals
-from revproxy.service.signals import Signals, Terminal
+from revproxy.service.signals import EarlySignals, Signals, Terminal
 
 
 class ReactorDouble:
@@ -81,3 +81,47 @@ class TerminalTests(SynchronousTestCase):
         os.close(self.ours)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.assertEqual((ignored.isGone, Terminal().isGone), (False, False))
+
+
+class EarlySignalsTests(SynchronousTestCase):
+    """`EarlySignals`."""
+
+    def setUp(self) -> None:
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.ends: list[int] = []
+        self.patch(os, "_exit", self.ends.append)
+        self.hasTerminal = True
+        self.patch(signals, "_isTerminal", lambda: self.hasTerminal)
+
+    def test_early(self) -> None:
+        """What asks for the end ends the process, with 0; nothing else does anything."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        EarlySignals(signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGUSR1)
+        self.assertEqual(self.ends, [])
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        self.assertEqual(self.ends, [0, 0])
+        self.hasTerminal = False
+        signal.raise_signal(signal.SIGHUP)
+        self.assertEqual(self.ends, [0, 0, 0])
+
+    def test_ignored(self) -> None:
+        """What was ignored by whoever has started us stays so."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        EarlySignals(signal.SIGHUP)
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+
+    def test_over(self) -> None:
+        """Once the edge heeds a signal, and the reactor SIGINT, they do what those do."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        early = EarlySignals(signal.SIGHUP, signal.SIGINT)
+        reactor = ReactorDouble()
+        Signals(reactor).heed(signal.SIGHUP, len)
+        early.handOver()
+        self.hasTerminal = False
+        signal.raise_signal(signal.SIGHUP)
+        self.assertEqual((self.ends, reactor.asked), ([], [len]))
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)

@@ -75,6 +75,37 @@ class StateFolder:
             raise StateError(f"{self.path}: cannot be used as the state folder: {error.strerror}; "
                              'let revproxy write there, or name another folder with "state"') from None
 
+    def handOver(self, uid: int, gid: int) -> None:
+        """
+        While we are root: make the folder for a user that this process is about to become.
+
+        A folder that is there is left as it is, unless it is root's and nobody else could write in it: an empty one, or
+        one that an edge has used, becomes the user's with all in it.
+
+        :raises OSError: it cannot be made, or not be given away.
+        """
+        try:
+            os.makedirs(self.path.parent, exist_ok=True)
+            os.mkdir(self.path, 0o700)
+        except FileExistsError:
+            if not self._isRoots():
+                return
+        for _, folders, files, descriptor in os.fwalk(self.path):
+            for name in (*folders, *files):
+                os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
+        os.chown(self.path, uid, gid, follow_symlinks=False)
+
+    def _isRoots(self) -> bool:
+        """Whether nobody but root can have made what is in it, and that is an edge's or nothing."""
+        found = os.lstat(self.path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
+            return False
+        try:
+            lock = os.lstat(self.path / "lock")
+        except FileNotFoundError:
+            return not os.listdir(self.path)
+        return stat.S_ISREG(lock.st_mode) and lock.st_uid == 0
+
     def release(self) -> None:
         """Let others have it; no matter if it is not held."""
         if self._lock is not None:
