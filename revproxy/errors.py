@@ -42,8 +42,10 @@ class EdgeError(Exception):
     :param message: the cause, for the log.
     :cvar status: of the response.
     :cvar text: what the client is told.
+    :cvar retryAfter: seconds after which another try may go better; None: nobody knows.
     """
 
+    retryAfter: int | None = None
     status = 500
     text = "The edge could not handle this request."
 
@@ -200,6 +202,11 @@ class PluginQuarantined(EdgeError):
 
     status = 503
     text = "A part of this service is temporarily out of order."
+    retryAfter = 10
+
+
+class PluginMissing(PluginQuarantined):
+    """A plugin that is required on this request's route cannot be had."""
 
 
 class BrokenOff(EdgeError):

@@ -26,6 +26,10 @@ from revproxy.control.catalogreader import readCatalog
 from revproxy.control.certificatefiles import CertificateFiles
 from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
 from revproxy.control.planning.selection import orderPerGroup, select
+from revproxy.control.planning.switching import saysOff
+from revproxy.control.state.directory import StateFolder
+from revproxy.control.state.recordfile import peekRecords
+from revproxy.control.state.records import PluginRecords
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
 from revproxy.plan.catalog import Catalog, Selected
@@ -78,7 +82,8 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     try:
         installed = DropInFactories(dropins)
         catalog = readCatalog(config.plugins.directory, installed.told)
-        selected = select(catalog, config)
+        records = peekRecords(StateFolder(config.state).recordsPath)
+        selected = select(catalog, config, remembered=records.plugins.keys())
         orderPerGroup(selected, config)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
@@ -87,6 +92,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         problems += _tryPlugin(plugin, placeOf, installed)
     if problems:
         raise ConfigErrors(problems)
+    warnings += _withoutFolders(config, catalog, records)
     return _findings(config, catalog, selected, tuple(warnings))
 
 
@@ -100,6 +106,16 @@ def _overlooked(config: Config) -> Iterator[str]:
     for path in (Path(directory or "", name) for name in names if not isPassing(name)):
         if os.path.isfile(path / "plugin.py") and not os.path.lexists(path / "plugin.json"):
             yield f"{path}: has a plugin.py and no plugin.json, and is passed over"
+
+
+def _withoutFolders(config: Config, catalog: Catalog, records: PluginRecords) -> Iterator[str]:
+    """Required plugins that run, or ran when the edge ended, and whose folders are gone."""
+    here = {*catalog.entries, *(broken.name for broken in catalog.broken)}
+    for name, record in records.plugins.items():
+        if record.running is not None and record.required and name not in here and not saysOff(name, config, {}):
+            folder = Path(config.plugins.directory or "plugins", record.folder or name)
+            text = f"it is gone, and plugin {name} is required: the stored version runs; without that, no start"
+            yield f"{folder}: {text}"
 
 
 def _findings(

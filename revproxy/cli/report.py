@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from revproxy.errors import printable
+from revproxy.plan.refusal import HELD
 
 Row = Sequence[str]
 Facts = Mapping[str, Any]
@@ -68,6 +69,8 @@ class Report:
                   (plugin["interrupts"], "interrupt"), (plugin["stalls"], "stall"))  # fmt: skip
         self._line(f"{plugin['name']} {_version(plugin)}".rstrip() + f": {plugin['state']}")
         self._line(f"  origin    {plugin['origin']}")
+        if plugin.get("required"):
+            self._line("  required  runs until `disable` or revproxy.yaml says otherwise")
         if plugin["pinned"] is not None:
             self._line(f"  pinned    to {_version(plugin['pinned'])}, by {plugin['pinned']['by']}")
         self._line("  counted   " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts))
@@ -191,6 +194,8 @@ def _version(facts: Facts) -> str:
 
 def _failed(failure: Facts) -> str:
     version = _version(failure)
+    if failure["stage"] in HELD:
+        return f"{version} runs on: {failure['message']}"
     return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
 
 

@@ -145,6 +145,7 @@ def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
     return PluginsConfig(
         directory=section.pathAt("directory", "folder"),
         config=pluginSettings(section, "config"),
+        required=_names(section, "required"),
         settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
         quarantine=_quarantine(section.section("quarantine")),
@@ -179,6 +180,11 @@ def _granted(section: Section, key: str, valueOf: Callable[[str], Secret]) -> Ma
         except Unresolved as error:
             section.refuse(str(error), key, index)
     return values
+
+
+def _names(section: Section, key: str) -> tuple[str, ...]:
+    values = section.value.get(key)
+    return tuple(name for name in values if isinstance(name, str)) if isinstance(values, list) else ()
 
 
 def _limits(section: Section, requests: Section) -> Limits:

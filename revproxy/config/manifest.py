@@ -30,6 +30,7 @@ class Manifest:
     :ivar edge: the versions of the edge that it runs with; ``None``: any.
     :ivar entryPoint: the callable in plugin.py.
     :ivar enabled: whether a directory plugin runs without being named.
+    :ivar required: whether it leaves only where somebody says so, and never because its folder did.
     :ivar config: its own configuration, before anything in revproxy.yaml; to be left unchanged.
     :ivar configSchema: a JSON Schema for the effective configuration.
     :ivar priority: lower runs earlier on the way in.
@@ -55,6 +56,7 @@ class Manifest:
     description: str = ""
     entryPoint: str = "PluginMain"
     enabled: bool = True
+    required: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     configSchema: Mapping[str, Any] | bool | None = None
     priority: int = 100
@@ -117,6 +119,7 @@ def _manifestOf(document: Document) -> Manifest:
         description=value.get("description", ""),
         entryPoint=value.get("entry_point", "PluginMain"),
         enabled=value.get("enabled", True),
+        required=value.get("required", False),
         config=value.get("config", {}),
         configSchema=value.get("config_schema"),
         priority=int(value.get("priority", 100)),
@@ -138,6 +141,7 @@ def _manifestOf(document: Document) -> Manifest:
         document=document,
     )
     reader.checkIsolation(manifest)
+    reader.checkRequired(manifest)
     if manifest.configSchema is not None:
         reader.problems.extend(checkSchema(document, ("config_schema",), manifest.configSchema))
     if reader.problems:
@@ -206,6 +210,11 @@ class _ManifestReader:
             self._refuse(["edge"], f"needs revproxy {text}, and this is {__version__}; "
                          "run an edge that fits, or a version of the plugin that is made for this one")
         return wanted
+
+    def checkRequired(self, manifest: Manifest) -> None:
+        if manifest.required and manifest.onError == "open":
+            self._refuse(["on_error"], "a plugin that is required cannot be open: requests would pass without it "
+                         "when it fails; write closed, or leave required out")
 
     def checkIsolation(self, manifest: Manifest) -> None:
         if manifest.isolation != "inline":

@@ -231,6 +231,7 @@ class PluginsConfig:
 
     :ivar directory: folder of plugin folders, or ``None``.
     :ivar config: plugin name to what is said about it.
+    :ivar required: names of plugins that requests must not pass without.
     :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
     :ivar quarantine: when versions are taken out.
@@ -243,6 +244,7 @@ class PluginsConfig:
     keepVersions: int = 5
     quarantine: QuarantineConfig = QuarantineConfig()
     grants: Mapping[str, GrantConfig] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

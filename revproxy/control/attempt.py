@@ -7,18 +7,21 @@ Pure: nothing here waits, reads or tells.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from revproxy.config.problems import Problem
+from revproxy.config.settings import Config
 from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.deferredremovals import DeferredRemovals
-from revproxy.control.planning.resolution import resolve
+from revproxy.control.planning.requirement import Retention, isRequired, missingIn
+from revproxy.control.planning.resolution import Resolution, resolve
 from revproxy.control.snapshot import Snapshot
 from revproxy.control.state.records import PluginRecords
-from revproxy.plan.catalog import BrokenPlugin, Entries
+from revproxy.plan.catalog import BrokenPlugin, CatalogEntry, Entries
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import HELD, Refusal
 
 
 class Attempt:
@@ -40,11 +43,13 @@ class Attempt:
         running: Entries,
         before: Plan | None,
         isNeeded: Callable[[str], bool],
+        lost: AbstractSet[str] = frozenset(),
     ) -> None:
         """
         :param running: what runs; before a first plan, what ran before a restart.
         :param before: the plan that is in force.
         :param isNeeded: whether nothing starts without a plugin, by its name.
+        :param lost: names of plugins that went with all others, as with a disk that is not mounted any more.
         """
         self.request = request
         self.snapshot = snapshot
@@ -56,6 +61,8 @@ class Attempt:
         self._before = before
         self._isNeeded = isNeeded
         self._resolved: list[Refusal] = []
+        self._switches = switchesOf(records)
+        self._retention = Retention(running, self._switches, lost)
 
     def resolve(self) -> Plan:
         """
@@ -64,14 +71,10 @@ class Attempt:
         :raises ConfigErrors: not even what runs would do.
         """
         before, config = self._before, self.snapshot.config
-        number = 1 if before is None else before.number + 1
-        switches = switchesOf(self.records)
-        modules = () if self.snapshot.catalog is None else self.snapshot.catalog.modules
-        resolution = self._removals.resolve(
-            self.choice,
-            self._running,
-            lambda choice: resolve(number, config, choice, before, self._running, switches, modules),
-        )
+        resolution = self._resolvedUnder(config)
+        if before is not None and resolution.plan.config is not config:
+            # What is refused as a whole does not say what may leave.
+            resolution = self._resolvedUnder(before.config)
         known = {_keyOf(refusal) for refusal in self.refusals if refusal not in self._resolved}
         # Those of an earlier resolution hold no more: what stood in the way may have been dropped.
         self.refusals[:] = [refusal for refusal in self.refusals if refusal not in self._resolved]
@@ -82,7 +85,27 @@ class Attempt:
         certificates = self.snapshot.certificates
         if before is not None and plan.config is not config:
             certificates = before.certificates
-        return replace(plan, certificates=certificates, gates=self._gatesOf(plan))
+        required = tuple(sorted(each.name for each in plan.selected if isRequired(each.entry, plan.config)))
+        missing = missingIn(self.snapshot.catalog, plan.entries, plan.config, self._switches)
+        gates = self._gatesOf(plan)
+        return replace(plan, certificates=certificates, gates=gates, required=required, missing=missing)
+
+    def _resolvedUnder(self, config: Config) -> Resolution:
+        """:param config: says what is not to leave."""
+        choice = self.choice
+        if config.plugins.directory != self.snapshot.config.plugins.directory:
+            choice = replace(choice, entries=self._running)  # what was read is another folder's
+        choice, held = self._retention.kept(choice, config)
+        resolution = self._removals.resolve(choice, self._running, self._together)
+        return replace(resolution, refusals=(*resolution.refusals, *held))
+
+    def _together(self, choice: Choice) -> Resolution:
+        before, catalog = self._before, self.snapshot.catalog
+        number = 1 if before is None else before.number + 1
+        modules = () if catalog is None else catalog.modules
+        remembered = self.records.plugins.keys()
+        config = self.snapshot.config
+        return resolve(number, config, choice, before, self._running, self._switches, modules, remembered)
 
     def drop(self, refusal: Refusal) -> bool:
         """
@@ -94,7 +117,8 @@ class Attempt:
         entries = dict(self.choice.entries)
         if name not in entries or entries[name] is running.get(name):
             return False
-        if name not in running and self._isNeeded(name):
+        isFirst = self._before is None
+        if name not in running and (self._isNeeded(name) or (isFirst and self._isRequired(entries[name]))):
             return False
         self.refusals.append(refusal)
         broken = self.choice.broken
@@ -127,9 +151,12 @@ class Attempt:
         """
         name = self.request.plugin
         refused = [each for each in self.refusals if name and each.plugin == name]
-        refused = [each for each in refused if each.stage not in ("files", "held")]
+        refused = [each for each in refused if each.stage != "files" and each.stage not in HELD]
         if refused:
             raise ChangeRefused(*refused)
+
+    def _isRequired(self, entry: CatalogEntry) -> bool:
+        return isRequired(entry, self.snapshot.config)
 
     def _gatesOf(self, plan: Plan) -> Mapping[str, int]:
         """Gates are for the code that runs, and stay with it."""

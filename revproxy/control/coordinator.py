@@ -28,6 +28,8 @@ from revproxy.control.planning.choice import choose
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import differencesOf
 from revproxy.control.planning.folderowners import folderOwners
+from revproxy.control.planning.lostmount import LostMount
+from revproxy.control.planning.requireddifference import requiredDifferencesOf
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
@@ -95,6 +97,7 @@ class Coordinator:
         self.now = now
         self.turns = turns
         self.removals = DeferredRemovals()
+        self.mount = LostMount()
         self.transaction = 0
         self._isOpen = False
         self._givingUp: Deferred[None] | None = None
@@ -258,9 +261,13 @@ class Coordinator:
         hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
         choice = await inThread(choose, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
         self.catalog = catalog
+        if snapshot.catalog is not None:
+            self.mount.judge(catalog, snapshot.place, running, plugins != self.config.plugins.directory)
         gone = running.keys() - choice.entries.keys()
         removals = self.removals = self.removals.ofNextChange(gone, choice.refusedNewcomers)
-        attempt = Attempt(request, snapshot, records, choice, removals, running, self.plan, self.isNeeded)
+        attempt = Attempt(
+            request, snapshot, records, choice, removals, running, self.plan, self.isNeeded, self.mount.lost
+        )
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
 
@@ -339,7 +346,7 @@ class Coordinator:
 
     def _tell(self, before: Plan, after: Plan) -> tuple[str, ...]:
         """An event for each thing that has changed. :returns: a line for each."""
-        differences = list(differencesOf(before, after))
+        differences = [*differencesOf(before, after), *requiredDifferencesOf(before, after)]
         for difference in differences:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
         return (*map(str, differences), *_renewedIn(before, after))
@@ -359,12 +366,13 @@ class Coordinator:
     def isNeeded(self, name: str) -> bool:
         """
         Whether the edge does not start without a plugin: it may be the one that guards the door. If nothing ever ran
-        here, that is every one; after that, those that ran.
+        here, that is every one; after that, those that ran, and those that revproxy.yaml requires.
         """
         if self.plan is not None:
             return False
         record = self.records.get(name)
-        return not self.records.plugins or record.running is not None or record.pin is not None
+        isKnown = record.running is not None or record.pin is not None or name in self.config.plugins.required
+        return isKnown or not self.records.plugins
 
     def _refuseAtEnd(self) -> None:
         """:raises ChangeRefused: the edge is being stopped."""

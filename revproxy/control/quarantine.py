@@ -186,7 +186,9 @@ class Quarantine:
         return mutate
 
     async def _gate(self, name: str, watched: _Watched, reason: str) -> None:
-        isOpen = watched.entry.manifest.onError == "open"
+        plan = self._coordinator.plan
+        isRequired = plan is not None and name in plan.required
+        isOpen = watched.entry.manifest.onError == "open" and not isRequired
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
         text = f"{reason}; {self._whyNoOther(name)}: {does}, until probes succeed"
         version = watched.entry.version

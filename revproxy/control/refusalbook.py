@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, Refusal
 
 
 class RefusalBook:
@@ -58,7 +58,17 @@ class RefusalBook:
             runs = entry is not None and entry.digest == known.digest
             if name not in now and (runs or here is None or here is entry or here.digest != known.digest):
                 del self._known[name]
+        mounts = []
         for name, refusal in now.items():
-            if self.of(name) != refusal:
-                self._known[name] = self._now(), refusal
+            if self.of(name) == refusal:
+                continue
+            self._known[name] = self._now(), refusal
+            if refusal.stage == HELD_BY_MOUNT:
+                mounts.append(refusal)
+            elif refusal.stage == HELD_BY_REQUIREMENT:
+                self._events.add("required-folder-gone", refusal.message, name, refusal.version)
+            else:
                 self._events.add("refused", refusal.message, name, refusal.version, refusal.traceback)
+        if mounts:
+            names = ", ".join(refusal.plugin for refusal in mounts)
+            self._events.add("plugins-gone", f"{mounts[0].message} ({names})")

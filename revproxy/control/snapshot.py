@@ -6,6 +6,7 @@ Reading blocks, and is therefore done in a thread. What has not changed since th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class Snapshot:
     :ivar certificates: by `pemKey`, the files of the listeners' certificates.
     :ivar configErrors: why the file will not do.
     :ivar catalogErrors: why the folder of plugins cannot be read.
+    :ivar place: device and inode of the folder of plugins; None if there is none.
     """
 
     config: Config
@@ -40,6 +42,7 @@ class Snapshot:
     certificates: Mapping[str, PemFiles] = field(default_factory=dict)
     configErrors: ConfigErrors | None = None
     catalogErrors: ConfigErrors | None = None
+    place: tuple[int, int] | None = None
 
 
 class SnapshotReader:
@@ -76,11 +79,12 @@ class SnapshotReader:
         """
         config, errors = (current, None) if useCurrent else self._read(current)
         certificates = self._certificates.read(config)
+        place = _placeOf(config.plugins.directory)
         try:
             catalog = self._catalogs.read(config.plugins.directory, owners)
         except ConfigErrors as unreadable:
             return Snapshot(config, None, certificates, errors, unreadable)
-        return Snapshot(config, catalog, certificates, errors)
+        return Snapshot(config, catalog, certificates, errors, place=place)
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         if self._path is None:
@@ -104,3 +108,11 @@ class SnapshotReader:
                     self._config = current  # only comments have changed
             self._text = text
         return (self._config, None) if self._errors is None else (current, self._errors)
+
+
+def _placeOf(folder: Path | None) -> tuple[int, int] | None:
+    try:
+        found = None if folder is None else os.stat(folder)
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)

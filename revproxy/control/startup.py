@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.control.attempt import Attempt
+from revproxy.control.attempt import Attempt, switchesOf
 from revproxy.control.changes import NOTHING_ASKED
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.folderowners import folderOwners, movedOwners
+from revproxy.control.planning.switching import saysOff
 from revproxy.control.snapshot import Snapshot
 from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
@@ -63,7 +65,7 @@ class Startup:
         attempt = self._attempt = await coordinator.attempt(
             NOTHING_ASKED, snapshot, self._ranBefore, False, _atOnce
         )
-        problems: list[Problem] = []
+        problems = self._lostIn(snapshot)
         try:
             await self._prepare(attempt, problems)
         except ConfigErrors as errors:
@@ -80,6 +82,7 @@ class Startup:
         """
         while True:
             plan = self._coordinator.starting = attempt.resolve()
+            problems += _missingIn(plan, attempt)
             refusals = await self._coordinator.prepare(plan, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
             goesOn = bool(ofPlugins)
@@ -124,7 +127,8 @@ class Startup:
         coordinator, ranBefore = self._coordinator, self._ranBefore
         for name in ranBefore.keys() - _running(plan) - {refusal.plugin for refusal in attempt.refusals}:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
-            coordinator.events.add("removed", text, name, ranBefore[name].version)
+            kind = "required-off" if coordinator.records.get(name).required else "removed"
+            coordinator.events.add(kind, text, name, ranBefore[name].version)
         records, _ = coordinator.unpinned(attempt, plan)
         for plugin in plan.selected:
             if plugin.entry.digest is not None:
@@ -142,6 +146,25 @@ class Startup:
             if moved:
                 return coordinator.snapshots.read(config, moved, useCurrent=True)
         return snapshot
+
+    def _lostIn(self, snapshot: Snapshot) -> list[Problem]:
+        """Required plugins that ran, and are neither in their folder nor in the store."""
+        keeper, config = self._coordinator.keeper, self._coordinator.config
+        catalog = snapshot.catalog or Catalog({})
+        here = {*catalog.entries, *(broken.name for broken in catalog.broken)}
+        switches = switchesOf(keeper.records)
+        problems = []
+        for name, reason in keeper.lost.items():
+            record = keeper.records.get(name)
+            isRequired = record.required or name in config.plugins.required
+            if isRequired and name not in here and not saysOff(name, config, switches):
+                folder = Path(config.plugins.directory or "plugins", record.folder or name)
+                text = (
+                    f"plugin {name} is required, and is not there any more, nor is the version that ran: {reason}. "
+                    f"Copy the folder back, or write {name}: false under plugins.config in {config.source}"
+                )
+                problems.append(Problem(str(folder), 0, 0, "", text))
+        return problems
 
     def _errors(self, attempt: Attempt, problems: list[Problem]) -> ConfigErrors:
         """These, and why nothing stands in for those among them that did run when the edge ended."""
@@ -166,6 +189,11 @@ def _copies(catalog: Catalog) -> DeferredRemovals:
 
 def _running(plan: Plan) -> set[str]:
     return {plugin.name for plugin in plan.selected}
+
+
+def _missingIn(plan: Plan, attempt: Attempt) -> list[Problem]:
+    """Required plugins that were refused, and that nothing stands in for."""
+    return _problemsOf([refusal for refusal in attempt.refusals if refusal.plugin in plan.missing], attempt)
 
 
 def _problemsOf(refusals: Iterable[Refusal], attempt: Attempt) -> list[Problem]:

@@ -96,6 +96,7 @@ class Steering:
             "digest": digest,
             "state": self._stateOf(name, runs, entry, refusal),
             "pinned": _pinned(record),
+            "required": plan is not None and name in {*plan.required, *plan.missing},
             "calls": figures.calls,
             "errors": figures.errors,
             "timeouts": figures.timeouts,

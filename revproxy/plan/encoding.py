@@ -58,6 +58,8 @@ class _Plan(msgspec.Struct, frozen=True):
     switches: dict[str, bool]
     gates: dict[str, int]
     certificates: dict[str, PemFiles]
+    required: tuple[str, ...] = ()
+    missing: dict[str, tuple[int, ...]] = {}
 
 
 class _Prepare(msgspec.Struct, frozen=True, tag="Prepare"):
@@ -135,6 +137,8 @@ def _written(plan: Plan) -> _Plan:
         dict(plan.switches),
         dict(plan.gates),
         dict(plan.certificates),
+        plan.required,
+        dict(plan.missing),
     )
 
 
@@ -162,6 +166,8 @@ def _read(written: _Plan) -> Plan:
         written.switches,
         written.gates,
         written.certificates,
+        written.required,
+        written.missing,
     )
 
 

@@ -17,6 +17,7 @@ from revproxy.secrets import masked
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
     "threads-full", "remains", "broken-off", "ledger-damaged", "store-failed", "certificate-refused",
+    "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
 ))
 
 

@@ -29,6 +29,8 @@ class Plan:
     :ivar switches: what ``revproxy enable`` and ``disable`` said.
     :ivar gates: plugins that are in quarantine with no other version in their place, each with the number of the plan
         with which that began. Instances that ran before it have a gate before them; those made since have none.
+    :ivar required: the names of those that run somewhere, and without which no request passes there.
+    :ivar missing: required plugins that cannot be had, each with the indexes of the route groups that are answered 503.
     :ivar certificates: by place, the files that listeners' certificates are read from.
     """
 
@@ -40,6 +42,8 @@ class Plan:
     switches: Mapping[str, bool] = field(default_factory=dict)
     gates: Mapping[str, int] = field(default_factory=dict)
     certificates: Mapping[str, PemFiles] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    missing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def find(self, name: str) -> Selected | None:
         """The plugin of a name, if it runs somewhere."""
@@ -61,6 +65,8 @@ class Plan:
             and self.switches == other.switches
             and self.gates == other.gates
             and self.certificates == other.certificates
+            and self.required == other.required
+            and self.missing == other.missing
             and self.entries.keys() == other.entries.keys()
             and all(entry is other.entries[name] for name, entry in self.entries.items())
         )
@@ -76,4 +82,6 @@ class Plan:
                 for selected in self.selected
             },
             "switches": dict(self.switches),
+            "required": list(self.required),
+            "missing": {name: list(groups) for name, groups in self.missing.items()},
         }

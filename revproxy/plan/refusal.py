@@ -10,7 +10,12 @@ from revproxy.config.problems import Problem
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.secrets import masked
 
-OF_OTHERS = frozenset(("files", "order", "store", "held"))
+HELD_BY_REQUIREMENT = "required"
+HELD_BY_MOUNT = "mount"
+HELD = frozenset(("held", HELD_BY_REQUIREMENT, HELD_BY_MOUNT))
+"""Stages of removals that are not made: until what came with them works; as the plugin is required; as all are gone."""
+
+OF_OTHERS = frozenset(("files", "order", "store", *HELD))
 """Stages at which a change fails because of something else than the plugin's own code."""
 
 

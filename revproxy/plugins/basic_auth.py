@@ -291,6 +291,7 @@ basicAuth = DropIn(
         "provides": ["auth"],
         "config": {"realm": "restricted", "forward": False},
         "limits": {"timeout_ms": 10_000},
+        "required": True,
         "config_schema": {
             "type": "object",
             "additionalProperties": False,

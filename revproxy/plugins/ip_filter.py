@@ -83,6 +83,7 @@ ipFilter = DropIn(
                 "status": {"description": "The answer to who is refused; 404 gives less away.", "enum": [403, 404]},
             },
         },
+        "required": True,
         "shadow_safe": True,
     },
     IPFilter,

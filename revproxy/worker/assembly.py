@@ -25,6 +25,7 @@ from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Order, Plan
 from revproxy.plan.refusal import Refusal
+from revproxy.worker.guard.barrier import Barrier
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Refused
@@ -97,24 +98,45 @@ class _Assembly:
         self.successor = successor
         self.answers = answers
         self.known: dict[tuple[str, int], tuple[Instance, Callable[..., Link]]] = {}
-        self.chains: dict[int, Chain] = {}
+        self.chains: dict[tuple[int, tuple[str, ...]], Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
         self.providers: list[tuple[str, ref[Instance]]] = []
 
     def build(self) -> BuiltGeneration:
-        chains = [self._chain(order) for order in self.plan.orderPerGroup]
+        missing = self.plan.missing.items()
+        chains = [
+            self._chain(order, tuple(sorted(name for name, groups in missing if at in groups)))
+            for at, order in enumerate(self.plan.orderPerGroup)
+        ]
         return BuiltGeneration(Generation(self.plan.number, self.table.tree, chains), self.uses)
 
-    def _chain(self, order: Order) -> Chain:
-        """Route groups with the same order share one chain."""
-        chain = self.chains.get(id(order))
+    def _chain(self, order: Order, missing: tuple[str, ...]) -> Chain:
+        """Route groups with the same order share one chain, if the same is missing on them."""
+        key = id(order), missing
+        chain = self.chains.get(key)
         if chain is None:
             members = [self._member(plugin, settings) for plugin, settings in order]
             own = [instance.object for instance, _ in members]
             services = _serviceAmong(own, self.providers, self.successor)
-            chain = self.chains[id(order)] = Chain([makeLink(services=services) for _, makeLink in members])
+            barriers = [self._barrier(name, services) for name in missing]
+            chain = self.chains[key] = Chain([*barriers, *(makeLink(services=services) for _, makeLink in members)])
             self.uses[chain] = tuple(instance for instance, _ in members)
         return chain
+
+    def _barrier(self, name: str, services: Callable[[InterfaceClass], Any]) -> Link:
+        """For what is required and cannot be had. It is first: nothing is done for requests that do not pass."""
+        barrier = Barrier(name)
+        return Link(
+            barrier,
+            name,
+            "",
+            open=False,
+            timeout=None,
+            deadlines=self.answers,
+            makeClient=_nobodysClient,
+            services=services,
+            destinations=self.table.destinations,
+        )
 
     def _member(self, plugin: Selected, settings: Mapping[str, Any]) -> tuple[Instance, Callable[..., Link]]:
         """An instance, and what makes its links."""
@@ -133,7 +155,7 @@ class _Assembly:
             member.middleware,
             manifest.name,
             str(manifest.version),
-            open=manifest.onError == "open",
+            open=manifest.onError == "open" and manifest.name not in self.plan.required,
             timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
             deadlines=self.answers,
             destinations=self.table.destinations,
@@ -151,6 +173,10 @@ class _Assembly:
                 raise Refused(Refusal(manifest.name, "build", text, instance.version.id)) from None
 
         return makeLink
+
+
+def _nobodysClient() -> Any:
+    raise LookupError("nothing stands here that could use a client")
 
 
 def _clientOf(instance: Instance) -> Callable[[], Any]:

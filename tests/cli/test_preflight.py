@@ -14,6 +14,8 @@ from revproxy.cli.preflight import Findings, checkFile, preflight
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.configfile import parseConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.control.state.recordfile import writeRecords
+from revproxy.control.state.records import PluginRecords
 from revproxy.demo.selfsigned import selfSigned
 from revproxy.dropin import DropIn
 from revproxy.worker.lifecycle.bundlefinder import ROOT
@@ -43,8 +45,8 @@ def PluginMain(config):
 """
 
 
-class PreflightTests(SynchronousTestCase):
-    """`preflight` and `checkFile`."""
+class PreflightCase(SynchronousTestCase):
+    """A configuration as `init` writes it."""
 
     def setUp(self) -> None:
         self.root = Path(self.mktemp()).absolute()
@@ -60,6 +62,10 @@ class PreflightTests(SynchronousTestCase):
     def refused(self, *arguments: Any) -> list[str]:
         """The messages with which a configuration is refused."""
         return [str(problem) for problem in self.assertRaises(ConfigErrors, self.check, *arguments).problems]
+
+
+class PreflightTests(PreflightCase):
+    """`preflight` and `checkFile`."""
 
     def test_starters(self) -> None:
         """What ``init`` and ``new-plugin`` write is sound."""
@@ -189,3 +195,28 @@ class PreflightTests(SynchronousTestCase):
     def test_stages(self) -> None:
         """Problems of plugins and of resources come together."""
         self.assertEqual(len(self.refused("{nobody: {}}", "resource: no.such.thing")), 2)
+
+
+class RequiredTests(PreflightCase):
+    """Plugins that must not be missing."""
+
+    def test_listed(self) -> None:
+        """Names that nobody has, or that guard nothing, are told with their lines."""
+        writePlugin(self.folder, "off")
+        manifest = self.folder / "off" / "plugin.json"
+        manifest.write_text(manifest.read_text().replace('"enabled": true', '"enabled": false'))
+        text = "listeners: [{endpoint: 'tcp:1'}]\nplugins:\n  directory: plugins\n  required: [nobody, off]\n" \
+               "routes: [{respond: {}}]\n"
+        error = self.assertRaises(ConfigErrors, preflight, parseConfig(text, "r.yaml", self.root), ())
+        first, second = map(str, error.problems)
+        self.assertIn('r.yaml:4:14: $.plugins.required[0]: no plugin named "nobody"', first)
+        self.assertIn("r.yaml:4:22: $.plugins.required[1]: off is required, and runs on no route", second)
+
+    def test_folderGone(self) -> None:
+        """One that ran, and whose folder is gone, is a warning; that it is off is no mistake."""
+        (self.root / "var").mkdir(mode=0o700)
+        records = PluginRecords().ran("auth", "d", "1.0", 1.0).requiring("auth", True)
+        writeRecords(self.root / "var" / "plugins.json", records)
+        (warning,) = self.check().warnings
+        self.assertIn(f"{self.folder / 'auth'}: it is gone, and plugin auth is required", warning)
+        self.assertEqual(self.check("{auth: false}").warnings, ())

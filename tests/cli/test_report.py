@@ -157,6 +157,13 @@ class PluginTests(ReportCase):
         lines = self.printed(lambda report: report.plugin(one)).splitlines()
         self.assertEqual(lines[-1], "1970-01-01 00:01:00: 1.2.0 failed: KeyError: 'k'")
 
+    def test_required(self) -> None:
+        """One that is required, and whose folder is gone, runs on."""
+        one = plugin("x", required=True, failure=failure(stage="required", digest=None, message="its folder is gone"))
+        lines = self.printed(lambda report: report.plugin(one)).splitlines()
+        self.assertIn("  required  runs until `disable` or revproxy.yaml says otherwise", lines)
+        self.assertEqual(lines[-1], "1970-01-01 00:01:30: 1.3.0 runs on: its folder is gone")
+
     def test_threads(self) -> None:
         """What is in its threads, if there is anything to tell."""
         threads = {"most": 8, "busy": 8, "queued": 256, "rejected": 3, "left": 0}

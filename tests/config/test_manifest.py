@@ -32,7 +32,7 @@ FULL: dict[str, Any] = {
     "priority": -5, "before": ["b"], "after": ["auth"], "requires": {"auth": ">=2,<3", "any": ""},
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
     "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
-    "shadow_safe": True, "edge": ">=0.1",
+    "shadow_safe": True, "edge": ">=0.1", "required": False,
 }
 
 
@@ -64,6 +64,12 @@ class ManifestTests(SynchronousTestCase):
         self.assertEqual((manifest.memoryMb, manifest.bodyBytes), (128, 1048576))
         self.assertEqual(manifest.permissions, {"net": []})
         self.assertEqual((str(manifest), manifest.edge), ("rate-limit 1.2.0", SpecifierSet(">=0.1")))
+
+    def test_required(self) -> None:
+        """What is required cannot let requests pass when it fails."""
+        self.assertTrue(parseManifest(b'{"name": "p", "version": "1", "required": true}', "plugin.json").required)
+        (text,) = refused('{"name": "p", "version": "1", "required": true,\n "on_error": "open"}')
+        self.assertIn("plugin.json:2:2: $.on_error: a plugin that is required cannot be open", text)
 
     def test_edge(self) -> None:
         """A plugin for another edge is refused where it says so; pre-releases count as what they come before."""

@@ -156,4 +156,6 @@ def plan(root: Path) -> Plan:
         {"off": False},
         {"guard": 5},
         {pemKey(tls): pem},
+        ("guard",),
+        {"absent": (0, 2)},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from weakref import ref
 
@@ -15,8 +16,10 @@ from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.leaves.static import StaticLeaf
+from revproxy.errors import PluginMissing
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.plan import Plan
+from revproxy.testing import makeContext
 from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration
 from revproxy.worker.lifecycle.instance import Instance
 from tests.worker.workers import WorkerCase, entry
@@ -102,6 +105,28 @@ class BuildTests(WorkerCase):
         self.assertEqual((link.name, link.version, link.open, link.timeout, link.bodyBytes),
                          ("a", "2.0", True, 1.5, 5))
         self.assertIs(link.counters, self.worker.staging.running.versions["a"].counters)  # type: ignore[union-attr]
+
+    def test_required(self) -> None:
+        """What is required is not passed over when it fails, whatever its manifest says."""
+        plugin = entry("a", on_error="open")
+        config = self.config("routes: [{respond: {}}]\n")
+        self.become(replace(self.plan(1, config, plugin), required=("a",)))
+        built = self.worker.generations.built
+        assert built is not None
+        self.assertIs(self.chainAt(built, "/").links[0].open, False)
+
+    def test_missing(self) -> None:
+        """On routes where a required plugin is missing nobody passes, and nothing else is done."""
+        config = self.config("routes: [{path: /1, respond: {}}, {path: /2, respond: {}, plugins: {b: false}}]\n")
+        self.become(replace(self.plan(1, config, entry("a"), entry("b")), missing={"c": (1,)}))
+        built = self.worker.generations.built
+        assert built is not None
+        self.assertEqual([link.name for link in self.chainAt(built, "/1").links], ["a", "b"])
+        chain = self.chainAt(built, "/2")
+        self.assertEqual([link.name for link in chain.links], ["c", "a", "b"])
+        error = self.assertRaises(PluginMissing, chain.enter, makeContext("GET", "/2"))
+        self.assertEqual((error.status, chain.links[0].counters.calls, chain.links[1].counters.calls), (503, 0, 0))
+        self.assertEqual([instance.version.name for instance in built.chains[chain]], ["a", "b"])
 
 
 class IGreets(Interface):

@@ -16,7 +16,8 @@ from revproxy.plan.versionid import UNKNOWN, VersionId
 class Difference:
     """One thing that has changed.
 
-    :ivar kind: of the event: ``configured``, ``loaded``, ``removed`` or ``replaced``.
+    :ivar kind: of the event: ``configured``, ``loaded``, ``removed``, ``replaced``, or one of ``required-off``,
+        ``required-ended``, ``required-missing``.
     :ivar text: what has.
     :ivar plugin: its name; empty for the configuration file.
     :ivar version: what runs now.

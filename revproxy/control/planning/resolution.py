@@ -5,7 +5,7 @@ reasons: a failing plugin never keeps another from loading.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from revproxy.config.problems import ConfigErrors
@@ -36,15 +36,17 @@ def resolve(
     running: Entries,
     switches: Mapping[str, bool],
     modules: tuple[BrokenModule, ...] = (),
+    remembered: Container[str] = (),
 ) -> Resolution:
     """Find the plan that has as many of the changes as go together.
 
     :param before: the plan that runs, if any does.
     :param running: the entries of that plan; before a first generation, those of the last run.
     :param modules: of drop-ins, that cannot be imported.
+    :param remembered: names of plugins that were there once.
     :raises ConfigErrors: not even what runs, or ran, would do; or nothing does yet.
     """
-    trial = _Trial(number, choice.broken, switches, modules)
+    trial = _Trial(number, choice.broken, switches, modules, remembered)
     try:
         return Resolution(trial.plan(config, choice.entries), ())
     except ConfigErrors as errors:
@@ -59,11 +61,12 @@ class _Trial:
     broken: tuple[BrokenPlugin, ...]
     switches: Mapping[str, bool]
     modules: tuple[BrokenModule, ...]
+    remembered: Container[str]
 
     def plan(self, config: Config, entries: Entries) -> Plan:
         """:raises ConfigErrors: these do not go together."""
         catalog = Catalog(dict(sorted(entries.items())), self.broken, self.modules)
-        selected = select(catalog, config, self.switches)
+        selected = select(catalog, config, self.switches, self.remembered)
         order = orderPerGroup(selected, config)
         return Plan(self.number, config, catalog.entries, selected, order, self.switches)
 

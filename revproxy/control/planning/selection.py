@@ -5,7 +5,7 @@ Who runs where, in what order, with which configuration: pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, sugges
 from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
+from revproxy.control.planning.switching import isOn, saysOff
 from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
 from revproxy.plan.plan import Order
 
@@ -22,7 +23,9 @@ MAX_TOLD = 20
 """On how many routes it is told that they say the same wrong thing of a plugin: there may be ten thousand."""
 
 
-def select(catalog: Catalog, config: Config, switches: Mapping[str, bool] | None = None) -> tuple[Selected, ...]:
+def select(
+    catalog: Catalog, config: Config, switches: Mapping[str, bool] | None = None, remembered: Container[str] = ()
+) -> tuple[Selected, ...]:
     """
     Who runs where, with which configuration, by name.
 
@@ -32,9 +35,10 @@ def select(catalog: Catalog, config: Config, switches: Mapping[str, bool] | None
 
     :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is off on
         every route, ``True`` on where a route does not say otherwise.
+    :param remembered: names of plugins that were there once: to say that one is off is no mistake.
     :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
     """
-    return _Selection(catalog, config, switches or {}).run()
+    return _Selection(catalog, config, switches or {}, remembered).run()
 
 
 def orderPerGroup(selected: Sequence[Selected], config: Config) -> tuple[Order, ...]:
@@ -77,8 +81,12 @@ def _orderOn(route: RouteConfig, manifests: Sequence[Manifest], problems: list[P
 class _Selection:
     """One run of :func:`select`."""
 
-    def __init__(self, catalog: Catalog, config: Config, switches: Mapping[str, bool]) -> None:
+    def __init__(
+        self, catalog: Catalog, config: Config, switches: Mapping[str, bool], remembered: Container[str]
+    ) -> None:
+        self.config = config
         self.catalog = catalog
+        self.remembered = remembered
         self.switches = switches
         self.plugins = config.plugins
         self.groups = config.routeGroups
@@ -95,21 +103,26 @@ class _Selection:
         """The result, or all problems."""
         self._checkNames()
         self._checkBroken()
-        selected = [self._selected(entry) for entry in self.catalog.entries.values()]
+        found = [self._selected(entry) for entry in self.catalog.entries.values()]
+        selected = tuple(plugin for plugin in found if plugin is not None)
+        self._checkRequired({plugin.name for plugin in selected})
         if self.problems:
             raise ConfigErrors(self.problems)
-        return tuple(plugin for plugin in selected if plugin is not None)
+        return selected
 
     def _placesOf(self, name: str) -> Iterator[tuple[Step, ...]]:
         if name in self.plugins.config:
             yield "plugins", "config", name
+        if name in self.plugins.required:
+            yield "plugins", "required", self.plugins.required.index(name)
         for index in sorted(route for group in self.overrides.get(name, ()) for route in self.groups[group].routes):
             yield "routes", index, "plugins", name
 
     def _checkNames(self) -> None:
         known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
         off = {name for name, on in self.switches.items() if not on}
-        absent = [name for name in {**self.plugins.config, **self.overrides} if name not in known | off]
+        off |= {name for name in self._named() if name in self.remembered and self._isOff(name)}
+        absent = [name for name in self._named() if name not in known | off]
         for name in absent:
             message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
             for module in sorted(self.catalog.modules, key=lambda each: _letters(each.name) != _letters(name))[:3]:
@@ -117,12 +130,27 @@ class _Selection:
             places = islice(self._placesOf(name), MAX_TOLD)
             self.problems += (self.document.problem(path, message) for path in places)
 
+    def _named(self) -> dict[str, Any]:
+        return {**self.plugins.config, **self.overrides, **dict.fromkeys(self.plugins.required)}
+
+    def _isOff(self, name: str) -> bool:
+        return saysOff(name, self.config, self.switches)
+
+    def _checkRequired(self, running: Container[str]) -> None:
+        """What is required and runs nowhere, though nobody said that it is off, guards nothing."""
+        broken = {plugin.name for plugin in self.catalog.broken}
+        for index, name in enumerate(self.plugins.required):
+            if name in self.catalog.entries and name not in broken and name not in running and not self._isOff(name):
+                message = f"{name} is required, and runs on no route: name it under plugins.config, or on a route"
+                self.problems.append(self.document.problem(("plugins", "required", index), message))
+
     def _checkBroken(self) -> None:
         for broken in self.catalog.broken:
             if self.switches.get(broken.name) is False:
                 continue
             says = [setting for name, setting in self._settings() if name == broken.name]
-            if any(setting is not False for setting in says) or (broken.wanted and not says):
+            wanted = broken.wanted or broken.name in self.plugins.required
+            if any(setting is not False for setting in says) or (wanted and not says):
                 self.problems.extend(broken.problems)
 
     def _settings(self) -> Iterator[tuple[str, PluginSetting]]:
@@ -140,14 +168,14 @@ class _Selection:
         switch = self.switches.get(name)
         if switch is False:
             return None
-        everywhere = switch is True or _isOn(entry, setting)
+        everywhere = switch is True or isOn(entry, setting)
         overrides = self.overrides.get(name, {})
         # Where every route says its own, nobody uses the common configuration, and it need not be complete.
         used = everywhere and (not self.groups or len(overrides) < len(self.groups))
         config = self._config(entry, layers) if used else None
         perGroup: dict[int, Mapping[str, Any] | None] = {}
         for index, own in overrides.items():
-            perGroup[index] = self._inGroup(entry, self.groups[index], own, layers) if _isOn(entry, own) else None
+            perGroup[index] = self._inGroup(entry, self.groups[index], own, layers) if isOn(entry, own) else None
         if config is None and all(settings is None for settings in perGroup.values()):
             return None
         return Selected(entry, config, perGroup)
@@ -179,13 +207,6 @@ class _Selection:
                 return config  # an equal one elsewhere is wrong at another place
             self.configs[key] = config
         return self.configs[key]
-
-
-def _isOn(entry: CatalogEntry, setting: PluginSetting | None) -> bool:
-    """What is named with true or a mapping is on; what is not named decides itself, and drop-ins are off."""
-    if setting is None:
-        return entry.origin == "directory" and entry.manifest.enabled
-    return setting if isinstance(setting, bool) else True
 
 
 def _letters(name: str) -> str:

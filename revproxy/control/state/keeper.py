@@ -169,7 +169,7 @@ class StateKeeper:
             for name in begun:
                 await self._prune(name, plan.config.plugins.keepVersions)
             if found is not None:
-                await self._forget(found)
+                await self._forget(found, plan)
             await self._write()
         plugins = self.records.plugins.items()
         self.totals.keepOnly({(name, known.digest) for name, record in plugins for known in record.versions})
@@ -184,11 +184,12 @@ class StateKeeper:
         else:
             self.records = self.records.forgotten(name, gone)
 
-    async def _forget(self, found: Catalog) -> None:
+    async def _forget(self, found: Catalog, plan: Plan) -> None:
         """Let go of plugins that are gone for good: folders named by release would fill the disk."""
         folders = {Path(broken.source).parent.name for broken in found.broken}
         owners = {name for name, record in self.records.plugins.items() if record.folder in folders}
         here = {*found.entries, *(broken.name for broken in found.broken), *owners}
+        here |= plan.config.plugins.config.keys()  # that such a one is off must stay no mistake
         for name in self.records.longGone(here, MAX_GONE)[:FORGOTTEN_AT_ONCE]:
             if not self._onDisk.toKeep(name, 0):
                 try:
@@ -219,6 +220,7 @@ class StateKeeper:
             if entry.digest is not None and records.get(name).running != entry.digest:
                 records = records.ran(name, entry.digest, str(entry.manifest.version), self._now())
                 begun.add(name)
+            records = records.requiring(name, name in plan.required)
         for name, record in list(records.plugins.items()):
             if record.running is not None and name not in running:
                 records = records.stopped(name, self._now())

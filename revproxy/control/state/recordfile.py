@@ -46,6 +46,14 @@ def readRecords(path: Path) -> tuple[PluginRecords, str | None]:
     return PluginRecords(), f"{text}; the file is now {aside.name}, put it right and back while revproxy does not run"
 
 
+def peekRecords(path: Path) -> PluginRecords:
+    """What was remembered, for who only looks: nothing where that cannot be read, and the file stays where it is."""
+    try:
+        return _parse(readFile(path, MAX_BYTES))
+    except (OSError, ValueError):
+        return PluginRecords()
+
+
 def writeRecords(path: Path, records: PluginRecords) -> None:
     """Replace the file, so that a crash leaves the one or the other. Blocks; one call at a time.
 
@@ -98,6 +106,7 @@ class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at"}):
     pin: _Pin | None = None
     enabled: bool | None = None
     folder: str | None = None
+    required: bool = False
     endedAt: float | None = None
 
 
@@ -144,4 +153,4 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
     if len({known.digest for known in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")
     pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
-    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder, plugin.endedAt)
+    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder, plugin.required, plugin.endedAt)

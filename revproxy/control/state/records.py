@@ -61,6 +61,7 @@ class PluginRecord:
     :ivar running: the digest of what runs, or ran when the edge ended.
     :ivar enabled: switched by a command; ``None``: as the configuration says.
     :ivar folder: the name of the folder that had what ran last; ``None``: not known.
+    :ivar required: whether what runs, or ran when the edge ended, is required.
     :ivar endedAt: when nothing of it ran any more, in seconds since the epoch; ``None``: it runs, or that is not known.
     """
 
@@ -69,6 +70,7 @@ class PluginRecord:
     pin: Pin | None = None
     enabled: bool | None = None
     folder: str | None = None
+    required: bool = False
     endedAt: float | None = None
 
     def find(self, digest: str) -> VersionRecord | None:
@@ -116,7 +118,7 @@ class PluginRecords:
 
         :param now: seconds since the epoch.
         """
-        return self._with(name, replace(self.get(name), running=None, endedAt=now))
+        return self._with(name, replace(self.get(name), running=None, required=False, endedAt=now))
 
     def pinned(self, name: str, pin: Pin) -> PluginRecords:
         """In the place of the pin there may be."""
@@ -129,6 +131,11 @@ class PluginRecords:
     def switched(self, name: str, enabled: bool | None) -> PluginRecords:
         """On, off, or again as the configuration says (``None``)."""
         return self._with(name, replace(self.get(name), enabled=enabled))
+
+    def requiring(self, name: str, required: bool) -> PluginRecords:
+        """Whether requests must not pass without what runs of a plugin."""
+        record = self.get(name)
+        return self if record.required == required else self._with(name, replace(record, required=required))
 
     def foundIn(self, name: str, folder: str) -> PluginRecords:
         """What runs is what a folder has; it is the plugin's own from now on."""

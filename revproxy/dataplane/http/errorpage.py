@@ -52,4 +52,6 @@ def errorResponse(error: EdgeError, request: Request, id: str) -> Response:
     )
     if isinstance(error, MethodNotAllowed) and error.allowed:
         headers.fields.append((b"allow", b"Allow", b", ".join(error.allowed)))
+    if error.retryAfter is not None:
+        headers.fields.append((b"retry-after", b"Retry-After", b"%d" % error.retryAfter))
     return Response(status, None, headers, Body.of(page.encode()))

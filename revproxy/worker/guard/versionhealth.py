@@ -78,7 +78,7 @@ class VersionHealth:
             return instance.object
         gate = self._gates.get(instance) or self._next.get(instance)
         if gate is None:
-            gate = self._next[instance] = self._gateBefore(instance)
+            gate = self._next[instance] = self._gateBefore(instance, plan)
         return gate
 
     def adopt(self, instances: Collection[Instance], plan: Plan) -> None:
@@ -91,6 +91,8 @@ class VersionHealth:
             for instance, gate in gates.items()
             if instance in instances and instance.version.name in plan.gates
         }
+        for instance, gate in self._gates.items():
+            gate.open = _isOpen(instance.version, plan)
 
     def abandon(self) -> None:
         """
@@ -123,12 +125,12 @@ class VersionHealth:
         count, book.count = book.count, 0
         self._tell(Failures(version.name, version.id, count, version.counters.calls, last))
 
-    def _gateBefore(self, instance: Instance) -> Gate:
+    def _gateBefore(self, instance: Instance, plan: Plan) -> Gate:
         version = instance.version
         return Gate(
             instance.object,
             version.name,
-            version.entry.manifest.onError == "open",
+            _isOpen(version, plan),
             self._now,
             counters=version.counters,
             onEvent=partial(self._says, version),
@@ -143,3 +145,8 @@ class VersionHealth:
         instance.since = self._number  # while others have gates yet, the next plan gives it none
         remaining = sum(other.version is instance.version for other in self._gates)
         self._tell(Restored(instance.version.name, instance.version.id, remaining))
+
+
+def _isOpen(version: Version, plan: Plan) -> bool:
+    """Whether requests pass without a version that fails."""
+    return version.entry.manifest.onError == "open" and version.name not in plan.required

@@ -68,6 +68,7 @@ class FileTests(SynchronousTestCase):
             "pin": {"digest": "b", "by": "rollback", "against": "a"},
             "enabled": None,
             "folder": "10-p",
+            "required": False,
             "ended_at": None,
         }}})
         self.assertGreater(len(self.path.read_text().splitlines()), 10)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy import errors
 from revproxy.context import Response
 from revproxy.dataplane.http.errorpage import errorResponse
-from revproxy.errors import BodyTooLarge, EdgeError, UpstreamError
+from revproxy.errors import BodyTooLarge, EdgeError, PluginMissing, PluginQuarantined, UpstreamError
 from revproxy.testing import makeContext
 
 
@@ -65,6 +65,11 @@ class ErrorPageTests(SynchronousTestCase):
         response, _ = page(EdgeError("x"))
         self.assertEqual(response.headers.get("cache-control"), "no-store")
         self.assertEqual(response.headers.get("x-request-id"), "id-1")
+
+    def test_retryAfter(self) -> None:
+        """Where a plugin is out of order, clients are told when to try again."""
+        for error, seconds in ((PluginMissing("x"), "10"), (PluginQuarantined("x"), "10"), (EdgeError("x"), None)):
+            self.assertEqual(page(error)[0].headers.get("Retry-After"), seconds)
 
     def test_everyError(self) -> None:
         """Every error has a status of its own kind, a reason or number, and a sentence that ends."""

@@ -59,6 +59,7 @@ class PlanDouble:
     def __init__(self, number: int = 1, **gates: int) -> None:
         self.number = number
         self.gates = gates
+        self.required: tuple[str, ...] = ()
 
 
 class HealthCase(SynchronousTestCase):
