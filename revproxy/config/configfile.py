@@ -148,6 +148,8 @@ def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
         required=_names(section, "required"),
         settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
+        watch=section.flag("watch", True),
+        drain=section.seconds("drain", 0.0) if section.has("drain") else None,
         quarantine=_quarantine(section.section("quarantine")),
         grants={name: _grant(grant, references) for name, grant in section.entries("grants")},
     )

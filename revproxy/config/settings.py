@@ -234,6 +234,8 @@ class PluginsConfig:
     :ivar required: names of plugins that requests must not pass without.
     :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
+    :ivar watch: whether plugins and configuration are read when they have changed; else only when somebody says so.
+    :ivar drain: seconds that requests and streams may still use what was replaced; ``None``: as ``timeouts.drain``.
     :ivar quarantine: when versions are taken out.
     :ivar grants: plugin name to what it is granted.
     """
@@ -245,6 +247,8 @@ class PluginsConfig:
     quarantine: QuarantineConfig = QuarantineConfig()
     grants: Mapping[str, GrantConfig] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    watch: bool = True
+    drain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +303,11 @@ class Config:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "routeGroups", groupRoutes(self.routes))
+
+    @property
+    def pluginDrain(self) -> float:
+        """Seconds that requests and streams may still use a plugin that was replaced."""
+        return self.timeouts.drain if self.plugins.drain is None else self.plugins.drain
 
     def __repr__(self) -> str:
         shown = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr]

@@ -40,6 +40,9 @@ class CatalogReader:
         self.dropIns = dropIns
         self._bundles = BundleReader()
         self._known: dict[Path, tuple[Bundle, CatalogEntry | BrokenPlugin]] = {}
+        # What was read last.
+        self._directory: Path | None = None
+        self._plugins: dict[Path, CatalogEntry | BrokenPlugin] = {}
 
     def read(self, directory: Path | None, owners: Mapping[str, Path] | None = None) -> Catalog:
         """
@@ -50,11 +53,20 @@ class CatalogReader:
         :raises ConfigErrors: ``directory`` itself cannot be read.
         """
         folders = sorted(_pluginFolders(directory))
+        self._directory = directory
         here = set(folders)
         self._bundles.retain(here)
         for gone in self._known.keys() - here:
             del self._known[gone]
-        plugins = {folder: self._plugin(folder) for folder in folders}
+        self._plugins = {folder: self._plugin(folder) for folder in folders}
+        return self._catalog(owners)
+
+    def again(self, directory: Path | None, owners: Mapping[str, Path] | None = None) -> Catalog:
+        """What was read last, of a folder that was read last; of another one, as :meth:`read`."""
+        return self._catalog(owners) if directory == self._directory else self.read(directory, owners)
+
+    def _catalog(self, owners: Mapping[str, Path] | None) -> Catalog:
+        plugins = self._plugins
         owned = [plugin for folder, plugin in plugins.items() if _ownsItsName(folder, plugin, owners or {})]
         others = [plugin for folder, plugin in plugins.items() if not _ownsItsName(folder, plugin, owners or {})]
         installed = self.dropIns

@@ -32,6 +32,7 @@ class ChangeRequest:
     :ivar plugin: whose change this is; if that one fails, nothing is changed.
     :ivar mutate: the records, and what is in the folders, to the records as they are to be; may raise `ChangeRefused`.
     :ivar force: try again what failed before.
+    :ivar reads: read plugins and configuration also where they are not watched (``plugins.watch``).
     :ivar withoutState: replace plugins also where their state cannot be handed over.
     :ivar gate: a plugin whose instances are to have gates before them from now on; empty: none.
     :ivar lift: a plugin whose gates are to go; empty: none.
@@ -40,6 +41,7 @@ class ChangeRequest:
     plugin: str = ""
     mutate: Callable[[PluginRecords, Catalog], PluginRecords] | None = None
     force: bool = False
+    reads: bool = False
     withoutState: bool = False
     gate: str = ""
     lift: str = ""

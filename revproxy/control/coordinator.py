@@ -220,7 +220,8 @@ class Coordinator:
         """
         running, records = current.entries, self.records
         owners = folderOwners(running, records, current.config.plugins.directory)
-        snapshot = await self.files.do(self.snapshots.read, current.config, owners, useCurrent)
+        reads = self.snapshots.read if request.reads or current.config.plugins.watch else self.snapshots.again
+        snapshot = await self.files.do(reads, current.config, owners, useCurrent)
         refused = self._refusedConfig
         if refused is not None and snapshot.config is refused[0] and not (request.force or useCurrent):
             raise _ConfigRefused(*refused)

@@ -86,6 +86,18 @@ class SnapshotReader:
             return Snapshot(config, None, certificates, errors, unreadable)
         return Snapshot(config, catalog, certificates, errors, place=place)
 
+    def again(
+        self, current: Config, owners: Mapping[str, Path] | None = None, useCurrent: bool = False
+    ) -> Snapshot:
+        """What was read last, with certificates as they are now; as :meth:`read`. For where nobody watches the rest."""
+        config, errors = (current, None) if useCurrent or self._path is None else self._kept(current)
+        certificates = self._certificates.read(config)
+        try:
+            catalog = self._catalogs.again(config.plugins.directory, owners)
+        except ConfigErrors as unreadable:
+            return Snapshot(config, None, certificates, errors, unreadable)
+        return Snapshot(config, catalog, certificates, errors)
+
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         if self._path is None:
             return current, None
@@ -107,6 +119,9 @@ class SnapshotReader:
                 if self._config == current:
                     self._config = current  # only comments have changed
             self._text = text
+        return self._kept(current)
+
+    def _kept(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         return (self._config, None) if self._errors is None else (current, self._errors)
 
 

@@ -148,7 +148,7 @@ class Steering:
     # What changes something
 
     async def _reload(self, without_state: bool = False) -> dict[str, Any]:
-        return await self._apply(ChangeRequest(force=True, withoutState=without_state))
+        return await self._apply(ChangeRequest(force=True, reads=True, withoutState=without_state))
 
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)

@@ -226,6 +226,8 @@ class EdgeService(Service):  # type: ignore[misc]
     # Changing
 
     def _watched(self, config: Config) -> list[Path | Root]:
+        if not config.plugins.watch:
+            return [*certificateRoots(config)]
         referred = [Root(path, depth=0) for path in config.referredFiles]
         return [*self._codePaths(config), *referred, *certificateRoots(config)]
 
@@ -247,7 +249,7 @@ class EdgeService(Service):  # type: ignore[misc]
             again = True
             while again and not self._stopping:
                 self._changedMeanwhile = False
-                request = ChangeRequest(force=self._isReloading)
+                request = ChangeRequest(force=self._isReloading, reads=self._isReloading)
                 self._isReloading = False
                 try:
                     await self.control.coordinator.apply(request)

@@ -98,7 +98,7 @@ class Worker:
         parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
-        self.retirement = Retirement(reactor, tell, config.timeouts.drain)
+        self.retirement = Retirement(reactor, tell, config.pluginDrain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
         self.counters = CounterReports(
@@ -194,7 +194,7 @@ class Worker:
     def _takeBounds(self, config: Config) -> None:
         self.edge.limits = config.limits
         self.edge.timeouts = config.timeouts
-        self.retirement.drainTime = config.timeouts.drain
+        self.retirement.drainTime = config.pluginDrain
         self._client.adopt(config)
         self._takeLogging(config.logging)
 

@@ -85,6 +85,8 @@ plugins:
   required: [cors]
   settle: 1.5
   grants: {cors: {environment: [], files: [ca.pem]}}
+  watch: false
+  drain: 2h
   quarantine: {failures: 9, share: 12.5%, window: 1m, loop_share: 30%}
 state: ./state
 requests: {underscores: keep}
@@ -169,7 +171,9 @@ class FullTests(ConfigTestCase):
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
-            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": ""})}, ("cors",)))
+            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": ""})}, ("cors",),
+            False, 7200.0))
+        self.assertEqual(config.pluginDrain, 7200.0)
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 7, 0, 0))

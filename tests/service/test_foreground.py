@@ -103,6 +103,18 @@ class RunTests(RunCase):
         self.until(lambda: self.answer() == b"two")
         self.ended(edge)
 
+    def test_unwatched(self) -> None:
+        """Where nothing is watched, SIGHUP has the files read; what is in them may have them watched again."""
+        with (self.folder / "revproxy.yaml").open("a") as file:
+            file.write("plugins: {watch: false}\n")
+        edge = self.running()
+        self.write("two")
+        edge.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.answer() == b"two")  # and with that, watched again
+        self.write("three")
+        self.until(lambda: self.answer() == b"three")
+        self.ended(edge)
+
     def test_endedEarly(self) -> None:
         """SIGTERM and SIGINT before it has begun: it ends, with 0."""
         plugin = self.folder / "plugins" / "slow"

@@ -133,6 +133,8 @@ class WayTests(WorkerCase):
         edge = self.worker.edge
         self.assertEqual((edge.limits.maxConnections, edge.timeouts.drain), (3, 7))
         self.assertEqual(self.worker.retirement.drainTime, 7)
+        self.become(self.plan(2, self.config("plugins: {drain: 1h}\ntimeouts: {drain: 7}\n")))
+        self.assertEqual((edge.timeouts.drain, self.worker.retirement.drainTime), (7, 3600))
 
     def test_end(self) -> None:
         """At the end nothing is left to be called, bound or open; what was counted last is told."""
