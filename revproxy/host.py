@@ -8,8 +8,8 @@ over by itself, and :meth:`Host.close` ends the rest.
 
 from __future__ import annotations
 
+import collections
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from revproxy.errors import Foreign, asException
+from revproxy.figures import BUCKETS, Counter, Figures, Histogram
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
@@ -66,6 +67,7 @@ class Host:
     """
     The edge, as an instance of a plugin sees it.
 
+    :ivar figures: all that it counts.
     :ivar errors: how many functions of :meth:`callLater`, :meth:`callEvery` and :meth:`callFromThread` have failed.
     """
 
@@ -78,6 +80,7 @@ class Host:
         *,
         failed: Callable[[Failure], None] = lambda failure: None,
         threads: Threads | None = None,
+        figures: Figures | None = None,
     ) -> None:
         """
         :param reactor: the clock, and whose thread results arrive in.
@@ -85,6 +88,7 @@ class Host:
         :param failed: told of each failure of the plugin's code that nobody waits for, after it was logged.
         :param threads: those of the plugin's version, which its instances share; None: the instance has some of its
             own.
+        :param figures: those of its version; None: the instance has some of its own.
         """
         self.name = name
         self.version = version
@@ -94,6 +98,7 @@ class Host:
         self._makeClient = makeClient
         self._tellFailed = failed
         self._threads = threads or Threads(threadsName(name, version), THREADS, QUEUE)
+        self.figures = Figures() if figures is None else figures
         self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
@@ -167,6 +172,18 @@ class Host:
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
         self._reactor.callFromThread(self._call, function, args, kwargs)
+
+    # Figures
+
+    def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
+        """As :meth:`~revproxy.interfaces.IHost.counter`."""
+        return self.figures.counter(name, description, labels)
+
+    def histogram(
+        self, name: str, description: str = "", labels: Sequence[str] = (), buckets: Sequence[float] = BUCKETS
+    ) -> Histogram:
+        """As :meth:`~revproxy.interfaces.IHost.histogram`."""
+        return self.figures.histogram(name, description, labels, buckets)
 
     # Things
 
@@ -244,7 +261,7 @@ class Host:
 
     def pending(self) -> dict[str, int]:
         """What is booked: kinds, such as ``"delayed call Plugin.tick"``, and how many of each."""
-        return dict(Counter(booking.kind() for booking in self._bookings))
+        return dict(collections.Counter(booking.kind() for booking in self._bookings))
 
     def close(self) -> Deferred[list[str]]:
         """

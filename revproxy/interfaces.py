@@ -7,7 +7,7 @@ Only :class:`IMiddleware` is required of a plugin. Every other interface is opti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface
 
 from revproxy.body import IBodySink, IBodySource
+from revproxy.figures import BUCKETS
 
 if TYPE_CHECKING:
     import logging
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.task import LoopingCall
 
     from revproxy.context import Context
+    from revproxy.figures import Counter, Histogram
 
 __all__ = [
     "IBodySink",
@@ -203,6 +205,27 @@ class IHost(IReactorTime):
         """
         Call a function in the reactor's thread soon; the one method for use in other threads. Nothing happens once
         the plugin was stopped.
+        """
+
+    def counter(name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
+        """
+        A figure that counts up: ``sold = host.counter("shop_sold_total", labels=("kind",))``, then
+        ``sold.inc(kind="book")``, in any thread. What all versions and instances of the plugin count is added up.
+
+        :param name: of letters, digits and ``_``; Prometheus' custom is to end it with the unit and ``_total``.
+        :param labels: names; each ``inc`` then gives a value for each. For a few values each: the combinations beyond
+            a thousand are counted together.
+        :raises ValueError: the name is none, or another figure's, or there are 50 figures already.
+        """
+
+    def histogram(
+        name: str, description: str = "", labels: Sequence[str] = (), buckets: Sequence[float] = BUCKETS
+    ) -> Histogram:
+        """
+        A figure that counts values by their size: ``took = host.histogram("db_seconds")``, then ``took.observe(0.02)``.
+
+        :param buckets: upper bounds, the smallest first.
+        :raises ValueError: as :meth:`counter`, or the buckets are none.
         """
 
     def own(thing: Any, end: Callable[[], Any] | None = None) -> Any:

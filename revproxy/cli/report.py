@@ -29,6 +29,8 @@ _LONG = frozenset(("text", "note"))
 _LONG_AT_LEAST = 24
 _STYLES = {"running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim"}
 _DIGEST = 12
+_MOST_FIGURES = 40
+"""Lines that figures of a plugin's own take at most."""
 
 
 class Report:
@@ -81,12 +83,22 @@ class Report:
         if plugin["versions"]:
             self._line("")
             self._table(("version", "digest", "ran at", "note"), map(_versionRow, plugin["versions"]))
+        self._figures(plugin.get("figures", ()))
         for line, failure in _failures(plugin):
             self._line("")
             self._line(f"{_time(failure['at'])}: {line}")
             if failure["traceback"]:
                 self._line("")
                 self._line(failure["traceback"].rstrip("\n"))
+
+    def _figures(self, figures: Sequence[Facts]) -> None:
+        """What a plugin counts by itself."""
+        rows = [row for figure in figures for row in _figureRows(figure)]
+        if rows:
+            self._line("")
+            self._table(("figure", "value"), rows[:_MOST_FIGURES])
+        if len(rows) > _MOST_FIGURES:
+            self._line(f"… {len(rows) - _MOST_FIGURES} more: --json has all")
 
     def events(self, events: Sequence[Facts]) -> None:
         """A line for each event, the latest last."""
@@ -197,6 +209,17 @@ def _failed(failure: Facts) -> str:
     if failure["stage"] in HELD:
         return f"{version} runs on: {failure['message']}"
     return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
+
+
+def _figureRows(figure: Facts) -> Iterator[Row]:
+    for series in figure["series"]:
+        labels = ", ".join(f'{name}="{value}"' for name, value in series["labels"].items())
+        name = f"{figure['name']}{{{labels}}}" if labels else figure["name"]
+        if figure["kind"] == "counter":
+            yield name, f"{series['value']:.15g}"
+        else:
+            mean = series["sum"] / max(1, series["count"])
+            yield name, f"{series['count']}, {mean:.4g} on average"
 
 
 def _failures(plugin: Facts) -> Iterator[tuple[str, Facts]]:

@@ -77,7 +77,9 @@ class Steering:
         if name is not None and name not in names | coordinator.records.plugins.keys():
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         await coordinator.crew.ask()
-        return [self._status(wanted) for wanted in (sorted(names) if name is None else [name])]
+        if name is None:
+            return [self._status(wanted) for wanted in sorted(names)]
+        return [{**self._status(name), "figures": coordinator.keeper.totals.figures.of(name)}]
 
     def _status(self, name: str) -> dict[str, Any]:
         coordinator = self._coordinator

@@ -214,7 +214,7 @@ class Remains(Word, frozen=True):
     holders: tuple[str, ...]
 
 
-class VersionCounters(msgspec.Struct, frozen=True):
+class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What one version did since it was told last.
 
@@ -253,7 +253,36 @@ class ThreadFigures(msgspec.Struct, frozen=True):
     left: int = 0
 
 
-class Counters(Word, frozen=True):
+class Series(msgspec.Struct, frozen=True):
+    """
+    What a figure has counted under one combination of label values, since it was told last.
+
+    :ivar value: the sum.
+    :ivar counts: of a histogram, how many values are in each bucket; the last is for what is above all bounds.
+    """
+
+    labels: tuple[str, ...]
+    value: float
+    counts: tuple[int, ...] = ()
+
+
+class OwnFigure(msgspec.Struct, frozen=True):
+    """
+    A figure that a plugin counts by itself.
+
+    :ivar labels: names; ``buckets``: upper bounds.
+    """
+
+    plugin: str
+    name: str
+    kind: Literal["counter", "histogram"]
+    description: str
+    labels: tuple[str, ...]
+    buckets: tuple[float, ...]
+    series: tuple[Series, ...]
+
+
+class Counters(Word, frozen=True, omit_defaults=True):
     """
     What was counted since it was told last.
 
@@ -261,6 +290,7 @@ class Counters(Word, frozen=True):
     :ivar asked: the number of the `Ask` that this answers; 0: none.
     :ivar gated: plugins with a gate before an instance, in the order of their names.
     :ivar threads: of plugins whose threads have anything to tell.
+    :ivar figures: of plugins, what their own figures have counted.
     """
 
     versions: tuple[VersionCounters, ...] = ()
@@ -268,6 +298,7 @@ class Counters(Word, frozen=True):
     asked: int = 0
     gated: tuple[str, ...] = ()
     threads: tuple[ThreadFigures, ...] = ()
+    figures: tuple[OwnFigure, ...] = ()
 
 
 class TargetChanged(Word, frozen=True):

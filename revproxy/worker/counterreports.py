@@ -4,7 +4,7 @@ What was counted in a worker, told each second, and when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec import structs
 from twisted.internet.interfaces import IDelayedCall
 
 from revproxy.dataplane.counters import Counters
+from revproxy.figures import MOST_SERIES, OTHER, Figures
 from revproxy.loop.threads import Threads
 from revproxy.plan import words
 from revproxy.worker.lifecycle.instance import Version
@@ -33,8 +34,8 @@ class CounterReports:
     """
     Tells what versions did since it was told last. Versions that ended are told of once more.
 
-    Its event is ``threads-full``: calls for the threads of a version were not taken; once in :data:`FULL_AGAIN`
-    seconds at most.
+    Its events are ``threads-full``: calls for the threads of a version were not taken; once in :data:`FULL_AGAIN`
+    seconds at most; and ``figures-full``: a version's own figures have too many combinations of label values; once.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class CounterReports:
         self._toldFull: dict[Version, float] = {}
         # Of versions that ended: what still runs in their threads. The version itself must not be kept.
         self._left: list[tuple[str, Threads]] = []
+        self._endedFigures: list[tuple[str, Figures]] = []
+        self._toldManySeries: set[Version] = set()
         self._later: IDelayedCall | None = None
 
     def watch(self, versions: Iterable[Version]) -> None:
@@ -88,9 +91,10 @@ class CounterReports:
         self._tellRest()
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
         besides = retired, gated, threads = dict(self._retired()), self._gated(), self._threads()
-        if versions or asked or besides != self._toldBesides:
+        figures = tuple(self._figures())
+        if versions or asked or figures or besides != self._toldBesides:
             self._toldBesides = besides
-            self._tell(words.Counters(versions, retired, asked, gated, threads))
+            self._tell(words.Counters(versions, retired, asked, gated, threads, figures))
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)
@@ -105,10 +109,29 @@ class CounterReports:
             self._rejected.pop(version, None)
             self._toldFull.pop(version, None)
             self._left.append((version.name, version.threads))
+            self._endedFigures.append((version.name, version.figures))
+            self._toldManySeries.discard(version)
         if now == before:
             return None
         new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
         return words.VersionCounters(version.name, version.id, **new)
+
+    def _figures(self) -> Iterator[words.OwnFigure]:
+        """What plugins have counted by themselves."""
+        for name, figures in [*((version.name, version.figures) for version in self._told), *self._endedFigures]:
+            for each in figures.take():
+                series = tuple(words.Series(*found) for found in each.series)
+                kind: Any = each.kind
+                yield words.OwnFigure(name, each.name, kind, each.description, each.labels, each.buckets, series)
+        self._endedFigures.clear()
+        for version in self._told:
+            if version.figures.isFull and version not in self._toldManySeries:
+                self._toldManySeries.add(version)
+                text = (
+                    f"its own figures have more than {MOST_SERIES} combinations of label values; further ones are "
+                    f'counted together, as "{OTHER}". A label is for a few values, not for users or paths'
+                )
+                self._tell(words.Notice("figures-full", text, version.name, version.id))
 
     def _threads(self) -> tuple[words.ThreadFigures, ...]:
         figures: dict[str, words.ThreadFigures] = {}

@@ -164,6 +164,20 @@ class PluginTests(ReportCase):
         self.assertIn("  required  runs until `disable` or revproxy.yaml says otherwise", lines)
         self.assertEqual(lines[-1], "1970-01-01 00:01:30: 1.3.0 runs on: its folder is gone")
 
+    def test_figures(self) -> None:
+        """What it counts by itself; not more lines than a screen has, for --json has all."""
+        series = [{"labels": {"kind": f"k{number}", "x": 'y"\x1b'}, "value": 1234567.0} for number in range(60)]
+        histogram = {"labels": {}, "count": 4, "sum": 2.0, "buckets": {"1": 4}}
+        figures = [
+            {"name": "took", "kind": "histogram", "description": "", "series": [histogram]},
+            {"name": "sold", "kind": "counter", "description": "", "series": series},
+        ]
+        lines = self.printed(lambda report: report.plugin(plugin("x", figures=figures))).splitlines()
+        rows = [line.split(None, 1) for line in lines]
+        self.assertIn(["took", "4, 0.5 on average"], rows)
+        self.assertIn(['sold{kind="k0",', 'x="y"\\x1b"}   1234567'], rows)
+        self.assertEqual(lines[-1], "… 21 more: --json has all")
+
     def test_threads(self) -> None:
         """What is in its threads, if there is anything to tell."""
         threads = {"most": 8, "busy": 8, "queued": 256, "rejected": 3, "left": 0}

@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane import counters
+from revproxy.figures import MOST_SERIES, Figures
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, Notice, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Notice, OwnFigure, Series, ThreadFigures, VersionCounters
 from revproxy.worker.counterreports import FULL_AGAIN, INTERVAL, CounterReports
 
 
@@ -20,6 +21,7 @@ class VersionDouble:
         self.name = name
         self.id = VersionId(number)
         self.counters = counters.Counters()
+        self.figures = Figures()
         self.instances = {object()}
         self.threads = ThreadsDouble()
 
@@ -64,6 +66,34 @@ class ReportTests(ReportCase):
             (VersionCounters("a", VersionId("1"), 5, 4, 3, 2, 1, 2.5),),
             (VersionCounters("a", VersionId("1"), calls=2, seconds=1.0),),
         ])
+
+    def test_ownFigures(self) -> None:
+        """What plugins count by themselves is told, also at their end; too many combinations are an event, once."""
+        counter = self.version.figures.counter("sold", "Things.", ["kind"])
+        counter.inc(2, kind="pen")
+        self.reports.report()
+        (word,) = self.told
+        self.assertEqual(word.figures, (
+            OwnFigure("a", "sold", "counter", "Things.", ("kind",), (), (Series(("pen",), 2.0),)),
+        ))  # fmt: skip
+        for number in range(MOST_SERIES + 1):
+            counter.inc(kind=str(number))
+        self.version.instances.clear()
+        self.told.clear()
+        self.reports.report()
+        self.reports.report()
+        self.assertEqual([len(word.figures) for word in self.told], [1])
+
+    def test_manySeries(self) -> None:
+        """Too many combinations of label values are an event, once."""
+        counter = self.version.figures.counter("sold", labels=["kind"])
+        for number in range(2 * MOST_SERIES):
+            counter.inc(kind=str(number))
+        self.reports.report()
+        counter.inc(kind="x")
+        self.reports.report()
+        kinds: list[Any] = [word.kind for word in self.told if not isinstance(word, Counters)]
+        self.assertEqual(kinds, ["figures-full"])
 
     def test_nothingNew(self) -> None:
         """Nothing new is not worth a word, unless somebody asks; the answer says what it answers."""

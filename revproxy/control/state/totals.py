@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from revproxy.control.state.ownfigures import OwnFigures
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Counters, Failures, LastFailure, ThreadFigures, VersionCounters
 
@@ -18,9 +19,12 @@ _THREADS = ("busy", "queued", "rejected", "left")
 class Totals:
     """
     Sums over all workers, of versions that run and of those that are remembered.
+
+    :ivar figures: what plugins count by themselves.
     """
 
     def __init__(self) -> None:
+        self.figures = OwnFigures()
         self._sums: dict[tuple[str, str | None], VersionCounters] = {}
         self._lastFailures: dict[tuple[str, str | None], LastFailure] = {}
         self._last: dict[int, Counters] = {}
@@ -30,6 +34,8 @@ class Totals:
         :param worker: the number of the one that told.
         """
         self._last[worker] = word
+        for figure in word.figures:
+            self.figures.add(figure)
         for told in word.versions:
             key = told.plugin, told.version.digest
             sums = self._sums.get(key) or VersionCounters(told.plugin, told.version)
@@ -99,3 +105,4 @@ class Totals:
         self._lastFailures = {
             key: failure for key, failure in self._lastFailures.items() if key[1] is None or key in known
         }
+        self.figures.keepOnly({name for name, _ in known} | {name for name, digest in self._sums if digest is None})

@@ -27,6 +27,7 @@ from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import Counters
 from revproxy.errors import Foreign, PluginStalled, asException
+from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
 from revproxy.loop.threads import Threads
@@ -68,6 +69,7 @@ class Version:
     :ivar id: which version it is.
     :ivar counters: what it did.
     :ivar threads: what its instances call in threads.
+    :ivar figures: what its code counts by itself.
     :ivar instances: all that exist and are not closed.
     :ivar ended: weak references to instances that were closed.
     """
@@ -83,6 +85,7 @@ class Version:
         self.limits = limits
         name = threadsName(entry.manifest.name, entry.version.number)
         self.threads = Threads(name, entry.manifest.threads, QUEUE)
+        self.figures = Figures()
         self.instances: set[Instance] = set()
         self._codes: dict[str, CodeType] = {}
         self.ended: list[ref[Any]] = []
@@ -247,7 +250,15 @@ class Instance:
         self.config = config
         self.key = configKey(config)
         threads, failed = version.threads, self._failedOutside
-        self.host = Host(reactor, version.name, version.id.number, makeClient, failed=failed, threads=threads)
+        self.host = Host(
+            reactor,
+            version.name,
+            version.id.number,
+            makeClient,
+            failed=failed,
+            threads=threads,
+            figures=version.figures,
+        )
         self._onFailure = onFailure
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
