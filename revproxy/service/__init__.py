@@ -8,6 +8,7 @@ The processes: joins control and worker, starts and ends them, heeds signals.
 - `ownlog` is where the edge's own log goes;
 - `localcrew` hands over the words between the two, in one process;
 - `twistdlog` is the edge's own log where twistd opens it;
+- `notifier` tells a service manager how far it is;
 - `signals` is what the process is told from outside;
 - `reloader` restarts a process whose own code has changed, for development.
 """

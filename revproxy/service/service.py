@@ -46,6 +46,7 @@ from revproxy.loop.threads import Threads, deferToThreads
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.service.localcrew import LocalCrew
+from revproxy.service.notifier import Notifier
 from revproxy.service.signals import Signals, Terminal
 from revproxy.worker.worker import Worker
 
@@ -103,6 +104,7 @@ class EdgeService(Service):  # type: ignore[misc]
         _resultOf(preparing)
         self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
         self._watcher: Watcher | None = None
+        self._notifier = Notifier(reactor)
         self._signals = Signals(reactor)
         self._terminal = Terminal()
         self._listening: Deferred[None] | None = None
@@ -111,6 +113,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._isTakingUp = False
         self._changedMeanwhile = False
         self._isReloading = False
+        self._isServing = False
 
     def _damaged(self, text: str) -> Problem:
         """What was remembered of plugins cannot be read."""
@@ -176,6 +179,10 @@ class EdgeService(Service):  # type: ignore[misc]
         await self.control.startup.begin()
         if self._stopping:
             return
+        self._isServing = True
+        self._notifier.ready(self._status())
+        if self._changedMeanwhile:
+            self._changed()
         watcher = self._watcher = Watcher(
             self._reactor,
             self._watched(self.config),
@@ -209,6 +216,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if failure.check(CannotListenError) and getattr(failure.value.socketError, "errno", None) == EACCES:
             reason += " Ports below 1024 need root (who may become somebody else, by --uid) or CAP_NET_BIND_SERVICE."
         self._log.critical("cannot start: {reason}", reason=reason)
+        self._notifier.status(f"cannot start: {reason}")
         if failure.check(StartRefused):
             refusal = failure.value.refusal
             lost = self.control.keeper.lost.get(refusal.plugin)
@@ -237,7 +245,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     def _changed(self) -> None:
         """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._isTakingUp or self._stopping:
+        if self._isTakingUp or self._stopping or not self._isServing:
             self._changedMeanwhile = True
             return
         self._isTakingUp = True
@@ -258,6 +266,15 @@ class EdgeService(Service):  # type: ignore[misc]
                 again = self._changedMeanwhile
         finally:
             self._isTakingUp = False
+            if self._isServing and not self._stopping:
+                self._notifier.ready(self._status())
+
+    def _status(self) -> str:
+        """One line for a service manager."""
+        plan, refused = self.control.coordinator.plan, [*self.control.coordinator.refused]
+        count = 0 if plan is None else len(plan.selected)
+        text = f"serving with {count} plugin{'' if count == 1 else 's'}"
+        return text if not refused else f"{text}; refused: {', '.join(name or 'revproxy.yaml' for name in refused)}"
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """Another configuration may name other files."""
@@ -278,6 +295,8 @@ class EdgeService(Service):  # type: ignore[misc]
             self._reactor.stop()
         else:
             self._isReloading = True
+            if self._isServing:
+                self._notifier.reloading()
             self._changed()
 
     # Stopping
@@ -292,6 +311,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if isProcess:
             self._hurryOnInterrupt()
         self._stopping = True
+        self._notifier.stopping()
         self.control.coordinator.halt()
         self.control.slowPlugins.stop()
         self.worker.hurry()
@@ -307,6 +327,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._state.release()
         self._signals.restore()
         await self.worker.end()
+        self._notifier.stop()
         if self._exitZero() or isProcess:
             leaveThreads(self._reactor)
             exitDespiteThreads()
