@@ -30,7 +30,8 @@ from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http1.requesthead import parseRequestHead
 from revproxy.dataplane.http1.responsehead import parseResponseHead
 from revproxy.dataplane.http1.responsewriter import responseHead
-from revproxy.dataplane.leaves.proxy import Forwarded, ProxyLeaf
+from revproxy.dataplane.leaves.destinations import Destinations
+from revproxy.dataplane.leaves.proxy import PRESERVE, Forwarded, ProxyLeaf
 from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.routing import Route, Tree
@@ -102,6 +103,7 @@ class Edges:
         upstream = Upstream("origin", [Target("http://127.0.0.1:9000", b"127.0.0.1:9000", 1, pool)], time.monotonic)
         client = UpstreamClient(PoolAgent(lambda *_: upstream), clock)
         self.leaf = ProxyLeaf(client, upstream)
+        self.destinations = Destinations(client, {"origin": (upstream, PRESERVE)})
         links = [self._link(f"plugin{number}") for number in range(plugins)]
         self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf)]), [Chain(links)])
         self.log = AccessLog(lambda data: None, "json", clock)
@@ -120,6 +122,7 @@ class Edges:
             deadlines=self.deadlines,
             makeClient=object,
             services={}.__getitem__,
+            destinations=self.destinations,
         )
 
     def _connect(self, build: Callable[[], Any]) -> Deferred[Any]:
