@@ -6,8 +6,9 @@ The files in this folder are what plugins' authors import: :mod:`revproxy.interf
 :mod:`revproxy.durations`, :mod:`revproxy.addresses`, :mod:`revproxy.hostport`, :mod:`revproxy.casefolding`,
 :mod:`revproxy.regularfile`, :mod:`revproxy.secrets` and :mod:`revproxy.testing`. What they get through
 :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host`, :mod:`revproxy.hostclient` and :mod:`revproxy.figures`;
-what they reach through the context, :mod:`revproxy.toolbox` and :mod:`revproxy.destination`. `bodydoubles` and
-`hostdoubles` are parts of `testing`; `bookedclient` is a former name of `hostclient`.
+what they reach through the context, :mod:`revproxy.toolbox`, :mod:`revproxy.destination` and
+:mod:`revproxy.logfields`. `bodydoubles` and `hostdoubles` are parts of `testing`; `bookedclient` is a
+former name of `hostclient`.
 
 The folders, in the order in which one stands on the other:
 

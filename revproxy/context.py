@@ -16,6 +16,7 @@ from revproxy.checked import Checked, checked, finalStatus, fixed, oneOf, only, 
 from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import REASONS, EdgeError
 from revproxy.headers import TOKEN, Headers, isToken
+from revproxy.logfields import LogFields
 from revproxy.toolbox import Services, Toolbox
 
 __all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
@@ -336,6 +337,7 @@ class Context(Routed):
     """
 
     __slots__ = (
+        "_fields",
         "_id",
         "_request",
         "_response",
@@ -366,6 +368,7 @@ class Context(Routed):
         self.pluginsSkipped: tuple[str, ...] = ()
         self._id: str | None = None
         self._values: dict[str, Any] | None = None
+        self._fields: LogFields | None = None
         self._toolbox: Toolbox | None = None
 
     @property
@@ -405,6 +408,22 @@ class Context(Routed):
     @values.setter
     def values(self, values: Any) -> NoReturn:
         raise AttributeError('context.values stays: context.values["name"] = value, or context.values.update(…)')
+
+    @property
+    def fields(self) -> LogFields:
+        """
+        What the access log is to say of this request besides: ``context.fields["tenant"] = "a"``. In JSON it is in
+        ``fields``; the combined format has no room for it. Names and values are checked where they are assigned: text
+        (cut at 256 characters), numbers, true, false and None, 16 of them.
+        """
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = LogFields()
+        return fields
+
+    @fields.setter
+    def fields(self, fields: Any) -> NoReturn:
+        raise AttributeError('context.fields stays: context.fields["name"] = value, or context.fields.update(…)')
 
     @property
     def client(self) -> Any:

@@ -13,10 +13,12 @@ other than Host, User-Agent and Referer are never logged.
 from __future__ import annotations
 
 from time import gmtime
+from typing import Any
 
 import msgspec
 
 from revproxy.dataplane.accessrecord import AccessRecord
+from revproxy.logfields import LogValue
 
 __all__ = ["LINE_LIMIT", "formatCombined", "formatJSON"]
 
@@ -38,6 +40,7 @@ _BOUNDS = {
     "error": 1024,
     "user_agent": 1024,
     "referer": 1024,
+    "fields": 512,
 }
 """By key, the bytes that a value has at most in a line that would be too long; with all else they stay below it."""
 
@@ -76,6 +79,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     error: str | None = None
     user_agent: str = ""
     referer: str = ""
+    fields: dict[str, LogValue] | None = None
     cut: tuple[str, ...] = ()
 
 
@@ -141,7 +145,11 @@ def _cutLine(line: _Line) -> _Line:
     cut = []
     for key, bound in _BOUNDS.items():
         value = getattr(line, key)
-        kept = _cutNames(value, bound) if isinstance(value, tuple) else _cutText(value, bound)
+        kept: Any
+        if isinstance(value, dict):
+            kept = _cutFields(value, bound)
+        else:
+            kept = _cutNames(value, bound) if isinstance(value, tuple) else _cutText(value, bound)
         if kept is not value:
             setattr(line, key, kept)
             cut.append(key)
@@ -171,6 +179,19 @@ def _cutNames(names: tuple[str, ...], bound: int) -> tuple[str, ...]:
         if room < 0:
             return (*names[:index], f"\u2026({len(names)} plugins)")
     return names
+
+
+def _cutFields(fields: dict[str, LogValue], bound: int) -> dict[str, LogValue]:
+    """
+    The first of the fields, whole.
+    """
+    kept: dict[str, LogValue] = {}
+    for name, value in fields.items():
+        bound -= len(_encoded(name)) + len(_encoded(value)) + 2
+        if bound < 0:
+            return kept
+        kept[name] = value
+    return fields
 
 
 def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
@@ -207,6 +228,7 @@ def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
                 r.error,
                 r.userAgent.decode("latin-1"),
                 r.referer.decode("latin-1"),
+                r.fields or None,
             )
         )
     return lines

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import msgspec
 
+from revproxy.logfields import LogValue
+
 __all__ = ["AccessRecord"]
 
 
@@ -34,6 +36,7 @@ class AccessRecord(msgspec.Struct, gc=False):
     :ivar error: a short cause when the request did not end well.
     :ivar userAgent: as on the wire; filled for the combined format only.
     :ivar referer: as on the wire.
+    :ivar fields: what plugins have added; None if nothing.
     """
 
     startedAt: float
@@ -57,3 +60,4 @@ class AccessRecord(msgspec.Struct, gc=False):
     error: str | None = None
     userAgent: bytes = b""
     referer: bytes = b""
+    fields: dict[str, LogValue] | None = None

@@ -439,4 +439,5 @@ class Exchange:
             None if error is None else f"{type(error).__name__}: {error}",
             request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
             request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
+            None if context._fields is None else dict(context._fields),
         )

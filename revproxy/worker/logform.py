@@ -3,7 +3,7 @@ How the edge's own log is written: from which level on, as text or as JSON lines
 
 There is one log of a process, and so there is one `LogForm`, :data:`ownForm`. Whoever opens the log (twistd, or
 whatever else runs the edge) writes through it, ``FileLogObserver(file, ownForm)``; it may become another while the edge
-runs.
+runs. Secrets are not written.
 
 An event may have a field ``below``: more lines, such as a traceback. Its ``log_format`` ends with ``{below}``; in JSON
 that is the key ``traceback``.
@@ -26,6 +26,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from revproxy.config.settings import LoggingConfig
+from revproxy.secrets import masked
 
 _PLUGIN = "plugin."
 """What the namespaces of plugins begin with."""
@@ -54,7 +55,10 @@ class LogForm:
         """An event as text that ends with a line feed; None if it is not written."""
         if not self.takes(event):
             return None
-        return _asJSON(event) if self._isJSON else formatEventAsClassicLogText(event, _time)
+        if self._isJSON:
+            return _asJSON(event)
+        text = formatEventAsClassicLogText(event, _time)
+        return None if text is None else masked(text)
 
 
 ownForm = LogForm()
@@ -88,7 +92,7 @@ def _asJSON(event: dict[str, Any]) -> str:
         "time": _isoTime(event.get("log_time", 0.0)),
         "level": level.name,
         "namespace": namespace,
-        "message": formatEvent({**event, "below": ""}),
+        "message": masked(formatEvent({**event, "below": ""})),
         **_whose(event, namespace),
     }
     for name in ("kind", "logger"):
@@ -96,7 +100,7 @@ def _asJSON(event: dict[str, Any]) -> str:
             shown[name] = str(event[name])
     traceback = _tracebackOf(event)
     if traceback:
-        shown["traceback"] = traceback
+        shown["traceback"] = masked(traceback)
     return json.dumps(shown) + "\n"
 
 

@@ -91,6 +91,17 @@ class JSONFormatTests(SynchronousTestCase):
             },
         )
 
+    def test_pluginsFields(self) -> None:
+        """
+        What plugins have added is an object of its own, without control characters; without any there is none.
+        """
+        fields: dict[str, Any] = {"tenant": 'a"\x1b\x9b\n', "cached": True, "rows": 5, "share": 0.5, "user": None}
+        (line,) = formatJSON([record(fields=fields)]).splitlines()
+        self.assertEqual(json.loads(line)["fields"], fields)
+        self.assertTrue(line.isascii() and line.decode().isprintable())
+        self.assertNotIn(b"fields", formatJSON([record(fields={}), record()]))
+        self.assertEqual(formatCombined([record(fields=fields)]), formatCombined([record()]))
+
     def test_unknownIsLeftOut(self) -> None:
         """
         What is empty takes no room in the line.
@@ -168,7 +179,8 @@ def hostileRecords() -> list[AccessRecord]:
     names = tuple(f"plugin-{number:04d}" for number in range(4000))
     return [
         record(target=wire, host=wire, method=wire, version=text, userAgent=wire, referer=wire, peer=text, id=text,
-               route=text, upstream=text, interruptedBy=text, error=text, pluginErrors=names, pluginsSkipped=names),
+               route=text, upstream=text, interruptedBy=text, error=text, pluginErrors=names, pluginsSkipped=names,
+               fields={f"n{number}": "\x7f" * 256 for number in range(16)}),
         *(record(target=char * 40000, userAgent=char * 40000) for char in (b"\0", b"A", b"\x7f", b"\x9b", b"\xff")),
         record(error="\ud800" * 40000),
         record(error="\U0001f600" * 40000),
@@ -202,6 +214,10 @@ class BoundTests(SynchronousTestCase):
         line = json.loads(formatJSON([record(error="e" * 20000, pluginErrors=("p",) * 3000)]))
         self.assertEqual(line["plugin_errors"][-1], "\u2026(3000 plugins)")
         self.assertEqual(line["cut"], ["plugin_errors", "error"])
+        line = json.loads(formatJSON([record(error="e" * 20000, fields={"a": 1, "b": "c" * 500, "d": 2})]))
+        self.assertEqual((line["fields"], line["cut"]), ({"a": 1}, ["error", "fields"]))
+        line = json.loads(formatJSON([record(error="e" * 20000, fields={"a": 1, "b": "c"})]))
+        self.assertEqual((line["fields"], line["cut"]), ({"a": 1, "b": "c"}, ["error"]))
         combined = formatCombined([record(target=b"/" + b"a" * 20000)])
         self.assertIn(b'"GET /' + b"a" * 8191 + b'...(20001 bytes) HTTP/1.1" 200', combined)
 

@@ -88,6 +88,17 @@ class EndTests(ExchangeCase):
         self.assertOver(200)
         self.assertEqual(self.edge.log.records[0].upstream, "http://origin")
 
+    def test_fields(self) -> None:
+        """What plugins add for the log is in the record, also what they add on the way out; else there is nothing."""
+        self.plugin.onEntry = lambda context: context.fields.update(tenant="a") or True
+        self.plugin.onExit = lambda context: context.fields.update(cached=False)
+        self.client.send(GET)
+        self.connection.says(OK)
+        self.plugin.onEntry, self.plugin.onExit = lambda context: True, lambda context: None
+        self.client.send(GET)
+        self.connection.says(OK)
+        self.assertEqual([each.fields for each in self.edge.log.records], [{"tenant": "a", "cached": False}, None])
+
     def test_outOfService(self) -> None:
         """A plugin that is out of service: 503, and the log says why; the plugin is not blamed."""
 

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.settings import LoggingConfig
 from revproxy.plan.events import EventLog
 from revproxy.plan.versionid import VersionId
+from revproxy.secrets import hide
 from revproxy.worker.logform import Leveled, LogForm
 
 
@@ -77,6 +78,24 @@ class LevelTests(LogFormCase):
         log.debug("nothing")
         log.warn("something")
         self.assertEqual([event["log_format"] for event in heard], ["something"])
+
+
+class SecretTests(LogFormCase):
+    """
+    What must not be shown.
+    """
+
+    def test_masked(self) -> None:
+        """
+        In either form, and in tracebacks, there are stars.
+        """
+        hide("correct horse battery")
+        for own in ("text", "json"):
+            self.form.adopt(LoggingConfig(own=own))
+            self.log.info("it is {it}{below}", it="correct horse battery", below="\nhere: correct horse battery")
+            text = self.written()
+            self.assertNotIn("horse", text)
+            self.assertEqual(text.count("***"), 2)
 
 
 class JSONTests(LogFormCase):

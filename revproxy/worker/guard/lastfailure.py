@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from revproxy.config.problems import writable
 from revproxy.plan.words import LastFailure
+from revproxy.secrets import masked
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.lifecycle.tracebacks import described, plainFile, stampIn
 
@@ -39,8 +40,8 @@ def lastFailureOf(failure: Failure, instance: Instance, at: float) -> LastFailur
     first, last = steps[0], steps[-1]
     code = last.tb_frame.f_code
     where = f"{Path(plainFile(code.co_filename)).name}:{last.tb_lineno}"
-    text = "".join(_formatted(error, first))
-    return LastFailure(at, _message(error), first.tb_frame.f_code.co_qualname, where, _shortened(writable(text)))
+    text = masked(writable("".join(_formatted(error, first))))
+    return LastFailure(at, _message(error), first.tb_frame.f_code.co_qualname, where, _shortened(text))
 
 
 def _stepsOf(trace: TracebackType | None, instance: Instance) -> list[TracebackType]:
