@@ -56,7 +56,20 @@ def openFolder(directory: Path) -> int:
     try:
         return os.open(os.path.realpath(directory), FLAGS | os.O_DIRECTORY)
     except OSError as error:
-        raise _failure(directory, error) from None
+        raise _linkFailure(directory) or _failure(directory, error) from None
+
+
+def _linkFailure(directory: Path) -> ConfigErrors | None:
+    """What is wrong with where a link leads; None if it is no link, or leads somewhere."""
+    if not os.path.islink(directory):
+        return None
+    try:
+        os.stat(directory)
+    except OSError as error:
+        message = f"is a link, and where it leads cannot be read: {os.path.realpath(directory)}: {error.strerror}"
+        problem = Problem(str(directory), 0, 0, "", message)
+        return Vanished([problem]) if error.errno in _GONE else ConfigErrors([problem])
+    return None
 
 
 def fingerprintTime(fingerprint: Fingerprint) -> float:
@@ -115,7 +128,7 @@ class FolderReader:
     ) -> Iterator[tuple[str, bytes]]:
         if depth > self._maxDepth:
             raise refusal(directory / prefix, "folders are nested too deeply")
-        found = os.fstat(descriptor)
+        found = _statOf(descriptor, directory / prefix)
         self.fingerprint[prefix] = (stat.S_IFDIR, found.st_dev, found.st_ino)
         for name in self._names(descriptor, directory / prefix, prefix):
             path = prefix + name
@@ -202,7 +215,7 @@ class FolderReader:
     def _content(self, descriptor: int, name: str, path: Path) -> bytes:
         file = self._open(descriptor, name, path)
         try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
+            if not stat.S_ISREG(_statOf(file, path).st_mode):
                 raise refusal(path, _SPECIAL)
             return b"".join(self._chunks(file, path))
         finally:
@@ -220,6 +233,14 @@ class FolderReader:
             if self._bytesAllowed < 0:
                 raise refusal(path, f"the plugin has more than {self._maxBytes} bytes")
             yield chunk
+
+
+def _statOf(descriptor: int, path: Path) -> os.stat_result:
+    """Also of what is open a disk may not tell."""
+    try:
+        return os.fstat(descriptor)
+    except OSError as error:
+        raise _failure(path, error) from None
 
 
 _Content = Callable[[FolderReader, int, str, Path], bytes]

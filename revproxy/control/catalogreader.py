@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from errno import EACCES, EIO, EPERM, ESTALE
+from errno import ENOENT, ENOTDIR
 from pathlib import Path
 
 from revproxy.bundles.bundle import Bundle, BundleReader
@@ -76,9 +76,10 @@ class CatalogReader:
         source = str(folder / "plugin.json")
         try:
             bundle = self._bundles.read(folder)
-        except ConfigErrors as errors:
+        except (ConfigErrors, OSError) as error:  # whatever a disk says, it says it of this folder only
             self._known.pop(folder, None)
-            return BrokenPlugin(folder.name, True, source, errors.problems)
+            problems = error.problems if isinstance(error, ConfigErrors) else (_unreadable(folder, error),)
+            return BrokenPlugin(folder.name, True, source, problems)
         known = self._known.get(folder)
         if known is None or known[0] is not bundle:
             if known is not None and known[0].digest == bundle.digest:
@@ -118,16 +119,23 @@ def _pluginFolders(directory: Path | None) -> list[Path]:
     try:
         return [path for path in directory.iterdir() if not isPassing(path.name) and _hasManifest(path)]
     except OSError as error:
-        raise ConfigErrors([Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+        raise ConfigErrors([_unreadable(directory, error)]) from None
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    return Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror or error}")
 
 
 def _hasManifest(folder: Path) -> bool:
     """
-    Also one that is none (a named pipe, a folder), and one that may not be looked at: a plugin that runs must not seem
-    to be gone, and one folder must not keep the others from being read.
+    Also one that is none (a named pipe, a folder). And wherever that cannot be told, because somebody may not look, a
+    disk does not answer, or a link leads nowhere: a plugin that runs must not seem to be gone, and one folder must not
+    keep the others from being read. Reading it says what is wrong.
     """
     try:
         os.lstat(folder / "plugin.json")
     except OSError as error:
-        return error.errno in (EACCES, EPERM, EIO, ESTALE) and os.path.isdir(folder)
+        if error.errno == ENOENT:
+            return folder.is_symlink() and not os.path.exists(folder)
+        return error.errno != ENOTDIR
     return True
