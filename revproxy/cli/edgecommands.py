@@ -105,20 +105,21 @@ def _stateFolder(config: Path | None, state: Path | None) -> Path:
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("-a", "--all", "removed", is_flag=True, help="Also those that were removed, as far as is remembered.")
 @click.option("-w", "--watch", "watching", is_flag=True, help="Again each second, until Ctrl-C.")
 @_asking
-def plugins(edge: RemoteEdge, name: str | None, watching: bool) -> None:
+def plugins(edge: RemoteEdge, name: str | None, removed: bool, watching: bool) -> None:
     """What the plugins of a running edge do; or, with NAME, all about one: its versions and its last failure too."""
     if watching:
         edge.indent = None
-        repeat(lambda: _plugins(edge, name))
+        repeat(lambda: _plugins(edge, name, removed))
     else:
-        _plugins(edge, name)
+        _plugins(edge, name, removed)
 
 
-def _plugins(edge: RemoteEdge, name: str | None) -> None:
+def _plugins(edge: RemoteEdge, name: str | None, removed: bool) -> None:
     if name is None:
-        edge.show(edge.ask("plugins"), edge.report.plugins)
+        edge.show(edge.ask("plugins", **({"removed": True} if removed else {})), edge.report.plugins)
         if not edge.json:
             edge.report.configuration(edge.ask("configuration"))
     else:

@@ -23,7 +23,7 @@ Facts = Mapping[str, Any]
 _COLUMNS = (
     "name", "version", "state", "pinned", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"
 )  # fmt: skip
-_NUMBERS = frozenset(("calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"))
+_NUMBERS = frozenset(("kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call"}
 _LONG = frozenset(("text", "note"))
 _LONG_AT_LEAST = 24
@@ -52,11 +52,21 @@ class Report:
         if not plugins:
             self._line("no plugins")
             return
-        self._table(_COLUMNS, [_row(plugin) for plugin in plugins])
+        removed = [plugin for plugin in plugins if plugin["state"] == "removed"]
+        self._table(_COLUMNS, [_row(plugin) for plugin in plugins if plugin["state"] != "removed"])
+        self._removed(removed)
         for plugin in plugins:
             if plugin["failure"] is not None:
                 self._line("")
                 self._line(f"{plugin['name']}: {_failed(plugin['failure'])}")
+
+    def _removed(self, plugins: Sequence[Facts]) -> None:
+        """Those that are not there any more, and what is left of them."""
+        if not plugins:
+            return
+        self._line("")
+        self._table(("name", "version", "removed", "note", "kept"), [_removedRow(plugin) for plugin in plugins])
+        self._line("what is kept runs again by `revproxy rollback NAME`, or `enable NAME` if that was switched off")
 
     def configuration(self, configuration: Facts) -> None:
         """What keeps the configuration file from being in force, if anything does."""
@@ -180,6 +190,12 @@ def _row(plugin: Facts) -> Row:
         _perCall(plugin),
         str(plugin["generations_alive"]),
     )
+
+
+def _removedRow(plugin: Facts) -> Row:
+    kept = str(len(plugin["versions"]))
+    at, because = plugin.get("removed_at"), plugin.get("removed_because")
+    return plugin["name"], plugin["version"], _time(at), because or "", kept
 
 
 def _versionRow(version: Facts) -> Row:

@@ -68,13 +68,16 @@ class Steering:
 
     # What only shows
 
-    async def _plugins(self, name: str | None = None) -> list[dict[str, Any]]:
+    async def _plugins(self, name: str | None = None, removed: bool = False) -> list[dict[str, Any]]:
         coordinator = self._coordinator
         names = {*coordinator.catalog.entries, *(failed for failed in coordinator.refused if failed)}
         names |= {known for known, record in coordinator.records.plugins.items() if record.pin or record.running}
         if coordinator.shown is not None:
             names |= {plugin.name for plugin in coordinator.shown.selected}
-        if name is not None and name not in names | coordinator.records.plugins.keys():
+        known = names | coordinator.records.plugins.keys()
+        if removed:
+            names = known
+        if name is not None and name not in known:
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         await coordinator.crew.ask()
         if name is None:
@@ -88,16 +91,19 @@ class Steering:
         runs = plan is not None and plan.find(name) is not None
         entry = None if plan is None else plan.entries.get(name)
         entry = entry or coordinator.catalog.entries.get(name)
+        last = record.versions[-1].id if entry is None and record.versions else UNKNOWN
         refusal = coordinator.refused.of(name)
-        digest = None if entry is None else entry.digest
+        digest = last.digest if entry is None else entry.digest
         figures = totals.of(name, digest) if runs else VersionCounters(name, UNKNOWN)
         return {
             "name": name,
             "origin": "directory" if entry is None else entry.origin,
-            "version": "" if entry is None else entry.version.number,
+            "version": last.number if entry is None else entry.version.number,
             "digest": digest,
             "state": self._stateOf(name, runs, entry, refusal),
             "pinned": _pinned(record),
+            "removed_at": record.endedAt if entry is None else None,
+            "removed_because": record.endedBecause if entry is None else None,
             "required": plan is not None and name in {*plan.required, *plan.missing},
             "calls": figures.calls,
             "errors": figures.errors,
@@ -179,7 +185,13 @@ class Steering:
 
     async def _switch(self, name: str, on: bool) -> dict[str, Any]:
         self._known(name)
-        change = ChangeRequest(name, lambda records, found: records.switched(name, on), force=on)
+
+        def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
+            if on and not self._isThere(name, found):
+                records = _broughtBack(records, name)
+            return records.switched(name, on)
+
+        change = ChangeRequest(name, mutate, force=on)
         self._asked("enable" if on else "disable", name)
         return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
 
@@ -254,6 +266,13 @@ class Steering:
             raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or coordinator.catalog.entries.get(name)
 
+    def _isThere(self, name: str, found: Catalog) -> bool:
+        """Whether a folder, or what runs, has a version of a plugin, or it is pinned to one."""
+        coordinator = self._coordinator
+        runs = coordinator.plan is not None and name in coordinator.plan.entries
+        isBroken = any(broken.name == name for broken in found.broken)
+        return runs or isBroken or name in found.entries or coordinator.records.get(name).pin is not None
+
     def _directoryPlugin(self, name: str) -> None:
         """:raises CommandError: there is no such plugin, or it has no versions because it is installed with Python."""
         entry = self._known(name)
@@ -298,6 +317,18 @@ def _target(records: PluginRecords, name: str, wanted: str | None, by: str) -> V
             problem = "several versions begin so" if found else "no such version"
         raise CommandError(f"{name}: {_version(wanted)}: {problem}; kept are: {known}")
     return found[0]
+
+
+def _broughtBack(records: PluginRecords, name: str) -> PluginRecords:
+    """
+    A plugin without a folder, with what ran last and was well.
+
+    :raises CommandError: there is nothing of it.
+    """
+    last = records.previousGood(name, "")
+    if last is None:
+        raise CommandError(f"{name} has no folder, and no version of it is kept; copy its folder back")
+    return records.pinned(name, Pin(last.digest, "rollback"))
 
 
 def _pinned(record: PluginRecord) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ import shutil
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.changes import ChangeRefused
+from revproxy.control.commands import CommandError
 from revproxy.control.startup import StartRefused
+from revproxy.control.state.records import PluginRecords
 from revproxy.dropin import DropIn
 from tests.control.test_coordinator import code
 from tests.coordinators import PLUGIN
@@ -440,19 +441,29 @@ class InstalledTests(RequiredCase):
         self.bench.dropins = (DropIn({"name": "door", "version": "1.0"}, fails),)
         self.assertIn("no door", self.refusedStart())
 
-    def test_enabling(self) -> None:
-        """What is gone and required is not switched on without a word."""
-        self.begin("required: [auth]")
+
+class SwitchedOnTests(RequiredCase):
+    """A plugin is switched off, its folder is deleted, and it is switched on again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.begin()
         self.call("disable", name="auth")
         self.remove("auth")
-        self.assertIn("auth", str(self.assertRefused("enable", name="auth")))
-        self.assertEqual(self.bench.seen(), ["other 1.0.0"])
 
-    def assertRefused(self, call: str, **arguments: Any) -> Any:
-        """:returns: what it was refused with."""
-        try:
-            answer = self.call(call, **arguments)
-        except ChangeRefused as refused:
-            return refused
-        self.assertNotEqual(answer["refused"], [])
-        return answer["refused"]
+    def test_stored(self) -> None:
+        """The stored version runs."""
+        self.call("enable", name="auth")
+        self.assertEqual(self.bench.seen(), ["auth 1.0.0", "other 1.0.0"])
+
+    def test_notStored(self) -> None:
+        """Where there is none, the command fails: nobody is to think that it runs."""
+        shutil.rmtree(self.bench.root / "var" / "versions" / "auth")
+        (refusal,) = self.call("enable", name="auth")["refused"]
+        self.assertIn("the wanted version cannot be had", refusal["message"])
+        self.assertEqual(self.call("plugins", name="auth")[0]["state"], "removed")
+
+    def test_notKept(self) -> None:
+        """Also where none is known."""
+        self.bench.control.keeper.records = PluginRecords().switched("auth", False)
+        self.assertRaises(CommandError, self.call, "enable", name="auth")

@@ -178,6 +178,18 @@ class PluginTests(ReportCase):
         self.assertIn(['sold{kind="k0",', 'x="y"\\x1b"}   1234567'], rows)
         self.assertEqual(lines[-1], "… 21 more: --json has all")
 
+    def test_removed(self) -> None:
+        """Those that are gone have a table of their own."""
+        gone = plugin("x", state="removed", removed_at=90.0, removed_because="its folder is gone",
+                      versions=[{}, {}])  # fmt: skip
+        lines = self.printed(lambda report: report.plugins([plugin("y"), gone])).splitlines()
+        self.assertEqual(len(lines), 6)
+        self.assertEqual(lines[3:5], [
+            "name  version  removed              note                kept",
+            "x     1.2.0    1970-01-01 00:01:30  its folder is gone     2",
+        ])
+        self.assertIn("revproxy rollback NAME", lines[5])
+
     def test_threads(self) -> None:
         """What is in its threads, if there is anything to tell."""
         threads = {"most": 8, "busy": 8, "queued": 256, "rejected": 3, "left": 0}

@@ -887,6 +887,13 @@ class VersionTests(LifecycleCase):
         self.apply()
         (status,) = self.call("plugins", name="a")
         self.assertEqual((status["state"], len(status["versions"])), ("removed", 2))
+        self.assertEqual((status["version"], status["removed_because"]), ("2.0", "its folder is gone"))
+        self.assertEqual(self.call("plugins"), [])
+        (listed,) = self.call("plugins", removed=True)
+        self.assertEqual((listed["name"], listed["removed_at"]), ("a", self.bench.clock.seconds()))
+        self.restart()
+        (again,) = self.call("plugins", removed=True)
+        self.assertEqual({**again, "generations_alive": 0}, {**listed, "generations_alive": 0})
 
     def test_status(self) -> None:
         """What is shown of a plugin."""

@@ -223,7 +223,7 @@ class StateKeeper:
             records = records.requiring(name, name in plan.required)
         for name, record in list(records.plugins.items()):
             if record.running is not None and name not in running:
-                records = records.stopped(name, self._now())
+                records = records.stopped(name, self._now(), _whyEnded(name, plan))
         return records, begun
 
     # What could not be written
@@ -249,6 +249,15 @@ class StateKeeper:
         self._retry = None
         trying = Deferred.fromCoroutine(self._inTurn(self.catchUp()))
         trying.addErrback(lambda failure: self._log.failure("writing what could not be written", failure))
+
+
+def _whyEnded(name: str, plan: Plan) -> str:
+    """Why a plugin that ran does not run under a plan."""
+    if plan.switches.get(name) is False:
+        return f"revproxy disable {name}"
+    if name not in plan.entries:
+        return "its folder is gone"
+    return "off by revproxy.yaml or its plugin.json"
 
 
 def _foundIn(records: PluginRecords, plan: Plan, found: Catalog) -> PluginRecords:

@@ -100,7 +100,7 @@ class _Pin(_Strict, frozen=True):
     against: str | None = None
 
 
-class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at"}):
+class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at", "endedBecause": "ended_because"}):
     versions: tuple[_Version, ...] = ()
     running: str | None = None
     pin: _Pin | None = None
@@ -108,6 +108,7 @@ class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at"}):
     folder: str | None = None
     required: bool = False
     endedAt: float | None = None
+    endedBecause: str | None = None
 
 
 class _File(_Strict, frozen=True):
@@ -153,4 +154,13 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
     if len({known.digest for known in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")
     pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
-    return PluginRecord(versions, plugin.running, pin, plugin.enabled, plugin.folder, plugin.required, plugin.endedAt)
+    return PluginRecord(
+        versions,
+        plugin.running,
+        pin,
+        plugin.enabled,
+        plugin.folder,
+        plugin.required,
+        plugin.endedAt,
+        plugin.endedBecause,
+    )

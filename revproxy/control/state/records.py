@@ -63,6 +63,7 @@ class PluginRecord:
     :ivar folder: the name of the folder that had what ran last; ``None``: not known.
     :ivar required: whether what runs, or ran when the edge ended, is required.
     :ivar endedAt: when nothing of it ran any more, in seconds since the epoch; ``None``: it runs, or that is not known.
+    :ivar endedBecause: why that was, in a few words.
     """
 
     versions: tuple[VersionRecord, ...] = ()
@@ -72,6 +73,7 @@ class PluginRecord:
     folder: str | None = None
     required: bool = False
     endedAt: float | None = None
+    endedBecause: str | None = None
 
     def find(self, digest: str) -> VersionRecord | None:
         """The record of a version."""
@@ -111,14 +113,21 @@ class PluginRecords:
         pinned = record.pin.digest if record.pin else None
         while len(others) >= MAX_VERSIONS:
             del others[1 if others[0].digest == pinned else 0]
-        return self._with(name, replace(record, versions=(*others, newest), running=digest, endedAt=None))
+        versions = (*others, newest)
+        return self._with(
+            name, replace(record, versions=versions, running=digest, endedAt=None, endedBecause=None)
+        )
 
-    def stopped(self, name: str, now: float) -> PluginRecords:
+    def stopped(self, name: str, now: float, because: str | None = None) -> PluginRecords:
         """Nothing of the plugin runs any more, and nothing is to run after a restart because it ran now.
 
         :param now: seconds since the epoch.
+        :param because: why, in a few words.
         """
-        return self._with(name, replace(self.get(name), running=None, required=False, endedAt=now))
+        record = self.get(name)
+        return self._with(
+            name, replace(record, running=None, required=False, endedAt=now, endedBecause=because)
+        )
 
     def pinned(self, name: str, pin: Pin) -> PluginRecords:
         """In the place of the pin there may be."""
@@ -199,6 +208,6 @@ class PluginRecords:
 
     def _with(self, name: str, record: PluginRecord) -> PluginRecords:
         plugins = {**self.plugins, name: record}
-        if replace(record, folder=None, endedAt=None) == PluginRecord():
+        if replace(record, folder=None, endedAt=None, endedBecause=None) == PluginRecord():
             del plugins[name]
         return PluginRecords(plugins)

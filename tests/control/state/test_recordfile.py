@@ -70,6 +70,7 @@ class FileTests(SynchronousTestCase):
             "folder": "10-p",
             "required": False,
             "ended_at": None,
+            "ended_because": None,
         }}})
         self.assertGreater(len(self.path.read_text().splitlines()), 10)
         self.assertEqual(readRecords(self.path), (self.records, None))
