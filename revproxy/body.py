@@ -12,77 +12,24 @@ filter made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
+from revproxy.bodyends import NOWHERE, IBodySink, IBodySource
+from revproxy.bodyfilters import Filter, Filters, madeBy
 from revproxy.checked import content, told
-from revproxy.errors import BodyTooLarge, asException
+from revproxy.errors import BodyTooLarge
 from revproxy.headers import Headers
+
+__all__ = ["HIGH_WATER", "Body", "Filter", "IBodySink", "IBodySource"]
 
 HIGH_WATER = 65536
 """Bytes that are held for a sink that has not come yet before the source is paused."""
-
-Filter = Callable[[bytes, bool], bytes]
-"""Called with each piece and whether it is the last; gives what goes on instead. The last piece may be empty."""
-
-
-class IBodySource(Interface):
-    """Where the bytes of a :class:`Body` come from."""
-
-    def pauseProducing() -> None:
-        """Give no more data until resumed."""
-
-    def resumeProducing() -> None:
-        """Go on."""
-
-    def stopProducing() -> None:
-        """The rest is not wanted."""
-
-
-class IBodySink(Interface):
-    """Where the bytes of a :class:`Body` go. Exactly one of the last two is called, once."""
-
-    def bodyData(data: bytes) -> None:
-        """Some bytes, never empty."""
-
-    def bodyFinished() -> None:
-        """The body is complete; ``body.trailers`` is set if there are any."""
-
-    def bodyFailed(reason: Failure) -> None:
-        """The body will never be complete."""
-
-
-def _through(filter: Filter, data: bytes, last: bool) -> bytes:
-    data = filter(data, last)
-    # A forgotten return would otherwise drop the piece and leave a body that looks whole.
-    if not isinstance(data, bytes):
-        raise TypeError(f"a body filter returns bytes, not {type(data).__name__}: {filter!r}")
-    return data
-
-
-@implementer(IBodySink)
-class _Nowhere:
-    """A sink that drops everything."""
-
-    __slots__ = ()
-
-    def bodyData(self, data: bytes) -> None:
-        pass
-
-    def bodyFinished(self) -> None:
-        pass
-
-    def bodyFailed(self, reason: Failure) -> None:
-        pass
-
-
-_NOWHERE = _Nowhere()
-
 
 @implementer(IPushProducer)
 class Body:
@@ -100,11 +47,13 @@ class Body:
     :ivar sealed: True once a head was made that says how the body is framed: from then on it is not to be changed.
     :ivar announced: the value of the ``Trailer`` field (RFC 9110 §6.6.2), or None.
     :ivar changed: True once a plugin replaced or filtered the body, so that its original framing no longer holds.
+    :ivar isMade: whether a plugin makes it piece by piece, and may yet fail before the first.
     """
 
     __slots__ = (
         "_buffered",
         "_chunks",
+        "_context",
         "_failure",
         "_filters",
         "_finished",
@@ -116,6 +65,7 @@ class Body:
         "announced",
         "changed",
         "framed",
+        "isMade",
         "length",
         "onEnd",
         "onRead",
@@ -140,7 +90,9 @@ class Body:
         self._finished = False
         self._failure: Failure | None = None
         self._sink: IBodySink | None = None
-        self._filters: list[Filter] | None = None
+        self._filters: Filters | None = None
+        self._context: Any = None
+        self.isMade = False
         self._reader: Deferred[bytes] | None = None
         self._limit = 0
         self._paused = False
@@ -201,7 +153,7 @@ class Body:
         if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: replace it in handle or handleResponse")
         self.changed = True
-        self._filters = None
+        self._dropFilters()
         self._chunks = [data] if data else []
         self._buffered = self.length = len(data)
         self.trailers = None
@@ -215,6 +167,8 @@ class Body:
         """
         Have every piece pass through ``filter(data, last) -> bytes``; the length is unknown from then on.
 
+        :param filter: may also answer with a Deferred or be a coroutine of the bytes: the body waits meanwhile. May
+            raise :class:`~revproxy.errors.Refused` as long as nothing of the answer was sent.
         :raises RuntimeError: if the body is on its way already.
         :raises Exception: what the filter raises for the bytes that are here already; the body is then as it was.
             Raised later, it fails the body: the receiver must not take half of it for whole.
@@ -225,18 +179,30 @@ class Body:
         if self._sink is not None or self.sealed:
             raise RuntimeError("this body is already on its way: filter it in handle or handleResponse")
         held = b"".join(self._chunks)
+        later: Awaitable[bytes] | None = None
         if held or self._finished:
-            held = _through(filter, held, self._finished)
-            self._chunks = [held] if held else []
-            self._buffered = len(held)
+            made = madeBy(filter, filter(held, self._finished))
+            if not isinstance(made, bytes):
+                later, made = made, b""
+            self._chunks = [made] if made else []
+            self._buffered = len(made)
         self.changed = True
-        if self._finished:
+        if self._finished and later is None:
             self.length = self._buffered
             return
+        self._addFilter(filter, held, later)
+
+    def _addFilter(self, filter: Filter, held: bytes, later: Awaitable[bytes] | None) -> None:
+        """:param later: what the filter makes of what is held, if it was called with that and has not answered."""
         self.length = None
-        if self._filters is None:
-            self._filters = []
-        self._filters.append(filter)
+        context = self._context
+        filters = self._filters
+        if filters is None:
+            filters = self._filters = Filters(self, context)
+        filters.add(filter, None if context is None else context._toolbox, isFresh=later is not None or not held)
+        if later is not None:
+            last, self._finished = self._finished, False
+            filters.awaitFirst(later, held, last, self.trailers)
 
     @property
     def isBeingRead(self) -> bool:
@@ -248,6 +214,15 @@ class Body:
         """Whether the source is asked to wait."""
         return self._paused
 
+    @property
+    def isOpen(self) -> bool:
+        """Whether a plugin's code may yet fail, or refuse, before the first byte: the head has to wait for that."""
+        return self._filters is not None or self.isMade
+
+    def isFilteredBy(self, name: str) -> bool:
+        """Whether a plugin of that name filters it."""
+        return self._filters is not None and self._filters.areOf(name)
+
     # What the source calls
 
     def feed(self, data: bytes) -> None:
@@ -255,13 +230,23 @@ class Body:
         if not data or self._finished or self._failure is not None:
             return
         if self._filters is not None:
-            data = self._filtered(data, False)
-            if not data:
+            made = self._filters.passed(data)
+            if not made:
                 return
-        sink = self._sink
-        if sink is not None:
-            sink.bodyData(data)
-            return
+            data = made
+        if self._sink is not None:
+            self._sink.bodyData(data)
+        else:
+            self._hold(data)
+
+    def filtered(self, data: bytes) -> None:
+        """Some bytes have passed the filters, later than they came."""
+        if self._sink is not None:
+            self._sink.bodyData(data)
+        else:
+            self._hold(data)
+
+    def _hold(self, data: bytes) -> None:
         self._chunks.append(data)
         self._buffered += len(data)
         if self._reader is not None:
@@ -275,8 +260,9 @@ class Body:
         if self._finished or self._failure is not None:
             return
         if self._filters is not None:
-            last = self._filtered(b"", True)
-            if self._failure is not None:
+            last = self._filters.end(trailers)
+            if last is None:
+                self._source = None
                 return
             if last:
                 if self._sink is not None:
@@ -284,6 +270,11 @@ class Body:
                 else:
                     self._chunks.append(last)
                     self._buffered += len(last)
+        self.completed(trailers)
+
+    def completed(self, trailers: Headers | None) -> None:
+        """All bytes have arrived, and have passed the filters."""
+        self._filters = None
         self.trailers = trailers
         self._finished = True
         self._source = None
@@ -308,6 +299,8 @@ class Body:
             return
         self._failure = reason
         self._source = None
+        if self._filters is not None:
+            self._dropFilters()
         if self._sink is not None:
             self._sink.bodyFailed(reason)
             return
@@ -315,6 +308,13 @@ class Body:
             self.onEnd()
         if self._reader is not None:
             self._readDone(reason)
+
+    def broken(self, reason: Failure) -> None:
+        """A plugin's code has broken it off: the rest is not wanted, either."""
+        source = self._source
+        self.fail(reason)
+        if source is not None:
+            source.stopProducing()
 
     def brokenBy(self, error: Exception) -> bool:
         """Whether this is why it will never be complete."""
@@ -336,7 +336,7 @@ class Body:
         """The bytes of a complete body, at once, instead of :meth:`attach`."""
         chunks = self._chunks
         self._chunks = []
-        self._sink = _NOWHERE
+        self._sink = NOWHERE
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def keep(self) -> bytes:
@@ -366,15 +366,20 @@ class Body:
         elif self._failure is not None:
             sink.bodyFailed(self._failure)
         elif waited and not self._paused and self._source is not None:
-            self._source.resumeProducing()
+            self._paused = True
+            self._resumeSource()
 
     def detach(self) -> None:
         """The sink takes no more; what still comes from the source is dropped."""
+        if self._filters is not None:
+            self._dropFilters()
         self._chunks = []
-        self._sink = _NOWHERE
+        self._sink = NOWHERE
 
     def pauseProducing(self) -> None:
         """Ask the source to wait."""
+        if self._filters is not None and self._filters.isBusy:
+            self._filters.resumes = False
         if not self._paused and self._source is not None:
             self._paused = True
             self._source.pauseProducing()
@@ -390,25 +395,16 @@ class Body:
             source.stopProducing()
 
     def _resumeSource(self) -> None:
-        if self._paused and self._source is not None:
+        if self._filters is not None and self._filters.isBusy:
+            self._filters.resumes = True
+        elif self._paused and self._source is not None:
             self._paused = False
             self._source.resumeProducing()
 
-    def _filtered(self, data: bytes, last: bool) -> bytes:
-        assert self._filters is not None
-        try:
-            for filter in self._filters:
-                if not data and not last:
-                    break
-                data = _through(filter, data, last)
-        except BaseException:  # foreign code
-            # Half a filtered body must not pass for a whole one.
-            source = self._source
-            self.fail(asException(Failure()))
-            if source is not None:
-                source.stopProducing()
-            return b""
-        return data
+    def _dropFilters(self) -> None:
+        filters, self._filters = self._filters, None
+        if filters is not None:
+            filters.drop()
 
     def _readDone(self, result: bytes | Failure) -> None:
         reader, self._reader = self._reader, None

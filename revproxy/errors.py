@@ -8,10 +8,13 @@ constructor is the cause: it goes to the log, never to the client (RFC 9110 §15
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from twisted.python.failure import Failure
+
+from revproxy.checked import content, finalStatus
+from revproxy.headers import Headers
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -33,6 +36,22 @@ REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 REASONS[413] = "Content Too Large"
 REASONS[416] = "Range Not Satisfiable"
 REASONS[422] = "Unprocessable Content"
+
+
+def answerParts(status: int, body: object, headers: Mapping[str, str] | None) -> tuple[int, Headers, bytes]:
+    """
+    What an answer consists of: text becomes UTF-8, and says so unless ``headers`` have a content type.
+
+    :raises ValueError: for a status outside 200–599, or a header that cannot be sent.
+    :raises TypeError: for what is no status, body, or headers.
+    """
+    status = finalStatus(status)
+    fields = Headers.of(headers) if headers else Headers()
+    if isinstance(body, str):
+        body = body.encode()
+        if fields.find(b"content-type") is None:
+            fields.fields.append((b"content-type", b"Content-Type", b"text/plain; charset=utf-8"))
+    return status, fields, content(body)
 
 
 class EdgeError(Exception):
@@ -151,6 +170,27 @@ class PluginFailed(EdgeError):
 
     status = 500
     text = "The edge could not handle this request."
+
+
+class Refused(EdgeError):
+    """
+    Raised by a plugin to answer a request here and now: from ``handle``, from ``handleResponse``, and from a filter of
+    a body, as long as nothing of the answer was sent. It is no failure of the plugin.
+
+    :ivar body: of the answer, as bytes.
+    :ivar headers: of the answer.
+    """
+
+    def __init__(self, status: int, body: bytes | str = b"", headers: Mapping[str, str] | None = None) -> None:
+        """
+        :param status: from 200 to 599.
+        :param body: bytes, or text (sent as UTF-8, with a content type unless ``headers`` has one).
+        :raises ValueError: for a status or a header that cannot be sent.
+        :raises TypeError: for what is no status, body, or headers.
+        """
+        self.status, self.headers, self.body = answerParts(status, body, headers)
+        self.text = REASONS.get(self.status, "")
+        super().__init__(f"{self.status} {self.text}")
 
 
 class NotSupported(EdgeError):

@@ -14,8 +14,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
+from revproxy.context import Context
+from revproxy.errors import Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
 
@@ -138,6 +141,16 @@ class ToolboxDouble:
     def service(self, interface: InterfaceClass) -> Any:
         """:raises KeyError: if nothing is provided for it."""
         return self.provided[interface]
+
+    def awaited(self, context: Context, answer: Any) -> Deferred[Any]:
+        """As :meth:`revproxy.toolbox.Toolbox.awaited`, however long it takes."""
+        return answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(answer)
+
+    def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure:
+        """As :meth:`revproxy.toolbox.Toolbox.filterFailed`: the body breaks off, and a test sees why."""
+        if isinstance(failure.value, Refused):
+            context.interruptedBy = self.name
+        return failure
 
 
 class HostDouble(Host):

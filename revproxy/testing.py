@@ -20,7 +20,7 @@ plugin are raised in the test. The pieces it uses (:func:`makeContext`, :class:`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from typing import Any
@@ -32,7 +32,7 @@ from revproxy.bodydoubles import SinkDouble, SourceDouble
 from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
 from revproxy.destination import SETTLED, NamedPlace
-from revproxy.errors import EdgeError
+from revproxy.errors import EdgeError, Refused
 from revproxy.hostdoubles import ClientAnswer, ClientDouble, DestinationsDouble, HostDouble, ToolboxDouble
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 
@@ -209,39 +209,71 @@ class EdgeDouble:
     async def _run(self, context: Context, outcome: Outcome) -> Answer:
         passed: list[IMiddleware] = []
         forwarded, received, rerouted = None, b"", 0
+        try:
+            rerouted = await self._wayIn(context, outcome, passed)
+            if outcome.interruptedBy is None:
+                received = await _drained(context.request._body)
+                forwarded = context.request
+                status, headers, body = self._origin
+                context.response = makeResponse(status, headers, body)
+        except Refused as refused:
+            outcome.interruptedBy = context.interruptedBy
+            context.respond(refused.status, refused.body, dict(refused.headers))
+        try:
+            await self._wayOut(context, passed)
+            data = await _drained(_answerOf(context).body)
+        except Refused as refused:
+            outcome.interruptedBy = context.interruptedBy
+            context.respond(refused.status, refused.body, dict(refused.headers))
+            data = refused.body
+        response = _answerOf(context)
+        return Answer(response.status, response.headers, data, context, forwarded, received, rerouted)
+
+    async def _wayIn(self, context: Context, outcome: Outcome, passed: list[IMiddleware]) -> int:
+        """:returns: how often a plugin had the route chosen anew."""
+        rerouted = 0
         for middleware in self._chain:
-            waiting = _started(middleware.handle(context))
-            _begin(context.request._body)
-            verdict = await waiting if isawaitable(waiting) else waiting
+            verdict = await _called(context, middleware, middleware.handle, lambda: context.request._body)
             assert verdict is True or verdict is False, f"handle returns a bool, not {verdict!r}"
             if not verdict:
                 assert context.response is not None, "handle returned False, but there is no context.response"
                 outcome.interruptedBy = str(middleware.name)
-                break
+                return rerouted
             passed.append(middleware)
             goal = context._goal
             if goal is not None and goal.isRerouting:
                 goal.isRerouting = False
                 rerouted += 1
+        if context._goal is None:
+            context._goal = SETTLED
         else:
-            if context._goal is None:
-                context._goal = SETTLED
-            else:
-                context._goal.isSettled = True
-            forwarded, received = context.request, _drained(context.request._body)
-            status, headers, body = self._origin
-            context.response = makeResponse(status, headers, body)
-        response = context.response
-        assert response is not None
+            context._goal.isSettled = True
+        return rerouted
+
+    async def _wayOut(self, context: Context, passed: list[IMiddleware]) -> None:
+        response = _answerOf(context)
         for middleware in reversed(passed):
             if IResponseMiddleware.providedBy(middleware):
-                changed = _started(middleware.handleResponse(context))
-                _begin(response.body)
-                if isawaitable(changed):
-                    await changed
-        assert context.response is not None
-        data = _drained(context.response.body)
-        return Answer(context.response.status, context.response.headers, data, context, forwarded, received, rerouted)
+                await _called(context, middleware, middleware.handleResponse, lambda: response.body)
+
+
+async def _called(
+    context: Context, middleware: IMiddleware, call: Callable[[Context], Any], body: Callable[[], Body | None]
+) -> Any:
+    """What a call answers, while a body arrives."""
+    try:
+        answer = _started(call(context))
+        _begin(body())
+        return await answer if isawaitable(answer) else answer
+    except Refused:
+        context.interruptedBy = context.interruptedBy or str(middleware.name)
+        raise
+
+
+def _answerOf(context: Context) -> Response:
+    response = context.response
+    assert response is not None
+    return response
 
 
 def _started(result: Any) -> Any:
@@ -249,12 +281,25 @@ def _started(result: Any) -> Any:
     return Deferred.fromCoroutine(result) if iscoroutine(result) else result
 
 
-def _drained(body: Body | None) -> bytes:
+class _Drain(SinkDouble):
+    """:ivar over: fires when the body has ended."""
+
+    def __init__(self, body: Body) -> None:
+        self.over: Deferred[bytes] = Deferred()
+        super().__init__(body)
+
+    def bodyFinished(self) -> None:
+        super().bodyFinished()
+        self.over.callback(self.data)
+
+    def bodyFailed(self, reason: Failure) -> None:
+        super().bodyFailed(reason)
+        self.over.errback(reason)
+
+
+async def _drained(body: Body | None) -> bytes:
     if body is None:
         return b""
-    sink = SinkDouble(body)
+    drain = _Drain(body)
     _begin(body)
-    if sink.failure is not None:
-        sink.failure.raiseException()
-    assert sink.finished, "the body never ended"
-    return sink.data
+    return await drain.over

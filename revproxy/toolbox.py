@@ -4,15 +4,23 @@ What a plugin reaches through the context while it is being called.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zope.interface.interface import InterfaceClass
 
 from revproxy.destination import Destinations
 
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
 
 class Toolbox(Protocol):
     """What the edge holds ready for one plugin: reached through the context while that plugin runs."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's."""
 
     @property
     def client(self) -> Any:
@@ -28,6 +36,17 @@ class Toolbox(Protocol):
 
     def service(self, interface: InterfaceClass) -> Any:
         """What some plugin provides for an interface."""
+
+    def awaited(self, context: Any, answer: Any) -> Deferred[Any]:
+        """What the plugin's code answers later, if it does so in its time. Cancelling it cancels the answer."""
+
+    def filterFailed(self, context: Any, failure: Failure, isFirst: bool) -> Failure | None:
+        """
+        A filter of the plugin's has failed, or refuses.
+
+        :param isFirst: whether it was its first call, so that nothing of the body has passed it.
+        :returns: why the body breaks off; None if the filter is passed over instead.
+        """
 
 
 class Services:

@@ -1,5 +1,6 @@
 """Tests for :mod:`revproxy.testing`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -7,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from revproxy.context import Context
-from revproxy.errors import BodyTooLarge
+from revproxy.errors import BodyTooLarge, Refused
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.testing import EdgeDouble, makeContext
 
@@ -115,3 +116,51 @@ class EdgeDoubleTests(SynchronousTestCase):
         answer = EdgeDouble(Recording("a", [])).get()
         assert answer.forwarded is not None
         self.assertFalse(answer.forwarded.hasBody)
+
+    def test_refuses(self) -> None:
+        """Refusing answers, from a call or a filter, on the way in or out; the observer is told."""
+        refused = Refused(422, "no", {"X-A": "1"})
+
+        def refusing(data: bytes, last: bool) -> bytes:
+            raise refused
+
+        async def later(data: bytes, last: bool) -> bytes:
+            raise refused
+
+        def raises(context: Context) -> bool:
+            raise refused
+
+        ways: list[Callable[[Recording], None]] = [
+            lambda plugin: setattr(plugin, "handle", raises),
+            lambda plugin: setattr(plugin, "handleResponse", raises),
+            lambda plugin: setattr(plugin, "handle", lambda c: c.request.body.addFilter(refusing) is None),
+            lambda plugin: setattr(plugin, "handle", lambda c: c.request.body.addFilter(later) is None),
+            lambda plugin: setattr(plugin, "handleResponse", lambda c: c.response.body.addFilter(refusing)),
+            lambda plugin: setattr(plugin, "handleResponse", lambda c: c.response.body.addFilter(later)),
+        ]
+        for way in ways:
+            log: list[str] = []
+            plugin = Recording("plugin", log)
+            way(plugin)
+            edge = EdgeDouble(plugin)
+            edge.originAnswers(200, body=[b"a", b"b"])
+            answer = edge.request("POST", "/", body=[b"x", b"y"])
+            self.assertEqual((answer.status, answer.body, answer.headers.get("X-A")), (422, b"no", "1"))
+            self.assertEqual(log[-1], "plugin 422 plugin")
+
+    def test_filterWaits(self) -> None:
+        """A filter may answer later."""
+        waiting: Deferred[None] = Deferred()
+
+        async def filter(data: bytes, last: bool) -> bytes:
+            await waiting
+            return data.upper()
+
+        plugin = Recording("plugin", [])
+        plugin.handleResponse = lambda context: context.response.body.addFilter(filter)  # type: ignore[method-assign]
+        edge = EdgeDouble(plugin)
+        edge.originAnswers(200, body=[b"a", b"b"])
+        answer = edge.send(makeContext())
+        self.assertNoResult(answer)
+        waiting.callback(None)
+        self.assertEqual(self.successResultOf(answer).body, b"AB")

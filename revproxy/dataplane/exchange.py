@@ -8,7 +8,6 @@ However it ends, ``_finish`` runs exactly once: observers, access log, the chain
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import count
 from os import urandom
 from typing import TYPE_CHECKING, Any
@@ -16,18 +15,17 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import datetimeToString
 
-from revproxy.body import Body
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.admission import Guards, checkMethod, checkName
+from revproxy.dataplane.http.answerhead import httpDate, keepFramed
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.http.interfaces import IClientStream, ILeaf
 from revproxy.dataplane.http1.requesthead import hostname as hostnameOf
 from revproxy.dataplane.link import unsendable
 from revproxy.dataplane.rerouting import chosenAnew
 from revproxy.destination import NOWHERE, SETTLED, Goal
-from revproxy.errors import BrokenOff, ClientGone, EdgeError, NotFound, PluginFailed
+from revproxy.errors import BrokenOff, ClientGone, EdgeError, NotFound, PluginFailed, Refused
 from revproxy.headers import Headers
 from revproxy.secrets import masked
 
@@ -38,20 +36,6 @@ if TYPE_CHECKING:
 
 _serial = count(1).__next__
 _prefix = urandom(6).hex().encode()
-
-
-@lru_cache(2)
-def httpDate(second: int) -> bytes:
-    """A time as HTTP writes it (RFC 9110 §5.6.7)."""
-    date: bytes = datetimeToString(second)
-    return date
-
-
-def _keepFramed(body: Body, headers: Headers) -> None:
-    """A plugin may have assigned another header section, without the length that the origin's had."""
-    length = headers.find(b"content-length")
-    if length is None or int(length) != body.length:
-        body.framed = False
 
 
 def _bare(error: EdgeError) -> EdgeError:
@@ -113,7 +97,8 @@ class Exchange:
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
-        self.context = Context(request, NOWHERE, b"%b%08x" % (_prefix, _serial()))
+        self.context = context = Context(request, NOWHERE, b"%b%08x" % (_prefix, _serial()))
+        context._exchange = self
         self.chain: Chain | None = None
         self.methods: frozenset[bytes] | None = None
         self.error: EdgeError | None = None
@@ -258,7 +243,7 @@ class Exchange:
         if self._answer is not None:
             # The answer is on its way: only the connection's end can tell the client.
             self._log.failure("while answering request {id}", failure, id=self.context.id)
-            self._stream.abort()
+            self._brokenBy(failure.value)
             return
         error = failure.value
         if not isinstance(error, EdgeError):
@@ -268,10 +253,19 @@ class Exchange:
             self._fail(error)
         except Exception:
             self._log.failure("no way to answer request {id}", id=self.context.id)
-            self._stream.abort()
+            self._brokenBy(error)
+
+    def _brokenBy(self, error: BaseException | None) -> None:
+        """Only the connection's end can tell the client; the log says that this was not the client's doing."""
+        self.error = self.error or _bare(error if isinstance(error, EdgeError) else EdgeError(str(error)))
+        self._stream.abort()
+
+    def _note(self, error: EdgeError) -> None:
+        """Why the request ends as it does; that a plugin refuses it is no error."""
+        self.error = None if isinstance(error, Refused) else _bare(error)
 
     def _fail(self, error: EdgeError) -> None:
-        self.error = _bare(error)
+        self._note(error)
         context = self.context
         context._response = errorResponse(error, context._request, context.id)
         self._respond()
@@ -284,6 +278,8 @@ class Exchange:
         chain = self.chain
         if context.depth and chain is not None and chain.hasResponders:
             original = context._response
+            if original is not None:
+                original._context = context
             try:
                 later = chain.leave(context)
             except EdgeError as error:
@@ -315,7 +311,7 @@ class Exchange:
             if response._status != 101:
                 self._discard(response)
         elif response._body is not None and response._body.framed:
-            _keepFramed(response._body, response._headers)
+            keepFramed(response._body, response._headers)
         self._write()
 
     def _returnFailed(self, failure: Failure, original: Response | None) -> None:
@@ -329,7 +325,7 @@ class Exchange:
     def _withhold(self, error: EdgeError, original: Response | None) -> None:
         """A plugin failed on the way out and is not to be passed over: the answer must not get out."""
         self._discard(original)
-        self.error = _bare(error)
+        self._note(error)
         context = self.context
         context._response = errorResponse(error, context._request, context.id)
         self._write()
@@ -356,7 +352,17 @@ class Exchange:
         else:
             self._stream.sendResponse(response)
 
+    @property
+    def isAnswered(self) -> bool:
+        """Whether something of the answer was sent."""
+        return self._done or (self._answer is not None and self._stream.hasSent)
+
     # The end
+
+    def responseWithheld(self, reason: Failure) -> None:
+        """The body has failed before anything was sent: the client can still be told."""
+        error = reason.value
+        self._withhold(error if isinstance(error, EdgeError) else EdgeError(reason.getErrorMessage()), None)
 
     def responseSent(self, bytesIn: int, bytesOut: int) -> None:
         """The last byte is with the transport."""
@@ -411,6 +417,7 @@ class Exchange:
             chain.finished(context)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
+        context.over()
         if chain is not None:
             chain.release()
 

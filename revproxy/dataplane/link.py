@@ -17,7 +17,7 @@ from zope.interface.interface import InterfaceClass
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
 from revproxy.destination import Destinations
-from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, asException
+from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, asException
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.secrets import masked
@@ -117,16 +117,45 @@ class Link:
         Count, log and note a failure of this link; return if it is to be passed over.
 
         :raises PluginFailed: if its policy is ``closed``.
+        :raises Refused: if it answers so, which is no failure.
         :raises EdgeError: if it only passed on why a body it read broke off, which is no failure of its own.
         """
-        if isinstance(failure.value, EdgeError) and context.bodyBrokenBy(failure.value):
-            raise failure.value
+        error = failure.value
+        if isinstance(error, EdgeError):
+            if context.bodyBrokenBy(error):
+                raise error
+            if isinstance(error, Refused):
+                self._refused(context)
+                raise error
         self.blame(failure, "{name} {version} failed")
         if self.open:
             context.pluginsSkipped += (self.name,)
         else:
             context.pluginErrors += (self.name,)
             raise PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}"))
+
+    def awaited(self, context: Context, answer: Any) -> Deferred[Any]:
+        """As :meth:`revproxy.toolbox.Toolbox.awaited`: in its own time, whatever bodies are being read meanwhile."""
+        return waitFor(None, self, answer, "a filter", "bytes")
+
+    def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure | None:
+        """As :meth:`revproxy.toolbox.Toolbox.filterFailed`; with ``on_error: open`` the first piece passes as it is."""
+        error = failure.value
+        if isinstance(error, Refused):
+            if not context.isAnswered:
+                self._refused(context)
+                return failure
+            failure = Failure(RuntimeError(f"a filter refused with {error}, but the answer was on its way"))
+        self.blame(failure, "{name} {version} failed in a filter")
+        if isFirst and self.open:
+            context.pluginsSkipped += (self.name,)
+            return None
+        context.pluginErrors += (self.name,)
+        return Failure(PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}")))
+
+    def _refused(self, context: Context) -> None:
+        self.counters.interrupts += 1
+        context.interruptedBy = self.name
 
     def blame(self, failure: Failure, message: str) -> None:
         """
@@ -163,7 +192,8 @@ class PendingAnswer:
 
     __slots__ = ("_context", "_inner", "_link", "_over", "deadline", "outer")
 
-    def __init__(self, context: Context, link: Link, inner: Deferred[Any]) -> None:
+    def __init__(self, context: Context | None, link: Link, inner: Deferred[Any]) -> None:
+        """:param context: whose bodies it may wait for; None if they do not matter."""
         self._context = context
         self._link = link
         self._inner = inner
@@ -191,7 +221,7 @@ class PendingAnswer:
 
     def deadlineExpired(self) -> None:
         """It has taken too long, unless it waits for a body."""
-        if self._link.timeout is not None and self._context.isReadingBody:
+        if self._link.timeout is not None and self._context is not None and self._context.isReadingBody:
             self.deadline = self._link.deadlines.now() + self._link.timeout
             return
         # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
@@ -206,8 +236,11 @@ class PendingAnswer:
         self._inner.cancel()
 
 
-def waitFor(context: Context, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
-    """:raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted."""
+def waitFor(context: Context | None, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+    """
+    :param context: whose bodies the plugin may wait for without its time running; None if they do not matter.
+    :raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted.
+    """
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):

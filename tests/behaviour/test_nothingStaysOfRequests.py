@@ -155,7 +155,7 @@ class NothingStaysTests(SynchronousTestCase):
         self.assertEqual((pool._connecting, pool.deadlines._watched), (set(), set()))
         self.assertEqual([one for one in self.origin.arrived if one.transport.producer is not None], [])
         self.assertGreater(len(self.edge.log.records), 300)
-        self.flushLoggedErrors(LookupError, BodyTooLarge)
+        self.flushLoggedErrors(LookupError, BodyTooLarge, TypeError)
         self.origin.arrived.clear()
         gc.collect()
         left = Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS)) - self.before

@@ -120,3 +120,20 @@ class CodeTests(SynchronousTestCase):
         edge = EdgeDouble(names["Words"]())
         for body, status in (([b"fine"], 200), ([b"forbid", b"den"], 422), ([b"x" * 65537], 413)):
             self.assertEqual(edge.request("POST", "/", body=body).status, status)
+
+    def test_uploadScan(self) -> None:
+        """
+        The plugin that scans uploads refuses those with a virus, and lets others through as they are.
+        """
+
+        class Scanner:
+            async def finds(self, data: bytes, last: bool) -> bool:
+                return b"virus" in data
+
+        names: dict[str, Any] = {"__name__": "page", "Scanner": Scanner}
+        exec(next(block for block in blocks("python") if "class UploadScan" in block), names)
+        edge = EdgeDouble(names["UploadScan"]())
+        clean, sick = (edge.request("POST", "/", body=[b"a", second]) for second in (b"b", b"virus"))
+        self.assertEqual((clean.status, clean.received), (200, b"ab"))
+        self.assertEqual((sick.status, sick.body, sick.forwarded), (422, b"This file has a virus.\n", None))
+        self.assertEqual(edge.get("/").status, 200)

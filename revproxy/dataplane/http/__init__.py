@@ -13,5 +13,6 @@ In the order in which a request meets them:
 - `forwarding`: what is believed of proxies before us, and what the origin is told of the client;
 - `shares`: what the connections to one target are taken up by;
 - `tunnel`: bytes both ways after 101;
+- `answerhead`: what the edge itself says in the head of an answer;
 - `errorpage`: the answer to an error.
 """

@@ -11,7 +11,7 @@ from json import dumps
 
 from revproxy.body import Body
 from revproxy.context import Request, Response
-from revproxy.errors import REASONS, EdgeError, MethodNotAllowed
+from revproxy.errors import REASONS, EdgeError, MethodNotAllowed, Refused
 from revproxy.headers import Headers
 
 _PAGE = """<!doctype html>
@@ -27,10 +27,12 @@ code{{color:#666}}</style>
 
 def errorResponse(error: EdgeError, request: Request, id: str) -> Response:
     """
-    What the client is told of an error.
+    What the client is told of an error; a plugin that refuses says that itself.
 
     :param id: the request's id, so that the client can quote it.
     """
+    if isinstance(error, Refused):
+        return Response(error.status, None, error.headers.copy(), Body.of(error.body))
     status = error.status
     reason = REASONS.get(status, "Error")
     accept = (request.headers.get("accept") or "").lower()

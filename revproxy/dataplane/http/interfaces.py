@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.web.resource import IResource
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 class IClientStream(Interface):
     """The connection side of one exchange: where the answer is written."""
+
+    hasSent = Attribute("Whether something of the answer was written.")
 
     def sendInformational(status: int, headers: Headers) -> None:
         """Pass on a 1xx answer (RFC 9110 §15.2); left out for HTTP/1.0."""
@@ -64,6 +66,9 @@ class IExchange(Protocol):
 
     def responseSent(self, bytesIn: int, bytesOut: int) -> None:
         """The last byte of the answer is with the transport."""
+
+    def responseWithheld(self, reason: Failure) -> None:
+        """The body of the answer broke off before anything was written: there is to be another answer."""
 
     def responseFailed(self, reason: Failure, bytesIn: int, bytesOut: int) -> None:
         """The body of the answer broke off."""

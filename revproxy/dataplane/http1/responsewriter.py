@@ -106,10 +106,14 @@ class ResponseWriter:
         self.written = 0
 
     def begin(self) -> None:
-        """Write the head, with what there is of the body behind it."""
+        """
+        Write the head, with what there is of the body behind it.
+
+        As long as a plugin may yet refuse the answer, or fail, the head waits for the first bytes of the body.
+        """
         self._transport.registerProducer(self, True)
         self._body.attach(self)
-        if self._head:
+        if self._head and not self._body.isOpen:
             head, self._head = self._head, b""
             self._write(head)
 
@@ -139,6 +143,7 @@ class ResponseWriter:
 
     def bodyFailed(self, reason: Failure) -> None:
         """Part of IBodySink: the client must not take what it has for whole."""
+        self._head = b""
         self._transport.unregisterProducer()
         self._connection.answerFailed(reason, self.written)
 

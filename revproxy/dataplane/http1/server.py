@@ -219,6 +219,11 @@ class Http1Server(RequestReader):
             self.transport.write(data)
             self.answerSent(len(head) + len(data))
 
+    @property
+    def hasSent(self) -> bool:
+        """Whether something of the answer was written."""
+        return self._answer is not AWAITED and (self._writer is None or self._writer.written > 0)
+
     def _connection(self) -> bytes:
         """What the head says of the connection, and its end."""
         if not self._mayKeep():
@@ -315,8 +320,12 @@ class Http1Server(RequestReader):
 
     def answerFailed(self, reason: Failure, written: int) -> None:
         """The body of the answer broke off: the client must not take what it has for whole."""
-        exchange, self._exchange = self._exchange, None
         self._writer = None
+        if not written and self._exchange is not None and self._state is not CLOSED:
+            self._answer = AWAITED
+            self._exchange.responseWithheld(reason)
+            return
+        exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.responseFailed(reason, self._received, written)
         self.abort()

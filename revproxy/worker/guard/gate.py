@@ -7,8 +7,8 @@ in a row, and the version is back; one failed, and the next cooldown is twice as
 `revproxy.worker.guard.recovery`.
 
 A probe is a whole request: it is well when ``handle`` answered and, if the request comes so far, ``handleResponse``
-has. It says nothing when the client leaves before. What a probe raises goes on to the chain, which treats it as it does
-every failure.
+has; where it filters a body, when that body has passed. It says nothing when the client leaves before. What a probe
+raises goes on to the chain, which treats it as it does every failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from revproxy.config.problems import textOf
 from revproxy.context import Context
 from revproxy.dataplane.counters import Counters
 from revproxy.dataplane.link import unsendable
-from revproxy.errors import EdgeError, Foreign, PluginQuarantined
+from revproxy.errors import EdgeError, Foreign, PluginQuarantined, Refused
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.worker.guard.recovery import COOLDOWN, LONGEST, PROBES, Probe, Recovery
 
@@ -81,6 +81,7 @@ class Gate:
         )
         # Each is taken out in ``finished``, which comes for every request; contexts cannot be referred to weakly.
         self._probes: dict[Context, Probe] = {}
+        self._filtering: set[Context] = set()
         self._responds = IResponseMiddleware.providedBy(instance)
         self._observes = IObserver.providedBy(instance)
         if self._responds:
@@ -127,6 +128,12 @@ class Gate:
         probe = self._probes.pop(context, None)
         if probe is None:
             return
+        isFiltering = context in self._filtering
+        self._filtering.discard(context)
+        if self.name in context.pluginErrors or self.name in context.pluginsSkipped:
+            self._recovery.failed(probe, "a filter of its failed")
+        elif isFiltering and context.outcome.error is None:
+            self._recovery.succeeded(probe)
         self._recovery.over(probe)
         if self._observes:
             try:
@@ -175,7 +182,7 @@ class Gate:
         """``handle`` has answered."""
         if verdict is True:
             if not self._responds:
-                self._recovery.succeeded(probe)
+                self._well(context, probe)
         elif verdict is not False:
             self._recovery.failed(probe, f"handle answered a {type(verdict).__name__}")
         elif (wrong := unsendable(context.response)) is not None:
@@ -186,12 +193,21 @@ class Gate:
     def _responded(self, context: Context, probe: Probe, answer: Any) -> None:
         """``handleResponse`` has answered."""
         if answer is None or answer.__class__ is bool:
-            self._recovery.succeeded(probe)
+            self._well(context, probe)
         else:
             self._recovery.failed(probe, f"handleResponse answered a {type(answer).__name__}")
 
+    def _well(self, context: Context, probe: Probe) -> None:
+        """Its calls were well; its filters are seen to at the end."""
+        if context.isFilteredBy(self.name):
+            self._filtering.add(context)
+        else:
+            self._recovery.succeeded(probe)
+
     def _raised(self, context: Context, probe: Probe, error: BaseException | None) -> None:
-        if isinstance(error, EdgeError) and context.bodyBrokenBy(error):
+        if isinstance(error, Refused):
+            self._recovery.succeeded(probe)
+        elif isinstance(error, EdgeError) and context.bodyBrokenBy(error):
             self._recovery.over(probe)  # the client's failure, or the origin's
         elif context in self._probes:
             self._recovery.failed(probe, _described(error))
