@@ -35,8 +35,11 @@ TEST = [
     "coverage>=7.10",
     "h11>=0.16",
     "hypothesis>=6.150",
+    # Libraries that tests vendor into plugins.
+    "jinja2>=3.1",
     "mypy==2.4.*",
     "mypy-zope==1.0.17",
+    "pyjwt>=2.8,<3",
     "ruff>=0.17,<0.18",
     "setuptools>=77",
     "websockets>=17",

@@ -2,6 +2,7 @@
 Plugin code as bytes: read, checked, kept. Nothing here imports it.
 
 - `ignorerules`: what of a folder is no part of the plugin;
+- `nativecode`: why machine code is refused;
 - `folderreader`: walks a folder by descriptors, and takes its fingerprint;
 - `bundle`: every byte of a plugin's folder, read once, with a digest; read again only when the fingerprint differs;
 - `versionstore`: bundles on disk, under their digests, for restarts and rollbacks;

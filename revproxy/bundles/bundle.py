@@ -23,6 +23,7 @@ from pathlib import Path
 
 from revproxy.bundles.folderreader import Fingerprint, FolderReader, Vanished, fingerprintTime, openFolder, refusal
 from revproxy.bundles.ignorerules import FILE, IgnoreRules, readRules
+from revproxy.bundles.nativecode import nativeProblems
 from revproxy.config.problems import ConfigErrors
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -189,4 +190,7 @@ def _complete(directory: Path, files: Mapping[str, bytes], tests: Mapping[str, b
     for required in ("plugin.json", "plugin.py"):
         if required not in files:
             raise refusal(directory / required, f"there is no {required}; a plugin's folder needs one")
+    native = list(nativeProblems(directory, files))
+    if native:
+        raise ConfigErrors(native)
     return makeBundle(directory.name, files, directory, tests)

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -27,6 +28,7 @@ class Manifest:
     """What a plugin says about itself.
 
     :ivar version: as PEP 440.
+    :ivar dependencies: the distributions it needs.
     :ivar edge: the versions of the edge that it runs with; ``None``: any.
     :ivar entryPoint: the callable in plugin.py.
     :ivar enabled: whether a directory plugin runs without being named.
@@ -74,6 +76,7 @@ class Manifest:
     permissions: Mapping[str, Any] = field(default_factory=dict)
     shadowSafe: bool = False
     edge: SpecifierSet | None = None
+    dependencies: tuple[Requirement, ...] = ()
     source: str = field(default="plugin.json", compare=False)
     document: Document | None = field(default=None, compare=False, repr=False)
 
@@ -137,6 +140,7 @@ def _manifestOf(document: Document) -> Manifest:
         permissions=value.get("permissions", {}),
         shadowSafe=value.get("shadow_safe", False),
         edge=reader.edge(),
+        dependencies=reader.dependencies(),
         source=document.source,
         document=document,
     )
@@ -215,6 +219,22 @@ class _ManifestReader:
         if manifest.required and manifest.onError == "open":
             self._refuse(["on_error"], "a plugin that is required cannot be open: requests would pass without it "
                          "when it fails; write closed, or leave required out")
+
+    def dependencies(self) -> tuple[Requirement, ...]:
+        """The distributions it needs, as PEP 508."""
+        found = []
+        for index, text in enumerate(self.document.value.get("dependencies", ())):
+            try:
+                requirement = Requirement(text)
+                if requirement.url is not None:
+                    raise ValueError(text)
+                requirement.specifier.contains("1")  # reads its versions, which may be refused only then
+            except ValueError:  # InvalidRequirement, or a number of thousands of digits
+                self._refuse(["dependencies", index],
+                             f'{quoted(text)} is no requirement; write "pyjwt>=2.8,<3" (PEP 508, without a URL)')
+            else:
+                found.append(requirement)
+        return tuple(found)
 
     def checkIsolation(self, manifest: Manifest) -> None:
         if manifest.isolation != "inline":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Union, get_args
 
 import msgspec
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -30,7 +31,7 @@ _LARGE_NUMBER = 1
 _SECRET = 2
 """The type of the extension that is a `Secret`."""
 
-_AS_TEXT = (Path, Version, SpecifierSet)
+_AS_TEXT = (Path, Requirement, Version, SpecifierSet)
 
 
 class _Selected(msgspec.Struct, frozen=True):

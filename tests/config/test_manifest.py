@@ -33,6 +33,7 @@ FULL: dict[str, Any] = {
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
     "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
     "shadow_safe": True, "edge": ">=0.1", "required": False,
+    "dependencies": ["pyjwt[crypto]>=2.8,<3; python_version >= '3'"],
 }
 
 
@@ -70,6 +71,17 @@ class ManifestTests(SynchronousTestCase):
         self.assertTrue(parseManifest(b'{"name": "p", "version": "1", "required": true}', "plugin.json").required)
         (text,) = refused('{"name": "p", "version": "1", "required": true,\n "on_error": "open"}')
         self.assertIn("plugin.json:2:2: $.on_error: a plugin that is required cannot be open", text)
+
+    def test_dependencies(self) -> None:
+        """Requirements as pip takes them, without URLs; each that is none is refused where it stands."""
+        [requirement] = parseManifest(json.dumps(FULL).encode(), "plugin.json").dependencies
+        self.assertEqual((requirement.name, requirement.extras, str(requirement.specifier)),
+                         ("pyjwt", {"crypto"}, "<3,>=2.8"))
+        for text in ("pyjwt 2.8", "pyjwt>=x", "", "-r file", "a @ https://example.com/a.whl", "a;b"):
+            [message] = refused({"dependencies": ["fine", text]})
+            self.assertTrue(message.startswith("plugin.json:1:"), message)
+            self.assertIn("$.dependencies[1]: ", message)
+        self.assertIn('is no requirement; write "pyjwt>=2.8,<3"', message)
 
     def test_edge(self) -> None:
         """A plugin for another edge is refused where it says so; pre-releases count as what they come before."""

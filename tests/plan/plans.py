@@ -139,7 +139,9 @@ def plan(root: Path) -> Plan:
     schema = {"type": "object", "properties": {"says": {"type": "string"}}}
     entries = {
         "dropped": DropInFactories([INSTALLED]).told.entries[0],
-        "guard": entry("guard", after=["stamp"], conflicts={"nobody": ">=2,<3"}, on_error="open"),
+        "guard": entry(
+            "guard", after=["stamp"], dependencies=["msgspec>=0.1"], conflicts={"nobody": ">=2,<3"}, on_error="open"
+        ),
         "off": entry("off", enabled=False, requires={"stamp": "~=1.0", "guard": ""}),
         "stamp": entry("stamp", "1.2.0", config={"says": "", "times": 3}, config_schema=schema, provides=["stamps"]),
     }

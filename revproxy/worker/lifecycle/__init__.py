@@ -27,7 +27,10 @@ A version of a plugin, from its import to the proof that nothing of it is in mem
 
 In the order of a life:
 
+- `dependencies`: whether the distributions are there that it needs;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
+- `vendoring`: libraries that the plugin brings along, `vendoreddistributions` what is known of them,
+  `bundleresources` its other files;
 - `tracebacks`: what their code calls its files, and what is told of an exception that came through it;
 - `loader`: a bundle becomes a module, and what its entry point returns a middleware;
 - `dropins`: where the callable comes from instead, if the plugin is installed with Python;

@@ -16,6 +16,7 @@ import importlib.util
 import linecache
 import logging
 import sys
+import typing
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,9 @@ from types import CodeType, ModuleType
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.ignorerules import FILE, IgnoreRules
+from revproxy.worker.lifecycle.bundleresources import BundleResources
 from revproxy.worker.lifecycle.tracebacks import stampedFile, stampIn, stampOf
+from revproxy.worker.lifecycle.vendoring import Vendoring, forgetFinders, vendoredNames
 
 ROOT = "revproxy_plugins"
 SENTINEL = "__revproxy_sentinel__"
@@ -67,16 +70,26 @@ class _SourceLoader(importlib.abc.InspectLoader):
         isPackage: bool,
         sentinel: weakref.ref[Sentinel],
         code: CodeType | None,
+        vendoring: Vendoring | None,
+        folder: str,
     ) -> None:
+        """
+        :param vendoring: what its imports lead to, if the bundle has libraries of its own.
+        :param folder: of a package, below the plugin's folder.
+        """
         self._bundle = bundle
         self._sentinel = sentinel
         self._path = path
         self._isPackage = isPackage
         self._code = code
+        self._vendoring = vendoring
+        self._folder = folder
         self.filename = stampedFile(bundle, path or "__init__.py")
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__[SENTINEL] = self._sentinel()
+        if self._vendoring is not None:
+            module.__dict__["__builtins__"] = self._vendoring.builtins
         super().exec_module(module)
 
     def get_source(self, fullname: str) -> str:
@@ -108,6 +121,10 @@ class _SourceLoader(importlib.abc.InspectLoader):
     def get_filename(self, fullname: str) -> str:
         return self.filename
 
+    def get_resource_reader(self, fullname: str) -> BundleResources | None:
+        """For `importlib.resources`."""
+        return BundleResources(self._bundle, self._folder) if self._isPackage else None
+
     def get_data(self, path: str) -> bytes:
         """A file of the bundle, by the path `pkgutil.get_data` makes of ``__file__`` and a name."""
         try:
@@ -127,12 +144,15 @@ class BundleFinder(importlib.abc.MetaPathFinder):
         self.bundles: dict[str, Bundle] = {}
         self.codes: dict[str, Mapping[str, CodeType]] = {}
         self.sentinels: dict[str, Sentinel] = {}
+        self.vendorings: dict[str, Vendoring] = {}
 
     def add(self, package: str, bundle: Bundle, codes: Mapping[str, CodeType]) -> weakref.ref[Sentinel]:
         """Serve a bundle from now on."""
         self.bundles[package] = bundle
         self.codes[package] = codes
         sentinel = self.sentinels[package] = Sentinel(package)
+        if vendoredNames(bundle):
+            self.vendorings[package] = Vendoring(package, bundle)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         if ROOT not in sys.modules:
@@ -155,7 +175,8 @@ class BundleFinder(importlib.abc.MetaPathFinder):
         if found is None:
             return None
         code = None if found[0] is None else self.codes[package].get(found[0])
-        loader = _SourceLoader(bundle, *found, weakref.ref(self.sentinels[package]), code)
+        sentinel, vendoring = weakref.ref(self.sentinels[package]), self.vendorings.get(package)
+        loader = _SourceLoader(bundle, *found, sentinel, code, vendoring, "/".join(inner))
         spec = importlib.util.spec_from_loader(fullname, loader, origin=loader.filename, is_package=found[1])
         if spec is not None:
             spec.has_location = True
@@ -182,6 +203,9 @@ def forget(package: str) -> None:
     finder.bundles.pop(package, None)
     finder.codes.pop(package, None)
     finder.sentinels.pop(package, None)
+    if finder.vendorings.pop(package, None) is not None:
+        forgetFinders(package)
+        _forgetAliases(package)
     for name in _namesWithin(package, sys.modules):
         del sys.modules[name]
     root = sys.modules.get(ROOT)
@@ -189,12 +213,23 @@ def forget(package: str) -> None:
         root.__dict__.pop(package.rpartition(".")[2], None)
     _forgetLines(package)
     _forgetLoggers(package)
+    overloads = getattr(typing, "_overload_registry", {})  # what typing.overload keeps, by module, for ever
+    for name in _namesWithin(package, overloads):
+        del overloads[name]
 
 
 def _namesWithin(package: str, names: Iterable[str]) -> list[str]:
     """Those of a package and of all in it. There are thousands of names, so most have to go with one test."""
     inner = f"{package}."
     return [name for name in list(names) if name.startswith(package) and (name == package or name.startswith(inner))]
+
+
+def _forgetAliases(package: str) -> None:
+    """Names that vendored libraries gave their modules themselves (``requests`` does so)."""
+    for name, module in list(sys.modules.items()):
+        mark = module.__dict__.get(SENTINEL) if isinstance(module, ModuleType) else None
+        if isinstance(mark, Sentinel) and mark.package == package:
+            sys.modules.pop(name, None)
 
 
 def _forgetLines(package: str) -> None:

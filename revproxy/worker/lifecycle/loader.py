@@ -21,7 +21,9 @@ from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
+from revproxy.worker.lifecycle.dependencies import dependencyProblems
 from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, wholeText
+from revproxy.worker.lifecycle.vendoring import reservedProblems
 
 _serial = itertools.count(1)
 
@@ -47,8 +49,10 @@ def loadBundle(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType]
     """Import the plugin.py of a bundle; its other files are modules of the same package.
 
     :param codes: path to what `compileFile` has made of it, for as many files as there are.
-    :raises PluginError: it cannot be compiled or its top level raises, ``SystemExit`` included. Nothing is left behind.
+    :raises PluginError: what it depends on is not there, it cannot be compiled, or its top level raises, ``SystemExit``
+        included. Nothing is left behind.
     """
+    checkDependencies(bundle, manifest)
     package = f"{ROOT}.{manifest.name.replace('-', '_')}_{bundle.digest[:12]}_{next(_serial)}"
     sentinel = finder.add(package, bundle, codes or {})
     try:
@@ -58,6 +62,15 @@ def loadBundle(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType]
         forget(package)
         raise failed from error
     return LoadedBundle(package, main, bundle, sentinel)
+
+
+def checkDependencies(bundle: Bundle | None, manifest: Manifest) -> None:
+    """:raises PluginError: a distribution that it needs is not there; names the first, and the others."""
+    problems = [*dependencyProblems(manifest, bundle), *([] if bundle is None else reservedProblems(bundle))]
+    if problems:
+        first, *others = problems
+        where = f"{first.source}:{first.line}:{first.column}" if first.line else first.source
+        raise PluginError(manifest.name, where, "\n".join([first.message, *map(str, others)]))
 
 
 def unload(loaded: LoadedBundle) -> None:
@@ -86,6 +99,7 @@ def instantiateFactory(factory: IMiddlewareFactory, manifest: Manifest, config: 
 
     :returns: and raises what :func:`instantiate` does.
     """
+    checkDependencies(None, manifest)
     return _instance(factory.create, manifest, config, manifest.source, "create")
 
 

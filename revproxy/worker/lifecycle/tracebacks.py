@@ -14,6 +14,7 @@ from pathlib import Path
 from zope.interface import Invalid
 
 from revproxy.bundles.bundle import Bundle
+from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import textOf, writable
 from revproxy.secrets import masked
 
@@ -48,16 +49,21 @@ def plainFile(filename: str) -> str:
 
 
 def lastLineIn(error: BaseException, directory: Path, stamp: str = "") -> str | None:
-    """Where an exception last came through a plugin's own code.
+    """Where an exception last came through a plugin's own code; of libraries that it brings along only if through no
+    other.
 
     :param stamp: only code of this version counts; without one, that of any.
     :returns: ``FILE:LINE``, or None if it came through none.
     """
-    line = None
+    own = vendored = None
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename.startswith(f"{directory}/") and frame.filename.endswith(stamp):
             line = f"{plainFile(frame.filename)}:{frame.lineno}"
-    return line
+            if frame.filename.startswith(f"{directory}/{VENDOR}"):
+                vendored = line
+            else:
+                own = line
+    return own or vendored
 
 
 def described(error: BaseException) -> str:
