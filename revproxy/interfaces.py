@@ -76,11 +76,13 @@ class IResponseMiddleware(Interface):
 class IObserver(Interface):
     """A middleware that wants to know how each request ended."""
 
-    def finished(context: Context) -> None:
+    def finished(context: Context) -> Awaitable[None] | None:
         """
         Called once per request after its last byte, also when it was interrupted, failed or cancelled.
         ``context.outcome`` has status, bytes, timings and error. Must not block.
 
+        :returns: None, or a Deferred or coroutine of that: the request is over, and the plugin is kept until it has
+            done, for ``limits.timeout_ms`` at most. The access log does not wait for it.
         :raises Exception: anything; it is logged and counted, and changes nothing for the request.
         """
 

@@ -204,7 +204,9 @@ class EdgeDouble:
         finally:
             for middleware in self._chain:
                 if IObserver.providedBy(middleware):
-                    middleware.finished(context)
+                    done = _started(middleware.finished(context))
+                    if isawaitable(done):
+                        await done
 
     async def _run(self, context: Context, outcome: Outcome) -> Answer:
         passed: list[IMiddleware] = []

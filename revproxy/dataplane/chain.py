@@ -15,6 +15,7 @@ that are under way in it: once it is out of service, and there are none, nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import isawaitable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -22,10 +23,13 @@ from twisted.python.failure import Failure
 
 from revproxy.context import Context
 from revproxy.dataplane.counters import SAMPLE, Counters
-from revproxy.dataplane.link import Link, unsendable, waitFor
+from revproxy.dataplane.link import Link, giveUp, unsendable, waitFor
 from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined
 from revproxy.interfaces import IMiddleware
+
+MOST_FINISHING = 1000
+"""How many calls of ``finished`` that have not done a plugin may have under way on one route."""
 
 _Calls = tuple[tuple[Link, Callable[[Context], Any], Counters], ...]
 """The way in: each link with its ``handle``, in order."""
@@ -242,14 +246,43 @@ class Chain:
             except Foreign:
                 link.failed(context, Failure())
 
-    def finished(self, context: Context) -> None:
-        """Tell the observers. What they raise is logged."""
+    def finished(self, context: Context) -> Deferred[None] | None:
+        """
+        Tell the observers. What they raise is theirs, and nothing to the request.
+
+        :returns: None when all of them have done, or a Deferred of that; it does not fail.
+        """
+        later: list[tuple[Link, Any]] | None = None
         for link, finished in self._observers:
             context._toolbox = link
             try:
-                finished(context)
+                answer = finished(context)
             except BaseException:  # foreign code
                 link.blame(Failure(), "{name} {version} failed as observer")
+            else:
+                if answer is not None and (isinstance(answer, Deferred) or isawaitable(answer)):
+                    later = later or []
+                    later.append((link, answer))
+        return None if later is None else Deferred.fromCoroutine(self._finishLater(context, later))
+
+    async def _finishLater(self, context: Context, later: Sequence[tuple[Link, Any]]) -> None:
+        """Observers that have not done, one after the other: each finds its own tools in the context."""
+        for link, answer in later:
+            context._toolbox = link
+            if link.finishing >= MOST_FINISHING:
+                giveUp(answer)
+                link.blame(
+                    Failure(RuntimeError(f"{MOST_FINISHING} calls of finished are under way: one more is not made")),
+                    "{name} {version} failed as observer",
+                )
+                continue
+            link.finishing += 1
+            try:
+                await waitFor(None, link, answer, "finished", "None")
+            except Foreign:
+                link.blame(Failure(), "{name} {version} failed as observer")
+            finally:
+                link.finishing -= 1
 
     # Who uses it
 

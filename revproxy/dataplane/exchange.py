@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.admission import Guards, checkMethod, checkName
-from revproxy.dataplane.http.answerhead import httpDate, keepFramed
+from revproxy.dataplane.http.answerhead import discard, httpDate, keepFramed
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.http.interfaces import IClientStream, ILeaf
 from revproxy.dataplane.http1.requesthead import hostname as hostnameOf
@@ -228,7 +228,7 @@ class Exchange:
         """The leaf has an answer; its body may still be on its way."""
         self._waiting = None
         if self._done:
-            self._discard(response)
+            discard(response)
             return
         self.context._response = response
         self._respond()
@@ -301,7 +301,7 @@ class Exchange:
         response = self.context._response
         if original is not response:
             # A plugin put another answer in its place.
-            self._discard(original)
+            discard(original)
         wrong = unsendable(response)
         if wrong is not None:
             self._withhold(PluginFailed(wrong), response if isinstance(response, Response) else None)
@@ -309,7 +309,7 @@ class Exchange:
         assert response is not None
         if hasattr(response, "tunnel"):
             if response._status != 101:
-                self._discard(response)
+                discard(response)
         elif response._body is not None and response._body.framed:
             keepFramed(response._body, response._headers)
         self._write()
@@ -317,28 +317,18 @@ class Exchange:
     def _returnFailed(self, failure: Failure, original: Response | None) -> None:
         self._waiting = None
         if failure.check(CancelledError):
-            self._discard(original)
+            discard(original)
             return
         error = failure.value
         self._withhold(error if isinstance(error, EdgeError) else EdgeError(str(error)), original)
 
     def _withhold(self, error: EdgeError, original: Response | None) -> None:
         """A plugin failed on the way out and is not to be passed over: the answer must not get out."""
-        self._discard(original)
+        discard(original)
         self._note(error)
         context = self.context
         context._response = errorResponse(error, context._request, context.id)
         self._write()
-
-    def _discard(self, response: Response | None) -> None:
-        if response is None:
-            return
-        tunnel = getattr(response, "tunnel", None)
-        if tunnel is not None:
-            tunnel.clientLost(Failure(ClientGone("no tunnel")))
-        elif response._body is not None:
-            response._body.detach()
-            response._body.stopProducing()
 
     def _write(self) -> None:
         response = self.context._response
@@ -388,12 +378,13 @@ class Exchange:
         if waiting is not None:
             waiting.cancel()
         else:
-            self._discard(self.context._response)
+            discard(self.context._response)
 
     def _finish(self, bytesIn: int, bytesOut: int) -> None:
         if self._done:
             return
         self._done = True
+        later: Deferred[None] | None = None
         context = self.context
         chain = self.chain
         edge = self._edge
@@ -414,12 +405,19 @@ class Exchange:
                 context.interruptedBy,
                 self.error,
             )
-            chain.finished(context)
+            later = chain.finished(context)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
         context.over()
-        if chain is not None:
+        if later is not None:
+            later.addBoth(self._released)
+        elif chain is not None:
             chain.release()
+
+    def _released(self, _: None) -> None:
+        """The last observer has done."""
+        assert self.chain is not None
+        self.chain.release()
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context._request

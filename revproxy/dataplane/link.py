@@ -6,7 +6,7 @@ waited for.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -37,6 +37,7 @@ class Link:
     :param counters: of its version; by default one of its own.
     :param onFailure: told of each of its failures, after it was counted.
     :ivar counters: what its version has done, here and elsewhere.
+    :ivar finishing: how many calls of its ``finished`` are awaited.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Link:
         "deadlines",
         "destinations",
         "finished",
+        "finishing",
         "handle",
         "handleResponse",
         "instance",
@@ -93,6 +95,7 @@ class Link:
         self.log = Logger(namespace=f"plugin.{name}")
         self.counters = Counters() if counters is None else counters
         self.onFailure = onFailure
+        self.finishing = 0
         self._makeClient = makeClient
         self._client: Any = None
         self._services = services
@@ -251,6 +254,15 @@ def waitFor(context: Context | None, link: Link, answer: Any, method: str, wante
     waiting = PendingAnswer(context, link, inner)
     inner.addBoth(waiting.arrived)
     return waiting.outer
+
+
+def giveUp(answer: Any) -> None:
+    """Nobody waits for this answer of foreign code."""
+    if isinstance(answer, Deferred):
+        answer.addErrback(lambda failure: None)
+        answer.cancel()
+    elif iscoroutine(answer):
+        answer.close()
 
 
 def _inSteps(

@@ -145,6 +145,7 @@ class Staging:
         """Stop all instances, in the reverse order of their start. Requests are over by now."""
         running, self.running = self.running, None
         instances = [] if running is None else list(running.members.values())
+        await self._retirement.settle(instances)
         for instance in reversed(instances):
             instance.retiring = True
             failed = await instance.close()

@@ -1,14 +1,17 @@
 """
-What the edge itself has to say in the head of an answer, or to check.
+What the edge itself has to say in the head of an answer, or to check; and the end of one that is not to be sent.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 
 from revproxy.body import Body
+from revproxy.context import Response
+from revproxy.errors import ClientGone
 from revproxy.headers import Headers
 
 
@@ -24,3 +27,15 @@ def keepFramed(body: Body, headers: Headers) -> None:
     length = headers.find(b"content-length")
     if length is None or int(length) != body.length:
         body.framed = False
+
+
+def discard(response: Response | None) -> None:
+    """Nobody gets this answer: what still comes of it is not wanted."""
+    if response is None:
+        return
+    tunnel = getattr(response, "tunnel", None)
+    if tunnel is not None:
+        tunnel.clientLost(Failure(ClientGone("no tunnel")))
+    elif response._body is not None:
+        response._body.detach()
+        response._body.stopProducing()

@@ -123,11 +123,11 @@ class Gate:
             return None
         return self._watched(context, probe, self.instance.handleResponse, self._responded)
 
-    def finished(self, context: Context) -> None:
+    def finished(self, context: Context) -> Any:
         """On to the instance, if it handled this request; which, as a probe, is over."""
         probe = self._probes.pop(context, None)
         if probe is None:
-            return
+            return None
         isFiltering = context in self._filtering
         self._filtering.discard(context)
         if self.name in context.pluginErrors or self.name in context.pluginsSkipped:
@@ -137,10 +137,11 @@ class Gate:
         self._recovery.over(probe)
         if self._observes:
             try:
-                self.instance.finished(context)
+                return self.instance.finished(context)
             except BaseException as error:  # foreign code
                 self._recovery.failed(probe, _described(error))
                 raise
+        return None
 
     # What the calls come to
 

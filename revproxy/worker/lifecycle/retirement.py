@@ -95,6 +95,14 @@ class Retirement:
 
         return closing.addBoth(closed)
 
+    async def settle(self, instances: Collection[Instance]) -> None:
+        """
+        Requests are over: wait for what plugins still do about them (``finished``), but not for long.
+        """
+        busy = {chain for instance in instances for chain in instance.chains if chain.active}
+        if busy:
+            await self._idle(busy, BROKEN_OFF_TIMEOUT)
+
     async def finish(self) -> None:
         """Wait for all that are being ended; then nothing is watched any more."""
         ending = [*self._leaving.values(), *self._discarding]
