@@ -72,6 +72,9 @@ class Answering(Protocol):
     def isAnswered(self) -> bool:
         """Whether something of the answer was sent."""
 
+    def informational(self, status: int, headers: Headers) -> bool:
+        """Send a 1xx answer. :returns: False if the final one came before."""
+
 
 class Context(Routed):
     """
@@ -225,6 +228,24 @@ class Context(Routed):
         response = self._response = Response(status, None, fields, Body.of(data))
         response._context = self
         return False
+
+    def sendInformational(self, status: int, headers: Mapping[str, str] | None = None) -> None:
+        """
+        Send an interim answer before the final one, as often as you like: ``context.sendInformational(103, {"Link":
+        "</style.css>; rel=preload"})`` (RFC 8297). A client that speaks HTTP/1.0 is sent none.
+
+        :param status: from 102 to 199; 100 and 101 are the edge's own.
+        :raises ValueError: for another status, or a header that cannot be sent.
+        :raises TypeError: for what is no status, or no headers.
+        :raises RuntimeError: if the final answer is on its way.
+        """
+        if not isinstance(status, int) or isinstance(status, bool):
+            raise TypeError(f"a status is an int, not {told(status)}")
+        if not 102 <= status <= 199:
+            raise ValueError(f"an interim status is from 102 to 199, not {status}; the edge itself sends 100 and 101")
+        fields = Headers.of(headers) if headers else Headers()
+        if self._exchange is None or not self._exchange.informational(int(status), fields):
+            raise RuntimeError("the answer is on its way: interim ones are sent from handle or handleResponse")
 
     @property
     def isAnswered(self) -> bool:

@@ -101,7 +101,21 @@ def makeContext(
     )
     context = Context(request, NamedPlace(route, upstream), id.encode("ascii"))
     context._toolbox = ToolboxDouble() if toolbox is None else toolbox
+    context._exchange = _Interim()
     return context
+
+
+class _Interim:
+    """Keeps what is sent before the final answer."""
+
+    isAnswered = False
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, Headers]] = []
+
+    def informational(self, status: int, headers: Headers) -> bool:
+        self.sent.append((status, headers))
+        return True
 
 
 def makeResponse(status: int = 200, headers: HeaderPairs = (), body: Pieces | Body = b"") -> Response:
@@ -141,6 +155,12 @@ class Answer:
     forwarded: Request | None
     received: bytes
     rerouted: int = 0
+
+    @property
+    def informational(self) -> list[tuple[int, Headers]]:
+        """What plugins sent before the final answer."""
+        exchange = self.context._exchange
+        return exchange.sent if isinstance(exchange, _Interim) else []
 
 
 class EdgeDouble:

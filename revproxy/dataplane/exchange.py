@@ -219,10 +219,12 @@ class Exchange:
             # Cheaper than a second link in the Deferred, and as sure.
             self.failed(Failure())
 
-    def informational(self, status: int, headers: Headers) -> None:
-        """The origin has sent a 1xx answer."""
-        if not self._done and self._answer is None:
-            self._stream.sendInformational(status, headers)
+    def informational(self, status: int, headers: Headers) -> bool:
+        """The origin, or a plugin, sends a 1xx answer. :returns: False if the final one came before."""
+        if self._done or self._answer is not None:
+            return False
+        self._stream.sendInformational(status, headers)
+        return True
 
     def answered(self, response: Response) -> None:
         """The leaf has an answer; its body may still be on its way."""
