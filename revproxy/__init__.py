@@ -5,8 +5,8 @@ The files in this folder are what plugins' authors import: :mod:`revproxy.interf
 :mod:`revproxy.body`, :mod:`revproxy.headers`, :mod:`revproxy.errors`, :mod:`revproxy.dropin`,
 :mod:`revproxy.durations`, :mod:`revproxy.addresses`, :mod:`revproxy.hostport`, :mod:`revproxy.casefolding`,
 :mod:`revproxy.regularfile`, :mod:`revproxy.secrets` and :mod:`revproxy.testing`. What they get through
-:class:`revproxy.interfaces.IHost` is :mod:`revproxy.host`, :mod:`revproxy.hostclient` and :mod:`revproxy.figures`;
-what they reach through the context, :mod:`revproxy.toolbox`, :mod:`revproxy.destination` and
+:class:`revproxy.interfaces.IHost` is :mod:`revproxy.host`, :mod:`revproxy.hostclient`, :mod:`revproxy.figures`
+and :mod:`revproxy.store`; what they reach through the context, :mod:`revproxy.toolbox`, :mod:`revproxy.destination` and
 :mod:`revproxy.logfields`. `bodydoubles` and `hostdoubles` are parts of `testing`; `bookedclient` is a
 former name of `hostclient`.
 

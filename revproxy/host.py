@@ -27,6 +27,7 @@ from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
+from revproxy.store import BookedStore, MemoryStore
 
 THREADS = 8
 """Threads of a plugin that does not say how many it needs."""
@@ -81,6 +82,7 @@ class Host:
         failed: Callable[[Failure], None] = lambda failure: None,
         threads: Threads | None = None,
         figures: Figures | None = None,
+        makeStore: Callable[[], Any] = MemoryStore,
     ) -> None:
         """
         :param reactor: the clock, and whose thread results arrive in.
@@ -89,6 +91,7 @@ class Host:
         :param threads: those of the plugin's version, which its instances share; None: the instance has some of its
             own.
         :param figures: those of its version; None: the instance has some of its own.
+        :param makeStore: gives the plugin's store, when it is first asked for.
         """
         self.name = name
         self.version = version
@@ -99,6 +102,8 @@ class Host:
         self._tellFailed = failed
         self._threads = threads or Threads(threadsName(name, version), THREADS, QUEUE)
         self.figures = Figures() if figures is None else figures
+        self._makeStore = makeStore
+        self._store: BookedStore | None = None
         self._client: HostClient | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
@@ -111,6 +116,13 @@ class Host:
         if self._client is None:
             self._client = HostClient(self._makeClient(), self)
         return self._client
+
+    @property
+    def store(self) -> BookedStore:
+        """As :attr:`~revproxy.interfaces.IHost.store`."""
+        if self._store is None:
+            self._store = BookedStore(self._makeStore(), self)
+        return self._store
 
     # Time
 
@@ -284,7 +296,7 @@ class Host:
             except Foreign:
                 self.log.failure("ending a {kind} of version {version}", kind=booking.kind(), version=self.version)
         self._owned.clear()
-        self._client = None
+        self._client = self._store = None
         return ended
 
     def _end(self, thing: Any, end: Callable[[], Any]) -> Any:

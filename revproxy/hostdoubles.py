@@ -21,6 +21,7 @@ from revproxy.context import Context
 from revproxy.errors import Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
+from revproxy.store import MemoryStore
 
 __all__ = ["ClientAnswer", "ClientDouble", "DestinationsDouble", "HostDouble", "ToolboxDouble"]
 
@@ -168,13 +169,15 @@ class HostDouble(Host):
 
     :ivar clock: moves when told to.
     :ivar clientDouble: answers the requests of ``client``.
+    :ivar storeDouble: what ``store`` has; give it to another host, and that one goes on with it, as after a restart.
     :ivar events: what was logged.
     """
 
-    def __init__(self, name: str = "plugin", version: str = "1") -> None:
+    def __init__(self, name: str = "plugin", version: str = "1", storeDouble: MemoryStore | None = None) -> None:
         self.clock = _ReactorDouble()
         self.clientDouble = ClientDouble()
-        super().__init__(self.clock, name, version, lambda: self.clientDouble)
+        self.storeDouble = storeDouble or MemoryStore()
+        super().__init__(self.clock, name, version, lambda: self.clientDouble, makeStore=lambda: self.storeDouble)
         self._threads: Any = self.clock
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]

@@ -168,6 +168,34 @@ class IHosted(Interface):
         """
 
 
+class IStore(Interface):
+    """
+    A few values that outlive the edge, by name: for what must not be lost with a restart. What is asked for is done in
+    a thread, in the order in which it was asked for; nobody waits for it but the plugin.
+
+    Every method fails with :class:`~revproxy.store.StoreError` if it cannot be done: the disk is full, the plugin has
+    all that it may have (``plugins.store_bytes``), or a thousand operations wait already. A wrong key or value is a
+    TypeError or ValueError at once.
+    """
+
+    def get(key: str, default: Any = None) -> Deferred[Any]:
+        """:returns: the value; the default if there is none."""
+
+    def set(key: str, value: Any) -> Deferred[None]:
+        """
+        Keep a value. When the Deferred has fired, it is on disk.
+
+        :param key: text, 256 bytes at most.
+        :param value: what JSON can hold, 64 KiB at most.
+        """
+
+    def delete(key: str) -> Deferred[bool]:
+        """:returns: whether there was one."""
+
+    def keys(prefix: str = "") -> Deferred[list[str]]:
+        """:returns: the keys that begin so, in order; the first thousand."""
+
+
 class IHost(IReactorTime):
     """
     What the edge does for one plugin beyond a request. All of it ends after the plugin's ``stop``.
@@ -181,6 +209,7 @@ class IHost(IReactorTime):
     version = Attribute("The plugin's version.")
     log = Attribute("A twisted.logger.Logger in the plugin's name.")
     client = Attribute("A treq client, as context.client; requests still under way at the end are cancelled.")
+    store = Attribute("An IStore: what the plugin keeps over restarts. All its versions and instances share it.")
 
     def callEvery(
         interval: float, function: Callable[..., Any], *args: Any, now: bool = False, **kwargs: Any

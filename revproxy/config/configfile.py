@@ -151,6 +151,7 @@ def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
         watch=section.flag("watch", True),
         drain=section.seconds("drain", 0.0) if section.has("drain") else None,
         quarantine=_quarantine(section.section("quarantine")),
+        storeBytes=section.integer("store_bytes", PluginsConfig().storeBytes),
         grants={name: _grant(grant, references) for name, grant in section.entries("grants")},
     )
 

@@ -238,6 +238,7 @@ class PluginsConfig:
     :ivar drain: seconds that requests and streams may still use what was replaced; ``None``: as ``timeouts.drain``.
     :ivar quarantine: when versions are taken out.
     :ivar grants: plugin name to what it is granted.
+    :ivar storeBytes: what one plugin may keep over restarts.
     """
 
     directory: Path | None = None
@@ -249,6 +250,7 @@ class PluginsConfig:
     required: tuple[str, ...] = ()
     watch: bool = True
     drain: float | None = None
+    storeBytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

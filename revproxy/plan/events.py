@@ -16,7 +16,8 @@ from revproxy.secrets import masked
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
-    "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed", "certificate-refused",
+    "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
+    "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
 ))
 

@@ -12,6 +12,7 @@ In the order in which a change passes through:
 - `accesslogging`: the access log; `logfile` is the thread that writes it, `logoutput` what it writes into;
 - `bounds`: limits and time-outs;
 - `logform`: the form of the edge's own log, and `stdlibrecords`: what plugins say there by way of Python's `logging`;
+- `pluginstores`: what plugins keep over restarts, each in a `storefile`;
 - `generations`: what requests go through, as `assembly` builds it; the swap is one assignment here;
 - :mod:`~revproxy.worker.guard` watches what runs; `counterreports` tells what it counts.
 """

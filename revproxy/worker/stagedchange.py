@@ -21,6 +21,7 @@ from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice
+from revproxy.store import MemoryStore
 from revproxy.worker.guard.timelimit import noLongerThan
 from revproxy.worker.lifecycle.instance import Instance, Version, configKey
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
@@ -59,6 +60,7 @@ class StagedChange:
         factoryOf: Callable[[CatalogEntry], Any],
         withoutState: bool = False,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
     ) -> None:
         """
         :param tell: takes what people may want to know.
@@ -66,6 +68,7 @@ class StagedChange:
         :param loading: told which version's code is about to run for the first time, and None after it.
         :param withoutState: a handover that fails is an event and no failure.
         :param onFailure: told of each failure of an instance's code outside of requests.
+        :param storeOf: what a plugin keeps over restarts, by its name.
         """
         self._before = before
         self._limits = limits
@@ -76,6 +79,7 @@ class StagedChange:
         self._factoryOf = factoryOf
         self._withoutState = withoutState
         self._onFailure = onFailure
+        self._storeOf = storeOf
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
         self._failed: list[Instance] = []
@@ -143,7 +147,7 @@ class StagedChange:
         key = name, entry.digest
         if key not in self._versions:
             factory = self._factoryOf(entry) if entry.bundle is None else None
-            self._versions[key] = Version(entry, self._limits, factory)
+            self._versions[key] = Version(entry, self._limits, factory, self._storeOf)
         return self._versions[key]
 
     def _running(

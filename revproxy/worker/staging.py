@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
+from revproxy.store import MemoryStore
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.lifecycle.instance import Instance, Version
 from revproxy.worker.lifecycle.retirement import Retirement
@@ -48,6 +49,7 @@ class Staging:
         tell: Callable[[Notice], None],
         onAdopted: Callable[[Iterable[Version]], None] = lambda versions: None,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -55,6 +57,7 @@ class Staging:
         :param tell: takes what people may want to know.
         :param onAdopted: given the versions that run, with each commit.
         :param onFailure: told of each failure of an instance's code outside of requests.
+        :param storeOf: what a plugin keeps over restarts, by its name.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -67,6 +70,7 @@ class Staging:
         self._tell = tell
         self._onAdopted = onAdopted
         self._onFailure = onFailure
+        self._storeOf = storeOf
         self._change: StagedChange | None = None
         self._isHurried = False
 
@@ -83,6 +87,7 @@ class Staging:
                 self._factoryOf,
                 word.withoutState,
                 self._onFailure,
+                self._storeOf,
             )
         change = self._change
         await change.undo()  # of a try that was ready, and others have refused

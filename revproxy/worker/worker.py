@@ -34,6 +34,7 @@ from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.listeners import ListenerSet
 from revproxy.worker.logform import ownForm
 from revproxy.worker.participant import Participant
+from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -104,6 +105,7 @@ class Worker:
         self.counters = CounterReports(
             reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest
         )
+        self._stores = PluginStores(reactor, config, tell)
         dropInFactories = DropInFactories(dropIns)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.staging = Staging(
@@ -116,6 +118,7 @@ class Worker:
             tell=tell,
             onAdopted=self.counters.watch,
             onFailure=self.health.failed,
+            storeOf=self._stores.of,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.accessLogging = AccessLogging(reactor, self.edge, inThread)
@@ -154,6 +157,7 @@ class Worker:
     def start(self) -> None:
         """The loop is about to run: watch it, and count. The log was opened since this was made."""
         self._takeLogging(self.accessLogging.config)
+        self._stores.open()
         self._guard.start()
         self.counters.start()
 
@@ -196,6 +200,7 @@ class Worker:
         self.edge.timeouts = config.timeouts
         self.retirement.drainTime = config.pluginDrain
         self._client.adopt(config)
+        self._stores.adopt(config)
         self._takeLogging(config.logging)
 
     def _takeLogging(self, config: LoggingConfig) -> None:

@@ -60,6 +60,7 @@ plugins:
   directory: plugins
   settle: 0.3
   keep_versions: 2
+  store_bytes: 100000
   grants: {guard: {files: [note]}}
   quarantine: {failures: 3, share: 2.5%, window: 1m, loop_share: 30%}
   config: {dropped: false, guard: true, stamp: {says: a}}

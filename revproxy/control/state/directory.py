@@ -3,6 +3,7 @@
     lock           held while an edge runs; its number is in it
     plugins.json   what is remembered of plugins
     versions/      the plugins that ran, each version whole
+    store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
 """
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import CodeType
 from typing import Any
 from weakref import WeakSet, ref
@@ -34,6 +35,7 @@ from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
+from revproxy.store import MemoryStore
 from revproxy.worker.lifecycle.bundlefinder import compileFile
 from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.handover import throughJSON
@@ -74,10 +76,18 @@ class Version:
     :ivar ended: weak references to instances that were closed.
     """
 
-    def __init__(self, entry: CatalogEntry, limits: StageLimits, factory: Any = None) -> None:
+    def __init__(
+        self,
+        entry: CatalogEntry,
+        limits: StageLimits,
+        factory: Any = None,
+        storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
+    ) -> None:
         """
         :param factory: a drop-in's `IMiddlewareFactory`.
+        :param storeOf: what a plugin keeps over restarts, by its name.
         """
+        self.storeOf = storeOf
         self.entry = entry
         self.module: LoadedBundle | None = None
         self.counters = Counters()
@@ -258,6 +268,7 @@ class Instance:
             failed=failed,
             threads=threads,
             figures=version.figures,
+            makeStore=partial(version.storeOf, version.name),
         )
         self._onFailure = onFailure
         self.chains: WeakSet[Chain] = WeakSet()
