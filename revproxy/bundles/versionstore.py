@@ -161,8 +161,8 @@ class VersionStore:
             raise _unreadable(place, error) from None
 
     def _others(self, name: str) -> str:
-        count = len(self.digests(name))
-        return f"; {count} {'other is' if count == 1 else 'others are'} kept" if count else "; none is kept"
+        others = [digest[:12] for digest in self.digests(name)]
+        return f"; kept: {', '.join(others)}" if others else "; none is kept"
 
     def _difference(self, name: str, digest: str, place: Path) -> str:
         """Which files are not those that were kept, as far as the checksums tell."""

@@ -144,7 +144,7 @@ class Quarantine:
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:
         """:returns: whether there was a way back."""
         coordinator, version = self._coordinator, watched.entry.version
-        good = self._goodBefore(name, version)
+        good = await coordinator.keeper.firstStored(name, self._goodBefore(name, version))
         if good is None or version.digest is None:
             return False
         mutate = self._goingBack(name, version.digest, good, reason)
@@ -165,13 +165,13 @@ class Quarantine:
         self._events.add("quarantined", text, name, version)
         return True
 
-    def _goodBefore(self, name: str, version: VersionId) -> VersionRecord | None:
-        """The version to go back to; None if there is none, or somebody wants this very one."""
+    def _goodBefore(self, name: str, version: VersionId) -> tuple[VersionRecord, ...]:
+        """The versions to go back to, the first first; none if somebody wants this very one."""
         records = self._coordinator.records
         pin = records.get(name).pin
         if version.digest is None or (pin is not None and pin.by == "user"):
-            return None
-        return records.previousGood(name, version.digest)
+            return ()
+        return records.goodBefore(name, version.digest)
 
     def _goingBack(
         self, name: str, digest: str, good: VersionRecord, reason: str
@@ -190,7 +190,7 @@ class Quarantine:
         isRequired = plan is not None and name in plan.required
         isOpen = watched.entry.manifest.onError == "open" and not isRequired
         does = "requests pass without it" if isOpen else "requests it would see are answered 503"
-        text = f"{reason}; {self._whyNoOther(name)}: {does}, until probes succeed"
+        text = f"{reason}; {self._whyNoOther(name, watched.entry.version)}: {does}, until probes succeed"
         version = watched.entry.version
         self._events.add("quarantined", text, name, version)
         digest = version.digest
@@ -207,10 +207,12 @@ class Quarantine:
         finally:
             watched.breaker.reset()  # not before: calls go on failing until the gate is there
 
-    def _whyNoOther(self, name: str) -> str:
+    def _whyNoOther(self, name: str, version: VersionId) -> str:
         pin = self._coordinator.records.get(name).pin
         if pin is not None and pin.by == "user":
             return f"it is pinned, so no other version takes its place (`revproxy rollback {name}` does that)"
+        if self._goodBefore(name, version):
+            return "no other version can be had from the store"
         return "there is no other version"
 
     async def _lift(self, word: Restored) -> None:

@@ -160,8 +160,9 @@ class Steering:
 
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
-        change = ChangeRequest(name, self._pinning(name, version, "rollback"), withoutState=True)
         self._asked("rollback", name, version)
+        target = version if version is not None else await self._earlierGood(name)
+        change = ChangeRequest(name, self._pinning(name, target, "rollback"), withoutState=True)
         return await self._apply(change, f"{name}: pinned until its folder has something new")
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
@@ -185,10 +186,15 @@ class Steering:
 
     async def _switch(self, name: str, on: bool) -> dict[str, Any]:
         self._known(name)
+        coordinator, last = self._coordinator, None
+        if on and not self._isThere(name, coordinator.catalog):
+            good = coordinator.records.goodBefore(name, "")
+            # If none can be had, what is said of the first of them says why.
+            last = await coordinator.keeper.firstStored(name, good) or next(iter(good), None)
 
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
             if on and not self._isThere(name, found):
-                records = _broughtBack(records, name)
+                records = _broughtBack(records, name, last)
             return records.switched(name, on)
 
         change = ChangeRequest(name, mutate, force=on)
@@ -200,14 +206,29 @@ class Steering:
         shown = None if version is None else _version(version)
         self._coordinator.events.add("asked", " ".join(filter(None, ("revproxy", command, name, shown))), name)
 
+    async def _earlierGood(self, name: str) -> str:
+        """
+        The digest of the version that ran before, was not taken out, and is stored.
+
+        :raises CommandError: there is none.
+        """
+        records = self._coordinator.records
+        record = records.get(name)
+        # The version that a rollback has just gone back from does not count: a second rollback goes further back.
+        abandoned = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
+        earlier = records if abandoned is None else records.forgotten(name, {abandoned})
+        candidates = earlier.goodBefore(name, record.running or "")
+        good = await self._coordinator.keeper.firstStored(name, candidates)
+        if good is None:
+            lost = f", for what ran before is not stored: {', '.join(str(one.id) for one in candidates)}"
+            raise CommandError(f"{name} has no earlier version to go back to{lost if candidates else ''}; name one: "
+                                f"`revproxy plugins {name}` lists them")
+        return good.digest
+
     def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
-            present = found.entries.get(name)
-            against = present.digest if present is not None else None
-            if present is None:
-                broken = next((plugin for plugin in found.broken if plugin.name == name), None)
-                against = broken.bundle.digest if broken is not None and broken.bundle is not None else None
-            target = _target(records, name, wanted, by)
+            target = _target(records, name, wanted)
+            against = _digestIn(found, name, records.get(name))
             if by == "rollback":
                 records = records.cleared(name, target.digest)
             return records.pinned(name, Pin(target.digest, by, against))  # type: ignore[arg-type]
@@ -285,22 +306,28 @@ def _version(text: str) -> str:
     return text if text.isprintable() else quoted(text)
 
 
-def _target(records: PluginRecords, name: str, wanted: str | None, by: str) -> VersionRecord:
+def _digestIn(found: Catalog, name: str, record: PluginRecord) -> str | None:
+    """
+    Of what a plugin's folder has. Where that cannot be read now, of what it had when it could: it must not seem to be
+    something new once it is there again.
+    """
+    present = found.entries.get(name)
+    if present is not None:
+        return present.digest
+    broken = next((plugin for plugin in found.broken if plugin.name == name), None)
+    if broken is not None and broken.digest is not None:
+        return broken.digest
+    pin = record.pin
+    return pin.against if pin is not None and pin.by != "user" else record.running
+
+
+def _target(records: PluginRecords, name: str, wanted: str | None) -> VersionRecord:
     """
     The version that is meant by a number, by the beginning of a digest, or by none.
 
     :raises CommandError: there is none, or more than one.
     """
     record = records.get(name)
-    if wanted is None and by == "rollback":
-        # The version that a rollback has just gone back from does not count: a second rollback goes further back.
-        abandoned = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
-        earlier = records if abandoned is None else records.forgotten(name, {abandoned})
-        good = earlier.previousGood(name, record.running or "")
-        if good is None:
-            raise CommandError(f"{name} has no earlier version to go back to; name one: `revproxy plugins {name}` "
-                                "lists them")
-        return good
     if wanted is None:
         running = None if record.running is None else record.find(record.running)
         if running is None:
@@ -319,13 +346,13 @@ def _target(records: PluginRecords, name: str, wanted: str | None, by: str) -> V
     return found[0]
 
 
-def _broughtBack(records: PluginRecords, name: str) -> PluginRecords:
+def _broughtBack(records: PluginRecords, name: str, last: VersionRecord | None) -> PluginRecords:
     """
     A plugin without a folder, with what ran last and was well.
 
+    :param last: that, if there is any.
     :raises CommandError: there is nothing of it.
     """
-    last = records.previousGood(name, "")
     if last is None:
         raise CommandError(f"{name} has no folder, and no version of it is kept; copy its folder back")
     return records.pinned(name, Pin(last.digest, "rollback"))

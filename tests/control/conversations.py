@@ -131,6 +131,10 @@ class FakeStore:
         """All stay."""
         return ()
 
+    def digests(self, name: str) -> tuple[str, ...]:
+        """All of a plugin."""
+        return tuple(digest for plugin, digest in self.bundles if plugin == name)
+
 
 class FakeStateFolder:
     """A state folder that is nowhere."""

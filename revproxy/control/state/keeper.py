@@ -8,7 +8,7 @@ more at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.recordfile import writeRecords
-from revproxy.control.state.records import PluginRecords
+from revproxy.control.state.records import PluginRecords, VersionRecord
+from revproxy.control.state.servicetimes import ServiceTimes
 from revproxy.control.state.totals import Totals
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, entryOf
@@ -82,6 +83,7 @@ class StateKeeper:
         self._events = events
         self._now = clock.seconds
         self._inTurn = inTurn
+        self._times = ServiceTimes(clock, self.totals, lambda: inTurn(self._count()))
 
     def stored(self, name: str, digest: str, plugins: Path | None) -> CatalogEntry:
         """
@@ -110,6 +112,20 @@ class StateKeeper:
                     # If it runs again, it is stored again.
                     self.lost[name] = self._unkept[name, record.running] = str(error)
         return found
+
+    async def firstStored(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
+        """The first of these versions that can be had from the store, whole; None if none can."""
+        for version in versions:
+            try:
+                await self.disk.do(self.stored, name, version.digest, None)
+            except DiskSilent:
+                return None
+            except (StoreError, ConfigErrors, OSError) as error:
+                self._log.warn("plugin {name}: {version} is not gone back to: {error}", name=name, version=version.id,
+                               error=error)
+            else:
+                return version
+        return None
 
     @property
     def unwritten(self) -> str:
@@ -154,6 +170,7 @@ class StateKeeper:
 
     async def _record(self, records: PluginRecords, plan: Plan, found: Catalog | None) -> None:
         self._plan = plan
+        self._times.begin()
         records, begun = self._withRunning(records, plan)
         if found is not None:
             records = _foundIn(records, plan, found)
@@ -175,10 +192,16 @@ class StateKeeper:
         self.totals.keepOnly({(name, known.digest) for name, record in plugins for known in record.versions})
 
     async def _prune(self, name: str, count: int) -> None:
-        # What the file names outlives a restart, so it must be there: the file may stay as it is.
-        kept = self.records.toKeep(name, count) | self._onDisk.toKeep(name, 0)
+        store = self._state.store
         try:
-            gone = await self.disk.do(self._state.store.prune, name, kept)
+            # What somebody else has removed takes no room from what is there.
+            record, stored = self.records.get(name), await self.disk.do(store.digests, name)
+            staying = {*stored, record.running, None if record.pin is None else record.pin.digest}
+            lost = {version.digest for version in record.versions if version.digest not in staying}
+            self.records = self.records.forgotten(name, lost)
+            # What the file names outlives a restart, so it must be there: the file may stay as it is.
+            kept = self.records.toKeep(name, count) | self._onDisk.toKeep(name, 0)
+            gone = await self.disk.do(store.prune, name, kept)
         except (StoreError, DiskSilent) as error:
             self._events.add("store-failed", str(error), name)
         else:
@@ -233,8 +256,19 @@ class StateKeeper:
         if self._plan is not None and self.isWritable and self.unwritten:
             await self.record(self.records, self._plan)
 
+    async def _count(self) -> None:
+        """Write it down at once when one has proved itself; the rest, with the next change, and at the end."""
+        if self._plan is None:
+            return
+        before, self.records = self.records, self._times.counted(self.records, self._plan)
+        if self.isWritable and _provenIn(self.records) != _provenIn(before):
+            await self._write()
+
     async def end(self) -> None:
         """The last try."""
+        self._times.end()
+        if self.isWritable and self.records != self._onDisk and not self._notWritten:
+            await self._write()
         self._ended = True
         if self._retry is not None:
             self._retry.cancel()
@@ -267,3 +301,12 @@ def _foundIn(records: PluginRecords, plan: Plan, found: Catalog) -> PluginRecord
         if present is not None and present.bundle is not None and present.digest == plugin.entry.digest:
             records = records.foundIn(plugin.name, present.bundle.directory.name)
     return records
+
+
+def _provenIn(records: PluginRecords) -> set[tuple[str, str]]:
+    return {
+        (name, version.digest)
+        for name, record in records.plugins.items()
+        for version in record.versions
+        if version.isProven
+    }

@@ -92,6 +92,7 @@ class _Version(_Strict, frozen=True, rename={"ranAt": "ran_at"}):
     version: str
     ranAt: float
     quarantined: str | None = None
+    served: float = 0.0
 
 
 class _Pin(_Strict, frozen=True):
@@ -149,7 +150,8 @@ def _parse(data: bytes) -> PluginRecords:
 
 def _record(name: str, plugin: _Plugin) -> PluginRecord:
     versions = tuple(
-        VersionRecord(known.digest, known.version, known.ranAt, known.quarantined) for known in plugin.versions
+        VersionRecord(known.digest, known.version, known.ranAt, known.quarantined, known.served)
+        for known in plugin.versions
     )
     if len({known.digest for known in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")

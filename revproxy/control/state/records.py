@@ -15,6 +15,9 @@ from revproxy.plan.versionid import UNKNOWN, VersionId
 MAX_VERSIONS = 100
 MAX_REASON = 1000
 
+PROVEN = 3600.0
+"""Seconds after which a version that served, and was not taken out, has proved itself."""
+
 #: Who pinned a version.
 PinnedBy = Literal["user", "rollback", "quarantine"]
 
@@ -27,12 +30,19 @@ class VersionRecord:
     :ivar version: as its manifest says.
     :ivar ranAt: when it began to run last, in seconds since the epoch.
     :ivar quarantined: why it was taken out; ``None``: it was not.
+    :ivar served: seconds for which it served, in all, since it was taken out last.
     """
 
     digest: str
     version: str
     ranAt: float
     quarantined: str | None = None
+    served: float = 0.0
+
+    @property
+    def isProven(self) -> bool:
+        """Whether it has served for an hour, and was not taken out since."""
+        return self.quarantined is None and self.served >= PROVEN
 
     @property
     def id(self) -> VersionId:
@@ -45,7 +55,8 @@ class Pin:
     """A plugin runs this version, whatever its directory has.
 
     :ivar by: a user's pin stays until it is taken away; the others end when the directory has other content.
-    :ivar against: the digest of the directory's content at that time; ``None``: there was none that could be read.
+    :ivar against: the digest of the directory's content at that time, or, where that could not be read, of what ran;
+        ``None``: nobody knows.
     """
 
     digest: str
@@ -108,11 +119,11 @@ class PluginRecords:
         """
         record = self.get(name)
         known = record.find(digest)
-        newest = VersionRecord(digest, version, now, known.quarantined if known else None)
+        newest = replace(known or VersionRecord(digest, version, now), version=version, ranAt=now)
         others = [other for other in record.versions if other.digest != digest]
-        pinned = record.pin.digest if record.pin else None
+        staying = {record.pin.digest if record.pin else None, _lastProven(others)}
         while len(others) >= MAX_VERSIONS:
-            del others[1 if others[0].digest == pinned else 0]
+            del others[next(index for index, other in enumerate(others) if other.digest not in staying)]
         versions = (*others, newest)
         return self._with(
             name, replace(record, versions=versions, running=digest, endedAt=None, endedBecause=None)
@@ -150,6 +161,16 @@ class PluginRecords:
         """What runs is what a folder has; it is the plugin's own from now on."""
         return self._with(name, replace(self.get(name), folder=folder))
 
+    def served(self, name: str, digest: str, seconds: float) -> PluginRecords:
+        """A version has served for so long; nothing changes when it never ran, or is marked as taken out."""
+        record = self.get(name)
+        versions = tuple(
+            replace(known, served=known.served + seconds)
+            if known.digest == digest and known.quarantined is None else known
+            for known in record.versions
+        )
+        return self._with(name, replace(record, versions=versions))
+
     def quarantined(self, name: str, digest: str, reason: str) -> PluginRecords:
         """A version was taken out; nothing changes when it never ran."""
         text = reason[:MAX_REASON].encode("utf-8", "replace").decode("utf-8")
@@ -183,26 +204,31 @@ class PluginRecords:
         """Nothing is remembered of a plugin."""
         return PluginRecords({each: record for each, record in self.plugins.items() if each != name})
 
-    def previousGood(self, name: str, digest: str) -> VersionRecord | None:
-        """Where to go back to from a version: what ran last before it and is not quarantined.
+    def goodBefore(self, name: str, digest: str) -> tuple[VersionRecord, ...]:
+        """Where to go back to from a version: what ran before it and is not quarantined. What ran last comes first.
 
         :param digest: of a version that never ran: what ran last of all is before it.
         """
         versions = self.get(name).versions
         end = next((index for index, known in enumerate(versions) if known.digest == digest), len(versions))
-        return next((known for known in reversed(versions[:end]) if known.quarantined is None), None)
+        return tuple(known for known in reversed(versions[:end]) if known.quarantined is None)
 
     def toKeep(self, name: str, count: int) -> set[str]:
-        """The digests that the store must not lose: what runs, what is pinned, and the last ``count`` others."""
+        """The digests that the store must not lose: what runs, what is pinned, the last ``count`` others, and the last
+        of the others that has proved itself, however many were tried since.
+        """
         record = self.get(name)
         keep = {record.running, record.pin.digest if record.pin else None} - {None}
-        others = [known.digest for known in record.versions if known.digest not in keep]
-        return {digest for digest in (*keep, *others[max(0, len(others) - count):]) if digest is not None}
+        others = [known for known in record.versions if known.digest not in keep]
+        last = [known.digest for known in others[max(0, len(others) - count):]]
+        return {digest for digest in (*keep, *last, _lastProven(others)) if digest is not None}
 
     def _marked(self, name: str, digest: str, reason: str | None) -> PluginRecords:
         record = self.get(name)
         versions = tuple(
-            replace(known, quarantined=reason) if known.digest == digest else known for known in record.versions
+            replace(known, quarantined=reason, served=0.0 if reason is not None else known.served)
+            if known.digest == digest else known
+            for known in record.versions
         )
         return self._with(name, replace(record, versions=versions))
 
@@ -211,3 +237,8 @@ class PluginRecords:
         if replace(record, folder=None, endedAt=None, endedBecause=None) == PluginRecord():
             del plugins[name]
         return PluginRecords(plugins)
+
+
+def _lastProven(versions: Collection[VersionRecord]) -> str | None:
+    """The digest of the last of these that has proved itself, if one has."""
+    return next((known.digest for known in reversed(tuple(versions)) if known.isProven), None)

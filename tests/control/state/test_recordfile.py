@@ -20,7 +20,8 @@ TEXTS = st.text(max_size=20)
 RECORDS = st.builds(
     PluginRecord,
     versions=st.lists(
-        st.builds(VersionRecord, TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False), st.none() | TEXTS),
+        st.builds(VersionRecord, TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False), st.none() | TEXTS,
+                  st.floats(0, 1e9)),
         unique_by=lambda version: version.digest, max_size=4).map(tuple),
     running=st.none() | TEXTS,
     pin=st.none() | st.builds(Pin, TEXTS, st.sampled_from(("user", "rollback", "quarantine")), st.none() | TEXTS),
@@ -36,7 +37,7 @@ class FileTests(SynchronousTestCase):
         folder.mkdir()
         self.path = folder / "plugins.json"
         self.records = ranInOrder("a", "b").quarantined("p", "a", "bad").pinned("p", Pin("b", "rollback", "a"))
-        self.records = self.records.foundIn("p", "10-p")
+        self.records = self.records.foundIn("p", "10-p").served("p", "b", 60.0)
 
     def damaged(self, data: bytes) -> str:
         """The text about a file with this content, which must be put aside unchanged."""
@@ -61,8 +62,8 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
         self.assertEqual(json.loads(self.path.read_bytes()), {"format": 1, "plugins": {"p": {
             "versions": [
-                {"digest": "a", "version": "0.0", "ran_at": 0.0, "quarantined": "bad"},
-                {"digest": "b", "version": "1.0", "ran_at": 1.0, "quarantined": None},
+                {"digest": "a", "version": "0.0", "ran_at": 0.0, "quarantined": "bad", "served": 0.0},
+                {"digest": "b", "version": "1.0", "ran_at": 1.0, "quarantined": None, "served": 60.0},
             ],
             "running": "b",
             "pin": {"digest": "b", "by": "rollback", "against": "a"},

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.state.records import (
     MAX_REASON,
     MAX_VERSIONS,
+    PROVEN,
     Pin,
     PluginRecord,
     PluginRecords,
@@ -33,7 +34,7 @@ class RecordsTests(SynchronousTestCase):
         """Nothing is known of a plugin that nobody wrote about, and asking changes nothing."""
         records = PluginRecords()
         self.assertEqual(records.get("p"), PluginRecord((), None, None, None))
-        self.assertIsNone(records.previousGood("p", "a"))
+        self.assertEqual(records.goodBefore("p", "a"), ())
         self.assertEqual(records.toKeep("p", 5), set())
         self.assertEqual(records.plugins, {})
 
@@ -113,16 +114,11 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(again.longGone({"here", "old"}, 2), ["y", "x"])
         self.assertNotIn("z", records.without("z").plugins)
 
-    def test_previousGood(self) -> None:
-        """What ran last before it and is not quarantined."""
+    def test_goodBefore(self) -> None:
+        """What ran before it and is not quarantined, the last first."""
         records = ranInOrder("a", "b", "c", "d").quarantined("p", "c", "bad")
-
-        def previous(digest: str) -> str | None:
-            found = records.previousGood("p", digest)
-            return found and found.digest
-
-        self.assertEqual({digest: previous(digest) for digest in "abcdx"},
-                         {"a": None, "b": "a", "c": "b", "d": "b", "x": "d"})
+        found = {digest: "".join(one.digest for one in records.goodBefore("p", digest)) for digest in "abcdx"}
+        self.assertEqual(found, {"a": "", "b": "a", "c": "ba", "d": "ba", "x": "dba"})
 
     def test_toKeep(self) -> None:
         """What runs, what is pinned, and the last of the others."""
@@ -131,6 +127,26 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(records.toKeep("p", 2), {"a", "e", "c", "d"})
         self.assertEqual(records.toKeep("p", 99), set("abcde"))
         self.assertEqual(PluginRecords().pinned("p", Pin("z", "user")).toKeep("p", 1), {"z"})
+
+    def test_proven(self) -> None:
+        """Of the others the last that served for an hour stays, however many were tried since."""
+        records = ranInOrder("a", "b").served("p", "a", PROVEN).served("p", "b", PROVEN - 1)
+        for number in range(2 * MAX_VERSIONS):
+            self.assertEqual(records.toKeep("p", 1) - {records.get("p").running}, {"a", *self.digests(records)[-2:-1]})
+            records = records.ran("p", str(number), "1.0", 9.0)
+        self.assertEqual((self.digests(records)[0], len(self.digests(records))), ("a", MAX_VERSIONS))
+        later = records.served("p", "150", PROVEN)
+        self.assertEqual(later.toKeep("p", 0), {"199", "150"})
+        self.assertEqual(later.quarantined("p", "150", "bad").toKeep("p", 0), {"199", "a"})
+
+    def test_served(self) -> None:
+        """Times add up, also when it runs again; what was taken out begins anew."""
+        records = ranInOrder("a").served("p", "a", 10.0).ran("p", "b", "2.0", 2.0).ran("p", "a", "1.0", 3.0)
+        records = records.served("p", "a", 5.0).served("p", "never ran", 1.0)
+        self.assertEqual([(one.digest, one.served) for one in records.get("p").versions], [("b", 0.0), ("a", 15.0)])
+        records = records.quarantined("p", "a", "bad").served("p", "a", 7.0)
+        self.assertEqual(records.get("p").versions[-1].served, 0.0)
+        self.assertEqual(records.cleared("p", "a").served("p", "a", 2.0).get("p").versions[-1].served, 2.0)
 
     def test_bounded(self) -> None:
         """The oldest versions are forgotten, but for the pinned one."""
