@@ -1,6 +1,8 @@
 # make run      start the edge in front of a small demo origin; Ctrl-C ends both
 #               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001
-# make test     lint, types, packaging, tests: what a change must pass
+# make test     lint, types, packaging, tests: what a change must pass; five minutes on two processors
+# make test-quick   lint, types, and the tests that are over in a moment: for between two changes; a minute
+# make test-all     the rest, after make test: other servers, other Pythons, what takes minutes; a skip is a failure
 # make bench    CPU, latency and memory beside nginx and others; a short one: make bench ARGS=--quick
 # make bench-hotswap   10,000 swaps of a plugin under load, and what else swaps cost; shorter with ARGS=--quick
 # make bench-hostile   CPU, memory and others' waiting under hostile clients, beside nginx, HAProxy and Caddy
@@ -21,7 +23,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types packaging trial bench bench-hotswap bench-hostile bench-instructions docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -29,24 +31,29 @@ help:
 run: $(VENV)/.has-run
 	@exec $(BIN)/python -m revproxy.demo.run --http $(HTTP) --https $(HTTPS) --origin $(ORIGIN)
 
-# One after the other even under -j: the summary of the tests is to be the last line.
+# One stage after the other even under -j: the summary of the tests is to be the last line.
 test: $(VENV)/.has-test
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory types
-	@$(MAKE) --no-print-directory packaging
+	@$(MAKE) --no-print-directory -j3 lint types packaging
 	@$(MAKE) --no-print-directory trial
 
+test-quick: $(VENV)/.has-test
+	@$(MAKE) --no-print-directory -j2 lint types
+	@$(BIN)/python -m tests --quick
+
+test-all: $(VENV)/.has-test
+	@$(BIN)/python -m tests --all
+
 lint: $(VENV)/.has-test
-	$(BIN)/ruff check .
+	@$(BIN)/python -m tests.stage lint $(BIN)/ruff check .
 
 types: $(VENV)/.has-test
-	$(BIN)/mypy
+	@$(BIN)/python -m tests.stage types $(BIN)/mypy
 
 packaging: $(VENV)/.has-test
-	$(BIN)/python -m tests.packaging.check
+	@$(BIN)/python -m tests.stage packaging $(BIN)/python -m tests.packaging.check
 
 trial: $(VENV)/.has-test
-	$(BIN)/python -m tests
+	@$(BIN)/python -m tests
 
 bench: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.edge $(ARGS)

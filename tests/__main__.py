@@ -1,6 +1,9 @@
 """
-``python -m tests [NAME ...]``: trial in two processes (in one, of one name, with what its tests print), and one
-closing line that every CI can read.
+``python -m tests [--quick | --all | NAME ...]``: trial in as many processes as there are processors (in one, of one
+name, with what its tests print), and one closing line that every CI can read.
+
+Without a name: all but `tests.thorough`. ``--quick``: what is over in a moment. ``--all``: only `tests.thorough`, and a
+skip is a failure. What was skipped, and why, is said at the end.
 
 The line is ``N passed, N failed`` with ``, N skipped`` when there are any. A run that ends without trial's own summary,
 or without a single test, counts as failed.
@@ -9,10 +12,14 @@ or without a single test, counts as failed.
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from tests import selection
+from tests.progress import Progress, follow, shown, skips
 
 _SUMMARY = re.compile(r"(?:PASSED|FAILED)(?: \((.*)\))?\Z")
 
@@ -42,29 +49,66 @@ def closingLine(passed: int, failed: int, skipped: int) -> str:
     return f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
 
 
-def main(names: list[str]) -> int:
+def skipLines(skipped: Mapping[str, list[str]]) -> list[str]:
+    """What was skipped, by the reason: loudly."""
+    if not skipped:
+        return []
+    lines = ["", f"SKIPPED: {sum(map(len, skipped.values()))} tests did not run here"]
+    for reason, tests in skipped.items():
+        lines += [f"  {reason}", *(f"    {test}" for test in tests)]
+    return [*lines, ""]
+
+
+def jobs() -> int:
+    """Processes at a time: as many as there are processors for us, at least two."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(2, usable or 2)
+
+
+def run(command: list[str], isQuiet: bool) -> tuple[list[str], int]:
     """
-    Run the tests of these names, all by default.
+    Trial.
+
+    :param isQuiet: whether to say how far it is, instead of all that trial writes.
+    :returns: its lines, and its exit status.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="backslashreplace") as trial:
+        assert trial.stdout is not None
+        if isQuiet:
+            lines = follow(trial.stdout, Progress(shown))
+        else:
+            lines = []
+            for line in trial.stdout:
+                lines.append(line)
+                shown(line.rstrip("\n"))
+    return lines, trial.returncode
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run the tests of these names, or of an option.
 
     :return: the exit status.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whatever a test has printed, and whatever the terminal can show.
         sys.stdout.reconfigure(errors="backslashreplace")
+    isAll = arguments == ["--all"]
+    chosen = {(): selection.usual, ("--quick",): selection.quick, ("--all",): selection.thorough}.get(tuple(arguments))
+    names = arguments if chosen is None else chosen()
     # In several processes trial shows nothing of what tests print.
-    jobs = [] if len(names) == 1 else ["-j2"]
-    command = [sys.executable, "-m", "twisted.trial", *jobs, "--reporter=text", *(names or ["tests"])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="backslashreplace") as trial:
-        assert trial.stdout is not None
-        lines = []
-        for line in trial.stdout:
-            lines.append(line)
-            sys.stdout.write(line)
-            sys.stdout.flush()
+    alone = len(arguments) == 1 and chosen is None
+    how = ["--reporter=text"] if alone else [f"-j{jobs()}", "--reporter=verbose"]
+    lines, status = run([sys.executable, "-m", "twisted.trial", *how, *names], not alone)
     passed, failed, skipped = summarize(lines)
-    if trial.returncode and not failed:
+    for line in skipLines(skips(lines)):
+        shown(line)
+    if isAll and skipped:
+        shown("Here a skip is a failure: the rest of the tests has to run somewhere.")
+        failed, skipped = failed + skipped, 0
+    if status and not failed:
         failed = 1
-    print(closingLine(passed, failed, skipped))
+    shown(closingLine(passed, failed, skipped))
     return 1 if failed else 0
 
 

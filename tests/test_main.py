@@ -4,9 +4,14 @@ Tests for `tests.__main__`: the line that CI reads.
 
 from __future__ import annotations
 
+import os
+import sys
+from io import StringIO
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.__main__ import closingLine, summarize
+from tests import __main__ as program
+from tests.__main__ import closingLine, jobs, main, skipLines, summarize
 
 
 class SummarizeTests(SynchronousTestCase):
@@ -46,3 +51,83 @@ class SummarizeTests(SynchronousTestCase):
         """
         self.assertEqual(closingLine(3, 0, 0), "3 passed, 0 failed")
         self.assertEqual(closingLine(3, 1, 2), "3 passed, 1 failed, 2 skipped")
+
+
+class SkippedTests(SynchronousTestCase):
+    """
+    What did not run.
+    """
+
+    def test_lines(self) -> None:
+        """
+        How many, why, and which; nothing where all have run.
+        """
+        self.assertEqual(skipLines({}), [])
+        curl = ["tests.a.A.test_1", "tests.a.A.test_2"]
+        lines = skipLines({"no curl here": curl, "no git here": ["tests.b.B.test_3"]})
+        self.assertEqual(lines, [
+            "", "SKIPPED: 3 tests did not run here",
+            "  no curl here", "    tests.a.A.test_1", "    tests.a.A.test_2",
+            "  no git here", "    tests.b.B.test_3", "",
+        ])
+
+
+class RunTests(SynchronousTestCase):
+    """
+    The command, with lines in the place of trial.
+    """
+
+    rule = "=" * 79
+
+    def setUp(self) -> None:
+        self.commands: list[list[str]] = []
+        self.lines = ["PASSED (successes=3)\n"]
+        self.status = 0
+        self.patch(program, "run", self.run_)
+        self.patch(sys, "stdout", StringIO())
+
+    def run_(self, command: list[str], isQuiet: bool) -> tuple[list[str], int]:
+        self.commands.append(command)
+        return self.lines, self.status
+
+    def last(self) -> str:
+        return sys.stdout.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
+
+    def skipOne(self) -> None:
+        self.lines = [f"{self.rule}\n", "[SKIPPED]\n", "no curl here\n", "\n", "tests.a.A.test_1\n", "-" * 79 + "\n",
+                      "PASSED (skips=1, successes=2)\n"]
+
+    def test_usual(self) -> None:
+        """
+        In as many processes as there are processors, at least two.
+        """
+        self.assertEqual((main([]), self.last()), (0, "3 passed, 0 failed"))
+        self.assertIn(f"-j{jobs()}", self.commands[0])
+        self.assertIn("tests.test_main", self.commands[0])
+        for usable, wanted in ({0}, 2), (set(range(8)), 8):
+            self.patch(os, "sched_getaffinity", lambda _, usable=usable: usable)
+            self.assertEqual(jobs(), wanted)
+
+    def test_one(self) -> None:
+        """
+        One name alone is run in one process, which shows what its tests print.
+        """
+        main(["tests.test_main"])
+        self.assertEqual(self.commands[0][3:], ["--reporter=text", "tests.test_main"])
+
+    def test_skipped(self) -> None:
+        """
+        A skip is said loudly, and is a failure where all have to run.
+        """
+        self.skipOne()
+        self.assertEqual((main([]), self.last()), (0, "2 passed, 0 failed, 1 skipped"))
+        self.assertIn("SKIPPED: 1 tests did not run here\n  no curl here\n    tests.a.A.test_1\n",
+                      sys.stdout.getvalue())  # type: ignore[attr-defined]
+        self.assertEqual((main(["--all"]), self.last()), (1, "2 passed, 1 failed"))
+
+    def test_statusAlone(self) -> None:
+        """
+        Trial that ends badly, whatever it has said, has failed.
+        """
+        self.status = 1
+        self.assertEqual((main(["--quick"]), self.last()), (1, "3 passed, 1 failed"))

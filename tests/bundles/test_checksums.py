@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import makeBundle
 from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
+from tests.tools import needs
 
 FILES = {"plugin.json": b"{}", "a/b c.txt": b"", "back\\slash": b"1", "line\nbreak": b"2", "ret\rurn": b"3", "ä": b"4"}
 
@@ -21,6 +21,7 @@ NAMES = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 class ChecksumTests(SynchronousTestCase):
     """`formatSums`, `sumsOf` and `parseSums`."""
 
+    @needs("sha256sum")
     def test_tool(self) -> None:
         """``sha256sum --check`` understands the lines, whatever names the files have."""
         bundle = makeBundle("x", FILES)
@@ -34,9 +35,6 @@ class ChecksumTests(SynchronousTestCase):
         checked = subprocess.run(command, cwd=folder, capture_output=True, timeout=60)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
         self.assertEqual(checked.stdout.count(b"OK"), len(FILES))
-
-    if shutil.which("sha256sum") is None:
-        test_tool.skip = "no sha256sum here"  # type: ignore[attr-defined]
 
     @given(st.dictionaries(NAMES, st.binary(max_size=4), max_size=4))
     @settings(max_examples=60, deadline=None)

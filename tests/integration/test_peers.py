@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from itertools import product
 from typing import Any
-from unittest import skipUnless
 
 import aiohttp
 import h11
@@ -22,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from yarl import URL
 
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, readHead
+from tests.tools import needs
 
 PATIENT: dict[str, Any] = {"open_timeout": PATIENCE, "close_timeout": PATIENCE, "ping_interval": None}
 dial = partial(connect, proxy=None, **PATIENT)
@@ -362,7 +361,7 @@ class H11Tests(EdgeCase):
         self.assertIn(b"Connection: close", head)
 
 
-@skipUnless(shutil.which("curl"), "no curl")
+@needs("curl")
 class CurlTests(EdgeCase):
     """curl."""
 

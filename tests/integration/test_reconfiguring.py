@@ -14,10 +14,12 @@ from typing import Any
 from revproxy.cli.edgeclient import callEdge
 from tests.harness import EdgeCase, EdgeProcess, freePort, readHead
 from tests.repetition import longer
+from tests.tools import needs
 
 PLUGIN = """
 from zope.interface import implementer
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
+from tests.tools import needs
 {imports}
 
 @implementer(IMiddleware, IResponseMiddleware)
@@ -244,6 +246,7 @@ class FolderTests(ReconfiguringCase):
             (folder / f".{name}.x7Gh2a").rename(folder / name)
         self.assertOneLoad(edge, "two", ["replaced"])
 
+    @needs("git")
     @settling
     def test_git(self) -> None:
         """A checkout of another branch, and back."""
@@ -255,8 +258,6 @@ class FolderTests(ReconfiguringCase):
             subprocess.run(["git", *who, *arguments], cwd=edge.folder / "plugins", check=True, env=environment,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-        if shutil.which("git") is None:
-            self.skipTest("no git")
         git("init", "-b", "main")
         git("add", ".")
         git("commit", "-m", "one")

@@ -3,7 +3,7 @@
 
 Builds the wheel from a copy of the sources, installs it into an environment that has never seen them, and from other
 directories uses what is promised: ``twistd revproxy`` and ``revproxy``, up to a request and a clean end. The
-environment is kept in build/ and made anew when setup.py changes.
+environment is kept below that of this Python, in `.venv`, and made anew when setup.py changes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from tests.harness import PATIENCE, freePort
 
 ROOT = Path(__file__).resolve().parents[2]
-WORK = ROOT / "build" / "packaging"
+WORK = Path(sys.prefix) / "packaging"
 SOURCES = ("revproxy", "twisted", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import socket
 import ssl
 import subprocess
@@ -23,6 +22,7 @@ from revproxy.dataplane.net.sockettls import MESSAGES_PER_MINUTE, PROBE_EVERY, R
 from tests.dataplane.net.tlscase import Peer, ServerCase, readAll
 from tests.dataplane.net.tlsrecords import RecordWriter
 from tests.dataplane.wire import Recorder, reactor, reset
+from tests.tools import needs
 
 BIG = os.urandom(1 << 20) * 6
 
@@ -88,15 +88,13 @@ class DataTests(ServerCase):
             await self.until(lambda before=before: len(recorder.received) > before)
         self.assertEqual(recorder.received, BIG[:50_000])
 
+    @needs("openssl")
     async def test_keyUpdate(self) -> None:
         """A client may change its keys, and ask us to, at any time."""
-        openssl = shutil.which("openssl")
-        if openssl is None:
-            self.skipTest("needs the openssl program")
         port = self.tls()
         said = Path(self.mktemp())
         with said.open("wb") as errors, subprocess.Popen(
-            [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "open.example", "-tls1_3"],
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "open.example", "-tls1_3"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

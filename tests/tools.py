@@ -1,0 +1,52 @@
+"""
+Tests that take a tool which is not everywhere.
+
+::
+
+    @needs("redis-server")
+    class RedisTests(TestCase): ...
+
+Without the tool such a test is skipped, and the last lines of a run say so. ``make test-all`` does not pass then.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+PACKAGES = {
+    "curl": "curl",
+    "git": "git",
+    "haproxy": "haproxy",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "python3": "python3",
+    "redis-server": "redis-server",
+    "sha256sum": "coreutils",
+}
+"""By tool, the Debian package that has it. What `.ci/run` installs is these."""
+
+
+def missing(*tools: str) -> str:
+    """What to say of those that are not there; empty if all are."""
+    packages = {tool: PACKAGES[tool] for tool in tools}
+    return "; ".join(f"no {tool} here: apt install {packages[tool]}" for tool in tools if not shutil.which(tool))
+
+
+def needs(*tools: str) -> Callable[[T], T]:
+    """:raises KeyError: for a tool that :data:`PACKAGES` does not have."""
+    reason = missing(*tools)
+
+    def mark(test: T) -> T:
+        if reason:
+            test.skip = reason  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+if __name__ == "__main__":
+    print(*sorted({package for tool, package in PACKAGES.items() if not shutil.which(tool)}))
