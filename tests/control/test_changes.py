@@ -27,5 +27,5 @@ class ChangeTests(SynchronousTestCase):
         """
         Where nothing is asked, nothing is forced, changed, or put behind a gate; and there is nothing to tell.
         """
-        self.assertEqual(NOTHING_ASKED, ChangeRequest("", None, False, False, "", ""))
+        self.assertEqual(NOTHING_ASKED, ChangeRequest("", None, False, False, False, "", ""))
         self.assertEqual(ChangeReport(), ChangeReport((), (), ""))
