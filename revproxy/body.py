@@ -109,6 +109,13 @@ class Body:
         body._finished = True
         return body
 
+    @classmethod
+    def paused(cls, source: IBodySource) -> Self:
+        """One that a plugin makes: its source is asked to go on when somebody wants it."""
+        body = cls(source, None)
+        body._paused = body.isMade = True
+        return body
+
     # What plugins use
 
     def read(self, limit: int) -> Deferred[bytes]:
@@ -220,8 +227,10 @@ class Body:
         return self._filters is not None or self.isMade
 
     def isFilteredBy(self, name: str) -> bool:
-        """Whether a plugin of that name filters it."""
-        return self._filters is not None and self._filters.areOf(name)
+        """Whether a plugin of that name filters or makes it."""
+        if self._filters is not None and self._filters.areOf(name):
+            return True
+        return self.isMade and self._source is not None and self._source.isOf(name)  # type: ignore[attr-defined]
 
     # What the source calls
 

@@ -5,7 +5,7 @@ One request as a plugin sees it: :class:`Context`, with its :class:`~revproxy.me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NoReturn, Protocol
@@ -17,9 +17,16 @@ from revproxy.errors import EdgeError, answerParts
 from revproxy.headers import Headers
 from revproxy.logfields import LogFields
 from revproxy.messages import Peer, Request, Response
+from revproxy.pieces import Pieces, isIterator
 from revproxy.toolbox import Services, Toolbox
 
 __all__ = ["Body", "Context", "Headers", "Outcome", "Peer", "Request", "Response"]
+
+
+Piece = bytes | bytearray | memoryview | str
+
+Content = Piece | Iterator[Piece] | AsyncIterable[Piece]
+"""What an answer may consist of."""
 
 
 def _answerWith(context: Context, response: Any) -> None:
@@ -213,19 +220,26 @@ class Context(Routed):
     def respond(
         self,
         status: int,
-        body: bytes | bytearray | memoryview | str = b"",
+        body: Content = b"",
         headers: Mapping[str, str] | None = None,
     ) -> bool:
         """
         Answer the request here. ``return context.respond(403, "no")`` reads well in a middleware.
 
-        :param body: bytes, or text (sent as UTF-8, with a content type unless ``headers`` has one).
+        :param body: bytes, or text (sent as UTF-8, with a content type unless ``headers`` has one). Or an iterator of
+            such pieces, also an asynchronous one: it is asked for a piece as the client takes them, and closed at the
+            end, or when the client leaves.
         :returns: False, always.
         :raises ValueError: for a status outside 200–599 or a header that cannot be sent.
         :raises TypeError: for a status that is no int, a body that is neither bytes nor text, or headers that are none.
         """
-        status, fields, data = answerParts(status, body, headers)
-        response = self._response = Response(status, None, fields, Body.of(data))
+        if not isinstance(body, (bytes, str)) and isIterator(body):
+            status, fields, _ = answerParts(status, b"", headers)
+            made = Pieces(body, self, self._tools()).body
+        else:
+            status, fields, data = answerParts(status, body, headers)
+            made = Body.of(data)
+        response = self._response = Response(status, None, fields, made)
         response._context = self
         return False
 
@@ -253,7 +267,7 @@ class Context(Routed):
         return self._exchange is None or self._exchange.isAnswered
 
     def isFilteredBy(self, name: str) -> bool:
-        """Whether a plugin of that name filters a body of this request."""
+        """Whether a plugin of that name filters or makes a body of this request."""
         bodies = (self._request._body, None if self._response is None else self._response._body)
         return any(body is not None and body.isFilteredBy(name) for body in bodies)
 

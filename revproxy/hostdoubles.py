@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,25 @@ class DestinationsDouble:
         """Nothing is sent anywhere."""
 
 
+class _Turn:
+    """A function that is called once, unless it is cancelled."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def run(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()
+
+    def cancel(self) -> None:
+        self._function = None
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
+
+
 class ToolboxDouble:
     """
     What a plugin reaches through its context.
@@ -137,15 +156,30 @@ class ToolboxDouble:
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]
         self.provided = dict(provided or {})
+        self._turns: deque[_Turn] = deque()
         self.destinations = DestinationsDouble(upstreams)
 
     def service(self, interface: InterfaceClass) -> Any:
         """:raises KeyError: if nothing is provided for it."""
         return self.provided[interface]
 
-    def awaited(self, context: Context, answer: Any) -> Deferred[Any]:
+    def later(self, function: Callable[[], None]) -> Any:
+        """As :meth:`revproxy.toolbox.Toolbox.later`: as soon as what runs now has returned."""
+        call = _Turn(function)
+        self._turns.append(call)
+        if len(self._turns) == 1:
+            while self._turns:
+                self._turns[0].run()
+                self._turns.popleft()
+        return call
+
+    def blame(self, failure: Failure, message: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.blame`: it is among the events."""
+        self.log.failure(message, failure, name=self.name, version="")
+
+    def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
         """As :meth:`revproxy.toolbox.Toolbox.awaited`, however long it takes."""
-        return answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(answer)
+        return answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(_awaited(answer))
 
     def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure:
         """As :meth:`revproxy.toolbox.Toolbox.filterFailed`: the body breaks off, and a test sees why."""

@@ -4,6 +4,7 @@ What a plugin reaches through the context while it is being called.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zope.interface.interface import InterfaceClass
@@ -37,12 +38,26 @@ class Toolbox(Protocol):
     def service(self, interface: InterfaceClass) -> Any:
         """What some plugin provides for an interface."""
 
-    def awaited(self, context: Any, answer: Any) -> Deferred[Any]:
-        """What the plugin's code answers later, if it does so in its time. Cancelling it cancels the answer."""
+    def awaited(self, context: Any, answer: Any, isPiece: bool = False) -> Deferred[Any]:
+        """
+        What the plugin's code answers later, if it does so in its time. Cancelling it cancels the answer.
+
+        :param isPiece: it makes the next piece of an answer, which may take as long as an origin's.
+        """
+
+    def later(self, function: Callable[[], None]) -> Any:
+        """Call a function in the next turn of the event loop. What is returned has ``cancel``."""
+
+    def blame(self, failure: Failure, message: str) -> None:
+        """
+        Book a failure of the plugin's code.
+
+        :param message: for the log, with ``{name}`` and ``{version}``.
+        """
 
     def filterFailed(self, context: Any, failure: Failure, isFirst: bool) -> Failure | None:
         """
-        A filter of the plugin's has failed, or refuses.
+        A filter of the plugin's, or what makes its body, has failed, or refuses.
 
         :param isFirst: whether it was its first call, so that nothing of the body has passed it.
         :returns: why the body breaks off; None if the filter is passed over instead.

@@ -29,6 +29,7 @@ class Link:
 
     :param open: pass the link over when it fails.
     :param timeout: seconds an asynchronous answer may take, or None.
+    :param pieceTimeout: seconds until the next piece of a body that it makes.
     :param deadlines: for asynchronous answers; their clock measures self time, too.
     :param makeClient: makes :attr:`client`.
     :param services: what a running plugin provides for an interface, or KeyError.
@@ -57,6 +58,7 @@ class Link:
         "name",
         "onFailure",
         "open",
+        "pieceTimeout",
         "timeout",
         "version",
     )
@@ -69,6 +71,7 @@ class Link:
         *,
         open: bool,
         timeout: float | None,
+        pieceTimeout: float = 60.0,
         deadlines: Deadlines,
         makeClient: Callable[[], Any],
         services: Callable[[InterfaceClass], Any],
@@ -82,6 +85,7 @@ class Link:
         self.version = version
         self.open = open
         self.timeout = timeout
+        self.pieceTimeout = pieceTimeout
         self.bodyBytes = bodyBytes
         self.deadlines = deadlines
         self.destinations = destinations
@@ -137,9 +141,13 @@ class Link:
             context.pluginErrors += (self.name,)
             raise PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}"))
 
-    def awaited(self, context: Context, answer: Any) -> Deferred[Any]:
+    def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
         """As :meth:`revproxy.toolbox.Toolbox.awaited`: in its own time, whatever bodies are being read meanwhile."""
-        return waitFor(None, self, answer, "a filter", "bytes")
+        return waitFor(None, self, answer, "an iterator" if isPiece else "a filter", "bytes", isPiece)
+
+    def later(self, function: Callable[[], None]) -> Any:
+        """As :meth:`revproxy.toolbox.Toolbox.later`."""
+        return self.deadlines.later(function)
 
     def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure | None:
         """As :meth:`revproxy.toolbox.Toolbox.filterFailed`; with ``on_error: open`` the first piece passes as it is."""
@@ -148,8 +156,8 @@ class Link:
             if not context.isAnswered:
                 self._refused(context)
                 return failure
-            failure = Failure(RuntimeError(f"a filter refused with {error}, but the answer was on its way"))
-        self.blame(failure, "{name} {version} failed in a filter")
+            failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
+        self.blame(failure, "{name} {version} failed in a body")
         if isFirst and self.open:
             context.pluginsSkipped += (self.name,)
             return None
@@ -193,10 +201,11 @@ class PendingAnswer:
     have deadlines of their own.
     """
 
-    __slots__ = ("_context", "_inner", "_link", "_over", "deadline", "outer")
+    __slots__ = ("_context", "_inner", "_link", "_over", "_seconds", "deadline", "outer")
 
-    def __init__(self, context: Context | None, link: Link, inner: Deferred[Any]) -> None:
+    def __init__(self, context: Context | None, link: Link, inner: Deferred[Any], seconds: float | None) -> None:
         """:param context: whose bodies it may wait for; None if they do not matter."""
+        self._seconds = seconds
         self._context = context
         self._link = link
         self._inner = inner
@@ -204,8 +213,8 @@ class PendingAnswer:
         self.outer: Deferred[Any] = Deferred(self._cancelled)
         deadlines = link.deadlines
         self.deadline = NEVER
-        if link.timeout is not None:
-            self.deadline = deadlines.now() + link.timeout
+        if seconds is not None:
+            self.deadline = deadlines.now() + seconds
             deadlines.watch(self)
 
     def arrived(self, result: Any) -> None:
@@ -224,14 +233,14 @@ class PendingAnswer:
 
     def deadlineExpired(self) -> None:
         """It has taken too long, unless it waits for a body."""
-        if self._link.timeout is not None and self._context is not None and self._context.isReadingBody:
-            self.deadline = self._link.deadlines.now() + self._link.timeout
+        if self._seconds is not None and self._context is not None and self._context.isReadingBody:
+            self.deadline = self._link.deadlines.now() + self._seconds
             return
         # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
         self._over = True
         self._link.deadlines.forget(self)
         self._inner.cancel()
-        self.outer.errback(Failure(PluginTimeout(f"no answer within {self._link.timeout} s")))
+        self.outer.errback(Failure(PluginTimeout(f"no answer within {self._seconds} s")))
 
     def _cancelled(self, outer: Deferred[Any]) -> None:
         self._over = True
@@ -239,10 +248,13 @@ class PendingAnswer:
         self._inner.cancel()
 
 
-def waitFor(context: Context | None, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+def waitFor(
+    context: Context | None, link: Link, answer: Any, method: str, wanted: str, isPiece: bool = False
+) -> Deferred[Any]:
     """
     :param context: whose bodies the plugin may wait for without its time running; None if they do not matter.
     :raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted.
+    :param isPiece: it has the time of a body, and not of an answer.
     """
     if isinstance(answer, Deferred):
         inner = answer
@@ -251,7 +263,7 @@ def waitFor(context: Context | None, link: Link, answer: Any, method: str, wante
         inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now))
     else:
         raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
-    waiting = PendingAnswer(context, link, inner)
+    waiting = PendingAnswer(context, link, inner, link.pieceTimeout if isPiece else link.timeout)
     inner.addBoth(waiting.arrived)
     return waiting.outer
 

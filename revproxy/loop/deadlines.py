@@ -56,6 +56,10 @@ class Deadlines:
         """Leave it out of the sweeps; what is not watched is no error."""
         self._watched.discard(waiting)
 
+    def later(self, function: Callable[[], None]) -> IDelayedCall:
+        """Call a function in the next turn of the event loop: others get theirs before."""
+        return self._clock.callLater(0, function)
+
     def stop(self) -> None:
         """Forget everything and end the sweep."""
         self._watched.clear()

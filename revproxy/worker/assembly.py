@@ -157,6 +157,7 @@ class _Assembly:
             str(manifest.version),
             open=manifest.onError == "open" and manifest.name not in self.plan.required,
             timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+            pieceTimeout=self.plan.config.timeouts.body,
             deadlines=self.answers,
             destinations=self.table.destinations,
             makeClient=_clientOf(instance),

@@ -278,7 +278,7 @@ class RefusingTests(FilterCase):
         self.connection.says(chunk(b"def"))
         self.assertEqual(self.client.end, "abort")
         self.client.leave()
-        self.assertOver(200, "a filter refused with 422 Unprocessable Content, but the answer was on its way")
+        self.assertOver(200, "it refused with 422 Unprocessable Content, but the answer was on its way")
         self.assertBooked(RuntimeError)
 
     def test_inCalls(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from twisted.internet.defer import succeed
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -120,6 +121,16 @@ class CodeTests(SynchronousTestCase):
         edge = EdgeDouble(names["Words"]())
         for body, status in (([b"fine"], 200), ([b"forbid", b"den"], 422), ([b"x" * 65537], 413)):
             self.assertEqual(edge.request("POST", "/", body=body).status, status)
+
+    def test_countdown(self) -> None:
+        """
+        The plugin that answers piece by piece does.
+        """
+        names: dict[str, Any] = {"__name__": "page"}
+        exec(next(block for block in blocks("python") if "class Countdown" in block), names)
+        plugin = names["Countdown"]()
+        plugin.tick = lambda: succeed(None)
+        self.assertEqual(EdgeDouble(plugin).get().body, b"3\n2\n1\n")
 
     def test_uploadScan(self) -> None:
         """
