@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig, effectiveConfig
+from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import Problem, textOf
+from revproxy.config.references import grantedConfig
 from revproxy.control.catalogreader import readPlugin
 from revproxy.interfaces import IConfigurable
 from revproxy.plan.catalog import BrokenPlugin
@@ -52,12 +53,13 @@ class LoadedPlugin:
         A middleware, as ``PluginMain`` makes it. It is not attached and not started.
 
         :param config: over the ``config`` of plugin.json, key by key, as revproxy.yaml has it.
-        :raises PluginRefused: the configuration does not fit the schema, or ``validateConfig`` does not take it;
-            ``PluginMain`` raises, or returns what is no middleware.
+        :raises PluginRefused: the configuration does not fit the schema; plugin.json refers to a variable or file, and
+            no value is given in its place; ``validateConfig`` does not take it; or ``PluginMain`` raises, or returns
+            what is no middleware.
         """
         layer = ConfigLayer(dict(config or {}), None, (), "the configuration of this test")
-        whole = effectiveConfig(self.manifest, [layer])
-        problems = checkConfig(self.manifest, whole, [layer])
+        whole, refused = grantedConfig(self.manifest, [layer], None)
+        problems = refused or checkConfig(self.manifest, whole, [layer])
         if problems:
             raise PluginRefused(_linesOf(problems))
         try:

@@ -37,6 +37,14 @@ class LoadPluginTests(SynchronousTestCase):
         answer = EdgeDouble(plugin.make({"value": "x"})).get()
         self.assertEqual(answer.headers.get("X-Plugin"), "x")
 
+    def test_requests(self) -> None:
+        """What plugin.json refers to has to be given: a test has no revproxy.yaml that grants it."""
+        path = self.folder / "plugin.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "config": {"header": "X", "value": {"$env": "A"}}}))
+        plugin = self.load()
+        self.assertIn("asks for the environment's A", str(self.assertRaises(PluginRefused, plugin.make)))
+        self.assertEqual(EdgeDouble(plugin.make({"value": "x"})).get().headers.get("X"), "x")
+
     def test_everyTimeAnew(self) -> None:
         """Two loads share nothing, and one that was unloaded is gone from the interpreter."""
         first, second = self.load(), self.load()

@@ -43,16 +43,19 @@ def _problems(manifest: Manifest, bundle: Bundle | None) -> Iterator[Problem]:
     for index, requirement in enumerate(manifest.dependencies):
         wrong = check.reason(requirement)
         if wrong is not None:
-            yield where.problem(("dependencies", index), f"{wrong}; {_wayOut(requirement, bundle)}")
+            isVendored = check.isVendored(requirement.name)
+            yield where.problem(("dependencies", index), f"{wrong}; {_wayOut(requirement, bundle, isVendored)}")
 
 
-def _wayOut(requirement: Requirement, bundle: Bundle | None) -> str:
-    """What to type."""
+def _wayOut(requirement: Requirement, bundle: Bundle | None, isVendored: bool) -> str:
+    """What to type. What is vendored comes first, so it has to be replaced there."""
     wanted = f'"{_withoutMarker(requirement)}"'
     install = f"where the edge runs: {sys.executable} -m pip install {wanted}, then revproxy reload"
     if bundle is None:
         return install
     vendor = Path(bundle.directory) / "vendor"
+    if isVendored:
+        return f"replace it: {sys.executable} -m pip install --upgrade --target {vendor} {wanted}"
     return f"{install}; or for this plugin alone: {sys.executable} -m pip install --target {vendor} {wanted}"
 
 
@@ -104,6 +107,10 @@ class _Check:
                 if "extra" in str(inner.marker or "") and (reason := self.reason(inner, extra)) is not None:
                     return f"{reason}, for {wanted}"
         return None
+
+    def isVendored(self, name: str) -> bool:
+        """Whether the plugin has brought one of this name."""
+        return self._vendored is not None and self._vendored.get(name) is not None
 
     def _find(self, name: str) -> tuple[Distribution, str]:
         vendored = self._vendored.get(name) if self._vendored is not None else None

@@ -73,7 +73,9 @@ class DependencyTests(SynchronousTestCase):
         name = "vendor__moon_dust-3.1.dist-info__METADATA"
         found: dict[str, Any] = {name: b"Name: moon-dust\nVersion: 3.1\n"}
         self.assertEqual(self.problems("moon-dust>=3", **found), [])
-        self.assertIn("and there is moon-dust 3.1 in vendor/", self.problems("moon-dust<3", **found)[0])
+        [problem] = self.problems("moon-dust<3", **found)
+        self.assertIn("and there is moon-dust 3.1 in vendor/; replace it: "
+                      f'{PIP} --upgrade --target {PLACE}/vendor "moon-dust<3"', problem)
 
     def test_extras(self) -> None:
         """An extra is what it asks for besides."""
