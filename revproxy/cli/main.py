@@ -11,6 +11,7 @@ from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
 from revproxy.cli import plugintests
+from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
 from revproxy.cli.runcommand import run
@@ -106,8 +107,8 @@ def newPlugin(name: str, folder: Path) -> None:
 
 @main.command("test-plugin")
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120, show_default=True,
-              help="Seconds that the tests may take.")
+@click.option("--timeout", type=Duration(), default="2m", show_default=True,
+              help="How long the tests may take, together.")
 def testPlugin(directory: Path, timeout: float) -> None:
     """Load the plugin in DIRECTORY as the edge does, then run its tests (test_*.py, *_test.py).
 
