@@ -9,7 +9,7 @@ import click
 from revproxy.durations import parseDuration
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """
     Seconds, written as in revproxy.yaml: ``90``, ``90s``, ``1.5m``. More than nothing.
     """
