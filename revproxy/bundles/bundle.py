@@ -27,7 +27,10 @@ from revproxy.bundles.nativecode import nativeProblems
 from revproxy.config.problems import ConfigErrors
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Bytes of all files of a plugin together."""
+"""Bytes of all files of a plugin together, unless ``plugins.max_bytes`` says otherwise."""
+
+LARGEST = 1 << 30
+"""The most that ``plugins.max_bytes`` may be."""
 
 MAX_FILES = 1000
 """Files of a plugin."""

@@ -231,7 +231,7 @@ class FolderReader:
                 return
             self._bytesAllowed -= len(chunk)
             if self._bytesAllowed < 0:
-                raise refusal(path, f"the plugin has more than {self._maxBytes} bytes")
+                raise refusal(path, f"the plugin has more than the {self._maxBytes} bytes of plugins.max_bytes")
             yield chunk
 
 

@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from revproxy.bundles.bundle import MAX_DEPTH, MAX_FILES, Bundle, makeBundle
+from revproxy.bundles.bundle import LARGEST, MAX_DEPTH, MAX_FILES, Bundle, makeBundle
 from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
 from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
 from revproxy.bundles.ignorerules import FILE, allButPassing, everything, readRules
@@ -37,10 +37,6 @@ _NEW, _OLD, _SUMS = ".new-", ".old-", ".sha256"
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = FLAGS | os.O_DIRECTORY
-
-
-MAX_BYTES = 1 << 30
-"""Bytes of a version: the most that ``plugins.max_bytes`` may be; this was within it when it was kept."""
 
 
 class StoreError(Exception):
@@ -169,7 +165,7 @@ class VersionStore:
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
                 wanted = parseSums(_readFile(plugin, digest + _SUMS), digest)
-                found = sumsOf(FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, allButPassing).read(version, place))
+                found = sumsOf(FolderReader(LARGEST, MAX_FILES, MAX_DEPTH, allButPassing).read(version, place))
         except (OSError, ConfigErrors):
             return "its content is not what was kept"
         wrong = [
@@ -309,7 +305,7 @@ def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | 
     Versions that were kept by an older revproxy may have files that are passed over today.
     """
     for partOf in (readRules(version, str(place / FILE)).forWalk(), allButPassing, everything):
-        files = FolderReader(MAX_BYTES, MAX_FILES, MAX_DEPTH, partOf).read(version, place)
+        files = FolderReader(LARGEST, MAX_FILES, MAX_DEPTH, partOf).read(version, place)
         bundle = makeBundle(directory.name, files, directory)
         if bundle.digest == digest:
             return bundle
@@ -317,4 +313,4 @@ def _found(version: int, place: Path, digest: str, directory: Path) -> Bundle | 
 
 
 def _readFile(folder: int, name: str) -> bytes:
-    return readFile(name, MAX_BYTES, folder)
+    return readFile(name, LARGEST, folder)

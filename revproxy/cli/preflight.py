@@ -81,7 +81,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     ]
     try:
         installed = DropInFactories(dropins)
-        catalog = readCatalog(config.plugins.directory, installed.told)
+        catalog = readCatalog(config.plugins.directory, installed.told, config.plugins.maxBytes)
         records = peekRecords(StateFolder(config.state).recordsPath)
         selected = select(catalog, config, remembered=records.plugins.keys())
         orderPerGroup(selected, config)

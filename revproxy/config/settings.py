@@ -234,6 +234,7 @@ class PluginsConfig:
     :ivar required: names of plugins that requests must not pass without.
     :ivar settle: seconds without a further write after which changed files are read.
     :ivar keepVersions: how many earlier versions of a plugin stay in the version store.
+    :ivar maxBytes: of all files of a plugin together.
     :ivar watch: whether plugins and configuration are read when they have changed; else only when somebody says so.
     :ivar drain: seconds that requests and streams may still use what was replaced; ``None``: as ``timeouts.drain``.
     :ivar quarantine: when versions are taken out.
@@ -251,6 +252,7 @@ class PluginsConfig:
     watch: bool = True
     drain: float | None = None
     storeBytes: int = 16 * 1024 * 1024
+    maxBytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

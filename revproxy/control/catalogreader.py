@@ -12,18 +12,20 @@ from collections.abc import Iterable, Mapping
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 
-from revproxy.bundles.bundle import Bundle, BundleReader
+from revproxy.bundles.bundle import LARGEST, MAX_BYTES, Bundle, BundleReader
 from revproxy.bundles.ignorerules import isPassing
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, duplicate, entryOf
 from revproxy.plan.words import DropIns
 
 
-def readCatalog(directory: Path | None, dropIns: DropIns = DropIns()) -> Catalog:  # noqa: B008
+def readCatalog(
+    directory: Path | None, dropIns: DropIns = DropIns(), maxBytes: int = MAX_BYTES  # noqa: B008
+) -> Catalog:
     """
     Read every plugin there is, once; see `CatalogReader`.
     """
-    return CatalogReader(dropIns).read(directory)
+    return CatalogReader(dropIns).read(directory, maxBytes=maxBytes)
 
 
 class CatalogReader:
@@ -44,12 +46,15 @@ class CatalogReader:
         self._directory: Path | None = None
         self._plugins: dict[Path, CatalogEntry | BrokenPlugin] = {}
 
-    def read(self, directory: Path | None, owners: Mapping[str, Path] | None = None) -> Catalog:
+    def read(
+        self, directory: Path | None, owners: Mapping[str, Path] | None = None, maxBytes: int = MAX_BYTES
+    ) -> Catalog:
         """
         Blocks while it reads.
 
         :param directory: folder of plugin folders; those without a plugin.json are passed over.
         :param owners: by name, the folder that keeps the name when another one claims it, too.
+        :param maxBytes: of all files of a plugin together.
         :raises ConfigErrors: ``directory`` itself cannot be read.
         """
         folders = sorted(_pluginFolders(directory))
@@ -58,7 +63,7 @@ class CatalogReader:
         self._bundles.retain(here)
         for gone in self._known.keys() - here:
             del self._known[gone]
-        self._plugins = {folder: self._plugin(folder) for folder in folders}
+        self._plugins = {folder: self._plugin(folder, maxBytes) for folder in folders}
         return self._catalog(owners)
 
     def again(self, directory: Path | None, owners: Mapping[str, Path] | None = None) -> Catalog:
@@ -72,10 +77,10 @@ class CatalogReader:
         installed = self.dropIns
         return _catalogOf((*owned, *installed.entries, *installed.broken, *others), installed.modules)
 
-    def _plugin(self, folder: Path) -> CatalogEntry | BrokenPlugin:
+    def _plugin(self, folder: Path, maxBytes: int) -> CatalogEntry | BrokenPlugin:
         source = str(folder / "plugin.json")
         try:
-            bundle = self._bundles.read(folder)
+            bundle = self._bundles.read(folder, maxBytes)
         except (ConfigErrors, OSError) as error:  # whatever a disk says, it says it of this folder only
             self._known.pop(folder, None)
             problems = error.problems if isinstance(error, ConfigErrors) else (_unreadable(folder, error),)
@@ -91,9 +96,9 @@ class CatalogReader:
 
 def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:
     """
-    Read one directory plugin.
+    Read one directory plugin, as large as any edge may allow.
     """
-    return CatalogReader()._plugin(folder)
+    return CatalogReader()._plugin(folder, LARGEST)
 
 
 def _ownsItsName(folder: Path, plugin: CatalogEntry | BrokenPlugin, owners: Mapping[str, Path]) -> bool:

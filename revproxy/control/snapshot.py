@@ -81,7 +81,7 @@ class SnapshotReader:
         certificates = self._certificates.read(config)
         place = _placeOf(config.plugins.directory)
         try:
-            catalog = self._catalogs.read(config.plugins.directory, owners)
+            catalog = self._catalogs.read(config.plugins.directory, owners, config.plugins.maxBytes)
         except ConfigErrors as unreadable:
             return Snapshot(config, None, certificates, errors, unreadable)
         return Snapshot(config, catalog, certificates, errors, place=place)

@@ -108,7 +108,8 @@ class ReadTests(BundleTestCase):
     def test_limits(self) -> None:
         """Bytes of all files together, their number, and the depth of folders are bounded."""
         self.assertEqual(len(readBundle(self.folder, maxBytes=8, maxFiles=2).files), 2)
-        self.assertEqual(self.refused(maxBytes=7), f"{self.folder / 'plugin.py'}: the plugin has more than 7 bytes")
+        self.assertEqual(self.refused(maxBytes=7), f"{self.folder / 'plugin.py'}: the plugin has more than the 7 "
+                         "bytes of plugins.max_bytes")
         self.assertEqual(self.refused(maxFiles=1), f"{self.folder / 'plugin.py'}: the plugin has more than 1 files")
         self.write("/".join("d" * 20) + "/x.py", "")
         self.assertIn("folders are nested too deeply", self.refused())
@@ -317,6 +318,13 @@ class ReaderTests(BundleTestCase):
         (self.folder / "link.py").unlink()
         (self.root / "away").rename(self.folder / "plugin.py")
         self.assertEqual(self.reader.read(self.folder), bundle)
+
+    def test_lowered(self) -> None:
+        """With a lower bound it is refused, though nothing in it has changed; with the old one it is as before."""
+        bundle = self.reader.read(self.folder, 8)
+        self.assertIs(self.reader.read(self.folder, 8), bundle)
+        self.assertRaises(ConfigErrors, self.reader.read, self.folder, 7)
+        self.assertEqual(self.reader.read(self.folder, 8), bundle)
 
     def test_linkAdded(self) -> None:
         """A link that comes into a known folder is refused as ever."""

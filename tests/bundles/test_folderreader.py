@@ -84,7 +84,10 @@ class WalkTests(FolderCase):
     def test_limits(self) -> None:
         """Where a limit is passed, the message names the place."""
         for reader, message in (
-            (self.reader(maxBytes=2), f"{self.folder}/inner/b.txt: the plugin has more than 2 bytes"),
+            (
+                self.reader(maxBytes=2),
+                f"{self.folder}/inner/b.txt: the plugin has more than the 2 bytes of plugins.max_bytes",
+            ),
             (self.reader(maxFiles=1), f"{self.folder}/inner/b.txt: the plugin has more than 1 files"),
             (self.reader(maxDepth=0), f"{self.folder}/inner: folders are nested too deeply"),
         ):

@@ -82,6 +82,7 @@ plugins:
   directory: ./plugins
   config: {rate-limit: {rate: 100/s}, cors: true}
   keep_versions: 2
+  max_bytes: 200000
   store_bytes: 100000
   required: [cors]
   settle: 1.5
@@ -173,7 +174,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
             QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": ""})}, ("cors",),
-            False, 7200.0, storeBytes=100000))
+            False, 7200.0, storeBytes=100000, maxBytes=200000))
         self.assertEqual(config.pluginDrain, 7200.0)
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
