@@ -67,8 +67,9 @@ class Breaker:
         self._stalls: deque[float] = deque(maxlen=STALLS)
         self._tripped = False
 
-    def failed(self) -> None:
-        """One call failed: it raised, answered nonsense, or did not answer in time. After the trip, nothing happens."""
+    def failed(self, count: int = 1) -> None:
+        """So many calls failed: they raised, answered nonsense, or did not answer in time. After the trip, nothing
+        happens."""
         if self._tripped:
             return
         now = self._now()
@@ -78,8 +79,8 @@ class Breaker:
             seconds.popleft()
         second = int(now)
         if not seconds or seconds[-1].second != second:
-            seconds.append(_Second(second, calls - 1))
-        seconds[-1].failures += 1
+            seconds.append(_Second(second, calls - count))
+        seconds[-1].failures += count
         failures = sum(known.failures for known in seconds)
         # Calls that were under way at the first failure, and observers, can fail more often than was called since.
         total = max(calls - seconds[0].before, failures)

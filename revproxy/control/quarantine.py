@@ -67,8 +67,8 @@ class Quarantine:
         watched = self._ofVersion(word.plugin, word.version)
         if watched is not None:
             watched.calls[worker] = word.calls
-            for _ in range(word.count):
-                watched.breaker.failed()
+            if word.count:
+                watched.breaker.failed(word.count)
 
     def counted(self, worker: int, word: Counters) -> None:
         """

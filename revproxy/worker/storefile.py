@@ -19,6 +19,9 @@ from revproxy.store import MAX_KEYS, StoreError
 BUSY = 5.0
 """Seconds that another process's transaction is waited for."""
 
+JOURNAL = 1024 * 1024
+"""Bytes that the write-ahead log keeps on disk once its content is in the database."""
+
 _LARGE = 20
 """Pages that one value may take."""
 
@@ -157,6 +160,7 @@ class StoreFile:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA journal_size_limit = {JOURNAL}")
             prepared = self._prepared(connection)
             prepared.execute("SELECT count(*) FROM (SELECT 1 FROM kept LIMIT 1)").fetchone()
         except BaseException:

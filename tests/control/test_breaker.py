@@ -127,6 +127,15 @@ class BreakerTests(SynchronousTestCase):
         self.call(*[False] * 5)
         self.assertEqual(self.reasons, ["it takes all the time there is"])
 
+    def test_many(self) -> None:
+        """Many that failed are told of at once."""
+        self.calls = 1_000_000
+        self.breaker.failed(4)
+        self.assertEqual(self.reasons, [])
+        self.calls += 10_000
+        self.breaker.failed(10_000)
+        self.assertEqual(self.reasons, ["10004 of 10004 calls failed within 30 s"])
+
     def test_memory(self) -> None:
         """There are no more records than seconds in the window, whatever happens."""
         for _ in range(10_000):

@@ -107,6 +107,15 @@ class StateFolder:
             return not os.listdir(self.path)
         return stat.S_ISREG(lock.st_mode) and lock.st_uid == 0
 
+    def forgetStore(self, name: str) -> None:
+        """
+        Remove what a plugin has kept, if anything.
+
+        :raises OSError: it cannot be removed.
+        """
+        for path in (self.path / "store").glob(f"{name}.sqlite*"):
+            path.unlink(missing_ok=True)
+
     def release(self) -> None:
         """Let others have it; no matter if it is not held."""
         if self._lock is not None:

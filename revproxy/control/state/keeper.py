@@ -217,7 +217,8 @@ class StateKeeper:
             if not self._onDisk.toKeep(name, 0):
                 try:
                     await self.disk.do(self._state.store.prune, name, ())
-                except (StoreError, DiskSilent) as error:
+                    await self.disk.do(self._state.forgetStore, name)
+                except (StoreError, OSError) as error:
                     self._log.warn("plugin {name}: cannot be forgotten: {error}", name=name, error=error)
                     break
                 self.records = self.records.without(name)

@@ -218,6 +218,18 @@ class GoneTests(LifecycleCase):
         self.call("rollback", name="r4")
         self.assertEqual(sorted(self.bench.seen()), ["r4 1.0.0", "r7 1.0.0", "stays 1.0.0"])
 
+    def test_stores(self) -> None:
+        """What a plugin has kept goes when it is forgotten, and not before; nobody else's goes."""
+        folder = self.bench.state.path / "store"
+        folder.mkdir()
+        for name in ("r5.sqlite", "r5.sqlite-wal", "r6.sqlite", "stays.sqlite", "r51.sqlite", "r5-a.sqlite"):
+            (folder / name).touch()
+        self.release(8)
+        self.assertEqual(len(list(folder.iterdir())), 6)
+        self.release(9)
+        names = sorted(path.name for path in folder.iterdir())
+        self.assertEqual(names, ["r5-a.sqlite", "r51.sqlite", "r6.sqlite", "stays.sqlite"])
+
     def test_wanted(self) -> None:
         """What is pinned or was switched stays, however long it is gone."""
         self.call("pin", name="r7")
