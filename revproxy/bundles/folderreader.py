@@ -48,15 +48,41 @@ def refusal(path: Path, message: str) -> ConfigErrors:
 
 
 def openFolder(directory: Path) -> int:
-    """A descriptor of a folder, which itself may be a link.
+    """
+    A descriptor of a folder, which itself may be a link. Of a mounted ConfigMap, that of the folder inside which its
+    files are in.
 
     :raises Vanished: it is not there.
     :raises ConfigErrors: it is no folder, or cannot be opened.
     """
     try:
-        return os.open(os.path.realpath(directory), FLAGS | os.O_DIRECTORY)
+        folder = os.open(os.path.realpath(directory), FLAGS | os.O_DIRECTORY)
+        inside = _mountedInside(folder)
+        if not inside:
+            return folder
+        try:
+            return os.open(inside, FLAGS | os.O_DIRECTORY, dir_fd=folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise _linkFailure(directory) or _failure(directory, error) from None
+
+
+def _mountedInside(folder: int) -> str:
+    """
+    The name of the folder inside that has the files, where a Kubernetes volume is mounted; else empty.
+
+    There ``plugin.json`` leads to ``..data/plugin.json``, and ``..data`` to a folder such as
+    ``..2026_11_27_10_00_00.1``: a new version is another such folder, and one renaming of ``..data``. That folder is
+    read, so all is of one version, and no link is followed that could lead out of it.
+    """
+    try:
+        if os.readlink("plugin.json", dir_fd=folder) != "..data/plugin.json":
+            return ""
+        inside = os.readlink("..data", dir_fd=folder)
+    except OSError:  # it is no link
+        return ""
+    return inside if inside.startswith("..") and inside != ".." and "/" not in inside else ""
 
 
 def _linkFailure(directory: Path) -> ConfigErrors | None:

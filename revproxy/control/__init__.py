@@ -11,6 +11,7 @@ In the order in which a change passes through:
 - `turns` has one change after the other made;
 - `crew` speaks to the workers, and makes one answer of theirs;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
+- `statewatch` sees to it that the state folder stays there, and ours;
 - `inbox` takes what workers say by themselves to its place: `quarantine` (with `breaker`) takes out versions that fail,
   `slowplugins` (with `loopshare`) tells of those that hold the event loop again and again;
 - `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them

@@ -79,14 +79,26 @@ class ControlSocket:
             # The short name is needed again, to remove the file.
             self._shortName = held.pop_all()
 
+    async def reopen(self) -> None:
+        """
+        Listen anew, where the file was deleted. Connections stay.
+
+        :raises OSError: as :meth:`open`; nobody listens then.
+        """
+        await self._stopListening()
+        self.open()
+
     async def close(self) -> None:
         """Stop listening, remove the file, end the connections. Does not wait for calls that are running."""
+        await self._stopListening()
+        for connection in list(self.connections):
+            connection.end()
+
+    async def _stopListening(self) -> None:
         port, self._port = self._port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
             self._shortName.close()
-        for connection in list(self.connections):
-            connection.end()
 
 
 class _ControlFactory(Factory):  # type: ignore[misc]

@@ -37,6 +37,7 @@ from revproxy.control.custody import codeWarnings, stateWarnings, users
 from revproxy.control.startup import StartRefused
 from revproxy.control.state.directory import StateError, StateFolder, StateInUse
 from revproxy.control.state.recordfile import readRecords
+from revproxy.control.statewatch import StateWatch
 from revproxy.control.watch.fingerprint import Root
 from revproxy.control.watch.watcher import Watcher
 from revproxy.loop.interpreter import exitDespiteThreads, exitWithFailure
@@ -103,6 +104,8 @@ class EdgeService(Service):  # type: ignore[misc]
         preparing.addErrback(_refusedWith, told)
         _resultOf(preparing)
         self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
+        keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
+        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn)
         self._watcher: Watcher | None = None
         self._notifier = Notifier(reactor)
         self._signals = Signals(reactor)
@@ -207,6 +210,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.warn(text, error=error)
         else:
             self.control.keeper.isWritable = True
+            self._stateWatch.start()
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
@@ -312,6 +316,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._hurryOnInterrupt()
         self._stopping = True
         self._notifier.stopping()
+        self._stateWatch.stop()
         self.control.coordinator.halt()
         self.control.slowPlugins.stop()
         self.worker.hurry()

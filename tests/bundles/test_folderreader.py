@@ -46,6 +46,66 @@ class OpenTests(FolderCase):
         self.assertEqual(os.listdir(descriptor), ["b.txt"])
 
 
+class MountedTests(SynchronousTestCase):
+    """A volume that Kubernetes has mounted: a ConfigMap, a Secret, a projected one."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir(parents=True)
+        self.outside = self.folder.parent / "..outside"
+        self.publish("1")
+        for name in ("plugin.json", "plugin.py", "inner"):
+            (self.folder / name).symlink_to(f"..data/{name}")
+
+    def publish(self, version: str) -> None:
+        """As the kubelet does."""
+        place = self.folder / f"..2026_{version}"
+        (place / "inner").mkdir(parents=True)
+        (place / "plugin.json").write_text("{}")
+        (place / "plugin.py").write_text(version)
+        (place / "inner" / "a").write_text(version)
+        self.point(place.name)
+
+    def point(self, target: str) -> None:
+        (self.folder / "..data_tmp").symlink_to(target)
+        (self.folder / "..data_tmp").rename(self.folder / "..data")
+
+    def read(self) -> dict[str, bytes]:
+        descriptor = openFolder(self.folder)
+        try:
+            return FolderReader(100, 10, 3, allButPassing).read(descriptor, self.folder)
+        finally:
+            os.close(descriptor)
+
+    def test_read(self) -> None:
+        """All files are of one version, those in folders too; a new one comes with the link."""
+        self.assertEqual(self.read(), {"plugin.json": b"{}", "plugin.py": b"1", "inner/a": b"1"})
+        descriptor = openFolder(self.folder)
+        self.addCleanup(os.close, descriptor)
+        self.publish("2")
+        self.assertEqual(FolderReader(100, 10, 3, allButPassing).read(descriptor, self.folder)["plugin.py"], b"1")
+        self.assertEqual(self.read()["plugin.py"], b"2")
+
+    def test_vanished(self) -> None:
+        """The folder that the link names is not there any more."""
+        self.point("..gone")
+        self.assertRaises(Vanished, openFolder, self.folder)
+
+    def test_out(self) -> None:
+        """What leads anywhere else is a link like any other, and refused."""
+        self.outside.mkdir()
+        (self.outside / "plugin.json").write_text("{}")
+        (self.folder / "..link").symlink_to(self.outside)
+        for target in ("../..outside", str(self.outside), "..", "."):
+            self.point(target)
+            self.assertIn("is a symbolic link", str(self.assertRaises(ConfigErrors, self.read)))
+        self.point("..link")
+        self.assertRaises(ConfigErrors, self.read)
+        self.point("..2026_1")
+        (self.folder / "..2026_1" / "secret").symlink_to("/etc/passwd")
+        self.assertIn("is a symbolic link", str(self.assertRaises(ConfigErrors, self.read)))
+
+
 class WalkTests(FolderCase):
     """`FolderReader`."""
 

@@ -12,9 +12,14 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections.abc import Callable, Iterable
+from errno import ESTALE
 from pathlib import Path
+from typing import Any, TypeVar
 
 from revproxy.bundles.versionstore import VersionStore
+
+_Result = TypeVar("_Result")
 
 
 class StateError(Exception):
@@ -75,6 +80,52 @@ class StateFolder:
         except OSError as error:
             raise StateError(f"{self.path}: cannot be used as the state folder: {error.strerror}; "
                              'let revproxy write there, or name another folder with "state"') from None
+
+    @property
+    def isHeld(self) -> bool:
+        """Whether the folder that is there now is the one that was acquired. Blocks."""
+        if self._lock is None:
+            return False
+        try:
+            found = os.lstat(self.path / "lock")
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._lock))
+
+    def missing(self, expected: Iterable[str]) -> tuple[str, ...]:
+        """
+        What is not there any more, of the lock and what is expected besides. Blocks.
+
+        :param expected: paths below the folder.
+        """
+        if not self.isHeld:
+            return ("lock",)
+        return tuple(path for path in expected if not os.path.lexists(self.path / path))
+
+    def retake(self) -> None:
+        """
+        Take the folder again, which was deleted or put there anew while we had it; no matter if it is still ours.
+        Blocks.
+
+        :raises StateInUse: another process was quicker.
+        :raises StateError: as :meth:`acquire`.
+        """
+        if self.isHeld:
+            return
+        before, self._lock = self._lock, None
+        if before is not None:
+            os.close(before)
+        self.acquire()
+
+    def guarded(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """
+        Write in the folder, if it is still ours. Blocks.
+
+        :raises OSError: it is not.
+        """
+        if self._lock is not None and not self.isHeld:
+            raise OSError(ESTALE, "the state folder was deleted, or another edge has it")
+        return function(*arguments)
 
     def handOver(self, uid: int, gid: int) -> None:
         """

@@ -146,9 +146,9 @@ class StateKeeper:
             if known is None and self.records.get(name).running == bundle.digest:
                 continue
             try:
-                await self.disk.do(self._state.store.keep, name, bundle)
+                await self._do(self._state.store.keep, name, bundle)
                 self._unkept.pop((name, bundle.digest), None)
-            except (StoreError, DiskSilent) as error:
+            except (StoreError, OSError) as error:
                 self._unkept[name, bundle.digest] = str(error)
                 if known != str(error):
                     self._isTold = True
@@ -201,8 +201,8 @@ class StateKeeper:
             self.records = self.records.forgotten(name, lost)
             # What the file names outlives a restart, so it must be there: the file may stay as it is.
             kept = self.records.toKeep(name, count) | self._onDisk.toKeep(name, 0)
-            gone = await self.disk.do(store.prune, name, kept)
-        except (StoreError, DiskSilent) as error:
+            gone = await self._do(store.prune, name, kept)
+        except (StoreError, OSError) as error:
             self._events.add("store-failed", str(error), name)
         else:
             self.records = self.records.forgotten(name, gone)
@@ -216,8 +216,8 @@ class StateKeeper:
         for name in self.records.longGone(here, MAX_GONE)[:FORGOTTEN_AT_ONCE]:
             if not self._onDisk.toKeep(name, 0):
                 try:
-                    await self.disk.do(self._state.store.prune, name, ())
-                    await self.disk.do(self._state.forgetStore, name)
+                    await self._do(self._state.store.prune, name, ())
+                    await self._do(self._state.forgetStore, name)
                 except (StoreError, OSError) as error:
                     self._log.warn("plugin {name}: cannot be forgotten: {error}", name=name, error=error)
                     break
@@ -227,7 +227,7 @@ class StateKeeper:
     async def _write(self) -> None:
         path, records, before = self._state.recordsPath, self.records, self._notWritten
         try:
-            await self.disk.do(writeRecords, path, records)
+            await self._do(writeRecords, path, records)
         except OSError as error:
             self._notWritten = f"{path}: cannot be written: {error.strerror or error}"
             if self._notWritten != before:
@@ -236,6 +236,10 @@ class StateKeeper:
         else:
             self._notWritten = ""
             self._onDisk = records
+
+    async def _do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Write in the state folder; as of a `JobThread`. :raises OSError: it is not ours any more."""
+        return await self.disk.do(self._state.guarded, function, *arguments)
 
     def _withRunning(self, records: PluginRecords, plan: Plan) -> tuple[PluginRecords, set[str]]:
         begun = set()
@@ -251,6 +255,37 @@ class StateKeeper:
         return records, begun
 
     # What could not be written
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What has to be in the state folder, as paths below it."""
+        if not self._onDisk.plugins:
+            return ()
+        running = [(name, record.running) for name, record in self._onDisk.plugins.items()]
+        versions = [f"versions/{name}/{digest}" for name, digest in running if digest and (name, digest) not in
+                    self._unkept]
+        return self._state.recordsPath.name, *versions
+
+    async def restore(self) -> None:
+        """The state folder was deleted, or a part of it: write all anew that is known. No change is made meanwhile."""
+        if self._plan is None:
+            return
+        running = {(plugin.name, plugin.entry.digest) for plugin in self._plan.selected if plugin.entry.bundle}
+        records = self.records
+        for name, record in self.records.plugins.items():
+            gone = [known.digest for known in record.versions if not await self._isStored(name, known.digest)]
+            lost = [digest for digest in gone if (name, digest) not in running]
+            records = records.forgotten(name, lost)
+            self._unkept.update({(name, digest): "was deleted" for digest in gone if digest not in lost})
+        self._notWritten = f"{self._state.recordsPath}: was deleted"
+        self._onDisk = PluginRecords()
+        await self.record(records, self._plan)
+
+    async def _isStored(self, name: str, digest: str) -> bool:
+        try:
+            return digest in await self.disk.do(self._state.store.digests, name)
+        except (StoreError, OSError):
+            return False
 
     async def catchUp(self) -> None:
         """Try once more to write what could not be written. No change is made meanwhile."""

@@ -153,13 +153,21 @@ class EagerPort(tcp.Port):
 
 
 class EagerUNIXPort(EagerPort, unix.Port):
-    """The same for UNIX sockets; closes also when somebody has removed its file."""
+    """The same for UNIX sockets; closes also when somebody has removed its file, and does not remove another's."""
 
     transport: Any = EagerUNIXServer
+    _made: tuple[int, int] | None = None
+
+    def startListening(self) -> None:
+        """Make the file, and listen."""
+        super().startListening()
+        self._made = _fileOf(self._bindPath)
 
     def connectionLost(self, reason: Failure) -> None:
         """The port is closed."""
         try:
+            if self._made is not None and _fileOf(self._bindPath) != self._made:
+                raise FileNotFoundError
             unix.Port.connectionLost(self, reason)
         except OSError:
             # Twisted would leave ``stopListening`` waiting for ever.
@@ -167,6 +175,15 @@ class EagerUNIXPort(EagerPort, unix.Port):
                 with suppress(OSError, ValueError):
                     self.lockFile.unlock()
             tcp.Port.connectionLost(self, reason)
+
+
+def _fileOf(path: Any) -> tuple[int, int] | None:
+    """Which file that is; None if there is none, as for an abstract name."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 class EagerReactor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,51 @@ class StateFolderTests(SynchronousTestCase):
 
     if not os.path.isdir("/proc/self/fd"):
         test_noDescriptorsLeft.skip = "no /proc here"  # type: ignore[attr-defined]
+
+
+class WatchedTests(SynchronousTestCase):
+    """A folder that is deleted while we have it."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()).absolute() / "state"
+        self.folder = StateFolder(self.path)
+        self.folder.acquire()
+        self.addCleanup(self.folder.release)
+        (self.path / "a").touch()
+
+    def test_missing(self) -> None:
+        """What was expected and is not there; without our lock nothing else matters."""
+        self.assertEqual(self.folder.missing(["a"]), ())
+        self.assertEqual(self.folder.missing(["a", "b/c"]), ("b/c",))
+        (self.path / "lock").unlink()
+        self.assertEqual(self.folder.missing(["a", "b/c"]), ("lock",))
+        (self.path / "lock").touch()
+        self.assertEqual(self.folder.missing([]), ("lock",))
+
+    def test_retaken(self) -> None:
+        """It is ours again, and nobody else's; one descriptor is held."""
+        before = len(os.listdir("/proc/self/fd"))
+        shutil.rmtree(self.path)
+        self.folder.retake()
+        self.folder.retake()
+        self.assertTrue(self.folder.isHeld)
+        self.assertRaises(StateInUse, StateFolder(self.path).acquire)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_anothers(self) -> None:
+        """Who was quicker has it, until it lets go."""
+        shutil.rmtree(self.path)
+        other = StateFolder(self.path)
+        other.acquire()
+        self.assertRaises(StateInUse, self.folder.retake)
+        self.assertRaises(StateInUse, self.folder.retake)
+        other.release()
+        self.folder.retake()
+        self.assertTrue(self.folder.isHeld)
+
+    def test_guarded(self) -> None:
+        """Nothing is written where it is not ours."""
+        self.assertEqual(self.folder.guarded(max, 1, 2), 2)
+        shutil.rmtree(self.path)
+        self.assertRaises(OSError, self.folder.guarded, self.path.mkdir)
+        self.assertFalse(self.path.exists())
