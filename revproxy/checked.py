@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -62,19 +62,6 @@ def oneOf(*values: str) -> Callable[[Any], str]:
         return str(value)
 
     return check
-
-
-def fixed(slot: str, advice: str) -> Checked[Any]:
-    """
-    An attribute that is only read.
-
-    :param advice: what to do instead of assigning.
-    """
-
-    def check(value: Any) -> NoReturn:
-        raise AttributeError(advice)
-
-    return checked(slot, check)
 
 
 def told(value: Any) -> str:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NoReturn, Protocol
 
 from revproxy.body import Body
-from revproxy.checked import Checked, finalStatus, fixed, text, told
+from revproxy.checked import Checked, finalStatus, text, told
 from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import EdgeError, answerParts
 from revproxy.headers import Headers
@@ -111,18 +111,18 @@ class Context(Routed):
         "outcome",
         "pluginErrors",
         "pluginsSkipped",
+        "request",
         "serial",
     )
 
-    request: Checked[Request] = fixed("_request", "context.request stays: assign to its method, target, host, headers")
     response: Checked[Response | None] = property(attrgetter("_response"), _answerWith)  # type: ignore[assignment]
 
     def __init__(self, request: Request, route: Place = NOWHERE, serial: bytes = b"") -> None:
         # As Routed does; a call would cost each request more than these lines.
         self._route = route
         self._goal = None
-        self._request = request
-        request._context = self
+        # Read far more often than anything else, so it is not checked; the edge goes by its own.
+        self.request = self._request = request
         self._exchange: Answering | None = None
         self._response: Response | None = None
         self.serial = serial
@@ -273,7 +273,6 @@ class Context(Routed):
 
     def over(self) -> None:
         """The request is over: what refers back to this lets go, so that nothing waits for the garbage collector."""
-        self._exchange = None
         request, response = self._request, self._response
         request._context = None
         if request._body is not None:

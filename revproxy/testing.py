@@ -102,6 +102,7 @@ def makeContext(
     context = Context(request, NamedPlace(route, upstream), id.encode("ascii"))
     context._toolbox = ToolboxDouble() if toolbox is None else toolbox
     context._exchange = _Interim()
+    request._context = context
     return context
 
 

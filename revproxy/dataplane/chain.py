@@ -121,6 +121,7 @@ class Chain:
         """
         depth = self._passed
         bounds = self._bounds
+        context._request._context = context
         for link, handle, counters in self._nextCalls():
             context._toolbox = link
             if bounds:

@@ -410,16 +410,15 @@ class Exchange:
             later = chain.finished(context)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
-        context.over()
-        if later is not None:
-            later.addBoth(self._released)
-        elif chain is not None:
-            chain.release()
-
-    def _released(self, _: None) -> None:
-        """The last observer has done."""
-        assert self.chain is not None
-        self.chain.release()
+        context._exchange = None
+        if context._request._context is not None:
+            context.over()
+        if chain is not None:
+            release = chain.release
+            if later is None:
+                release()
+            else:
+                later.addBoth(lambda _: release())
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context._request
