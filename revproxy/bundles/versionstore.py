@@ -3,11 +3,14 @@
     versions/rate-limit/6f1d…c2/plugin.json
     versions/rate-limit/6f1d…c2/plugin.py
     versions/rate-limit/6f1d…c2.sha256
+    versions/rate-limit/6f1d…c2.tests/test_plugin.py
 
 Plain files, so that ``diff -r`` and ``sha256sum -c`` work on them. A version counts only under its final name, which it
 gets by one rename after everything is on the disk, and loses by one rename before anything is removed: a crash leaves
 hidden folders at worst, which the next `VersionStore.keep` removes. What is read is checked against the digest. The
 ``.sha256`` beside it proves nothing; it is there to name the file when something is damaged.
+
+The tests beside a version are the last that were seen with it. They are no part of it, and nothing vouches for them.
 
 Names come from requests too. Whatever they are, nothing outside the store is touched: names and digests have fixed
 forms, and folders are opened relative to each other and without following links.
@@ -22,18 +25,19 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from revproxy.bundles.bundle import LARGEST, MAX_DEPTH, MAX_FILES, Bundle, makeBundle
 from revproxy.bundles.checksums import formatSums, parseSums, sumsOf
-from revproxy.bundles.folderreader import FLAGS, FolderReader, Vanished
+from revproxy.bundles.folderreader import FLAGS, MAX_TEST_BYTES, MAX_TESTS, FolderReader, Vanished
 from revproxy.bundles.ignorerules import FILE, allButPassing, everything, readRules
 from revproxy.config.problems import ConfigErrors, quoted
 from revproxy.regularfile import readFile
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NEW, _OLD, _SUMS = ".new-", ".old-", ".sha256"
+_NEW, _OLD, _SUMS, _TESTS = ".new-", ".old-", ".sha256", ".tests"
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = FLAGS | os.O_DIRECTORY
@@ -71,6 +75,19 @@ class VersionStore:
                 _sweep(plugin)
                 if not self._isSound(name, bundle):
                     _write(plugin, bundle)
+                _keepTests(plugin, bundle.digest, bundle.tests)
+
+    def keepTests(self, name: str, digest: str, tests: Mapping[str, bytes]) -> None:
+        """Keep these tests with a version, instead of those there are. Nothing happens if it is not kept.
+
+        :raises StoreError: they cannot be written.
+        """
+        place = self._place(name, digest)
+        for path in tests:
+            _checkPath(place, path)
+        with self._lock, _writing(place), suppress(FileNotFoundError), self._plugin(name) as plugin:
+            if digest in os.listdir(plugin):
+                _keepTests(plugin, digest, tests)
 
     def read(self, name: str, digest: str, directory: Path | None = None) -> Bundle:
         """A bundle, each byte of it checked.
@@ -82,6 +99,7 @@ class VersionStore:
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
                 bundle = _found(version, place, digest, directory or Path(name))
+                tests = _testsOf(plugin, digest)
         except (FileNotFoundError, Vanished):
             raise StoreError(f"{place}: there is no such version of {name}{self._others(name)}") from None
         except OSError as error:
@@ -90,7 +108,7 @@ class VersionStore:
             raise _damaged(place, str(errors)) from None
         if bundle is None:
             raise _damaged(place, self._difference(name, digest, place))
-        return bundle
+        return replace(bundle, tests=tests)
 
     def digests(self, name: str) -> tuple[str, ...]:
         """The versions of a plugin that are kept. Their files are not read.
@@ -251,6 +269,34 @@ def _write(plugin: int, bundle: Bundle) -> None:
         _sweep(plugin)
 
 
+def _keepTests(plugin: int, digest: str, tests: Mapping[str, bytes]) -> None:
+    """As with versions: under the final name they are whole."""
+    if _testsOf(plugin, digest) == tests:
+        return
+    name = digest + _TESTS
+    try:
+        if tests:
+            with _made(_NEW + name, plugin) as folder:
+                _writeTree(folder, tests)
+        if name in os.listdir(plugin):
+            os.rename(name, _OLD + name, src_dir_fd=plugin, dst_dir_fd=plugin)
+        if tests:
+            os.rename(_NEW + name, name, src_dir_fd=plugin, dst_dir_fd=plugin)
+        os.fsync(plugin)
+    finally:
+        _sweep(plugin)
+
+
+def _testsOf(plugin: int, digest: str) -> Mapping[str, bytes]:
+    """What is kept with a version; nothing if that cannot be read."""
+    name = digest + _TESTS
+    try:
+        with _opened(name, plugin) as folder:
+            return FolderReader(MAX_TEST_BYTES, MAX_TESTS, MAX_DEPTH, everything).read(folder, Path(name))
+    except (OSError, ConfigErrors):
+        return {}
+
+
 def _writeTree(folder: int, files: Mapping[str, bytes]) -> None:
     folders = sorted({"/".join(parts[:end]) for parts in (path.split("/") for path in files)
                       for end in range(1, len(parts))})
@@ -292,7 +338,8 @@ def _sweep(plugin: int) -> None:
     """Remove what does not count; what cannot be removed now stays for the next time."""
     names = os.listdir(plugin)
     for name in names:
-        if name.startswith((_NEW, _OLD)):
+        isAlone = name.endswith(_TESTS) and name.removesuffix(_TESTS) not in names
+        if isAlone or name.startswith((_NEW, _OLD)):
             shutil.rmtree(name, ignore_errors=True, dir_fd=plugin)
         elif name.endswith(_SUMS) and name.removesuffix(_SUMS) not in names:
             with suppress(OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class CatalogReader:
         known = self._known.get(folder)
         if known is None or known[0] is not bundle:
             if known is not None and known[0].digest == bundle.digest:
-                self._known[folder] = bundle, known[1]  # touched, and the same
+                self._known[folder] = bundle, replace(known[1], bundle=bundle)  # the same, with other tests
             else:
                 self._known[folder] = bundle, entryOf(bundle, source)
         return self._known[folder][1]

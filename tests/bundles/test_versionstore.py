@@ -316,6 +316,70 @@ class DamageTests(StoreTestCase):
                          f"{self.place}: cannot be read: Permission denied; see to it that revproxy may read it")
 
 
+class TestsTests(StoreTestCase):
+    """The tests beside a version."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bundle = makeBundle(NAME, version(1).files, tests={"test_a.py": b"1", "tests/data/x": b"\0"})
+        self.store.keep(NAME, self.bundle)
+        self.place = self.folder / NAME / (self.bundle.digest + ".tests")
+
+    def kept(self) -> dict[str, bytes]:
+        return dict(self.store.read(NAME, self.bundle.digest).tests)
+
+    def test_kept(self) -> None:
+        """They come back with it, lie beside it as plain files, and are no version."""
+        self.assertEqual(self.kept(), self.bundle.tests)
+        self.assertEqual((self.place / "tests" / "data" / "x").read_bytes(), b"\0")
+        self.assertEqual(self.store.digests(NAME), (self.bundle.digest,))
+        self.assertEqual(self.store.names(), (NAME,))
+
+    def test_others(self) -> None:
+        """Others take their place, whole; also none."""
+        self.store.keepTests(NAME, self.bundle.digest, {"test_b.py": b"2"})
+        self.assertEqual(self.kept(), {"test_b.py": b"2"})
+        before = self.place.stat().st_ino
+        self.store.keepTests(NAME, self.bundle.digest, {"test_b.py": b"2"})
+        self.assertEqual(self.place.stat().st_ino, before)
+        self.store.keepTests(NAME, self.bundle.digest, {})
+        self.assertEqual((self.kept(), self.place.exists()), ({}, False))
+        self.assertEqual(len(os.listdir(self.folder / NAME)), 2)
+
+    def test_again(self) -> None:
+        """The same version with other tests is not written again, and they are."""
+        inode = (self.folder / NAME / self.bundle.digest).stat().st_ino
+        self.store.keep(NAME, makeBundle(NAME, self.bundle.files, tests={"conftest.py": b""}))
+        self.assertEqual((self.folder / NAME / self.bundle.digest).stat().st_ino, inode)
+        self.assertEqual(self.kept(), {"conftest.py": b""})
+
+    def test_notThere(self) -> None:
+        """Tests of a version that is not kept are not kept, nor do they make a folder."""
+        self.store.keepTests(NAME, version(2).digest, {"test_b.py": b""})
+        self.store.keepTests("other", version(2).digest, {"test_b.py": b""})
+        self.assertEqual(len(os.listdir(self.folder / NAME)), 3)
+        self.assertEqual(os.listdir(self.folder), [NAME])
+        self.refused(self.store.keepTests, NAME, self.bundle.digest, {"../x": b""})
+        self.refused(self.store.keepTests, "..", self.bundle.digest, {})
+
+    def test_pruned(self) -> None:
+        """They go with it; those without a version are swept away."""
+        lost = self.folder / NAME / (version(5).digest + ".tests")
+        lost.mkdir()
+        (lost / "x").write_text("")
+        self.store.keep(NAME, version(2))
+        self.assertFalse(lost.exists())
+        self.store.prune(NAME, [version(2).digest])
+        self.assertFalse(self.place.exists())
+
+    def test_unreadable(self) -> None:
+        """Whatever has become of them, the version is whole."""
+        shutil.rmtree(self.place)
+        self.place.symlink_to("/etc")
+        self.assertEqual(self.kept(), {})
+        self.assertEqual(self.store.read(NAME, self.bundle.digest), self.bundle)
+
+
 class PruneTests(StoreTestCase):
     """`VersionStore.prune`."""
 

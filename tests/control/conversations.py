@@ -131,6 +131,9 @@ class FakeStore:
         """All stay."""
         return ()
 
+    def keepTests(self, name: str, digest: str, tests: Any) -> None:
+        """They are lost."""
+
     def digests(self, name: str) -> tuple[str, ...]:
         """All of a plugin."""
         return tuple(digest for plugin, digest in self.bundles if plugin == name)

@@ -89,7 +89,8 @@ def entry(name: str, version: str = "1.0.0", code: str | None = None, **manifest
     """A plugin with files."""
     text = json.dumps({"name": name, "version": version, **manifest}, indent=1)
     code = CODE.format(name=name) if code is None else code
-    bundle = makeBundle(name, {"plugin.json": text.encode(), "plugin.py": code.encode()}, Path("/plugins") / name)
+    files = {"plugin.json": text.encode(), "plugin.py": code.encode()}
+    bundle = makeBundle(name, files, Path("/plugins") / name, {"test_plugin.py": b"import unittest\n"})
     found = entryOf(bundle, f"plugins/{name}/plugin.json")
     assert isinstance(found, CatalogEntry), found
     return found

@@ -67,11 +67,12 @@ class EqualTests(PlanCase):
 
     def test_bundles(self) -> None:
         """
-        And the files of plugins, with where they were.
+        And the files of plugins, with where they were, and their tests, which take no part in comparisons.
         """
         bundle, known = self.decoded.entries["stamp"].bundle, self.plan.entries["stamp"].bundle
         assert bundle is not None and known is not None
         self.assertEqual((bundle.files, bundle.directory), (known.files, known.directory))
+        self.assertEqual((bundle.tests, list(known.tests)), (known.tests, ["test_plugin.py"]))
         self.assertIsNone(self.decoded.entries["dropped"].bundle)
 
     def test_again(self) -> None:

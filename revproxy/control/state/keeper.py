@@ -8,7 +8,7 @@ more at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ class StateKeeper:
         self.lost: dict[str, str] = {}
         self.isWritable = False
         self.disk = JobThread(clock, inThread)
+        # Of what runs: the tests that were seen last, and are stored.
+        self._tests: dict[tuple[str, str], Mapping[str, bytes]] = {}
         # Why, for each bundle that runs and is not stored.
         self._unkept: dict[tuple[str, str], str] = {}
         self._notWritten = ""
@@ -180,6 +182,8 @@ class StateKeeper:
             running = {(plugin.name, plugin.entry.digest) for plugin in plan.selected}
             self._unkept = {key: text for key, text in self._unkept.items() if key in running}
             await self.keep(plan)
+        if self.isWritable and found is not None:
+            await self._keepTests(plan, found)
         if isSame and not self._notWritten:
             return
         if self.isWritable:
@@ -190,6 +194,22 @@ class StateKeeper:
             await self._write()
         plugins = self.records.plugins.items()
         self.totals.keepOnly({(name, known.digest) for name, record in plugins for known in record.versions})
+
+    async def _keepTests(self, plan: Plan, found: Catalog) -> None:
+        """Those in the folders of what runs, where they are others than before."""
+        before, self._tests = self._tests, {}
+        for plugin in plan.selected:
+            present, name = found.entries.get(plugin.name), plugin.name
+            if present is None or present.bundle is None or present.digest != plugin.entry.digest:
+                continue
+            key, tests = (name, present.bundle.digest), present.bundle.tests
+            if before.get(key) is not tests and key not in self._unkept:
+                try:
+                    await self.disk.do(self._state.store.keepTests, name, present.bundle.digest, tests)
+                except (StoreError, DiskSilent) as error:
+                    self._log.warn("plugin {name}: its tests are not kept: {error}", name=name, error=error)
+                    continue
+            self._tests[key] = tests
 
     async def _prune(self, name: str, count: int) -> None:
         store = self._state.store

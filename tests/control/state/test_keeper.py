@@ -417,3 +417,59 @@ class RanBeforeTests(LifecycleCase):
         shutil.rmtree(self.bench.plugins / "b")
         self.bench.start()
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
+
+class PluginTestsTests(LifecycleCase):
+    """Tests that a plugin ships are beside its version in the store: the last that were seen with it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = self.bench.write("a")
+        (self.folder / "test_a.py").write_text("1")
+        self.bench.start()
+
+    def kept(self) -> dict[str, bytes]:
+        digest = self.bench.coordinator.records.get("a").running
+        assert digest is not None
+        return dict(self.bench.state.store.read("a", digest).tests)
+
+    def test_newest(self) -> None:
+        """Other tests are no change, and are stored all the same; also those that came while the edge was down."""
+        self.assertEqual(self.kept(), {"test_a.py": b"1"})
+        before = self.bench.kinds()
+        (self.folder / "test_a.py").write_text("22")
+        self.assertEqual(self.apply().text, ())
+        self.assertEqual((self.kept(), self.bench.kinds()), ({"test_a.py": b"22"}, before))
+        (self.folder / "conftest.py").write_text("")
+        self.restart()
+        self.assertEqual(set(self.kept()), {"test_a.py", "conftest.py"})
+        (self.folder / "conftest.py").unlink()
+        (self.folder / "test_a.py").unlink()
+        self.apply()
+        self.assertEqual(self.kept(), {})
+
+    def test_otherVersion(self) -> None:
+        """While another version runs than the folder has, its tests are not those of what runs."""
+        self.bench.write("a", version="2.0")
+        (self.folder / "test_a.py").write_text("of 2.0")
+        self.apply()
+        self.call("rollback", name="a")
+        self.assertEqual(self.kept(), {"test_a.py": b"1"})
+
+    def test_storeFails(self) -> None:
+        """If they cannot be stored, all else is as ever; and they are tried again."""
+        broken = self.patch(VersionStore, "keepTests", unstored)
+        (self.folder / "test_a.py").write_text("22")
+        self.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+        broken.restore()
+        self.apply()
+        self.assertEqual(self.kept(), {"test_a.py": b"22"})
+
+    def test_notStoredAgain(self) -> None:
+        """Where nothing has changed, the disk is left alone."""
+        self.apply()
+        self.patch(VersionStore, "keepTests", unstored)
+        self.patch(VersionStore, "keep", unstored)
+        self.apply()
+        self.assertNotIn("store-failed", [kind for kind, _ in self.bench.kinds()])
