@@ -14,7 +14,7 @@ from revproxy.body import Body
 from revproxy.checked import Checked, finalStatus, text, told
 from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import EdgeError, answerParts
-from revproxy.headers import Headers
+from revproxy.headers import TOKEN, Headers  # noqa: F401  (TOKEN could be had from here in 0.1.0)
 from revproxy.logfields import LogFields
 from revproxy.messages import Peer, Request, Response
 from revproxy.pieces import Pieces, isIterator
