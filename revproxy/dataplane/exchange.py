@@ -374,6 +374,7 @@ class Exchange:
         """The connection is gone before the end."""
         if self._done:
             return
+        self._answer = self._answer if bytesOut else None  # it may have waited for its first bytes
         self.error = self.error or ClientGone("the client left")
         waiting, self._waiting = self._waiting, None
         self._finish(bytesIn, bytesOut)

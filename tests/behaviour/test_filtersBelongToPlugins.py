@@ -444,8 +444,7 @@ class LaterTests(FilterCase):
             self.assertEqual(len(self.cancelled), 1)
             self.connection.leaves()
             self.assertEqual(self.link.counters.errors, 0)
-            self.assertIn("ClientGone", self.edge.log.records[0].error or "")
-            self.assertEqual(self.edge.active, 0)
+            self.assertOver(499, "ClientGone")
 
     def test_inARow(self) -> None:
         """Several, at once and later, in their order."""
