@@ -10,6 +10,7 @@ and ``linecache`` is given the source.
 
 from __future__ import annotations
 
+import copyreg
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -216,6 +217,9 @@ def forget(package: str) -> None:
     overloads = getattr(typing, "_overload_registry", {})  # what typing.overload keeps, by module, for ever
     for name in _namesWithin(package, overloads):
         del overloads[name]
+    for kind in list(copyreg.dispatch_table):
+        if _namesWithin(package, (str(getattr(kind, "__module__", "")),)):
+            del copyreg.dispatch_table[kind]
 
 
 def _namesWithin(package: str, names: Iterable[str]) -> list[str]:

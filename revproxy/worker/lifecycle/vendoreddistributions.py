@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.metadata import Distribution
 from typing import Any
 
@@ -11,6 +12,12 @@ from packaging.utils import canonicalize_name
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.worker.lifecycle.bundleresources import BundleFile
+
+SHARED = frozenset(("typing_extensions",))
+"""
+What Twisted brings along anyway, and is never taken from ``vendor/``: it puts functions of its own into `typing`, for
+the whole process and for ever.
+"""
 
 _SUFFIX = ".dist-info"
 
@@ -39,7 +46,12 @@ class Distributions:
             folder = path.removeprefix(VENDOR).partition("/")[0]
             if path.startswith(VENDOR) and folder.endswith(_SUFFIX):
                 name = folder.removesuffix(_SUFFIX).partition("-")[0]
+                if name in SHARED:
+                    continue
                 self._known.setdefault(canonicalize_name(name), VendoredDistribution(bundle, VENDOR + folder))
+
+    def __iter__(self) -> Iterator[VendoredDistribution]:
+        return iter(self._known.values())
 
     def get(self, name: str) -> VendoredDistribution | None:
         """The one of a name, if there is one."""

@@ -34,7 +34,7 @@ from typing import Any
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import Problem
-from revproxy.worker.lifecycle.vendoreddistributions import VendoredDistribution, vendoredDistributions
+from revproxy.worker.lifecycle.vendoreddistributions import SHARED, VendoredDistribution, vendoredDistributions
 
 RESERVED = frozenset(("revproxy", "revproxy_plugins", "twisted", "zope"))
 """What there must be only once: two ``zope.interface`` would not know each other's interfaces."""
@@ -45,10 +45,10 @@ _BY_NAME: Mapping[str, frozenset[str]] = {
     "importlib.resources": frozenset(
         ("files", "open_binary", "open_text", "read_binary", "read_text", "path", "is_resource", "contents")
     ),
-    "importlib.metadata": frozenset(("distribution", "version", "metadata", "requires", "files")),
+    "importlib.metadata": frozenset(("distribution", "version", "metadata", "requires", "files", "entry_points")),
     "pkgutil": frozenset(("get_data",)),
 }
-"""Functions whose first argument is the name of a module, or (``metadata``) of a distribution."""
+"""Functions whose first argument is the name of a module, or (``metadata``) of a distribution; and ``entry_points``."""
 
 _RELATIVE = frozenset(("import_module", "find_spec"))
 """Of these, functions that take the name of a package, too."""
@@ -85,7 +85,7 @@ class Vendoring:
         :param package: the unique name of the bundle's package.
         """
         self._prefix = f"{package}.vendor."
-        self._names = vendoredNames(bundle) - RESERVED
+        self._names = vendoredNames(bundle) - RESERVED - SHARED
         self._distributions = vendoredDistributions(bundle)
         self._standIns: dict[str, _StandIn] = {}
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self._import}
@@ -113,13 +113,18 @@ class Vendoring:
 
     def nameOf(self, name: Any) -> Any:
         """What a module of this name is called here; anything but a vendored name is returned as it is."""
-        if isinstance(name, str) and name.partition(".")[0] in self._names:
+        if isinstance(name, str) and name.replace(":", ".").partition(".")[0] in self._names:
             return self._prefix + name
         return name
 
     def distribution(self, name: str) -> VendoredDistribution | None:
         """The vendored distribution of a name, if there is one."""
         return self._distributions.get(name)
+
+    def entryPoints(self) -> list[importlib.metadata.EntryPoint]:
+        """Those of all vendored distributions, as they can be loaded from anywhere."""
+        found = [each for distribution in self._distributions for each in distribution.entry_points]
+        return [importlib.metadata.EntryPoint(each.name, self.nameOf(each.value), each.group) for each in found]
 
     def _standIn(self, module: ModuleType) -> ModuleType:
         """One for each of the modules that are in the table; others as they are."""
@@ -146,6 +151,8 @@ class _StandIn(ModuleType):
             return vendoring._standIn(found)
         if attribute not in _BY_NAME[module.__name__]:
             return found
+        if attribute == "entry_points":
+            return partial(_entryPoints, vendoring, found)
         if module is importlib.metadata:
             return partial(_ofDistribution, vendoring, attribute, found)
         if attribute in _RELATIVE:
@@ -166,6 +173,11 @@ def _ofDistribution(vendoring: Vendoring, attribute: str, function: Callable[...
     if found is None:
         return function(distribution_name)
     return found if attribute == "distribution" else getattr(found, attribute)
+
+
+def _entryPoints(vendoring: Vendoring, function: Callable[..., Any], **wanted: Any) -> Any:
+    own = importlib.metadata.EntryPoints(vendoring.entryPoints())
+    return importlib.metadata.EntryPoints([*own.select(**wanted), *function(**wanted)]) if wanted else function()
 
 
 def forgetFinders(package: str) -> None:

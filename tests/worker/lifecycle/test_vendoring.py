@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gc
 import importlib
+import json
 import pickle
 import sys
 import traceback
@@ -161,6 +162,20 @@ class ImportTests(VendoringCase):
         self.assertEqual(main.E, (importlib.reload, importlib.util.spec_from_loader))
         self.assertEqual((main.F[0].DEPTH, main.F[1], main.G), (7, b"NAME = 'tranquility'\n", True))
 
+    def test_entryPoints(self) -> None:
+        """Those of vendored distributions are found beside those of the environment, and load what is vendored."""
+        files = {**MOON, "vendor/Moon_Lib-1.5.dist-info/entry_points.txt":
+                 "[console_scripts]\nmoon = moon:lazily\n[moon.seas]\nsea = moon.sea\nother = json:loads\n"}
+        main = self.vendored("from importlib.metadata import entry_points\n"
+                             "A = {each.name: each.load() for each in entry_points(group='moon.seas')}\n"
+                             "B = {each.name for each in entry_points(group='console_scripts')}\n"
+                             "(C,) = entry_points(group='console_scripts', name='moon')\n"
+                             "D = len(list(entry_points()))\n", files).main
+        self.assertEqual((main.A["sea"].NAME, main.A["other"]), ("tranquility", json.loads))
+        self.assertTrue({"moon", "revproxy"} <= main.B)
+        self.assertEqual(main.C.load()(), ("tranquility", 3))
+        self.assertTrue(main.D)
+
     def test_names(self) -> None:
         """Modules, packages and folders; neither what else pip installs nor what is no name."""
         self.assertEqual(vendoredNames(makeBundle("p", dict.fromkeys(MOON, b""))), {"moon", "tide", "stars"})
@@ -171,6 +186,13 @@ class ImportTests(VendoringCase):
         self.assertEqual((error.where, error.message), (
             f"{PLACE}/vendor/zope", "zope is what the edge itself is made of, and cannot be there twice; delete it "
             "from vendor/ (pip install --no-deps installs a library alone)"))
+
+    def test_shared(self) -> None:
+        """What changes `typing` for everybody is the environment's, whatever is vendored."""
+        main = self.vendored("import typing_extensions as it\n", {
+            "vendor/typing_extensions.py": "1 / 0\n",
+            "vendor/typing_extensions-99.dist-info/METADATA": "Name: typing_extensions\nVersion: 99\n"}).main
+        self.assertIs(main.it, sys.modules["typing_extensions"])
 
     def test_without(self) -> None:
         """A plugin without a vendor/ has the builtins that everybody has."""
@@ -229,6 +251,8 @@ class TwiceTests(VendoringCase):
                 def find_spec(self, name, path=None, target=None): return None
             sys.meta_path.append(Finder())
             sys.modules["moonshine.alias"] = sys.modules[__name__]
+            import copyreg
+            copyreg.pickle(Finder, lambda finder: (Finder, ()))
             """
         before = list(sys.meta_path)
         loaded = [self.vendored("import odd\n", {"vendor/odd.py": "\n".join(
