@@ -18,6 +18,7 @@ from typing import Any
 
 from revproxy.config.document import parseYAML, readText
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.references import OwnReferences
 from revproxy.control.commands import CommandError
 from revproxy.control.socketfile import connect
 
@@ -56,18 +57,20 @@ def statePath(file: Path) -> Path:
     if found is not None:
         isEnough = len(text) > LONG and not _CONTINUATION.match(text, found.end())
         tried.insert(0 if isEnough else 1, found[0])
-    named = next((state for state in map(_stateIn, tried) if state is not None), "")
-    return file.absolute().parent / (named or DEFAULT_STATE)
+    base = file.absolute().parent
+    named = next((state for each in tried if (state := _stateIn(each, base)) is not None), "")
+    return base / (named or DEFAULT_STATE)
 
 
-def _stateIn(text: str) -> str | None:
+def _stateIn(text: str, base: Path) -> str | None:
     """What the YAML text says; None if it cannot be parsed, or names no path."""
     try:
-        value: Any = parseYAML(text, "").value
+        document = parseYAML(text, "")
     except ConfigErrors:
         return None
-    state = value.get("state") if isinstance(value, dict) else None
-    return state if isinstance(state, str) and "\0" not in state else None
+    value: Any = document.value
+    state = OwnReferences(document, base).resolve(value.get("state")) if isinstance(value, dict) else None
+    return str(state) if isinstance(state, str) and "\0" not in state else None
 
 
 def callEdge(socketPath: Path, name: str, arguments: Mapping[str, Any], timeout: float = 120.0) -> Any:

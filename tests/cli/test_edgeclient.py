@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ class StatePathTests(SynchronousTestCase):
         """Relative to the file; absolute; left out."""
         self.assertEqual(self.state("state: ./x\n"), self.folder / "x")
         self.assertEqual(self.state("{state: /srv/x, listeners: []}"), Path("/srv/x"))
+        self.patch(os, "environ", {"STATE": "elsewhere"})
+        self.assertEqual(self.state("state: {$env: STATE}\n"), self.folder / "elsewhere")
+        self.assertEqual(self.state("state: {$env: NONE}\n"), self.folder / "var")
         self.assertEqual(self.state("listeners: []\n"), self.folder / "var")
         self.assertEqual(self.state(""), self.folder / "var")
 
