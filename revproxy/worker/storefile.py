@@ -136,54 +136,69 @@ class StoreFile:
     # The file
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and not self.isVolatile and self._identity != _identityOf(self._path):
-            self._moveOn()
-        if self._connection is None:
-            self._connection = self._open()
-        size = self._connection.execute("PRAGMA page_size").fetchone()[0]
-        self._connection.execute(f"PRAGMA max_page_count = {max(8, self.quota // size)}")
-        return self._connection
+        connection = self._connection
+        if connection is None:
+            connection = self._open()
+        elif self.isVolatile or self._identity != _identityOf(self._path):
+            connection = self._moved(connection)
+        self._connection = connection
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {max(8, self.quota // size)}")
+        return connection
 
     def _open(self) -> sqlite3.Connection:
+        """The file; or, where there can be none, something in memory."""
         try:
-            os.makedirs(self._path.parent, 0o700, exist_ok=True)
-            # SQLite gives its other files the mode of this one.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            connection = self._openFile()
         except OSError as error:
             if not self.isVolatile:
                 self.isVolatile = True
                 text = f"{self._path}: cannot be opened: {error.strerror}; what is kept lasts until a restart"
                 self._onEvent("plugin-store-volatile", text)
-            return self._prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+            return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
         self.isVolatile = False
+        return connection
+
+    def _openFile(self) -> sqlite3.Connection:
+        """:raises OSError: there can be none. The state folder itself is not ours to make."""
+        with suppress(FileExistsError):
+            os.mkdir(self._path.parent, 0o700)
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         connection = sqlite3.connect(self._path, BUSY, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA journal_size_limit = {JOURNAL}")
-            prepared = self._prepared(connection)
-            prepared.execute("SELECT count(*) FROM (SELECT 1 FROM kept LIMIT 1)").fetchone()
+            _prepared(connection).execute("SELECT 1 FROM kept LIMIT 1").fetchone()
         except BaseException:
             connection.close()
             raise
         self._identity = _identityOf(self._path)
-        return prepared
-
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        connection.execute(_SCHEMA)
         return connection
 
-    def _moveOn(self) -> None:
-        """The file was taken away, and what it had is in the connection yet: go on in a new one."""
-        old, self._connection = self._connection, None
-        assert old is not None
-        try:
+    def _moved(self, old: sqlite3.Connection) -> sqlite3.Connection:
+        """
+        There was no file, or it was taken away and what it had is in the connection yet: go on in a new one, if there
+        can be one.
+        """
+        if self.isVolatile:
+            try:
+                new = self._openFile()
+            except OSError:
+                return old
+            self.isVolatile = False
+        else:
             new = self._open()
+        try:
             if new.execute("SELECT 1 FROM kept LIMIT 1").fetchone() is None:
                 old.backup(new)
-            self._connection = new
-        finally:
-            old.close()
+        except sqlite3.Error:  # a full disk: it is tried again
+            new.close()
+            self.isVolatile = True
+            return old
+        old.close()
+        return new
 
     def _setAside(self, error: sqlite3.Error) -> None:
         """A file that is damaged makes room for a new one; of several, the last is kept."""
@@ -197,6 +212,11 @@ class StoreFile:
             self._onEvent("plugin-store-damaged", f"{self._path}: {error}; it cannot be put aside: {problem.strerror}")
             return
         self._onEvent("plugin-store-damaged", f"{self._path}: {error}; it is {aside} now, and an empty one is begun")
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute(_SCHEMA)
+    return connection
 
 
 def _isDamage(error: sqlite3.Error) -> bool:

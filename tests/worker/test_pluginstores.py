@@ -69,7 +69,7 @@ class StoresCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
+        (self.folder / "var").mkdir(parents=True)
         self.thread = ThreadDouble()
         self.told: list[Notice] = []
         self.stores = self.made()
@@ -168,7 +168,7 @@ class StoreTests(StoresCase):
         waiting = stores.of("a").set("k", 1)
         self.thread.work()
         self.assertNoResult(waiting)
-        self.assertEqual(list(self.folder.iterdir()), [])
+        self.assertEqual(list((self.folder / "var").iterdir()), [])
         stores.open()
         self.assertIsNone(self.result(waiting))
 
@@ -210,7 +210,7 @@ class StoreTests(StoresCase):
         """
         A damaged file is told of, under the plugin's name.
         """
-        (self.folder / "var" / "store").mkdir(parents=True)
+        (self.folder / "var" / "store").mkdir()
         (self.folder / "var" / "store" / "a.sqlite").write_bytes(b"x" * 5000)
         self.result(self.stores.of("a").set("k", 1))
         self.assertEqual([(word.kind, word.plugin) for word in self.told], [("plugin-store-damaged", "a")])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -39,6 +40,7 @@ class FileCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp()).absolute() / "store" / "a.sqlite"
+        self.path.parent.parent.mkdir()
         self.told: list[tuple[str, str]] = []
         self.file = self.made()
 
@@ -163,6 +165,23 @@ class TroubleTests(FileCase):
         self.assertEqual(self.get("b", self.made()), "2")
         self.assertEqual(self.get("a", self.made()), "1")
 
+    def test_noState(self) -> None:
+        """
+        While the state folder is away, all is kept in memory; nobody makes that folder but who has it. Once it is there
+        again, so is the file.
+        """
+        self.file.do([setting("a", "1")])
+        state = self.path.parent.parent
+        shutil.rmtree(state)
+        self.assertEqual(self.file.do([getting("a"), setting("b", "2")]), ["1", None])
+        self.assertEqual(self.file.do([getting("b")]), ["2"])
+        self.assertFalse(state.exists())
+        self.assertEqual([kind for kind, _ in self.told], ["plugin-store-volatile"])
+        state.mkdir()
+        self.assertEqual(self.file.do([setting("c", "3")]), [None])
+        self.assertEqual(self.made().do([getting("a"), getting("b"), getting("c")]), ["1", "2", "3"])
+        self.assertEqual(len(self.told), 1)
+
     def test_another(self) -> None:
         """
         One that somebody has put in its place counts.
@@ -176,7 +195,6 @@ class TroubleTests(FileCase):
         """
         Where there can be none, it is kept in memory, and that is told once.
         """
-        self.path.parent.parent.mkdir()
         self.path.parent.write_text("in the way")
         self.assertEqual(self.file.do([setting("a", "1"), getting("a")]), [None, "1"])
         self.assertEqual(self.get("a"), "1")
