@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -93,6 +94,9 @@ def main(arguments: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whatever a test has printed, and whatever the terminal can show.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As shells start what is to run in the background: tests interrupt processes, and would wait for ever.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     isAll = arguments == ["--all"]
     chosen = {(): selection.usual, ("--quick",): selection.quick, ("--all",): selection.thorough}.get(tuple(arguments))
     names = arguments if chosen is None else chosen()

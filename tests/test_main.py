@@ -5,6 +5,7 @@ Tests for `tests.__main__`: the line that CI reads.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from io import StringIO
 
@@ -107,6 +108,14 @@ class RunTests(SynchronousTestCase):
         for usable, wanted in ({0}, 2), (set(range(8)), 8):
             self.patch(os, "sched_getaffinity", lambda _, usable=usable: usable)
             self.assertEqual(jobs(), wanted)
+
+    def test_interrupts(self) -> None:
+        """
+        Started in the background, where SIGINT is ignored, it does not leave that to its tests.
+        """
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
+        main([])
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
     def test_one(self) -> None:
         """
