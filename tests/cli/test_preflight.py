@@ -112,6 +112,22 @@ class PreflightTests(PreflightCase):
             f"{self.folder}/one/plugin.py:1: importing it raised ValueError: one (plugin one)",
             f"{self.folder}/two/plugin.py:1: importing it raised ValueError: two (plugin two)"])
 
+    def test_dependencies(self) -> None:
+        """What a plugin needs is looked for, in its vendor/ too, and what it cannot have is told."""
+        folder = writePlugin(self.folder, "hello")
+        manifest = (folder / "plugin.json").read_text()
+        (folder / "plugin.json").write_text(manifest.replace("{", '{"dependencies": ["moon-dust>=2"],', 1))
+        [problem] = self.refused()
+        self.assertIn("plugin.json:1:19: needs moon-dust>=2, which is not installed; where the edge runs: ", problem)
+        (folder / "vendor" / "moon_dust-2.1.dist-info").mkdir(parents=True)
+        (folder / "vendor" / "moon_dust-2.1.dist-info" / "METADATA").write_text("Name: moon-dust\nVersion: 2.1\n")
+        (folder / "vendor" / "moon.py").write_text("DUST = 1\n")
+        code = (folder / "plugin.py").read_text()
+        (folder / "plugin.py").write_text(code.replace("from zope", "from moon import DUST\nfrom zope", 1))
+        self.assertEqual([str(each) for each in self.check().manifests], ["hello 0.1.0"])
+        (folder / "vendor" / "fast.so").write_bytes(b"")
+        self.assertIn("vendor/fast.so: is machine code", self.refused()[0])
+
     def test_dropIns(self) -> None:
         """Drop-ins that are on are made too."""
         broken = DropIn({"name": "d", "version": "1"}, lambda config: config["x"])
