@@ -292,6 +292,17 @@ Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, Plu
 """What may come out of foreign code that is waited for, and must not go further."""
 
 
+_NO_LOOP = ("no running event loop", "There is no current event loop")
+"""What asyncio says where none of its loops runs."""
+
+
+def hintFor(error: BaseException | None) -> str:
+    """What to do about an error that authors meet and that does not say so itself; with a semicolon before it."""
+    if isinstance(error, RuntimeError) and str(error).startswith(_NO_LOOP):
+        return "; what is written for asyncio runs by host.asyncio(coroutine)"
+    return ""
+
+
 class NotAnException(Exception):
     """Foreign code has raised what is no :class:`Exception`, as ``GeneratorExit``; the text says what."""
 

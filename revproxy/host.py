@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import collections
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from inspect import iscoroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -25,6 +26,7 @@ from revproxy.errors import Foreign, asException
 from revproxy.figures import BUCKETS, Counter, Figures, Histogram
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
+from revproxy.loop.asyncioloop import Tasks
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
 from revproxy.store import BookedStore, MemoryStore
@@ -105,6 +107,7 @@ class Host:
         self._makeStore = makeStore
         self._store: BookedStore | None = None
         self._client: HostClient | None = None
+        self._tasks: Tasks | None = None
         # In the order of booking; a million calls come and go, so each is found at once.
         self._bookings: dict[_Booking | _Call, None] = {}
         self._owned: dict[int, _Booking] = {}
@@ -184,6 +187,24 @@ class Host:
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
         self._reactor.callFromThread(self._call, function, args, kwargs)
+
+    def asyncio(self, work: Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+        """As :meth:`~revproxy.interfaces.IHost.asyncio`."""
+        if not (iscoroutine(work) or callable(work)):
+            what = f"a value of type {type(work).__name__}"
+            raise TypeError(f"host.asyncio takes a coroutine, or a function that gives one, not {what}")
+        try:
+            self.check()
+        except RuntimeError:
+            if iscoroutine(work):
+                work.close()
+            raise
+        if self._tasks is None:
+            self._tasks = Tasks(self._reactor, self._unheard)
+        return self.untilFired(f"asyncio {_nameOf(work)}", self._tasks.begin(work))
+
+    def _unheard(self, failure: Failure) -> None:
+        self._failed(failure, "a task of asyncio")
 
     # Figures
 
@@ -295,9 +316,18 @@ class Host:
                 await notLonger(waiting, max(0.0, deadline - self.seconds()), self._reactor)
             except Foreign:
                 self.log.failure("ending a {kind} of version {version}", kind=booking.kind(), version=self.version)
+        if self._tasks is not None:
+            await self._closeTasks(self._tasks, max(0.0, deadline - self.seconds()))
         self._owned.clear()
         self._client = self._store = None
         return ended
+
+    async def _closeTasks(self, tasks: Tasks, seconds: float) -> None:
+        try:
+            await notLonger(tasks.close(), seconds, self._reactor)
+        except Foreign:
+            message = "{count} tasks of asyncio of version {version} do not end, and are left alone"
+            self.log.warn(message, count=tasks.left(), version=self.version)
 
     def _end(self, thing: Any, end: Callable[[], Any]) -> Any:
         # It holds the thing, whose id must not become another's while it is booked.
@@ -308,7 +338,7 @@ class Host:
         if not self._closed:
             maybeDeferred(function, *args, **kwargs).addErrback(self._failed, function)
 
-    def _failed(self, failure: Failure, function: Callable[..., Any]) -> None:
+    def _failed(self, failure: Failure, function: Callable[..., Any] | str) -> None:
         if self._closed and failure.check(CancelledError):
             return
         self.errors += 1
@@ -382,6 +412,8 @@ class _Call:
 
 
 def _nameOf(function: Any) -> str:
+    if isinstance(function, str):
+        return function
     while isinstance(function, partial):
         function = function.func
     return getattr(function, "__qualname__", None) or type(function).__qualname__

@@ -9,6 +9,9 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -24,6 +27,9 @@ from revproxy.host import Host, Job
 from revproxy.store import MemoryStore
 
 __all__ = ["ClientAnswer", "ClientDouble", "DestinationsDouble", "HostDouble", "ToolboxDouble"]
+
+_PATIENCE = 10
+"""Seconds that a double waits for asyncio's thread."""
 
 
 @dataclass
@@ -220,6 +226,24 @@ class HostDouble(Host):
         """Do what waits for a thread, here and now."""
         self.clock.work()
 
+    def asyncio(self, work: Any) -> Deferred[Any]:
+        """
+        As :meth:`revproxy.host.Host.asyncio`, in the real loop; it has come back when this does.
+
+        :raises AssertionError: if it does not come back within ten seconds.
+        """
+        result = super().asyncio(work)
+        self.clock.workUntil(lambda: result.called)
+        return result
+
+    def close(self) -> Deferred[list[str]]:
+        """As :meth:`revproxy.host.Host.close`."""
+        hasTasks = self._tasks is not None
+        closing = super().close()
+        if hasTasks:
+            self.clock.workUntil(lambda: closing.called)
+        return closing
+
 
 class _ReactorDouble(Clock):
     """A clock whose one thread works when told to."""
@@ -227,9 +251,22 @@ class _ReactorDouble(Clock):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: deque[Job] = deque()
+        self._fromThreads: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._thread = get_ident()
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        function(*args, **kwargs)
+        if get_ident() == self._thread:
+            function(*args, **kwargs)
+        else:
+            self._fromThreads.put(partial(function, *args, **kwargs))
+
+    def workUntil(self, isDone: Callable[[], bool]) -> None:
+        """Do what other threads ask for, until something is so."""
+        while not isDone():
+            try:
+                self._fromThreads.get(timeout=_PATIENCE)()
+            except Empty:
+                raise AssertionError(f"it did not come back within {_PATIENCE} s") from None
 
     def begin(
         self, onResult: Callable[[bool, Any], object], function: Callable[..., Any], *args: Any, **kwargs: Any

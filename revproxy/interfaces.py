@@ -7,7 +7,7 @@ Only :class:`IMiddleware` is required of a plugin. Every other interface is opti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +230,18 @@ class IHost(IReactorTime):
         :returns: its result; cancelled when the plugin is stopped. What runs by then cannot be interrupted, what has
             not begun never does. Fails with :class:`~revproxy.host.ThreadsFull` if all are busy and 256 calls wait
             for them already.
+        """
+
+    def asyncio(work: Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+        """
+        Run a coroutine that is written for asyncio, in the edge's asyncio loop; that has a thread of its own, and all
+        plugins share it.
+
+        :param work: a coroutine, or a function that is called in the loop and gives one. Make clients and sessions of
+            such libraries inside, so that they find their loop.
+        :returns: its result. Cancelling cancels the task; so does the end of the plugin, and with it every other task
+            that was begun by this one.
+        :raises TypeError: if it is neither.
         """
 
     def callFromThread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

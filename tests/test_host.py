@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import io
 import logging
 import socket
@@ -241,6 +243,100 @@ class ThreadTests(HostTestCase):
         self.closed()
         self.host.callFromThread(self.calls.append, 2)
         self.assertEqual(self.calls, [1])
+
+
+class AsyncioTests(HostTestCase):
+    """`asyncio`: the loop is real, and the double waits for it."""
+
+    async def work(self, answer: Any = 5) -> Any:
+        await asyncio.sleep(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def test_result(self) -> None:
+        """A coroutine, or a function that gives one; and nothing is left in the book."""
+        self.assertEqual(self.successResultOf(self.host.asyncio(self.work())), 5)
+        self.assertEqual(self.successResultOf(self.host.asyncio(self.work)), 5)
+        self.failureResultOf(self.host.asyncio(self.work(OSError())), OSError)
+        self.assertEqual((self.host.pending(), self.closed()), ({}, []))
+
+    def test_oneLoop(self) -> None:
+        """What is made in one call is used in another."""
+
+        async def make() -> None:
+            self.lock = asyncio.Lock()
+            await self.lock.acquire()
+            self.waiting = asyncio.create_task(self.lock.acquire())
+
+        async def release() -> bool:
+            self.lock.release()
+            return await self.waiting
+
+        self.successResultOf(self.host.asyncio(make()))
+        self.assertTrue(self.successResultOf(self.host.asyncio(release())))
+
+    def test_closed(self) -> None:
+        """What tasks have begun ends with the plugin, and after that nothing begins."""
+        ended = []
+
+        async def forever() -> None:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                ended.append(1)
+
+        async def begin() -> None:
+            self.kept = asyncio.create_task(forever())
+            await asyncio.sleep(0)
+
+        self.successResultOf(self.host.asyncio(begin()))
+        self.assertEqual((self.closed(), ended), ([], [1]))
+        work = self.work()
+        self.assertRaises(RuntimeError, self.host.asyncio, work)
+        self.assertEqual(inspect.getcoroutinestate(work), inspect.CORO_CLOSED)
+
+    def test_leftAlone(self) -> None:
+        """A task that does not end is said to be left, and waited for five seconds."""
+        going: Any = asyncio.Event()
+
+        async def refuses() -> None:
+            self.loop = asyncio.get_running_loop()
+            while not going.is_set():
+                try:
+                    await going.wait()
+                except asyncio.CancelledError:
+                    pass
+
+        async def begin() -> None:
+            self.kept = asyncio.create_task(refuses())
+            await asyncio.sleep(0)
+
+        self.successResultOf(self.host.asyncio(begin()))
+        closing = Host.close(self.host)
+        self.clock.advance(CLOSE_TIMEOUT - 0.1)
+        self.assertNoResult(closing)
+        self.clock.advance(0.2)
+        self.successResultOf(closing)
+        self.assertIn("do not end", self.host.events[-1]["log_format"])
+        self.loop.call_soon_threadsafe(going.set)
+
+    def test_unheard(self) -> None:
+        """A task that fails and that nobody awaits is a failure of the plugin's."""
+
+        async def begin() -> None:
+            asyncio.create_task(self.work(OSError("no route")))  # noqa: RUF006
+            await asyncio.sleep(0.001)
+            gc.collect()
+
+        self.successResultOf(self.host.asyncio(begin()))
+        self.clock.workUntil(lambda: bool(self.host.errors))
+        self.assertEqual((self.host.errors, self.failures()), (1, ["no route"]))
+
+    def test_neither(self) -> None:
+        """Anything else is refused at once, and said what it is."""
+        error = self.assertRaises(TypeError, self.host.asyncio, 5)
+        self.assertIn("host.asyncio takes a coroutine", str(error))
 
 
 class OwnTests(HostTestCase):

@@ -17,7 +17,7 @@ from zope.interface.interface import InterfaceClass
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
 from revproxy.destination import Destinations
-from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, asException
+from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, asException, hintFor
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.secrets import masked
@@ -139,7 +139,7 @@ class Link:
             context.pluginsSkipped += (self.name,)
         else:
             context.pluginErrors += (self.name,)
-            raise PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}"))
+            raise self._asFailed(failure)
 
     def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
         """As :meth:`revproxy.toolbox.Toolbox.awaited`: in its own time, whatever bodies are being read meanwhile."""
@@ -162,7 +162,11 @@ class Link:
             context.pluginsSkipped += (self.name,)
             return None
         context.pluginErrors += (self.name,)
-        return Failure(PluginFailed(masked(f"{self.name} {self.version}: {failure.getErrorMessage()}")))
+        return Failure(self._asFailed(failure))
+
+    def _asFailed(self, failure: Failure) -> PluginFailed:
+        reason = f"{failure.getErrorMessage()}{hintFor(failure.value)}"
+        return PluginFailed(masked(f"{self.name} {self.version}: {reason}"))
 
     def _refused(self, context: Context) -> None:
         self.counters.interrupts += 1

@@ -16,6 +16,7 @@ from zope.interface import Invalid
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import textOf, writable
+from revproxy.errors import hintFor
 from revproxy.secrets import masked
 
 MAX_TRACEBACK = 8_000
@@ -68,7 +69,7 @@ def lastLineIn(error: BaseException, directory: Path, stamp: str = "") -> str | 
 
 def described(error: BaseException) -> str:
     """An exception in one line."""
-    text = textOf(error)
+    text = textOf(error) + hintFor(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,14 @@ class TextTests(SynchronousTestCase):
         text = described(ValueError("x" * 10_000_000))
         self.assertTrue(text.startswith("ValueError: xxx") and text.endswith("x…"), text[-20:])
         self.assertLess(len(text), 10_000)
+
+    def test_hint(self) -> None:
+        """What says nothing to people who write for Twisted says what to do."""
+        error = self.assertRaises(RuntimeError, asyncio.get_running_loop)
+        self.assertEqual(
+            described(error),
+            "RuntimeError: no running event loop; what is written for asyncio runs by host.asyncio(coroutine)",
+        )
 
     def test_traceback(self) -> None:
         """It begins with the plugin's own code: who called it is nobody's business."""
