@@ -40,6 +40,7 @@ TEST = [
     "mypy==2.4.*",
     "mypy-zope==1.0.17",
     "pyjwt>=2.8,<3",
+    "redis>=5",
     "ruff>=0.17,<0.18",
     "setuptools>=77",
     "websockets>=17",

@@ -33,7 +33,7 @@ class CookbookTests(SynchronousTestCase):
         """
         ``revproxy test-plugin`` says so, of each.
         """
-        self.assertGreater(len(self.plugins), 3)
+        self.assertGreater(len(self.plugins), 8)
         running = {
             plugin.name: subprocess.Popen(
                 [sys.executable, "-m", "revproxy.cli", "test-plugin", str(plugin)],

@@ -19,7 +19,6 @@ from tests.tools import needs
 PLUGIN = """
 from zope.interface import implementer
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
-from tests.tools import needs
 {imports}
 
 @implementer(IMiddleware, IResponseMiddleware)

@@ -121,7 +121,7 @@ class AsyncioTests(ReconfiguringCase):
             return sum(line.startswith(b"id=") for line in asking.recv(1 << 16).splitlines()) - 1
 
     def test_redisDies(self) -> None:
-        """A server that is gone fails requests, and is the plugin's failure by name; back again, all is well."""
+        """A server that is gone fails requests, and is the plugin's failure by name."""
         edge = self.begin(self.files("1"))
         self.assertEqual(self.says(edge), "1 1 web")
         self.redis.end()
