@@ -11,6 +11,7 @@ Without the tool such a test is skipped, and the last lines of a run say so. ``m
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,19 +22,32 @@ PACKAGES = {
     "curl": "curl",
     "git": "git",
     "haproxy": "haproxy",
+    "logrotate": "logrotate",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "python3": "python3",
     "redis-server": "redis-server",
+    "setpriv": "util-linux",
     "sha256sum": "coreutils",
+    "systemd-analyze": "systemd",
+    "unshare": "util-linux",
 }
 """By tool, the Debian package that has it. What `.ci/run` installs is these."""
+
+
+FOLDERS = "/usr/sbin:/sbin"
+"""Where servers are, beside PATH, which has them for root only."""
+
+
+def program(tool: str) -> str | None:
+    """The path of a tool, or None."""
+    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:{FOLDERS}")
 
 
 def missing(*tools: str) -> str:
     """What to say of those that are not there; empty if all are."""
     packages = {tool: PACKAGES[tool] for tool in tools}
-    return "; ".join(f"no {tool} here: apt install {packages[tool]}" for tool in tools if not shutil.which(tool))
+    return "; ".join(f"no {tool} here: apt install {packages[tool]}" for tool in tools if not program(tool))
 
 
 def needs(*tools: str) -> Callable[[T], T]:
@@ -49,4 +63,4 @@ def needs(*tools: str) -> Callable[[T], T]:
 
 
 if __name__ == "__main__":
-    print(*sorted({package for tool, package in PACKAGES.items() if not shutil.which(tool)}))
+    print(*sorted({package for tool, package in PACKAGES.items() if not program(tool)}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.service.test_foreground import RunCase
+from tests.tools import needs, program
 
 CONTRIB = Path(__file__).parent.parent.parent / "contrib"
 
@@ -23,11 +23,9 @@ def run(*command: str | Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@needs("systemd-analyze")
 class UnitTests(SynchronousTestCase):
     """The unit for systemd."""
-
-    if shutil.which("systemd-analyze") is None:
-        skip = "needs systemd-analyze"
 
     def setUp(self) -> None:
         self.unit = Path(self.mktemp()).absolute() / "revproxy.service"
@@ -59,11 +57,9 @@ class UnitTests(SynchronousTestCase):
             self.assertEqual((status, "--config" in said), (0, True))
 
 
+@needs("logrotate")
 class RotationTests(RunCase):
     """The configuration for logrotate."""
-
-    if shutil.which("logrotate", path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
-        skip = "needs logrotate"
 
     def test_rotated(self) -> None:
         """Both logs of an edge that runs: renamed, opened anew, and no line lost."""
@@ -101,8 +97,7 @@ class RotationTests(RunCase):
         config = self.folder / "rotate.conf"
         config.write_text(text.replace("/var/log/revproxy/", f"{logs}/"))
         config.chmod(0o644)
-        program = shutil.which("logrotate", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        status, said = run(str(program), "-f", "-s", self.folder / "rotate.state", config)
+        status, said = run(str(program("logrotate")), "-f", "-s", self.folder / "rotate.state", config)
         self.assertEqual((status, said), (0, ""))
 
 

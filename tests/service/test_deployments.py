@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.harness import PATIENCE, readAll
 from tests.service.test_foreground import RunCase
+from tests.tools import needs
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = (ROOT / "docs" / "deploying.md").read_text()
@@ -136,13 +137,11 @@ class UnwatchedLinkTests(LinkTests):
         self.assertEqual(self.parts(), ("2",) * 3)
 
 
+@needs("git")
 class GitTests(DeployCase):
     """A checkout."""
 
     watch = False
-
-    if shutil.which("git") is None:
-        skip = "needs git"
 
     def git(self, *arguments: str) -> None:
         subprocess.run([*GIT, "-C", str(self.folder / "edge"), *arguments], check=True, capture_output=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.harness import PATIENCE, EdgeCase, EdgeProcess, freePort, readAll
 from tests.socketfolder import socketFolder
+from tests.tools import needs
 
 CONFIG = "listeners: [{endpoint: 'tcp:PORT:interface=127.0.0.1'}]\nroutes: [{respond: {body: BODY}}]\n"
 
@@ -275,11 +276,12 @@ class RootTests(RunCase):
         self.assertIn("only root may become user 0", said)
 
 
+@needs("unshare")
 class ReadOnlyTests(RunCase):
     """Where nothing can be written."""
 
-    if os.getuid() != 0 or shutil.which("unshare") is None:
-        skip = "needs root and unshare"
+    if os.getuid() != 0:
+        skip = "only root may do that"
 
     def test_workingDirectory(self) -> None:
         """A read-only working directory keeps nothing from being served; a line says what is not kept."""
@@ -291,11 +293,12 @@ class ReadOnlyTests(RunCase):
         self.assertIn("versions and pins are not kept", said)
 
 
+@needs("unshare")
 class FirstProcessTests(RunCase):
     """As process 1 of a container."""
 
-    if os.getuid() != 0 or shutil.which("unshare") is None:
-        skip = "needs root and unshare"
+    if os.getuid() != 0:
+        skip = "only root may do that"
 
     BEFORE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.harness import PATIENCE, freePort
+from tests.tools import program
 
 
 class Server:
@@ -22,8 +23,10 @@ class Server:
         """:raises AssertionError: if it ends, or does not listen in time."""
         self.port = port
         self._log = folder / "server.log"
+        path = program(command[0])
+        assert path is not None
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen([path, *command[1:]], cwd=folder, stdout=log, stderr=log)
         try:
             self._await()
         except BaseException:
