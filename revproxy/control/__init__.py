@@ -8,7 +8,7 @@ In the order in which a change passes through:
 - `coordinator` makes one transaction of it, and `startup` the first one; `changes` is what somebody may ask for beside;
 - :mod:`~revproxy.control.planning` chooses versions and finds out what goes together; `attempt` is what one transaction
   still tries, `refusalbook` what was refused and still stands;
-- `turns` has one change after the other made;
+- `turns` has one change after the other made, `precedence` says which goes before which;
 - `crew` speaks to the workers, and makes one answer of theirs;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
 - `statewatch` sees to it that the state folder stays there, and ours;

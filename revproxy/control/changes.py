@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from revproxy.config.settings import Config
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.refusal import Refusal
@@ -36,6 +37,7 @@ class ChangeRequest:
     :ivar withoutState: replace plugins also where their state cannot be handed over.
     :ivar gate: a plugin whose instances are to have gates before them from now on; empty: none.
     :ivar lift: a plugin whose gates are to go; empty: none.
+    :ivar isRescue: it is made of what runs, not of what the files hold now, and goes before every other change.
     """
 
     plugin: str = ""
@@ -45,6 +47,7 @@ class ChangeRequest:
     withoutState: bool = False
     gate: str = ""
     lift: str = ""
+    isRescue: bool = False
 
 
 NOTHING_ASKED = ChangeRequest()
@@ -64,3 +67,12 @@ class ChangeReport:
     text: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     unwritten: str = ""
+
+
+class ConfigRefused(Exception):
+    """The configuration file's change is to be dropped."""
+
+    def __init__(self, config: Config, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.config = config
+        self.refusal = refusal

@@ -64,7 +64,9 @@ class Control:
         turns = Turns()
         self.keeper = StateKeeper(state, records, events, clock, writesIn, turns.takeUnlessEnded)
         files = JobThread(clock, readsIn, READING)
-        self.coordinator = Coordinator(config, snapshots, crew, self.keeper, events, files, clock.seconds, turns)
+        self.coordinator = Coordinator(
+            config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater
+        )
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)

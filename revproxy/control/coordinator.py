@@ -17,26 +17,28 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config, documentOf
 from revproxy.control.attempt import Attempt
-from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest
+from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused
 from revproxy.control.crew import Crew
-from revproxy.control.planning.choice import choose
+from revproxy.control.planning.choice import choose, chooseOne
 from revproxy.control.planning.deferredremovals import DeferredRemovals
-from revproxy.control.planning.difference import differencesOf
+from revproxy.control.planning.difference import differencesOf, renewedIn
 from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.planning.lostmount import LostMount
 from revproxy.control.planning.requireddifference import requiredDifferencesOf
+from revproxy.control.precedence import GivenWay, Precedence
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import DiskSilent, JobThread
-from revproxy.plan.catalog import Catalog, Entries
+from revproxy.plan.catalog import BrokenPlugin, Catalog, Entries
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -58,7 +60,9 @@ class Coordinator:
     :ivar starting: the plan that is to be the first; None after its commit.
     :ivar config: the configuration that is in force; before the first commit, the one that is to be.
     :ivar catalog: what plugins there are, as they were read last.
+    :ivar broken: those of them that cannot be used, and have nothing to stand in for them.
     :ivar turns: whoever changes something takes one.
+    :ivar precedence: which change goes before which.
     :ivar keeper: what is remembered, also over a restart.
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
@@ -76,12 +80,14 @@ class Coordinator:
         files: JobThread,
         now: Callable[[], float],
         turns: Turns,
+        callLater: Callable[..., IDelayedCall],
     ) -> None:
         """
         :param snapshots: reads the files.
         :param files: what they are read with.
         :param now: seconds since the epoch.
         :param turns: those of all who change something.
+        :param callLater: as of `IReactorTime`.
         """
         self.plan: Plan | None = None
         self.starting: Plan | None = None
@@ -96,6 +102,9 @@ class Coordinator:
         self.files = files
         self.now = now
         self.turns = turns
+        self.callLater = callLater
+        self.precedence = Precedence(turns, callLater, self._giveUp)
+        self.broken: tuple[BrokenPlugin, ...] = ()
         self.removals = DeferredRemovals()
         self.mount = LostMount()
         self.transaction = 0
@@ -122,20 +131,24 @@ class Coordinator:
 
     # Changes, one at a time
 
-    async def apply(self, request: ChangeRequest = NOTHING_ASKED) -> ChangeReport:
+    async def apply(
+        self, request: ChangeRequest = NOTHING_ASKED, begun: Callable[[], None] = lambda: None
+    ) -> ChangeReport:
         """
         Read the files, and become what they and the records say.
 
+        :param begun: called when its turn has come, before anything is read.
         :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
         try:
-            return await self.turns.take(self._apply(request))
+            return await self.turns.take(self._apply(request, begun), first=request.isRescue)
         except ChangeRefused as refused:
             for refusal in refused.refusals:
                 self.events.add("refused", refusal.message, refusal.plugin, refusal.version, refusal.traceback)
             raise
 
-    async def _apply(self, request: ChangeRequest) -> ChangeReport:
+    async def _apply(self, request: ChangeRequest, begun: Callable[[], None]) -> ChangeReport:
+        begun()
         if self.hasEnded or self.plan is None:
             return ChangeReport()
         return await self.transact(request)
@@ -145,6 +158,10 @@ class Coordinator:
         self.turns.hasEnded = True
         self.files.hurry()
         self.keeper.disk.hurry()
+        self._giveUp()
+
+    def _giveUp(self) -> None:
+        """Have the crew come to the end of the step that is under way."""
         if self._isOpen:
             self._givingUp = Deferred.fromCoroutine(self.abandon())
             self._givingUp.addErrback(lambda failure: self._log.failure("giving up a change", failure))
@@ -163,15 +180,30 @@ class Coordinator:
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
         """As :meth:`apply`, for work that has taken a turn. :raises ChangeRefused:"""
-        plan = self.plan
-        assert plan is not None
-        self.transaction += 1
-        try:
-            return await self._become(request, plan)
-        except DiskSilent as silent:
-            raise ChangeRefused(Refusal("", "files", f"the files cannot be looked at: {silent}")) from None
-        finally:
-            await self.abandon()
+        given = 0
+        while True:
+            assert self.plan is not None
+            self.transaction += 1
+            self.precedence.begin(request, given)
+            try:
+                return await self._become(request, self.plan)
+            except DiskSilent as silent:
+                raise ChangeRefused(Refusal("", "files", f"the files cannot be looked at: {silent}")) from None
+            except GivenWay as way:
+                gave = way
+            finally:
+                self.precedence.end()
+                await self._abandoned()
+            given += 1
+            if not await self.precedence.giveWay(request, gave):
+                raise ChangeRefused(Refusal(request.plugin, "overruled", "given up: a later command was about it"))
+            self._refuseAtEnd()
+
+    async def _abandoned(self) -> None:
+        """Nothing is prepared any more."""
+        await self.abandon()
+        if self._givingUp is not None and not self.hasEnded:  # else it is waited for at the end
+            await self._givingUp
 
     async def abandon(self) -> None:
         """Have the crew give up what it has prepared, if it has prepared anything."""
@@ -191,7 +223,10 @@ class Coordinator:
 
     async def ready(self, plan: Plan) -> tuple[Refusal, ...]:
         """Store what is about to run, and have the crew do what comes last. :returns: why not; empty if it has."""
-        await self.keeper.keep(plan)
+        if self.plan is None:
+            await self.keeper.keep(plan)
+        else:
+            await self.precedence.onDisk(self.keeper.keep(plan))
         if self.hasEnded:  # all was given up meanwhile
             return (_STOPPED,)
         return await self.crew.do(Ready(self.transaction))
@@ -202,10 +237,10 @@ class Coordinator:
         useCurrent = False
         while True:
             try:
-                attempt = await self._begin(request, current, useCurrent)
+                attempt = await (self._rescue if request.isRescue else self._begin)(request, current, useCurrent)
                 attempt.refusals[:0] = refusals
                 return await self._try(attempt, current)
-            except _ConfigRefused as refused:
+            except ConfigRefused as refused:
                 if useCurrent:
                     raise ChangeRefused(refused.refusal) from None
                 refusals.append(refused.refusal)
@@ -216,19 +251,46 @@ class Coordinator:
     async def _begin(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt:
         """
         :returns: what is to be tried.
-        :raises _ConfigRefused: the file has the configuration that was refused last.
+        :raises ConfigRefused: the file has the configuration that was refused last.
         """
         running, records = current.entries, self.records
         owners = folderOwners(running, records, current.config.plugins.directory)
         reads = self.snapshots.read if request.reads or current.config.plugins.watch else self.snapshots.again
-        snapshot = await self.files.do(reads, current.config, owners, useCurrent)
+        snapshot = await self._read(reads, current.config, owners, useCurrent)
         refused = self._refusedConfig
         if refused is not None and snapshot.config is refused[0] and not (request.force or useCurrent):
-            raise _ConfigRefused(*refused)
+            raise ConfigRefused(*refused)
         # With another configuration everything is worth another try.
         retries = request.force or snapshot.config is not self._configRead
-        attempt = await self.attempt(request, snapshot, running, retries, self.files.do)
+        attempt = await self.attempt(request, snapshot, running, retries, self._read)
         self._configRead = snapshot.config
+        for name in self.precedence.aside:
+            attempt.setAside(name)
+        return attempt
+
+    async def _read(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await self.precedence.onDisk(self.files.do(function, *arguments))
+
+    async def _rescue(self, request: ChangeRequest, current: Plan, useCurrent: bool) -> Attempt:
+        """
+        What runs, and what was asked for. The files are not looked at: they may hold what hangs, or hang themselves.
+
+        :raises ChangeRefused: by what was asked for.
+        """
+        name, running = request.plugin, current.entries
+        records = self.records if request.mutate is None else request.mutate(self.records, self.catalog)
+        stored = partial(self.keeper.stored, plugins=current.config.plugins.directory)
+        choosing = partial(chooseOne, name, running, records, self.broken, stored)
+        pin = records.get(name).pin
+        if pin is not None and (name not in running or running[name].digest != pin.digest):
+            choice = await self.precedence.onDisk(self.keeper.disk.do(choosing))
+        else:
+            choice = choosing()
+        snapshot = Snapshot(current.config, self.catalog, current.certificates)
+        attempt = Attempt(
+            request, snapshot, records, choice, self.removals, running, current, self.isNeeded, self.mount.lost
+        )
+        attempt.refusals += choice.refusals
         return attempt
 
     async def attempt(
@@ -286,9 +348,11 @@ class Coordinator:
             self._refuseAnotherState(plan, current)
             self._refuseAtEnd()
             refusals = await self.prepare(plan, withoutState=request.withoutState)
+            self.precedence.check(refusals)
             if not refusals:
                 self._refuseAtEnd()
                 refusals = await self.ready(plan)
+                self.precedence.check(refusals)
             if refusals:
                 for refusal in refusals:
                     self._drop(refusal, attempt, current)
@@ -299,18 +363,18 @@ class Coordinator:
             return await self._record(attempt, plan, self._tell(current, plan))
 
     def _refuseAnotherState(self, plan: Plan, current: Plan) -> None:
-        """:raises _ConfigRefused: what a configuration may not change while the edge runs."""
+        """:raises ConfigRefused: what a configuration may not change while the edge runs."""
         config, state = plan.config, current.config.state
         if config.state != state:
             message = f"it is {state} while the edge runs; restart it to change that"
             problem = documentOf(config).problem(("state",), message)
-            raise _ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
+            raise ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
 
     def _drop(self, refusal: Refusal, attempt: Attempt, current: Plan) -> None:
         """
         Go on without the change of a plugin.
 
-        :raises _ConfigRefused: what failed can only be the new configuration.
+        :raises ConfigRefused: what failed can only be the new configuration.
         :raises ChangeRefused: what failed can only be what was asked for.
         """
         if attempt.drop(refusal):
@@ -323,12 +387,13 @@ class Coordinator:
             source = attempt.snapshot.config.source
             message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
             refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
-        raise _ConfigRefused(attempt.snapshot.config, refusal)
+        raise ConfigRefused(attempt.snapshot.config, refusal)
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
         before, self.plan, self.config = self.plan, plan, plan.config
         self._isOpen = False
+        self.precedence.end()
         await self.crew.do(Commit(self.transaction))
         if self._refusedConfig is not None and self._refusedConfig[0] is plan.config:
             self._refusedConfig = None  # tried once more, it would do
@@ -341,7 +406,10 @@ class Coordinator:
 
     async def _record(self, attempt: Attempt, plan: Plan, text: tuple[str, ...]) -> ChangeReport:
         records, unpinned = self.unpinned(attempt, plan)
-        await self.keeper.record(records, plan, attempt.snapshot.catalog)
+        isRescue = attempt.request.isRescue
+        if not isRescue:
+            self.broken = attempt.choice.broken
+        await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
         self.refused.note(attempt.refusals, plan, self.catalog)
         return ChangeReport((*text, *unpinned), tuple(attempt.refusals), self.keeper.unwritten)
 
@@ -350,7 +418,7 @@ class Coordinator:
         differences = [*differencesOf(before, after), *requiredDifferencesOf(before, after)]
         for difference in differences:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
-        return (*map(str, differences), *_renewedIn(before, after))
+        return (*map(str, differences), *renewedIn(before, after))
 
     def unpinned(self, attempt: Attempt, plan: Plan) -> tuple[PluginRecords, list[str]]:
         """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""
@@ -379,22 +447,3 @@ class Coordinator:
         """:raises ChangeRefused: the edge is being stopped."""
         if self.hasEnded:
             raise ChangeRefused(_STOPPED)
-
-
-def _renewedIn(before: Plan, after: Plan) -> list[str]:
-    """A line for each place whose certificates are not what they were. No event: what is wrong with them is one."""
-    known = before.certificates
-    return [
-        f"{files.place}: other certificates than before"
-        for key, files in after.certificates.items()
-        if key in known and files != known[key]
-    ]
-
-
-class _ConfigRefused(Exception):
-    """The configuration file's change is to be dropped."""
-
-    def __init__(self, config: Config, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.config = config
-        self.refusal = refusal

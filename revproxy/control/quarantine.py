@@ -138,7 +138,9 @@ class Quarantine:
     async def _quarantine(self, name: str, watched: _Watched, reason: str) -> None:
         if self._watched.get(name) is not watched:
             return
-        if not await self._backToGood(name, watched, reason) and not self._coordinator.hasEnded:
+        if await self._backToGood(name, watched, reason) or self._coordinator.hasEnded:
+            return
+        if self._watched.get(name) is watched:  # nobody has put another in its place meanwhile
             await self._gate(name, watched, reason)
 
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:

@@ -125,6 +125,7 @@ class Startup:
 
     async def _settle(self, attempt: Attempt, plan: Plan) -> None:
         coordinator, ranBefore = self._coordinator, self._ranBefore
+        coordinator.broken = attempt.choice.broken
         for name in ranBefore.keys() - _running(plan) - {refusal.plugin for refusal in attempt.refusals}:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
             kind = "required-off" if coordinator.records.get(name).required else "removed"

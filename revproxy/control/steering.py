@@ -6,14 +6,17 @@ Whoever brings them (the control socket, later an HTTP API) adds nothing to them
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from msgspec.structs import asdict
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.config.problems import quoted, suggestion
-from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest
 from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import Pin, PluginRecord, PluginRecords, VersionRecord
@@ -25,6 +28,9 @@ from revproxy.plan.words import LastFailure, ThreadFigures, VersionCounters
 
 _CHANGES = frozenset(("loaded", "replaced", "removed", "configured"))
 """The kinds of events that say that something has changed."""
+
+ANSWERED = 0.8
+"""Seconds after which a rescue is answered, whatever it waits for."""
 
 _SEARCHED = 100
 """Among so many of the latest events the last change is searched for."""
@@ -42,6 +48,8 @@ class Steering:
 
     The methods behind them have the command's name with an underscore before it, and the command's arguments.
     """
+
+    _log = Logger()
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
@@ -162,13 +170,14 @@ class Steering:
         self._directoryPlugin(name)
         self._asked("rollback", name, version)
         target = version if version is not None else await self._earlierGood(name)
-        change = ChangeRequest(name, self._pinning(name, target, "rollback"), withoutState=True)
+        change = ChangeRequest(name, self._pinning(name, target, "rollback"), withoutState=True, isRescue=True)
         return await self._apply(change, f"{name}: pinned until its folder has something new")
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
         self._asked("pin", name, version)
-        return await self._apply(ChangeRequest(name, self._pinning(name, version, "user")), f"{name}: pinned")
+        change = ChangeRequest(name, self._pinning(name, version, "user"), isRescue=True)
+        return await self._apply(change, f"{name}: pinned")
 
     async def _unpin(self, name: str) -> dict[str, Any]:
         self._known(name)
@@ -197,7 +206,7 @@ class Steering:
                 records = _broughtBack(records, name, last)
             return records.switched(name, on)
 
-        change = ChangeRequest(name, mutate, force=on)
+        change = ChangeRequest(name, mutate, force=on, isRescue=not on)
         self._asked("enable" if on else "disable", name)
         return await self._apply(change, f"{name}: switched {'on' if on else 'off'}")
 
@@ -245,14 +254,16 @@ class Steering:
         """
         subscribers = self._coordinator.events.subscribers
         happened: list[Event] = []
-        subscribers.append(happened.append)
+        hear = happened.append
+        subscribers.append(hear)
         try:
-            report = await self._coordinator.apply(change)
+            report = await self._made(change, happened)
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
         finally:
-            subscribers.remove(happened.append)
-        text = [done, *report.text] if done else list(report.text)
+            subscribers.remove(hear)
+        isDone = done and not any(refusal.stage == "late" for refusal in report.refused)
+        text = [done, *report.text] if isDone else list(report.text)
         answers = [_refused(refusal) for refusal in report.refused if change.plugin in ("", refusal.plugin)]
         if not change.plugin:
             texts = [event.text for event in happened if event.kind == "certificate-refused"]
@@ -261,6 +272,28 @@ class Steering:
             message = f"in force, but not written down: {report.unwritten}; lost with a restart until it can be"
             answers.append({"plugin": "", "stage": "state", "message": message})
         return {"text": text or ([] if answers else [self._nothing()]), "refused": answers}
+
+    def _made(self, change: ChangeRequest, happened: list[Event]) -> Deferred[ChangeReport]:
+        """
+        Make a change; but whoever asks for a rescue hears after :data:`ANSWERED` how far it is, and it goes on.
+
+        :param happened: events since it was asked for.
+        """
+        making = Deferred.fromCoroutine(self._coordinator.apply(change))
+        if not change.isRescue:
+            return making
+        answer: Deferred[ChangeReport] = Deferred()
+        late = self._coordinator.callLater(ANSWERED, lambda: answer.callback(_underWay(change.plugin, happened)))
+
+        def over(result: Any) -> None:
+            if late.active():
+                late.cancel()
+                answer.callback(result)  # a Failure goes on as one
+            elif isinstance(result, Failure) and not result.check(ChangeRefused):  # of which there is an event
+                self._log.failure("a change that was asked for", result)
+
+        making.addBoth(over)
+        return answer
 
     def _nothing(self) -> str:
         """Say that nothing had to change; and, as files are watched, which change somebody may have just missed."""
@@ -385,6 +418,14 @@ def _threads(figures: ThreadFigures | None) -> dict[str, int] | None:
 
 def _lastFailure(failure: LastFailure | None) -> dict[str, Any] | None:
     return None if failure is None else asdict(failure)
+
+
+def _underWay(name: str, happened: Iterable[Event]) -> ChangeReport:
+    """What is told of a change that takes longer."""
+    if any(event.plugin == name and event.kind in _CHANGES for event in happened):
+        return ChangeReport(unwritten="the disk has not answered yet")
+    text = f"not done within {ANSWERED:g} s: it goes on, and `revproxy events` tells how it ends"
+    return ChangeReport((), (Refusal(name, "late", text),))
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:

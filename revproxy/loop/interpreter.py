@@ -53,13 +53,15 @@ def exitWithFailure() -> None:
     os._exit(1)
 
 
-def exitDespiteThreads() -> None:
+def exitDespiteThreads(seconds: float | None = None) -> None:
     """
-    End the process :data:`LAST` seconds from now, with status 0, if it has not ended by itself.
+    End the process so many seconds from now, with status 0, if it has not ended by itself.
+
+    :param seconds: :data:`LAST` if left out.
 
     Threads would keep it that do not come back from a disk that hangs, or that a plugin has not ended.
     """
-    late = threading.Timer(LAST, _exitNow)
+    late = threading.Timer(LAST if seconds is None else seconds, _exitNow)
     late.daemon = True
     late.start()
 

@@ -49,7 +49,11 @@ from revproxy.plan.plan import Plan
 from revproxy.service.localcrew import LocalCrew
 from revproxy.service.notifier import Notifier
 from revproxy.service.signals import Signals, Terminal
+from revproxy.worker.accesslogging import CLOSE_TIMEOUT
 from revproxy.worker.worker import Worker
+
+CLOSING = CLOSE_TIMEOUT + 3.0
+"""Seconds that the last of all may take: the log is written out."""
 
 SERVING = 10
 """Threads that read static files for requests."""
@@ -113,7 +117,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._listening: Deferred[None] | None = None
         self._starting: Deferred[None] | None = None
         self._stopping = False
-        self._isTakingUp = False
+        self._isAsked = False
         self._changedMeanwhile = False
         self._isReloading = False
         self._isServing = False
@@ -248,30 +252,28 @@ class EdgeService(Service):  # type: ignore[misc]
         return [path for path in (self._path, config.plugins.directory) if path is not None]
 
     def _changed(self) -> None:
-        """Something was written. While a transaction runs, one more is enough for all that happens meanwhile."""
-        if self._isTakingUp or self._stopping or not self._isServing:
+        """Something was written. One transaction that has not begun is enough for all that happens until then."""
+        if not self._isServing:
             self._changedMeanwhile = True
+        if not self._isServing or self._stopping or (self._isAsked and not self._isReloading):
             return
-        self._isTakingUp = True
+        self._isAsked = True
         takingUp = Deferred.fromCoroutine(self._takeUp())
         takingUp.addErrback(lambda failure: self._log.failure("taking up what has changed", failure))
 
     async def _takeUp(self) -> None:
         try:
-            again = True
-            while again and not self._stopping:
-                self._changedMeanwhile = False
-                request = ChangeRequest(force=self._isReloading, reads=self._isReloading)
-                self._isReloading = False
-                try:
-                    await self.control.coordinator.apply(request)
-                except ChangeRefused:
-                    pass  # an event says so
-                again = self._changedMeanwhile
+            request = ChangeRequest(force=self._isReloading, reads=self._isReloading)
+            self._isReloading = False
+            await self.control.coordinator.apply(request, self._begun)
+        except ChangeRefused:
+            pass  # an event says so
         finally:
-            self._isTakingUp = False
             if self._isServing and not self._stopping:
                 self._notifier.ready(self._status())
+
+    def _begun(self) -> None:
+        self._isAsked = False
 
     def _status(self) -> str:
         """One line for a service manager."""
@@ -331,9 +333,12 @@ class EdgeService(Service):  # type: ignore[misc]
         await self.worker.endPlugins()
         self._state.release()
         self._signals.restore()
+        isProcess = self._exitZero() or isProcess
+        if isProcess:
+            exitDespiteThreads(CLOSING)  # a plugin may hold a lock of the standard library's logging
         await self.worker.end()
         self._notifier.stop()
-        if self._exitZero() or isProcess:
+        if isProcess:
             leaveThreads(self._reactor)
             exitDespiteThreads()
 

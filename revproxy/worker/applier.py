@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +23,8 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready, Step
 from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Participant, Refused
+
+_GIVEN_UP = Refusal("", "stop", "the change was given up")
 
 _STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
 
@@ -49,16 +51,23 @@ class Applier:
         self._tell = tell
         self._hurry = hurry
         self._isBusy = False
+        self._taking: Deferred[Answer] | None = None
         self._abandoned: list[Abandon] = []
 
     def apply(self, word: Prepare | Ready | Commit | Abandon) -> None:
         """Take a step. The answer comes when it is done; for a commit, before this returns."""
         if isinstance(word, Abandon) and self._isBusy:
             self._abandoned.append(word)
+            taking = self._taking
             self._hurry()
+            if taking is not None and taking is self._taking:  # else the next step may have begun
+                taking.cancel()  # it waits for something else than a plugin
             return
         self._isBusy = True
-        step = Deferred.fromCoroutine(self._take(word)).addErrback(self._broken, word)
+        taking = Deferred.fromCoroutine(self._take(word))
+        if isinstance(word, Prepare | Ready) and not taking.called:
+            self._taking = taking
+        step = taking.addErrback(self._broken, word)
         step.addCallback(lambda answer: Deferred.fromCoroutine(self._end(answer)))
         step.addErrback(lambda failure: self._log.failure("the end of a step of a change", failure))
 
@@ -79,6 +88,7 @@ class Applier:
         return Answer(word.transaction, _STEPS[type(word)], (_unforeseen(failure.value),))
 
     async def _end(self, answer: Answer) -> None:
+        self._taking = None
         answers = [answer]
         while self._abandoned:
             # Before anybody hears that the step is over: the end may have waited for nothing else.
@@ -110,13 +120,15 @@ class Applier:
             await step
         except Refused as refused:
             return refused.refusals
+        except CancelledError:
+            return (_GIVEN_UP,)
         except Foreign as error:  # neither a bug of ours nor foreign code may hold up every change to come
             self._log.failure("a step of a change failed in a way that nobody foresaw")
             return (_unforeseen(error),)
         return ()
 
     def _stopped(self) -> tuple[Refusal, ...]:
-        return (Refusal("", "stop", "the change was given up"),) if self._abandoned else ()
+        return (_GIVEN_UP,) if self._abandoned else ()
 
     def _commit(self) -> None:
         for participant in reversed(self._participants):

@@ -30,6 +30,9 @@ from revproxy.worker.running import Members, Running
 HANDOVERS = 4
 """How often state is handed over right before the swap, while requests come in between."""
 
+HURRIED = 0.25
+"""Seconds for each step of a handover that need not succeed, and for taking an old configuration back in a hurry."""
+
 QUICK = 1.0
 """Seconds; where that takes longer, requests would only come again."""
 
@@ -80,6 +83,7 @@ class StagedChange:
         self._withoutState = withoutState
         self._onFailure = onFailure
         self._storeOf = storeOf
+        self._isHurried = False
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
         self._failed: list[Instance] = []
@@ -250,7 +254,7 @@ class StagedChange:
 
     async def _handOver(self, old: Instance, new: Instance) -> bool:
         try:
-            return await old.handOver(new)
+            return await old.handOver(new, HURRIED if self._withoutState else None)
         except StageFailed as failed:
             if not self._withoutState:
                 raise _withRemedy(failed) from None
@@ -323,7 +327,7 @@ class StagedChange:
         for instance, before in reversed(updated):
             began = self._reactor.seconds()
             try:
-                await instance.updateConfig(before)
+                await instance.updateConfig(before, HURRIED if self._isHurried else None)
             except StageFailed as failed:
                 instance.config, instance.key = before, configKey(before)
                 text = f"the old configuration could not be given back: {failed.refusal.message}"
@@ -331,8 +335,10 @@ class StagedChange:
             await self._breathe(began)
 
     def hurry(self) -> None:
-        """Wait for nothing any more: the edge is being stopped."""
-        for instance in self._fresh.values():
+        """Wait for nothing any more: the change is given up, or the edge is being stopped."""
+        self._isHurried = True
+        before = () if self._before is None else self._before.members.values()
+        for instance in (*self._fresh.values(), *before):  # those export their state, or take a configuration
             instance.giveUp()
 
     def settle(self, members: Members) -> list[Instance]:

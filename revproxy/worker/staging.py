@@ -147,13 +147,17 @@ class Staging:
             self._change.hurry()
 
     async def end(self) -> None:
-        """Stop all instances, in the reverse order of their start. Requests are over by now."""
+        """
+        Stop all instances, in the reverse order of their start. Requests are over by now. Together they have as much
+        time as one; those whose turn comes later are not waited for.
+        """
+        ends = self._reactor.seconds() + self._limits.stop
         running, self.running = self.running, None
         instances = [] if running is None else list(running.members.values())
         await self._retirement.settle(instances)
         for instance in reversed(instances):
             instance.retiring = True
-            failed = await instance.close()
+            failed = await instance.close(max(0.0, ends - self._reactor.seconds()))
             if failed is not None:
                 refusal = failed.refusal
                 text = refusal.message

@@ -147,6 +147,9 @@ class FakeStateFolder:
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)
 
+    def guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
 
 class FakeLink:
     """The way to a worker that does nothing until the transcript says what it answers."""
@@ -206,6 +209,7 @@ class Conversation:
             files,
             self.clock.seconds,
             turns,
+            self.clock.callLater,
         )
         self.startup = Startup(self.coordinator)
 

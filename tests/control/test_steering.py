@@ -30,7 +30,7 @@ class AnswerTests(LifecycleCase):
     def test_itself(self) -> None:
         """What is wrong with the plugin is."""
         (self.bench.plugins / "a" / "plugin.json").write_text("{")
-        answer = self.call("pin", name="a")
+        answer = self.call("enable", name="a")
         self.assertEqual([one["plugin"] for one in answer["refused"]], ["a"])
 
     def test_severalOfOneNumber(self) -> None:

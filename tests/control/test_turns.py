@@ -87,3 +87,70 @@ class TurnsTests(SynchronousTestCase):
         self.successResultOf(last)
         self.assertEqual(self.done, ["first", "last"])
         self.assertEqual(self.flushWarnings(), [])
+
+    def test_first(self) -> None:
+        """
+        Whoever goes before others goes before those who wait, in the order of their kind; each who waits is told of.
+        """
+        told: list[bool] = []
+        self.turns.onWait = told.append
+        Deferred.fromCoroutine(self.turns.take(self.work("running", self.first)))
+        for name, first in (("a", False), ("b", True), ("c", True), ("d", False)):
+            Deferred.fromCoroutine(self.turns.take(self.work(name), first))
+        self.assertTrue(self.turns.isWaitedFor)
+        self.first.callback(None)
+        self.assertEqual(self.done, ["running", "b", "c", "a", "d"])
+        self.assertEqual((told, self.turns.isWaitedFor), ([False, True, True, False], False))
+
+    def lends(self, toAll: bool) -> Deferred[str]:
+        """
+        Somebody lends the turn while others wait.
+        """
+
+        async def work() -> str:
+            await self.first
+            await self.turns.lend(toAll)
+            return await self.work("lender")
+
+        lending = Deferred.fromCoroutine(self.turns.take(work()))
+        for name, first in (("a", False), ("b", True)):
+            Deferred.fromCoroutine(self.turns.take(self.work(name), first))
+        return lending
+
+    def test_lent(self) -> None:
+        """
+        To those who go before others, or to all who wait by then.
+        """
+        for toAll, order in ((False, ["b", "lender", "a"]), (True, ["b", "a", "lender"])):
+            self.done.clear()
+            self.first = Deferred()
+            lending = self.lends(toAll)
+            self.first.callback(None)
+            self.assertEqual((self.done, self.successResultOf(lending)), (order, "lender"))
+
+    def test_lentToNobody(self) -> None:
+        """
+        Where nobody waits, it goes on.
+        """
+        self.successResultOf(Deferred.fromCoroutine(self.turns.take(self.turns.lend(True))))
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(self.turns.take(self.work("a")))), "a")
+
+    def test_lentAndCancelled(self) -> None:
+        """
+        Whoever is cancelled while others have the turn goes when they are done; nobody has it at the same time.
+        """
+        borrowed: Deferred[None] = Deferred()
+
+        async def lends() -> None:
+            await self.first
+            await self.turns.lend(False)
+
+        lending = Deferred.fromCoroutine(self.turns.take(lends()))
+        Deferred.fromCoroutine(self.turns.take(self.work("borrower", borrowed), True))
+        self.first.callback(None)
+        lending.cancel()
+        Deferred.fromCoroutine(self.turns.take(self.work("last")))
+        self.assertEqual(self.done, [])
+        borrowed.callback(None)
+        self.failureResultOf(lending, CancelledError)
+        self.assertEqual(self.done, ["borrower", "last"])

@@ -21,6 +21,13 @@ STEPS = {"prepare": Prepare(7, PLAN), "ready": Ready(7), "commit": Commit(7), "a
 """The word for each step."""
 
 
+class Stubborn(Deferred[None]):
+    """What takes no heed of being cancelled."""
+
+    def cancel(self) -> None:
+        """Go on."""
+
+
 class Double:
     """
     A participant that notes what it is told, and fails or waits where a test wants that.
@@ -208,7 +215,7 @@ class AbandonTests(ApplierCase):
 
     def test_underWay(self) -> None:
         """The step is hurried to its end, as a refusal; then all is given up."""
-        waiting = self.doubles[1].waits["prepare"] = Deferred()
+        waiting = self.doubles[1].waits["prepare"] = Stubborn()
         self.say("prepare", "abandon")
         self.assertEqual((self.hurried, self.log, self.answers), (1, ["a prepare"], []))
         waiting.callback(None)
@@ -216,6 +223,25 @@ class AbandonTests(ApplierCase):
         self.assertEqual([answer.step for answer in self.answers], ["prepare", "abandon"])
         self.assertEqual([refusal.stage for refusal in self.answers[0].refusals], ["stop"])
         self.assertTrue(self.answers[1].isAccepted)
+
+    def test_cancelled(self) -> None:
+        """What waits for something else than plugins, such as a disk, does not wait for it any more."""
+        for step in ("prepare", "ready"):
+            self.log.clear()
+            self.answers.clear()
+            self.doubles[1].waits[step] = Deferred()
+            self.say(step, "abandon")
+            self.assertEqual(self.log, [f"a {step}", "c abandon", "b abandon", "a abandon"])
+            self.assertEqual([answer.step for answer in self.answers], [step, "abandon"])
+            self.assertEqual([refusal.stage for refusal in self.answers[0].refusals], ["stop"])
+
+    def test_neverCancelled(self) -> None:
+        """What is being given up is given up to its end, also if that is asked for again."""
+        closing = self.doubles[0].waits["abandon"] = Deferred()
+        self.say("prepare", "abandon", "abandon")
+        closing.callback(None)
+        self.assertEqual(self.log[-1], "a abandon")
+        self.assertEqual([answer.step for answer in self.answers], ["prepare", "abandon", "abandon"])
 
     def test_beforeTheAnswer(self) -> None:
         """When control hears that the step is over, all is given up: it may be what the end has waited for."""
@@ -234,7 +260,7 @@ class AbandonTests(ApplierCase):
 
     def test_abandonedTwice(self) -> None:
         """Each is answered."""
-        waiting = self.doubles[1].waits["prepare"] = Deferred()
+        waiting = self.doubles[1].waits["prepare"] = Stubborn()
         closing = self.doubles[1].waits["abandon"] = Deferred()
         self.say("prepare", "abandon")
         waiting.callback(None)
@@ -244,7 +270,7 @@ class AbandonTests(ApplierCase):
 
     def test_nextFromAnswer(self) -> None:
         """A step that has begun in the midst of an answer is under way, too, and is ended before all is given up."""
-        waiting = self.doubles[1].waits["ready"] = Deferred()
+        waiting = self.doubles[1].waits["ready"] = Stubborn()
         self.heard = lambda answer: answer.step == "prepare" and self.applier.apply(Ready(7))
         self.say("prepare", "abandon")
         self.assertEqual((self.hurried, self.log[3:]), (1, ["a ready"]))
@@ -254,7 +280,7 @@ class AbandonTests(ApplierCase):
 
     def test_refusedMeanwhile(self) -> None:
         """If the step is refused for another reason, that is what is told."""
-        waiting = self.doubles[1].waits["prepare"] = Deferred()
+        waiting = self.doubles[1].waits["prepare"] = Stubborn()
         self.say("prepare", "abandon")
         waiting.errback(refused("no"))
         self.assertIn("no", [refusal.message for refusal in self.answers[0].refusals])
@@ -267,7 +293,7 @@ class AbandonTests(ApplierCase):
 
     def test_next(self) -> None:
         """After it, the next transaction goes as always."""
-        waiting = self.doubles[1].waits["ready"] = Deferred()
+        waiting = self.doubles[1].waits["ready"] = Stubborn()
         self.say("prepare", "ready", "abandon")
         waiting.callback(None)
         self.say("prepare", "ready", "commit")

@@ -220,9 +220,9 @@ class EndTests(StagingCase):
         stopped: list[str] = []
         close = Instance.close
 
-        async def noting(instance: Instance) -> Any:
+        async def noting(instance: Instance, *limit: float) -> Any:
             stopped.append(instance.version.name)
-            return await close(instance)
+            return await close(instance, *limit)
 
         self.patch(Instance, "close", noting)
         stays = entry("b", "2.0", body=STARTS, interfaces="ILifecycle", config={"mark": " stays"})
@@ -232,6 +232,24 @@ class EndTests(StagingCase):
         self.done(self.worker.staging.end())
         self.assertEqual(stopped, ["b", "a"])
         self.assertEqual([word.kind for word in self.told if isinstance(word, Notice)], ["stop-failed"])
+
+    def test_together(self) -> None:
+        """Stops that do not come back have as much time together as one; all are told and closed."""
+        hangs = """
+    def start(self): pass
+    def stop(self):
+        from twisted.internet.defer import Deferred
+        return Deferred()
+"""
+        entries = [entry(name, "2.0", body=hangs, interfaces="ILifecycle") for name in ("a", "b")]
+        self.become(self.of(2, *entries))
+        self.settle(30)
+        self.told.clear()
+        instances, began = self.instances(), self.reactor.seconds()
+        self.done(self.worker.staging.end())
+        self.assertLess(self.reactor.seconds() - began, 10.5)
+        self.assertEqual([word.kind for word in self.told if isinstance(word, Notice)], ["stop-failed"] * 2)
+        self.assertEqual([instance.object for instance in instances], [None, None])
 
     def test_hurried(self) -> None:
         """After a hurry no step of a plugin begins, until the change is given up; then all goes as always."""

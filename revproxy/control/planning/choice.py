@@ -58,6 +58,24 @@ def choose(
     return _Chooser(found, running, owners, records, stored, hasFailed, isNeeded).run()
 
 
+def chooseOne(
+    name: str,
+    running: Entries,
+    records: PluginRecords,
+    broken: tuple[BrokenPlugin, ...],
+    stored: Callable[[str, str], CatalogEntry],
+) -> Choice:
+    """What runs; of one plugin, what it is pinned to. The folders have no part in it.
+
+    :param broken: what could not be used before.
+    """
+    still = tuple(each for each in broken if each.name not in running)
+    if records.get(name).pin is None:
+        return Choice(running, still, (), (), {})
+    wanted = choose(Catalog({}), running, {}, records.only(name), stored)
+    return Choice({**running, **wanted.entries}, still, wanted.refusals, (), {})
+
+
 class _Chooser:
     """One run of `choose`."""
 

@@ -69,3 +69,13 @@ def _onRoutes(plugin: Selected, config: Config) -> dict[str, Mapping[str, Any] |
     groups = config.routeGroups
     places = ((route, settings) for group, settings in plugin.perGroup.items() for route in groups[group].routes)
     return {config.routes[route].name: settings for route, settings in places}
+
+
+def renewedIn(before: Plan, after: Plan) -> list[str]:
+    """A line for each place whose certificates are not what they were. No event: what is wrong with them is one."""
+    known = before.certificates
+    return [
+        f"{files.place}: other certificates than before"
+        for key, files in after.certificates.items()
+        if key in known and files != known[key]
+    ]

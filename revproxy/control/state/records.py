@@ -112,6 +112,10 @@ class PluginRecords:
         """What is remembered of a plugin; an empty record when nothing is."""
         return self.plugins.get(name, PluginRecord())
 
+    def only(self, name: str) -> PluginRecords:
+        """What is remembered of this one alone."""
+        return PluginRecords({name: self.plugins[name]} if name in self.plugins else {})
+
     def ran(self, name: str, digest: str, version: str, now: float) -> PluginRecords:
         """A version has begun to run. What is known of its quarantine stays.
 

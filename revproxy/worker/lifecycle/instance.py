@@ -328,23 +328,30 @@ class Instance:
         if self.provides(IHealthCheck):
             await self._bounded("health", self.object.checkHealth, self.version.limits.health)
 
-    async def updateConfig(self, config: Mapping[str, Any]) -> None:
-        """Take another configuration in place. :raises StageFailed: it may have taken half of it."""
-        limit = self.version.limits.update
+    async def updateConfig(self, config: Mapping[str, Any], limit: float | None = None) -> None:
+        """
+        Take another configuration in place.
+
+        :param limit: seconds, if it is not as much time as usual.
+        :raises StageFailed: it may have taken half of it.
+        """
+        limit = self.version.limits.update if limit is None else limit
         await self._bounded("update", lambda: self.object.updateConfig(config), limit)
         self.config = config
         self.key = configKey(config)
 
-    async def handOver(self, successor: Instance) -> bool:
+    async def handOver(self, successor: Instance, limit: float | None = None) -> bool:
         """Give the successor what requests have left here.
 
+        :param limit: seconds for each of the two steps, if they are not given as much time as usual.
         :returns: False if there is nothing to give, or nobody to take it.
         :raises StageFailed: of the successor's version; the reason tells whose fault it was.
         """
         if not (self.provides(IStateful) and successor.provides(IStateful)):
             return False
         limits = self.version.limits
-        state = await self._bounded("handover", self.object.exportState, limits.handover, blame=successor)
+        seconds = limits.handover if limit is None else limit
+        state = await self._bounded("handover", self.object.exportState, seconds, blame=successor)
         try:
             state = throughJSON(state, limits.stateBytes)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
@@ -352,7 +359,7 @@ class Instance:
             message = f"{what} gave what JSON cannot hold, or too much of it: {error}"
             raise successor.version.failed("handover", error, message) from None
         await successor._bounded(
-            "handover", lambda: successor.object.importState(state, self.version.id.number), limits.handover
+            "handover", lambda: successor.object.importState(state, self.version.id.number), seconds
         )
         return True
 
@@ -361,16 +368,18 @@ class Instance:
         if self._waiting is not None:
             self._waiting.cancel()
 
-    async def close(self) -> StageFailed | None:
+    async def close(self, limit: float | None = None) -> StageFailed | None:
         """Stop it and end what it was given. Never raises.
 
+        :param limit: seconds that stopping may take, if it is not given as much time as usual.
         :returns: how stopping failed, if it did.
         """
         failed = None
         if self.started and self.provides(ILifecycle):
             self.started = False
             try:
-                await self._bounded("stop", self.object.stop, self.version.limits.stop)
+                seconds = self.version.limits.stop
+                await self._bounded("stop", self.object.stop, seconds if limit is None else min(seconds, limit))
             except StageFailed as error:
                 failed = error
         await self.host.close()

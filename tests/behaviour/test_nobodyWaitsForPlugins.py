@@ -1,0 +1,225 @@
+"""
+A change that waits for a plugin holds up nobody: commands that rescue go before it, and so do the changes of others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.changes import ChangeRefused
+from revproxy.control.precedence import ASIDE, PATIENCE
+from revproxy.control.steering import ANSWERED
+from tests.coordinators import Bench
+
+PLUGIN = """
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+from revproxy.interfaces import IConfigurable, IHealthCheck, ILifecycle, IMiddleware, IStateful
+
+@implementer(IMiddleware, ILifecycle, IHealthCheck, IStateful, IConfigurable)
+class Plugin:
+    name = {name!r}
+    def __init__(self, config): pass
+    def handle(self, context):
+        context.values.setdefault("seen", []).append({says!r})
+        return True
+    def start(self): {start}
+    def stop(self): pass
+    def checkHealth(self): {checkHealth}
+    def exportState(self): {exportState}
+    def importState(self, state, version): {importState}
+    def validateConfig(self, config): pass
+    def updateConfig(self, config): {updateConfig}
+
+PluginMain = Plugin
+"""
+
+STEPS = ("start", "checkHealth", "exportState", "importState", "updateConfig")
+
+
+def code(name: str, says: str, **steps: str) -> str:
+    """A plugin; what it does in its steps."""
+    usual = {"exportState": "return {}"}
+    return PLUGIN.format(name=name, says=says, **{step: steps.get(step, usual.get(step, "pass")) for step in STEPS})
+
+
+HANG = "return Deferred()"
+
+
+class WaitingCase(SynchronousTestCase):
+    """Plugins a and b run; versions 1 and 2 of a are stored."""
+
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()))
+        for version in ("1.0", "2.0"):
+            self.bench.write("a", code("a", f"a {version}"), version=version)
+            self.bench.write("b", code("b", "b 1.0"), version="1.0")
+            if version == "1.0":
+                self.bench.start()
+        self.bench.apply()
+        self.addCleanup(self.bench.stop)
+
+    def hangs(self, **steps: str) -> Deferred[Any]:
+        """A version of a that hangs is being taken up."""
+        self.bench.write("a", code("a", "a 3.0", **(steps or {"start": HANG})), version="3.0")
+        return self.take()
+
+    def take(self) -> Deferred[Any]:
+        """The files are being taken up."""
+        taking = self.bench.later(self.bench.coordinator.apply())
+        taking.addErrback(lambda failure: failure.trap(ChangeRefused))
+        self.pass_(0.1)
+        return taking
+
+    def pass_(self, seconds: float) -> None:
+        """Time goes by, in small steps."""
+        for _ in range(round(seconds / 0.05)):
+            self.bench.clock.advance(0.05)
+
+    def call(self, command: str, /, **arguments: Any) -> Any:
+        """A command, answered by the time it has to be."""
+        calling = self.bench.later(self.bench.control.steering.call(command, arguments))
+        self.pass_(ANSWERED + 0.05)
+        return self.successResultOf(calling)
+
+
+class RescueTests(WaitingCase):
+    """`disable`, `rollback` and `pin`."""
+
+    def test_disable(self) -> None:
+        """It takes effect at once; what was under way is made after it, without what was switched off."""
+        for steps in ({"start": HANG}, {"checkHealth": HANG}, {"importState": HANG}):
+            hanging = self.hangs(**steps)
+            self.bench.write("b", code("b", f"b {steps}"))
+            answer = self.call("disable", name="a")
+            self.assertEqual((answer["text"][0], answer["refused"]), ("a: switched off", []))
+            self.pass_(0.5)
+            self.assertTrue(hanging.called)
+            self.assertEqual(self.bench.seen(), [f"b {steps}"])
+            self.bench.write("a", code("a", "a 4.0"), version="4.0")
+            self.bench.result(self.bench.control.steering.call("enable", {"name": "a"}))
+
+    def test_rollback(self) -> None:
+        """The version before runs, and what hung stays away: it is what the pin waits to see gone."""
+        self.hangs()
+        answer = self.call("rollback", name="a")
+        self.assertEqual(answer["refused"], [])
+        self.assertEqual(self.bench.seen(), ["a 1.0", "b 1.0"])
+        self.bench.apply()
+        self.assertEqual(self.bench.seen(), ["a 1.0", "b 1.0"])
+
+    def test_stateThatDoesNotCome(self) -> None:
+        """A rollback goes without the state of a version that does not give it."""
+        self.bench.write("a", code("a", "a 3.0", exportState=HANG), version="3.0")
+        self.bench.apply()
+        answer = self.call("rollback", name="a")
+        self.assertEqual((answer["refused"], self.bench.seen()), ([], ["a 2.0", "b 1.0"]))
+        self.assertIn(("handover-lost", "a"), self.bench.kinds())
+
+    def test_filesAreNotRead(self) -> None:
+        """What the files hold by now has no part in it, and is taken up afterwards."""
+        self.bench.write("b", code("b", "b hangs", start=HANG), version="2.0")
+        answer = self.call("pin", name="a", version="1.0")
+        self.assertEqual((answer["refused"], self.bench.seen()), ([], ["a 1.0", "b 1.0"]))
+
+    def test_targetThatHangs(self) -> None:
+        """Where the wanted version does not come up, the answer says that it is under way; then it is refused."""
+        flag = self.bench.root / "hangs"
+        start = f"import os; return Deferred() if os.path.exists({str(flag)!r}) else None"
+        for version in ("3.0", "4.0"):
+            self.bench.write("a", code("a", f"a {version}", start=start), version=version)
+            self.bench.apply()
+        flag.touch()
+        answer = self.call("rollback", name="a")
+        self.assertEqual([refused["stage"] for refused in answer["refused"]], ["late"])
+        self.pass_(10)
+        self.assertEqual(self.bench.seen(), ["a 4.0", "b 1.0"])
+        self.assertIn("start did not come back", self.bench.events.latest(1)[0].text)
+
+    def test_otherCommand(self) -> None:
+        """A command about the same plugin that is under way is given up for good."""
+        self.bench.write("a", code("a", "a 3.0", start=HANG), version="3.0")
+        self.bench.result(self.bench.control.steering.call("disable", {"name": "a"}))
+        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "a"}))
+        self.pass_(0.2)
+        self.assertNoResult(enabling)
+        self.call("disable", name="a")
+        [refused] = self.successResultOf(enabling)["refused"]
+        self.assertEqual(refused["stage"], "overruled")
+        self.assertEqual(refused["message"], "given up: a later command was about it")
+        self.assertEqual(self.bench.seen(), ["b 1.0"])
+
+    def test_inPlace(self) -> None:
+        """A configuration that a plugin does not take, nor give back, holds up no rescue."""
+        self.bench.write("a", code("a", "a 2.0", updateConfig=HANG), version="2.0")
+        self.bench.apply()
+        self.bench.configure(extra="plugins: {directory: plugins, config: {a: {x: 1}}}\n")
+        self.take()
+        answer = self.call("disable", name="b")
+        self.assertEqual((answer["refused"], self.bench.seen()), ([], ["a 2.0"]))
+
+    def test_shows(self) -> None:
+        """What only shows something waits for nobody."""
+        self.hangs()
+        for command in ("plugins", "events", "plan", "configuration"):
+            self.call(command)
+
+    def test_atTheStart(self) -> None:
+        """While the edge starts, the answer says that it is under way; it is done once the edge has started."""
+        self.bench.stop()
+        self.bench.write("a", code("a", "a 3.0", start=HANG), version="3.0")
+        self.bench.prepare()
+        starting = self.bench.later(self.bench.control.startup.begin())
+        answer = self.call("disable", name="b")
+        self.assertEqual([refused["stage"] for refused in answer["refused"]], ["late"])
+        self.pass_(10)
+        self.successResultOf(starting)
+        self.assertEqual(self.bench.seen(), ["a 2.0"])
+
+
+class OthersTests(WaitingCase):
+    """Changes of other plugins."""
+
+    def test_goBefore(self) -> None:
+        """They are made without the one that hangs, which is tried again, and refused in the end."""
+        hanging = self.hangs()
+        self.bench.write("b", code("b", "b 2.0"))
+        self.take()
+        self.pass_(PATIENCE + 0.1)
+        self.assertEqual(self.bench.seen(), ["a 2.0", "b 2.0"])
+        self.assertNoResult(hanging)
+        self.pass_(10)
+        self.assertTrue(hanging.called)
+        self.assertIn("start did not come back within 10 s", self.bench.failure("a"))
+
+    def test_commands(self) -> None:
+        """So do commands that are no rescue."""
+        self.bench.result(self.bench.control.steering.call("disable", {"name": "b"}))
+        self.hangs()
+        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "b"}))
+        self.pass_(PATIENCE + 0.1)
+        self.assertEqual(self.successResultOf(enabling)["refused"], [])
+        self.assertEqual(self.bench.seen(), ["a 2.0", "b 1.0"])
+
+    def test_slowStart(self) -> None:
+        """What starts slowly starts at last, however often others change."""
+        hanging = self.hangs()
+        for number in range(ASIDE + 2):
+            self.bench.write("b", code("b", f"b {number}"))
+            self.take()
+            self.pass_(PATIENCE + 0.5)
+        self.pass_(8)
+        self.assertTrue(hanging.called)
+        self.assertIn("did not come back within 10 s", self.bench.failure("a"))
+        self.pass_(1)
+        self.assertEqual(self.bench.seen()[-1], f"b {ASIDE + 1}")
+
+    def test_quick(self) -> None:
+        """Who comes within the patience of others waits for what is under way."""
+        taking = self.hangs(start="return None")
+        self.assertTrue(taking.called)
+        self.assertEqual(self.bench.seen(), ["a 3.0", "b 1.0"])
