@@ -45,6 +45,7 @@ def run(config: Path | None, uid: str | None, gid: str | None, logfile: Path | N
     from revproxy.service.firstprocess import beChildOfFirst
     from revproxy.service.signals import EarlySignals
 
+    _keepStandardStreams()
     early = EarlySignals(*_EARLY)
     options = _options(config, given)
     beChildOfFirst()
@@ -55,6 +56,13 @@ def run(config: Path | None, uid: str | None, gid: str | None, logfile: Path | N
         _run(options, reactor, early, (uid, gid), logfile)
     except KeyboardInterrupt:  # in the moment before the reactor takes it
         os._exit(0)
+
+
+def _keepStandardStreams() -> None:
+    """One that is closed leads nowhere: else the next file or socket is opened in its place, and is written to."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _options(config: Path | None, given: dict[str, Any]) -> dict[str, Any]:
