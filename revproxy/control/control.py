@@ -19,6 +19,8 @@ from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.startup import Startup
 from revproxy.control.state.directory import StateFolder
+from revproxy.control.state.eventfile import EventFile
+from revproxy.control.state.eventkeeper import EventKeeper
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
@@ -37,6 +39,7 @@ class Control:
     :ivar coordinator: makes changes.
     :ivar startup: comes to the first plan.
     :ivar keeper: remembers.
+    :ivar eventKeeper: remembers events.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     """
@@ -63,6 +66,9 @@ class Control:
         snapshots = SnapshotReader(path, config)
         turns = Turns()
         self.keeper = StateKeeper(state, records, events, clock, writesIn, turns.takeUnlessEnded)
+        self.eventKeeper = EventKeeper(
+            events, EventFile(state.eventsPath), clock, writesIn, lambda: self.keeper.isWritable, state.guarded
+        )
         files = JobThread(clock, readsIn, READING)
         self.coordinator = Coordinator(
             config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater

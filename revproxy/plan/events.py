@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.logger import Logger, LogLevel
@@ -33,6 +33,7 @@ class Event:
     :ivar version: which version of it.
     :ivar text: one sentence, the reason included.
     :ivar traceback: of foreign code that failed, or empty.
+    :ivar number: counts up from 1, also over restarts where events are kept.
     """
 
     at: float
@@ -41,10 +42,12 @@ class Event:
     version: VersionId
     text: str
     traceback: str = ""
+    number: int = 0
 
     def asDict(self) -> dict[str, Any]:
         """As JSON shows it."""
         return {
+            "number": self.number,
             "at": self.at,
             "kind": self.kind,
             "plugin": self.plugin,
@@ -69,6 +72,7 @@ class EventLog:
         """
         self._now = now
         self._events: deque[Event] = deque(maxlen=capacity)
+        self._last = 0
         self.subscribers: list[Callable[[Event], None]] = []
 
     def add(
@@ -76,7 +80,8 @@ class EventLog:
     ) -> Event:
         """Remember and log an event; secrets in its texts are masked."""
         text, traceback = masked(text), masked(traceback)
-        event = Event(self._now(), kind, plugin, version, text, traceback)
+        self._last += 1
+        event = Event(self._now(), kind, plugin, version, text, traceback, self._last)
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
@@ -93,6 +98,20 @@ class EventLog:
         for subscriber in self.subscribers:
             subscriber(event)
         return event
+
+    def restore(self, before: Sequence[Event]) -> list[Event]:
+        """
+        These have happened before all that are remembered, which are numbered anew.
+
+        :returns: those that were remembered.
+        """
+        own = list(self._events)
+        last = max((event.number for event in before), default=0)
+        own = [replace(event, number=last + count) for count, event in enumerate(own, 1)]
+        self._last = last + len(own)
+        self._events.clear()
+        self._events.extend((*before, *own))
+        return own
 
     def latest(self, count: int) -> list[Event]:
         """The last ones, oldest first."""

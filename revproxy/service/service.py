@@ -215,6 +215,7 @@ class EdgeService(Service):  # type: ignore[misc]
         else:
             self.control.keeper.isWritable = True
             self._stateWatch.start()
+            self.control.eventKeeper.begin()
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
@@ -331,6 +332,7 @@ class EdgeService(Service):  # type: ignore[misc]
         await self.worker.drain()
         await self.control.coordinator.end()
         await self.worker.endPlugins()
+        await self.control.eventKeeper.end()
         self._state.release()
         self._signals.restore()
         isProcess = self._exitZero() or isProcess

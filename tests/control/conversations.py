@@ -143,11 +143,13 @@ class FakeStateFolder:
     """A state folder that is nowhere."""
 
     recordsPath = Path("/nowhere/plugins.json")
+    eventsPath = Path("/nowhere/events.jsonl")
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)
 
     def guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """It is always ours."""
         return function(*arguments)
 
 

@@ -332,6 +332,31 @@ class RestartTests(ReconfiguringCase):
         self.until(lambda: "listening on" in again.said())
         self.assertEqual(self.says(again), "one")
 
+    def test_required(self) -> None:
+        """A required plugin without its folder runs on, over a restart, too; without a stored version, no start."""
+        manifest = json.dumps({"name": "says", "version": "1.0.0", "required": True})
+        edge = self.begin({"plugins/says/plugin.json": manifest, "plugins/says/plugin.py": plugin("'one'")})
+        shutil.rmtree(edge.folder / "plugins/says")
+        self.until(lambda: self.kinds(edge) == ["required-folder-gone"])
+        self.assertEqual(self.says(edge), "one")
+        edge.terminate()
+        self.assertEqual(edge.status(), 0)
+        again = EdgeProcess(edge.folder, edge.port, ["--config", "revproxy.yaml"])
+        self.addCleanup(again.kill)
+        self.until(lambda: "listening on" in again.said())
+        self.assertEqual(self.says(again), "one")
+        # The last event is from before, and the numbers go on.
+        self.until(lambda: len(self.kinds(again)) == 2)
+        first, second = [each for each in self.call(again, "events") if each["plugin"] == "says"]
+        self.assertLess((first["number"], first["at"]), (second["number"], second["at"]))
+        again.terminate()
+        self.assertEqual(again.status(), 0)
+        shutil.rmtree(edge.folder / "var/versions/says")
+        last = EdgeProcess(edge.folder, edge.port, ["--config", "revproxy.yaml"])
+        self.addCleanup(last.kill)
+        self.assertEqual(last.status(), 1)
+        self.assertIn(f"{edge.folder}/plugins/says: plugin says is required", last.said())
+
     def test_stateInUse(self) -> None:
         """Two edges do not share a state folder; the second says who has it, and does not start."""
         edge = self.begin()

@@ -2,6 +2,7 @@
 
     lock           held while an edge runs; its number is in it
     plugins.json   what is remembered of plugins
+    events.jsonl   what has happened; events.1.jsonl is what was before
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
@@ -58,6 +59,11 @@ class StateFolder:
     def recordsPath(self) -> Path:
         """For `revproxy.control.state.records`."""
         return self.path / "plugins.json"
+
+    @property
+    def eventsPath(self) -> Path:
+        """For `revproxy.control.state.eventfile`."""
+        return self.path / "events.jsonl"
 
     @property
     def socketPath(self) -> Path:

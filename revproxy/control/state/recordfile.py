@@ -37,13 +37,17 @@ def readRecords(path: Path) -> tuple[PluginRecords, str | None]:
         return PluginRecords(), None
     except (OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    text = f"{path}: {reason}; nothing is remembered of plugins"
+    return PluginRecords(), setAside(path, f"{path}: {reason}; nothing is remembered of plugins")
+
+
+def setAside(path: Path, text: str) -> str:
+    """Give a damaged file another name. :returns: the text, with what has become of the file."""
     try:
         aside = next(place for place in _aside(path) if not os.path.lexists(place))
         os.rename(path, aside)
     except OSError as error:
-        return PluginRecords(), f"{text}, and it could not be put aside ({error.strerror})"
-    return PluginRecords(), f"{text}; the file is now {aside.name}, put it right and back while revproxy does not run"
+        return f"{text}, and it could not be put aside ({error.strerror})"
+    return f"{text}; the file is now {aside.name}, put it right and back while revproxy does not run"
 
 
 def peekRecords(path: Path) -> PluginRecords:
