@@ -25,7 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|logging|os|treq|twisted|zope)\..*"),
     (r"py:.*", r"revproxy\.dataplane\..*"),
-    (r"py:class", r"Deferred|Failure|LoopingCall"),
+    (r"py:class", r"Deferred|Failure|LoopingCall|revproxy\.checked\.T"),
     (r"py:mod", r"(?!revproxy).*"),
     # A field list names attributes and makes no targets of them.
     (r"py:attr", r"revproxy\..*"),

@@ -9,7 +9,7 @@ from zope.interface import Interface, implementer
 
 
 class IBodySource(Interface):
-    """Where the bytes of a :class:`Body` come from."""
+    """Where the bytes of a :class:`~revproxy.body.Body` come from."""
 
     def pauseProducing() -> None:
         """Give no more data until resumed."""
@@ -22,7 +22,7 @@ class IBodySource(Interface):
 
 
 class IBodySink(Interface):
-    """Where the bytes of a :class:`Body` go. Exactly one of the last two is called, once."""
+    """Where the bytes of a :class:`~revproxy.body.Body` go. Exactly one of the last two is called, once."""
 
     def bodyData(data: bytes) -> None:
         """Some bytes, never empty."""

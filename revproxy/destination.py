@@ -55,7 +55,7 @@ class Goal:
     """
     What plugins have said of where one request goes.
 
-    :ivar destinations: where :attr:`upstream` is to be found.
+    :ivar destinations: where ``upstream`` is to be found.
     :ivar isRerouting: whether the route is to be chosen anew.
     :ivar isSettled: whether it is too late to say more.
     :ivar origin: the URL of the one target it goes to; None for any.

@@ -115,7 +115,7 @@ class DestinationsDouble:
         return self.upstreams[upstream]
 
     def available(self, upstream: str) -> Sequence[str]:
-        """Those that are not :attr:`down`."""
+        """Those that are not ``down``."""
         return [url for url in self.origins(upstream) if url not in self.down]
 
     def leaf(self, upstream: str, origin: str | None, strip: bytes) -> None:

@@ -228,7 +228,7 @@ class IHost(IReactorTime):
         they are daemons, and nobody waits for them.
 
         :returns: its result; cancelled when the plugin is stopped. What runs by then cannot be interrupted, what has
-            not begun never does. Fails with :class:`~revproxy.host.ThreadsFull` if all are busy and 256 calls wait
+            not begun never does. Fails with ``revproxy.host.ThreadsFull`` if all are busy and 256 calls wait
             for them already.
         """
 
