@@ -48,6 +48,18 @@ def spin():
     while True:
         pass
 
+async def stubborn():
+    sign("begun")
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+async def blocking():
+    sign("begun")
+    never.wait()
+
 @implementer(IMiddleware, IHosted, ILifecycle, IHealthCheck, IStateful)
 class Victim:
     name = "victim"
@@ -110,6 +122,8 @@ KINDS = {
     "a thread that holds the lock of logging": Kind(
         {"handle": "self.host.callInThread(lambda: (logging._acquireLock(), never.wait()))"}
     ),
+    "a task that heeds no cancelling": Kind({"handle": "self.host.asyncio(stubborn)"}, requests=3),
+    "a task that holds the asyncio loop": Kind({"handle": "self.host.asyncio(blocking)"}, requests=3),
     "start": Kind(replaced={"start": HANG}),
     "health": Kind(replaced={"checkHealth": HANG}),
     "export": Kind({"exportState": HANG, "importState": "pass"}, replaced={}),
