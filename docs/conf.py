@@ -29,6 +29,8 @@ nitpick_ignore_regex = [
     (r"py:mod", r"(?!revproxy).*"),
     # A field list names attributes and makes no targets of them.
     (r"py:attr", r"revproxy\..*"),
+    # A type variable.
+    (r"py:class", r"revproxy\.checked\.T"),
 ]
 
 html_theme = "furo"
