@@ -181,7 +181,8 @@ class Host:
                 raise CancelledError
             return function(*args, **kwargs)
 
-        result: Deferred[Any] = deferToThreads(self._reactor, self._threads, call)
+        result = deferToThreads(self._reactor, self._threads, call)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(function))
         return self.untilFired(f"thread {_nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -201,7 +202,13 @@ class Host:
             raise
         if self._tasks is None:
             self._tasks = Tasks(self._reactor, self._unheard)
-        return self.untilFired(f"asyncio {_nameOf(work)}", self._tasks.begin(work))
+        result = self._tasks.begin(work)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(work))
+        return self.untilFired(f"asyncio {_nameOf(work)}", result)
+
+    def _unhandled(self, function: str, failure: Failure) -> None:
+        """A result was a failure, and the plugin has not looked at it."""
+        self._failed(failure, function)
 
     def _unheard(self, failure: Failure) -> None:
         self._failed(failure, "a task of asyncio")

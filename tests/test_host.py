@@ -235,6 +235,16 @@ class ThreadTests(HostTestCase):
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    def test_unhandled(self) -> None:
+        """A failure that the plugin does not look at is booked; one that it handles is not."""
+        self.host.callInThread(int, "x")
+        self.host.callInThread(int, "y").addErrback(lambda failure: None)
+        self.host.work()
+        gc.collect()
+        self.assertEqual(self.host.errors, 1)
+        self.assertIn("'x'", self.failures()[0])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_fromThread(self) -> None:
         """What a thread hands over is called, with errors logged; after the end it is dropped."""
         self.host.callFromThread(self.calls.append, 1)

@@ -5,6 +5,8 @@ The event loop, and what waits on it. Nothing here knows what an edge is.
 - `reactor`: Twisted's epoll reactor without the ceremony around each event;
 - `deadlines`: one sweep for thousands of deadlines, instead of a timer for each;
 - `jobthread`: jobs for a disk that may never answer;
+- `threads`: a bounded pool of threads that nobody waits for;
+- `unhandled`: results whose failures are heard of, also where nobody waits for them;
 - `asyncioloop`: a loop of asyncio's beside it, in a thread, and whose its tasks are;
 - `waiting`: for foreign code, but not for ever.
 

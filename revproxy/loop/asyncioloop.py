@@ -28,6 +28,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from revproxy.loop.unhandled import HeardDeferred
+
 THREADS = 32
 """Threads for what asyncio itself does in threads: resolving names, ``asyncio.to_thread``."""
 
@@ -152,7 +154,7 @@ class Tasks:
         self._running: set[_Task] = set()
         self._closing: Deferred[None] | None = None
 
-    def begin(self, work: Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+    def begin(self, work: Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]) -> HeardDeferred:
         """
         Run a coroutine, or what a function gives that is called in the loop.
 
@@ -163,7 +165,7 @@ class Tasks:
         def cancel(result: Deferred[Any]) -> None:
             loop.call_soon_threadsafe(lambda: [begun.cancel() for begun in task])
 
-        result: Deferred[Any] = Deferred(cancel)
+        result = HeardDeferred(cancel)
         loop = self._shared.loop
         context = Context()
         context.run(_book.set, self)

@@ -13,9 +13,10 @@ from functools import partial
 from threading import Condition, Lock, Thread
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from revproxy.loop.unhandled import HeardDeferred
 
 _log = Logger()
 
@@ -195,7 +196,7 @@ class Threads:
 
 def deferToThreads(
     reactor: Any, threads: Threads, function: Callable[..., Any], *arguments: Any, **named: Any
-) -> Deferred[Any]:
+) -> HeardDeferred:
     """
     Run a function in one of these threads.
 
@@ -204,10 +205,10 @@ def deferToThreads(
         with `ThreadsFull` if it was not taken.
     """
 
-    def cancel(result: Deferred[Any]) -> None:
+    def cancel(result: Any) -> None:
         threads.take(job)
 
-    result: Deferred[Any] = Deferred(cancel)
+    result = HeardDeferred(cancel)
 
     def arrived(success: bool, value: Any) -> None:
         if not result.called:
