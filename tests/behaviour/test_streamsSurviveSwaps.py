@@ -362,20 +362,29 @@ ACTIONS = st.lists(
 )
 
 
-class InterleavingTests(StreamCase):
-    """Streams, swaps and time, in any order."""
-
-    @settings(
-        max_examples=25,
+def examples(count: int) -> settings:
+    """Each takes two seconds."""
+    return settings(
+        max_examples=count,
         deadline=None,
         derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow],
     )
+
+
+class InterleavingTests(StreamCase):
+    """Streams, swaps and time, in any order; in many more in `tests.thorough`."""
+
+    @examples(5)
     @given(actions=ACTIONS)
     def test_anyOrder(self, actions: list[tuple[str, Any]]) -> None:
         """Each stream goes on while all of its instances are current, and for the drain time after; no instance is
         stopped in use, or twice; in the end all that was replaced is stopped and unloaded."""
+        self.play(actions)
+
+    def play(self, actions: list[tuple[str, Any]]) -> None:
+        """One order of them."""
         self.setUp()
         bench = self.bench
         streams: list[Stream] = []
