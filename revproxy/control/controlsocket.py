@@ -76,6 +76,7 @@ class ControlSocket:
             except CannotListenError as error:
                 reason = error.socketError
                 raise OSError(getattr(reason, "errno", None), getattr(reason, "strerror", None), str(self._path))
+            self._port.isUrgent = True  # see EdgeReactor
             # The short name is needed again, to remove the file.
             self._shortName = held.pop_all()
 
@@ -149,6 +150,7 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         """A client has connected. If there are too many, this one or the one that was silent longest goes."""
+        self.transport.isUrgent = True
         self.transport.registerProducer(self, True)
         connections = self._owner.connections
         if len(connections) >= CONNECTIONS:

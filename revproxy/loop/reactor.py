@@ -14,6 +14,7 @@ import sys
 from functools import partial
 from select import EPOLLIN
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from twisted.internet._resolver import GAIResolver
@@ -23,12 +24,23 @@ from twisted.python import log
 
 from revproxy.loop.threads import Threads
 
+LONG = 0.1
+"""Seconds that the events of one look may take, if they are not all dealt with then."""
+
 RESOLVING = 16
 """Names that are resolved at a time; more wait."""
 
 
 class EdgeReactor(EPollReactor):  # type: ignore[misc]
-    """An epoll reactor that calls ``doRead`` directly."""
+    """
+    An epoll reactor that calls ``doRead`` directly.
+
+    Where something that was ready holds it for :data:`LONG`, what else is ready waits for another look, and whatever
+    has a true ``isUrgent`` comes first then: so a command is heard between two requests whose plugins take their time,
+    however many have come at once.
+    """
+
+    _isHeldUp = False
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and deliver them."""
@@ -38,7 +50,15 @@ class EdgeReactor(EPollReactor):  # type: ignore[misc]
             events = self._poller.poll(-1 if timeout is None else timeout, min(len(selectables), 256))
         except InterruptedError:
             return
+        if self._isHeldUp:
+            self._isHeldUp = False
+            urgent = [each for each in events if getattr(selectables.get(each[0]), "isUrgent", False)]
+            events = urgent or events
+        late = monotonic() + LONG
         for fd, event in events:
+            if monotonic() > late:
+                self._isHeldUp = True
+                return  # what is ready stays so
             selectable = selectables.get(fd)
             if selectable is None:
                 continue

@@ -131,7 +131,7 @@ KINDS = {
     "stop": Kind({"stop": HANG}),
     "handle": Kind({"handle": "return Deferred()"}, requests=3),
     "a filter": Kind({"handle": "context.request.body.addFilter(lambda data, last: time.sleep(0.4) or data)"}, 3),
-    "held again and again": Kind({"handle": "time.sleep(0.4)"}, requests=3),
+    "held again and again": Kind({"handle": "time.sleep(0.4)"}, requests=12),
     "an endless loop": Kind({"handle": "spin()"}),
 }
 """What there is of them."""

@@ -8,8 +8,10 @@ import sys
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.loop import reactor
 from revproxy.loop.reactor import EdgeReactor, installUnlessChosen, leaveThreads
 
 
@@ -96,6 +98,40 @@ class EdgeReactorTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(broken.reason.check(ZeroDivisionError))
         self.assertEqual(other.calls, ["write"])
+
+    def test_urgent(self) -> None:
+        """After one event that takes long the others wait for another look, in which what is urgent comes first."""
+        order: list[str] = []
+        clock = Clock()
+        self.patch(reactor, "monotonic", clock.seconds)
+
+        def ready(name: str, takes: float) -> Descriptor:
+            readable, writable = os.pipe()
+            self.addCleanup(os.close, readable)
+            self.addCleanup(os.close, writable)
+            descriptor = Descriptor(readable)
+
+            def read() -> None:
+                os.read(readable, 1)
+                order.append(name)
+                clock.advance(takes)
+
+            descriptor.doRead = read  # type: ignore[method-assign]
+            self.reactor.addReader(descriptor)
+            os.write(writable, b"x")
+            return descriptor
+
+        for number in range(3):
+            ready(f"slow {number}", reactor.LONG + 0.1)
+        ready("urgent", 0).isUrgent = True  # type: ignore[attr-defined]
+        ready("quick", 0)
+        self.poll()
+        self.assertEqual(order, ["slow 0"])
+        self.poll()
+        self.assertEqual(order[1:], ["urgent"])
+        for _ in range(3):
+            self.poll()
+        self.assertEqual(order[2:], ["slow 1", "slow 2", "quick"])
 
     def test_goneMeanwhile(self) -> None:
         """A descriptor that another one's event has removed is not called any more."""
