@@ -205,8 +205,8 @@ class StateKeeper:
             key, tests = (name, present.bundle.digest), present.bundle.tests
             if before.get(key) is not tests and key not in self._unkept:
                 try:
-                    await self.disk.do(self._state.store.keepTests, name, present.bundle.digest, tests)
-                except (StoreError, DiskSilent) as error:
+                    await self._do(self._state.store.keepTests, name, present.bundle.digest, tests)
+                except (StoreError, OSError) as error:
                     self._log.warn("plugin {name}: its tests are not kept: {error}", name=name, error=error)
                     continue
             self._tests[key] = tests
@@ -215,7 +215,7 @@ class StateKeeper:
         store = self._state.store
         try:
             # What somebody else has removed takes no room from what is there.
-            record, stored = self.records.get(name), await self.disk.do(store.digests, name)
+            record, stored = self.records.get(name), await self._do(store.digests, name)
             staying = {*stored, record.running, None if record.pin is None else record.pin.digest}
             lost = {version.digest for version in record.versions if version.digest not in staying}
             self.records = self.records.forgotten(name, lost)
@@ -299,6 +299,7 @@ class StateKeeper:
             self._unkept.update({(name, digest): "was deleted" for digest in gone if digest not in lost})
         self._notWritten = f"{self._state.recordsPath}: was deleted"
         self._onDisk = PluginRecords()
+        self._tests.clear()
         await self.record(records, self._plan)
 
     async def _isStored(self, name: str, digest: str) -> bool:
