@@ -53,7 +53,7 @@ DOCS = ["furo>=2025.12.19", "myst-parser>=4", "sphinx>=8.2", "sphinx-copybutton>
 
 setup(
     name="revproxy",
-    version="0.1.0",
+    version="0.2.0",
     description="A TLS-terminating reverse proxy whose middleware are plugins, written in Python",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -41,4 +41,4 @@ b'hello 192.0.2.1'
 '/other'
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

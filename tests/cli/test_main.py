@@ -12,6 +12,7 @@ from runpy import run_module
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import __version__
 from revproxy.cli.main import main
 
 
@@ -127,7 +128,7 @@ class CommandTests(SynchronousTestCase):
             result = self.run_(*arguments, "--help")
             self.assertEqual(result.exit_code, 0)
             self.assertIn("Usage:", result.output)
-        self.assertIn("0.1.0", self.run_("--version").output)
+        self.assertIn(__version__, self.run_("--version").output)
 
 
 class ModuleTests(SynchronousTestCase):
@@ -138,4 +139,4 @@ class ModuleTests(SynchronousTestCase):
         self.patch(sys, "argv", ["revproxy", "--version"])
         self.patch(sys, "stdout", said := StringIO())
         end = self.assertRaises(SystemExit, run_module, "revproxy.cli", run_name="__main__")
-        self.assertEqual((end.code, "0.1.0" in said.getvalue()), (0, True))
+        self.assertEqual((end.code, __version__ in said.getvalue()), (0, True))
