@@ -11,8 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from revproxy.config.problems import Problem
-from revproxy.config.settings import Config
-from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.config.settings import Config, documentOf
+from revproxy.control.changes import ChangeRefused, ChangeRequest, ConfigRefused
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
@@ -23,6 +23,8 @@ from revproxy.plan.catalog import BrokenPlugin, CatalogEntry, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import HELD, Refusal
 
+_ASIDE = "not changed yet, for a plugin lets it wait: it is tried again, and `revproxy events` tells how it ends"
+
 
 class Attempt:
     """
@@ -31,6 +33,7 @@ class Attempt:
     :ivar choice: the versions that are meant; changes that fail are taken out of it.
     :ivar refusals: what will not be done.
     :ivar records: as they are to be.
+    :ivar aside: what was asked for, and is not done for now.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Attempt:
         self.records = records
         self.choice = choice
         self.refusals: list[Refusal] = []
+        self.aside: list[Refusal] = []
+        self._untried: set[str] = set()
         self._removals = removals
         self._running = running
         self._before = before
@@ -86,8 +91,7 @@ class Attempt:
         if before is not None and plan.config is not config:
             certificates = before.certificates
         required = tuple(sorted(each.name for each in plan.selected if isRequired(each.entry, plan.config)))
-        missing = missingIn(self.snapshot.catalog, plan.entries, plan.config, self._switches)
-        gates = self._gatesOf(plan)
+        gates, missing = self._gatesOf(plan), self._missingIn(plan)
         return replace(plan, certificates=certificates, gates=gates, required=required, missing=missing)
 
     def _resolvedUnder(self, config: Config) -> Resolution:
@@ -106,6 +110,21 @@ class Attempt:
         remembered = self.records.plugins.keys()
         config = self.snapshot.config
         return resolve(number, config, choice, before, self._running, self._switches, modules, remembered)
+
+    def _missingIn(self, plan: Plan) -> dict[str, tuple[int, ...]]:
+        """What was not tried yet is not missing yet."""
+        missing = missingIn(self.snapshot.catalog, plan.entries, plan.config, self._switches)
+        known = {} if self._before is None else self._before.missing
+        untried = missing.keys() if self.request.isRescue else self._untried
+        return {name: groups for name, groups in missing.items() if name in known or name not in untried}
+
+    def refuseAnotherState(self, plan: Plan) -> None:
+        """:raises ConfigRefused: what a configuration may not change while the edge runs."""
+        config, before = plan.config, self._before
+        if before is not None and config.state != before.config.state:
+            message = f"it is {before.config.state} while the edge runs; restart it to change that"
+            problem = documentOf(config).problem(("state",), message)
+            raise ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
 
     def drop(self, refusal: Refusal) -> bool:
         """
@@ -132,11 +151,28 @@ class Attempt:
         self.choice = replace(self.choice, entries=entries, broken=broken)
         return True
 
-    def setAside(self, name: str) -> None:
-        """Go on without the change of a plugin for now, which is no fault of it."""
+    def setAside(self, name: str) -> bool:
+        """
+        Go on without the change of a plugin for now, which is no fault of it.
+
+        :returns: False if it has none; then what it lets wait may be the configuration's.
+        """
         before = list(self.refusals)
-        self.drop(Refusal(name, "held", ""))
+        isDropped = self.drop(Refusal(name, "held", ""))
         self.refusals[:] = before
+        if isDropped:
+            self._untried.add(name)
+            self.tellAside(name)
+        return isDropped
+
+    def tellAside(self, name: str) -> None:
+        """
+        Whoever asked for what is set aside is told so.
+
+        :param name: of a plugin; empty: it is the configuration's change.
+        """
+        if self.request.reads or (name and name == self.request.plugin):
+            self.aside.append(Refusal(name, "late", _ASIDE))
 
     def leaveOut(self, name: str) -> bool:
         """

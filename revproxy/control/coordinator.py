@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.settings import Config, documentOf
+from revproxy.config.settings import Config
 from revproxy.control.attempt import Attempt
 from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused
 from revproxy.control.crew import Crew
@@ -186,7 +186,9 @@ class Coordinator:
             self.transaction += 1
             self.precedence.begin(request, given)
             try:
-                return await self._become(request, self.plan)
+                report = await self._become(request, self.plan)
+                self.precedence.made(request)
+                return report
             except DiskSilent as silent:
                 raise ChangeRefused(Refusal("", "files", f"the files cannot be looked at: {silent}")) from None
             except GivenWay as way:
@@ -265,7 +267,10 @@ class Coordinator:
         attempt = await self.attempt(request, snapshot, running, retries, self._read)
         self._configRead = snapshot.config
         for name in self.precedence.aside:
-            attempt.setAside(name)
+            if not attempt.setAside(name) and snapshot.config is not current.config:
+                attempt = await self._begin(request, current, True)
+                attempt.tellAside("")
+                break
         return attempt
 
     async def _read(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -345,7 +350,7 @@ class Coordinator:
             attempt.refuseAsked()
             if plan.isLike(current):
                 return await self._record(attempt, current, ())
-            self._refuseAnotherState(plan, current)
+            attempt.refuseAnotherState(plan)
             self._refuseAtEnd()
             refusals = await self.prepare(plan, withoutState=request.withoutState)
             self.precedence.check(refusals)
@@ -361,14 +366,6 @@ class Coordinator:
             self._refuseAtEnd()
             await self.commit(plan)
             return await self._record(attempt, plan, self._tell(current, plan))
-
-    def _refuseAnotherState(self, plan: Plan, current: Plan) -> None:
-        """:raises ConfigRefused: what a configuration may not change while the edge runs."""
-        config, state = plan.config, current.config.state
-        if config.state != state:
-            message = f"it is {state} while the edge runs; restart it to change that"
-            problem = documentOf(config).problem(("state",), message)
-            raise ConfigRefused(config, Refusal("", "listen", str(problem), problems=(problem,)))
 
     def _drop(self, refusal: Refusal, attempt: Attempt, current: Plan) -> None:
         """
@@ -411,7 +408,8 @@ class Coordinator:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
         self.refused.note(attempt.refusals, plan, self.catalog)
-        return ChangeReport((*text, *unpinned), tuple(attempt.refusals), self.keeper.unwritten)
+        refused = (*attempt.refusals, *attempt.aside)
+        return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten)
 
     def _tell(self, before: Plan, after: Plan) -> tuple[str, ...]:
         """An event for each thing that has changed. :returns: a line for each."""

@@ -78,10 +78,13 @@ class Precedence:
         self._given = given
         self._underWay = request
         self._isGivingWay = self._isRescued = False
+        if self._turns.isWaitedFor:
+            self._waitedFor(False)
+
+    def made(self, request: ChangeRequest) -> None:
+        """What was asked for is done."""
         if request.isRescue:
             self._rescues[request.plugin] += 1
-        elif self._turns.isWaitedFor:
-            self._waitedFor(False)
 
     def end(self) -> None:
         """It has taken effect, or is over: it cannot be given up any more."""
@@ -117,7 +120,7 @@ class Precedence:
         """
         Let the others go first.
 
-        :returns: whether the request is still to be carried out: not where a rescue was about the same plugin.
+        :returns: whether the request is still to be carried out: not where the same plugin was rescued meanwhile.
         """
         name = request.plugin or request.gate or request.lift
         rescues, isRescued = self._rescues[name], self._isRescued
@@ -144,7 +147,9 @@ class Precedence:
 
     def _hasWaited(self) -> None:
         self._late = None
-        if self._turns.isWaitedFor and self._disk is None:  # all have to wait for a disk
+        if self._disk is not None:  # for which all have to wait
+            self._late = self._callLater(PATIENCE, self._hasWaited)
+        elif self._turns.isWaitedFor:
             self._interrupt()
 
     def _interrupt(self) -> None:

@@ -6,7 +6,7 @@ Whoever brings them (the control socket, later an HTTP API) adds nothing to them
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -169,9 +169,13 @@ class Steering:
     async def _rollback(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
         self._asked("rollback", name, version)
+        making = self._goBack(name, version)
+        return await self._told(making, f"{name}: pinned until its folder has something new", name, True)
+
+    async def _goBack(self, name: str, version: str | None) -> ChangeReport:
         target = version if version is not None else await self._earlierGood(name)
         change = ChangeRequest(name, self._pinning(name, target, "rollback"), withoutState=True, isRescue=True)
-        return await self._apply(change, f"{name}: pinned until its folder has something new")
+        return await self._coordinator.apply(change)
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
         self._directoryPlugin(name)
@@ -245,27 +249,33 @@ class Steering:
         return mutate
 
     async def _apply(self, change: ChangeRequest, done: str = "") -> dict[str, Any]:
+        """:param done: what to say when it succeeds, before what it has changed."""
+        return await self._told(self._coordinator.apply(change), done, change.plugin, change.isRescue)
+
+    async def _told(
+        self, change: Coroutine[Any, Any, ChangeReport], done: str, name: str, isRescue: bool
+    ) -> dict[str, Any]:
         """
         Make a change and tell what came of it.
 
         Refusals that concern other plugins than the change are in the events, and no failure of the command.
 
-        :param done: what to say when it succeeds, before what it has changed.
+        :param name: of the plugin it is about; empty: all.
         """
         subscribers = self._coordinator.events.subscribers
         happened: list[Event] = []
         hear = happened.append
         subscribers.append(hear)
         try:
-            report = await self._made(change, happened)
+            report = await self._made(change, happened, name if isRescue else "")
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
         finally:
             subscribers.remove(hear)
-        isDone = done and not any(refusal.stage == "late" for refusal in report.refused)
+        isDone = done and not (isRescue and any(refusal.stage == "late" for refusal in report.refused))
         text = [done, *report.text] if isDone else list(report.text)
-        answers = [_refused(refusal) for refusal in report.refused if change.plugin in ("", refusal.plugin)]
-        if not change.plugin:
+        answers = [_refused(refusal) for refusal in report.refused if name in ("", refusal.plugin)]
+        if not name:
             texts = [event.text for event in happened if event.kind == "certificate-refused"]
             answers += [{"plugin": "", "stage": "listen", "message": text} for text in texts]
         if report.unwritten:
@@ -273,22 +283,27 @@ class Steering:
             answers.append({"plugin": "", "stage": "state", "message": message})
         return {"text": text or ([] if answers else [self._nothing()]), "refused": answers}
 
-    def _made(self, change: ChangeRequest, happened: list[Event]) -> Deferred[ChangeReport]:
+    def _made(
+        self, change: Coroutine[Any, Any, ChangeReport], happened: list[Event], rescued: str
+    ) -> Deferred[ChangeReport]:
         """
         Make a change; but whoever asks for a rescue hears after :data:`ANSWERED` how far it is, and it goes on.
 
         :param happened: events since it was asked for.
+        :param rescued: the plugin's name, if it is one.
         """
-        making = Deferred.fromCoroutine(self._coordinator.apply(change))
-        if not change.isRescue:
+        making = Deferred.fromCoroutine(change)
+        if not rescued:
             return making
         answer: Deferred[ChangeReport] = Deferred()
-        late = self._coordinator.callLater(ANSWERED, lambda: answer.callback(_underWay(change.plugin, happened)))
+        late = self._coordinator.callLater(ANSWERED, lambda: answer.callback(_underWay(rescued, happened)))
 
         def over(result: Any) -> None:
             if late.active():
                 late.cancel()
                 answer.callback(result)  # a Failure goes on as one
+            elif isinstance(result, Failure) and result.check(CommandError):
+                self._coordinator.events.add("refused", str(result.value), rescued)
             elif isinstance(result, Failure) and not result.check(ChangeRefused):  # of which there is an event
                 self._log.failure("a change that was asked for", result)
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.commands import CommandError
 from revproxy.control.precedence import ASIDE, PATIENCE
 from revproxy.control.steering import ANSWERED
 from tests.coordinators import Bench
@@ -23,7 +24,7 @@ from revproxy.interfaces import IConfigurable, IHealthCheck, ILifecycle, IMiddle
 @implementer(IMiddleware, ILifecycle, IHealthCheck, IStateful, IConfigurable)
 class Plugin:
     name = {name!r}
-    def __init__(self, config): pass
+    def __init__(self, config): self.config = config
     def handle(self, context):
         context.values.setdefault("seen", []).append({says!r})
         return True
@@ -180,6 +181,27 @@ class RescueTests(WaitingCase):
         self.successResultOf(starting)
         self.assertEqual(self.bench.seen(), ["a 2.0"])
 
+    def test_refusedRescue(self) -> None:
+        """A rescue that is refused overrules nothing."""
+        self.bench.write("a", code("a", "a 3.0", start=HANG), "3.0")
+        self.bench.result(self.bench.control.steering.call("disable", {"name": "a"}))
+        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "a"}))
+        self.pass_(0.2)
+        calling = self.bench.later(self.bench.control.steering.call("pin", {"name": "a", "version": "9.9"}))
+        self.pass_(0.2)
+        self.failureResultOf(calling, CommandError)
+        self.assertNoResult(enabling)
+        self.pass_(10)
+        [refused] = self.successResultOf(enabling)["refused"]
+        self.assertEqual(refused["stage"], "start")
+
+    def test_storeThatHangs(self) -> None:
+        """A rollback that has to look for a version is answered in time, too."""
+        keeper = self.bench.control.keeper
+        keeper.disk.inThread = lambda *work: Deferred()
+        answer = self.call("rollback", name="a")
+        self.assertEqual([refused["stage"] for refused in answer["refused"]], ["late"])
+
 
 class OthersTests(WaitingCase):
     """Changes of other plugins."""
@@ -223,3 +245,86 @@ class OthersTests(WaitingCase):
         taking = self.hangs(start="return None")
         self.assertTrue(taking.called)
         self.assertEqual(self.bench.seen(), ["a 3.0", "b 1.0"])
+
+    def test_configuration(self) -> None:
+        """A configuration that a plugin does not come up with is set aside, too; in place or not."""
+        hangs = code("a", "a 2.0", start="return Deferred() if self.config.get('x') else None", updateConfig=HANG)
+        for number, text in enumerate((hangs, hangs.replace(", IConfigurable)", ")"))):
+            self.bench.configure()
+            self.bench.write("a", text, version="2.0")
+            self.bench.apply()
+            self.bench.configure(extra="plugins: {directory: plugins, config: {a: {x: 1}}}\n")
+            hanging = self.take()
+            self.bench.write("b", code("b", f"b {number}"))
+            self.take()
+            self.pass_(PATIENCE + 0.1)
+            self.assertEqual(self.bench.seen(), ["a 2.0", f"b {number}"])
+            self.assertNoResult(hanging)
+            self.pass_(21)  # it does not take the old one back, either
+            self.assertTrue(hanging.called)
+            self.assertIn("did not come back within 10 s", self.bench.failure(""))
+
+    def test_isTold(self) -> None:
+        """Who asks for all there is, or for what is waited for, is told that it is set aside."""
+        hanging = self.hangs()
+        for command, arguments in (("reload", {}), ("enable", {"name": "a"})):
+            self.pass_(PATIENCE + 0.2)
+            asking = self.bench.later(self.bench.control.steering.call(command, arguments))
+            self.pass_(PATIENCE + 0.1)
+            [refused] = self.successResultOf(asking)["refused"]
+            self.assertEqual((refused["plugin"], refused["stage"]), ("a", "late"), command)
+        self.assertNoResult(hanging)
+        self.assertEqual(self.bench.failure("a"), "")
+        self.pass_(10)
+        self.assertTrue(hanging.called)
+
+    def test_isToldOfTheConfiguration(self) -> None:
+        """Also where that is the configuration."""
+        self.bench.write("a", code("a", "a 2.0", updateConfig=HANG), version="2.0")
+        self.bench.apply()
+        self.bench.configure(extra="plugins: {directory: plugins, config: {a: {x: 1}}}\n")
+        self.take()
+        asking = self.bench.later(self.bench.control.steering.call("reload", {}))
+        self.pass_(PATIENCE + 0.1)
+        [refused] = self.successResultOf(asking)["refused"]
+        self.assertEqual((refused["plugin"], refused["stage"]), ("", "late"))
+
+    def test_requiredNewcomer(self) -> None:
+        """A plugin that is required, and was not there before, closes nothing while it starts."""
+        self.bench.write("c", code("c", "c 1.0", start=HANG), version="1.0", required=True)
+        self.take()
+        self.bench.write("b", code("b", "b 2.0"))
+        self.take()
+        self.pass_(PATIENCE + 0.1)
+        self.assertEqual(self.bench.seen(), ["a 2.0", "b 2.0"])
+        self.call("disable", name="b")
+        self.assertEqual(self.bench.seen(), ["a 2.0"])
+        self.pass_(10)
+        self.assertIn("c", self.bench.coordinator.plan.missing)
+        self.call("pin", name="a", version="1.0")
+        self.assertIn("c", self.bench.coordinator.plan.missing)
+        self.bench.write("c", code("c", "c 1.1", start=HANG), version="1.1", required=True)
+        self.take()
+        self.bench.write("a", code("a", "a 4.0"), version="4.0")
+        self.take()
+        self.pass_(PATIENCE + 0.1)
+        self.assertIn("c", self.bench.coordinator.plan.missing)
+        self.call("disable", name="c")
+        self.assertNotIn("c", self.bench.coordinator.plan.missing)
+
+    def test_slowDisk(self) -> None:
+        """Who came while files were read, for which all wait, is not forgotten afterwards."""
+        coordinator = self.bench.coordinator
+        reading: Deferred[Any] = Deferred()
+        inThread, coordinator.files.inThread = coordinator.files.inThread, lambda *work: reading
+        self.bench.write("a", code("a", "a 3.0", start=HANG), version="3.0")
+        taking = self.take()
+        self.bench.write("b", code("b", "b 2.0"))
+        self.take()
+        self.pass_(PATIENCE + 0.3)
+        coordinator.files.inThread = inThread
+        owners: dict[str, Path] = {"a": self.bench.plugins / "a", "b": self.bench.plugins / "b"}
+        reading.callback(coordinator.snapshots.read(coordinator.config, owners, False))
+        self.pass_(PATIENCE + 0.2)
+        self.assertEqual(self.bench.seen(), ["a 2.0", "b 2.0"])
+        self.assertNoResult(taking)
