@@ -267,7 +267,9 @@ class Coordinator:
         attempt = await self.attempt(request, snapshot, running, retries, self._read)
         self._configRead = snapshot.config
         for name in self.precedence.aside:
-            if not attempt.setAside(name) and snapshot.config is not current.config:
+            # A configuration waits for newcomers: there may be routes in it that only they guard.
+            isDone = attempt.setAside(name) and name in running
+            if not isDone and snapshot.config is not current.config:
                 attempt = await self._begin(request, current, True)
                 attempt.tellAside("")
                 break

@@ -312,6 +312,21 @@ class OthersTests(WaitingCase):
         self.call("disable", name="c")
         self.assertNotIn("c", self.bench.coordinator.plan.missing)
 
+    def test_newcomerWithRoutes(self) -> None:
+        """A route that comes with a plugin that guards it is not there before that."""
+        self.bench.configure("[{path: /admin, respond: {}}, {respond: {}}]")
+        self.bench.write("c", code("c", "c 1.0", start=HANG), version="1.0", required=True)
+        self.take()
+        self.bench.write("b", code("b", "b 2.0"))
+        self.take()
+        self.pass_(PATIENCE + 0.1)
+        plan = self.bench.coordinator.plan
+        self.assertEqual((self.bench.seen(), plan.missing), (["a 2.0", "b 2.0"], {}))
+        self.assertEqual(len(plan.config.routes), 1)
+        self.pass_(10)
+        self.assertEqual(len(self.bench.coordinator.plan.config.routes), 2)
+        self.assertIn("c", self.bench.coordinator.plan.missing)
+
     def test_slowDisk(self) -> None:
         """Who came while files were read, for which all wait, is not forgotten afterwards."""
         coordinator = self.bench.coordinator
