@@ -6,7 +6,8 @@ name of the logger, which is anybody's choice: if that is a plugin's, the record
 ``context.log``. Records of libraries keep their logger's name. Warnings whose place is in a plugin's code are told once
 for each place and version; all others go where they went before.
 
-Nothing in a record is to be relied on: it is foreign code that has made it.
+Nothing in a record is to be relied on: it is foreign code that has made it. Nor are logging's locks: foreign code may
+hold them in its threads, and the event loop does not wait for that.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _MOST_PLACES = 1_000
 _DEEPEST = 100
 """Frames that are looked at for a plugin's."""
 
+LOCKED = 0.2
+"""Seconds that logging's lock is waited for; a plugin may hold it as long as it likes."""
+
 _THRESHOLDS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
@@ -56,34 +60,64 @@ class StdlibRecords(logging.Handler):
         self._busy = threading.local()
         self._warned: WeakKeyDictionary[Version, set[tuple[Any, ...]]] = WeakKeyDictionary()
         self._rootLevel: int | None = None
+        self._isInUse = False
+        self._placing: threading.Thread | None = None
         self._showBefore: Any = None
 
     def adopt(self, config: LoggingConfig) -> None:
         """
         Be in place, also if somebody has cleared it since, and let pass what the configuration wants to see.
         """
-        self._threshold = _THRESHOLDS[config.level]
-        root = logging.getLogger()
+        root, self._threshold, self._isInUse = logging.root, _THRESHOLDS[config.level], True
         for handler in list(root.handlers):
             if isinstance(handler, StdlibRecords) and handler is not self:
                 handler.remove()
-        if self not in root.handlers:
-            root.addHandler(self)
         if self._rootLevel is None:
             self._rootLevel = root.level
-        root.setLevel(self._threshold)
+        self._place()
         if warnings.showwarning != self._show:
             self._showBefore, warnings.showwarning = warnings.showwarning, self._show
 
     def remove(self) -> None:
         """All is as it was."""
-        root = logging.getLogger()
-        root.removeHandler(self)
-        if self._rootLevel is not None:
-            root.setLevel(self._rootLevel)
-            self._rootLevel = None
+        self._isInUse = False
+        self._place()
         if warnings.showwarning == self._show:
             warnings.showwarning = self._showBefore
+
+    def _place(self) -> None:
+        """Have the root of logging as it is to be; if its lock cannot be had now, as soon as it can."""
+        if self._isPlaced() or (self._placing is not None and self._placing.is_alive()):
+            return
+        self._placing = threading.Thread(target=self._placeWithLock, name="revproxy logging", daemon=True)
+        self._placing.start()
+        self._placing.join(LOCKED)
+
+    def _isPlaced(self) -> bool:
+        root = logging.root
+        if self._isInUse:
+            return self in root.handlers and root.level == self._threshold
+        return self not in root.handlers and self._rootLevel is None
+
+    def _placeWithLock(self) -> None:
+        """In a thread. What is wanted may change while it waits."""
+        root = logging.root
+        while not self._isPlaced():
+            if self._isInUse:
+                root.addHandler(self)
+                root.setLevel(self._threshold)
+            else:
+                root.removeHandler(self)
+                level, self._rootLevel = self._rootLevel, None
+                if level is not None:
+                    root.setLevel(level)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As of `logging.Handler`, but without a lock: foreign code runs while a record's text is made."""
+        isWanted = bool(self.filter(record))
+        if isWanted:
+            self.emit(record)
+        return isWanted
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put a record into the log. What the log's own observers log meanwhile is passed over."""

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.logger import LogLevel, STDLibLogObserver, formatEvent, globalLogPublisher
@@ -212,6 +215,53 @@ class RecordTests(RecordCase):
         self.assertEqual(self.says("levels"), [])
         self.become(self.planned(2, version="1.1"))
         self.assertEqual(len(self.says("levels")), 6)
+
+    def test_locks(self) -> None:
+        """
+        Nobody waits for who holds logging's lock, or logs something whose text does not come back.
+        """
+        held, free = threading.Event(), threading.Event()
+
+        class Endless:
+            def __str__(self) -> str:
+                return str(held.set() or free.wait(60))
+
+        thread = threading.Thread(target=logging.getLogger().warning, args=(Endless(),))
+        thread.start()
+        held.wait(10)
+        self.assertEqual(len(self.says("levels")), 6)
+        free.set()
+        thread.join(10)
+        with self.lockedByAnother():
+            began = time.monotonic()
+            self.become(self.planned(2, "error"))
+            self.become(self.planned(3, "debug"))
+            self.worker._records.remove()
+            self.become(self.planned(4, "error"))
+            self.assertLess(time.monotonic() - began, 2)
+        self.worker._records._placing.join(10)  # type: ignore[union-attr]
+        self.assertEqual([text for _, _, text in self.says("levels")], ["at 40", "at 50", "at 60"])
+
+    @contextmanager
+    def lockedByAnother(self) -> Iterator[None]:
+        """
+        Another thread holds logging's lock.
+        """
+        held, free = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with logging._lock:  # type: ignore[attr-defined]
+                held.set()
+                free.wait(60)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(10)
+        try:
+            yield
+        finally:
+            free.set()
+            thread.join(10)
 
     def test_oneHandler(self) -> None:
         """

@@ -54,8 +54,10 @@ class Culprits:
         stamp = stampIn(filename)
         if stamp is None:
             return None
-        known = [(version.module, version) for version in self._packages.values()]
-        return next((each for module, each in known if module is not None and stampOf(module.bundle) == stamp), None)
+        # A list of them at once: this may be another thread than the one that adds to them.
+        versions = [each for reference in self._packages.valuerefs() if (each := reference()) is not None]
+        modules = ((each.module, each) for each in versions)
+        return next((each for module, each in modules if module is not None and stampOf(module.bundle) == stamp), None)
 
     def identify(self, module: str) -> Culprit | None:
         """
