@@ -112,7 +112,7 @@ class Threads:
         """
         job = Job(onResult, function, arguments, named)
         with self._ready:
-            isFull = self._queue is not None and self.busy >= self.most and len(self._waiting) >= self._queue
+            isFull = self._queue is not None and self.busy + len(self._waiting) >= self.most + self._queue
             if isFull:
                 self.rejected += 1
             else:

@@ -91,6 +91,14 @@ class ThreadsTests(SynchronousTestCase):
         self.wait(5)
         self.assertEqual({name for _, name in self.results}, {"p's threads"})
 
+    def test_manyAtOnce(self) -> None:
+        """What no thread has begun yet counts as well: what is quick does not make the queue longer than it may be."""
+        threads = Threads("t", 2, 3)
+        with self.assertRaises(ThreadsFull):
+            for _ in range(100_000):
+                threads.begin(lambda *result: None, int)
+                self.assertLessEqual(threads.queued, 5)
+
     def test_noMoreThanNeeded(self) -> None:
         """A thread without work is used before another one is made."""
         pool = self.pool(8)
