@@ -1,7 +1,7 @@
 """
 Text that must not be shown: passwords, tokens, keys.
 
-Every value that revproxy.yaml has from the environment or from a file (``{$env: NAME}``, ``{$file: PATH}``) is a
+What revproxy.yaml has for plugins from the environment or from a file (``{$env: NAME}``, ``{$file: PATH}``) is a
 :class:`Secret`: text like any other, whose ``repr`` is ``***``. From then on :func:`masked` knows it, and puts ``***``
 in its place in whatever the edge tells of: refusals, events, tracebacks, its own log. A plugin that comes by a secret
 in another way (a token it was given by a server) calls :func:`hide`.
@@ -11,8 +11,9 @@ in another way (a token it was given by a server) calls :func:`hide`.
 >>> masked("ValueError: not a password: 'correct horse'")
 "ValueError: not a password: '***'"
 
-What is shorter than four characters is not looked for in text, and what is shorter than eight only where it is a word
-of its own: to put stars in place of each "the" would hide everything else and no secret.
+What is shorter than four characters is not looked for in text, nor are ``true``, ``false``, ``none``, ``null`` and
+numbers of up to five digits; what is shorter than eight only where it is a word of its own. To put stars in place of
+each "the" and each port would hide everything else and no secret.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import re
 import threading
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
 
-__all__ = ["MASK", "Secret", "hide", "masked"]
+__all__ = ["MASK", "Hidden", "Secret", "hide", "masked"]
 
 MASK: Final = "***"
 
@@ -32,6 +34,9 @@ _LEAST = 4
 
 _PLAIN = 8
 """Characters from which on it is looked for within words, too."""
+
+_COMMON = re.compile(r"[0-9]{1,5}|true|false|none|null", re.IGNORECASE)
+"""What is a setting rather than a secret, and everywhere."""
 
 _MOST = 512
 """Values that are remembered, the newest: a file may be renewed each minute for a year."""
@@ -53,8 +58,8 @@ class Secret(str):
         return repr(MASK)
 
 
-class _Hidden:
-    """What is looked for. For any thread."""
+class Hidden:
+    """What is looked for in text. For any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,8 +67,9 @@ class _Hidden:
         self.forms: tuple[tuple[str, re.Pattern[str] | None], ...] = ()
 
     def add(self, text: str) -> None:
+        """Have `masked` know it from now on."""
         with self._lock:
-            if len(text) < _LEAST or text in self._values:
+            if len(text) < _LEAST or text in self._values or _COMMON.fullmatch(text):
                 return
             self._values[text] = None
             while len(self._values) > _MOST:
@@ -72,11 +78,25 @@ class _Hidden:
             # The longest first: one may be the beginning of another.
             self.forms = tuple((form, _wordOf(form)) for form in sorted(found, key=lambda form: (-len(form), form)))
 
+    def masked(self, text: str) -> str:
+        """The same text with ``***`` in place of all that is known."""
+        for form, word in self.forms:
+            if form in text:
+                text = text.replace(form, MASK) if word is None else word.sub(MASK, text)
+        return text
+
 
 def _formsOf(value: str) -> Iterator[str]:
-    """A value as it may stand in text: as it is, as ``repr`` and JSON write it, in one line, or some of its lines."""
+    """
+    A value as it may stand in text: as it is, as ``repr`` and JSON write it, as bytes, in a URL, in one line, or some
+    of its lines.
+    """
+    encoded = value.encode("utf-8", "surrogatepass")
     yield value
     yield repr(value)[1:-1]
+    yield repr(encoded)[2:-1]
+    yield quote(encoded)
+    yield quote(encoded, safe="")
     yield json.dumps(value)[1:-1]
     yield " ".join(value.split())
     for line in value.splitlines():
@@ -88,7 +108,7 @@ def _wordOf(form: str) -> re.Pattern[str] | None:
     return None if len(form) >= _PLAIN else re.compile(rf"(?<!\w){re.escape(form)}(?!\w)")
 
 
-_hidden = _Hidden()
+_hidden = Hidden()
 
 
 def hide(text: str) -> None:
@@ -102,7 +122,4 @@ def masked(text: str) -> str:
     """
     The same text with ``***`` in place of everything that is hidden.
     """
-    for form, word in _hidden.forms:
-        if form in text:
-            text = text.replace(form, MASK) if word is None else word.sub(MASK, text)
-    return text
+    return _hidden.masked(text)

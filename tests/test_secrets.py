@@ -57,6 +57,15 @@ class MaskedTests(SynchronousTestCase):
                 self.assertNotIn(part, shown)
         self.assertEqual(masked("abc"), "abc")
 
+    def test_otherForms(self) -> None:
+        """
+        Also as bytes, and in a URL.
+        """
+        hide("Fenchurch/é:@ 'x'")
+        for text in (repr("Fenchurch/é:@ 'x'".encode()), "http://me:Fenchurch%2F%C3%A9%3A%40%20%27x%27@host/",
+                     "/a/Fenchurch/%C3%A9%3A%40%20%27x%27"):
+            self.assertNotIn("Fenchurch", masked(text))
+
     def test_short(self) -> None:
         """
         Short ones are hidden where they are words of their own; very short ones are not looked for.
@@ -65,6 +74,16 @@ class MaskedTests(SynchronousTestCase):
         hide("xyz")
         hide("")
         self.assertEqual(masked("Marv, Marvin and 'Marv' xyz"), "***, Marvin and '***' xyz")
+
+    def test_common(self) -> None:
+        """
+        Ports, and what switches something on, are no secrets, and everywhere.
+        """
+        for text in ("8080", "65535", "true", "False", "null", "NONE"):
+            hide(text)
+        self.assertEqual(masked("host:8080 65535 true False null NONE"), "host:8080 65535 true False null NONE")
+        hide("424242")
+        self.assertEqual(masked("PIN 424242"), "PIN ***")
 
     def test_longestFirst(self) -> None:
         """
@@ -78,7 +97,7 @@ class MaskedTests(SynchronousTestCase):
         """
         The newest 512 are known.
         """
-        known = secrets._Hidden()
+        known = secrets.Hidden()
         for number in range(600):
             known.add(f"Magrathea-{number:04}")
         forms = [form for form, _ in known.forms]

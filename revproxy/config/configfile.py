@@ -133,7 +133,7 @@ def _configOf(document: Document, base: Path) -> Config:
         source=document.source,
         document=document,
         referredFiles=references.files,
-        secrets=tuple(references.values),
+        secrets=tuple(references.secrets),
     )
     problems = references.withoutEchoes(problems)
     if problems:
@@ -174,13 +174,13 @@ def _grant(section: Section, references: OwnReferences) -> GrantConfig:
     )
 
 
-def _granted(section: Section, key: str, valueOf: Callable[[str], Secret]) -> Mapping[str, Secret]:
+def _granted(section: Section, key: str, valueOf: Callable[[str], str]) -> Mapping[str, Secret]:
     given, values = section.value.get(key), {}
     for index, name in enumerate(given if isinstance(given, list) else ()):
         if not isinstance(name, str):
             continue  # the schema has said so
         try:
-            values[str(name)] = valueOf(str(name))
+            values[str(name)] = Secret(valueOf(str(name)))
         except Unresolved as error:
             section.refuse(str(error), key, index)
     return values

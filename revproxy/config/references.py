@@ -2,10 +2,13 @@
 Values that stand elsewhere: ``{$env: NAME}`` is a variable of the environment, ``{$file: PATH}`` what is in a file.
 
 The document keeps the reference; what is read of it is a copy with values in place of references. So whatever shows the
-document shows ``{$env: NAME}``, and a problem with a value stands where its reference is. Values are `Secret`.
+document shows ``{$env: NAME}``, and a problem with a value stands where its reference is, without the value.
 
-In revproxy.yaml they are the operator's own words. In a plugin.json they are requests: a plugin that could name any
-file would be given the TLS key. So they have the values that revproxy.yaml grants to that plugin, and no other.
+What plugins are given, and what answers say, are `Secret`. Settings of the edge itself (an endpoint, a folder, a URL, a
+duration) are not: they are in every second line of the log, and stars in place of them would hide what it says.
+
+In revproxy.yaml references are the operator's own words. In a plugin.json they are requests: a plugin that could name
+any file would be given the TLS key. So they have the values that revproxy.yaml grants to that plugin, and no other.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from revproxy.config.manifest import ConfigLayer, Manifest, effectiveConfig
 from revproxy.config.problems import Problem, Step, quoted
 from revproxy.config.settings import GrantConfig
 from revproxy.regularfile import readFile
-from revproxy.secrets import Secret
+from revproxy.secrets import Hidden, Secret
 
 MAX_BYTES = 64 << 10
 """Bytes of a file that is referred to."""
@@ -41,14 +45,15 @@ class References:
     A value without its references: one use is one document.
 
     :ivar problems: what could not be resolved.
-    :ivar values: those that were put in place of references.
+    :ivar secrets: values that were put in place of references, but for settings of the edge.
     """
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._done: dict[int, tuple[Any, Any]] = {}
+        self._done: dict[tuple[int, bool], tuple[Any, Any]] = {}
+        self._settings = Hidden()
         self.problems: list[Problem] = []
-        self.values: list[Secret] = []
+        self.secrets: list[Secret] = []
 
     def resolve(self, value: Any, path: tuple[Step, ...] = ()) -> Any:
         """
@@ -58,24 +63,33 @@ class References:
         """
         if not isinstance(value, (dict, list)):
             return value
-        known = self._done.get(id(value))  # an alias is the same object again
+        same = id(value), self._isSetting(path)  # an alias is the same object again
+        known = self._done.get(same)
         if known is None:
             # The value is kept: as long as it is, no other one has its identity.
-            known = self._done[id(value)] = value, self._resolve(value, path)
+            known = self._done[same] = value, self._resolve(value, path)
         return known[1]
 
     def withoutEchoes(self, problems: Sequence[Problem]) -> list[Problem]:
-        """Problems of the result, without those that there are only because a reference could not be resolved."""
+        """
+        Problems of the result, without those that there are only because a reference could not be resolved. Nothing
+        that came by a reference is in them: it may be a password in the wrong place.
+        """
         failed = {problem.path for problem in self.problems}
-        return [*self.problems, *(problem for problem in problems if problem.path not in failed)]
+        told = [*self.problems, *(problem for problem in problems if problem.path not in failed)]
+        return [replace(problem, message=self._settings.masked(problem.message)) for problem in told]
 
-    def valueOf(self, kind: str, name: str) -> Secret:
+    def valueOf(self, kind: str, name: str) -> str:
         """
         What a reference refers to.
 
         :raises Unresolved: there is no such thing.
         """
         raise NotImplementedError
+
+    def _isSetting(self, path: tuple[Step, ...]) -> bool:
+        """Whether what stands there is a setting of the edge itself."""
+        return False
 
     def _resolve(self, value: Any, path: tuple[Step, ...]) -> Any:
         if isinstance(value, dict) and (ENVIRONMENT in value or FILE in value):
@@ -86,16 +100,20 @@ class References:
             return value
         return resolved if isinstance(value, dict) else list(resolved.values())
 
-    def _valueAt(self, reference: Mapping[str, Any], path: tuple[Step, ...]) -> Secret:
+    def _valueAt(self, reference: Mapping[str, Any], path: tuple[Step, ...]) -> str:
         (kind, name), *others = reference.items()
         try:
             if others or not isinstance(name, str):
                 raise Unresolved(_HOW)
-            self.values.append(self.valueOf(kind, name))
-            return self.values[-1]
+            value = self.valueOf(kind, name)
         except Unresolved as error:
             self.problems.append(self._document.problem(path, str(error)))
-            return Secret("")
+            return ""
+        if self._isSetting(path):
+            self._settings.add(value)
+            return value
+        self.secrets.append(Secret(value))
+        return self.secrets[-1]
 
 
 class OwnReferences(References):
@@ -109,15 +127,21 @@ class OwnReferences(References):
         """:param base: the folder relative paths start at."""
         super().__init__(document)
         self._base = base
-        self.files: dict[str, Secret] = {}
+        self.files: dict[str, str] = {}
 
-    def valueOf(self, kind: str, name: str) -> Secret:
+    def valueOf(self, kind: str, name: str) -> str:
         if kind == ENVIRONMENT:
             return variable(name)
         path = str(self._base / name)
         if path not in self.files:
             self.files[path] = fileContent(path, name)
         return self.files[path]
+
+    def _isSetting(self, path: tuple[Step, ...]) -> bool:
+        match path:
+            case ("plugins", "config" | "grants", *_) | ("routes", _, "plugins" | "respond", *_):
+                return False
+        return True
 
 
 class _Requests(References):
@@ -128,13 +152,13 @@ class _Requests(References):
         self._plugin = plugin
         self._grant = grant
 
-    def valueOf(self, kind: str, name: str) -> Secret:
+    def valueOf(self, kind: str, name: str) -> str:
         isFile = kind == FILE
         granted = self._grant.files if isFile else self._grant.environment
         wanted = os.path.normpath(name) if isFile else name
         for given, value in granted.items():
             if wanted == (os.path.normpath(given) if isFile else given):
-                return Secret(value)
+                return str(value)
         key, what = ("files", f"the file {name}") if isFile else ("environment", f"the environment's {name}")
         raise Unresolved(
             f"asks for {what}, which revproxy.yaml does not grant; if it may have that, write there: "
@@ -157,8 +181,8 @@ def grantedConfig(
     return config, requests.problems
 
 
-def variable(name: str) -> Secret:
-    """:raises Unresolved: the environment has none of this name, or what it has is not text."""
+def variable(name: str) -> str:
+    """:raises Unresolved: the environment has none of this name, or what it has is empty or not text."""
     if not _NAME.match(name):
         raise Unresolved(f"{quoted(name)} is no name of a variable; it has letters, digits and _ only")
     value = os.environ.get(name)
@@ -166,15 +190,19 @@ def variable(name: str) -> Secret:
         raise Unresolved(f"the environment has no {name}; set it where the edge is started")
     if not _isText(value):
         raise Unresolved(f"{name} in the environment is not UTF-8 text")
-    return Secret(value)
+    if not value:
+        raise Unresolved(f"{name} in the environment is empty; set it where the edge is started")
+    return value
 
 
-def fileContent(path: str, name: str) -> Secret:
+def fileContent(path: str, name: str) -> str:
     """
     What is in a file, without one newline at its end.
 
+    One that is empty is about to be written, most likely. With an empty key a plugin would let everybody in.
+
     :param name: what messages call it.
-    :raises Unresolved: it cannot be read, is no plain file, too large, or not UTF-8.
+    :raises Unresolved: it cannot be read, is no plain file, too large, empty, or not UTF-8.
     """
     try:
         text = readFile(path, MAX_BYTES).decode("utf-8-sig")
@@ -183,7 +211,10 @@ def fileContent(path: str, name: str) -> Secret:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Unresolved(f"the file {name} cannot be read: {reason}") from None
-    return Secret(text.removesuffix("\n").removesuffix("\r"))
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise Unresolved(f"the file {name} is empty")
+    return value
 
 
 def isCurrent(files: Mapping[str, Any]) -> bool:

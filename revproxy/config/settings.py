@@ -287,7 +287,7 @@ class Config:
     :ivar source: the file it came from, as the user named it.
     :ivar document: knows the line of every value, for problems found later. It has references, not their values.
     :ivar referredFiles: files that values were taken from, with what was in them.
-    :ivar secrets: all values that the document only refers to; whoever decodes a configuration hides them by that.
+    :ivar secrets: what the document only refers to, but for settings of the edge; decoding a configuration hides them.
     """
 
     listeners: tuple[ListenerConfig, ...]
@@ -301,7 +301,7 @@ class Config:
     admin: AdminConfig | None = None
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
-    referredFiles: Mapping[str, Any] = field(default_factory=dict)
+    referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[Any, ...] = field(default=(), compare=False, repr=False)
     routeGroups: tuple[RouteGroup, ...] = field(init=False, compare=False, repr=False)
 

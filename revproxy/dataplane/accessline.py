@@ -6,8 +6,9 @@ terminal of whoever reads it. JSON strings are escaped by the encoder, C1 contro
 every byte that is not printable ASCII, and ``"`` and ``\\``, becomes ``\\xHH``. No line is longer than
 :data:`LINE_LIMIT`: what would be is cut, field by field, and says so.
 
-The target is logged as it was sent, query included. Who puts secrets into queries finds them in the log; header values
-other than Host, User-Agent and Referer are never logged.
+The target is logged as it was sent, query included. Clients who put secrets into queries find them in the log; what
+the edge knows to be one (`revproxy.secrets`), for a plugin has put it there, is masked. Header values other than Host,
+User-Agent and Referer are never logged.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 
 from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.logfields import LogValue
+from revproxy.secrets import masked
 
 __all__ = ["LINE_LIMIT", "formatCombined", "formatJSON"]
 
@@ -213,7 +215,7 @@ def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
                 r.method.decode("latin-1"),
                 r.scheme,
                 r.host.decode("latin-1"),
-                r.target.decode("latin-1"),
+                masked(r.target.decode("latin-1")),
                 r.version,
                 r.status,
                 r.bytesIn,
@@ -268,7 +270,7 @@ def formatCombined(records: list[AccessRecord]) -> bytes:
             second, stamp = now, _combinedTime(now)
         peer = r.peer.encode("latin-1", "backslashreplace")
         version = r.version.encode("latin-1", "backslashreplace")
-        wire: tuple[bytes, ...] = (peer, r.method, r.target, version, r.referer, r.userAgent)
+        wire: tuple[bytes, ...] = (peer, r.method, _maskedWire(r.target), version, r.referer, r.userAgent)
         if b"".join(wire).translate(None, _SAFE):
             wire = tuple(map(_escape, wire))
         peer, method, target, version, referer, agent = wire
@@ -282,6 +284,10 @@ def formatCombined(records: list[AccessRecord]) -> bytes:
     return b"".join(
         line if len(line) <= LINE_LIMIT else _cutCombined(r) for r, line in zip(records, lines, strict=True)
     )
+
+
+def _maskedWire(wire: bytes) -> bytes:
+    return masked(wire.decode("latin-1")).encode("latin-1")
 
 
 def _combinedTime(second: int) -> bytes:
@@ -310,7 +316,7 @@ def _cutCombined(r: AccessRecord) -> bytes:
     The line with every value within its bound.
     """
     peer, version = (text.encode("latin-1", "backslashreplace") for text in (r.peer, r.version))
-    wire = (peer, r.method, r.target, version, r.referer, r.userAgent)
+    wire = (peer, r.method, _maskedWire(r.target), version, r.referer, r.userAgent)
     peer, method, target, version, referer, agent = map(_cutBytes, wire, _WIRE_BOUNDS)
     stamp = _combinedTime(int(r.startedAt))
     return _COMBINED % (

@@ -58,7 +58,7 @@ class LogForm:
         if self._isJSON:
             return _asJSON(event)
         text = formatEventAsClassicLogText(event, _time)
-        return None if text is None else masked(text)
+        return None if text is None else _maskedLine(text, event)
 
 
 ownForm = LogForm()
@@ -79,6 +79,14 @@ class Leveled:
         """Tell it, or not."""
         if self._form.takes(event):
             self._observer(event)
+
+
+def _maskedLine(text: str, event: dict[str, Any]) -> str:
+    """What the event says is masked; when it was, whose it is and its level are ours, and words that others may use."""
+    if event.get("log_system"):
+        return masked(text)
+    head, bracket, rest = text.partition("] ")
+    return head + bracket + masked(rest)
 
 
 def _time(when: float | None) -> str:

@@ -108,7 +108,7 @@ class ConfigTestCase(SynchronousTestCase):
         for folder in ("site", "plugins"):
             (self.base / folder).mkdir(parents=True)
         for file in ("ca.pem", "other.pem"):
-            (self.base / file).write_text("")
+            (self.base / file).write_text("PEM\n")
 
     def parse(self, text: str) -> Config:
         """``text`` as a configuration."""
@@ -173,7 +173,7 @@ class FullTests(ConfigTestCase):
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
-            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": ""})}, ("cors",),
+            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": "PEM"})}, ("cors",),
             False, 7200.0, storeBytes=100000, maxBytes=200000))
         self.assertEqual(config.pluginDrain, 7200.0)
         self.assertEqual(config.state, self.base / "state")

@@ -8,13 +8,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import secrets
 from revproxy.config.configfile import parseConfig
 from revproxy.config.document import parseYAML
 from revproxy.config.manifest import ConfigLayer, Manifest, parseManifest
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.references import MAX_BYTES, grantedConfig, isCurrent
 from revproxy.config.settings import Config, GrantConfig
-from revproxy.secrets import Secret
+from revproxy.secrets import Secret, masked
 
 START = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n"
 
@@ -54,7 +55,8 @@ class OwnTests(ReferencesTestCase):
 
     def test_newlines(self) -> None:
         """One newline at the end is not part of the value."""
-        for content, value in ((b"Tricia\n", "Tricia"), (b"Tricia\r\n", "Tricia"), (b"Tricia", "Tricia"), (b"", "")):
+        for content, value in ((b"Tricia\n", "Tricia"), (b"Tricia\r\n", "Tricia"), (b"Tricia", "Tricia"),
+                               (b"\n\n", "\n")):
             self.write(content)
             self.assertEqual(self.pluginConfig("{a: {$file: keys/one}}"), {"a": value})
 
@@ -84,8 +86,33 @@ class OwnTests(ReferencesTestCase):
         self.assertEqual(config.secrets, ("Dent-of-Earth",))
 
     def test_reprOfAll(self) -> None:
-        """What the edge's own settings have of them is not shown either."""
-        self.assertNotIn("Dent-of-Earth", repr(self.parse("state: {$env: ARTHUR}\n")))
+        """What a configuration shows of itself has no secret in it; files that were referred to are not shown."""
+        self.write(b"Dent")
+        config = self.parse("plugins: {config: {p: {a: {$file: keys/one}}}, grants: {p: {environment: [ARTHUR]}}}\n")
+        self.assertNotIn("Dent", repr(config))
+
+    def test_settings(self) -> None:
+        """Settings of the edge are no secrets: whoever reads the log is told of folders and addresses."""
+        self.patch(secrets, "_hidden", secrets.Hidden())
+        self.patch(os, "environ", {"FOLDER": "./Milliways", "TARGET": "http://127.0.0.1:4244"})
+        config = self.parse("state: {$env: FOLDER}\nupstreams: {a: {targets: [&it {$env: TARGET}]}}\n")
+        self.assertEqual((config.secrets, masked("http://127.0.0.1:4244 ./Milliways")),
+                         ((), "http://127.0.0.1:4244 ./Milliways"))
+        self.assertIn("Milliways", repr(config))
+        text = "upstreams: {a: {targets: [&it {$env: TARGET}]}}\nplugins: {config: {p: {a: *it}}}\n"
+        self.assertEqual(self.parse(text).secrets, ("http://127.0.0.1:4244",))
+        self.assertEqual(masked("is http://127.0.0.1:4244"), "is ***")
+
+    def test_empty(self) -> None:
+        """What is empty is no value: a file that is about to be written must not become the key that everybody has."""
+        self.patch(os, "environ", {"NOTHING": ""})
+        for content in (b"", b"\n", b"\r\n", b"\xef\xbb\xbf"):
+            self.write(content)
+            self.assertEqual(self.refused("plugins: {config: {p: {a: {$file: keys/one}}}}\n"),
+                             ["r.yaml:3:24: $.plugins.config.p.a: the file keys/one is empty"])
+        self.assertEqual(self.refused("plugins: {config: {p: {a: {$env: NOTHING}}}}\n"),
+                         ["r.yaml:3:24: $.plugins.config.p.a: NOTHING in the environment is empty; "
+                          "set it where the edge is started"])
 
     def test_refused(self) -> None:
         """What is not there, or cannot be had, is told where the reference is; nothing follows from it."""

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.accessline import LINE_LIMIT, formatCombined, formatJSON
 from revproxy.dataplane.accessrecord import AccessRecord
+from revproxy.secrets import hide
 
 STARTED = 1795385582.25
 "2026-11-22 22:13:02.250 UTC."
@@ -101,6 +102,15 @@ class JSONFormatTests(SynchronousTestCase):
         self.assertTrue(line.isascii() and line.decode().isprintable())
         self.assertNotIn(b"fields", formatJSON([record(fields={}), record()]))
         self.assertEqual(formatCombined([record(fields=fields)]), formatCombined([record()]))
+
+    def test_secrets(self) -> None:
+        """
+        A secret that a plugin has put into the target, for the origin, is not for whoever reads the log.
+        """
+        hide("Agrajag/7:8")
+        entry = record(target=b"/items?key=Agrajag%2F7%3A8&page=2")
+        for line in (formatJSON([entry]), formatCombined([entry])):
+            self.assertIn(b"/items?key=***&page=2", line)
 
     def test_unknownIsLeftOut(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.logger import FileLogObserver, Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy import secrets
 from revproxy.config.settings import LoggingConfig
 from revproxy.plan.events import EventLog
 from revproxy.plan.versionid import VersionId
@@ -96,6 +97,24 @@ class SecretTests(LogFormCase):
             text = self.written()
             self.assertNotIn("horse", text)
             self.assertEqual(text.count("***"), 2)
+
+    def test_head(self) -> None:
+        """
+        When it was, whose it is and its level are left alone, whatever word is a secret; not what others call a system.
+        """
+        self.patch(secrets, "_hidden", secrets.Hidden())
+        hide("warn")
+        hide("module")
+        for own in ("text", "json"):
+            self.form.adopt(LoggingConfig(own=own))
+            self.log.warn("a module")
+            text = self.written()
+            self.assertIn("warn", text)
+            self.assertIn("revproxy.some.module", text)
+            self.assertIn("a ***", text)
+        self.form.adopt(LoggingConfig())
+        self.log.warn("a module", log_system="the module")
+        self.assertIn("[the ***] a ***", self.written())
 
 
 class JSONTests(LogFormCase):
