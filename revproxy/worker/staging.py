@@ -26,6 +26,9 @@ from revproxy.worker.participant import Refused
 from revproxy.worker.running import Running
 from revproxy.worker.stagedchange import StagedChange
 
+LEAST = 1.0
+"""Seconds that plugins have at the end, however little requests have."""
+
 
 class Staging:
     """
@@ -149,12 +152,14 @@ class Staging:
     async def end(self) -> None:
         """
         Stop all instances, in the reverse order of their start. Requests are over by now. Together they have as much
-        time as one; those whose turn comes later are not waited for.
+        time as one, and as requests had; those whose turn comes later are not waited for.
         """
-        ends = self._reactor.seconds() + self._limits.stop
         running, self.running = self.running, None
         instances = [] if running is None else list(running.members.values())
-        await self._retirement.settle(instances)
+        drain = 0.0 if running is None else running.plan.config.timeouts.drain
+        seconds = min(self._limits.stop, max(drain, LEAST))
+        await self._retirement.settle(instances, seconds)
+        ends = self._reactor.seconds() + seconds
         for instance in reversed(instances):
             instance.retiring = True
             failed = await instance.close(max(0.0, ends - self._reactor.seconds()))
@@ -162,7 +167,7 @@ class Staging:
                 refusal = failed.refusal
                 text = refusal.message
                 self._tell(Notice("stop-failed", text, refusal.plugin, refusal.version, refusal.traceback))
-        await self._retirement.finish()
+        await self._retirement.finish(max(0.0, ends - self._reactor.seconds()))
 
     def _discard(self, instances: list[Instance], versions: list[Version]) -> Deferred[None]:
         closing = self._retirement.discard(instances, versions)

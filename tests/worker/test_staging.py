@@ -8,6 +8,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.words import Abandon, Answer, Commit, Notice, Prepare, Ready
 from revproxy.worker import generations
 from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.staging import LEAST
 from revproxy.worker.worker import Worker
 from tests.worker.workers import UPDATED, WorkerCase, entry
 
@@ -250,6 +251,22 @@ class EndTests(StagingCase):
         self.assertLess(self.reactor.seconds() - began, 10.5)
         self.assertEqual([word.kind for word in self.told if isinstance(word, Notice)], ["stop-failed"] * 2)
         self.assertEqual([instance.object for instance in instances], [None, None])
+
+    def test_asRequests(self) -> None:
+        """They have no more time than requests have; but some."""
+        hangs = """
+    def start(self): pass
+    def stop(self):
+        from twisted.internet.defer import Deferred
+        return Deferred()
+"""
+        for drain, seconds in (("3s", 3), ("0", LEAST), ("1h", 10)):
+            config = self.config(f"timeouts: {{drain: {drain}}}\n")
+            self.become(self.plan(2, config, entry("a", f"2.{seconds}", body=hangs, interfaces="ILifecycle")))
+            self.settle(30)
+            began = self.reactor.seconds()
+            self.done(self.worker.staging.end())
+            self.assertLess(abs(self.reactor.seconds() - began - seconds), 0.5)
 
     def test_hurried(self) -> None:
         """After a hurry no step of a plugin begins, until the change is given up; then all goes as always."""

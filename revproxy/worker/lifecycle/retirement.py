@@ -51,6 +51,8 @@ class Retirement:
         self._proof = UnloadProof(reactor, self._unloaded, tell)
         self._discarding: set[Deferred[None]] = set()
         self._leaving: dict[Instance, Deferred[None]] = {}
+        self._isOver = False
+        self._idling: set[Deferred[Any]] = set()
         self._versions: dict[str, list[Version]] = {}
 
     def alive(self, plugin: str) -> int:
@@ -95,18 +97,24 @@ class Retirement:
 
         return closing.addBoth(closed)
 
-    async def settle(self, instances: Collection[Instance]) -> None:
+    async def settle(self, instances: Collection[Instance], seconds: float) -> None:
         """
-        Requests are over: wait for what plugins still do about them (``finished``), but not for long.
-        """
-        busy = {chain for instance in instances for chain in instance.chains if chain.active}
-        if busy:
-            await self._idle(busy, BROKEN_OFF_TIMEOUT)
+        Requests are over: wait for what plugins still do about them (``finished``), those that were replaced as well.
 
-    async def finish(self) -> None:
-        """Wait for all that are being ended; then nothing is watched any more."""
+        :param seconds: but not longer, nor for long.
+        """
+        self._isOver = True
+        busy = {chain for instance in (*instances, *self._leaving) for chain in instance.chains if chain.active}
+        if busy:
+            await self._idle(busy, min(seconds, BROKEN_OFF_TIMEOUT))
+        for waiting in list(self._idling):
+            waiting.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for all that are being ended, but not longer; then nothing is watched any more."""
         ending = [*self._leaving.values(), *self._discarding]
-        await DeferredList([Deferred.fromCoroutine(_outcome(deferred)) for deferred in ending])
+        waiting = DeferredList([Deferred.fromCoroutine(_outcome(deferred)) for deferred in ending], consumeErrors=True)
+        await self._notLonger(waiting, seconds)
         self._proof.stop()
 
     async def _discard(self, instances: list[Instance], versions: list[Version]) -> None:
@@ -120,7 +128,7 @@ class Retirement:
 
     async def _retire(self, instance: Instance) -> None:
         busy = {chain for chain in instance.chains if chain.active}
-        if busy and not await self._idle(busy, self.drainTime):
+        if busy and not await self._idle(busy, self.drainTime) and not self._isOver:
             busy = {chain for chain in busy if chain.active}
             self._brokenOff(instance.version, self.breakOff(busy))
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
@@ -137,13 +145,19 @@ class Retirement:
 
     async def _idle(self, chains: Collection[Chain], seconds: float) -> bool:
         """Wait until nothing goes through these chains. :returns: whether it came to that in time."""
-        # A list that is cancelled fires all the same, with those that were cancelled as failures.
         waiting = DeferredList([chain.whenIdle() for chain in chains], consumeErrors=True)
+        self._idling.add(waiting)
+        results = await self._notLonger(waiting, seconds)
+        self._idling.discard(waiting)
+        return all(isIdle for isIdle, _ in results)
+
+    async def _notLonger(self, waiting: Deferred[Any], seconds: float) -> Any:
+        """A list that is cancelled fires all the same, with those that were cancelled as failures."""
         late = self._reactor.callLater(seconds, waiting.cancel)
         results = await waiting
         if late.active():
             late.cancel()
-        return all(isIdle for isIdle, _ in results)
+        return results
 
     async def _close(self, instance: Instance) -> None:
         version = instance.version

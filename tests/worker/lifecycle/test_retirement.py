@@ -163,6 +163,24 @@ class RetireTests(RetirementCase):
         self.clock.advance(1)
         self.assertEqual(len(self.broken), 1)
 
+    def test_end(self) -> None:
+        """At the end, when requests are over, no drain time is waited for; nor is who does not come back."""
+        hanging: Stopping = Deferred()
+        busy = InstanceDouble(VersionDouble(), ChainDouble(1))
+        self.retirement.retire([busy, InstanceDouble(VersionDouble(), stopping=hanging)])
+        settling = Deferred.fromCoroutine(self.retirement.settle([], 3))
+        self.clock.advance(2.9)
+        self.assertFalse(busy.closed)
+        self.clock.pump([0.1, 0])
+        self.successResultOf(settling)
+        self.assertTrue(busy.closed)
+        finishing = Deferred.fromCoroutine(self.retirement.finish(1))
+        self.clock.advance(0.9)
+        self.assertNoResult(finishing)
+        self.clock.advance(0.1)
+        self.successResultOf(finishing)
+        self.assertEqual((self.broken, self.told(), self.clock.getDelayedCalls()), ([], [], []))
+
     def test_stopFailed(self) -> None:
         """A stop that fails is told with its traceback, and the instance is gone all the same."""
         failed = StageFailed(
@@ -193,7 +211,7 @@ class RetireTests(RetirementCase):
         self.retirement.retire([instance])
         instance.stopping.errback(ZeroDivisionError())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.successResultOf(Deferred.fromCoroutine(self.retirement.finish()))
+        self.successResultOf(Deferred.fromCoroutine(self.retirement.finish(10)))
 
 
 class UnloadTests(RetirementCase):
@@ -292,7 +310,7 @@ class FinishTests(RetirementCase):
         self.retirement.retire([InstanceDouble(version, stopping=retiring)])
         other = VersionDouble("q")
         self.retirement.discard([InstanceDouble(other, stopping=discarding)], [other])
-        finished = Deferred.fromCoroutine(self.retirement.finish())
+        finished = Deferred.fromCoroutine(self.retirement.finish(10))
         retiring.callback(None)
         self.assertNoResult(finished)
         discarding.callback(None)
@@ -301,4 +319,4 @@ class FinishTests(RetirementCase):
 
     def test_nothing(self) -> None:
         """With nothing to wait for it is over at once."""
-        self.successResultOf(Deferred.fromCoroutine(self.retirement.finish()))
+        self.successResultOf(Deferred.fromCoroutine(self.retirement.finish(10)))
