@@ -323,8 +323,8 @@ class StagedChange:
 
     async def undo(self) -> None:
         """Give instances that were updated in place their old configuration back."""
-        updated, self._updated = self._updated, []
-        for instance, before in reversed(updated):
+        while self._updated:  # it may be cancelled, and called again
+            instance, before = self._updated.pop()
             began = self._reactor.seconds()
             try:
                 await instance.updateConfig(before, HURRIED if self._isHurried else None)

@@ -303,10 +303,11 @@ class StateKeeper:
         await self.record(records, self._plan)
 
     async def _isStored(self, name: str, digest: str) -> bool:
+        """What cannot be looked at now is not known to be gone."""
         try:
             return digest in await self.disk.do(self._state.store.digests, name)
         except (StoreError, OSError):
-            return False
+            return True
 
     async def catchUp(self) -> None:
         """Try once more to write what could not be written. No change is made meanwhile."""

@@ -101,6 +101,15 @@ class FullDiskTests(LifecycleCase):
         self.assertEqual(self.apply().unwritten, "")
         self.assertEqual(self.stored(), 3)
 
+    def test_restoredFromWhatCannotBeRead(self) -> None:
+        """Versions that cannot be looked at when the state folder is made anew are not known to be gone."""
+        keeper = self.bench.control.keeper
+        known = [version.digest for version in keeper.records.get("a").versions]
+        self.assertEqual(len(known), 2)
+        self.patch(VersionStore, "digests", unstored)
+        self.bench.result(keeper.restore())
+        self.assertEqual([version.digest for version in keeper.records.get("a").versions], known)
+
     def test_bundleReplaced(self) -> None:
         """One that runs no more is not waited for."""
         broken = self.patch(VersionStore, "keep", unstored)
