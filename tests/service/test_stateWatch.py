@@ -71,7 +71,8 @@ class DeletedTests(RunCase):
         self.assertEqual(self.answer(), b"one")
         self.ended(self.edge)
         self.assertEqual(self.edge.said().count("state-restored"), 1)
-        self.assertEqual({path.name for path in self.state.iterdir()}, {"lock", "plugins.json", "versions"})
+        kept = {"lock", "plugins.json", "versions", "events.jsonl"}
+        self.assertEqual({path.name for path in self.state.iterdir()}, kept)
         self.edge = self.running()
         self.assertEqual(self.answer(), b"one")
 
