@@ -245,6 +245,8 @@ def _problemsOf(number: int, line: str, source: str) -> Iterator[Problem]:
     if _starsIn(line) > MAX_STARS:
         yield problem(f"{quoted(line)} has more than {MAX_STARS} stars; write several lines")
         return
+    if "[[:" in line:
+        yield problem(f"{quoted(line)} has a class such as [[:digit:]], which is not known here; write [0-9]")
     name = _nameOf(line.lstrip("!").rstrip().rstrip("/"))
     if line.startswith("!") and isPassing(name):
         yield problem(f"{quoted(name)} is hidden, or left behind by a tool: that is never part of a plugin")

@@ -79,6 +79,10 @@ class References:
         told = [*self.problems, *(problem for problem in problems if problem.path not in failed)]
         return [replace(problem, message=self._settings.masked(problem.message)) for problem in told]
 
+    def refuse(self, path: tuple[Step, ...], message: str) -> None:
+        """Note a problem with what is at ``path``."""
+        self.problems.append(self._document.problem(path, message))
+
     def valueOf(self, kind: str, name: str) -> str:
         """
         What a reference refers to.
@@ -107,7 +111,7 @@ class References:
                 raise Unresolved(_HOW)
             value = self.valueOf(kind, name)
         except Unresolved as error:
-            self.problems.append(self._document.problem(path, str(error)))
+            self.refuse(path, str(error))
             return ""
         if self._isSetting(path):
             self._settings.add(value)
@@ -176,7 +180,9 @@ def grantedConfig(
     config = effectiveConfig(manifest, layers)
     requests = _Requests(manifest.document or Document(manifest.source, None), manifest.name, grant or GrantConfig())
     for key in manifest.config:
-        if not any(key in layer.values for layer in layers):
+        if key in (ENVIRONMENT, FILE):
+            requests.refuse(("config", key), f"a configuration has no key {key}; its values may be references")
+        elif not any(key in layer.values for layer in layers):
             config[key] = requests.resolve(config[key], ("config", key))
     return config, requests.problems
 

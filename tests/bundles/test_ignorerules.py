@@ -120,9 +120,9 @@ class PatternTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Lines that will not do are refused, all of them, each with its number."""
-        lines = [b"ok", b"*a*a*a*a", b"x" * 201, b"a[", b"!", b"/", b"a/**b**", b"**/*/*/**/"]
+        lines = [b"ok", b"*a*a*a*a", b"x" * 201, b"a[", b"!", b"/", b"a/**b**", b"**/*/*/**/", b"a[[:digit:]]"]
         found = self.refused(b"\n".join(lines))
-        self.assertEqual([line.split(":")[1] for line in found], ["2", "3", "4", "5", "6", "7", "8"])
+        self.assertEqual([line.split(":")[1] for line in found], ["2", "3", "4", "5", "6", "7", "8", "9"])
         self.assertEqual(found[0], 'p/.pluginignore:2:1: "*a*a*a*a" has more than 3 stars; write several lines')
         self.assertEqual(self.refused(b"a\n\xff\n"), ["p/.pluginignore:2:1: is not UTF-8"])
         self.assertEqual(self.refused(b"x\n" * (MAX_LINES + 1)), [

@@ -206,6 +206,13 @@ class GrantedTests(ReferencesTestCase):
         ])
         self.assertEqual(len(grantedConfig(manifest, (), None)[1]), 2)
 
+    def test_whole(self) -> None:
+        """A configuration as a whole is none, whatever is granted."""
+        grant = GrantConfig({"ARTHUR": Secret("Dent-of-Earth")}, {})
+        [problem] = grantedConfig(self.manifest('{"$env": "ARTHUR"}'), (), grant)[1]
+        self.assertEqual(str(problem), 'plugin.json:2:12: $.config["$env"]: a configuration has no key $env; its values '
+                                       "may be references")
+
     def test_overridden(self) -> None:
         """What revproxy.yaml overrides is not asked for."""
         manifest = self.manifest('{"a": {"$env": "ARTHUR"}}')

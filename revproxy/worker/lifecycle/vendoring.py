@@ -46,7 +46,7 @@ _BY_NAME: Mapping[str, frozenset[str]] = {
         ("files", "open_binary", "open_text", "read_binary", "read_text", "path", "is_resource", "contents")
     ),
     "importlib.metadata": frozenset(("distribution", "version", "metadata", "requires", "files", "entry_points")),
-    "pkgutil": frozenset(("get_data",)),
+    "pkgutil": frozenset(("get_data", "resolve_name")),
 }
 """Functions whose first argument is the name of a module, or (``metadata``) of a distribution; and ``entry_points``."""
 
@@ -146,6 +146,8 @@ class _StandIn(ModuleType):
 
     def __getattr__(self, attribute: str) -> Any:
         module, vendoring = self.__dict__["_module"], self.__dict__["_vendoring"]
+        if attribute == "__import__" and module is importlib:
+            return vendoring._import
         found = getattr(module, attribute)
         if isinstance(found, ModuleType):
             return vendoring._standIn(found)

@@ -153,6 +153,8 @@ class ImportTests(VendoringCase):
             "F = import_module('.crater', 'moon'), distribution('moon-lib').locate_file('moon/sea.py').read_bytes()\n"
             "try: version('nothing-of-that-name')\n"
             "except PackageNotFoundError: G = True\n"
+            "H = pkgutil.resolve_name('moon.crater:DEPTH'), pkgutil.resolve_name('moon.sea.NAME')\n"
+            "I = importlib.__import__('moon.sea').sea.NAME, importlib.__import__('json')\n"
         ).main
         self.assertEqual((main.A[0].DEPTH, main.A[1], main.A[2].NAME), (7, sys.modules["json"], "tranquility"))
         self.assertTrue(main.B[0].endswith(".vendor.moon"))
@@ -161,6 +163,7 @@ class ImportTests(VendoringCase):
         self.assertEqual((main.D[0].read_text(), main.D[1]), ("here be dust", b"here be dust"))
         self.assertEqual(main.E, (importlib.reload, importlib.util.spec_from_loader))
         self.assertEqual((main.F[0].DEPTH, main.F[1], main.G), (7, b"NAME = 'tranquility'\n", True))
+        self.assertEqual((main.H, main.I), ((7, "tranquility"), ("tranquility", json)))
 
     def test_entryPoints(self) -> None:
         """Those of vendored distributions are found beside those of the environment, and load what is vendored."""
