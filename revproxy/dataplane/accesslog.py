@@ -116,7 +116,19 @@ class AccessLog:
         size = max(_BATCH, len(self._buffer) // 4)
         batch = self._buffer[:size]
         del self._buffer[:size]
-        self._sink(self._format(batch))
+        try:
+            lines = self._format(batch)
+        except Exception:
+            # One that cannot be written must not cost the others their lines.
+            lines = b"".join(map(self._alone, batch))
+        self._sink(lines)
+
+    def _alone(self, entry: AccessRecord) -> bytes:
+        try:
+            return self._format([entry])
+        except Exception:
+            self._log.failure("the access log cannot have a line of request {id}", id=entry.id)
+            return b""
 
     def _reportDropped(self) -> None:
         if self._dropped:

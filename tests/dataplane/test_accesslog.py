@@ -50,6 +50,18 @@ class AccessLogTests(SynchronousTestCase):
         self.assertEqual((len(self.written), self.ids()), (1, ["1", "2"]))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_unwritable(self) -> None:
+        """
+        A record that no line can be made of costs its own line, and says so, and not those of others.
+        """
+        log = self.log()
+        log.record(record(id="1"))
+        log.record(record(id="2", interruptedBy=object()))
+        log.record(record(id="3"))
+        self.clock.advance(0.5)
+        self.assertEqual(self.ids(), ["1", "3"])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
     def test_largeBatches(self) -> None:
         """
         Many records are spread over turns of the loop, in order, none missing and none twice.
