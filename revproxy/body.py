@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from revproxy.bodyends import NOWHERE, IBodySink, IBodySource
 from revproxy.bodyfilters import Filter, Filters, madeBy
-from revproxy.checked import content, told
+from revproxy.checked import Checked, content, kept, told
 from revproxy.errors import BodyTooLarge
 from revproxy.headers import Headers
 
@@ -51,22 +51,22 @@ class Body:
     """
 
     __slots__ = (
+        "_announced",
         "_buffered",
         "_chunks",
         "_context",
         "_failure",
         "_filters",
         "_finished",
+        "_length",
         "_limit",
         "_paused",
         "_reader",
         "_sink",
         "_source",
-        "announced",
         "changed",
         "framed",
         "isMade",
-        "length",
         "onEnd",
         "onRead",
         "readLimit",
@@ -74,9 +74,12 @@ class Body:
         "trailers",
     )
 
+    announced: Checked[bytes | None] = kept("_announced")
+    length: Checked[int | None] = kept("_length", "it follows from body.replace and body.addFilter")
+
     def __init__(self, source: IBodySource | None, length: int | None) -> None:
         self._source = source
-        self.length = length
+        self._length = length
         self.trailers: Headers | None = None
         self.changed = False
         self.framed = False
@@ -84,7 +87,7 @@ class Body:
         self.readLimit: int | None = None
         self.onRead: Callable[[], None] | None = None
         self.onEnd: Callable[[], None] | None = None
-        self.announced: bytes | None = None
+        self._announced: bytes | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._finished = False
@@ -133,7 +136,7 @@ class Body:
             return fail(RuntimeError("this body is already being read"))
         if self.readLimit is not None:
             limit = min(limit, self.readLimit)
-        if self._buffered > limit or (self.length is not None and self.length > limit):
+        if self._buffered > limit or (self._length is not None and self._length > limit):
             return fail(BodyTooLarge(f"body is larger than {limit} bytes"))
         if self._finished:
             return succeed(b"".join(self._chunks))
@@ -162,7 +165,7 @@ class Body:
         self.changed = True
         self._dropFilters()
         self._chunks = [data] if data else []
-        self._buffered = self.length = len(data)
+        self._buffered = self._length = len(data)
         self.trailers = None
         self._failure = None
         self._finished = True
@@ -195,13 +198,13 @@ class Body:
             self._buffered = len(made)
         self.changed = True
         if self._finished and later is None:
-            self.length = self._buffered
+            self._length = self._buffered
             return
         self._addFilter(filter, held, later)
 
     def _addFilter(self, filter: Filter, held: bytes, later: Awaitable[bytes] | None) -> None:
         """:param later: what the filter makes of what is held, if it was called with that and has not answered."""
-        self.length = None
+        self._length = None
         context = self._context
         filters = self._filters
         if filters is None:
@@ -290,8 +293,8 @@ class Body:
         if self._sink is not None:
             self._sink.bodyFinished()
             return
-        if self.length is None:
-            self.length = self._buffered
+        if self._length is None:
+            self._length = self._buffered
         if self.onEnd is not None:
             self.onEnd()
         if self._reader is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -35,6 +35,20 @@ def checked(slot: str, check: Callable[[Any], T]) -> Checked[T]:
         setattr(self, slot, check(value))
 
     return property(attrgetter(slot), assign)  # type: ignore[return-value]
+
+
+def kept(slot: str, advice: str = "") -> Checked[Any]:
+    """
+    An attribute whose value is in a slot, and that only the edge assigns.
+
+    :param advice: what to do instead.
+    """
+
+    def refuse(self: Any, value: Any) -> NoReturn:
+        told = f"the edge keeps {slot.lstrip('_')} of a {type(self).__name__}; it is not assigned"
+        raise AttributeError(f"{told}: {advice}" if advice else told)
+
+    return property(attrgetter(slot), refuse)  # type: ignore[return-value]
 
 
 def only(kind: type[T], advice: str) -> Callable[[Any], T]:

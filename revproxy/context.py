@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NoReturn, Protocol
 
 from revproxy.body import Body
-from revproxy.checked import Checked, finalStatus, text, told
+from revproxy.checked import Checked, finalStatus, kept, text, told
 from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import EdgeError, answerParts
 from revproxy.headers import TOKEN, Headers  # noqa: F401  (TOKEN could be had from here in 0.1.0)
@@ -99,23 +99,30 @@ class Context(Routed):
     """
 
     __slots__ = (
+        "_depth",
         "_exchange",
         "_fields",
         "_id",
+        "_interruptedBy",
+        "_made",
+        "_outcome",
+        "_pluginErrors",
+        "_pluginsSkipped",
         "_request",
         "_response",
+        "_serial",
         "_toolbox",
         "_values",
-        "depth",
-        "interruptedBy",
-        "outcome",
-        "pluginErrors",
-        "pluginsSkipped",
         "request",
-        "serial",
     )
 
     response: Checked[Response | None] = property(attrgetter("_response"), _answerWith)  # type: ignore[assignment]
+    depth: Checked[int] = kept("_depth")
+    interruptedBy: Checked[str | None] = kept("_interruptedBy")
+    outcome: Checked[Outcome] = kept("_outcome")
+    pluginErrors: Checked[tuple[str, ...]] = kept("_pluginErrors")
+    pluginsSkipped: Checked[tuple[str, ...]] = kept("_pluginsSkipped")
+    serial: Checked[bytes] = kept("_serial", "context.id may be set")
 
     def __init__(self, request: Request, route: Place = NOWHERE, serial: bytes = b"") -> None:
         # As Routed does; a call would cost each request more than these lines.
@@ -125,16 +132,18 @@ class Context(Routed):
         self.request = self._request = request
         self._exchange: Answering | None = None
         self._response: Response | None = None
-        self.serial = serial
-        self.outcome = _UNFINISHED
-        self.depth = 0
-        self.interruptedBy: str | None = None
-        self.pluginErrors: tuple[str, ...] = ()
-        self.pluginsSkipped: tuple[str, ...] = ()
+        self._serial = serial
+        self._outcome = _UNFINISHED
+        self._depth = 0
+        self._interruptedBy: str | None = None
+        self._pluginErrors: tuple[str, ...] = ()
+        self._pluginsSkipped: tuple[str, ...] = ()
         self._id: str | None = None
         self._values: dict[str, Any] | None = None
         self._fields: LogFields | None = None
         self._toolbox: Toolbox | None = None
+        # What was to be sent piece by piece, whether or not it is.
+        self._made: tuple[Pieces, ...] = ()
 
     @property
     def id(self) -> str:
@@ -144,7 +153,7 @@ class Context(Routed):
         :raises ValueError: when set to what is not printable ASCII of 1 to 255 characters.
         """
         if self._id is None:
-            self._id = self.serial.decode("ascii")
+            self._id = self._serial.decode("ascii")
         return self._id
 
     @id.setter
@@ -235,7 +244,9 @@ class Context(Routed):
         """
         if not isinstance(body, (bytes, str)) and isIterator(body):
             status, fields, _ = answerParts(status, b"", headers)
-            made = Pieces(body, self, self._tools()).body
+            pieces = Pieces(body, self, self._tools())
+            self._made += (pieces,)
+            made = pieces.body
         else:
             status, fields, data = answerParts(status, body, headers)
             made = Body.of(data)
@@ -273,6 +284,9 @@ class Context(Routed):
 
     def over(self) -> None:
         """The request is over: what refers back to this lets go, so that nothing waits for the garbage collector."""
+        for pieces in self._made:
+            # Perhaps of an answer that another has taken the place of.
+            pieces.stopProducing()
         request, response = self._request, self._response
         request._context = None
         if request._body is not None:
@@ -288,7 +302,7 @@ class Context(Routed):
         return any(body is not None and body.brokenBy(error) for body in bodies)
 
     def _isOnItsWayIn(self) -> bool:
-        return self._toolbox is not None and self._response is None and not self.outcome.status
+        return self._toolbox is not None and self._response is None and not self._outcome.status
 
     def _tools(self) -> Toolbox:
         if self._toolbox is None:

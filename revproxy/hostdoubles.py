@@ -190,7 +190,7 @@ class ToolboxDouble:
     def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure:
         """As :meth:`revproxy.toolbox.Toolbox.filterFailed`: the body breaks off, and a test sees why."""
         if isinstance(failure.value, Refused):
-            context.interruptedBy = self.name
+            context._interruptedBy = self.name
         return failure
 
 

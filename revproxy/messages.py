@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from revproxy.body import Body, Filter
-from revproxy.checked import checked, finalStatus, oneOf, only, text
+from revproxy.checked import Checked, checked, finalStatus, kept, oneOf, only, text, told
 from revproxy.errors import REASONS
-from revproxy.headers import TOKEN, Headers, isToken
+from revproxy.headers import TOKEN, Headers, isFieldValue, isToken
+from revproxy.paths import targetFault
 
 __all__ = ["Peer", "Request", "Response"]
 
@@ -53,8 +54,14 @@ class _AbsentBody(Body):
 
     def addFilter(self, filter: Filter) -> None:
         super().addFilter(filter)
-        if self.length != 0:
+        if self._length != 0:
             self.request._body = self
+
+
+def _protocols(value: Any) -> bytes | None:
+    if not (value is None or (isinstance(value, bytes) and value and isFieldValue(value))):
+        raise TypeError(f"protocols to switch to are bytes, or None, not {told(value)}")
+    return value
 
 
 class Request:
@@ -80,18 +87,23 @@ class Request:
         "_context",
         "_headers",
         "_peer",
+        "_rawHost",
+        "_rawMethod",
+        "_rawTarget",
         "_scheme",
+        "_tls",
+        "_upgrade",
         "_version",
         "expectsContinue",
-        "rawHost",
-        "rawMethod",
-        "rawTarget",
-        "tls",
-        "upgrade",
         "wantsTrailers",
     )
 
     headers = checked("_headers", only(Headers, "Headers.of({name: value}) makes some"))
+    rawHost: Checked[bytes] = kept("_rawHost", "request.host = text")
+    rawMethod: Checked[bytes] = kept("_rawMethod", "request.method = text")
+    rawTarget: Checked[bytes] = kept("_rawTarget", "request.target = text")
+    tls: Checked[Any] = kept("_tls")
+    upgrade = checked("_upgrade", _protocols)
     peer = checked("_peer", only(Peer, "Peer(host, port, connected) makes one"))
     scheme = checked("_scheme", oneOf("http", "https"))
     version = checked("_version", oneOf("1.0", "1.1"))
@@ -108,18 +120,18 @@ class Request:
         body: Body | None = None,
         tls: Any = None,
     ) -> None:
-        self.rawMethod = method
-        self.rawTarget = target
-        self.rawHost = host
+        self._rawMethod = method
+        self._rawTarget = target
+        self._rawHost = host
         self._version = version
         self._scheme = scheme
         self._headers = headers
         self._peer = peer
-        self.tls = tls
+        self._tls = tls
         self._absent: _AbsentBody | None = None
         self._body = body
         self._context: Any = None
-        self.upgrade: bytes | None = None
+        self._upgrade: bytes | None = None
         self.expectsContinue = False
         self.wantsTrailers = False
 
@@ -130,23 +142,24 @@ class Request:
 
         :raises ValueError: when set to what is no token.
         """
-        return self.rawMethod.decode("latin-1")
+        return self._rawMethod.decode("latin-1")
 
     @method.setter
     def method(self, method: str) -> None:
         raw = text(method, "a method").encode("latin-1", "replace")
         if not isToken(raw):
             raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
-        self.rawMethod = raw
+        self._rawMethod = raw
 
     @property
     def target(self) -> str:
         """
         Path and query as the client wrote them.
 
-        :raises ValueError: when set to what cannot stand in a request line, or does not begin with a slash.
+        :raises ValueError: when set to what the edge would refuse in a client's request line, or what does not begin
+            with a slash.
         """
-        return self.rawTarget.decode("latin-1")
+        return self._rawTarget.decode("latin-1")
 
     @target.setter
     def target(self, target: str) -> None:
@@ -156,9 +169,10 @@ class Request:
             raise ValueError(f"a target is percent-encoded: {target!r} (RFC 3986 §2.1)") from None
         if not raw.startswith(b"/") and raw != b"*":
             raise ValueError(f"a target starts with a slash: {target!r} (RFC 9112 §3.2.1)")
-        if any(octet <= 0x20 or octet == 0x7F for octet in raw):
-            raise ValueError(f"a target has no spaces and no control characters: {target!r}")
-        self.rawTarget = raw
+        fault = targetFault(raw)
+        if fault is not None:
+            raise ValueError(f"{fault}: {target!r}; what is no character of a URL is percent-encoded (RFC 3986 §2.1)")
+        self._rawTarget = raw
 
     @property
     def path(self) -> str:
@@ -167,13 +181,13 @@ class Request:
 
         :raises ValueError: when set, as :attr:`target`, and for a question mark.
         """
-        return self.rawTarget.partition(b"?")[0].decode("latin-1")
+        return self._rawTarget.partition(b"?")[0].decode("latin-1")
 
     @path.setter
     def path(self, path: str) -> None:
         if "?" in text(path, "a path"):
             raise ValueError(f"a path has no question mark (write %3F): {path!r}")
-        _, mark, query = self.rawTarget.partition(b"?")
+        _, mark, query = self._rawTarget.partition(b"?")
         self.target = path + (mark + query).decode("latin-1")
 
     @property
@@ -183,7 +197,7 @@ class Request:
 
         :raises ValueError: when set, as :attr:`target`.
         """
-        return self.rawTarget.partition(b"?")[2].decode("latin-1")
+        return self._rawTarget.partition(b"?")[2].decode("latin-1")
 
     @query.setter
     def query(self, query: str) -> None:
@@ -196,7 +210,7 @@ class Request:
 
         :raises ValueError: when set to what is no host.
         """
-        return self.rawHost.decode("latin-1")
+        return self._rawHost.decode("latin-1")
 
     @host.setter
     def host(self, host: str) -> None:
@@ -204,7 +218,7 @@ class Request:
         if not raw or not _HOST.issuperset(raw):
             raise ValueError(f"not a host: {host!r} (RFC 9110 §7.2)")
         self._headers.setRaw(b"host", b"Host", raw)
-        self.rawHost = raw
+        self._rawHost = raw
 
     @property
     def body(self) -> Body:
@@ -236,14 +250,15 @@ class Response:
     :ivar rawReason: the reason phrase as bytes; None for the registered one.
     """
 
-    __slots__ = ("_body", "_context", "_headers", "_status", "rawReason")
+    __slots__ = ("_body", "_context", "_headers", "_rawReason", "_status")
 
+    rawReason: Checked[bytes | None] = kept("_rawReason", "response.reason = text")
     status = checked("_status", finalStatus)
     headers = checked("_headers", only(Headers, "Headers.of({name: value}) makes some"))
 
     def __init__(self, status: int, reason: bytes | None, headers: Headers, body: Body | None) -> None:
         self._status = status
-        self.rawReason = reason
+        self._rawReason = reason
         self._headers = headers
         self._body = body
         self._context: Any = None
@@ -255,15 +270,15 @@ class Response:
 
         :raises ValueError: when set to what has control characters, or is not latin-1.
         """
-        if self.rawReason is None:
+        if self._rawReason is None:
             return REASONS.get(self._status, "")
-        return self.rawReason.decode("latin-1")
+        return self._rawReason.decode("latin-1")
 
     @reason.setter
     def reason(self, reason: str) -> None:
         if any(ord(char) < 0x20 or ord(char) > 0xFF for char in text(reason, "a reason phrase")):
             raise ValueError(f"not a reason phrase: {reason!r} (RFC 9112 §4)")
-        self.rawReason = reason.encode("latin-1")
+        self._rawReason = reason.encode("latin-1")
 
     @property
     def body(self) -> Body:

@@ -22,7 +22,25 @@ from revproxy.casefolding import folded
 from revproxy.errors import AmbiguousPath
 from revproxy.readings import reached
 
-__all__ = ["Prefixes", "normalised"]
+__all__ = ["PLAIN_OCTETS", "Prefixes", "normalised", "targetFault"]
+
+PLAIN_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#%")
+"""What stands for itself in a request target."""
+
+
+def targetFault(target: bytes) -> str | None:
+    """
+    What keeps this from being a request target, or None: octets that are in no URL, and NUL in the path, for to some it
+    is the end, and to nobody a character. So is ``#``, which some take for the end.
+
+    :param target: a path, and a query if there is one; or an asterisk.
+    """
+    odd = target.translate(None, PLAIN_OCTETS)
+    if odd.strip(b"%"):
+        return "a character in the target that does not belong there"
+    if odd and b"%00" in target.partition(b"?")[0]:
+        return "NUL in the path"
+    return None
 
 
 def normalised(path: bytes) -> bytes:

@@ -214,7 +214,7 @@ class EdgeDouble:
         return Deferred.fromCoroutine(self._send(context))
 
     async def _send(self, context: Context) -> Answer:
-        outcome = context.outcome = Outcome()
+        outcome = context._outcome = Outcome()
         try:
             answer = await self._run(context, outcome)
             outcome.status, outcome.bytesOut, outcome.bytesIn = answer.status, len(answer.body), len(answer.received)
@@ -240,13 +240,13 @@ class EdgeDouble:
                 status, headers, body = self._origin
                 context.response = makeResponse(status, headers, body)
         except Refused as refused:
-            outcome.interruptedBy = context.interruptedBy
+            outcome.interruptedBy = context._interruptedBy
             context.respond(refused.status, refused.body, dict(refused.headers))
         try:
             await self._wayOut(context, passed)
             data = await _drained(_answerOf(context).body)
         except Refused as refused:
-            outcome.interruptedBy = context.interruptedBy
+            outcome.interruptedBy = context._interruptedBy
             context.respond(refused.status, refused.body, dict(refused.headers))
             data = refused.body
         response = _answerOf(context)
@@ -289,7 +289,7 @@ async def _called(
         _begin(body())
         return await answer if isawaitable(answer) else answer
     except Refused:
-        context.interruptedBy = context.interruptedBy or str(middleware.name)
+        context._interruptedBy = context._interruptedBy or str(middleware.name)
         raise
 
 

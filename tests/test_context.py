@@ -42,11 +42,36 @@ class RequestTests(SynchronousTestCase):
         for target in ("", "a", "/a b", "/a\r\nX: y", "/\0", "/\x7f", "http://x/", "/caf€", "/☃?x"):
             with self.assertRaises(ValueError):
                 request.target = target
+        for target in ("/é", "/a#b", "/a%00"):
+            with self.assertRaises(ValueError):
+                request.target = target
+        request.query = "%00"
+        request.target = "/a"
         with self.assertRaises(ValueError):
             request.path = "/a?b"
         with self.assertRaises(ValueError):
             request.query = "a b"
         self.assertEqual(request.target, "/a")
+
+    def test_edgesOwn(self) -> None:
+        """What the edge keeps is not to be assigned, so that nobody else has to find out what is wrong with it."""
+        context = makeContext(target="/a")
+        context.respond(200, b"")
+        assert context.response is not None
+        kept = {
+            context: ("depth", "interruptedBy", "outcome", "pluginErrors", "pluginsSkipped", "serial"),
+            context.request: ("rawHost", "rawMethod", "rawTarget", "tls"),
+            context.response: ("rawReason",),
+            context.response.body: ("announced", "length"),
+        }
+        for thing, names in kept.items():
+            for name in names:
+                with self.assertRaisesRegex(AttributeError, "is not assigned"):
+                    setattr(thing, name, getattr(thing, name))
+        for protocols in ("websocket", b"", b"a\r\nb", 1):
+            with self.assertRaises(TypeError):
+                context.request.upgrade = protocols  # type: ignore[assignment]
+        context.request.upgrade = None
 
     def test_refusesMethods(self) -> None:
         """A method is a token, and its case is kept."""

@@ -25,6 +25,6 @@ def checkMethod(method: bytes, methods: frozenset[bytes] | None) -> None:
 
 def checkName(request: Request, hostname: bytes, guards: Guards) -> None:
     """:raises Misdirected: if Host is protected by client certificates and the handshake was for another name."""
-    tls = request.tls
+    tls = request._tls
     if tls is not None and guards(tls.serverName, hostname):
         raise Misdirected("the TLS server name and Host differ on a protected host")

@@ -131,10 +131,10 @@ class Chain:
                 verdict = handle(context)
             except PluginQuarantined:
                 counters.calls -= 1
-                context.depth = depth
+                context._depth = depth
                 raise
             except BaseException:  # foreign code
-                context.depth = depth
+                context._depth = depth
                 link.failed(context, Failure())
                 verdict = True
             if verdict is True:
@@ -142,12 +142,12 @@ class Chain:
                 if context._goal is not None and context._goal.isRerouting:
                     break
             elif verdict is False:
-                context.depth = depth
+                context._depth = depth
                 return self._interrupted(context, link)
             else:
-                context.depth = depth
+                context._depth = depth
                 return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))
-        context.depth = depth
+        context._depth = depth
         return True
 
     async def _enterLater(self, context: Context, depth: int, verdict: Any) -> bool:
@@ -168,7 +168,7 @@ class Chain:
             if verdict is False:
                 return self._interrupted(context, link)
             depth += 1
-            context.depth = depth
+            context._depth = depth
             goal = context._goal
             if depth == len(calls) or (goal is not None and goal.isRerouting):
                 return True
@@ -196,7 +196,7 @@ class Chain:
             # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
         link.counters.interrupts += 1
-        context.interruptedBy = link.name
+        context._interruptedBy = link.name
         return False
 
     def leave(self, context: Context) -> Deferred[None] | None:
@@ -206,7 +206,7 @@ class Chain:
         :returns: None when done, or a Deferred of that.
         :raises PluginFailed: as :meth:`enter`.
         """
-        depth = context.depth
+        depth = context._depth
         for index, link, handleResponse in self._nextResponders():
             if index >= depth:
                 continue

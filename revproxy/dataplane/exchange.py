@@ -113,7 +113,7 @@ class Exchange:
         context = self.context
         try:
             generation = self._edge.generation
-            route = generation.find(self._hostname, context._request.rawTarget)
+            route = generation.find(self._hostname, context._request._rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
             chain = self.chain = generation.chains[route.group]
@@ -122,8 +122,8 @@ class Exchange:
             if self._guards is not None:
                 checkName(context._request, self._hostname, self._guards)
             methods = self.methods = route.methods
-            if methods is not None or context._request.rawMethod == b"TRACE":
-                checkMethod(context._request.rawMethod, methods)
+            if methods is not None or context._request._rawMethod == b"TRACE":
+                checkMethod(context._request._rawMethod, methods)
             verdict = chain.enter(context) if chain.links else True
             if verdict is True and context._goal is None:
                 context._goal = SETTLED
@@ -174,16 +174,16 @@ class Exchange:
         :returns: as :meth:`Chain.enter`, for what the chain of the new route has beside the links passed.
         """
         context = self.context
-        request = context.request
+        request = context._request
         assert self.chain is not None
-        self._hostname = hostnameOf(request.rawHost) if request.rawHost else b""
+        self._hostname = hostnameOf(request._rawHost) if request._rawHost else b""
         route, self.chain = chosenAnew(self._edge.generation, context, goal, self.chain, self._hostname)
         self._route = route
         self.methods = route.methods
         if self._guards is not None:
             checkName(request, self._hostname, self._guards)
-        if route.methods is not None or request.rawMethod == b"TRACE":
-            checkMethod(request.rawMethod, route.methods)
+        if route.methods is not None or request._rawMethod == b"TRACE":
+            checkMethod(request._rawMethod, route.methods)
         return self.chain.enter(context)
 
     def wait(self, deferred: Deferred[Any], callback: Any) -> None:
@@ -278,7 +278,7 @@ class Exchange:
         """Run the chain back, then write."""
         context = self.context
         chain = self.chain
-        if context.depth and chain is not None and chain.hasResponders:
+        if context._depth and chain is not None and chain.hasResponders:
             original = context._response
             if original is not None:
                 original._context = context
@@ -398,14 +398,14 @@ class Exchange:
         else:
             status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
         if chain is not None and chain.hasObservers:
-            context.outcome = Outcome(
+            context._outcome = Outcome(
                 status,
                 bytesIn,
                 bytesOut,
                 seconds,
                 self.upstream,
                 self.upstreamSeconds,
-                context.interruptedBy,
+                context._interruptedBy,
                 self.error,
             )
             later = chain.finished(context)
@@ -429,9 +429,9 @@ class Exchange:
             seconds,
             context.id,
             request._peer.host,
-            request.rawMethod,
-            request.rawTarget,
-            request.rawHost,
+            request._rawMethod,
+            request._rawTarget,
+            request._rawHost,
             request._version,
             request._scheme,
             status,
@@ -440,9 +440,9 @@ class Exchange:
             context._route.name,
             self.upstream,
             self.upstreamSeconds,
-            context.interruptedBy,
-            context.pluginErrors,
-            context.pluginsSkipped,
+            context._interruptedBy,
+            context._pluginErrors,
+            context._pluginsSkipped,
             None if error is None else f"{type(error).__name__}: {error}",
             request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
             request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",

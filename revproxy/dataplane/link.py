@@ -136,9 +136,9 @@ class Link:
                 raise error
         self.blame(failure, "{name} {version} failed")
         if self.open:
-            context.pluginsSkipped += (self.name,)
+            context._pluginsSkipped += (self.name,)
         else:
-            context.pluginErrors += (self.name,)
+            context._pluginErrors += (self.name,)
             raise self._asFailed(failure)
 
     def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
@@ -159,9 +159,9 @@ class Link:
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
         self.blame(failure, "{name} {version} failed in a body")
         if isFirst and self.open:
-            context.pluginsSkipped += (self.name,)
+            context._pluginsSkipped += (self.name,)
             return None
-        context.pluginErrors += (self.name,)
+        context._pluginErrors += (self.name,)
         return Failure(self._asFailed(failure))
 
     def _asFailed(self, failure: Failure) -> PluginFailed:
@@ -170,7 +170,7 @@ class Link:
 
     def _refused(self, context: Context) -> None:
         self.counters.interrupts += 1
-        context.interruptedBy = self.name
+        context._interruptedBy = self.name
 
     def blame(self, failure: Failure, message: str) -> None:
         """

@@ -34,11 +34,11 @@ def chosenAnew(
     :raises PluginFailed: if there were too many.
     """
     _leave(context, goal, chain)
-    route = generation.find(hostname, context.request.rawTarget)
+    route = generation.find(hostname, context._request._rawTarget)
     if route is None:
-        raise NotFound(f"no route for the host and path that {chain.links[context.depth - 1].name} has set")
+        raise NotFound(f"no route for the host and path that {chain.links[context._depth - 1].name} has set")
     onto = generation.chains[route.group]
-    detour = generation.detour(chain, context.depth, onto)
+    detour = generation.detour(chain, context._depth, onto)
     if onto not in chain.parts:
         onto.active += 1
     context._route = route
@@ -56,7 +56,7 @@ def _leave(context: Context, goal: Goal, chain: Chain) -> None:
     goal.isRerouting = False
     goal.via += (context.route,)
     if len(goal.via) > MOST_REROUTES:
-        link = chain.links[context.depth - 1]
+        link = chain.links[context._depth - 1]
         way = " → ".join(goal.via)
         try:
             raise RuntimeError(f"the request was rerouted more than {MOST_REROUTES} times: {way} → …")

@@ -130,7 +130,7 @@ class CORS:
 
     def handle(self, context: Context) -> bool:
         """Answer a preflight; let everything else pass."""
-        if context.request.rawMethod != b"OPTIONS":
+        if context.request.method != "OPTIONS":
             return True
         headers = context.request.headers
         origin = headers.find(b"origin")

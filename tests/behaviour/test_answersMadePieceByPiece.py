@@ -165,6 +165,36 @@ class EndTests(PiecesCase):
             self.assertLessEqual(self.made, 1)
             self.assertIn("ClientGone", self.edge.log.records[0].error or "")
 
+    def test_notSent(self) -> None:
+        """What is not sent after all, since another answer has taken its place, is closed with the request."""
+
+        class Made:
+            def __next__(made) -> bytes:
+                return b"x"
+
+            def close(made) -> None:
+                self.closed += 1
+
+        def failing(context: Context) -> bool:
+            context.respond(200, Made())  # type: ignore[arg-type]
+            raise LookupError
+
+        def changing(context: Context) -> bool:
+            context.respond(200, Made())  # type: ignore[arg-type]
+            return context.respond(200, "y")
+
+        def waiting(context: Context) -> Deferred[bool]:
+            context.respond(200, Made())  # type: ignore[arg-type]
+            return Deferred()
+
+        for answer in (failing, changing, waiting):
+            self.setUp()
+            self.plugin.onEntry = answer
+            self.client.send(GET)
+            self.client.leave()
+            self.assertEqual((self.closed, self.edge.active), (1, 0), answer)
+            self.flushLoggedErrors(LookupError)
+
     def test_fails(self) -> None:
         """At its first piece: 500. Later: it is broken off. Booked either way."""
 

@@ -210,6 +210,13 @@ class ReroutingTests(SynchronousTestCase):
             self.assertNotIn("guard in admin", site.events)
             self.assertEqual(site.active, [0, 0])
 
+    def test_cutOff(self) -> None:
+        """A target with a mark behind which some origins read no further is none, and the plugin's failure."""
+        for path in ("/admin#x", "/admin%00", "/admin\u00a0"):
+            site = Site([Step("move", goingTo(path))], [Step("guard", refusing)])
+            self.assertEqual((site.get(), site.heard), ([500], []), path)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_host(self) -> None:
         """By the new host, in any spelling of it."""
         site = Site(

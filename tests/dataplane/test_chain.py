@@ -328,7 +328,7 @@ class ChainSuite:
             outcome = self.enter(link)
             self.assertEqual((isinstance(outcome, PluginFailed), outcome is True), (not open, open))
             link.instance.onResponse = PluginStalled("held")
-            self.context.depth = 1
+            self.context._depth = 1
             self.context.response = makeResponse()
             self.assertEqual(isinstance(self.leave(), PluginFailed), not open)
             self.assertEqual((link.counters.stalls, link.counters.errors, link.counters.timeouts), (2, 2, 0))

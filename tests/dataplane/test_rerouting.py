@@ -32,7 +32,7 @@ class ChosenAnewTests(SynchronousTestCase):
 
     def choose(self, target: str, host: bytes = b"shop") -> str:
         context = makeContext(target=target, route="all")
-        context.depth = 1
+        context._depth = 1
         route, chain = chosenAnew(self.generation, context, self.goal, self.chains[0], host)
         self.assertEqual((context.route, chain.parts), (route.name, tuple(self.chains)))
         return route.name

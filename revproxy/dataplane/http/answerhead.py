@@ -25,7 +25,7 @@ def httpDate(second: int) -> bytes:
 def keepFramed(body: Body, headers: Headers) -> None:
     """A plugin may have assigned another header section, without the length that the origin's had."""
     length = headers.find(b"content-length")
-    if length is None or int(length) != body.length:
+    if length is None or int(length) != body._length:
         body.framed = False
 
 

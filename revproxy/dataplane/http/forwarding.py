@@ -197,7 +197,7 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
     elements = [said[b"forwarded"]] if b"forwarded" in said else []
     if before and not elements:
         elements.append(_element(before, request._scheme, b""))
-    elements.append(_element(connected, request._scheme, request.rawHost))
+    elements.append(_element(connected, request._scheme, request._rawHost))
     vias = [said[b"via"]] if b"via" in said else []
     vias.append(b"%b %b" % (request._version.encode(), VIA))
     lines = [
@@ -207,7 +207,7 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
     ]
     if hops:
         lines.append(b"X-Forwarded-For: " + b", ".join(hops))
-    host = said.get(b"x-forwarded-host", request.rawHost)
+    host = said.get(b"x-forwarded-host", request._rawHost)
     if host:
         lines.append(b"X-Forwarded-Host: " + host)
     return b"\r\n".join(lines) + b"\r\n"
@@ -224,9 +224,9 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     :param chunked: whether the body is sent chunked.
     """
     fields = request._headers.fields
-    parts = [request.rawMethod, b" ", target, b" HTTP/1.1\r\n"]
+    parts = [request._rawMethod, b" ", target, b" HTTP/1.1\r\n"]
     if host is None:
-        host = request.rawHost
+        host = request._rawHost
     parts += (b"Host: ", host, b"\r\n")
     body = request._body
     passedOn = False
@@ -238,16 +238,16 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     if passedOn:
         parts.append(_hopAfterProxy(fields, request))
     else:
-        parts.append(_hop(request._peer.connected, request._scheme, request.rawHost, request._version))
+        parts.append(_hop(request._peer.connected, request._scheme, request._rawHost, request._version))
     if body is not None:
         if not chunked:
-            parts.append(b"Content-Length: %d\r\n" % (body.length or 0))
+            parts.append(b"Content-Length: %d\r\n" % (body._length or 0))
         else:
             parts.append(b"Transfer-Encoding: chunked\r\n")
-            if body.announced:
-                parts.append(b"Trailer: " + body.announced + b"\r\n")
-    if request.upgrade is not None:
-        parts += (b"Connection: Upgrade\r\nUpgrade: ", request.upgrade, b"\r\n")
+            if body._announced:
+                parts.append(b"Trailer: " + body._announced + b"\r\n")
+    if request._upgrade is not None:
+        parts += (b"Connection: Upgrade\r\nUpgrade: ", request._upgrade, b"\r\n")
     elif request.wantsTrailers:
         parts.append(b"Connection: TE\r\nTE: trailers\r\n")
     parts.append(b"\r\n")

@@ -298,7 +298,7 @@ class Http1Client:
         self._remaining = length
         body = self._body = Body(self, length if length > 0 else None)
         body.framed = length > 0
-        body.announced = head.trailer
+        body._announced = head.trailer
         if rest:
             self._readBody(rest)
             if self._state == CLOSED and not body.complete:

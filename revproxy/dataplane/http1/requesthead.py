@@ -32,8 +32,8 @@ from revproxy.dataplane.http1.heads import (
 from revproxy.errors import BadRequest, ExpectationFailed, HeadersTooLarge, NotSupported, VersionNotSupported
 from revproxy.headers import LETTERS_DIGITS_HYPHEN, Field, Headers, JoinedHeaders, isJoined, isToken, joined
 from revproxy.hostport import splitPort
+from revproxy.paths import PLAIN_OCTETS, targetFault
 
-_TARGET_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b"#%")
 _HOST_OCTETS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%")
 
 _HOST_LENGTH = 255 + len(":65535")
@@ -299,9 +299,10 @@ def _place(request: RequestHead) -> None:
     """Decide host and target from the request line and the Host field (RFC 9112 §3.2, §3.3)."""
     target = request.target
     host = request.host
-    odd = target.translate(None, _TARGET_OCTETS)
-    if odd:
-        _checkTarget(target, odd)
+    if target.translate(None, PLAIN_OCTETS):
+        fault = targetFault(target)
+        if fault is not None:
+            raise BadRequest(fault)
     if not target.startswith(b"/"):
         if target == b"*":
             if request.method != b"OPTIONS":
@@ -315,17 +316,6 @@ def _place(request: RequestHead) -> None:
         raise BadRequest("no Host field")
     elif any(field[0] == b"host" for field in request.fields):
         raise BadRequest("an empty Host field")
-
-
-def _checkTarget(target: bytes, odd: bytes) -> None:
-    """
-    :param odd: what of it is more than characters that stand for themselves.
-    :raises BadRequest: for what is no URL, and for NUL in the path: to some it is the end, and to nobody a character.
-    """
-    if odd.strip(b"%"):
-        raise BadRequest("a character in the target that does not belong there")
-    if b"%00" in target.partition(b"?")[0]:
-        raise BadRequest("NUL in the path")
 
 
 def _placeAbsolute(request: RequestHead) -> None:

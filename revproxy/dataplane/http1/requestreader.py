@@ -308,7 +308,7 @@ class RequestReader:
         else:
             self._state = BUSY
             self.deadline = NEVER
-        request.upgrade = head.upgrade
+        request._upgrade = head.upgrade
         if head.expectsContinue:
             request.expectsContinue = True
             if self._body is not None:
@@ -346,7 +346,7 @@ class RequestReader:
             limits = self._edge.limits
             self._decoder = ChunkedDecoder(head.trailer, limits.maxHeaderBytes, limits.maxHeaders)
             self._body = Body(self, None)
-            self._body.announced = head.trailer
+            self._body._announced = head.trailer
         else:
             self._decoder = LengthDecoder(length)
             self._body = Body(self, length)

@@ -53,8 +53,8 @@ def declareOmitted(headers: Headers, status: int, body: Body) -> None:
     if status == 204 or body.changed:
         # What a plugin makes of no body does not tell the length of what GET would get.
         headers.removeRaw(b"content-length")
-    elif not body.framed and body.complete and body.length:
-        declareLength(headers, body.length)
+    elif not body.framed and body.complete and body._length:
+        declareLength(headers, body._length)
 
 
 class IAnswering(Protocol):

@@ -209,7 +209,7 @@ class Http1Server(RequestReader):
             data = body.take()
             if not body.framed or body.changed:
                 declareLength(response._headers, len(data))
-        head = responseHead(status, response.rawReason, response._headers, self._connection())
+        head = responseHead(status, response._rawReason, response._headers, self._connection())
         if len(data) <= _JOIN_UP_TO:
             head += data
             self.transport.write(head)
@@ -252,17 +252,17 @@ class Http1Server(RequestReader):
         chunked = False
         if body.changed or not body.framed:
             response._headers.removeRaw(b"content-length")
-            if body.length is not None and body.trailers is None:
-                framing = b"Content-Length: %d\r\n" % body.length
+            if body._length is not None and body.trailers is None:
+                framing = b"Content-Length: %d\r\n" % body._length
             elif self._version == "1.1":
                 chunked = True
                 framing = b"Transfer-Encoding: chunked\r\n"
-                if body.announced:
-                    framing += b"Trailer: " + body.announced + b"\r\n"
+                if body._announced:
+                    framing += b"Trailer: " + body._announced + b"\r\n"
             else:
                 # RFC 9112 §6.3: to a 1.0 client, the end of the connection is the end of the body.
                 self._keepAlive = False
-        head = responseHead(response._status, response.rawReason, response._headers, framing + self._connection())
+        head = responseHead(response._status, response._rawReason, response._headers, framing + self._connection())
         self._writer = ResponseWriter(self, body, head, chunked)
         self._writer.begin()
 

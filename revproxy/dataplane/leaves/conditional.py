@@ -67,7 +67,7 @@ def wantedRange(request: Request, tag: bytes, lastModified: bytes, size: int) ->
     """
     value = request.headers.get("range")
     condition = request.headers.get("if-range")
-    if value is None or request.rawMethod != b"GET":
+    if value is None or request._rawMethod != b"GET":
         return 0, size
     # RFC 9110 §13.1.5: strong comparison, and the very date.
     if condition is not None and condition not in (tag.decode("ascii"), lastModified.decode("ascii")):

@@ -42,7 +42,7 @@ def answerAsLast(request: Request, methods: Collection[bytes] | None) -> Respons
     if hops:
         request.headers.setRaw(_NAME, b"Max-Forwards", b"%d" % (hops - 1))
         return None
-    if request.rawMethod == b"TRACE":
+    if request._rawMethod == b"TRACE":
         return Response(200, None, Headers([(b"content-type", b"Content-Type", b"message/http")]), _reflected(request))
     headers = Headers([] if methods is None else [(b"allow", b"Allow", b", ".join(sorted(methods)))])
     return Response(200, None, headers, Body.of(b""))
@@ -50,7 +50,7 @@ def answerAsLast(request: Request, methods: Collection[bytes] | None) -> Respons
 
 def _reflected(request: Request) -> Body:
     """The head as it came, without what nobody else is to see (RFC 9110 §9.3.8): by the names, for values tell less."""
-    lines = [b"%b %b HTTP/%b" % (request.rawMethod, request.rawTarget, request.version.encode())]
+    lines = [b"%b %b HTTP/%b" % (request._rawMethod, request._rawTarget, request.version.encode())]
     for lower, name, value in request.headers.fields:
         if not isForwarding(lower) and not any(word in lower for word in _SENSITIVE):
             lines.append(name + b": " + value)

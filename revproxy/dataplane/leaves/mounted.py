@@ -84,7 +84,7 @@ class MountedLeaf(Leaf):
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; the resource answers."""
         request = exchange.context.request
-        target = resolved(request.rawTarget)
+        target = resolved(request._rawTarget)
         path = target.partition(b"?")[0]
         if below(unquote_to_bytes(path), self._prefix) is None:
             # Possible only where a plugin has rewritten the path.
@@ -94,7 +94,7 @@ class MountedLeaf(Leaf):
         if body is None:
             self._process(exchange, target, _newFile(), {})
             return NOT_DONE_YET
-        if body.length is not None and body.length > self._maxBody:
+        if body._length is not None and body._length > self._maxBody:
             exchange.failed(Failure(BodyTooLarge(f"more than the {self._maxBody} bytes a mounted resource may get")))
             return NOT_DONE_YET
         if request.expectsContinue and not body.complete:
@@ -108,7 +108,7 @@ class MountedLeaf(Leaf):
     def _readForm(self, exchange: Exchange, target: bytes, content: Any) -> None:
         request = exchange.context.request
         kind = request.headers.find(b"content-type") or b""
-        if request.rawMethod != b"POST" or not content.tell() or not isForm(kind):
+        if request._rawMethod != b"POST" or not content.tell() or not isForm(kind):
             self._process(exchange, target, content, {})
         elif content.tell() <= _READ_AT_ONCE:
             self._process(exchange, target, content, _formIn(content, kind))

@@ -56,7 +56,7 @@ class ProxyLeaf(Leaf):
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; the origin answers."""
         request = exchange.context._request
-        if request.rawMethod in COUNTED:
+        if request._rawMethod in COUNTED:
             answer = answerAsLast(request, exchange.methods)
             if answer is not None:
                 exchange.answered(answer)
@@ -65,7 +65,7 @@ class ProxyLeaf(Leaf):
         if request.expectsContinue and request._headers.find(b"expect") is None and body is not None and body.onRead:
             # A plugin took the field out: the origin will not say 100, so nobody would.
             body.onRead()
-        if body is None or body.complete or request.expectsContinue or (body.length or 0) > HIGH_WATER:
+        if body is None or body.complete or request.expectsContinue or (body._length or 0) > HIGH_WATER:
             self._forward(exchange)
         else:
             self._await(exchange, body)
@@ -81,7 +81,7 @@ class ProxyLeaf(Leaf):
         """
         body.readLimit = None
         reading = body.read(HIGH_WATER)
-        if body.length is None:
+        if body._length is None:
             patience = Patience(body, reading, exchange.deadlines)
             reading.addBoth(patience.over)
         exchange.wait(reading, lambda data: self._forward(exchange))
@@ -92,9 +92,9 @@ class ProxyLeaf(Leaf):
     def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
         """The request's head as this target gets it."""
         host = self._host
-        if host is None and (not self._keepsHost or not request.rawHost):
+        if host is None and (not self._keepsHost or not request._rawHost):
             host = target.host
-        path = request.rawTarget
+        path = request._rawTarget
         return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
 
 
@@ -105,7 +105,7 @@ class Forwarded(Outgoing):
 
     def __init__(self, leaf: ProxyLeaf, exchange: Exchange) -> None:
         request = exchange.context._request
-        super().__init__(leaf.upstream, request.rawMethod, request._body, request.upgrade)
+        super().__init__(leaf.upstream, request._rawMethod, request._body, request._upgrade)
         self._leaf = leaf
         self._exchange = exchange
 

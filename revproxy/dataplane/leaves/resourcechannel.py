@@ -102,7 +102,7 @@ class Channel:
         request.parseCookies()
         self._processing = True
         try:
-            request.requestReceived(original.rawMethod, target, b"HTTP/" + original.version.encode("ascii"))
+            request.requestReceived(original._rawMethod, target, b"HTTP/" + original.version.encode("ascii"))
         except Exception:
             self.fail(Failure())
         finally:
@@ -118,7 +118,7 @@ class Channel:
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """The address that the client used: what URLs to this place are made from."""
-        name, port = splitPort(self._original.rawHost.decode("latin-1"))
+        name, port = splitPort(self._original._rawHost.decode("latin-1"))
         return _address(withoutBrackets(name), int(port) if port else (443 if self.isSecure() else 80))
 
     def isSecure(self) -> bool:
@@ -144,7 +144,7 @@ class Channel:
         if not 200 <= status <= 599:
             raise ResourceFailed(f"status {status} is no final one")
         fields, length = _fieldsOf(headers)
-        self._withoutBody = self._original.rawMethod == b"HEAD" or status in (204, 304)
+        self._withoutBody = self._original._rawMethod == b"HEAD" or status in (204, 304)
         body = Body.of(b"") if self._withoutBody else Body(self, length)
         body.framed = length is not None
         self._owed = length

@@ -161,10 +161,10 @@ class StaticLeaf(Leaf):
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; a file, or why there is none, is the answer."""
         request = exchange.context._request
-        if request.rawMethod not in (b"GET", b"HEAD"):
+        if request._rawMethod not in (b"GET", b"HEAD"):
             self._refuse(exchange, MethodNotAllowed("files are for GET and HEAD", (b"GET", b"HEAD")))
             return NOT_DONE_YET
-        path = normalised(request.rawTarget.partition(b"?")[0])
+        path = normalised(request._rawTarget.partition(b"?")[0])
         segments = self._segments(path)
         if segments is None:
             exchange.failed(Failure(NotFound("this path names no file")))
@@ -208,7 +208,7 @@ class StaticLeaf(Leaf):
     def _answer(self, exchange: Exchange, path: bytes, file: OpenFile | None) -> None:
         request = exchange.context._request
         if file is None:
-            query = request.rawTarget.partition(b"?")
+            query = request._rawTarget.partition(b"?")
             location = quote_from_bytes(path, safe="/~!$&'()*+,;=:@").encode() + b"/" + query[1] + query[2]
             exchange.answered(Response(301, None, Headers([(b"location", b"Location", location)]), Body.of(b"")))
             return
@@ -244,7 +244,7 @@ class StaticLeaf(Leaf):
             fields.append((b"content-range", b"Content-Range", value))
         fields.append((b"content-length", b"Content-Length", b"%d" % (end - start)))
         source: _FileSource | None = None
-        if exchange.context._request.rawMethod == b"HEAD":
+        if exchange.context._request._rawMethod == b"HEAD":
             body = Body.of(b"")
         elif end - start <= len(file.first):
             body = Body.of(file.first[start:end])

@@ -115,7 +115,7 @@ class Outgoing:
         body = self.body
         if body is not None:
             body.sealed = True
-            self.chunked = (body.changed or not body.framed) and (body.length is None or body.trailers is not None)
+            self.chunked = (body.changed or not body.framed) and (body._length is None or body.trailers is not None)
         self.aimAt(target)
         target.pool.send(self)
 
@@ -123,7 +123,7 @@ class Outgoing:
         """The bytes of the body, which is complete. They are kept where they may have to be sent once more."""
         body = self.body
         assert body is not None
-        mayRepeat = self.method in IDEMPOTENT and (body.length or 0) <= HIGH_WATER
+        mayRepeat = self.method in IDEMPOTENT and (body._length or 0) <= HIGH_WATER
         return body.keep() if mayRepeat else body.take()
 
     def answered(self, response: Response) -> None:

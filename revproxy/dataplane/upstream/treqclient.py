@@ -152,7 +152,7 @@ class _AgentRequest(Outgoing):
         produced = self._producer
         if produced is None:
             return self.begin()
-        if produced.body.length is None or produced.body.length > HIGH_WATER:
+        if produced.body._length is None or produced.body._length > HIGH_WATER:
             answered = self.begin()
             produced.start()
             return answered
@@ -174,7 +174,7 @@ class _AgentRequest(Outgoing):
             if self.chunked:
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
-                parts.append(b"Content-Length: %d\r\n" % (self.body.length or 0))
+                parts.append(b"Content-Length: %d\r\n" % (self.body._length or 0))
         elif self.method in (b"POST", b"PUT", b"PATCH"):
             parts.append(b"Content-Length: 0\r\n")
         parts.append(b"\r\n")
@@ -199,7 +199,7 @@ class _ProducedBody:
         self._producer = producer
         self._production = _Production.AHEAD
         # Bytes that are still to come, where it said how many there are.
-        self._owed = self.body.length
+        self._owed = self.body._length
 
     def start(self) -> None:
         """Begin, unless the request has failed already."""
@@ -275,7 +275,7 @@ class AgentResponse:
         self.headers = TwistedHeaders()
         for _, name, value in response.headers.fields:
             self.headers.addRawHeader(name, value)
-        length = response.body.length
+        length = response.body._length
         self.length: Any = UNKNOWN_LENGTH if length is None else length
 
     def deliverBody(self, protocol: IProtocol) -> None:

@@ -112,7 +112,7 @@ class Gate:
         if self.open:
             if self._counters is not None:
                 self._counters.calls -= 1
-            context.pluginsSkipped += (self.name,)
+            context._pluginsSkipped += (self.name,)
             return True
         raise PluginQuarantined(f"{self.name} is out of service")
 
@@ -130,9 +130,9 @@ class Gate:
             return None
         isFiltering = context in self._filtering
         self._filtering.discard(context)
-        if self.name in context.pluginErrors or self.name in context.pluginsSkipped:
+        if self.name in context._pluginErrors or self.name in context._pluginsSkipped:
             self._recovery.failed(probe, "a filter of its failed")
-        elif isFiltering and context.outcome.error is None:
+        elif isFiltering and context._outcome.error is None:
             self._recovery.succeeded(probe)
         self._recovery.over(probe)
         if self._observes:

@@ -31,7 +31,7 @@ def arrived(head: bytes, peer: Peer = CLIENT, trusted: bool = False, scheme: str
     request = Request(
         parsed.method, parsed.target, parsed.host, parsed.version, scheme, Headers(parsed.fields), peer, None
     )
-    request.upgrade = parsed.upgrade
+    request._upgrade = parsed.upgrade
     request.wantsTrailers = parsed.wantsTrailers
     return request
 
@@ -263,7 +263,7 @@ class HeadTests(SynchronousTestCase):
         request._body.replace(b"")
         self.assertEqual(fields(sent(request))["content-length"], ["0"])
         request._body = Body(None, None)
-        request._body.announced = b"Digest"
+        request._body._announced = b"Digest"
         got = fields(sent(request, chunked=True))
         self.assertNotIn("content-length", got)
         self.assertEqual([got["transfer-encoding"], got["trailer"]], [["chunked"], ["Digest"]])

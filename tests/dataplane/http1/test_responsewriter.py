@@ -40,7 +40,7 @@ class StreamingTests(SynchronousTestCase):
         recorded = Recorded()
         recorded.client.send(GET)
         source = SourceDouble(trailers=Headers.of({"X-Sum": "3"}))
-        source.body.announced = b"X-Sum"
+        source.body._announced = b"X-Sum"
         recorded.leaf.stream(0, source)
         source.feed(b"abc")
         source.finish()
