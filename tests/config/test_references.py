@@ -210,8 +210,8 @@ class GrantedTests(ReferencesTestCase):
         """A configuration as a whole is none, whatever is granted."""
         grant = GrantConfig({"ARTHUR": Secret("Dent-of-Earth")}, {})
         [problem] = grantedConfig(self.manifest('{"$env": "ARTHUR"}'), (), grant)[1]
-        self.assertEqual(str(problem), 'plugin.json:2:12: $.config["$env"]: a configuration has no key $env; its values '
-                                       "may be references")
+        self.assertEqual(str(problem), 'plugin.json:2:12: $.config["$env"]: a configuration has no key $env; its '
+                                       "values may be references")
 
     def test_overridden(self) -> None:
         """What revproxy.yaml overrides is not asked for."""
