@@ -305,7 +305,7 @@ _INIT = "        self.instance = os.urandom(4).hex()"
 
 BAD_VERSIONS: tuple[BadVersion, ...] = (
     _kind("syntax error", _begun("def broken(:"), "plugin.py", "SyntaxError"),
-    _kind("import error", _begun("import no_such_module"), "plugin.py", "ModuleNotFoundError.*no_such_module"),
+    _kind("import error", _begun("import no_such_module"), "plugin.py", "no module named no_such_module; .* pip install"),
     _kind(
         "PluginMain raises",
         _replaced(_INIT, "        raise RuntimeError('not on a Monday')"),
@@ -320,7 +320,7 @@ BAD_VERSIONS: tuple[BadVersion, ...] = (
     _kind("config against its schema", _description(config={"greeting": 7}), "plugin.json", "greeting"),
     _kind("plugin.py is missing", _missing, "plugin.py", "there is no plugin.py|No such file"),
     _kind("requires in a circle", _description(requires={"dependant": ""}), "plugin.json", f"cycle.*{SWAPPED}"),
-    _kind("more than 16 MiB", _huge, "model.bin", "more than 16777216 bytes"),
+    _kind("more than 16 MiB", _huge, "model.bin", "more than the 16777216 bytes"),
     _kind("a link out of the folder", _linked, "secrets.py", "symbolic link"),
     _kind("source is not UTF-8", _notUtf8, "plugin.py", "utf-8"),
     _kind("deleted while it is read", _deletedInside, "plugin.py", "there is no plugin.py|No such file"),
