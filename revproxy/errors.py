@@ -8,6 +8,7 @@ constructor is the cause: it goes to the log, never to the client (RFC 9110 §15
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -292,14 +293,36 @@ Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, Plu
 """What may come out of foreign code that is waited for, and must not go further."""
 
 
-_NO_LOOP = ("no running event loop", "There is no current event loop")
-"""What asyncio says where none of its loops runs."""
+class WrongAnswer(TypeError):
+    """
+    A method of a plugin answered what it must not.
+
+    :ivar method: its name.
+    """
+
+    def __init__(self, method: str, text: str) -> None:
+        super().__init__(f"{method} answered {text}")
+        self.method = method
+
+
+_HINTS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (RuntimeError, r"no running event loop|There is no current event loop",
+     "what is written for asyncio runs by host.asyncio(coroutine)"),
+    (AttributeError, r"'NoneType' object has no attribute '(headers|status|reason|body)'",
+     "there is no context.response in handle: change it in handleResponse, or answer by context.respond"),
+    (AttributeError, r"'Context' object has no attribute",
+     "what belongs to one request goes into context.values"),
+    (TypeError, r"'Headers' object (is not subscriptable|does not support item)",
+     "headers have get, getAll, set, add and remove"),
+)
+"""What authors meet and what does not say so itself: the error, how its text begins, what to do."""
 
 
 def hintFor(error: BaseException | None) -> str:
     """What to do about an error that authors meet and that does not say so itself; with a semicolon before it."""
-    if isinstance(error, RuntimeError) and str(error).startswith(_NO_LOOP):
-        return "; what is written for asyncio runs by host.asyncio(coroutine)"
+    for kind, text, hint in _HINTS:
+        if type(error) is kind and re.match(text, str(error)):
+            return f"; {hint}"
     return ""
 
 

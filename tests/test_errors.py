@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy import errors
-from revproxy.errors import REASONS, EdgeError, Foreign, MethodNotAllowed, PluginStalled, printable
+from revproxy.errors import REASONS, EdgeError, Foreign, MethodNotAllowed, PluginStalled, hintFor, printable
+from revproxy.testing import makeContext
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeError)]
 KINDS.remove(errors.Refused)
@@ -66,3 +69,24 @@ class PrintableTests(SynchronousTestCase):
         """What is too long is cut, and says how long it was."""
         self.assertEqual(printable("abcdef", 3), "abc\u2026(6 characters)")
         self.assertEqual(printable("abc", 3), "abc")
+
+
+class HintTests(SynchronousTestCase):
+    """
+    `hintFor`: what to do about errors that authors meet.
+    """
+
+    def test_hints(self) -> None:
+        """
+        Common mistakes are told what to write instead; other errors stand for themselves.
+        """
+        context: Any = makeContext("GET", "/")
+        mistakes: list[tuple[Callable[[], Any], type[Exception], str]] = [
+            (lambda: context.response.headers, AttributeError, "handleResponse"),
+            (lambda: context.request.headers["A"], TypeError, "get, getAll, set"),
+            (lambda: setattr(context, "tenant", "a"), AttributeError, "context.values"),
+        ]
+        for mistake, kind, hint in mistakes:
+            self.assertIn(hint, hintFor(self.assertRaises(kind, mistake)))
+        self.assertEqual(hintFor(AttributeError("'NoneType' object has no attribute 'x'")), "")
+        self.assertEqual(hintFor(None), "")

@@ -21,7 +21,8 @@ def readJSON(text: str, source: str) -> tuple[Any, Place]:
     try:
         value = json.loads(text, parse_constant=_refuseConstant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise ConfigErrors([Problem(source, error.lineno, error.colno, "", f"not JSON: {error.msg}")]) from None
+        message = f"not JSON: {error.msg}{_hint(text, error.pos)}"
+        raise ConfigErrors([Problem(source, error.lineno, error.colno, "", message)]) from None
     except RecursionError:
         raise ConfigErrors([Problem(source, 1, 1, "", "nested too deeply")]) from None
     except ValueError as error:
@@ -31,6 +32,20 @@ def readJSON(text: str, source: str) -> tuple[Any, Place]:
     if scanner.problems:
         raise ConfigErrors(scanner.problems)
     return value, root
+
+
+def _hint(text: str, at: int) -> str:
+    """What of Python or JavaScript was taken for JSON."""
+    before, after = text[:at].rstrip(), text[at:].lstrip()
+    if not before and not after:
+        return " (the file is empty)"
+    if after.startswith(("//", "#", "/*")):
+        return " (JSON has no comments)"
+    if after.startswith("'"):
+        return " (JSON has double quotes only)"
+    if (before + after[:1]).endswith((",}", ",]")):
+        return " (JSON has no comma after the last)"
+    return ""
 
 
 def _refuseConstant(name: str) -> None:

@@ -57,10 +57,14 @@ def _syntaxProblem(error: MarkedYAMLError, source: str) -> Problem:
     message = " ".join(f"{error.problem or error.context}".split())
     if "'\\t'" in message:
         message += " (indent with spaces)"
+    elif "undefined alias" in message:
+        message += " (write text that begins with * in quotes)"
     elif error.context and error.problem:
         message += f", {error.context}"
         if error.context_mark and error.context_mark.line + 1 != line:
             message += f" that began in line {error.context_mark.line + 1}"
+        elif "cannot start any token" in message:
+            message += " (write text that begins with it in quotes)"
     return Problem(source, line, column, "", f"not YAML: {message}")
 
 

@@ -25,7 +25,7 @@ from revproxy.context import Context
 from revproxy.dataplane.counters import SAMPLE, Counters
 from revproxy.dataplane.link import Link, giveUp, unsendable, waitFor
 from revproxy.dataplane.sampling import Attention, sampled, timed
-from revproxy.errors import Foreign, PluginFailed, PluginQuarantined
+from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
 
 MOST_FINISHING = 1000
@@ -159,7 +159,7 @@ class Chain:
                 if verdict is not True and verdict is not False:
                     verdict = await waitFor(context, link, verdict, "handle", "True or False")
                     if verdict is not True and verdict is not False:
-                        raise TypeError(f"handle answered {verdict!r}, which is neither True nor False")
+                        raise WrongAnswer("handle", f"{verdict!r}, which is neither True nor False")
             except CancelledError:
                 raise
             except Foreign:
@@ -190,7 +190,7 @@ class Chain:
         wrong = unsendable(context._response)
         if wrong is not None:
             try:
-                raise TypeError(f"handle answered False, but {wrong}: return context.respond(status, body)")
+                raise WrongAnswer("handle", f"False, but {wrong}: return context.respond(status, body)")
             except TypeError:
                 link.failed(context, Failure())
             # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
@@ -241,7 +241,7 @@ class Chain:
                 if answer is not None and answer.__class__ is not bool:
                     answer = await waitFor(context, link, answer, "handleResponse", "None")
                     if answer is not None and answer.__class__ is not bool:
-                        raise TypeError(f"handleResponse answered {answer!r}: it must be None")
+                        raise WrongAnswer("handleResponse", f"{answer!r}: it must be None")
             except CancelledError:
                 raise
             except Foreign:

@@ -17,7 +17,7 @@ from zope.interface.interface import InterfaceClass
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import Counters
 from revproxy.destination import Destinations
-from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, asException, hintFor
+from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, WrongAnswer, asException, hintFor
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.secrets import masked
@@ -266,7 +266,7 @@ def waitFor(
         # A coroutine begins to run only here.
         inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now))
     else:
-        raise TypeError(f"{method} answered {answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
+        raise WrongAnswer(method, f"{answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = PendingAnswer(context, link, inner, link.pieceTimeout if isPiece else link.timeout)
     inner.addBoth(waiting.arrived)
     return waiting.outer

@@ -26,10 +26,20 @@ class JSONTests(SynchronousTestCase):
             ('{"a": NaN}', "f:1:1: not JSON: NaN is not a JSON number"),
             ('{"a": 1e999}', "f:1:1: not JSON: 1e999 is too large"),
             ('{\n// x\n"a": 1}', "f:2:1: not JSON: "),
-            ("", "f:1:1: not JSON: "),
+            ("", "f:1:1: not JSON: Expecting value (the file is empty)"),
             ('{"a": 1,\n "a": 2}', "f:2:2: $.a: given twice; the first is in line 1"),
             ("[" * 100 + "]" * 100, "f:1:52: nested too deeply"),
             ("[" * 100000, "f:1:1: nested too deeply"),
             ("9" * 5000, "f:1:1: not JSON: "),
         ):
             self.assertEqual(refused(parseJSON, text)[0][: len(start)], start)
+
+    def test_otherLanguages(self) -> None:
+        """What was meant as Python or JavaScript is told what JSON has not."""
+        for text, hint in (
+            ("{// x\n}", r"\(JSON has no comments\)"),
+            ("{'a': 1}", r"\(JSON has double quotes only\)"),
+            ('{"a": 1,\n}', r"\(JSON has no comma after the last\)|trailing comma"),
+            ("[1,\n]", r"\(JSON has no comma after the last\)|trailing comma"),
+        ):
+            self.assertRegex(refused(parseJSON, text)[0], hint)

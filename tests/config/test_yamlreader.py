@@ -99,7 +99,9 @@ class YAMLTests(SynchronousTestCase):
         for text, start in (
             ("a: b: c", "f:1:5: not YAML: mapping values are not allowed here"),
             ("a:\n\t- x", "f:2:1: not YAML: found character '\\t' that cannot start any token (indent with spaces)"),
-            ("a: *x", "f:1:4: not YAML: found undefined alias 'x'"),
+            ("a: *x", "f:1:4: not YAML: found undefined alias 'x' (write text that begins with * in quotes)"),
+            ("a: @x", "f:1:4: not YAML: found character '@' that cannot start any token, while scanning for the next "
+             "token (write text that begins with it in quotes)"),
             ("a: b\x01", "f:1:5: not YAML: "),
             ("a: 1\n---\nb: 2\n", "f:2:1: not YAML: but found another document"),
             ("a: [1\nb: 2\n", "f:2:2: not YAML: expected ',' or ']'"),

@@ -13,6 +13,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from revproxy.config.problems import writable
+from revproxy.errors import WrongAnswer
 from revproxy.plan.words import LastFailure
 from revproxy.secrets import masked
 from revproxy.worker.lifecycle.instance import Instance
@@ -36,12 +37,21 @@ def lastFailureOf(failure: Failure, instance: Instance, at: float) -> LastFailur
     error: Any = failure.value
     steps = _stepsOf(error.__traceback__ or failure.getTracebackObject(), instance)
     if not steps:
-        return LastFailure(at, _message(error))
+        return LastFailure(at, _message(error), *_answering(error, instance))
     first, last = steps[0], steps[-1]
     code = last.tb_frame.f_code
     where = f"{Path(plainFile(code.co_filename)).name}:{last.tb_lineno}"
     text = masked(writable("".join(_formatted(error, first))))
     return LastFailure(at, _message(error), first.tb_frame.f_code.co_qualname, where, _shortened(text))
+
+
+def _answering(error: Any, instance: Instance) -> tuple[str, str]:
+    """The method that gave a wrong answer, and where it begins: it has returned, so no traceback leads there."""
+    method = getattr(type(instance.object), error.method, None) if isinstance(error, WrongAnswer) else None
+    code = getattr(method, "__code__", None)
+    if code is None:
+        return "", ""
+    return code.co_qualname, f"{Path(plainFile(code.co_filename)).name}:{code.co_firstlineno}"
 
 
 def _stepsOf(trace: TracebackType | None, instance: Instance) -> list[TracebackType]:

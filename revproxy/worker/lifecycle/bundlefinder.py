@@ -107,7 +107,11 @@ class _SourceLoader(importlib.abc.InspectLoader):
             return self._code
         try:
             source = self._source()
-        except (SyntaxError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            text = f"cannot be decoded: {error}; save the file as UTF-8"
+            raise SyntaxError(text, (self.filename, line, 1, None)) from None
+        except SyntaxError as error:
             raise SyntaxError(f"cannot be decoded: {error}", (self.filename, 1, 1, None)) from None
         try:
             return compile(source, self.filename, "exec", dont_inherit=True)

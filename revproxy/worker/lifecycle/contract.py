@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from zope.interface import Interface, Invalid
-from zope.interface.interface import InterfaceClass
+from zope.interface import Invalid
+from zope.interface.exceptions import BrokenImplementation, BrokenMethodImplementation
+from zope.interface.interface import InterfaceClass, Method
 from zope.interface.verify import verifyObject
 
 from revproxy.config.problems import quoted, textOf
@@ -20,6 +20,7 @@ from revproxy.interfaces import (
     IResponseMiddleware,
     IStateful,
 )
+from revproxy.worker.lifecycle.tracebacks import plainFile, stampIn
 
 COMPANIONS: tuple[InterfaceClass, ...] = (
     IResponseMiddleware,
@@ -30,8 +31,6 @@ COMPANIONS: tuple[InterfaceClass, ...] = (
     IConfigurable,
     IStateful,
 )
-
-_PREAMBLE = re.compile(r"The object <.*?> has failed to implement interface \S+: ")
 
 
 class PluginError(Exception):
@@ -60,18 +59,28 @@ def verifyMiddleware(made: Any, plugin: str, where: str, entryPoint: str = "Plug
 
     A member of an optional interface that is there but not declared would never be called; that is refused too.
 
+    :param where: the plugin's file; told with the line of the method that is wrong, if there is one.
     :raises PluginError: naming the interface and the member.
     """
     kind = f"{type(made).__module__.rpartition('.')[2]}.{type(made).__qualname__}"
     if not IMiddleware.providedBy(made):
-        raise PluginError(plugin, where, _undeclared(made, kind, entryPoint))
+        raise PluginError(plugin, _placeOf(made, "handle", where), _undeclared(made, kind, entryPoint))
     for interface in (IMiddleware, *COMPANIONS):
         if interface.providedBy(made):
             _verify(interface, made, kind, plugin, where)
         elif all(callable(getattr(made, member, None)) for member in interface.names()):
             members = ", ".join(sorted(interface.names()))
-            raise PluginError(plugin, where, f"{kind} has {members} but does not declare {interface.__name__}, so "
+            place = _placeOf(made, sorted(interface.names())[0], where)
+            raise PluginError(plugin, place, f"{kind} has {members} but does not declare {interface.__name__}, so "
                               f"it would never be called; write @implementer(IMiddleware, {interface.__name__})")
+
+
+def _placeOf(made: Any, member: str, where: str) -> str:
+    """Where a method begins, if it is in the plugin's own code; else what is known of the plugin."""
+    code = getattr(getattr(type(made), member, None), "__code__", None)
+    if code is None or stampIn(code.co_filename) is None:
+        return where
+    return f"{plainFile(code.co_filename)}:{code.co_firstlineno}"
 
 
 def _undeclared(made: Any, kind: str, entryPoint: str) -> str:
@@ -84,15 +93,30 @@ def _undeclared(made: Any, kind: str, entryPoint: str) -> str:
     return f"{entryPoint} returned {quoted(made)}, which does not provide IMiddleware"
 
 
-def _verify(interface: type[Interface], made: Any, kind: str, plugin: str, where: str) -> None:
+def _verify(interface: InterfaceClass, made: Any, kind: str, plugin: str, where: str) -> None:
     try:
         verifyObject(interface, made)
     except Invalid as error:
-        reasons = "; ".join(_reasonOf(invalid) for invalid in getattr(error, "exceptions", None) or (error,))
-        raise PluginError(plugin, where, f"{kind} does not fulfil {interface.__name__}: {reasons}") from error
+        wrong = getattr(error, "exceptions", None) or (error,)
+        reasons = "; ".join(_reasonOf(invalid, interface) for invalid in wrong)
+        place = next((_placeOf(made, _member(each), where) for each in wrong), where)
+        raise PluginError(plugin, place, f"{kind} does not fulfil {interface.__name__}: {reasons}") from error
 
 
-def _reasonOf(error: Exception) -> str:
-    text = textOf(error)
-    # zope: "The object <…> has failed to implement interface NAME: The … attribute was not provided."
-    return _PREAMBLE.sub("", text)
+def _member(error: Any) -> str:
+    """The member that is wrong: zope has its name, or the member itself."""
+    found = getattr(error, "method", None) or getattr(error, "name", None) or ""
+    return str(getattr(found, "__name__", found))
+
+
+def _reasonOf(error: Exception, interface: InterfaceClass) -> str:
+    name = _member(error)
+    member = interface.get(name)
+    if not isinstance(error, BrokenImplementation | BrokenMethodImplementation) or member is None:
+        return textOf(error)
+    if not isinstance(member, Method):
+        return f'it has no {name}; write {name} = "…" in the class'
+    called = f"def {name}({', '.join(('self', *member.positional))})"
+    if isinstance(error, BrokenMethodImplementation):
+        return f"{name} does not take what it is given; write {called}"
+    return f"it has no {name}; write {called}"

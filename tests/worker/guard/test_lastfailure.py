@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from revproxy.errors import WrongAnswer
 from revproxy.plan.words import LastFailure
 from revproxy.worker.guard.lastfailure import HEAD, TAIL, lastFailureOf
 from tests.worker.workers import WorkerCase, entry
@@ -96,13 +97,16 @@ class LastFailureTests(WorkerCase):
 
     def test_complaint(self) -> None:
         """
-        What the edge complains of has no way through the plugin's code.
+        What the edge complains of has no way through the plugin's code; a wrong answer is at the method that gave it.
         """
 
         def complains() -> None:
             raise TypeError("handle answered 5")
 
         self.assertEqual(self.of(complains), LastFailure(5.0, "TypeError: handle answered 5"))
+        wrong = lastFailureOf(Failure(WrongAnswer("handle", "5")), self.instance, 5.0)
+        self.assertEqual((wrong.message, wrong.function), ("WrongAnswer: handle answered 5", "Main.handle"))
+        self.assertRegex(wrong.where, r"^plugin\.py:\d+$")
         self.assertEqual(lastFailureOf(Failure(KeyError("k")), self.instance, 5.0), LastFailure(5.0, "KeyError: 'k'"))
 
     def test_bounded(self) -> None:

@@ -27,8 +27,11 @@ class MiddlewareTests(LoaderTestCase):
         """Missing members and methods that take the wrong arguments are named."""
         error = self.refused(GOOD.replace('name = "p"', "pass").replace("self, context", "self"))
         self.assertIn("plugin.Middleware does not fulfil IMiddleware: ", error.message)
-        self.assertIn("name attribute was not provided", error.message)
-        self.assertIn("handle(context) is violated", error.message)
+        self.assertIn('it has no name; write name = "…" in the class', error.message)
+        self.assertIn("handle does not take what it is given; write def handle(self, context)", error.message)
+        self.assertRegex(self.refused(GOOD.replace("self, context", "self")).where, r"plugin\.py:\d+$")
+        self.assertIn("it has no handle; write def handle(self, context)",
+                      self.refused(GOOD.replace("def handle", "def handl")).message)
         for text in (GOOD.replace('name = "p"', "pass"), GOOD.replace("self, context", "self")):
             self.assertNotIn("<", self.refused(text).message, "addresses and private names tell nobody anything")
 
