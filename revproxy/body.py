@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from revproxy.bodyends import NOWHERE, IBodySink, IBodySource
 from revproxy.bodyfilters import Filter, Filters, madeBy
+from revproxy.bodyreading import Reading, readAlready
 from revproxy.checked import Checked, content, kept, told
 from revproxy.errors import BodyTooLarge
 from revproxy.headers import Headers
@@ -131,19 +132,19 @@ class Body:
         :raises RuntimeError: (in the Deferred) if the body is on its way, or being read, already.
         """
         if self._sink is not None:
-            return fail(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
+            return readAlready(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
         if self._reader is not None:
-            return fail(RuntimeError("this body is already being read"))
+            return readAlready(RuntimeError("this body is already being read"))
         if self.readLimit is not None:
             limit = min(limit, self.readLimit)
         if self._buffered > limit or (self._length is not None and self._length > limit):
-            return fail(BodyTooLarge(f"body is larger than {limit} bytes"))
+            return readAlready(BodyTooLarge(f"body is larger than {limit} bytes"))
         if self._finished:
-            return succeed(b"".join(self._chunks))
+            return readAlready(b"".join(self._chunks))
         if self._failure is not None:
-            return fail(self._failure)
+            return readAlready(self._failure)
         self._limit = limit
-        self._reader = Deferred(self._readCancelled)
+        self._reader = Reading(self._readCancelled)
         reader = self._reader
         if self.onRead is not None:
             self.onRead()

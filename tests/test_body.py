@@ -1,5 +1,7 @@
 """Tests for :mod:`revproxy.body`."""
 
+from operator import contains
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
@@ -202,6 +204,12 @@ class BackpressureTests(SynchronousTestCase):
 
 class ReadTests(SynchronousTestCase):
     """Reading a body in a plugin."""
+
+    def test_awaitForgotten(self) -> None:
+        """Looking for something in what is not there yet fails, whether or not the body is complete."""
+        for reading in (Body.of(b"axb").read(9), Body.of(b"axb").read(1), Body(None, None).read(9)):
+            self.assertIn("await body.read(limit)", str(self.assertRaises(TypeError, contains, reading, b"x")))
+            reading.addErrback(lambda failure: failure.trap(BodyTooLarge))
 
     def test_complete(self) -> None:
         """A complete body is read at once, and forwarded all the same."""
