@@ -12,7 +12,7 @@ import atexit
 import resource
 import signal
 from collections.abc import Callable, Sequence
-from errno import EACCES
+from errno import EACCES, EADDRINUSE
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -222,8 +222,8 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._stopping:
             return
         reason = failure.getErrorMessage()
-        if failure.check(CannotListenError) and getattr(failure.value.socketError, "errno", None) == EACCES:
-            reason += " Ports below 1024 need root (who may become somebody else, by --uid) or CAP_NET_BIND_SERVICE."
+        if failure.check(CannotListenError):
+            reason += self._adviceFor(getattr(failure.value.socketError, "errno", None))
         self._log.critical("cannot start: {reason}", reason=reason)
         self._notifier.status(f"cannot start: {reason}")
         if failure.check(StartRefused):
@@ -239,6 +239,21 @@ class EdgeService(Service):  # type: ignore[misc]
         # pid file.
         atexit.register(exitWithFailure)
         self._reactor.callWhenRunning(self._reactor.stop)
+
+    def _adviceFor(self, errno: int | None) -> str:
+        """What to do about an address that cannot be listened on; with a space before it."""
+        if errno == EACCES:
+            return " Ports below 1024 need root (who may become somebody else, by --uid) or CAP_NET_BIND_SERVICE."
+        if errno != EADDRINUSE:
+            return ""
+        try:
+            if self._state.path.is_dir():
+                self._state.acquire()
+        except StateInUse as error:
+            return f" This edge runs already: {error}"
+        except StateError:
+            pass
+        return " Another program listens there: end it, or choose another port under listeners."
 
     # Changing
 

@@ -48,7 +48,17 @@ class FailedStartTests(EdgeCase):
             self.addCleanup(edge.kill)
             self.assertEqual(edge.status(), 1, edge.said())
         self.assertIn("cannot start: Couldn't listen on", edge.said())
+        self.assertIn("Another program listens there: end it, or choose another port", edge.said())
         self.assertFalse((folder / "e.pid").exists())
+
+    def test_twice(self) -> None:
+        """Who starts the same edge again is told that it runs, and in which process."""
+        first = self.start([], LISTENER + "upstreams: {}\nroutes: [{respond: {}}]\n")
+        again = EdgeProcess(first.folder, first.port, ["--config", "revproxy.yaml"])
+        self.addCleanup(again.kill)
+        self.assertEqual(again.status(), 1, again.said())
+        self.assertIn("This edge runs already: ", again.said())
+        self.assertIn(f"is in use by process {first.process.pid}; stop that", again.said())
 
 
 class CustodyTests(EdgeCase):
