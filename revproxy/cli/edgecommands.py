@@ -103,7 +103,7 @@ def _stateFolder(config: Path | None, state: Path | None) -> Path:
     return state or _STATE
 
 
-@click.command()
+@click.command(short_help="What plugins do; all about NAME; what was refused.")
 @click.argument("name", required=False)
 @click.option("-a", "--all", "removed", is_flag=True, help="Also those that were removed, as far as is remembered.")
 @click.option("-w", "--watch", "watching", is_flag=True, help="Again each second, until Ctrl-C.")
@@ -126,7 +126,7 @@ def _plugins(edge: RemoteEdge, name: str | None, removed: bool) -> None:
         edge.show(edge.ask("plugins", name=name), lambda found: edge.report.plugin(found[0]))
 
 
-@click.command()
+@click.command(short_help="What has happened.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @_asking
 def events(edge: RemoteEdge, count: int) -> None:
@@ -134,7 +134,7 @@ def events(edge: RemoteEdge, count: int) -> None:
     edge.show(edge.ask("events", count=count), edge.report.events)
 
 
-@click.command()
+@click.command(short_help="Run the version of a plugin before.")
 @click.argument("name")
 @click.argument("version", required=False)
 @_asking
@@ -147,7 +147,7 @@ def rollback(edge: RemoteEdge, name: str, version: str | None) -> None:
     edge.change("rollback", name=name, version=version)
 
 
-@click.command()
+@click.command(short_help="Keep a plugin at a version.")
 @click.argument("name")
 @click.argument("version", required=False)
 @_asking
@@ -156,7 +156,7 @@ def pin(edge: RemoteEdge, name: str, version: str | None) -> None:
     edge.change("pin", name=name, version=version)
 
 
-@click.command()
+@click.command(short_help="Let a plugin follow its folder again.")
 @click.argument("name")
 @_asking
 def unpin(edge: RemoteEdge, name: str) -> None:
@@ -164,7 +164,7 @@ def unpin(edge: RemoteEdge, name: str) -> None:
     edge.change("unpin", name=name)
 
 
-@click.command()
+@click.command(short_help="Switch a plugin on.")
 @click.argument("name")
 @_asking
 def enable(edge: RemoteEdge, name: str) -> None:
@@ -172,7 +172,7 @@ def enable(edge: RemoteEdge, name: str) -> None:
     edge.change("enable", name=name)
 
 
-@click.command()
+@click.command(short_help="Switch a plugin off.")
 @click.argument("name")
 @_asking
 def disable(edge: RemoteEdge, name: str) -> None:
@@ -180,7 +180,7 @@ def disable(edge: RemoteEdge, name: str) -> None:
     edge.change("disable", name=name)
 
 
-@click.command()
+@click.command(short_help="Read all files now; say what was refused.")
 @click.option("--without-state", is_flag=True, help="Replace even what cannot hand its state over.")
 @_asking
 def reload(edge: RemoteEdge, without_state: bool) -> None:

@@ -14,7 +14,7 @@ from revproxy.cli import plugintests
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
-from revproxy.cli.runcommand import run
+from revproxy.cli.runcommand import CONFIG, run
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import editorSchema
@@ -29,9 +29,10 @@ def main() -> None:
     """A programmable edge. To start it: revproxy run"""
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path, readable=False), default="revproxy.yaml")
-def check(file: Path) -> None:
+@main.command(short_help="Check revproxy.yaml and the plugins it uses; start nothing.")
+@click.argument("file", type=click.Path(path_type=Path, readable=False), required=False)
+@click.option("--config", "-c", type=click.Path(path_type=Path, readable=False), help="The same as FILE.")
+def check(file: Path | None, config: Path | None) -> None:
     """Check FILE (default: revproxy.yaml) and all plugins it uses.
 
     Every problem is one line, FILE:LINE:COLUMN first. Nothing is started. Exits 0 when all is well, else 1; warnings
@@ -39,6 +40,9 @@ def check(file: Path) -> None:
     """
     # What getPlugins logs about drop-ins that nobody named is for the server; those that are named become problems.
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    if file is not None and config is not None:
+        raise click.UsageError("FILE and --config are the same: give one of them")
+    file = file or config or CONFIG
     importBeside(file)
     try:
         findings = checkFile(file)
@@ -64,14 +68,14 @@ def _summary(findings: Findings) -> str:
     return f"{config.source}: ok; {'; '.join(parts)}"
 
 
-@main.command()
+@main.command(short_help="Print a JSON Schema, for an editor.")
 @click.argument("name", metavar="[revproxy|plugin]", type=click.Choice(["revproxy", "plugin"]), default="revproxy")
 def schema(name: str) -> None:
     """Print the JSON Schema of revproxy.yaml, or of plugin.json, for an editor."""
     click.echo(json.dumps(editorSchema(name), indent=2, ensure_ascii=False))
 
 
-@main.command()
+@main.command(short_help="Write a commented revproxy.yaml to start from.")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
 def init(directory: Path) -> None:
     """Write a commented revproxy.yaml into DIRECTORY (default: here). An existing one is never overwritten."""
@@ -85,14 +89,16 @@ def init(directory: Path) -> None:
     click.echo(f"wrote {path}; next: revproxy check {path}, then revproxy run{where}")
 
 
-@main.command("new-plugin")
+@main.command("new-plugin", short_help="Write a small plugin and its test to start from.")
 @click.argument("name")
 @click.option("--plugins", "folder", type=click.Path(path_type=Path, file_okay=False), default="plugins",
               show_default=True, help="The folder of plugins.")
 def newPlugin(name: str, folder: Path) -> None:
     """Write a small working plugin NAME to start from. An existing one is never overwritten."""
     if not _NAME.fullmatch(name):
-        raise click.BadParameter("a name has lower-case letters, digits and hyphens only", param_hint="NAME")
+        proposed = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+        hint = f'; for example "{proposed}"' if _NAME.fullmatch(proposed) else ""
+        raise click.BadParameter(f"a name has lower-case letters, digits and hyphens only{hint}", param_hint="NAME")
     try:
         path = writePlugin(folder, name)
     except FileExistsError as error:
@@ -105,7 +111,7 @@ def newPlugin(name: str, folder: Path) -> None:
     )
 
 
-@main.command("test-plugin")
+@main.command("test-plugin", short_help="Load a plugin as the edge does, and run its tests.")
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--timeout", type=Duration(), default="2m", show_default=True,
               help="How long the tests may take, together.")

@@ -20,9 +20,11 @@ CONFIG = Path("revproxy.yaml")
 _EARLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
-@click.command()
+@click.command(short_help="Run the edge, in the foreground.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--config", "-c", type=click.Path(path_type=Path),
-              help="Configuration file; the edge follows it while it runs.  [default: revproxy.yaml]")
+              help="Configuration file; the edge follows it while it runs. FILE is the same.  "
+                   "[default: revproxy.yaml]")
 @click.option("--listen", "-l", multiple=True, metavar="ENDPOINT",
               help="Without a file: where to accept connections, such as tcp:8080. May be given again.")
 @click.option("--upstream", "-u", multiple=True, metavar="URL",
@@ -36,7 +38,9 @@ _EARLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
               help="The edge's own log; opened anew on SIGUSR1.  [default: standard output]")
 @click.option("--reload", is_flag=True,
               help="For development: restart when imported code changes. Plugins need no restart.")
-def run(config: Path | None, uid: str | None, gid: str | None, logfile: Path | None, **given: Any) -> None:
+def run(
+    file: Path | None, config: Path | None, uid: str | None, gid: str | None, logfile: Path | None, **given: Any
+) -> None:
     """Run the edge, in the foreground. Says what is wrong and exits 1 if it cannot; exits 0 when it is stopped.
 
     SIGTERM and SIGINT stop it when running requests are over, a second SIGINT at once. SIGHUP is revproxy reload,
@@ -45,9 +49,11 @@ def run(config: Path | None, uid: str | None, gid: str | None, logfile: Path | N
     from revproxy.service.firstprocess import beChildOfFirst
     from revproxy.service.signals import EarlySignals
 
+    if file is not None and config is not None:
+        raise click.UsageError("FILE and --config are the same: give one of them")
     _keepStandardStreams()
     early = EarlySignals(*_EARLY)
-    options = _options(config, given)
+    options = _options(config or file, given)
     beChildOfFirst()
     if options["reload"]:
         _supervise(options["config"])

@@ -51,6 +51,25 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.run_("init", "a/b").exit_code, 0)
         self.assertEqual(self.run_("check", "a/b/revproxy.yaml").exit_code, 0)
 
+    def test_fileOrOption(self) -> None:
+        """check takes its file as an argument or by --config, like the other commands."""
+        self.run_("init", "a")
+        for arguments in (["a/revproxy.yaml"], ["--config", "a/revproxy.yaml"], ["-c", "a/revproxy.yaml"]):
+            self.assertEqual(self.run_("check", *arguments).exit_code, 0)
+        for command in ("check", "run"):
+            result = self.run_(command, "a/revproxy.yaml", "--config", "a/revproxy.yaml")
+            self.assertIn("FILE and --config are the same", result.output)
+
+    def test_helpLines(self) -> None:
+        """Every command is told in one whole line."""
+        for line in self.run_("--help").output.partition("Commands:")[2].splitlines():
+            self.assertFalse(line.endswith("..."), line)
+
+    def test_names(self) -> None:
+        """A name that will not do is told one that would."""
+        self.assertIn('for example "hello-world"', " ".join(self.run_("new-plugin", "Hello_World").output.split()))
+        self.assertNotIn("example", self.run_("new-plugin", "_").output)
+
     def test_neverOverwrites(self) -> None:
         """What is there stays as it is, and that is said."""
         Path("revproxy.yaml").write_text("mine")
