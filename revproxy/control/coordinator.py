@@ -213,7 +213,7 @@ class Coordinator:
             self._isOpen = False
             await self.crew.do(Abandon(self.transaction))
 
-    async def prepare(self, plan: Plan, starts: bool = True, withoutState: bool = False) -> tuple[Refusal, ...]:
+    async def prepare(self, plan: Plan, request: ChangeRequest, starts: bool = True) -> tuple[Refusal, ...]:
         """
         Have the crew prepare a plan.
 
@@ -221,7 +221,7 @@ class Coordinator:
         :returns: why not; empty if it has.
         """
         self._isOpen = True
-        return await self.crew.do(Prepare(self.transaction, plan, starts, withoutState))
+        return await self.crew.do(Prepare(self.transaction, plan, starts, request.withoutState, request.isRescue))
 
     async def ready(self, plan: Plan) -> tuple[Refusal, ...]:
         """Store what is about to run, and have the crew do what comes last. :returns: why not; empty if it has."""
@@ -354,7 +354,7 @@ class Coordinator:
                 return await self._record(attempt, current, ())
             attempt.refuseAnotherState(plan)
             self._refuseAtEnd()
-            refusals = await self.prepare(plan, withoutState=request.withoutState)
+            refusals = await self.prepare(plan, request)
             self.precedence.check(refusals)
             if not refusals:
                 self._refuseAtEnd()

@@ -83,7 +83,7 @@ class Startup:
         while True:
             plan = self._coordinator.starting = attempt.resolve()
             problems += _missingIn(plan, attempt)
-            refusals = await self._coordinator.prepare(plan, starts=False)
+            refusals = await self._coordinator.prepare(plan, NOTHING_ASKED, starts=False)
             ofPlugins = [refusal for refusal in refusals if refusal.plugin]
             goesOn = bool(ofPlugins)
             for refusal in ofPlugins:
@@ -107,7 +107,7 @@ class Startup:
         plan = coordinator.starting
         assert attempt is not None and plan is not None
         while True:
-            refusals = await coordinator.prepare(plan)
+            refusals = await coordinator.prepare(plan, NOTHING_ASKED)
             if not refusals:
                 refusals = await coordinator.ready(plan)
             if not refusals:

@@ -70,13 +70,14 @@ class _Prepare(msgspec.Struct, frozen=True, tag="Prepare"):
     plan: _Plan
     starts: bool
     withoutState: bool
+    isRescue: bool = False
 
 
 def encode(word: Down | Up) -> bytes:
     """:returns: a word as MessagePack."""
     written: Any = word
     if isinstance(word, Prepare):
-        written = _Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState)
+        written = _Prepare(word.transaction, _written(word.plan), word.starts, word.withoutState, word.isRescue)
     try:
         return _encoder.encode(written)
     except (OverflowError, UnicodeEncodeError):  # a configuration has a large number, or a plugin odd names
@@ -90,7 +91,7 @@ def decode(data: bytes) -> Down | Up:
     """
     word = _decoder.decode(data)
     if isinstance(word, _Prepare):
-        return Prepare(word.transaction, _read(word.plan), word.starts, word.withoutState)
+        return Prepare(word.transaction, _read(word.plan), word.starts, word.withoutState, word.isRescue)
     return word  # type: ignore[no-any-return]
 
 

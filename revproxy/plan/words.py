@@ -48,12 +48,15 @@ class Prepare(Word, frozen=True):
     :ivar starts: whether instances are started. False before the loop runs: then they are only made, and another
         `Prepare` of the same plan starts them once it does.
     :ivar withoutState: a handover of state that fails does not refuse the change.
+    :ivar isRescue: somebody waits for the change because a plugin hangs. That one's ``stop`` may hold the loop, and is
+        called when the change has been told.
     """
 
     transaction: int
     plan: Plan
     starts: bool = True
     withoutState: bool = False
+    isRescue: bool = False
 
 
 class Ready(Word, frozen=True):

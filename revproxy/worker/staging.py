@@ -20,7 +20,7 @@ from revproxy.plan.words import Notice, Prepare
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.lifecycle.instance import Instance, Version
-from revproxy.worker.lifecycle.retirement import Retirement
+from revproxy.worker.lifecycle.retirement import AFTER_RESCUE, Retirement
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.participant import Refused
 from revproxy.worker.running import Running
@@ -75,7 +75,7 @@ class Staging:
         self._onFailure = onFailure
         self._storeOf = storeOf
         self._change: StagedChange | None = None
-        self._isHurried = False
+        self._isHurried = self._isRescue = False
 
     async def prepare(self, word: Prepare) -> None:
         """Make, hand over to, and start what the plan needs. :raises Refused: naming the plugin."""
@@ -93,6 +93,7 @@ class Staging:
                 self._storeOf,
             )
         change = self._change
+        self._isRescue = word.isRescue
         await change.undo()  # of a try that was ready, and others have refused
         try:
             if self.running is None:
@@ -133,7 +134,8 @@ class Staging:
         self._discard(change.settle(running.members), change.versions())
         if before is not None:
             used = set(running.members.values())
-            self._retirement.retire([each for each in before.members.values() if each not in used])
+            leaving = [each for each in before.members.values() if each not in used]
+            self._retirement.retire(leaving, AFTER_RESCUE if self._isRescue else 0.0)
 
     async def abandon(self) -> None:
         """Close what was made for nothing."""

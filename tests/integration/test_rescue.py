@@ -129,6 +129,7 @@ KINDS = {
     "export": Kind({"exportState": HANG, "importState": "pass"}, replaced={}),
     "import": Kind({"exportState": "return {}"}, replaced={"exportState": "return {}", "importState": HANG}),
     "stop": Kind({"stop": HANG}),
+    "a stop that holds the loop": Kind({"stop": "time.sleep(30)"}),
     "handle": Kind({"handle": "return Deferred()"}, requests=3),
     "a filter": Kind({"handle": "context.request.body.addFilter(lambda data, last: time.sleep(0.4) or data)"}, 3),
     "held again and again": Kind({"handle": "time.sleep(0.4)"}, requests=12),

@@ -63,7 +63,7 @@ def examples(root: Path) -> list[Down | Up]:
     Each word with everything that can be in it, and with as little as there can be.
     """
     return [
-        Prepare(1, plans.plan(root), starts=False, withoutState=True),
+        Prepare(1, plans.plan(root), starts=False, withoutState=True, isRescue=True),
         Ready(2),
         Commit(3),
         Abandon(2**40),

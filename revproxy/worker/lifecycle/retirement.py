@@ -26,6 +26,9 @@ from revproxy.worker.lifecycle.unloadproof import UnloadProof
 BROKEN_OFF_TIMEOUT = 5.0
 """Seconds that requests which were broken off may take to notice."""
 
+AFTER_RESCUE = 0.25
+"""Seconds from a swap that rescues to the stops: until then its records are written, and whoever asked was answered."""
+
 
 class Retirement:
     """
@@ -64,8 +67,12 @@ class Retirement:
         counts = {plugin: self.alive(plugin) for plugin in {*self._versions, *self._proof.plugins()}}
         return {plugin: count for plugin, count in counts.items() if count}
 
-    def retire(self, instances: Iterable[Instance]) -> None:
-        """End these once the requests that use them are over; they get no new ones any more."""
+    def retire(self, instances: Iterable[Instance], after: float = 0.0) -> None:
+        """
+        End these once the requests that use them are over; they get no new ones any more.
+
+        :param after: seconds that they are left alone before that.
+        """
         for instance in instances:
             instance.retiring = True
             version = instance.version
@@ -73,7 +80,7 @@ class Retirement:
                 known = self._versions.setdefault(version.name, [])
                 if version not in known:
                     known.append(version)
-            leaving = self._leaving[instance] = Deferred.fromCoroutine(self._retire(instance))
+            leaving = self._leaving[instance] = Deferred.fromCoroutine(self._retire(instance, after))
             leaving.addErrback(lambda failure: self._log.failure("retiring a plugin", failure))
             leaving.addBoth(self._retired, instance)
 
@@ -126,7 +133,9 @@ class Retirement:
             if not version.instances:
                 self._unload(version)
 
-    async def _retire(self, instance: Instance) -> None:
+    async def _retire(self, instance: Instance, after: float) -> None:
+        if after:
+            await deferLater(self._reactor, after)
         busy = {chain for chain in instance.chains if chain.active}
         if busy and not await self._idle(busy, self.drainTime) and not self._isOver:
             busy = {chain for chain in busy if chain.active}

@@ -113,6 +113,18 @@ class RetireTests(RetirementCase):
         self.assertTrue(instance.closed)
         self.assertEqual((self.retirement.alive("p"), self.retirement.counts(), self.words), (0, {}, []))
 
+    def test_later(self) -> None:
+        """After a rescue they are left alone for a moment: a stop that holds the loop must not hold up the answer."""
+        instance = InstanceDouble(VersionDouble(), ChainDouble())
+        self.retirement.retire([instance], 0.25)
+        self.assertTrue(instance.retiring)
+        self.assertEqual(self.retirement.alive("p"), 1)
+        self.clock.advance(0.2)
+        self.assertFalse(instance.closed)
+        self.clock.advance(0.1)
+        self.assertTrue(instance.closed)
+        self.assertEqual(self.retirement.alive("p"), 0)
+
     def test_lastRequest(self) -> None:
         """One that is used is stopped after the last request, in a later turn: the request may still cancel things."""
         first, second, idle = ChainDouble(2), ChainDouble(1), ChainDouble()
