@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
 from dataclasses import dataclass
 
 __all__ = ["EdgeUser", "UserError", "userNamed"]
@@ -30,12 +31,14 @@ class EdgeUser:
     gid: int
     groups: tuple[int, ...]
 
-    def become(self) -> None:
+    def become(self) -> list[str]:
         """
         Be this user from now on, with no way back.
 
+        :returns: folders that Python imports from and this user cannot read, such as those of a Python in root's home.
         :raises UserError: the system does not let us.
         """
+        places = [path for path in sys.path if os.path.isdir(path)]
         try:
             os.setgroups(self.groups)
             os.setgid(self.gid)
@@ -43,6 +46,7 @@ class EdgeUser:
         except OSError as error:
             raise UserError(f"cannot become user {self.uid}, group {self.gid}: {error.strerror}; "
                             "start as root, or without --uid and --gid") from None
+        return [path for path in places if not os.access(path, os.R_OK | os.X_OK)]
 
 
 def userNamed(user: str | None, group: str | None) -> EdgeUser | None:

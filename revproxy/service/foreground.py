@@ -46,8 +46,14 @@ def runForeground(service: EdgeService, reactor: Any, log: OwnLog, user: EdgeUse
     )
     service.privilegedStartService()
     if user is not None:
-        user.become()
+        unreadable = user.become()
         _log.info("runs as user {uid}, group {gid}", uid=user.uid, gid=user.gid)
+        if unreadable:
+            text = (
+                "user {uid} cannot read {places}: what is first imported from there while the edge runs will fail, "
+                "in plugins, too; install Python and revproxy where that user can read them"
+            )
+            _log.warn(text, uid=user.uid, places=", ".join(unreadable))
     signals = Signals(reactor)
     signals.heed(signal.SIGUSR1, log.reopen)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,6 +50,16 @@ class NamedTests(SynchronousTestCase):
         self.patch(os, "getgid", lambda: self.known.pw_gid)
         self.assertIs(userNamed("daemon", None), None)
         self.assertIn("only root may become user 0", str(self.assertRaises(UserError, userNamed, "root", None)))
+
+    def test_unreadable(self) -> None:
+        """Where Python imports from, and that user cannot: it is told before something is missing."""
+        for name in ("setgroups", "setgid", "setuid"):
+            self.patch(os, name, lambda ids: None)
+        folder = os.path.abspath(self.mktemp())
+        os.mkdir(folder)
+        self.patch(sys, "path", [folder, os.path.join(folder, "none"), os.sep])
+        self.patch(os, "access", lambda path, mode: path != folder)
+        self.assertEqual(EdgeUser(1, 2, (2,)).become(), [folder])
 
     def test_cannotBecome(self) -> None:
         """What the system says is told."""
