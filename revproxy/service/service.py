@@ -278,8 +278,9 @@ class EdgeService(Service):  # type: ignore[misc]
         takingUp.addErrback(lambda failure: self._log.failure("taking up what has changed", failure))
 
     async def _takeUp(self) -> None:
+        isReloading = self._isReloading
         try:
-            request = ChangeRequest(force=self._isReloading, reads=self._isReloading)
+            request = ChangeRequest(force=isReloading, reads=isReloading)
             self._isReloading = False
             await self.control.coordinator.apply(request, self._begun)
         except ChangeRefused:
@@ -287,6 +288,8 @@ class EdgeService(Service):  # type: ignore[misc]
         finally:
             if self._isServing and not self._stopping:
                 self._notifier.ready(self._status())
+                if isReloading:
+                    self._log.info("SIGHUP: the files were read; {status}", status=self._status())
 
     def _begun(self) -> None:
         self._isAsked = False
