@@ -53,7 +53,9 @@ def _bounds(schema: Any) -> str:
         return ""
     above = "> " if "exclusiveMinimum" in schema else ""
     least = _quantity(low, schema)
-    return f", ≥ {least}" if high is None or high >= 2**53 - 1 else f", {above}{least}…{_quantity(high, schema)}"
+    if high is None or high >= 2**53 - 1:
+        return f", {above or '≥ '}{least}"
+    return f", {above}{least}…{_quantity(high, schema)}"
 
 
 def _quantity(value: Any, schema: Any) -> str:
