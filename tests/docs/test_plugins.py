@@ -1,5 +1,5 @@
 """
-What docs/plugins.md says of the plugins holds.
+What docs/plugins.md, docs/resources.md and docs/builtin.md say of plugins holds.
 """
 
 import io
@@ -23,13 +23,15 @@ from revproxy.testing import EdgeDouble
 from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.plugins.folders import problemsOf
 
-PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("plugins.md", "resources.md"))
+BUILT_IN_PAGE = (DOCS / "builtin.md").read_text(encoding="utf-8")
 BUILT_IN = {factory.manifest["name"]: factory for factory in getPlugins(IMiddlewareFactory, revproxy.plugins)}
 
 
 def section(name: str) -> str:
     """What the page says about a middleware that comes along."""
-    return PAGE.partition(f"({name})=\n")[2].partition("\n(")[0]
+    return BUILT_IN_PAGE.partition(f"({name})=\n")[2].partition("\n(")[0]
 
 
 def blocks(language: str, text: str = PAGE) -> list[str]:
@@ -63,7 +65,7 @@ class BuiltInTests(SynchronousTestCase):
         """
         They run in the order of the table.
         """
-        table = re.findall(r"^\| ([0-9]+) \| \[([a-z-]+)\]", PAGE, re.MULTILINE)
+        table = re.findall(r"^\| ([0-9]+) \| \[([a-z-]+)\]", BUILT_IN_PAGE, re.MULTILINE)
         actual = sorted((factory.manifest["priority"], name) for name, factory in BUILT_IN.items())
         self.assertEqual([(int(priority), name) for priority, name in table], actual)
 
@@ -90,14 +92,14 @@ class BuiltInTests(SynchronousTestCase):
                 text = "listeners: [{endpoint: tcp:0}]\nupstreams: {app: {targets: [http://127.0.0.1:1]}}\n" + block
                 if "routes:" not in block:
                     text += "routes: [{upstream: app}]\n"
-                config = parseConfig(text, "plugins.md", Path("."))
+                config = parseConfig(text, "builtin.md", Path("."))
                 selected = select(readCatalog(None, DropInFactories().told), config)
                 self.assertIn(name, [one.manifest.name for one in selected])
 
 
 class CodeTests(SynchronousTestCase):
     """
-    The pieces of Python on the page.
+    The pieces of Python on the pages.
     """
 
     def test_testsPass(self) -> None:
