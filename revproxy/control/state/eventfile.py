@@ -75,7 +75,7 @@ class EventFile:
         descriptor = os.open(self.path, _FLAGS, 0o600)
         try:
             size = _wholeLines(descriptor)
-            written = b"".join(map(_line, events))
+            written = _lines(events)
             while written:
                 done = os.write(descriptor, written)
                 size, written = size + done, written[done:]
@@ -115,6 +115,18 @@ def _line(event: Event) -> bytes:
         _cut(event.traceback, MAX_TRACEBACK),
     )
     return msgspec.json.encode(written) + b"\n"
+
+
+def _lines(events: Sequence[Event]) -> bytes:
+    """Of more than a file holds, the last ones."""
+    lines: list[bytes] = []
+    room = MAX_BYTES
+    for event in reversed(events):
+        lines.append(_line(event))
+        room -= len(lines[-1])
+        if room < 0:
+            break
+    return b"".join(reversed(lines))
 
 
 def _cut(text: str, limit: int) -> str:

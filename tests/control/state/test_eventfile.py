@@ -82,6 +82,13 @@ class EventFileTests(SynchronousTestCase):
         self.assertGreater(len(numbers), 10)
         self.assertLess(sum(path.stat().st_size for path in self.path.parent.iterdir()), 4500)
 
+    def test_manyLongAtOnce(self) -> None:
+        """Of more than is read again, the last ones are written."""
+        self.file.append([event(number, traceback="ä" * 16000) for number in range(1000)])
+        found, damaged = self.file.read()
+        self.assertEqual((damaged, found[-1].number), ([], 999))
+        self.assertGreater(len(found), 20)
+
     def test_long(self) -> None:
         """Long texts lose their middle."""
         self.file.append([event(1, "a" * 3000 + "b" * 3000, "t" * 20000)])
