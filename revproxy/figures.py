@@ -27,7 +27,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 __all__ = ["OTHER", "Counted", "Counter", "Figures", "Histogram"]
@@ -56,6 +56,7 @@ OTHER = "other"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of a histogram's buckets, where none are named: good for seconds."""
 
+_TEXT = {str}
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 Key = tuple[str, ...]
@@ -103,17 +104,22 @@ class _Figure:
         """Two with the same are one."""
         return self.kind, self.labels, self.buckets
 
-    def _keyOf(self, labels: dict[str, Any]) -> Any:
-        """:raises TypeError: other labels were given than it has."""
+    def _keyOf(self, labels: dict[str, Any]) -> Key:
+        """
+        Their values as texts. That may run foreign code, which must not hold the lock.
+
+        :raises TypeError: other labels were given than it has.
+        """
         try:
             if len(labels) == len(self.labels):
-                return tuple(map(labels.__getitem__, self.labels))
+                key = tuple(map(labels.__getitem__, self.labels))
+                return key if {*map(type, key)} == _TEXT else tuple(map(_textOf, key))
         except KeyError:
             pass
         wanted = ", ".join(self.labels) or "none"
         raise TypeError(f"{self.name} has these labels: {wanted}; given were: {', '.join(labels) or 'none'}")
 
-    def _entered(self, key: Any) -> Key:
+    def _entered(self, key: Key) -> Key:
         """The combination under which is counted: this one, if there is room for it."""
         plain = tuple(map(_valueOf, key))
         if plain not in self._known:
@@ -201,7 +207,7 @@ class Figures:
     """
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = RLock()  # foreign code may run in the midst of anything: a ``__del__``
         self.isFull = False
         self._figures: dict[str, _Figure] = {}
         self._series = 0
@@ -308,6 +314,11 @@ def _check(name: object, what: str) -> None:
                          f"{LONGEST_NAME} at most")
 
 
-def _valueOf(value: object) -> str:
+def _textOf(value: object) -> str:
+    text = str(value)
+    return text if type(text) is str else str.__str__(text)
+
+
+def _valueOf(text: str) -> str:
     """A label's value as it is told."""
-    return str(value)[:LONGEST_VALUE].encode("utf-8", "backslashreplace").decode()[: 2 * LONGEST_VALUE]
+    return text[:LONGEST_VALUE].encode("utf-8", "backslashreplace").decode()[: 2 * LONGEST_VALUE]

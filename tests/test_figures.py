@@ -74,6 +74,32 @@ class CountingTests(SynchronousTestCase):
             self.assertIn("has these labels: ", str(error))
         self.assertEqual(self.figures.take(), ())
 
+    def test_foreignLabels(self) -> None:
+        """While the text of a label is made, which may not come back, others count, and what was counted is taken."""
+        held, free = threading.Event(), threading.Event()
+        counter = self.figures.counter("shop_total", labels=("kind",))
+
+        class Slow(str):
+            def __str__(self) -> str:
+                held.set()
+                free.wait(10)
+                counter.inc(kind="inside")
+                return self
+
+            def __hash__(self) -> int:
+                raise AssertionError("foreign code")
+
+        thread = threading.Thread(target=lambda: counter.inc(kind=Slow("slow")))
+        thread.start()
+        held.wait(10)
+        taking = threading.Thread(target=self.figures.take, daemon=True)
+        taking.start()
+        taking.join(5)
+        self.assertFalse(taking.is_alive())
+        free.set()
+        thread.join(10)
+        self.assertEqual([self.figures.value("shop_total", kind=kind) for kind in ("slow", "inside")], [1, 1])
+
     def test_amounts(self) -> None:
         """
         Counters only go up, and by what is a number.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from threading import Condition, Lock, Thread
+from threading import Condition, Thread
 from typing import Any
 
 from twisted.logger import Logger
@@ -93,7 +93,7 @@ class Threads:
         self._isEnding = False
         # In the order in which they came; each is found at once.
         self._waiting: dict[Job, None] = {}
-        self._ready = Condition(Lock())
+        self._ready = Condition()  # whose lock its thread may take again: a ``__del__`` may run in the midst of this
 
     @property
     def queued(self) -> int:
