@@ -16,6 +16,9 @@ from revproxy.errors import printable
 TEXT_LIMIT = 256
 """Characters of a name or version in a request."""
 
+RESCUES = frozenset(("disable", "rollback", "pin"))
+"""Commands that wait for nobody; see `revproxy.control.precedence`."""
+
 
 class CommandError(Exception):
     """A command cannot be carried out; the text is for whoever gave it."""
@@ -61,4 +64,4 @@ def checkArguments(name: str, call: Callable[..., Any], arguments: Mapping[str, 
             raise CommandError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
 
 
-__all__ = ["TEXT_LIMIT", "CommandError", "Commands", "checkArguments"]
+__all__ = ["RESCUES", "TEXT_LIMIT", "CommandError", "Commands", "checkArguments"]

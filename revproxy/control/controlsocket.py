@@ -28,7 +28,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from zope.interface import implementer
 
-from revproxy.control.commands import CommandError, Commands
+from revproxy.control.commands import RESCUES, CommandError, Commands
 from revproxy.control.socketfile import removeStale, shortened
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.errors import printable
@@ -38,6 +38,11 @@ LINE_LIMIT = 65536
 
 CONNECTIONS = 16
 """Clients at a time. For one more, who asks nothing gives way."""
+
+RESCUERS = 4
+"""More of them, where all wait for answers, which may take long; these may rescue, and nothing else."""
+
+_FULL = f"{CONNECTIONS} others are connected; try again later, or {', '.join(sorted(RESCUES))}"
 
 IDLE_TIMEOUT = 60.0
 """Seconds that a client may take for a request, its silence before it included, and for taking its answer."""
@@ -143,6 +148,7 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
         self._isPaused = False  # the client does not take what was sent
         self._due: IDelayedCall | None = None
         self._hasLogged = False
+        self._isExtra = False  # there was room for a rescue only
 
     def callLater(self, period: float, function: Any) -> Any:
         """Part of TimeoutMixin."""
@@ -155,11 +161,14 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
         connections = self._owner.connections
         if len(connections) >= CONNECTIONS:
             silent = next((other for other in connections if not other.isAnswering), None)
-            if silent is None:
-                self._send({"error": f"{CONNECTIONS} others are connected; try again later"})
+            if silent is not None:
+                silent.giveWay()
+            elif len(connections) < CONNECTIONS + RESCUERS:
+                self._isExtra = True
+            else:
+                self._send({"error": _FULL})
                 self.end()
                 return
-            silent.giveWay()
         connections[self] = None
         self.setTimeout(IDLE_TIMEOUT)
 
@@ -258,6 +267,8 @@ class ControlProtocol(TimeoutMixin, Protocol):  # type: ignore[misc]
         except CommandError as error:
             self._logOnce(str(error))
             return {"error": str(error)}
+        if self._isExtra and len(self._owner.connections) > CONNECTIONS and name not in RESCUES:
+            return {"error": _FULL}
         try:
             return {"result": await self._owner.commands.call(name, arguments)}
         except CommandError as error:

@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 from revproxy.cli.edgeclient import callEdge
 from revproxy.control import controlsocket
 from revproxy.control.commands import CommandError
-from revproxy.control.controlsocket import CONNECTIONS, LINE_LIMIT, ControlSocket
+from revproxy.control.controlsocket import CONNECTIONS, LINE_LIMIT, RESCUERS, ControlSocket
 from revproxy.control.socketfile import connect
 from tests.socketfolder import socketFolder
 
@@ -40,6 +40,7 @@ class SteeringDouble:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.finished: list[str] = []
         self.gate: Deferred[str] = Deferred()
+        self.waits = ""
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         self.calls.append((name, arguments))
@@ -49,7 +50,7 @@ class SteeringDouble:
             raise ZeroDivisionError("ours")
         if name == "bytes":
             return b"not for JSON"
-        if name == "wait":
+        if name in ("wait", self.waits):
             await self.gate
             self.finished.append(name)
         if name == "big":
@@ -133,11 +134,18 @@ class ConnectionTests(SocketCase):
         self.assertEqual(await self.lines(one, 9), [{"error": "a request has 65536 bytes at most"}])
 
     async def test_tooMany(self) -> None:
-        """One more than may be is told so, if all wait for an answer; when they have it there is room."""
+        """Where all wait for an answer, further ones may only rescue, and not many; else there is room again."""
         clients = [self.client() for _ in range(CONNECTIONS)]
         for client in clients:
             client.sendall(b'{"call": "wait"}\n')
         await self.until(lambda: len(self.steering.calls) == CONNECTIONS)
+        with self.assertRaisesRegex(CommandError, "16 others are connected"):
+            await self.call("x")
+        self.assertEqual(await self.call("disable"), {"called": "disable"})
+        self.steering.waits = "pin"
+        for count in range(RESCUERS):
+            self.client().sendall(b'{"call": "pin"}\n')
+            await self.until(lambda: len(self.steering.calls) == CONNECTIONS + 2 + count)  # noqa: B023
         self.assertIn("16 others are connected", (await self.lines(self.client(), 9))[0]["error"])
         self.steering.gate.callback("")
         await self.call("x")
