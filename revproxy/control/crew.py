@@ -20,6 +20,8 @@ from revproxy.plan.words import Abandon, Answer, Ask, Commit, Counters, Down, Pr
 ASKED = 1.0
 """Seconds that workers may take to tell what they are asked; what they told last is known anyhow."""
 
+_GIVEN_UP = Refusal("", "stop", "the change was given up")
+
 _STEPS: dict[type, Step] = {Prepare: "prepare", Ready: "ready", Commit: "commit", Abandon: "abandon"}
 
 
@@ -47,6 +49,7 @@ class Crew:
         self._silence = silence
         self._lines: Sequence[WorkerLine] = ()
         self._waiting: dict[tuple[int, int, Step], Deferred[tuple[Refusal, ...]]] = {}
+        self._givenUp = 0
         self._asked = 0
         self._questions: dict[int, tuple[set[int], Deferred[None]]] = {}
 
@@ -62,8 +65,12 @@ class Crew:
             `Prepare` of the same transaction, or `Abandon`.
         """
         everybody = range(len(self._lines))
+        if isinstance(word, Abandon):
+            self._givenUp = word.transaction
         if isinstance(word, Prepare) and len(everybody) > 1:
             refusals = await self._step(0, word)
+            if self._givenUp == word.transaction:  # by others, while the first prepared it
+                return refusals or (_GIVEN_UP,)
             return refusals or await self._together(everybody[1:], word)
         return await self._together(everybody, word)
 

@@ -58,6 +58,25 @@ class ThreeTests(TranscriptCase):
             end: a: 1.0 → 2.0; b: 1.0 → 2.0
         """)
 
+    def test_givenUp(self) -> None:
+        """
+        Where the first accepts what was given up meanwhile, the others are not asked to prepare it.
+        """
+        self.play("""
+            apply
+            control to 0: Prepare 2 (a 2.0, b 2.0)
+            halt
+            control to 0: Abandon 2
+            control to 1: Abandon 2
+            control to 2: Abandon 2
+            worker 0: prepare done
+            event: refused
+            end: refused: stop: the edge is being stopped
+            worker 0: abandon done
+            worker 1: abandon done
+            worker 2: abandon done
+        """)
+
     def test_firstRefuses(self) -> None:
         """
         What the first refuses, the others never hear of.
