@@ -137,7 +137,7 @@ def _configOf(document: Document, base: Path) -> Config:
     )
     problems = references.withoutEchoes(problems)
     if problems:
-        raise ConfigErrors(problems)
+        raise ConfigErrors(problems, references.paths)
     return config
 
 

@@ -44,12 +44,14 @@ class ConfigErrors(Exception):
     """Every problem that was found; nothing of the refused document has taken effect.
 
     :ivar problems: at least one, ordered as they stand in their sources.
+    :ivar files: that the document refers to: one that changes may be the correction.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], files: Iterable[str] = ()) -> None:
         self.problems: tuple[Problem, ...] = tuple(
             sorted(dict.fromkeys(problems), key=lambda problem: (problem.source, problem.line, problem.column))
         )
+        self.files = frozenset(files)
         super().__init__(self.problems)
 
     def __str__(self) -> str:

@@ -125,6 +125,7 @@ class OwnReferences(References):
     Those of revproxy.yaml.
 
     :ivar files: every file that was read, and what it had in it.
+    :ivar paths: every file that is referred to, there or not.
     """
 
     def __init__(self, document: Document, base: Path) -> None:
@@ -132,11 +133,14 @@ class OwnReferences(References):
         super().__init__(document)
         self._base = base
         self.files: dict[str, str] = {}
+        self.paths: set[str] = set()
 
     def valueOf(self, kind: str, name: str) -> str:
         if kind == ENVIRONMENT:
             return variable(name)
         path = str(self._base / name)
+        if "\0" not in path:
+            self.paths.add(path)
         if path not in self.files:
             self.files[path] = fileContent(path, name)
         return self.files[path]

@@ -36,6 +36,7 @@ class Control:
     """
     Parts, and what they are given of each other.
 
+    :ivar snapshots: reads the files.
     :ivar coordinator: makes changes.
     :ivar startup: comes to the first plan.
     :ivar keeper: remembers.
@@ -63,7 +64,7 @@ class Control:
         :param readsIn: the thread for files that say what the edge is to be.
         :param writesIn: the thread for the state folder.
         """
-        snapshots = SnapshotReader(path, config)
+        snapshots = self.snapshots = SnapshotReader(path, config)
         turns = Turns()
         self.keeper = StateKeeper(state, records, events, clock, writesIn, turns.takeUnlessEnded)
         self.eventKeeper = EventKeeper(

@@ -63,6 +63,12 @@ class SnapshotReader:
         self._config: Config = config
         self._errors: ConfigErrors | None = None
 
+    @property
+    def referredFiles(self) -> frozenset[str]:
+        """Files that the configuration file refers to, as it was read last, be it refused."""
+        errors = self._errors  # a thread may be reading
+        return frozenset(self._config.referredFiles) if errors is None else errors.files
+
     def install(self, dropIns: DropIns) -> None:
         """These are the plugins that are installed with Python."""
         self._catalogs.dropIns = dropIns

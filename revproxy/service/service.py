@@ -111,6 +111,7 @@ class EdgeService(Service):  # type: ignore[misc]
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
         self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn)
         self._watcher: Watcher | None = None
+        self._roots: list[Path | Root] = []
         self._notifier = Notifier(reactor)
         self._signals = Signals(reactor)
         self._terminal = Terminal()
@@ -190,9 +191,10 @@ class EdgeService(Service):  # type: ignore[misc]
         self._notifier.ready(self._status())
         if self._changedMeanwhile:
             self._changed()
+        self._roots = self._watched(self.config)
         watcher = self._watcher = Watcher(
             self._reactor,
-            self._watched(self.config),
+            self._roots,
             self._changed,
             settle=self.config.plugins.settle,
             inThread=self._inThread,
@@ -260,8 +262,17 @@ class EdgeService(Service):  # type: ignore[misc]
     def _watched(self, config: Config) -> list[Path | Root]:
         if not config.plugins.watch:
             return [*certificateRoots(config)]
-        referred = [Root(path, depth=0) for path in config.referredFiles]
+        # Also those of a configuration that is refused: the file may be what is corrected.
+        files = sorted({*config.referredFiles, *self.control.snapshots.referredFiles})
+        referred = [Root(path, depth=0) for path in files]
         return [*self._codePaths(config), *referred, *certificateRoots(config)]
+
+    def _watchWhatIsSaid(self) -> None:
+        """Watch what the configuration says now."""
+        watcher, roots = self._watcher, self._watched(self.config)
+        if watcher is not None and not self._stopping and roots != self._roots:
+            self._roots = roots
+            watcher.watch(roots).addCallback(lambda _: watcher.suspect())
 
     def _codePaths(self, config: Config) -> list[Path]:
         """What says which code runs."""
@@ -286,6 +297,7 @@ class EdgeService(Service):  # type: ignore[misc]
         except ChangeRefused:
             pass  # an event says so
         finally:
+            self._watchWhatIsSaid()
             if self._isServing and not self._stopping:
                 self._notifier.ready(self._status())
                 if isReloading:
@@ -310,8 +322,7 @@ class EdgeService(Service):  # type: ignore[misc]
         watcher = self._watcher
         if watcher is not None:
             watcher.settle = config.plugins.settle
-            if self._watched(before.config) != self._watched(config):
-                watcher.watch(self._watched(config)).addCallback(lambda _: watcher.suspect())
+            self._watchWhatIsSaid()
 
     def _hungUp(self) -> None:
         """SIGHUP: as the command ``reload``, once for many; but if our terminal is gone, end."""

@@ -38,3 +38,14 @@ class RenewedTests(RunCase):
         said = self.ended(edge)
         for secret in ("second", "third", "number 5"):
             self.assertNotIn(secret, said)
+
+    def test_missing(self) -> None:
+        """A file that is not there when revproxy.yaml begins to refer to it is taken once it comes."""
+        (self.folder / "body").write_text("first\n")
+        self.write("{$file: body}")
+        edge = self.running()
+        self.write("{$file: later}")
+        self.until(lambda: "the file later cannot be read" in edge.said(), edge.said())
+        (self.folder / "later").write_text("it came\n")
+        self.until(lambda: self.answer() == b"it came", edge.said())
+        self.ended(edge)
