@@ -173,8 +173,8 @@ class Steering:
         return await self._told(making, f"{name}: pinned until its folder has something new", name, True)
 
     async def _goBack(self, name: str, version: str | None) -> ChangeReport:
-        target = version if version is not None else await self._earlierGood(name)
-        change = ChangeRequest(name, self._pinning(name, target, "rollback"), withoutState=True, isRescue=True)
+        target, left = (version, ()) if version is not None else await self._earlierGood(name)
+        change = ChangeRequest(name, self._pinning(name, target, "rollback", left), withoutState=True, isRescue=True)
         return await self._coordinator.apply(change)
 
     async def _pin(self, name: str, version: str | None = None) -> dict[str, Any]:
@@ -219,32 +219,31 @@ class Steering:
         shown = None if version is None else _version(version)
         self._coordinator.events.add("asked", " ".join(filter(None, ("revproxy", command, name, shown))), name)
 
-    async def _earlierGood(self, name: str) -> str:
+    async def _earlierGood(self, name: str) -> tuple[str, tuple[str, ...]]:
         """
-        The digest of the version that ran before, was not taken out, and is stored.
+        The digest of the version that ran before, was not taken out, and is stored; and those that were gone back from.
 
         :raises CommandError: there is none.
         """
-        records = self._coordinator.records
-        record = records.get(name)
-        # The version that a rollback has just gone back from does not count: a second rollback goes further back.
-        abandoned = record.pin.against if record.pin is not None and record.pin.by == "rollback" else None
-        earlier = records if abandoned is None else records.forgotten(name, {abandoned})
-        candidates = earlier.goodBefore(name, record.running or "")
+        record = self._coordinator.records.get(name)
+        # The versions that rollbacks have gone back from do not count: another rollback goes further back.
+        pin, running = record.pin, record.running or ""
+        left = (*pin.left, pin.against or "") if pin is not None and pin.by == "rollback" else ()
+        candidates = self._coordinator.records.forgotten(name, left).goodBefore(name, running)
         good = await self._coordinator.keeper.firstStored(name, candidates)
         if good is None:
             lost = f", for what ran before is not stored: {', '.join(str(one.id) for one in candidates)}"
             raise CommandError(f"{name} has no earlier version to go back to{lost if candidates else ''}; name one: "
                                 f"`revproxy plugins {name}` lists them")
-        return good.digest
+        return good.digest, (*left, running)
 
-    def _pinning(self, name: str, wanted: str | None, by: str) -> Any:
+    def _pinning(self, name: str, wanted: str | None, by: str, left: tuple[str, ...] = ()) -> Any:
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
             target = _target(records, name, wanted)
             against = _digestIn(found, name, records.get(name))
             if by == "rollback":
                 records = records.cleared(name, target.digest)
-            return records.pinned(name, Pin(target.digest, by, against))  # type: ignore[arg-type]
+            return records.pinned(name, Pin(target.digest, by, against, left))  # type: ignore[arg-type]
 
         return mutate
 

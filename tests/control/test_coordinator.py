@@ -783,6 +783,22 @@ class VersionTests(LifecycleCase):
             self.call("rollback", name="a")
             self.assertEqual(self.bench.seen(), [expected])
 
+    def test_rollbackAgainAndAgain(self) -> None:
+        """Each goes further back, also after a restart and where the folder is broken; at the end it says so."""
+        for version in ("3.0", "4.0"):
+            self.bench.write("a", version=version)
+            self.apply()
+        (self.bench.plugins / "a" / "plugin.py").write_text("1 / 0")
+        self.apply()
+        for expected in ("a 3.0", "a 2.0", "a 1.0.0"):
+            self.call("rollback", name="a")
+            self.assertEqual(self.bench.seen(), [expected])
+            self.restart()
+        self.assertIn("no earlier version", str(self.assertRaises(CommandError, self.call, "rollback", name="a")))
+        self.call("rollback", name="a", version="4.0")
+        self.call("rollback", name="a")
+        self.assertEqual(self.bench.seen(), ["a 1.0.0"])
+
     def test_rollbackWithoutFolder(self) -> None:
         """It works when the folder is broken, or gone."""
         (self.bench.plugins / "a" / "plugin.json").write_text("{")

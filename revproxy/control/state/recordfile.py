@@ -103,6 +103,7 @@ class _Pin(_Strict, frozen=True):
     digest: str
     by: PinnedBy
     against: str | None = None
+    left: tuple[str, ...] = ()
 
 
 class _Plugin(_Strict, frozen=True, rename={"endedAt": "ended_at", "endedBecause": "ended_because"}):
@@ -159,7 +160,8 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
     )
     if len({known.digest for known in versions}) < len(versions):
         raise ValueError(f"is damaged: a version of {name} stands in it twice")
-    pin = None if plugin.pin is None else Pin(plugin.pin.digest, plugin.pin.by, plugin.pin.against)
+    pinned = plugin.pin
+    pin = None if pinned is None else Pin(pinned.digest, pinned.by, pinned.against, pinned.left)
     return PluginRecord(
         versions,
         plugin.running,

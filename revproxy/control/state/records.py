@@ -57,11 +57,13 @@ class Pin:
     :ivar by: a user's pin stays until it is taken away; the others end when the directory has other content.
     :ivar against: the digest of the directory's content at that time, or, where that could not be read, of what ran;
         ``None``: nobody knows.
+    :ivar left: the digests that rollbacks have gone back from, one after the other.
     """
 
     digest: str
     by: PinnedBy
     against: str | None = None
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class FileTests(SynchronousTestCase):
                 {"digest": "b", "version": "1.0", "ran_at": 1.0, "quarantined": None, "served": 60.0},
             ],
             "running": "b",
-            "pin": {"digest": "b", "by": "rollback", "against": "a"},
+            "pin": {"digest": "b", "by": "rollback", "against": "a", "left": []},
             "enabled": None,
             "folder": "10-p",
             "required": False,
