@@ -67,7 +67,6 @@ class Body:
         "_source",
         "changed",
         "framed",
-        "isMade",
         "onEnd",
         "onRead",
         "readLimit",
@@ -77,6 +76,11 @@ class Body:
 
     announced: Checked[bytes | None] = kept("_announced")
     length: Checked[int | None] = kept("_length", "it follows from body.replace and body.addFilter")
+
+    isMade = False
+
+    _context: Any
+    """Of the request, once a plugin has looked at the body; until then not set, for most are never looked at."""
 
     def __init__(self, source: IBodySource | None, length: int | None) -> None:
         self._source = source
@@ -95,8 +99,6 @@ class Body:
         self._failure: Failure | None = None
         self._sink: IBodySink | None = None
         self._filters: Filters | None = None
-        self._context: Any = None
-        self.isMade = False
         self._reader: Deferred[bytes] | None = None
         self._limit = 0
         self._paused = False
@@ -113,11 +115,11 @@ class Body:
         body._finished = True
         return body
 
-    @classmethod
-    def paused(cls, source: IBodySource) -> Self:
+    @staticmethod
+    def paused(source: IBodySource) -> Body:
         """One that a plugin makes: its source is asked to go on when somebody wants it."""
-        body = cls(source, None)
-        body._paused = body.isMade = True
+        body = _MadeBody(source, None)
+        body._paused = True
         return body
 
     # What plugins use
@@ -206,7 +208,7 @@ class Body:
     def _addFilter(self, filter: Filter, held: bytes, later: Awaitable[bytes] | None) -> None:
         """:param later: what the filter makes of what is held, if it was called with that and has not answered."""
         self._length = None
-        context = self._context
+        context = getattr(self, "_context", None)
         filters = self._filters
         if filters is None:
             filters = self._filters = Filters(self, context)
@@ -433,3 +435,11 @@ class Body:
         self._reader = None
         if self._buffered >= HIGH_WATER:
             self.pauseProducing()
+
+
+class _MadeBody(Body):
+    """A body that a plugin makes."""
+
+    __slots__ = ()
+
+    isMade = True

@@ -230,7 +230,7 @@ def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
                 r.error,
                 r.userAgent.decode("latin-1"),
                 r.referer.decode("latin-1"),
-                r.fields or None,
+                r.fields,
             )
         )
     return lines

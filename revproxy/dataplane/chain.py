@@ -300,6 +300,12 @@ class Chain:
             for deferred in waiting:
                 deferred.callback(None)
 
+    def hold(self, later: Deferred[None]) -> None:
+        """An exchange that ends has something left to do here: that counts as another one until then."""
+        for part in self.parts:
+            part.active += 1
+        later.addBoth(lambda _: self.release())
+
     def whenIdle(self) -> Deferred[None]:
         """Fires when no exchange uses it. Cancelling gives up the wait."""
         if self.active == 0:

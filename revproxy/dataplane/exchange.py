@@ -97,8 +97,7 @@ class Exchange:
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
-        self.context = context = Context(request, NOWHERE, b"%b%08x" % (_prefix, _serial()))
-        context._exchange = self
+        self.context = Context(request, NOWHERE, b"%b%08x" % (_prefix, _serial()))
         self.chain: Chain | None = None
         self.methods: frozenset[bytes] | None = None
         self.error: EdgeError | None = None
@@ -124,7 +123,11 @@ class Exchange:
             methods = self.methods = route.methods
             if methods is not None or context._request._rawMethod == b"TRACE":
                 checkMethod(context._request._rawMethod, methods)
-            verdict = chain.enter(context) if chain.links else True
+            if not chain.links:
+                route.leaf.render(self)
+                return
+            context._exchange = self
+            verdict = chain.enter(context)
             if verdict is True and context._goal is None:
                 context._goal = SETTLED
                 route.leaf.render(self)
@@ -387,7 +390,6 @@ class Exchange:
         if self._done:
             return
         self._done = True
-        later: Deferred[None] | None = None
         context = self.context
         chain = self.chain
         edge = self._edge
@@ -409,17 +411,15 @@ class Exchange:
                 self.error,
             )
             later = chain.finished(context)
+            if later is not None:
+                # Its release, below, is not the last one.
+                chain.hold(later)
         if edge.accessLog is not None:
             edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
-        context._exchange = None
-        if context._request._context is not None:
+        if context._exchange is not None:  # plugins had to do with it
             context.over()
         if chain is not None:
-            release = chain.release
-            if later is None:
-                release()
-            else:
-                later.addBoth(lambda _: release())
+            chain.release()
 
     def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
         request = context._request
@@ -446,5 +446,5 @@ class Exchange:
             None if error is None else f"{type(error).__name__}: {error}",
             request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
             request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
-            None if context._fields is None else dict(context._fields),
+            None if context._fields is None else dict(context._fields) or None,
         )
