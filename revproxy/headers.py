@@ -179,8 +179,9 @@ class Headers:
     def setRaw(self, lower: bytes, name: bytes, value: bytes) -> None:
         """As :meth:`set`, of bytes known to be sound."""
         fields = self.fields
-        for index, field in enumerate(fields):
+        for field in fields:
             if field[0] == lower:
+                index = fields.index(field)  # not counted along: most of what is set is not there before
                 fields[index] = (lower, name, value)
                 fields[index + 1 :] = [later for later in fields[index + 1 :] if later[0] != lower]
                 return

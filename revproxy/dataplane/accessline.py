@@ -228,9 +228,9 @@ def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
                 r.pluginErrors,
                 r.pluginsSkipped,
                 r.error,
-                r.userAgent.decode("latin-1"),
-                r.referer.decode("latin-1"),
-                r.fields,
+                r.userAgent.decode("latin-1") if r.userAgent else "",
+                r.referer.decode("latin-1") if r.referer else "",
+                r.fields or None,
             )
         )
     return lines

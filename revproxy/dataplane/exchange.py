@@ -427,7 +427,7 @@ class Exchange:
         return self._edge.Record(
             self._edge.now() - seconds,
             seconds,
-            context.id,
+            context._id or context.serial.decode("ascii"),
             request._peer.host,
             request._rawMethod,
             request._rawTarget,
@@ -446,5 +446,5 @@ class Exchange:
             None if error is None else f"{type(error).__name__}: {error}",
             request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
             request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
-            None if context._fields is None else dict(context._fields) or None,
+            None if context._fields is None else dict(context._fields),
         )

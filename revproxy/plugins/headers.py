@@ -136,6 +136,7 @@ class EditHeaders:
         hosts = [name for name in request.get("set", {}) if name.lower() == "host"]
         self._request = _Edit("request", request)
         self._response = _Edit("response", config.get("response", {}))
+        self._editsRequest = bool(self._request)
         self._setsHost = bool(hosts)
         if self._response:
             # Only then is there a response phase: one that has nothing to do would cost every request.
@@ -144,6 +145,8 @@ class EditHeaders:
 
     def handle(self, context: Context) -> bool:
         """Change the request."""
+        if not self._editsRequest:
+            return True
         request = context.request
         self._request.apply(request.headers, context)
         if self._setsHost:
@@ -153,8 +156,9 @@ class EditHeaders:
 
     def _edit(self, context: Context) -> None:
         """Change the response."""
-        if context.response is not None:
-            self._response.apply(context.response.headers, context)
+        response = context.response
+        if response is not None:
+            self._response.apply(response.headers, context)
 
 
 def _sectionSchema(which: str) -> dict[str, Any]:

@@ -55,8 +55,9 @@ class RequestId:
 
     def handleResponse(self, context: Context) -> None:
         """Send the id to the client; one that the origin may have sent is replaced."""
-        if self._respond and context.response is not None:
-            context.response.headers.setRaw(self._lower, self._header, self._idOf(context))
+        response = context.response
+        if self._respond and response is not None:
+            response.headers.setRaw(self._lower, self._header, self._idOf(context))
 
     def _believed(self, context: Context) -> bool:
         trusted = self._trusted
