@@ -264,6 +264,8 @@ class Figures:
 
     def take(self) -> tuple[Counted, ...]:
         """What was counted since it was taken last, of each figure that has counted anything."""
+        if not self._figures:
+            return ()
         return tuple(filter(None, (figure.take() for figure in list(self._figures.values()))))
 
     def value(self, name: str, /, **labels: Any) -> Any:

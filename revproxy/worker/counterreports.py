@@ -136,8 +136,9 @@ class CounterReports:
     def _threads(self) -> tuple[words.ThreadFigures, ...]:
         figures: dict[str, words.ThreadFigures] = {}
         for version in self._told:
-            self._tellIfFull(version)
             threads = version.threads
+            if threads.rejected:
+                self._tellIfFull(version)
             if threads.busy or threads.queued or threads.rejected:
                 known = figures.get(version.name) or words.ThreadFigures(version.name, 0)
                 figures[version.name] = words.ThreadFigures(
