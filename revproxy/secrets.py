@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["MASK", "Hidden", "Secret", "hide", "masked"]
+__all__ = ["MASK", "Hidden", "Secret", "areHidden", "hide", "masked"]
 
 MASK: Final = "***"
 
@@ -123,3 +123,8 @@ def masked(text: str) -> str:
     The same text with ``***`` in place of everything that is hidden.
     """
     return _hidden.masked(text)
+
+
+def areHidden() -> bool:
+    """Whether anything is hidden: for who has much text to mask, and would rather not ask for each piece."""
+    return bool(_hidden.forms)

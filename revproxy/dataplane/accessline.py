@@ -20,7 +20,7 @@ import msgspec
 
 from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.logfields import LogValue
-from revproxy.secrets import masked
+from revproxy.secrets import areHidden, masked
 
 __all__ = ["LINE_LIMIT", "formatCombined", "formatJSON"]
 
@@ -198,9 +198,11 @@ def _cutFields(fields: dict[str, LogValue], bound: int) -> dict[str, LogValue]:
 
 def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
     """
-    Written as one loop without calls of our own: this is the part that grows with the traffic.
+    Written as one loop without calls of our own, unless there are secrets: this is the part that grows with the
+    traffic.
     """
     lines: list[_Line] = []
+    masking = areHidden()
     second, prefix = -1, ""
     for r in records:
         now = int(r.startedAt)
@@ -215,7 +217,7 @@ def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
                 r.method.decode("latin-1"),
                 r.scheme,
                 r.host.decode("latin-1"),
-                masked(r.target.decode("latin-1")),
+                masked(r.target.decode("latin-1")) if masking else r.target.decode("latin-1"),
                 r.version,
                 r.status,
                 r.bytesIn,
@@ -263,6 +265,7 @@ def formatCombined(records: list[AccessRecord]) -> bytes:
     The combined format of Apache and nginx; the user field is always ``-``, times are UTC.
     """
     lines: list[bytes] = []
+    masking = areHidden()
     second, stamp = -1, b""
     for r in records:
         now = int(r.startedAt)
@@ -270,7 +273,8 @@ def formatCombined(records: list[AccessRecord]) -> bytes:
             second, stamp = now, _combinedTime(now)
         peer = r.peer.encode("latin-1", "backslashreplace")
         version = r.version.encode("latin-1", "backslashreplace")
-        wire: tuple[bytes, ...] = (peer, r.method, _maskedWire(r.target), version, r.referer, r.userAgent)
+        target = _maskedWire(r.target) if masking else r.target
+        wire: tuple[bytes, ...] = (peer, r.method, target, version, r.referer, r.userAgent)
         if b"".join(wire).translate(None, _SAFE):
             wire = tuple(map(_escape, wire))
         peer, method, target, version, referer, agent = wire
