@@ -427,7 +427,7 @@ class Exchange:
         return self._edge.Record(
             self._edge.now() - seconds,
             seconds,
-            context._id or context.serial.decode("ascii"),
+            context._id or context._serial.decode("ascii"),
             request._peer.host,
             request._rawMethod,
             request._rawTarget,

@@ -66,10 +66,10 @@ class RequestId:
     def _idOf(self, context: Context) -> bytes:
         identifier = context._id
         if identifier is None:
-            return context.serial
+            return context._serial
         # Another plugin may have made the id of anything.
         raw = identifier.encode("ascii", "replace")
-        return raw if _sound(raw) else context.serial
+        return raw if _sound(raw) else context._serial
 
 
 requestId = DropIn(
