@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from revproxy.interfaces import IMiddlewareFactory
 from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
 from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
 from revproxy.worker.lifecycle.dependencies import dependencyProblems
-from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, wholeText
+from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
 from revproxy.worker.lifecycle.vendoring import reservedProblems
 
 _serial = itertools.count(1)
@@ -55,13 +55,32 @@ def loadBundle(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType]
     checkDependencies(bundle, manifest)
     package = f"{ROOT}.{manifest.name.replace('-', '_')}_{bundle.digest[:12]}_{next(_serial)}"
     sentinel = finder.add(package, bundle, codes or {})
+    before = frozenset(sys.modules)
     try:
         main = importlib.import_module(f"{package}.plugin")
     except BaseException as error:  # foreign code: neither SystemExit nor KeyboardInterrupt of a plugin ends the edge
         failed = _importError(bundle, manifest, error)
         forget(package)
         raise failed from error
+    stray = _importedByPath(bundle, before)
+    if stray:
+        forget(package)
+        where, inner = str(bundle.directory / "plugin.py"), stray[0].rpartition(".")[2]
+        raise PluginError(manifest.name, where, f"{stray[0]} is a file of the plugin itself, and would stay as it is "
+                          f"when the plugin is replaced; import it as: from . import {inner}")
     return LoadedBundle(package, main, bundle, sentinel)
+
+
+def _importedByPath(bundle: Bundle, before: Set[str]) -> list[str]:
+    """What was imported from the plugin's folder as a module of everybody's. It is taken out of ``sys.modules``."""
+    folder = f"{bundle.directory}/"
+    found = []
+    for name in sorted(sys.modules.keys() - before):
+        file = getattr(sys.modules[name], "__dict__", {}).get("__file__")
+        if isinstance(file, str) and file.startswith(folder) and stampIn(file) is None:
+            found.append(name)
+            del sys.modules[name]
+    return found
 
 
 def checkDependencies(bundle: Bundle | None, manifest: Manifest) -> None:

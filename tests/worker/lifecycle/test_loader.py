@@ -139,6 +139,21 @@ class ImportErrorTests(LoaderTestCase):
         self.assertEqual(str(error), f"{PLACE}/plugin.py:1: no module named helper; a file of the plugin itself is "
                          "imported as: from . import helper (plugin p-q)")
 
+    def test_siblingByPath(self) -> None:
+        """A file of its own, imported as a module of everybody's, would never be replaced: refused, each time."""
+        root = Path(self.mktemp()).absolute()
+        folder = root / "somewhere" / "p"
+        folder.mkdir(parents=True)
+        (folder / "words.py").write_text("")
+        self.addCleanup(sys.path.remove, str(root))
+        sys.path.append(str(root))
+        own = makeBundle("p", {"plugin.json": b"{}", "plugin.py": b"import somewhere.p.words", "words.py": b""}, folder)
+        for _ in range(2):
+            error = self.assertRaises(PluginError, loadBundle, own, manifest())
+            self.assertEqual(error.message, "somewhere.p.words is a file of the plugin itself, and would stay as it is "
+                             "when the plugin is replaced; import it as: from . import words")
+            self.assertNotIn("somewhere.p.words", sys.modules)
+
     def test_passedOver(self) -> None:
         """A module whose file is no part of a plugin by its name: why, and what to do."""
         for code in ("from . import test_data\n", "from .test_data import x\n", "import test_data\n"):
