@@ -42,10 +42,12 @@ class StateWatch:
         events: EventLog,
         clock: Any,
         inTurn: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
+        onRestored: Callable[[], None],
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param inTurn: does something while no change is made.
+        :param onRestored: called when all was made anew.
         """
         self._state = state
         self._keeper = keeper
@@ -53,6 +55,7 @@ class StateWatch:
         self._events = events
         self._clock = clock
         self._inTurn = inTurn
+        self._onRestored = onRestored
         self._next: IDelayedCall | None = None
         self._isStopped = False
         self._lost = ""  # why it is not ours, as it was told
@@ -102,6 +105,7 @@ class StateWatch:
             what = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
             text = f"{self._state.path}: was deleted, or a part of it ({what}), and is made anew from memory"
             self._events.add("state-restored", text)
+        self._onRestored()
 
     def _lose(self, reason: str) -> None:
         """It is not ours, and nothing is written there."""

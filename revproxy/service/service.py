@@ -109,7 +109,8 @@ class EdgeService(Service):  # type: ignore[misc]
         _resultOf(preparing)
         self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
-        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn)
+        tryAgain = self.control.eventKeeper.tryAgain
+        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn, tryAgain)
         self._watcher: Watcher | None = None
         self._roots: list[Path | Root] = []
         self._notifier = Notifier(reactor)

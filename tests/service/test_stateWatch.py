@@ -71,6 +71,8 @@ class DeletedTests(RunCase):
         self.assertEqual(self.answer(), b"one")
         self.ended(self.edge)
         self.assertEqual(self.edge.said().count("state-restored"), 1)
+        texts = [json.loads(line)["text"] for line in (self.state / "events.jsonl").read_text().splitlines()]
+        self.assertIn("revproxy disable a", texts)
         kept = {"lock", "plugins.json", "versions", "events.jsonl"}
         self.assertEqual({path.name for path in self.state.iterdir()}, kept)
         self.edge = self.running()

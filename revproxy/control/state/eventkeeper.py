@@ -67,6 +67,11 @@ class EventKeeper:
         self._writing = Deferred.fromCoroutine(self._begin())
         self._writing.addErrback(lambda failure: self._log.failure("remembering events", failure))
 
+    def tryAgain(self) -> None:
+        """What has kept events from being written may be over."""
+        if self._isFailing and self._later is not None:
+            self._later.reset(0)
+
     async def end(self) -> None:
         """Write what is left to be written."""
         if self._writing is None:

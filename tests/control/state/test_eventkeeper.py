@@ -83,6 +83,21 @@ class EventKeeperTests(SynchronousTestCase):
         self.successResultOf(first.end())
         self.assertEqual((first.numbers(), self.path.exists(), self.clock.getDelayedCalls()), ([(1, "one")], False, []))
 
+    def test_ours(self) -> None:
+        """Where it is ours again, what could not be written is written at once."""
+        ours = [True]
+        process = self.process(isOurs=lambda: ours[0])
+        process.keeper.begin()
+        process.keeper.tryAgain()
+        ours[0] = False
+        process.events.add("loaded", "one")
+        self.clock.advance(DELAY)
+        ours[0] = True
+        process.keeper.tryAgain()
+        self.clock.advance(0)
+        self.assertEqual([each.text for each in EventFile(self.path).read()[0]], ["one"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_together(self) -> None:
         """Many are written at once, in their order, also those that happen during a write."""
         jobs: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
