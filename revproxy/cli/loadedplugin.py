@@ -87,7 +87,8 @@ def loadPlugin(directory: str | os.PathLike[str]) -> LoadedPlugin:
     """
     folder = Path(directory).absolute()
     if not os.path.lexists(folder / "plugin.json"):
-        raise PluginRefused((f"{folder}: there is no plugin.json in it",))
+        hint = "" if Path(directory).is_absolute() else "; beside plugin.py write loadPlugin(Path(__file__).parent)"
+        raise PluginRefused((f"{folder}: there is no plugin.json in it{hint}",))
     entry = readPlugin(folder)
     if isinstance(entry, BrokenPlugin):
         raise PluginRefused(_linesOf(entry.problems))

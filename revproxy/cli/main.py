@@ -43,6 +43,8 @@ def check(file: Path | None, config: Path | None) -> None:
     if file is not None and config is not None:
         raise click.UsageError("FILE and --config are the same: give one of them")
     file = file or config or CONFIG
+    if file == CONFIG and not file.exists():
+        raise click.ClickException(f"there is no {CONFIG} here: name the file (revproxy init writes one)")
     importBeside(file)
     try:
         findings = checkFile(file)

@@ -114,3 +114,5 @@ class LoadPluginTests(SynchronousTestCase):
         self.assertTrue(all("plugin.json:1:" in problem for problem in problems), problems)
         (self.folder / "plugin.json").unlink()
         self.assertIn("there is no plugin.json", self.refused())
+        error = self.assertRaises(PluginRefused, loadPlugin, "plugins/nowhere")
+        self.assertIn("beside plugin.py write loadPlugin(Path(__file__).parent)", str(error))

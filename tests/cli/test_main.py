@@ -60,6 +60,12 @@ class CommandTests(SynchronousTestCase):
             result = self.run_(command, "a/revproxy.yaml", "--config", "a/revproxy.yaml")
             self.assertIn("FILE and --config are the same", result.output)
 
+    def test_nothingHere(self) -> None:
+        """check without a file, where there is none, says how to get one."""
+        result = self.run_("check")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("there is no revproxy.yaml here: name the file (revproxy init writes one)", result.output)
+
     def test_helpLines(self) -> None:
         """Every command is told in one whole line."""
         for line in self.run_("--help").output.partition("Commands:")[2].splitlines():
