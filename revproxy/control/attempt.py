@@ -34,6 +34,7 @@ class Attempt:
     :ivar refusals: what will not be done.
     :ivar records: as they are to be.
     :ivar aside: what was asked for, and is not done for now.
+    :ivar isWhole: whether all is tried that there is: it is no rescue, and nothing is set aside.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Attempt:
         self.choice = choice
         self.refusals: list[Refusal] = []
         self.aside: list[Refusal] = []
+        self.isWhole = not request.isRescue
         self._untried: set[str] = set()
         self._removals = removals
         self._running = running
@@ -151,18 +153,24 @@ class Attempt:
         self.choice = replace(self.choice, entries=entries, broken=broken)
         return True
 
-    def setAside(self, name: str) -> bool:
+    def setAside(self, name: str, digest: str | None) -> bool:
         """
         Go on without the change of a plugin for now, which is no fault of it.
 
+        :param digest: of the version that is not to be taken up.
         :returns: False if it has none; then what it lets wait may be the configuration's.
+        :raises ChangeRefused: something else was asked for than what its folder has, and cannot be had without that.
         """
+        if name in self.choice.entries and self.choice.entries[name].digest != digest:
+            return True  # it is another one by now
         before = list(self.refusals)
         isDropped = self.drop(Refusal(name, "held", ""))
         self.refusals[:] = before
         if isDropped:
             self._untried.add(name)
             self.tellAside(name)
+            if self.aside and not self.request.force:
+                raise ChangeRefused(*self.aside)
         return isDropped
 
     def tellAside(self, name: str) -> None:
@@ -171,6 +179,7 @@ class Attempt:
 
         :param name: of a plugin; empty: it is the configuration's change.
         """
+        self.isWhole = False
         if self.request.reads or (name and name == self.request.plugin):
             self.aside.append(Refusal(name, "late", _ASIDE))
 

@@ -266,9 +266,9 @@ class Coordinator:
         retries = request.force or snapshot.config is not self._configRead
         attempt = await self.attempt(request, snapshot, running, retries, self._read)
         self._configRead = snapshot.config
-        for name in self.precedence.aside:
+        for name, digest in self.precedence.aside:
             # A configuration waits for newcomers: there may be routes in it that only they guard.
-            isDone = attempt.setAside(name) and name in running
+            isDone = attempt.setAside(name, digest) and name in running
             if not isDone and snapshot.config is not current.config:
                 attempt = await self._begin(request, current, True)
                 attempt.tellAside("")
@@ -409,7 +409,7 @@ class Coordinator:
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
-        self.refused.note(attempt.refusals, plan, self.catalog)
+        self.refused.note(attempt.refusals, plan, self.catalog, attempt.isWhole)
         refused = (*attempt.refusals, *attempt.aside)
         return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten)
 

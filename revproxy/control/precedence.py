@@ -35,26 +35,26 @@ class GivenWay(Exception):
     """
     The change under way was given up, so that another can be made.
 
-    :ivar plugin: whom it waited for; empty if it was no plugin.
+    :ivar refusal: of whom it waited for; None if it was no plugin.
     """
 
-    def __init__(self, plugin: str = "") -> None:
-        super().__init__(plugin)
-        self.plugin = plugin
+    def __init__(self, refusal: Refusal | None = None) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class Precedence:
     """
     One coordinator's.
 
-    :ivar aside: plugins whose changes are not made for now.
+    :ivar aside: plugins and digests of versions that are not taken up for now; empty: whatever waits.
     """
 
     def __init__(self, turns: Turns, callLater: Callable[..., IDelayedCall], giveUp: Callable[[], None]) -> None:
         """
         :param giveUp: has workers come to the end of the step that is under way.
         """
-        self.aside: set[str] = set()
+        self.aside: list[tuple[str, str | None]] = []
         self._turns = turns
         self._callLater = callLater
         self._giveUp = giveUp
@@ -114,7 +114,7 @@ class Precedence:
         :raises GivenWay: if it is to be given up.
         """
         if self._isGivingWay:
-            raise GivenWay(next((refusal.plugin for refusal in refusals if refusal.plugin), ""))
+            raise GivenWay(next((refusal for refusal in refusals if refusal.plugin), None))
 
     async def giveWay(self, request: ChangeRequest, given: GivenWay) -> bool:
         """
@@ -127,11 +127,12 @@ class Precedence:
         if isRescued:
             await self._turns.lend(False)
         else:
-            self.aside.add(given.plugin)
+            aside = ("", None) if given.refusal is None else (given.refusal.plugin, given.refusal.digest)
+            self.aside.append(aside)
             try:
                 await self._turns.lend(True)
             finally:
-                self.aside.discard(given.plugin)
+                self.aside.remove(aside)
         return not name or self._rescues[name] == rescues
 
     # Of those who wait

@@ -43,12 +43,13 @@ class RefusalBook:
             return False
         return refusal.digest == entry.digest and refusal.isItsOwn
 
-    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog) -> None:
+    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog, isWhole: bool = True) -> None:
         """
         A transaction is over: tell of what is newly refused, and forget what holds no more.
 
         :param plan: what is in force.
         :param catalog: what there is.
+        :param isWhole: whether all of that was tried; else what was refused before stands, unless it runs now.
         """
         now = {refusal.plugin: refusal for refusal in refusals}
         for name, (_, known) in list(self._known.items()):
@@ -56,7 +57,8 @@ class RefusalBook:
             here = catalog.entries.get(name)
             # It stands while the folder still has what failed, and that does not run.
             runs = entry is not None and entry.digest == known.digest
-            if name not in now and (runs or here is None or here is entry or here.digest != known.digest):
+            isGone = isWhole and (here is None or here is entry or here.digest != known.digest)
+            if name not in now and (runs or isGone):
                 del self._known[name]
         mounts = []
         for name, refusal in now.items():

@@ -14,6 +14,7 @@ from revproxy.control.changes import ChangeRefused
 from revproxy.control.commands import CommandError
 from revproxy.control.precedence import ASIDE, PATIENCE
 from revproxy.control.steering import ANSWERED
+from revproxy.plan.words import Failures
 from tests.coordinators import Bench
 
 PLUGIN = """
@@ -181,6 +182,21 @@ class RescueTests(WaitingCase):
         self.successResultOf(starting)
         self.assertEqual(self.bench.seen(), ["a 2.0"])
 
+    def test_refusalsStand(self) -> None:
+        """What was refused before is refused after it, and told once: it has looked at nothing."""
+        (self.bench.write("c") / "plugin.json").write_text("{")
+        self.bench.write("b", code("b", "b 2.0", start="raise ValueError('no')"), version="2.0")
+        self.bench.configure(extra="nonsense: 1\n")
+        self.bench.apply()
+        self.assertEqual({*self.bench.coordinator.refused}, {"", "b", "c"})
+        for command in ("disable", "pin", "rollback"):
+            self.call(command, name="a", **({"version": "1.0"} if command == "pin" else {}))
+            self.assertEqual({*self.bench.coordinator.refused}, {"", "b", "c"}, command)
+        self.bench.apply()
+        self.assertEqual([kind for kind, _ in self.bench.kinds()].count("refused"), 3)
+        self.call("rollback", name="b", version="1.0")
+        self.assertEqual({*self.bench.coordinator.refused}, {"", "b", "c"})
+
     def test_refusedRescue(self) -> None:
         """A rescue that is refused overrules nothing."""
         self.bench.write("a", code("a", "a 3.0", start=HANG), "3.0")
@@ -277,6 +293,20 @@ class OthersTests(WaitingCase):
         self.assertEqual(self.bench.failure("a"), "")
         self.pass_(10)
         self.assertTrue(hanging.called)
+
+    def test_quarantine(self) -> None:
+        """What fails is taken out while its next version starts: a gate is before it, until that has started."""
+        running = self.bench.coordinator.plan.entries["a"].version
+        hanging = self.hangs()
+        self.bench.control.inbox.receive(0, Failures("a", running, 10, 10))
+        self.pass_(PATIENCE + 0.1)
+        plan = self.bench.coordinator.plan
+        self.assertEqual((plan.entries["a"].version, list(plan.gates)), (running, ["a"]))
+        self.assertNoResult(hanging)
+        self.bench.write("a", code("a", "a 4.0"), version="4.0")
+        self.take()
+        self.pass_(PATIENCE + 0.1)
+        self.assertEqual(self.bench.seen(), ["a 4.0", "b 1.0"])
 
     def test_isToldOfTheConfiguration(self) -> None:
         """Also where that is the configuration."""
