@@ -409,7 +409,8 @@ class Coordinator:
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
-        self.refused.note(attempt.refusals, plan, self.catalog, attempt.isWhole)
+        only = None if attempt.isWhole else attempt.request.plugin
+        self.refused.note(attempt.refusals, plan, self.catalog, only)
         refused = (*attempt.refusals, *attempt.aside)
         return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten)
 

@@ -43,13 +43,14 @@ class RefusalBook:
             return False
         return refusal.digest == entry.digest and refusal.isItsOwn
 
-    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog, isWhole: bool = True) -> None:
+    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog, only: str | None = None) -> None:
         """
         A transaction is over: tell of what is newly refused, and forget what holds no more.
 
         :param plan: what is in force.
         :param catalog: what there is.
-        :param isWhole: whether all of that was tried; else what was refused before stands, unless it runs now.
+        :param only: where not all of that was tried: the plugin that was, if any. What was refused of others stands,
+            unless it runs now.
         """
         now = {refusal.plugin: refusal for refusal in refusals}
         for name, (_, known) in list(self._known.items()):
@@ -57,7 +58,8 @@ class RefusalBook:
             here = catalog.entries.get(name)
             # It stands while the folder still has what failed, and that does not run.
             runs = entry is not None and entry.digest == known.digest
-            isGone = isWhole and (here is None or here is entry or here.digest != known.digest)
+            isTried = only is None or (name != "" and name == only)
+            isGone = isTried and (here is None or here is entry or here.digest != known.digest)
             if name not in now and (runs or isGone):
                 del self._known[name]
         mounts = []
