@@ -25,10 +25,7 @@ SWAPPED = 2.0
 """Seconds until another plugin's new version serves."""
 
 DRAIN = 2
-"""Seconds that requests have at the end."""
-
-STOPS = 10.0
-"""Seconds that plugins have at the end, all together."""
+"""Seconds that requests have at the end, and then plugins, all together."""
 
 VICTIM = """
 import asyncio, logging, threading, time
@@ -203,7 +200,7 @@ class RescueTests(ReconfiguringCase):
         began = time.monotonic()
         edge.terminate()
         self.assertEqual(edge.status(), 0, edge.said())
-        self.timed(name, "end", DRAIN + STOPS, began)
+        self.timed(name, "end", 2 * DRAIN, began)
 
 
 def _addTests() -> None:
