@@ -160,7 +160,8 @@ class Context(Routed):
     def id(self, id: str) -> None:
         if not text(id, "an id") or len(id) > 255 or not (id.isascii() and id.isprintable()):
             raise ValueError(f"an id is printable ASCII, for it is sent in a header: {id[:300]!r}")
-        self._id = id
+        # As plain text: whoever writes the log takes no other.
+        self._id = str.__str__(id)
 
     @property
     def isReadingBody(self) -> bool:

@@ -54,7 +54,7 @@ class LogFields(MutableMapping[str, LogValue]):
                              "64 at most")
         if name not in self._values and len(self._values) >= MOST:
             raise ValueError(f"a request has {MOST} fields in the access log at most")
-        self._values[name] = _checked(name, value)
+        self._values[str.__str__(name)] = _checked(name, value)
 
     def __delitem__(self, name: str) -> None:
         del self._values[name]

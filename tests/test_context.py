@@ -201,6 +201,8 @@ class ContextTests(SynchronousTestCase):
         self.assertEqual(context.id, "abc")
         context.id = "given"
         self.assertEqual(context.id, "given")
+        context.id = type("Text", (str,), {})("text")
+        self.assertIs(type(context.id), str)
 
     def test_services(self) -> None:
         """Services are found by interface; what nobody provides is a KeyError, or the default."""

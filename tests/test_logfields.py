@@ -68,8 +68,9 @@ class LogFieldsTests(SynchronousTestCase):
         class Text(str):
             pass
 
-        self.fields["a"] = Text("b")
+        self.fields[Text("a")] = Text("b")
         self.assertIs(type(self.fields["a"]), str)
+        self.assertIs(type(next(iter(self.fields))), str)
 
     def test_secrets(self) -> None:
         """

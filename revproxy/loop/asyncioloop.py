@@ -179,10 +179,10 @@ class Tasks:
                 coroutine = work() if callable(work) else work
                 begun: Any = loop.create_task(_asCoroutine(coroutine), context=context)
             except BaseException:  # foreign code
-                self._reactor.callFromThread(_arrive, result, Failure())
+                self._reactor.callFromThread(result.arrive, Failure())
                 return
             task.append(begun)
-            begun.add_done_callback(lambda done: self._reactor.callFromThread(_arrive, result, _resultOf(done)))
+            begun.add_done_callback(lambda done: self._reactor.callFromThread(result.arrive, _resultOf(done)))
 
         loop.call_soon_threadsafe(begin, context=context)
         self._shared.checkHeld()
@@ -224,7 +224,7 @@ class Tasks:
         closing = self._closing
         if closing is not None and not self._running:
             self._failed = None  # a context that somebody keeps must not keep the plugin
-            self._reactor.callFromThread(_arrive, closing, None)
+            self._reactor.callFromThread(_arrive, closing)
 
     def unheard(self, failure: Failure) -> None:
         """Nobody has heard of this. Any thread may tell."""
@@ -255,10 +255,10 @@ def _resultOf(done: asyncio.Task[Any]) -> Any:
     return done.result() if error is None else Failure(error, type(error), error.__traceback__)
 
 
-def _arrive(result: Deferred[Any], value: Any) -> None:
+def _arrive(closing: Deferred[None]) -> None:
     """In the reactor's thread."""
-    if not result.called:
-        result.callback(value)  # a Failure goes on as one
+    if not closing.called:
+        closing.callback(None)
 
 
 __all__ = ["HELD", "SHARED", "AsyncioLoop", "LoopHeld", "Tasks"]

@@ -201,8 +201,8 @@ def deferToThreads(
     Run a function in one of these threads.
 
     :param reactor: in whose thread the result arrives.
-    :returns: its result. Cancelling takes it back if it waits; what runs goes on, and its result is dropped. Fails
-        with `ThreadsFull` if it was not taken.
+    :returns: its result. Cancelling takes it back if it waits; what runs goes on: its result is dropped, its failure
+        is told. Fails with `ThreadsFull` if it was not taken.
     """
 
     def cancel(result: Any) -> None:
@@ -211,8 +211,7 @@ def deferToThreads(
     result = HeardDeferred(cancel)
 
     def arrived(success: bool, value: Any) -> None:
-        if not result.called:
-            result.callback(value)  # a Failure goes on as one
+        result.arrive(value)
 
     try:
         job = threads.begin(partial(reactor.callFromThread, arrived), function, *arguments, **named)

@@ -20,6 +20,13 @@ class HeardDeferred(Deferred[Any]):
 
     onUnhandled: Callable[[Failure], object] | None = None
 
+    def arrive(self, value: Any) -> None:
+        """What is waited for is here. A failure that nobody waits for any more, for it was cancelled, is told."""
+        if not self.called:
+            self.callback(value)  # a Failure goes on as one
+        elif isinstance(value, Failure) and self.onUnhandled is not None and not value.check(CancelledError):
+            self.onUnhandled(value)
+
     def __del__(self) -> None:
         # Twisted keeps an unhandled failure here, and logs it when this is let go of; no public way tells of it.
         kept = getattr(self, "_debugInfo", None)

@@ -113,6 +113,25 @@ class BeginTests(TasksCase):
         self.close()
         self.assertFalse(begun.is_set())
 
+    def test_failsCancelled(self) -> None:
+        """What fails because it is cancelled has nobody who waits for it: it is told as unhandled."""
+        begun = threading.Event()
+
+        async def work() -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                raise LookupError
+
+        waiting = self.tasks.begin(work())
+        waiting.onUnhandled = self.failures.append
+        self.assertTrue(begun.wait(PATIENCE))
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.reactor.workUntil(lambda: bool(self.failures))
+        self.assertIs(self.failures[0].type, LookupError)
+
     def test_cancelledInside(self) -> None:
         """Who is cancelled by somebody inside has not answered."""
 

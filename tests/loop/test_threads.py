@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from revproxy.loop.threads import Threads, ThreadsFull, deferToThreads
@@ -196,3 +198,20 @@ class DeferredTests(TestCase):
         self.gate.open.set()
         self.assertEqual(await deferToThreads(reactor, self.pool, len, "abc"), 3)
         self.assertEqual(calls, [])
+
+    async def test_nobodyWaits(self) -> None:
+        """A failure whose result was cancelled is told all the same."""
+        told: SimpleQueue[Failure] = SimpleQueue()
+
+        def hanging() -> None:
+            self.gate.hang()
+            raise LookupError
+
+        cancelled = deferToThreads(reactor, self.pool, hanging)
+        cancelled.onUnhandled = told.put
+        self.assertTrue(self.gate.begun.acquire(timeout=LONG))
+        cancelled.cancel()
+        await self.assertFailure(cancelled, CancelledError)
+        self.gate.open.set()
+        await deferToThreads(reactor, self.pool, len, "")
+        self.assertIs(told.get_nowait().type, LookupError)
