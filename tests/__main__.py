@@ -1,6 +1,6 @@
 """
-``python -m tests [--quick | --all | NAME ...]``: trial in as many processes as there are processors (in one, of one
-name, with what its tests print), and one closing line that every CI can read.
+``python -m tests [--quick | --all | NAME ...]``: trial in twice as many processes as there are processors (in one, of
+one name, with what its tests print), and one closing line that every CI can read.
 
 Without a name: all but `tests.thorough`. ``--quick``: what is over in a moment. ``--all``: only `tests.thorough`, and a
 skip is a failure. What was skipped, and why, is said at the end.
@@ -61,9 +61,12 @@ def skipLines(skipped: Mapping[str, list[str]]) -> list[str]:
 
 
 def jobs() -> int:
-    """Processes at a time: as many as there are processors for us, at least two."""
+    """
+    Processes at a time: twice as many as there are processors for us, for tests of the whole wait half of their time.
+    On two processors, 4 minutes instead of 6.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(2, usable or 2)
+    return 2 * max(2, usable or 2)
 
 
 def run(command: list[str], isQuiet: bool) -> tuple[list[str], int]:

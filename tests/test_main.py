@@ -100,12 +100,12 @@ class RunTests(SynchronousTestCase):
 
     def test_usual(self) -> None:
         """
-        In as many processes as there are processors, at least two.
+        In twice as many processes as there are processors, at least four.
         """
         self.assertEqual((main([]), self.last()), (0, "3 passed, 0 failed"))
         self.assertIn(f"-j{jobs()}", self.commands[0])
         self.assertIn("tests.test_main", self.commands[0])
-        for usable, wanted in ({0}, 2), (set(range(8)), 8):
+        for usable, wanted in ({0}, 4), (set(range(8)), 16):
             self.patch(os, "sched_getaffinity", lambda _, usable=usable: usable)
             self.assertEqual(jobs(), wanted)
 
