@@ -62,6 +62,17 @@ def statePath(file: Path) -> Path:
     return base / (named or DEFAULT_STATE)
 
 
+def isGuessed(file: Path) -> bool:
+    """Whether a configuration file is too broken to name a state folder, and `statePath` is the usual one."""
+    try:
+        text = readText(file, str(file))
+        if _STATE_LINE.search(text) is None:
+            parseYAML(text, "")
+    except ConfigErrors:
+        return True
+    return False
+
+
 def _stateIn(text: str, base: Path) -> str | None:
     """What the YAML text says; None if it cannot be parsed, or names no path."""
     try:
@@ -128,4 +139,4 @@ def _line(client: socket.socket) -> bytes:
     return bytes(data)
 
 
-__all__ = ["EdgeNotRunning", "NoAnswer", "callEdge", "statePath"]
+__all__ = ["EdgeNotRunning", "NoAnswer", "callEdge", "isGuessed", "statePath"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge, statePath
+from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge, isGuessed, statePath
 from revproxy.cli.repeated import repeat
 from revproxy.cli.report import Report, refusal
 from revproxy.config.problems import ConfigErrors
@@ -39,7 +39,9 @@ class RemoteEdge:
     :ivar report: prints them otherwise.
     """
 
-    def __init__(self, socket: Path, json: bool) -> None:
+    def __init__(self, socket: Path, json: bool, config: Path | None = None) -> None:
+        """:param config: the file that names the state folder, if one does."""
+        self._config = config
         self.json = json
         self.indent: int | None = 2
         self.report = Report(sys.stdout.isatty())
@@ -54,7 +56,10 @@ class RemoteEdge:
         try:
             return callEdge(self._socket, call, arguments, timeout)
         except (EdgeNotRunning, NoAnswer, CommandError) as error:
-            raise click.ClickException(printable(" ".join(str(error).split("\n")))) from None
+            text = str(error)
+            if isinstance(error, EdgeNotRunning) and self._config is not None and isGuessed(self._config):
+                text = f"{self._config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
+            raise click.ClickException(printable(" ".join(text.split("\n")))) from None
 
     def show(self, result: Any, present: Callable[[Any], None]) -> None:
         """Print a result: as JSON if the user wants that, else by ``present``."""
@@ -87,20 +92,21 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "asJSON", is_flag=True, help="Print the result as JSON.")
     @wraps(command)
     def asking(config: Path | None, state: Path | None, asJSON: bool, **arguments: Any) -> None:
-        command(RemoteEdge(_stateFolder(config, state) / "control.sock", asJSON), **arguments)
+        if config is not None and state is not None:
+            raise click.UsageError("--config and --state do not go together: the one names the other")
+        if config is None and state is None and _CONFIG.exists():
+            config = _CONFIG
+        folder = _stateFolder(config) if config is not None else state or _STATE
+        command(RemoteEdge(folder / "control.sock", asJSON, config), **arguments)
 
     return asking
 
 
-def _stateFolder(config: Path | None, state: Path | None) -> Path:
-    if config is not None and state is not None:
-        raise click.UsageError("--config and --state do not go together: the one names the other")
-    if state is None and (config is not None or _CONFIG.exists()):
-        try:
-            return statePath(config or _CONFIG)
-        except ConfigErrors as errors:
-            raise click.ClickException(str(errors)) from None
-    return state or _STATE
+def _stateFolder(config: Path) -> Path:
+    try:
+        return statePath(config)
+    except ConfigErrors as errors:
+        raise click.ClickException(str(errors)) from None
 
 
 @click.command(short_help="What plugins do; all about NAME; what was refused.")

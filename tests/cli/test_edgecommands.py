@@ -101,6 +101,14 @@ class WhichEdgeTests(CommandCase):
         self.edge([], "a")
         self.assertEqual(self.run_("plugins").stdout, "no plugins\n")
 
+    def test_broken(self) -> None:
+        """A file that is cut off before it names the folder: it is said that this is a guess, if nobody answers."""
+        Path("revproxy.yaml").write_text("listeners: [\n")
+        said = self.run_("plugins", status=1).stderr
+        self.assertIn("revproxy.yaml cannot be parsed and names no state folder, so the usual one was tried. ", said)
+        self.edge([])
+        self.assertEqual(self.run_("plugins").output, "no plugins\n")
+
     def test_config(self) -> None:
         """Where a file says, relative to it."""
         Path("etc/r.yaml").write_text("state: c\n")
