@@ -263,12 +263,14 @@ class Steering:
         """
         subscribers = self._coordinator.events.subscribers
         happened: list[Event] = []
-        hear = happened.append
-        subscribers.append(hear)
+        subscribers.append(hear := happened.append)
         try:
             report = await self._made(change, happened, name if isRescue else "")
         except ChangeRefused as refused:
             return {"text": [], "refused": [_refused(refusal) for refusal in refused.refusals]}
+        except CommandError as error:  # of this there is no other event
+            self._coordinator.events.add("refused", str(error), name)
+            raise
         finally:
             subscribers.remove(hear)
         isDone = done and not (isRescue and any(refusal.stage == "late" for refusal in report.refused))
@@ -313,8 +315,7 @@ class Steering:
         """Say that nothing had to change; and, as files are watched, which change somebody may have just missed."""
         text = "nothing had to change"
         changes = [event for event in self._coordinator.events.latest(_SEARCHED) if event.kind in _CHANGES]
-        now = self._coordinator.now()
-        if not changes or now - changes[-1].at > _RECENT:
+        if not changes or self._coordinator.now() - changes[-1].at > _RECENT:
             return text
         last = [event for event in changes if changes[-1].at - event.at < _ONE_CHANGE]
         at = datetime.fromtimestamp(last[-1].at).strftime("%H:%M:%S")

@@ -48,6 +48,13 @@ class AnswerTests(LifecycleCase):
             )
             self.assertIsNone(self.bench.coordinator.records.get("a").pin)
 
+    def test_outcome(self) -> None:
+        """What somebody asked for and cannot be done has its outcome among the events, too."""
+        self.assertRaises(CommandError, self.call, "rollback", name="a", version="0.0")
+        asked, refused = self.bench.events.latest(2)
+        self.assertEqual((asked.kind, refused.kind, refused.plugin), ("asked", "refused", "a"))
+        self.assertIn("0.0", refused.text)
+
     def test_stateThatStays(self) -> None:
         """A change that is refused because state cannot be handed over is refused with the command that makes it."""
         body = "    def exportState(self): return {1}\n    def importState(self, state, version): pass"
