@@ -248,17 +248,19 @@ class FileMonitor:
 
     def _happenedToRoot(self, root: Root, path: str, mask: int, reports: dict[str, bool]) -> None:
         """Something became of a root, or of the first folder on the way to it that was not there."""
+        if mask & _DISAPPEARED:
+            self._drop(path)
+        moved = mask & (_APPEARED | _DISAPPEARED)
+        if moved:
+            self._awaitRoot(root)
+        # Looked at after it is watched for: what comes in between is seen here, or told.
         known = statOf(root.path)
         if path == root.path:
             reports[path] = _isBeingWritten(path, mask)
         elif known is not None:
             reports[root.path] = False
-        if mask & _DISAPPEARED:
-            self._drop(path)
-        if mask & (_APPEARED | _DISAPPEARED):
-            self._awaitRoot(root)
-            if _isFolder(known):
-                self._appeared(root.path, root, 0, reports)
+        if moved and _isFolder(known):
+            self._appeared(root.path, root, 0, reports)
 
     def _appeared(self, folder: str, root: Root, depth: int, reports: dict[str, bool]) -> None:
         found: Fingerprint = {}

@@ -16,6 +16,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 from watchdog.observers.inotify_c import inotify_rm_watch
 
+from revproxy.control.watch import filemonitor
 from revproxy.control.watch.filemonitor import FileMonitor
 from revproxy.control.watch.fingerprint import Root, nothing
 from revproxy.control.watch.inotify import MOVED_FROM, OVERFLOW, FolderWatches, Told
@@ -186,6 +187,22 @@ class FolderTests(MonitorCase):
         folder.mkdir(parents=True)
         self.until(lambda: str(folder) in self.told)
         self.expect_later(folder / "x")
+
+    def test_comesMeanwhile(self) -> None:
+        """So is one that comes while it is seen that the first folder on the way to it has come."""
+        folder = self.base / "later" / "deeper" / "plugins"
+        self.monitor(folder)
+        look = filemonitor.statOf
+
+        def statOf(path: str) -> Any:
+            found = look(path)
+            if path == str(folder) and found is None:
+                folder.mkdir(parents=True, exist_ok=True)
+            return found
+
+        self.patch(filemonitor, "statOf", statOf)
+        (self.base / "later").mkdir()
+        self.until(lambda: str(folder) in self.told)
 
     def test_movedAwayAndBack(self) -> None:
         """A folder that was moved out of the tree is not told of; back, it is."""
