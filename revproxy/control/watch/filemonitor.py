@@ -231,6 +231,10 @@ class FileMonitor:
         for roots in self._awaited.pop(folder, {}).values():
             for path in roots:
                 self._awaitRoot(self._roots[path])
+                if path not in self._trees and (known := statOf(path)) is not None:
+                    reports[path] = False
+                    if _isFolder(known):
+                        self._appeared(path, self._roots[path], 0, reports)
 
     def _happened(self, folder: str, name: str, mask: int, reports: dict[str, bool]) -> None:
         """Something became of what is, or was, directly in a folder."""

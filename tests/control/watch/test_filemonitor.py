@@ -204,6 +204,17 @@ class FolderTests(MonitorCase):
         (self.base / "later").mkdir()
         self.until(lambda: str(folder) in self.told)
 
+    def test_madeAnewOnTheWay(self) -> None:
+        """So is one that is there when it is seen that a folder on the way to it was made anew."""
+        later = self.base / "later"
+        later.mkdir()
+        folder = later / "deeper" / "plugins"
+        monitor = self.monitor(folder)
+        with monitor._lock:  # nothing is understood meanwhile
+            later.rmdir()
+            folder.mkdir(parents=True)
+        self.until(lambda: str(folder) in self.told)
+
     def test_movedAwayAndBack(self) -> None:
         """A folder that was moved out of the tree is not told of; back, it is."""
         sub, away = self.folder / "a", self.base / "away"
