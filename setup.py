@@ -37,6 +37,14 @@ TEST = [
     "hypothesis>=6.150",
     # Libraries that tests vendor into plugins.
     "jinja2>=3.1",
+    # What the admin API, the dashboard, metrics, traces and webhooks are compared with.
+    "openapi-spec-validator>=0.7",
+    "opentelemetry-exporter-otlp-proto-http>=1.45",
+    "opentelemetry-sdk>=1.45",
+    "playwright>=1.65",
+    "prometheus-client>=0.26",
+    "schemathesis>=4.32",
+    "standardwebhooks>=1.1",
     "mypy==2.4.*",
     "mypy-zope==1.0.17",
     "pyjwt>=2.8,<3",
@@ -50,6 +58,8 @@ TEST = [
 BENCH = ["aiohttp>=3.14", "py-spy>=0.4", "uvloop>=0.22"]
 
 DOCS = ["furo>=2025.12.19", "myst-parser>=4", "sphinx>=8.2", "sphinx-copybutton>=0.5.2"]
+
+OTEL = ["opentelemetry-exporter-otlp-proto-http>=1.45", "opentelemetry-sdk>=1.45"]
 
 setup(
     name="revproxy",
@@ -75,7 +85,7 @@ setup(
     packages=[*find_packages(include=["revproxy", "revproxy.*"]), "twisted.plugins"],
     package_data={"revproxy": ["py.typed", "config/schemas/*.json"]},
     install_requires=INSTALL,
-    extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},
+    extras_require={"otel": OTEL, "test": TEST, "bench": BENCH, "docs": DOCS},
     entry_points={"console_scripts": ["revproxy = revproxy.cli.main:main"]},
     zip_safe=False,
 )

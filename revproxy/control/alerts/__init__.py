@@ -1,0 +1,1 @@
+"""Which rules fire, and who is told."""

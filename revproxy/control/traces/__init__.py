@@ -1,0 +1,1 @@
+"""Spans made of records, and their export."""
