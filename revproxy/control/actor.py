@@ -16,7 +16,8 @@ class Actor:
     """
     Whoever asks for a change.
 
-    :ivar name: of the token; of the user who opened the socket, as far as it is known; ``files``; or the part of the edge.
+    :ivar name: of the token; of the user who opened the socket, as far as that is known; ``files``; or the part of the
+        edge.
     :ivar token: the id of the token, never the token itself; empty if there is none.
     :ivar role: what it may do, in the words of `revproxy.admin.role`.
     :ivar address: of the client; empty if there is none.
