@@ -6,7 +6,8 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 - `schema`: what the JSON Schemas refuse (the published ones are in ``schemas/``);
 - `section`: a mapping read key by key, with `syntax`, the small languages inside values;
 - `references`: values that stand elsewhere, in the environment or a file;
-- `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`, `routeconfig`;
+- `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`,
+  `routeconfig`, `metricsconfig`;
 - `manifest`: plugin.json as a value, and a plugin's configuration.
 
 Nothing is bound, started or imported by reading::

@@ -14,6 +14,7 @@ from typing import Any
 from revproxy.config import syntax
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
 from revproxy.config.listenerconfig import listenersOf
+from revproxy.config.metricsconfig import metricsOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.config.references import ENVIRONMENT, FILE, OwnReferences, Unresolved
 from revproxy.config.routeconfig import pluginSettings, routesOf
@@ -130,6 +131,7 @@ def _configOf(document: Document, base: Path) -> Config:
         timeouts=_timeouts(root.section("timeouts")),
         logging=_logging(root.section("logging")),
         admin=_admin(root),
+        metrics=metricsOf(root),
         source=document.source,
         document=document,
         referredFiles=references.files,

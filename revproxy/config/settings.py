@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from revproxy.config.document import Document
+from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import masked
 
@@ -299,6 +300,7 @@ class Config:
     timeouts: Timeouts = field(default_factory=Timeouts)
     logging: LoggingConfig = LoggingConfig()
     admin: AdminConfig | None = None
+    metrics: MetricsConfig = MetricsConfig()
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import configFromOptions, loadConfig, parseConfig
+from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import publishedSchema
 from revproxy.config.settings import (
@@ -97,6 +98,7 @@ limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_bod
 timeouts: {handshake: 1, header: 2s, body: 3000ms, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
 logging: {access: ./access.log, format: combined, level: warn, own: json}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
+metrics: {endpoint: "tcp:9901:interface=127.0.0.1", top_hosts: 5, count: false}
 """
 
 
@@ -169,7 +171,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(stock.resource, "some.module.resource")
 
     def test_rest(self) -> None:
-        """Plugins, state, limits, timeouts, logging, admin; paths start at the file's folder."""
+        """Plugins, state, limits, timeouts, logging, admin, metrics; paths start at the file's folder."""
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
@@ -181,6 +183,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 7, 0, 0))
         self.assertEqual(config.logging, LoggingConfig(str(self.base / "access.log"), "combined", "warn", "json"))
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
+        self.assertEqual(config.metrics, MetricsConfig("tcp:9901:interface=127.0.0.1", 5, False))
         self.assertEqual(config.source, "r.yaml")
 
     def test_schemaKnowsEveryKey(self) -> None:
@@ -195,7 +198,7 @@ class FullTests(ConfigTestCase):
         properties = publishedSchema("revproxy")["properties"]
         config = self.parse(START)
         for section, values in (("limits", config.limits), ("timeouts", config.timeouts), ("logging", config.logging),
-                                ("plugins", config.plugins)):
+                                ("plugins", config.plugins), ("metrics", config.metrics)):
             self._assertDefaults(properties[section]["properties"], values)
         self._assertDefaults(properties["upstreams"]["additionalProperties"]["properties"], config.upstreams["app"])
         self._assertDefaults(properties["routes"]["items"]["properties"], config.routes[0])
@@ -249,6 +252,7 @@ class ShortTests(ConfigTestCase):
         self.assertEqual(config.plugins, PluginsConfig(None, {}, 0.15, 5, QuarantineConfig(5, 0.5, 30.0, None)))
         self.assertEqual(config.state, self.base / "var")
         self.assertIsNone(config.admin)
+        self.assertEqual(config.metrics, MetricsConfig(None, 0, True))
 
     def test_noUpstreams(self) -> None:
         """Routes that answer by themselves need no upstream."""
