@@ -30,7 +30,8 @@ def metricsOf(root: Section) -> MetricsConfig:
     if endpoint and any(other.text("endpoint") == endpoint for other in root.items("listeners")):
         section.refuse(f"{quoted(endpoint)} is a listener's endpoint already", "endpoint")
     elif endpoint and root.section("admin").text("endpoint") == endpoint:
-        section.refuse(f"{quoted(endpoint)} is the endpoint of admin already: metrics have one of their own", "endpoint")
+        text = f"{quoted(endpoint)} is the endpoint of admin already: metrics have one of their own"
+        section.refuse(text, "endpoint")
     return MetricsConfig(
         endpoint, section.integer("top_hosts", plain.topHosts), section.flag("count", plain.count)
     )

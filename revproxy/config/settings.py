@@ -300,7 +300,7 @@ class Config:
     timeouts: Timeouts = field(default_factory=Timeouts)
     logging: LoggingConfig = LoggingConfig()
     admin: AdminConfig | None = None
-    metrics: MetricsConfig = MetricsConfig()
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)
