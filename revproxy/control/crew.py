@@ -4,18 +4,22 @@ The workers that one control speaks to, and how their answers become one.
 A change is prepared in one worker first, and in the others only when that one accepts: code that takes its process with
 it costs the connections of one. Every other step goes to all at once. What one refuses, all refuse; where several
 refuse the change of one plugin, what the first of them says is told.
+
+A question has a number, which comes back with each answer, in its ``asked``. Whoever asks gets what came in time; those
+that are late are not waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, Ask, Commit, Counters, Down, Prepare, Ready, Step, Target, Up
+from revproxy.plan.words import Abandon, Answer, Ask, Commit, Down, Prepare, Ready, Step, Target, Up
 
 ASKED = 1.0
 """Seconds that workers may take to tell what they are asked; what they told last is known anyhow."""
@@ -32,12 +36,43 @@ class WorkerLine(Protocol):
         """Have the worker hear this, after all that was sent before."""
 
 
+class _Question:
+    """
+    Something that was asked.
+
+    :ivar missing: the workers that have not answered.
+    :ivar answers: by worker.
+    """
+
+    __slots__ = ("answered", "answers", "missing")
+
+    def __init__(self, workers: Iterable[int]) -> None:
+        self.missing = set(workers)
+        self.answers: dict[int, Up] = {}
+        self.answered: Deferred[list[Up]] = Deferred()
+
+    def take(self, worker: int, word: Up) -> None:
+        """A worker has answered; only its first answer counts."""
+        if worker in self.missing:
+            self.missing.discard(worker)
+            self.answers[worker] = word
+            if not self.missing:
+                self.end()
+
+    def end(self) -> None:
+        """Nobody else is waited for."""
+        if not self.answered.called:
+            self.answered.callback([word for _, word in sorted(self.answers.items())])
+
+
 class Crew:
     """
     All workers of an edge.
 
-    :ivar onWord: takes what they say, but for answers; with the number of the worker, from 0.
+    :ivar onWord: takes what they say, but for the answers to steps; with the number of the worker, from 0.
     """
+
+    _log = Logger()
 
     def __init__(self, clock: Any, silence: float | None = None) -> None:
         """
@@ -51,7 +86,7 @@ class Crew:
         self._waiting: dict[tuple[int, int, Step], Deferred[tuple[Refusal, ...]]] = {}
         self._givenUp = 0
         self._asked = 0
-        self._questions: dict[int, tuple[set[int], Deferred[None]]] = {}
+        self._questions: dict[int, _Question] = {}
 
     def employ(self, lines: Sequence[WorkerLine]) -> None:
         """These are the workers."""
@@ -85,19 +120,43 @@ class Crew:
 
         :returns: fires when they have, or after :data:`ASKED` seconds.
         """
+        return self.question(Ask).addCallback(lambda answers: None)
+
+    def question(
+        self, make: Callable[[int], Down], worker: int | None = None, seconds: float = ASKED
+    ) -> Deferred[list[Up]]:
+        """
+        Ask all, or one.
+
+        :param make: given the number of the question, returns the word that asks. Answers have it as ``asked``.
+        :param worker: the number of the one that is asked; None: all.
+        :param seconds: that are waited for those that do not answer.
+        :returns: the answers that came in time, in the order of the workers' numbers. `onWord` has heard each before.
+            It does not fail; cancelling it is allowed.
+        """
         self._asked += 1
-        number, answered = self._asked, Deferred[None]()
-        self._questions[number] = set(range(len(self._lines))), answered
-        late = self._clock.callLater(ASKED, answered.callback, None)
+        number, asked = self._asked, range(len(self._lines)) if worker is None else (worker,)
+        question = self._questions[number] = _Question(asked)
+        late = self._clock.callLater(seconds, question.end)
 
         def over(result: Any) -> Any:
             del self._questions[number]
             return _cancelling(result, late)
 
-        answered.addBoth(over)
-        for line in self._lines:
-            line.send(Ask(number))
-        return answered
+        question.answered.addBoth(over)
+        word = make(number)
+        for each in asked:
+            self._put(each, word)
+        if not asked:
+            question.end()
+        return question.answered
+
+    def _put(self, worker: int, word: Down) -> None:
+        """One that cannot even be asked is as one that does not answer."""
+        try:
+            self._lines[worker].send(word)
+        except Exception:
+            self._log.failure("worker {worker} cannot be asked", worker=worker)
 
     def heard(self, worker: int, word: Up) -> None:
         """
@@ -112,11 +171,9 @@ class Crew:
                 waiting.callback(word.refusals)
             return
         self.onWord(worker, word)
-        if isinstance(word, Counters) and word.asked in self._questions:
-            missing, answered = self._questions[word.asked]
-            missing.discard(worker)
-            if not missing:
-                answered.callback(None)
+        question = self._questions.get(getattr(word, "asked", 0))
+        if question is not None:
+            question.take(worker, word)
 
     async def _together(self, workers: Sequence[int], word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
         if len(workers) == 1:

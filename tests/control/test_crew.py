@@ -4,6 +4,8 @@ One control and its workers; `tests.control.conversations` says how transcripts 
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -464,3 +466,193 @@ class OtherWordsTests(SynchronousTestCase):
         self.crew.employ([FakeLink(lambda word: self.crew.heard(0, Counters(asked=1)))])
         self.successResultOf(self.ask())
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class QuestionTests(SynchronousTestCase):
+    """
+    Questions with answers, as transcripts: what is asked, what each of three workers answers, and what it comes to.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.crew = Crew(self.clock)
+        self.happened: list[str] = []
+        self.answers: Deferred[list[Up]] = Deferred()
+        self.dead: set[int] = set()
+        self.crew.employ([FakeLink(lambda word, to=to: self.sent(to, word)) for to in range(3)])
+
+    def sent(self, worker: int, word: Down) -> None:
+        """
+        A worker is asked.
+        """
+        if worker in self.dead:
+            raise BrokenPipeError("its process is gone")
+        self.happened.append(f"asked {worker}")
+
+    def question(self, **more: Any) -> None:
+        """
+        Ask; what it comes to is written down.
+        """
+        self.answers = self.crew.question(Ask, **more)
+        self.answers.addCallback(lambda words: [word.retired["w"] for word in words])
+        self.answers.addCallback(lambda says: self.happened.append(f"answers: {says}"))
+
+    def answer(self, worker: int, asked: int = 1, says: int | None = None) -> None:
+        """
+        A worker says its number, or another.
+        """
+        self.happened.append(f"{worker} answers")
+        self.crew.heard(worker, Counters(retired={"w": worker if says is None else says}, asked=asked))
+
+    def assertTranscript(self, expected: str) -> None:
+        """
+        All that has happened, line by line; and nothing waits any more.
+        """
+        self.assertEqual(self.happened, [line.strip() for line in expected.strip().splitlines()])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_all(self) -> None:
+        """
+        The answers are in the order of the workers, whoever was first; only the first of each counts.
+        """
+        self.question()
+        for worker, says in ((2, None), (0, None), (2, 9), (1, None), (1, 9)):
+            self.answer(worker, says=says)
+        self.assertTranscript("""
+            asked 0
+            asked 1
+            asked 2
+            2 answers
+            0 answers
+            2 answers
+            1 answers
+            answers: [0, 1, 2]
+            1 answers
+        """)
+
+    def test_late(self) -> None:
+        """
+        Who does not answer costs a second, and is not in the answers.
+        """
+        self.question()
+        self.answer(2)
+        self.clock.advance(ASKED - 0.01)
+        self.happened.append("nearly a second passes")
+        self.answer(0)
+        self.clock.advance(0.01)
+        self.answer(1)
+        self.assertTranscript("""
+            asked 0
+            asked 1
+            asked 2
+            2 answers
+            nearly a second passes
+            0 answers
+            answers: [0, 2]
+            1 answers
+        """)
+
+    def test_nobody(self) -> None:
+        """
+        No answer at all is no failure.
+        """
+        self.question()
+        self.clock.advance(ASKED)
+        self.assertTranscript("""
+            asked 0
+            asked 1
+            asked 2
+            answers: []
+        """)
+
+    def test_dead(self) -> None:
+        """
+        One whose line is broken keeps nobody from being asked; the log says so.
+        """
+        self.dead = {0}
+        self.question()
+        self.answer(1)
+        self.answer(2)
+        self.clock.advance(ASKED)
+        self.assertEqual(len(self.flushLoggedErrors(BrokenPipeError)), 1)
+        self.assertTranscript("""
+            asked 1
+            asked 2
+            1 answers
+            2 answers
+            answers: [1, 2]
+        """)
+
+    def test_one(self) -> None:
+        """
+        One alone can be asked, for longer; what others say to it is not its answer.
+        """
+        self.question(worker=1, seconds=5.0)
+        self.answer(0)
+        self.clock.advance(4.9)
+        self.answer(1)
+        self.assertTranscript("""
+            asked 1
+            0 answers
+            1 answers
+            answers: [1]
+        """)
+
+    def test_stranger(self) -> None:
+        """
+        Answers of a worker that was not asked, or to what nobody asks, are nobody's.
+        """
+        self.question()
+        self.answer(7)
+        self.answer(0, asked=99)
+        self.clock.advance(ASKED)
+        self.assertTranscript("""
+            asked 0
+            asked 1
+            asked 2
+            7 answers
+            0 answers
+            answers: []
+        """)
+
+    def test_noWorkers(self) -> None:
+        """
+        Without workers there is nothing to wait for.
+        """
+        self.crew.employ([])
+        self.question()
+        self.assertTranscript("answers: []")
+
+    def test_atOnce(self) -> None:
+        """
+        Workers that answer while they are asked: the answers are whole when all were asked.
+        """
+
+        def sent(worker: int) -> None:
+            self.happened.append(f"asked {worker}")
+            self.answer(worker)
+
+        self.crew.employ([FakeLink(lambda word, to=to: sent(to)) for to in range(2)])
+        self.question()
+        self.assertTranscript("""
+            asked 0
+            0 answers
+            asked 1
+            1 answers
+            answers: [0, 1]
+        """)
+
+    def test_cancelled(self) -> None:
+        """
+        Who does not want to know any more leaves nothing behind.
+        """
+        self.question()
+        self.answers.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        self.answers.cancel()
+        self.answer(0)
+        self.assertTranscript("""
+            asked 0
+            asked 1
+            asked 2
+            0 answers
+        """)
