@@ -8,6 +8,7 @@ from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.state.totals import Totals
+from revproxy.control.targetstates import TargetStates
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import (
@@ -29,7 +30,7 @@ class Inbox:
     Takes every word of every worker to its place.
 
     :ivar certificates: by endpoint, the state of its listener's certificates.
-    :ivar targets: by upstream and URL, what was said of a target last.
+    :ivar targets: what is known of targets.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Inbox:
         slowPlugins: SlowPlugins,
     ) -> None:
         self.certificates: dict[str, CertificateState] = {}
-        self.targets: dict[tuple[str, str], TargetChanged] = {}
+        self.targets = TargetStates(events)
         self._events = events
         self._totals = totals
         self._snapshots = snapshots
@@ -52,9 +53,8 @@ class Inbox:
         """Forget what the configuration does not have any more."""
         config = plan.config
         endpoints = {listener.endpoint for listener in config.listeners}
-        urls = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
         self.certificates = {place: word for place, word in self.certificates.items() if place in endpoints}
-        self.targets = {key: word for key, word in self.targets.items() if key in urls}
+        self.targets.committed(config)
 
     def receive(self, worker: int, word: Up) -> None:
         """
@@ -78,7 +78,7 @@ class Inbox:
         elif isinstance(word, CertificateState):
             self._certificateState(word)
         elif isinstance(word, TargetChanged):
-            self.targets[word.upstream, word.url] = word
+            self.targets.changed(worker, word)
         elif isinstance(word, DropIns):
             self._snapshots.install(word)
 

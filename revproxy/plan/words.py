@@ -79,14 +79,17 @@ class Abandon(Word, frozen=True):
 
 class Target(Word, frozen=True):
     """
-    Take a target of an upstream out of service for new requests, or put it back.
+    Take a target of an upstream out of service for new requests, or put it back; and weigh it. It holds until another
+    one of the same target is said, also in plans that come later.
 
     :ivar url: of the target, as it is configured.
+    :ivar weight: None: as it is configured.
     """
 
     upstream: str
     url: str
     inService: bool
+    weight: int | None = None
 
 
 class Ask(Word, frozen=True):
@@ -308,7 +311,8 @@ class TargetChanged(Word, frozen=True):
     """
     A target is passed over from now on, or no longer.
 
-    :ivar reason: of the failure that did it; empty when it answers again.
+    :ivar reason: of the failure that did it; empty when it answers again. If it is up for another reason, that one:
+        nothing is held against a target whose upstream is made anew.
     """
 
     upstream: str

@@ -11,7 +11,7 @@ from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Prepare
+from revproxy.plan.words import Prepare, Target
 from revproxy.worker.participant import Refused
 from revproxy.worker.routetable import RouteTable, makeRouteTable, makeRouteTableWhileServing
 from revproxy.worker.upstreamfactory import Parts
@@ -39,6 +39,18 @@ class Routes:
         self._client = client
         self._files = files
         self._onFirst: Callable[[], None] | None = onFirst
+        self._steered: dict[tuple[str, str], Target] = {}
+
+    def steer(self, word: Target) -> None:
+        """Have a target take requests or not, and how many: in what serves, and in whatever is made later."""
+        key = word.upstream, word.url
+        if word.inService and word.weight is None:
+            self._steered.pop(key, None)
+        else:
+            self._steered[key] = word
+        for table in (self.table, self.next):
+            if table is not None:
+                _steer(table, word)
 
     async def prepare(self, word: Prepare) -> None:
         """Make what the configuration says, or take what there is. :raises Refused: with all that is wrong."""
@@ -59,6 +71,8 @@ class Routes:
             if self._onFirst is not None:
                 onFirst, self._onFirst = self._onFirst, None
                 onFirst()
+        for steered in self._steered.values():
+            _steer(self.next, steered)
 
     def _previous(self, config: Config) -> RouteTable | None:
         """
@@ -87,3 +101,9 @@ class Routes:
         """Give up all upstream connections as they become idle."""
         if self.table is not None:
             self.table.close()
+
+
+def _steer(table: RouteTable, word: Target) -> None:
+    known = table.upstreams.get(word.upstream)
+    if known is not None:
+        known[1].steer(word.url, word.inService, word.weight)

@@ -53,6 +53,8 @@ class RouteTable:
         kept = set() if successor is None else {id(upstream) for _, upstream in successor.upstreams.values()}
         for _, upstream in self.upstreams.values():
             if id(upstream) not in kept:
+                if successor is not None:
+                    upstream.forget()
                 upstream.close()
 
 

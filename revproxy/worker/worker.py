@@ -139,7 +139,7 @@ class Worker:
         if isinstance(word, Prepare | Ready | Commit | Abandon):
             self._applier.apply(word)
         elif isinstance(word, Target):
-            self._setTarget(word)
+            self.routes.steer(word)
         elif isinstance(word, Ask):
             self.counters.report(word.number)
 
@@ -215,9 +215,3 @@ class Worker:
 
     def _targetChanged(self, upstream: str, url: str, isUp: bool, reason: str) -> None:
         self._tell(TargetChanged(upstream, url, isUp, reason))
-
-    def _setTarget(self, word: Target) -> None:
-        table = self.routes.table
-        known = None if table is None else table.upstreams.get(word.upstream)
-        if known is not None:
-            known[1].setInService(word.url, word.inService)

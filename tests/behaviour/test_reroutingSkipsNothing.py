@@ -398,7 +398,7 @@ class ChoosingTests(SynchronousTestCase):
         self.assertEqual((site.get(), site.get(), site.heard), ([502], [502], []))
         self.assertEqual(site.upstreams["app"].available(), ["http://app0"])
         site.origins["http://app1"].refusing = False
-        site.upstreams["app"].setInService("http://app1", False)
+        site.upstreams["app"].steer("http://app1", False, None)
         self.assertEqual((site.get(), site.heard), ([200], [("http://app1", b"/")]))
 
     def test_originOfAnother(self) -> None:
@@ -419,7 +419,7 @@ class ChoosingTests(SynchronousTestCase):
 
         site = Site([Step("sticky", does)], [])
         site.get()
-        site.upstreams["app"].setInService("http://app1", False)
+        site.upstreams["app"].steer("http://app1", False, None)
         site.get()
         self.assertEqual(seen, [("http://app0", "http://app1"), ("http://app0",)])
         self.assertEqual(sorted(site.heard), [("http://app0", b"/"), ("http://app1", b"/")])

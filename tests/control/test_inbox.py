@@ -145,16 +145,13 @@ class InboxTests(SynchronousTestCase):
 
     def test_targets(self) -> None:
         """
-        Of each target what was said last is known.
+        What becomes of targets is known, by worker, and told.
         """
-        down = TargetChanged("web", "http://a", False, "refused")
-        other = TargetChanged("web", "http://b", False, "refused")
-        for word in (down, other, TargetChanged("web", "http://a", True)):
-            self.inbox.receive(0, word)
-        self.assertEqual(
-            self.inbox.targets,
-            {("web", "http://a"): TargetChanged("web", "http://a", True), ("web", "http://b"): other},
-        )
+        self.inbox.receive(0, TargetChanged("web", "http://a", False, "refused"))
+        self.inbox.receive(1, TargetChanged("web", "http://a", False, "refused"))
+        self.inbox.receive(0, TargetChanged("web", "http://a", True))
+        self.assertFalse(self.inbox.targets.of("web", "http://a").isUp)
+        self.assertEqual(self.told(), [("target-down", "", "upstream web: http://a is passed over: refused")])
 
     def test_forgotten(self) -> None:
         """
@@ -162,13 +159,13 @@ class InboxTests(SynchronousTestCase):
         """
         config = makeConfig("upstreams: {web: {targets: ['http://a']}}\n")
         plan = Plan(2, config, {}, (), ())
-        kept = [CertificateState("tcp:1", "/c", (), None), TargetChanged("web", "http://a", False, "refused")]
-        gone = [CertificateState("tcp:2", "/c", (), None), TargetChanged("web", "http://b", False, "refused"),
-                TargetChanged("old", "http://a", False, "refused")]
-        for word in (*kept, *gone):
+        kept = CertificateState("tcp:1", "/c", (), None)
+        gone = [CertificateState("tcp:2", "/c", (), None), TargetChanged("web", "http://b", False, "refused")]
+        for word in (kept, *gone):
             self.inbox.receive(0, word)
         self.inbox.committed(None, plan)
-        self.assertEqual([*self.inbox.certificates.values(), *self.inbox.targets.values()], kept)
+        self.assertEqual(list(self.inbox.certificates.values()), [kept])
+        self.assertTrue(self.inbox.targets.of("web", "http://b").isUp)
 
     def test_dropIns(self) -> None:
         """
@@ -184,7 +181,9 @@ class InboxTests(SynchronousTestCase):
         for word in examples(Path(self.mktemp()).absolute()):
             if isinstance(word, get_args(Up)) and not isinstance(word, Answer):
                 parts: list[Any] = [Heard() for _ in range(5)]
-                inbox = Inbox(*parts)
+                inbox: Any = Inbox(*parts)
+                parts.append(Heard())
+                inbox.targets = parts[-1]
                 inbox.receive(0, word)
-                heard = [*(call for part in parts for call in part.calls), *inbox.certificates, *inbox.targets]
+                heard = [*(call for part in parts for call in part.calls), *inbox.certificates]
                 self.assertNotEqual(heard, [], repr(word))

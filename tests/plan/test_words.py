@@ -68,6 +68,7 @@ def examples(root: Path) -> list[Down | Up]:
         Commit(3),
         Abandon(2**40),
         Target("web", "http://127.0.0.1:9000", False),
+        Target("web", "http://127.0.0.1:9000", True, 7),
         Ask(1),
         DropIns(),
         DropIns(

@@ -90,8 +90,10 @@ class SharingTests(FactoryCase):
 
     def test_told(self) -> None:
         """What becomes of a target is told with the name of its upstream."""
-        self.make(self.config("targets: ['http://a', 'http://b']"))["app"][1].setInService("http://a", False)
-        self.assertEqual(self.changes, [("app", "http://a", False, "taken out of service")])
+        upstream = self.make(self.config("targets: ['http://a', 'http://b']"))["app"][1]
+        for _ in range(3):
+            upstream.failedAt(upstream.targets[0], Failure(ConnectError("no")))
+        self.assertEqual([change[:3] for change in self.changes], [("app", "http://a", False)])
 
 
 class TargetTests(FactoryCase):

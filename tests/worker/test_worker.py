@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.python.failure import Failure
 
 from revproxy.dropin import DropIn
+from revproxy.errors import BadResponse
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import Ask, Counters, DropIns, Prepare, Stalled, Target, TargetChanged
+from revproxy.plan.words import Ask, Commit, Counters, DropIns, Prepare, Ready, Stalled, Target, TargetChanged
 from revproxy.worker.guard.stallguard import Stall
 from revproxy.worker.worker import Worker
 from tests.harness import freePort
 from tests.worker.workers import WorkerCase, entry
 
 UPSTREAM = "upstreams: {app: {targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2']}}\nroutes: [{upstream: app}]\n"
+IMPATIENT = UPSTREAM.replace("{targets", "{max_fails: 1, targets")
+PATIENT = UPSTREAM.replace("{targets", "{max_fails: 9, targets")
 
 
 class WordTests(WorkerCase):
@@ -31,22 +36,55 @@ class WordTests(WorkerCase):
         [word] = told
         self.assertEqual([found.manifest.name for found in word.entries], ["d"])
 
-    def test_target(self) -> None:
-        """A target is taken out of service, and put back, which is told; one that there is not is passed over."""
-        self.become(self.plan(1, self.config(UPSTREAM)))
-        self.told.clear()
-        url = "http://127.0.0.1:1"
+    def picked(self, count: int = 4) -> dict[str, int]:
+        """By target, how many of so many requests it gets."""
         table = self.worker.routes.table
         assert table is not None
         upstream = table.upstreams["app"][1]
+        return Counter(upstream.pick(()).url[-1] for _ in range(count))  # type: ignore[union-attr]
+
+    def test_target(self) -> None:
+        """A target is taken out of service, weighed, and put back; one that there is not is passed over."""
+        self.become(self.plan(1, self.config(UPSTREAM)))
+        self.told.clear()
+        url = "http://127.0.0.1:1"
         self.say(Target("app", url, False))
-        self.assertEqual({upstream.pick(()).url for _ in range(4)}, {"http://127.0.0.1:2"})  # type: ignore[union-attr]
+        self.assertEqual(self.picked(), {"2": 4})
+        self.say(Target("app", url, True, 3))
+        self.assertEqual(self.picked(), {"1": 3, "2": 1})
         self.say(Target("app", url, True))
-        self.assertEqual(len({upstream.pick(()).url for _ in range(4)}), 2)  # type: ignore[union-attr]
+        self.assertEqual(self.picked(), {"1": 2, "2": 2})
         for upstreamName, target in (("other", url), ("app", "http://127.0.0.1:3")):
             self.say(Target(upstreamName, target, False))
-        self.assertEqual(self.told, [
-            TargetChanged("app", url, False, "taken out of service"), TargetChanged("app", url, True)])
+        self.assertEqual(self.told, [])
+
+    def test_targetOfLaterPlans(self) -> None:
+        """What was said of a target holds for upstreams that are made anew, also for those that are being made."""
+        first, second = (f"http://127.0.0.1:{port}" for port in (1, 2))
+        self.say(Target("app", first, False))
+        self.become(self.plan(1, self.config(UPSTREAM)))
+        self.assertEqual(self.picked(), {"2": 4})
+        self.become(self.plan(2, self.config(PATIENT)))
+        self.assertEqual(self.picked(), {"2": 4})
+        self.say(Prepare(3, self.plan(3, self.config(IMPATIENT))))
+        self.say(Target("app", first, True))
+        self.say(Target("app", second, False))
+        self.say(Ready(3))
+        self.say(Commit(3))
+        self.assertEqual(self.picked(), {"1": 4})
+
+    def test_targetOfAnotherUpstream(self) -> None:
+        """A target that is passed over is not, once its upstream is made anew: that is told."""
+        self.become(self.plan(1, self.config(UPSTREAM)))
+        table = self.worker.routes.table
+        assert table is not None
+        upstream = table.upstreams["app"][1]
+        for _ in range(3):
+            upstream.failedAt(upstream.targets[0], Failure(BadResponse("oh")))
+        self.told.clear()
+        self.become(self.plan(2, self.config(PATIENT)))
+        self.assertEqual([word for word in self.told if isinstance(word, TargetChanged)], [
+            TargetChanged("app", "http://127.0.0.1:1", True, "its upstream is another one now")])
 
     def test_targetBeforeThePlan(self) -> None:
         """Before there is a plan there are no targets."""

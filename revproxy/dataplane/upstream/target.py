@@ -11,7 +11,8 @@ class Target:
 
     :ivar url: for logs.
     :ivar host: what to send as Host where the client's is not kept, as bytes.
-    :ivar weight: its share of the requests, relative to the others'.
+    :ivar weight: its share of the requests, relative to the others'; ``configuredWeight``: what it is unless somebody
+        has said otherwise.
     :ivar pool: the connections to it.
     :ivar current: how near its turn is, as the policy counts.
     :ivar fails: failures since the last answer.
@@ -20,12 +21,23 @@ class Target:
     :ivar quietUntil: when it may be said again that it fails, if it is the only one.
     """
 
-    __slots__ = ("current", "downUntil", "fails", "host", "isInService", "pool", "quietUntil", "url", "weight")
+    __slots__ = (
+        "configuredWeight",
+        "current",
+        "downUntil",
+        "fails",
+        "host",
+        "isInService",
+        "pool",
+        "quietUntil",
+        "url",
+        "weight",
+    )
 
     def __init__(self, url: str, host: bytes, weight: int, pool: Pool) -> None:
         self.url = url
         self.host = host
-        self.weight = weight
+        self.weight = self.configuredWeight = weight
         self.pool = pool
         self.current = 0
         self.fails = 0

@@ -6,7 +6,6 @@ Which is next, a policy says (:mod:`~revproxy.dataplane.upstream.balancing`). On
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
@@ -54,25 +53,32 @@ class Upstream:
         self._failTimeout = failTimeout
         self._onChange = onChange
         self._choose = (policy or WeightedRoundRobin()).choose
-        self._only = self.targets[0] if len(self.targets) == 1 else None
+        self._serve()
+
+    def _serve(self) -> None:
+        """Requests go to those in service from now on."""
+        self._serving = tuple(target for target in self.targets if target.isInService)
+        self._only = self._serving[0] if len(self._serving) == 1 else None
 
     def pick(self, tried: Sequence[Target]) -> Target | None:
-        """The next target that is not tried yet; None if all are. One that is marked down is better than none."""
+        """
+        The next target in service that is not tried yet; None if all are. One that is marked down is better than none.
+        """
         if self._only is not None:
-            return None if tried else self._only
-        untried = [target for target in self.targets if target not in tried] if tried else self.targets
+            return None if self._only in tried else self._only
+        untried = [target for target in self._serving if target not in tried] if tried else self._serving
         return self._choose(untried, self._now()) if untried else None
 
     def available(self) -> list[str]:
         """The URLs of the targets that are in service and not marked down."""
         now = self._now()
-        return [target.url for target in self.targets if target.isInService and target.isHealthy(now)]
+        return [target.url for target in self._serving if target.isHealthy(now)]
 
     def succeeded(self, target: Target) -> None:
         """It answered."""
         if target.fails:
             target.fails = 0
-            if target.downUntil and target.isInService:
+            if target.downUntil:
                 target.downUntil = 0.0
                 self._log.info("upstream {name}: {url} answers again", name=self.name, url=target.url)
                 self._onChange(target.url, True, "")
@@ -81,7 +87,7 @@ class Upstream:
         """It did not answer, or not properly."""
         target.fails += 1
         if not self._maxFails or target.fails < self._maxFails or not target.isInService:
-            return
+            return  # one that was taken out of service gets no more: that what was under way fails there is no news
         now = self._now()
         if self._only is not None:
             # It is tried all the same. But people read the log when nothing works.
@@ -106,17 +112,33 @@ class Upstream:
             reason=_textOf(reason),
         )
 
-    def setInService(self, url: str, inService: bool) -> None:
+    def steer(self, url: str, inService: bool, weight: int | None) -> None:
         """
-        Have a target take no new requests while another can, or take them again. Requests that are under way go on.
+        Have a target take no new requests, or take them again; requests that are under way go on. If none is left,
+        requests are refused. What is changed holds for the next request.
 
         :param url: as it is configured; nothing happens if there is no such target.
+        :param weight: its share from now on; None: as it is configured.
         """
         for target in self.targets:
-            if target.url == url and target.isInService != inService:
-                target.isInService = inService
-                target.downUntil = 0.0 if inService else math.inf
-                self._onChange(url, inService, "" if inService else "taken out of service")
+            if target.url == url:
+                self._steer(target, inService, target.configuredWeight if weight is None else weight)
+
+    def _steer(self, target: Target, inService: bool, weight: int) -> None:
+        if target.weight != weight or target.isInService != inService:
+            target.weight = weight
+            target.isInService = inService
+            for each in self.targets:
+                # What they are owed is of other weights: it would be paid first.
+                each.current = 0
+            self._serve()
+
+    def forget(self) -> None:
+        """Another one stands in its place: nothing is told any more, and nothing is held against its targets."""
+        onChange, self._onChange = self._onChange, lambda url, isUp, reason: None
+        for target in self.targets:
+            if target.downUntil:
+                onChange(target.url, True, "its upstream is another one now")
 
     def close(self) -> None:
         """Give up all connections as they become idle."""

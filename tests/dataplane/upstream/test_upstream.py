@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from revproxy.dataplane.http.limits import Timeouts
 from revproxy.dataplane.upstream.upstream import Upstream
-from revproxy.errors import BadResponse, UpstreamError
+from revproxy.errors import BadResponse, Unavailable, UpstreamError
 from tests.dataplane.origins import OK, Asked, Origin, OriginCase
 
 
@@ -221,38 +221,65 @@ class InServiceTests(OriginCase):
         return asked if asked.target is origin.target else self.askUntil(origin)
 
     def test_takenOut(self) -> None:
-        """It takes no new requests, however long; put back, it does at once. Each is told once."""
+        """It takes no new requests, however long; put back, it does at once. That is nobody's news."""
         for _ in range(2):
-            self.upstream.setInService("http://first", False)
+            self.upstream.steer("http://first", False, None)
         self.pass_(3600)
         self.assertEqual(self.urls(), {"http://second"})
         for _ in range(2):
-            self.upstream.setInService("http://first", True)
+            self.upstream.steer("http://first", True, None)
         self.assertEqual(self.urls(), {"http://first", "http://second"})
-        self.assertEqual(self.changes, [("http://first", False, "taken out of service"), ("http://first", True, "")])
+        self.assertEqual(self.changes, [])
 
     def test_unknown(self) -> None:
         """A URL that no target has changes nothing."""
-        self.upstream.setInService("http://third", False)
+        self.upstream.steer("http://third", False, None)
         self.assertEqual((self.urls(), self.changes), ({"http://first", "http://second"}, []))
+
+    def test_weight(self) -> None:
+        """Another weight holds for the next request; what targets were owed of before is forgotten."""
+        self.upstream.steer("http://second", True, 1000)
+        self.urls(300)
+        self.upstream.steer("http://second", True, 1)
+        self.assertEqual([self.urls(2) for _ in range(20)], [{"http://first", "http://second"}] * 20)
+        self.upstream.steer("http://second", True, 3)
+        self.assertEqual(Counter(self.upstream.pick(()).url for _ in range(40)), {  # type: ignore[union-attr]
+            "http://second": 30, "http://first": 10})
+        self.upstream.steer("http://second", True, None)
+        self.assertEqual(self.second.target.weight, 1)
+
+    def test_othersFail(self) -> None:
+        """A request that the others could not answer does not go to one that is out of service."""
+        self.upstream.steer("http://first", False, None)
+        asked = self.ask()
+        self.second.arrived[-1].leaves()
+        self.assertFailed(asked, UpstreamError)
+        self.assertEqual(self.first.arrived, [])
+
+    def test_anotherInItsPlace(self) -> None:
+        """What was held against a target is over when its upstream is made anew; what comes late is not told."""
+        self.upstream.failedAt(self.first.target, Failure(BadResponse("oh")))
+        self.upstream.forget()
+        self.upstream.failedAt(self.second.target, Failure(BadResponse("oh")))
+        self.assertEqual(self.changes[1:], [("http://first", True, "its upstream is another one now")])
 
     def test_underWay(self) -> None:
         """A request that is under way goes on, and its answer does not put the target back."""
         asked = self.askUntil(self.first)
         self.first.target.fails = 1
-        self.upstream.setInService("http://first", False)
+        self.upstream.steer("http://first", False, None)
         self.first.arrived[-1].says(OK)
         self.assertEqual(asked.got.status, 200)
-        self.assertEqual((self.urls(), len(self.changes)), ({"http://second"}, 1))
+        self.assertEqual((self.urls(), self.changes), ({"http://second"}, []))
 
     def test_failsMeanwhile(self) -> None:
         """That it fails while it is out of service is no news, and it is not back when a failure would be forgotten."""
         asked = self.askUntil(self.first)
-        self.upstream.setInService("http://first", False)
+        self.upstream.steer("http://first", False, None)
         self.first.arrived[-1].says(b"nonsense")
         self.assertFailed(asked, BadResponse)
         self.pass_(60)
-        self.assertEqual((self.urls(), len(self.changes)), ({"http://second"}, 1))
+        self.assertEqual((self.urls(), self.changes), ({"http://second"}, []))
 
     def test_failsOn(self) -> None:
         """That it fails once more when it is tried again is no news; that it answers is."""
@@ -268,18 +295,19 @@ class InServiceTests(OriginCase):
         """Whoever is told that it fails may take it out of service at once: it stays out."""
 
         def takeOut(url: str, isUp: bool, reason: str) -> None:
-            self.upstream.setInService(url, False)
+            self.upstream.steer(url, False, None)
 
         self.upstream._onChange = takeOut
         self.upstream.failedAt(self.first.target, Failure(BadResponse("oh")))
         self.pass_(60)
         self.assertEqual(self.urls(), {"http://second"})
 
-    def test_better(self) -> None:
-        """One that is out of service is better than none."""
+    def test_none(self) -> None:
+        """With all out of service, requests go nowhere."""
         for url in ("http://first", "http://second"):
-            self.upstream.setInService(url, False)
-        self.assertIsNotNone(self.upstream.pick(()))
+            self.upstream.steer(url, False, None)
+        self.assertIsNone(self.upstream.pick(()))
+        self.assertFailed(self.ask(), Unavailable)
 
     def test_told(self) -> None:
         """That one is passed over is told, with the reason; and that it answers again."""

@@ -1,0 +1,133 @@
+"""
+Which targets are passed over, as workers tell it, and the events of that.
+
+Each worker finds out for itself. A target is down while one of them passes it over; an upstream is down while one of
+them passes all of its targets over. Events are of the whole edge: the first worker makes one, and the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from revproxy.config.settings import Config, UpstreamConfig
+from revproxy.plan.events import EventLog
+from revproxy.plan.words import TargetChanged
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """
+    What is known of a target.
+
+    :ivar since: when it became so, in seconds since the epoch; None if it was never otherwise.
+    :ivar failedAt: when it was passed over last; None if it never was; ``failure``: why.
+    """
+
+    isUp: bool = True
+    since: float | None = None
+    failedAt: float | None = None
+    failure: str = ""
+
+
+UP = TargetState()
+"""A target of which nothing was told."""
+
+
+class TargetStates:
+    """
+    What is known of all targets.
+
+    Its events are ``target-down``, ``target-up``, ``upstream-down`` and ``upstream-up``.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._upstreams: Mapping[str, UpstreamConfig] = {}
+        self._states: dict[tuple[str, str], TargetState] = {}
+        # By target, the workers that pass it over.
+        self._down: dict[tuple[str, str], set[int]] = {}
+        self._upstreamsDown: set[str] = set()
+
+    def of(self, upstream: str, url: str) -> TargetState:
+        """What is known of one."""
+        return self._states.get((upstream, url), UP)
+
+    def isDown(self, upstream: str) -> bool:
+        """Whether a worker passes over all targets of an upstream."""
+        return upstream in self._upstreamsDown
+
+    @property
+    def upstreamsDown(self) -> list[str]:
+        """The names of upstreams that are down."""
+        return sorted(self._upstreamsDown)
+
+    def committed(self, config: Config) -> None:
+        """Forget what the configuration does not have any more, and say that it is not down."""
+        self._upstreams = config.upstreams
+        known = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
+        for key in [key for key in self._states if key not in known]:
+            for worker in sorted(self._down.get(key, ())):
+                self.changed(worker, TargetChanged(*key, True, "it is no target of this upstream any more"))
+            del self._states[key]
+        for name in sorted(self._upstreamsDown - config.upstreams.keys()):
+            self._upstreamUp(name, "it is not configured any more")
+
+    def changed(self, worker: int, word: TargetChanged) -> None:
+        """
+        A worker passes a target over, or no longer.
+
+        :param worker: its number.
+        """
+        key = word.upstream, word.url
+        down = self._down.setdefault(key, set())
+        before = bool(down)
+        if word.isUp:
+            down.discard(worker)
+        else:
+            down.add(worker)
+        if not down:
+            del self._down[key]
+        if bool(down) != before:
+            self._tell(key, word)
+        elif down and not word.isUp:
+            self._states[key] = replace(self._states[key], failure=word.reason)
+        self._compare(word)
+
+    def _tell(self, key: tuple[str, str], word: TargetChanged) -> None:
+        name, url = key
+        if word.isUp:
+            text = f"{url} answers again" if not word.reason else f"{url} is not passed over any more: {word.reason}"
+            at = self._add("target-up", name, text, url)
+            self._states[key] = replace(self.of(*key), isUp=True, since=at)
+        else:
+            does = "fails, and there is no other" if self._isAlone(name) else "is passed over"
+            at = self._add("target-down", name, f"{url} {does}: {word.reason}", url)
+            self._states[key] = TargetState(False, at, at, word.reason)
+
+    def _isAlone(self, name: str) -> bool:
+        upstream = self._upstreams.get(name)
+        return upstream is not None and len(upstream.targets) == 1
+
+    def _compare(self, word: TargetChanged) -> None:
+        """See whether the upstream is down now, or no longer."""
+        name = word.upstream
+        upstream = self._upstreams.get(name)
+        if upstream is None:
+            return
+        per = [self._down.get((name, target.url), set()) for target in upstream.targets]
+        isDown = bool(set.intersection(*per))
+        if isDown and name not in self._upstreamsDown:
+            self._upstreamsDown.add(name)
+            targets = "its only target does not answer" if len(per) == 1 else f"none of its {len(per)} targets answers"
+            self._add("upstream-down", name, f"{targets}: {word.reason}")
+        elif not isDown and name in self._upstreamsDown:
+            self._upstreamUp(name, word.reason or f"{word.url} answers again")
+
+    def _upstreamUp(self, name: str, why: str) -> None:
+        self._upstreamsDown.discard(name)
+        self._add("upstream-up", name, why)
+
+    def _add(self, kind: str, upstream: str, text: str, target: str = "") -> float:
+        """:returns: when."""
+        return self._events.add(kind, f"upstream {upstream}: {text}").at
