@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Abandon, Answer, Ask, Commit, Down, Prepare, Ready, Step, Target, Up
 
@@ -65,11 +66,29 @@ class _Question:
             self.answered.callback([word for _, word in sorted(self.answers.items())])
 
 
+class Besides(Protocol):
+    """
+    Something in control's own process that takes part in changes, after the workers: such as a port of its own.
+
+    A `prepare` that refuses is followed by another, or by `abandon`. None of them may wait for long.
+    """
+
+    async def prepare(self, plan: Plan) -> tuple[Refusal, ...]:
+        """Make ready what the plan needs; what serves now goes on. :returns: why that cannot be."""
+
+    def commit(self) -> None:
+        """What was prepared takes effect. Cannot fail."""
+
+    async def abandon(self) -> None:
+        """What was prepared is given up; also where nothing was."""
+
+
 class Crew:
     """
     All workers of an edge.
 
     :ivar onWord: takes what they say, but for the answers to steps; with the number of the worker, from 0.
+    :ivar besides: who else takes part in changes.
     """
 
     _log = Logger()
@@ -80,6 +99,7 @@ class Crew:
         :param silence: seconds after which a worker that does not answer has refused the step; None: never.
         """
         self.onWord: Callable[[int, Up], None] = lambda worker, word: None
+        self.besides: list[Besides] = []
         self._clock = clock
         self._silence = silence
         self._lines: Sequence[WorkerLine] = ()
@@ -99,9 +119,31 @@ class Crew:
         :returns: why not; empty if all have done it. After a refusal, some may have done it: what follows is another
             `Prepare` of the same transaction, or `Abandon`.
         """
-        everybody = range(len(self._lines))
         if isinstance(word, Abandon):
             self._givenUp = word.transaction
+        refusals = await self._everybody(word)
+        if isinstance(word, Prepare) and word.starts and not refusals:
+            refusals = await self._prepareBesides(word)
+        elif isinstance(word, Commit):
+            for each in self.besides:
+                each.commit()
+        elif isinstance(word, Abandon):
+            for each in self.besides:
+                await each.abandon()
+        return refusals
+
+    async def _prepareBesides(self, word: Prepare) -> tuple[Refusal, ...]:
+        for each in self.besides:
+            refusals = await each.prepare(word.plan)
+            if self._givenUp == word.transaction:  # by others, meanwhile
+                await each.abandon()
+                return refusals or (_GIVEN_UP,)
+            if refusals:
+                return refusals
+        return ()
+
+    async def _everybody(self, word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
+        everybody = range(len(self._lines))
         if isinstance(word, Prepare) and len(everybody) > 1:
             refusals = await self._step(0, word)
             if self._givenUp == word.transaction:  # by others, while the first prepared it

@@ -11,9 +11,130 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.crew import ASKED, Crew
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Ask, Counters, Down, Notice, Target, Up
-from tests.control.conversations import FakeLink, TranscriptCase
+from tests.control.conversations import FakeLink, TranscriptCase, makeConfig
 from tests.plan.plans import entry
+
+
+class FakePort:
+    """
+    Something beside the workers; writes down what it is asked.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.refusals: tuple[Refusal, ...] = ()
+        self.waits: Deferred[None] | None = None
+
+    async def prepare(self, plan: Plan) -> tuple[Refusal, ...]:
+        self.lines.append(f"port: prepare {plan.config.source}")
+        if self.waits is not None:
+            await self.waits
+        return self.refusals if plan.config.source == "second.yaml" else ()
+
+    def commit(self) -> None:
+        self.lines.append("port: commit")
+
+    async def abandon(self) -> None:
+        self.lines.append("port: abandon")
+
+
+class BesidesTests(TranscriptCase):
+    """
+    What takes part in changes beside the workers.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.talk.running(entry("a", "1.0"))
+        self.port = FakePort(self.talk.lines)
+        self.talk.crew.besides.append(self.port)
+        self.talk.files(entry("a", "2.0"), config=makeConfig(source="second.yaml"))
+
+    def test_change(self) -> None:
+        """
+        It prepares when the workers have, and commits after them.
+        """
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0; second.yaml)
+            worker: prepare done
+            port: prepare second.yaml
+            stored: a 2.0
+            control: Ready 2
+            worker: ready done
+            control: Commit 2
+            worker: commit done
+            port: commit
+            event: configured
+            event: replaced a
+            written: a 2.0
+            end: second.yaml is in force; a: 1.0 → 2.0
+        """)
+
+    def test_refused(self) -> None:
+        """
+        What it refuses of a configuration is refused as a whole, and plugins change without it.
+        """
+        self.port.refusals = (Refusal("", "listen", "no such address"),)
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0; second.yaml)
+            worker: prepare done
+            port: prepare second.yaml
+            control: Prepare 2 (a 2.0)
+            worker: prepare done
+            port: prepare first.yaml
+            stored: a 2.0
+            control: Ready 2
+            worker: ready done
+            control: Commit 2
+            worker: commit done
+            port: commit
+            event: replaced a
+            written: a 2.0
+            event: refused
+            end: a: 1.0 → 2.0; not listen: no such address
+        """)
+
+    def test_workersRefuse(self) -> None:
+        """
+        What workers refuse it never hears of; giving up it does.
+        """
+        self.talk.files(entry("a", "2.0"), config=self.talk.config)
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0)
+            worker: prepare refused: a import: it raised
+            event: refused a
+            control: Abandon 2
+            worker: abandon done
+            port: abandon
+            end: not a import: it raised
+        """)
+
+    def test_givenUp(self) -> None:
+        """
+        What was given up while it prepared is abandoned by it once more, when it has.
+        """
+        self.port.waits = Deferred()
+        self.play("""
+            apply
+            control: Prepare 2 (a 2.0; second.yaml)
+            worker: prepare done
+            port: prepare second.yaml
+            halt
+            control: Abandon 2
+            worker: abandon done
+            port: abandon
+        """)
+        self.talk.lines.clear()
+        self.port.waits.callback(None)
+        self.assertEqual(
+            self.talk.lines, ["port: abandon", "event: refused", "end: refused: stop: the edge is being stopped"]
+        )
 
 
 class ThreeTests(TranscriptCase):
