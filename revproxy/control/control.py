@@ -5,6 +5,7 @@ Control: all that decides what the edge is to be, over whatever crew makes it so
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.eventfile import EventFile
 from revproxy.control.state.eventkeeper import EventKeeper
 from revproxy.control.state.keeper import StateKeeper
+from revproxy.control.state.latestfile import LatestFile
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
+from revproxy.control.targetoverrides import TargetOverrides
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
+from revproxy.plan.plan import Plan
 
 InThread = Callable[..., Deferred[Any]]
 """Runs a function, with arguments, in a thread."""
@@ -43,6 +47,8 @@ class Control:
     :ivar eventKeeper: remembers events.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
+    :ivar overrides: what somebody has said of targets.
+    :ivar files: what is kept in the state folder besides.
     """
 
     def __init__(
@@ -79,5 +85,31 @@ class Control:
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.steering = Steering(self.coordinator)
-        self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed)
+        latest = partial(
+            LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
+        )
+        self.overrides = TargetOverrides(self.inbox.targets, crew, events, clock, latest(state.targetsPath))
+        self.files = (self.overrides.file,)
+        self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
         crew.onWord = self.inbox.receive
+        crew.standing = self.overrides.words
+
+    def _committed(self, before: Plan | None, plan: Plan) -> None:
+        self.overrides.committed(plan.config)
+
+    def restored(self) -> None:
+        """The state folder is there again: what is kept in it is written once more."""
+        self.eventKeeper.tryAgain()
+        for file in self.files:
+            file.restore()
+
+    def stop(self) -> None:
+        """Nothing happens by itself any more."""
+        self.slowPlugins.stop()
+        self.overrides.stop()
+
+    async def end(self) -> None:
+        """Write what is to be kept."""
+        for file in self.files:
+            await file.end()
+        await self.eventKeeper.end()

@@ -89,6 +89,7 @@ class Crew:
 
     :ivar onWord: takes what they say, but for the answers to steps; with the number of the worker, from 0.
     :ivar besides: who else takes part in changes.
+    :ivar standing: what a worker is told before all else.
     """
 
     _log = Logger()
@@ -100,6 +101,7 @@ class Crew:
         """
         self.onWord: Callable[[int, Up], None] = lambda worker, word: None
         self.besides: list[Besides] = []
+        self.standing: Callable[[], Iterable[Down]] = lambda: ()
         self._clock = clock
         self._silence = silence
         self._lines: Sequence[WorkerLine] = ()
@@ -109,8 +111,12 @@ class Crew:
         self._questions: dict[int, _Question] = {}
 
     def employ(self, lines: Sequence[WorkerLine]) -> None:
-        """These are the workers."""
-        self._lines = tuple(lines)
+        """These are the workers. Those that are new hear first what they are to know."""
+        before, self._lines = self._lines, tuple(lines)
+        for line in self._lines:
+            if line not in before:
+                for word in self.standing():
+                    line.send(word)
 
     async def do(self, word: Prepare | Ready | Commit | Abandon) -> tuple[Refusal, ...]:
         """

@@ -2,12 +2,13 @@
 Which targets are passed over, as workers tell it, and the events of that.
 
 Each worker finds out for itself. A target is down while one of them passes it over; an upstream is down while one of
-them passes all of its targets over. Events are of the whole edge: the first worker makes one, and the last.
+them passes all of its targets over, but for those that somebody has drained. Events are of the whole edge: the first
+worker makes one, and the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 from revproxy.config.settings import Config, UpstreamConfig
@@ -48,13 +49,14 @@ class TargetStates:
         # By target, the workers that pass it over.
         self._down: dict[tuple[str, str], set[int]] = {}
         self._upstreamsDown: set[str] = set()
+        self._drained: Set[tuple[str, str]] = frozenset()
 
     def of(self, upstream: str, url: str) -> TargetState:
         """What is known of one."""
         return self._states.get((upstream, url), UP)
 
     def isDown(self, upstream: str) -> bool:
-        """Whether a worker passes over all targets of an upstream."""
+        """Whether a worker has nobody to answer for an upstream."""
         return upstream in self._upstreamsDown
 
     @property
@@ -72,6 +74,18 @@ class TargetStates:
             del self._states[key]
         for name in sorted(self._upstreamsDown - config.upstreams.keys()):
             self._upstreamUp(name, "it is not configured any more")
+        for name in sorted({*self._upstreamsDown, *(upstream for upstream, _ in self._drained)}):
+            self._compare(name, "it has other targets")
+
+    def drained(self, targets: Set[tuple[str, str]]) -> None:
+        """
+        These are out of service.
+
+        :param targets: of each, upstream and URL.
+        """
+        before, self._drained = self._drained, targets
+        for upstream in sorted({upstream for upstream, _ in before ^ targets}):
+            self._compare(upstream, "targets were drained" if targets > before else "a target is back in service")
 
     def changed(self, worker: int, word: TargetChanged) -> None:
         """
@@ -92,42 +106,52 @@ class TargetStates:
             self._tell(key, word)
         elif down and not word.isUp:
             self._states[key] = replace(self._states[key], failure=word.reason)
-        self._compare(word)
+        self._compare(word.upstream, word.reason or f"{word.url} answers again")
 
     def _tell(self, key: tuple[str, str], word: TargetChanged) -> None:
         name, url = key
         if word.isUp:
             text = f"{url} answers again" if not word.reason else f"{url} is not passed over any more: {word.reason}"
-            at = self._add("target-up", name, text, url)
+            at = self._onEvent("target-up", name, text, url)
             self._states[key] = replace(self.of(*key), isUp=True, since=at)
         else:
             does = "fails, and there is no other" if self._isAlone(name) else "is passed over"
-            at = self._add("target-down", name, f"{url} {does}: {word.reason}", url)
+            at = self._onEvent("target-down", name, f"{url} {does}: {word.reason}", url)
             self._states[key] = TargetState(False, at, at, word.reason)
 
     def _isAlone(self, name: str) -> bool:
         upstream = self._upstreams.get(name)
         return upstream is not None and len(upstream.targets) == 1
 
-    def _compare(self, word: TargetChanged) -> None:
+    def _compare(self, name: str, why: str) -> None:
         """See whether the upstream is down now, or no longer."""
-        name = word.upstream
         upstream = self._upstreams.get(name)
         if upstream is None:
             return
-        per = [self._down.get((name, target.url), set()) for target in upstream.targets]
-        isDown = bool(set.intersection(*per))
+        keys = [(name, target.url) for target in upstream.targets]
+        serving = [key for key in keys if key not in self._drained]
+        isDown = not serving or bool(set.intersection(*(self._down.get(key, set()) for key in serving)))
         if isDown and name not in self._upstreamsDown:
             self._upstreamsDown.add(name)
-            targets = "its only target does not answer" if len(per) == 1 else f"none of its {len(per)} targets answers"
-            self._add("upstream-down", name, f"{targets}: {word.reason}")
+            self._onEvent("upstream-down", name, f"{_nobodyOf(len(keys), len(serving))}: {why}")
         elif not isDown and name in self._upstreamsDown:
-            self._upstreamUp(name, word.reason or f"{word.url} answers again")
+            self._upstreamUp(name, why)
 
     def _upstreamUp(self, name: str, why: str) -> None:
         self._upstreamsDown.discard(name)
-        self._add("upstream-up", name, why)
+        self._onEvent("upstream-up", name, why)
 
-    def _add(self, kind: str, upstream: str, text: str, target: str = "") -> float:
+    def _onEvent(self, kind: str, upstream: str, text: str, target: str = "") -> float:
         """:returns: when."""
         return self._events.add(kind, f"upstream {upstream}: {text}").at
+
+
+def _nobodyOf(count: int, serving: int) -> str:
+    """Why nobody answers for an upstream of so many targets, of which so many are in service."""
+    if not serving:
+        return "its only target is drained" if count == 1 else f"all of its {count} targets are drained"
+    if count == 1:
+        return "its only target does not answer"
+    if serving == count:
+        return f"none of its {count} targets answers"
+    return f"none of its {count} targets answers, or they are drained"

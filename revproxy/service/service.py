@@ -109,8 +109,8 @@ class EdgeService(Service):  # type: ignore[misc]
         _resultOf(preparing)
         self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
-        tryAgain = self.control.eventKeeper.tryAgain
-        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn, tryAgain)
+        restored = self.control.restored
+        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn, restored)
         self._watcher: Watcher | None = None
         self._roots: list[Path | Root] = []
         self._notifier = Notifier(reactor)
@@ -351,7 +351,7 @@ class EdgeService(Service):  # type: ignore[misc]
         self._notifier.stopping()
         self._stateWatch.stop()
         self.control.coordinator.halt()
-        self.control.slowPlugins.stop()
+        self.control.stop()
         self.worker.hurry()
         if self._starting is not None and not self._starting.called:
             self._starting.cancel()
@@ -362,7 +362,7 @@ class EdgeService(Service):  # type: ignore[misc]
         await self.worker.drain()
         await self.control.coordinator.end()
         await self.worker.endPlugins()
-        await self.control.eventKeeper.end()
+        await self.control.end()
         self._state.release()
         self._signals.restore()
         isProcess = self._exitZero() or isProcess

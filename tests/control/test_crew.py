@@ -524,6 +524,16 @@ class OtherWordsTests(SynchronousTestCase):
         self.assertEqual(self.sent, [(0, word), (1, word)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_standing(self) -> None:
+        """
+        Workers that are new hear first what they are to know; the others know it.
+        """
+        word = Target("web", "http://127.0.0.1:9000", False)
+        self.crew.standing = lambda: [word]
+        lines = self.crew._lines
+        self.crew.employ([*lines, FakeLink(lambda word: self.sent.append((2, word)))])
+        self.assertEqual(self.sent, [(2, word)])
+
     def test_heard(self) -> None:
         """
         What workers say by themselves comes with the number of the one that says it.

@@ -2,6 +2,7 @@
 
     lock           held while an edge runs; its number is in it
     plugins.json   what is remembered of plugins
+    targets.json   what somebody has said of targets
     events.jsonl   what has happened; events.1.jsonl is what was before
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
@@ -59,6 +60,11 @@ class StateFolder:
     def recordsPath(self) -> Path:
         """For `revproxy.control.state.records`."""
         return self.path / "plugins.json"
+
+    @property
+    def targetsPath(self) -> Path:
+        """For `revproxy.control.targetoverrides`."""
+        return self.path / "targets.json"
 
     @property
     def eventsPath(self) -> Path:

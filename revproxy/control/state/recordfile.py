@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from revproxy.control.state.records import Pin, PinnedBy, PluginRecord, PluginRecords, VersionRecord
+from revproxy.control.state.replacement import replaceFile
 from revproxy.regularfile import readFile
 
 #: Of the file; a higher one was written by a newer revproxy.
@@ -63,25 +63,7 @@ def writeRecords(path: Path, records: PluginRecords) -> None:
 
     :raises OSError: it was not replaced, or it is not certain that the new one would outlive a crash.
     """
-    new = path.with_name(f".{path.name}.new")
-    with suppress(FileNotFoundError):
-        new.unlink()
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_format(records))
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(new, path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replaceFile(path, _format(records))
 
 
 # The form on disk: strict where dataclasses would pass over what they do not know.
