@@ -34,6 +34,7 @@ from revproxy.dataplane.leaves.destinations import Destinations
 from revproxy.dataplane.leaves.proxy import PRESERVE, Forwarded, ProxyLeaf
 from revproxy.dataplane.link import Link
 from revproxy.dataplane.listener import Listener
+from revproxy.dataplane.recorder import Recorder
 from revproxy.dataplane.routing import Route, Tree
 from revproxy.dataplane.upstream.pool import Pool
 from revproxy.dataplane.upstream.target import Target
@@ -106,7 +107,7 @@ class Edges:
         self.destinations = Destinations(client, {"origin": (upstream, PRESERVE)})
         links = [self._link(f"plugin{number}") for number in range(plugins)]
         self.generation = Generation(1, Tree([Route("/", b"", b"/", self.leaf)]), [Chain(links)])
-        self.log = AccessLog(lambda data: None, "json", clock)
+        self.log = Recorder(clock, [AccessLog(lambda data: None, "json").take])
         edge = Edge(clock, self.deadlines, self.generation, Limits(), Timeouts(), self.log, monotonic=time.monotonic)
         self.listener = Listener(edge, tls=False)
         self.server = self.listener.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))

@@ -225,8 +225,14 @@ def _logging(section: Section) -> LoggingConfig:
         elif path is not None and path.is_dir():
             section.refuse(f"{path} is a folder; name a file in it", "access")
         access = str(path) if path else "-"
+    plain = LoggingConfig()
     return LoggingConfig(
-        access, section.text("format", "json"), section.text("level", "info"), section.text("own", "text")
+        access,
+        section.text("format", plain.format),
+        section.text("level", plain.level),
+        section.text("own", plain.own),
+        section.integer("remember", plain.remember),
+        section.integer("remember_bytes", plain.rememberBytes),
     )
 
 

@@ -264,12 +264,16 @@ class LoggingConfig:
     :ivar format: ``"json"`` or ``"combined"``.
     :ivar level: ``"debug"``, ``"info"``, ``"warn"`` or ``"error"``: from there on the edge's own log has lines.
     :ivar own: ``"text"`` or ``"json"``: its form.
+    :ivar remember: how many of the last requests can be searched; 0: none.
+    :ivar rememberBytes: how many bytes these take at most.
     """
 
     access: str | None = "-"
     format: str = "json"
     level: str = "info"
     own: str = "text"
+    remember: int = 50_000
+    rememberBytes: int = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)

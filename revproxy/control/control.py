@@ -27,6 +27,7 @@ from revproxy.control.state.latestfile import LatestFile
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetoverrides import TargetOverrides
+from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
@@ -49,6 +50,8 @@ class Control:
     :ivar steering: carries out commands.
     :ivar overrides: what somebody has said of targets.
     :ivar files: what is kept in the state folder besides.
+    :ivar inbox: takes what workers say.
+    :ivar traffic: what went through the edge in the last hour.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class Control:
         self.quarantine = Quarantine(self.coordinator, clock)
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
+        self.traffic = Traffic(clock.seconds)
+        self.inbox.onCounters.append(self.traffic.counted)
         self.steering = Steering(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded

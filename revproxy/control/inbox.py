@@ -4,6 +4,8 @@ What workers say, and who hears it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
@@ -17,6 +19,7 @@ from revproxy.plan.words import (
     DropIns,
     Failures,
     Notice,
+    Records,
     Remains,
     Restored,
     Stalled,
@@ -31,6 +34,9 @@ class Inbox:
 
     :ivar certificates: by endpoint, the state of its listener's certificates.
     :ivar targets: what is known of targets.
+    :ivar onCounters: who else hears what was counted, each with the number of the worker.
+    :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
+        decode them when somebody asks.
     """
 
     def __init__(
@@ -43,6 +49,8 @@ class Inbox:
     ) -> None:
         self.certificates: dict[str, CertificateState] = {}
         self.targets = TargetStates(events)
+        self.onCounters: list[Callable[[int, Counters], None]] = []
+        self.onRecords: list[Callable[[int, Records], None]] = []
         self._events = events
         self._totals = totals
         self._snapshots = snapshots
@@ -64,6 +72,11 @@ class Inbox:
             self._totals.add(worker, word)
             self._quarantine.counted(worker, word)
             self._slowPlugins.counted(worker, word)
+            for hearCounters in self.onCounters:
+                hearCounters(worker, word)
+        elif isinstance(word, Records):
+            for hearRecords in self.onRecords:
+                hearRecords(worker, word)
         elif isinstance(word, Failures):
             self._totals.failed(word)
             self._quarantine.failed(worker, word)

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.logfields import LogValue
+from revproxy.requestrecord import RequestRecord
 from revproxy.secrets import areHidden, masked
 
 __all__ = ["LINE_LIMIT", "formatCombined", "formatJSON"]
@@ -88,7 +88,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
 _encoder = msgspec.json.Encoder()
 
 
-def formatJSON(records: list[AccessRecord]) -> bytes:
+def formatJSON(records: list[RequestRecord]) -> bytes:
     """
     One JSON object per line. Keys whose value is empty or unknown are left out; ``cut`` names those that are not whole.
     """
@@ -196,7 +196,7 @@ def _cutFields(fields: dict[str, LogValue], bound: int) -> dict[str, LogValue]:
     return fields
 
 
-def _jsonLines(records: list[AccessRecord]) -> list[_Line]:
+def _jsonLines(records: list[RequestRecord]) -> list[_Line]:
     """
     Written as one loop without calls of our own, unless there are secrets: this is the part that grows with the
     traffic.
@@ -260,7 +260,7 @@ _WIRE_BOUNDS = (256, 128, 8192, 64, 2048, 2048)
 """Bytes of peer, method, target, version, referer and agent in a line that would be too long."""
 
 
-def formatCombined(records: list[AccessRecord]) -> bytes:
+def formatCombined(records: list[RequestRecord]) -> bytes:
     """
     The combined format of Apache and nginx; the user field is always ``-``, times are UTC.
     """
@@ -315,7 +315,7 @@ def _escape(wire: bytes) -> bytes:
     return text.encode("unicode_escape").replace(b"\\ue0", b"\\x")
 
 
-def _cutCombined(r: AccessRecord) -> bytes:
+def _cutCombined(r: RequestRecord) -> bytes:
     """
     The line with every value within its bound.
     """

@@ -1,7 +1,7 @@
 """
-What all connections share: the current generation, limits, deadlines, the log.
+What all connections share: the current generation, limits, deadlines, the recorder.
 
-A swap is an assignment to :attr:`Edge.generation`; an exchange reads it once. Limits, timeouts and the log may be
+A swap is an assignment to :attr:`Edge.generation`; an exchange reads it once. Limits, timeouts and the recorder may be
 assigned at any time as well: everybody reads them here, so they hold from the next time that they are looked at.
 """
 
@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from revproxy.context import Peer
-from revproxy.dataplane.accesslog import AccessLog
-from revproxy.dataplane.accessrecord import AccessRecord
 from revproxy.dataplane.clientcounts import ClientCounts
 from revproxy.dataplane.http.interfaces import IClientConnection
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.recorder import Recorder
 from revproxy.errors import EdgeError
 from revproxy.loop.deadlines import Deadlines
+from revproxy.requestrecord import RequestRecord
 
 if TYPE_CHECKING:
     from revproxy.dataplane.chain import Chain
@@ -32,7 +32,6 @@ class Edge:
     """
     The data plane as its connections see it.
 
-    :ivar accessLog: may be assigned; a request is recorded where this points when it ends.
     :ivar clients: how many of them each client has; those of trusted proxies are not counted.
     :ivar connections: every open client connection.
     :ivar draining: True once it is being stopped.
@@ -40,6 +39,7 @@ class Edge:
     :ivar limits: may be assigned; a request whose head is complete keeps the bounds of its trailer section, and
         connections over a lowered limit stay.
     :ivar timeouts: may be assigned; a deadline that runs already stays as it is.
+    :ivar recorder: may be assigned; a request is recorded where this points when it ends. None: nobody wants to know.
     :ivar refusals: how many heads were no acceptable requests.
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
@@ -47,7 +47,7 @@ class Edge:
     :ivar logsAgents: whether the log shows User-Agent and Referer; may be assigned.
     """
 
-    Record = AccessRecord
+    Record = RequestRecord
     _log = Logger()
 
     def __init__(
@@ -57,7 +57,7 @@ class Edge:
         generation: Generation,
         limits: Limits,
         timeouts: Timeouts,
-        accessLog: AccessLog | None,
+        recorder: Recorder | None,
         logsAgents: bool = False,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class Edge:
         self.generation = generation
         self.limits = limits
         self.timeouts = timeouts
-        self.accessLog = accessLog
+        self.recorder = recorder
         self.logsAgents = logsAgents
         self.deadlines = deadlines
         self.connections: set[IClientConnection] = set()
@@ -78,11 +78,11 @@ class Edge:
         self._drained: Deferred[None] | None = None
 
     def refused(self, peer: Peer, scheme: str, error: EdgeError, bytesOut: int) -> None:
-        """A head was no acceptable request: count and log it."""
+        """A head was no acceptable request: count and record it."""
         self.refusals += 1
-        if self.accessLog is not None:
-            self.accessLog.record(
-                AccessRecord(
+        if self.recorder is not None:
+            self.recorder.record(
+                RequestRecord(
                     self.now(),
                     0.0,
                     "-",

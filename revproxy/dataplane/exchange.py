@@ -3,7 +3,7 @@ One request's life: route, chain, leaf, chain back, answer, finish.
 
 An exchange looks once for the current generation, and what it finds there is its own to the end. At any time it waits
 for at most one thing, a Deferred; when the client leaves, that one is cancelled, and with it all that hangs on it.
-However it ends, ``_finish`` runs exactly once: observers, access log, the chain's release.
+However it ends, ``_finish`` runs exactly once: observers, the record of it, the chain's release.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Exchange:
     :ivar chain: what it goes through; None until its route is found.
     :ivar context: what plugins see.
     :ivar methods: those its route takes; None if that does not say, or there is none.
+    :ivar attempts: how many targets it was sent to, or was to be.
+    :ivar pool: the name of the upstream that the last of them belongs to.
     :ivar upstream: the target that was tried last, for the log.
     :ivar upstreamSeconds: how long its head took.
     """
@@ -65,16 +67,19 @@ class Exchange:
         "_began",
         "_done",
         "_edge",
+        "_generation",
         "_guards",
         "_hostname",
         "_route",
         "_sentAt",
         "_stream",
         "_waiting",
+        "attempts",
         "chain",
         "context",
         "error",
         "methods",
+        "pool",
         "upstream",
         "upstreamSeconds",
     )
@@ -101,7 +106,10 @@ class Exchange:
         self.chain: Chain | None = None
         self.methods: frozenset[bytes] | None = None
         self.error: EdgeError | None = None
+        self.attempts = 0
+        self.pool = ""
         self.upstream: str | None = None
+        self._generation = 0
         self._sentAt = 0.0
         self.upstreamSeconds: float | None = None
 
@@ -112,6 +120,7 @@ class Exchange:
         context = self.context
         try:
             generation = self._edge.generation
+            self._generation = generation.number
             route = generation.find(self._hostname, context._request._rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
@@ -414,8 +423,8 @@ class Exchange:
             if later is not None:
                 # Its release, below, is not the last one.
                 chain.hold(later)
-        if edge.accessLog is not None:
-            edge.accessLog.record(self._record(context, status, seconds, bytesIn, bytesOut))
+        if edge.recorder is not None:
+            edge.recorder.record(self._record(context, status, seconds, bytesIn, bytesOut))
         if context._exchange is not None:  # plugins had to do with it
             context.over()
         if chain is not None:
@@ -447,4 +456,7 @@ class Exchange:
             request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
             request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
             None if context._fields is None else dict(context._fields),
+            self._generation,
+            self.pool,
+            self.attempts,
         )

@@ -7,6 +7,7 @@ What the edge is to be, and the words in which its two halves speak: frozen valu
 - `pemfiles`: the files that certificates are read from, as bytes;
 - `plan`: configuration, and which bundle each plugin runs: all that a worker needs to make it so;
 - `words`: what control says to its workers, and what they say to it;
+- `counted`: what workers count, and `durations`: how they count how long things take;
 - `encoding`: words as bytes, and back;
 - `events`: what has happened, for people.
 

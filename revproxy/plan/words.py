@@ -14,7 +14,8 @@ and keeps what of it still serves::
       Commit(7) ──────────────────────────────────────▶  the next request goes through the new generation
       ◀──────────────────────────── Answer(7, "commit")
 
-Everything else goes up by itself, as it happens; `Counters` come each second, and when they are asked for.
+Everything else goes up by itself, as it happens; `Records` of requests some hundreds at a time, `Counters` each second
+and when they are asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ from typing import Literal
 import msgspec
 
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, CatalogEntry
+from revproxy.plan.counted import (
+    AttemptSeries,
+    EdgeCounters,
+    HostCount,
+    PhaseCounters,
+    PluginNow,
+    ProcessNow,
+    RequestSeries,
+    RouteNow,
+    TargetNow,
+)
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN, VersionId
@@ -226,6 +238,7 @@ class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :ivar seconds: self time.
     :ivar longCalls: calls that held the event loop for long, as far as they were timed; ``longSeconds``: how long.
+    :ivar phases: the same by phase, of those in which there is anything new.
     """
 
     plugin: str
@@ -238,6 +251,7 @@ class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
     longCalls: int = 0
     longSeconds: float = 0.0
+    phases: tuple[PhaseCounters, ...] = ()
 
 
 class ThreadFigures(msgspec.Struct, frozen=True):
@@ -297,6 +311,11 @@ class Counters(Word, frozen=True, omit_defaults=True):
     :ivar gated: plugins with a gate before an instance, in the order of their names.
     :ivar threads: of plugins whose threads have anything to tell.
     :ivar figures: of plugins, what their own figures have counted.
+    :ivar requests: that are over; ``attempts``: those of them that went to a target; ``hosts``: the busiest.
+    :ivar plugins: that have answers awaited now; those without any are not in it. So it is with ``routes``.
+    :ivar targets: that have changed since they were told last.
+    :ivar edge: what happened at the listeners; None: nothing new.
+    :ivar process: what this worker's takes; None if nobody counts.
     """
 
     versions: tuple[VersionCounters, ...] = ()
@@ -305,6 +324,29 @@ class Counters(Word, frozen=True, omit_defaults=True):
     gated: tuple[str, ...] = ()
     threads: tuple[ThreadFigures, ...] = ()
     figures: tuple[OwnFigure, ...] = ()
+    requests: tuple[RequestSeries, ...] = ()
+    attempts: tuple[AttemptSeries, ...] = ()
+    hosts: tuple[HostCount, ...] = ()
+    plugins: tuple[PluginNow, ...] = ()
+    routes: tuple[RouteNow, ...] = ()
+    targets: tuple[TargetNow, ...] = ()
+    edge: EdgeCounters | None = None
+    process: ProcessNow | None = None
+
+
+class Records(Word, frozen=True):
+    """
+    Requests that are over.
+
+    :ivar batch: their `revproxy.requestrecord.RequestRecord`, in MessagePack: an array of arrays. Nobody decodes it
+        before somebody asks.
+    :ivar count: how many; some hundreds at most.
+    :ivar dropped: how many there were besides, since the last of these words, of which no record could be made.
+    """
+
+    batch: bytes
+    count: int
+    dropped: int = 0
 
 
 class TargetChanged(Word, frozen=True):
@@ -361,6 +403,7 @@ Up = (
     | Restored
     | Remains
     | Counters
+    | Records
     | TargetChanged
     | CertificateState
     | Notice

@@ -14,12 +14,12 @@ from twisted.logger import Logger
 
 from revproxy.config.settings import LoggingConfig, documentOf
 from revproxy.dataplane.accesslog import AccessLog
-from revproxy.dataplane.edge import Edge
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Prepare
 from revproxy.worker.logfile import LogFile
 from revproxy.worker.participant import Refused
+from revproxy.worker.recording import Recording
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a file may take for the last lines."""
@@ -34,10 +34,10 @@ class OpenedLog:
     :ivar log: formats for the file; None like it.
     """
 
-    def __init__(self, config: LoggingConfig, file: LogFile | None, clock: Any) -> None:
+    def __init__(self, config: LoggingConfig, file: LogFile | None) -> None:
         self.config = config
         self.file = file
-        self.log = None if file is None else AccessLog(file.write, cast(Any, config.format), clock)
+        self.log = None if file is None else AccessLog(file.write, cast(Any, config.format))
 
 
 class AccessLogging:
@@ -48,13 +48,13 @@ class AccessLogging:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, edge: Edge, inThread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, reactor: Any, recording: Recording, inThread: Callable[..., Deferred[Any]]) -> None:
         """
         :param inThread: runs a function, with arguments, in a thread.
         """
         self._reactor = reactor
-        self._edge = edge
-        self._opened = OpenedLog(LoggingConfig(access=None), None, reactor)
+        self._recording = recording
+        self._opened = OpenedLog(LoggingConfig(access=None), None)
         self._next: OpenedLog | None = None
         self._closing: list[Deferred[Any]] = []
         self._disk = JobThread(reactor, inThread)
@@ -115,7 +115,7 @@ class AccessLogging:
             return now
         if now.file is not None and config.access == now.file.path:
             # Two threads must not write one file: lines of the one could end up inside lines of the other.
-            return OpenedLog(config, now.file, self._reactor)
+            return OpenedLog(config, now.file)
         return await self._openInThread(config)
 
     def hurry(self) -> None:
@@ -127,23 +127,19 @@ class AccessLogging:
         old, self._opened = self._opened, opened
         if opened is old:
             return
-        self._edge.accessLog = opened.log
-        self._edge.logsAgents = opened.config.format == "combined"
-        if old.log is not None:
-            old.log.stop()
+        self._recording.logTo(opened.log, opened.config.format == "combined")
         if old.file is not None and old.file is not opened.file:
             self._close(old.file)
 
     def reopen(self) -> None:
         """The file was renamed: go on in a new one."""
         if self._opened.log is not None and self._opened.file is not None:
-            self._opened.log.flush()
+            self._recording.flush()
             self._opened.file.reopen()
 
     async def close(self) -> None:
         """The edge ends: write everything out. What is recorded afterwards is counted as lost."""
-        if self._opened.log is not None:
-            self._opened.log.stop()
+        self._recording.stop()
         if self._opened.file is not None:
             self._close(self._opened.file)
         while self._closing:
@@ -176,7 +172,7 @@ class AccessLogging:
                 self._reactor.callFromThread(
                     self._log.warn, "standard output is /dev/null, and the access log with it: name a file, or off"
                 )
-        return OpenedLog(config, file, self._reactor)
+        return OpenedLog(config, file)
 
     def _close(self, file: LogFile) -> Deferred[Any]:
         """In a thread. :return: fires when that is over, however it went."""

@@ -15,7 +15,9 @@ from revproxy.dataplane.counters import Counters
 from revproxy.figures import MOST_SERIES, OTHER, Figures
 from revproxy.loop.threads import Threads
 from revproxy.plan import words
+from revproxy.plan.counted import AttemptSeries, RequestSeries
 from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.recording import Recording
 
 INTERVAL = 1.0
 """Seconds between two reports."""
@@ -45,18 +47,21 @@ class CounterReports:
         retired: Callable[[], Mapping[str, int]],
         gated: Callable[[], tuple[str, ...]],
         tellRest: Callable[[], None] = lambda: None,
+        recording: Recording | None = None,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param retired: by plugin, how many versions no longer run and still exist.
         :param gated: plugins with a gate before an instance.
         :param tellRest: tells what else there is to tell each second.
+        :param recording: of requests; None: they are not counted.
         """
         self._clock = clock
         self._tell = tell
         self._retired = retired
         self._gated = gated
         self._tellRest = tellRest
+        self._recording = recording
         self._told: dict[Version, tuple[Any, ...]] = {}
         self._toldBesides: tuple[Any, ...] = {}, (), ()
         self._rejected: dict[Version, int] = {}
@@ -92,9 +97,18 @@ class CounterReports:
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
         besides = retired, gated, threads = dict(self._retired()), self._gated(), self._threads()
         figures = tuple(self._figures())
-        if versions or asked or figures or besides != self._toldBesides:
+        requests, attempts = self._requests(asked > 0)
+        if versions or asked or figures or requests or besides != self._toldBesides:
             self._toldBesides = besides
-            self._tell(words.Counters(versions, retired, asked, gated, threads, figures))
+            self._tell(words.Counters(versions, retired, asked, gated, threads, figures, requests, attempts))
+
+    def _requests(self, isAsked: bool) -> tuple[tuple[RequestSeries, ...], tuple[AttemptSeries, ...]]:
+        if self._recording is None:
+            return (), ()
+        if isAsked:
+            self._recording.flush()
+        counts = self._recording.counts
+        return counts.requests(), counts.attempts()
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)

@@ -35,6 +35,7 @@ from revproxy.worker.listeners import ListenerSet
 from revproxy.worker.logform import ownForm
 from revproxy.worker.participant import Participant
 from revproxy.worker.pluginstores import PluginStores
+from revproxy.worker.recording import Recording
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -53,6 +54,7 @@ class Worker:
     :ivar staging: its plugins.
     :ivar listeners: its endpoints.
     :ivar accessLogging: its log.
+    :ivar recording: who wants to know of requests that are over.
     :ivar bounds: its limits and time-outs.
     :ivar generations: what requests go through.
     :ivar retirement: sees off instances that are not used any more.
@@ -99,11 +101,12 @@ class Worker:
         parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
+        self.recording = Recording(reactor, self.edge, tell)
         self.retirement = Retirement(reactor, tell, config.pluginDrain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
         self.counters = CounterReports(
-            reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest
+            reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest, self.recording
         )
         self._stores = PluginStores(reactor, config, tell)
         dropInFactories = DropInFactories(dropIns)
@@ -121,7 +124,7 @@ class Worker:
             storeOf=self._stores.of,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
-        self.accessLogging = AccessLogging(reactor, self.edge, inThread)
+        self.accessLogging = AccessLogging(reactor, self.recording, inThread)
         self.bounds = Bounds(self._takeBounds)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
@@ -182,6 +185,7 @@ class Worker:
         self.routes.end()
         await self.staging.end()
         self._client.close()
+        self.recording.flush()
         self.counters.report()
         self.counters.stop()
         self._guard.stop()
@@ -201,6 +205,7 @@ class Worker:
         self.retirement.drainTime = config.pluginDrain
         self._client.adopt(config)
         self._stores.adopt(config)
+        self.recording.adopt(config)
         self._takeLogging(config.logging)
 
     def _takeLogging(self, config: LoggingConfig) -> None:

@@ -25,7 +25,7 @@ from revproxy.interfaces import IMiddleware
 from tests.behaviour.pathmodels import MODELS
 from tests.behaviour.pipeline import Client, Pipeline
 from tests.behaviour.spellings import GUARDED, PASSED, REFUSED, SPELLINGS
-from tests.dataplane.doubles import AccessLogDouble, RecordingLeaf, makeLink
+from tests.dataplane.doubles import RecorderDouble, RecordingLeaf, makeLink
 
 
 @implementer(IMiddleware)
@@ -54,8 +54,8 @@ class Guarded(Pipeline):
             Route("me", b"", b"/~me", leaf, 2),
             Route("menu", b"", "/café menu".encode(), leaf, 2),
         ]
-        self.log = AccessLogDouble()
-        self.edge.accessLog = self.log  # type: ignore[assignment]
+        self.log = RecorderDouble()
+        self.edge.recorder = self.log  # type: ignore[assignment]
         chains = [Chain([]), Chain([makeLink(Guard(), self.deadlines, name="guard")]), Chain([])]
         self.edge.generation = Generation(1, Tree(routes), chains)
 

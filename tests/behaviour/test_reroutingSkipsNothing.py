@@ -28,7 +28,7 @@ from revproxy.dataplane.upstream.treqclient import PoolAgent, UpstreamClient
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from tests.behaviour.pipeline import Origin, Pipeline
-from tests.dataplane.doubles import AccessLogDouble, makeLink
+from tests.dataplane.doubles import RecorderDouble, makeLink
 
 Does = Callable[[Context], Any]
 
@@ -89,8 +89,8 @@ class Site(Pipeline):
         self.leaves = {name: ProxyLeaf(client, upstream) for name, upstream in self.upstreams.items()}
         self.destinations = Destinations(client, {name: (one, "preserve") for name, one in self.upstreams.items()})
         self.events: list[str] = []
-        self.log = AccessLogDouble()
-        self.edge.accessLog = self.log  # type: ignore[assignment]
+        self.log = RecorderDouble()
+        self.edge.recorder = self.log  # type: ignore[assignment]
         self.made = [[self._with(step) for step in chain] for chain in chains]
         self.routes = [
             Route("all", b"", b"/", self.leaves["app"], 0),

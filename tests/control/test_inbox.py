@@ -23,6 +23,7 @@ from revproxy.plan.words import (
     DropIns,
     Failures,
     Notice,
+    Records,
     Remains,
     Restored,
     Stalled,
@@ -73,6 +74,17 @@ class InboxTests(SynchronousTestCase):
         self.inbox.receive(2, word)
         self.assertEqual(self.totals.of("a", VERSION.digest).calls, 5)
         self.assertEqual((self.quarantine.calls, self.told()), ([("counted", 2, word)], []))
+
+    def test_subscribers(self) -> None:
+        """
+        Whoever wants to hear of records and counters does, with the number of the worker.
+        """
+        heard: list[Any] = []
+        self.inbox.onCounters.append(lambda *said: heard.append(said))
+        self.inbox.onRecords += [lambda *said: heard.append(said), lambda worker, word: heard.append(word.count)]
+        self.inbox.receive(2, Counters())
+        self.inbox.receive(1, Records(b"\x91\x90", 1))
+        self.assertEqual(heard, [(2, Counters()), (1, Records(b"\x91\x90", 1)), 1])
 
     def test_failures(self) -> None:
         """
@@ -182,8 +194,9 @@ class InboxTests(SynchronousTestCase):
             if isinstance(word, get_args(Up)) and not isinstance(word, Answer):
                 parts: list[Any] = [Heard() for _ in range(5)]
                 inbox: Any = Inbox(*parts)
-                parts.append(Heard())
+                parts += (Heard(), Heard())
                 inbox.targets = parts[-1]
+                inbox.onRecords.append(parts[-2].heard)
                 inbox.receive(0, word)
                 heard = [*(call for part in parts for call in part.calls), *inbox.certificates]
                 self.assertNotEqual(heard, [], repr(word))

@@ -131,7 +131,7 @@ class TransportDouble:
         self.end = "abort"
 
 
-class AccessLogDouble:
+class RecorderDouble:
     """Keeps the records."""
 
     def __init__(self) -> None:
@@ -214,7 +214,7 @@ class EdgeDouble:
         middleware: Sequence[Any] = (),
     ) -> None:
         self.clock = Clock()
-        self.log = AccessLogDouble()
+        self.log = RecorderDouble()
         deadlines = Deadlines(self.clock, 0.5)
         links = [makeLink(plugin, deadlines, name=plugin.name) for plugin in middleware]
         self.chains = [Chain(links), *(Chain([]) for _ in routes or ())]

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.accessline import LINE_LIMIT, formatCombined, formatJSON
-from revproxy.dataplane.accessrecord import AccessRecord
+from revproxy.requestrecord import RequestRecord
 from revproxy.secrets import hide
 
 STARTED = 1795385582.25
 "2026-11-22 22:13:02.250 UTC."
 
 
-def record(**changes: Any) -> AccessRecord:
+def record(**changes: Any) -> RequestRecord:
     """
     A record of an ordinary request, with some fields changed.
     """
@@ -36,7 +36,7 @@ def record(**changes: Any) -> AccessRecord:
         "scheme": "https",
         "status": 200,
     }
-    return AccessRecord(**{**fields, **changes})
+    return RequestRecord(**{**fields, **changes})
 
 
 class JSONFormatTests(SynchronousTestCase):
@@ -180,7 +180,7 @@ HOSTILE = "\x00\x1b\x7f\x80\x9b\xff\"\\"
 "Each takes its room in a line, up to six bytes."
 
 
-def hostileRecords() -> list[AccessRecord]:
+def hostileRecords() -> list[RequestRecord]:
     """
     Records in which everything that a stranger, an origin or a plugin has a say in is as long as can be, and longer.
     """

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.routing import Route
-from tests.dataplane.doubles import AccessLogDouble, EdgeDouble, RecordingLeaf, SourceDouble
+from tests.dataplane.doubles import EdgeDouble, RecorderDouble, RecordingLeaf, SourceDouble
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -144,15 +144,15 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(self.client.end, "close")
 
     def test_log(self) -> None:
-        """A request is recorded where the log is when it ends, and as it is asked for then."""
+        """A request is recorded where the recorder is when it ends, and as it is asked for then."""
         self.client.send(b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\n\r\n")
-        other = AccessLogDouble()
-        self.double.edge.accessLog = other  # type: ignore[assignment]
+        other = RecorderDouble()
+        self.double.edge.recorder = other  # type: ignore[assignment]
         self.double.edge.logsAgents = True
         self.leaf.answer(1)
         self.assertEqual((len(self.double.log.records), len(other.records)), (1, 1))
         self.assertEqual(other.records[0].userAgent, b"me")
-        self.double.edge.accessLog = None
+        self.double.edge.recorder = None
         self.client.send(GET)
         self.leaf.answer(2)
         self.assertEqual(len(other.records), 1)

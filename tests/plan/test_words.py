@@ -12,6 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.problems import Problem
 from revproxy.plan.catalog import BrokenModule
+from revproxy.plan.counted import (
+    AttemptSeries,
+    EdgeCounters,
+    HostCount,
+    PhaseCounters,
+    PluginNow,
+    ProcessNow,
+    RequestSeries,
+    RouteNow,
+    TargetNow,
+)
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN, VersionId
@@ -30,6 +41,7 @@ from revproxy.plan.words import (
     OwnFigure,
     Prepare,
     Ready,
+    Records,
     Remains,
     Restored,
     Series,
@@ -99,6 +111,24 @@ def examples(root: Path) -> list[Down | Up]:
             OwnFigure("a", "seconds", "histogram", "", (), (0.1, 1.0), (Series((), 2.5, (0, 1, 2)),)),
         )),
         Counters(threads=(ThreadFigures("a", 8, 1, 2, 3, 4), ThreadFigures("b", 1))),
+        Counters((VersionCounters("a", VERSION, phases=(
+            PhaseCounters("handle", 9, {"error": 1, "timeout": 2}, 3, {"on_error": 1}, 0.25, (0, 4, 5)),
+            PhaseCounters("finished"),
+        )),)),
+        Counters(
+            requests=(RequestSeries("shop", "GET", 200, "https", "1.1", "", 3, 0.75, {12: 2, 40: 1}),),
+            attempts=(AttemptSeries("web", "http://127.0.0.1:9000", "GET", 502, "ConnectFailed", 1, 0.5, {30: 1}),),
+            hosts=(HostCount("shop.example", 3), HostCount("", 1)),
+        ),
+        Counters(
+            plugins=(PluginNow("a", VERSION, 2),),
+            targets=(TargetNow("web", "http://127.0.0.1:9000", 1, 2, 3, 4, 5),),
+            routes=(RouteNow("shop", 2, 1.7e9), RouteNow("", 1, 1.7e9)),
+            edge=EdgeCounters(1, 2, 3, 4, 5, 6, 7, 8, 9),
+            process=ProcessNow(1.7e9, 2.5, 2**33, 40, 1024, 0.125),
+        ),
+        Records(b"\x90", 0),
+        Records(b"\x91\x90", 1, 3),
         TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
         TargetChanged("web", "http://127.0.0.1:9000", True),
         CertificateState("tcp:443", "/etc/certificates", ("a.example", "*.b"), 1.7e9, ("a.pem: expired",), True),

@@ -24,6 +24,7 @@ from revproxy.plan.words import Prepare
 from revproxy.worker.accesslogging import AccessLogging, leadsNowhere
 from revproxy.worker.logfile import LogFile
 from revproxy.worker.participant import Refused
+from revproxy.worker.recording import Recording
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
 CONFIG = parseConfig("listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n", "r.yaml", Path("/"))
@@ -75,8 +76,10 @@ class ChangeTests(SynchronousTestCase):
         self.double = EdgeDouble(self.leaf)
         self.edge = self.double.edge
         self.reactor = ThreadsDouble()
-        self.logging = AccessLogging(self.reactor, self.edge, partial(deferToThreadPool, self.reactor, self.reactor))
-        self.edge.accessLog = None
+        self.recording = Recording(self.reactor, self.edge, lambda word: None)
+        inThread = partial(deferToThreadPool, self.reactor, self.reactor)
+        self.logging = AccessLogging(self.reactor, self.recording, inThread)
+        self.edge.recorder = None
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
         self.first = LoggingConfig(str(self.folder / "first.log"))
@@ -126,14 +129,14 @@ class ChangeTests(SynchronousTestCase):
 
     def test_cannotBeOpened(self) -> None:
         """What cannot be opened changes nothing, and says which setting is wrong."""
-        before = self.edge.accessLog
+        before = self.recording.log
         preparing = self.prepare(LoggingConfig(str(self.folder / "no" / "x.log")))
         self.reactor.work()
         [refusal] = self.failureResultOf(preparing, Refused).value.refusals
         self.assertEqual((refusal.plugin, refusal.stage), ("", "listen"))
         self.assertIn("$.logging.access: [Errno 2] No such file", refusal.message)
         self.logging.commit()
-        self.assertEqual((self.edge.accessLog, self.logging.config), (before, self.first))
+        self.assertEqual((self.recording.log, self.logging.config), (before, self.first))
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])
@@ -170,7 +173,7 @@ class ChangeTests(SynchronousTestCase):
     def test_off(self) -> None:
         """Off, and on again."""
         self.become(LoggingConfig(None))
-        self.assertIsNone(self.edge.accessLog)
+        self.assertEqual((self.recording.log, self.edge.recorder), (None, None))
         self.ask(b"a")
         self.become(self.first)
         self.ask(b"b")
@@ -179,11 +182,11 @@ class ChangeTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """What is as it was is left as it is, and giving it up closes nothing."""
-        before = self.edge.accessLog
+        before = self.recording.log
         self.become(LoggingConfig(self.first.access))
         self.prepared(LoggingConfig(self.first.access))
         self.done(self.logging.abandon())
-        self.assertIs(self.edge.accessLog, before)
+        self.assertIs(self.recording.log, before)
         self.ask(b"a")
         self.close()
         self.assertEqual(self.targets("first.log"), ["/a"])

@@ -219,7 +219,7 @@ class WorkerCase(SynchronousTestCase):
             "generation": edge.generation,
             "built": worker.generations.built,
             "bounds": (edge.limits, edge.timeouts, worker.retirement.drainTime),
-            "log": (edge.accessLog, edge.logsAgents, worker.accessLogging.config),
+            "log": (worker.recording.log, edge.logsAgents, worker.accessLogging.config),
             "ports": [(port, port.factory, port.transport, port in readers) for port in worker.listeners.ports],
             "contexts": [_contextsOf(listening) for listening in worker.listeners._running],
             "table": worker.routes.table,

@@ -113,6 +113,8 @@ class Forwarded(Outgoing):
         """Write the head for it, and note in the exchange that it is tried."""
         exchange = self._exchange
         exchange.upstream = target.url
+        exchange.pool = self._upstream.name
+        exchange.attempts += 1
         self.head = self._leaf.headFor(exchange.context._request, target, self.chunked)
 
     def informational(self, status: int, headers: Headers) -> None:

@@ -1,5 +1,5 @@
 """
-What the access log keeps of a request until it is written.
+What is known of a request when it is over: for the access log, for counting, and for whoever asks later.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ import msgspec
 
 from revproxy.logfields import LogValue
 
-__all__ = ["AccessRecord"]
+__all__ = ["RequestRecord"]
 
 
-class AccessRecord(msgspec.Struct, gc=False):
+class RequestRecord(msgspec.Struct, gc=False, array_like=True):
     """
-    What is known of one request when it is over. A C-level struct: making one costs 0.2 µs.
+    What is known of one request when it is over. A C-level struct: making one costs 0.2 µs. Encoded it is an array, so
+    further fields come last.
 
     :ivar startedAt: when the head was complete, seconds since the epoch.
     :ivar duration: seconds from then to the last byte.
@@ -28,15 +29,20 @@ class AccessRecord(msgspec.Struct, gc=False):
     :ivar bytesIn: body bytes received.
     :ivar bytesOut: bytes of the answer that were written, head included.
     :ivar route: the route's name, empty when none matched.
-    :ivar upstream: the target that answered or was tried last.
+    :ivar upstream: the target that answered or was tried last, by its URL.
     :ivar upstreamSeconds: from sending the head there to receiving the answer's head.
     :ivar interruptedBy: the plugin that answered instead of the route.
     :ivar pluginErrors: plugins that failed in this request.
     :ivar pluginsSkipped: plugins that failed and were passed over because they are ``open``.
     :ivar error: a short cause when the request did not end well.
-    :ivar userAgent: as on the wire; filled for the combined format only.
-    :ivar referer: as on the wire.
+    :ivar userAgent: as on the wire; filled for the combined format only, and not told to control.
+    :ivar referer: as on the wire, and not told to control.
     :ivar fields: what plugins have added; None if nothing.
+    :ivar generation: the number of the one it came in with; 0: a head that was no request.
+    :ivar pool: the name of the upstream that the target belongs to.
+    :ivar attempts: how many targets it was sent to, or was to be.
+    :ivar trace: the ids of its trace and span; empty without.
+    :ivar explained: why it went as it did, encoded; empty without.
     """
 
     startedAt: float
@@ -61,3 +67,8 @@ class AccessRecord(msgspec.Struct, gc=False):
     userAgent: bytes = b""
     referer: bytes = b""
     fields: dict[str, LogValue] | None = None
+    generation: int = 0
+    pool: str = ""
+    attempts: int = 0
+    trace: bytes = b""
+    explained: bytes = b""

@@ -1,4 +1,4 @@
-"""Tests for :mod:`revproxy.dataplane.accessrecord`."""
+"""Tests for :mod:`revproxy.requestrecord`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.accessrecord import AccessRecord
+from revproxy.requestrecord import RequestRecord
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf
 
 
@@ -15,7 +15,7 @@ class RecordTests(SynchronousTestCase):
 
     def test_untracked(self) -> None:
         """The garbage collector has nothing to do with them, however many wait to be written."""
-        self.assertFalse(gc.is_tracked(AccessRecord(0.0, 0.0, "-", "", b"", b"", b"", "1.1", "http", 200)))
+        self.assertFalse(gc.is_tracked(RequestRecord(0.0, 0.0, "-", "", b"", b"", b"", "1.1", "http", 200)))
 
     def test_filled(self) -> None:
         """It has the request as it was on the wire, and the bytes of both directions."""

@@ -1,0 +1,118 @@
+"""
+What a stretch of time has brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from revproxy.plan.durations import FINE, quantile
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[float | int]).decode
+
+
+class Sum:
+    """
+    Requests, added up.
+
+    :ivar duration: seconds that they took, together.
+    :ivar buckets: by the number of a bucket, how many.
+    """
+
+    __slots__ = ("buckets", "duration", "errors4xx", "errors5xx", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors4xx = 0
+        self.errors5xx = 0
+        self.duration = 0.0
+        self.buckets: dict[int, int] = {}
+
+    def add(
+        self, requests: int, errors4xx: int, errors5xx: int, duration: float, buckets: Iterable[tuple[int, int]]
+    ) -> None:
+        """Add so many."""
+        self.requests += requests
+        self.errors4xx += errors4xx
+        self.errors5xx += errors5xx
+        self.duration += duration
+        own = self.buckets
+        for bucket, count in buckets:
+            own[bucket] = own.get(bucket, 0) + count
+
+    def packed(self) -> bytes:
+        """In some dozen bytes, for there are many."""
+        values: list[float | int] = [self.requests, self.errors4xx, self.errors5xx, self.duration]
+        for item in self.buckets.items():
+            values += item
+        return _encode(values)
+
+    def addPacked(self, packed: bytes, sign: int = 1) -> None:
+        """Add what was packed; or take it away, with -1."""
+        requests, errors4xx, errors5xx, duration, *rest = _decode(packed)
+        self.requests += sign * int(requests)
+        self.errors4xx += sign * int(errors4xx)
+        self.errors5xx += sign * int(errors5xx)
+        self.duration += sign * duration
+        own = self.buckets
+        numbers = iter(rest)
+        for bucket in numbers:
+            own[int(bucket)] = own.get(int(bucket), 0) + sign * int(next(numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    What so many seconds have brought.
+
+    :ivar requests: that were over. Of a plugin: calls.
+    :ivar errors4xx: of these, answered with 4xx. Of a plugin: requests that it answered itself.
+    :ivar errors5xx: of these, answered with 5xx. Of a plugin: calls that failed.
+    :ivar duration: seconds that they took, together. Of a plugin: self time.
+    :ivar counts: of each bucket of ``bounds``, and above, how many.
+    """
+
+    seconds: float
+    requests: int = 0
+    errors4xx: int = 0
+    errors5xx: int = 0
+    duration: float = 0.0
+    counts: tuple[int, ...] = ()
+    bounds: Sequence[float] = FINE
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def errorShare(self) -> float:
+        """How many of them were answered with 5xx, or failed: between 0 and 1; 0 without any."""
+        return self.errors5xx / self.requests if self.requests else 0.0
+
+    @property
+    def loopShare(self) -> float:
+        """Of a plugin: the share of the time that its own code took."""
+        return self.duration / self.seconds if self.seconds > 0 else 0.0
+
+    def quantile(self, q: float) -> float | None:
+        """
+        :param q: between 0 and 1.
+        :returns: seconds; None if there were no requests.
+        """
+        return quantile(self.counts, q, self.bounds)
+
+
+def windowOf(total: Sum, seconds: float, bounds: Sequence[float]) -> Window:
+    """What was added up, as a window."""
+    counts = [0] * (len(bounds) + 1)
+    for bucket, count in total.buckets.items():
+        if 0 <= bucket < len(counts):
+            counts[bucket] = count
+    return Window(
+        seconds, total.requests, total.errors4xx, total.errors5xx, total.duration, tuple(counts), bounds
+    )

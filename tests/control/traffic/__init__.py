@@ -1,0 +1,1 @@
+"""What requests were, as control knows it."""
