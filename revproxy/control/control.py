@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.config.settings import Config
+from revproxy.control.certificatetimes import CertificateTimes
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
 from revproxy.control.inbox import Inbox
@@ -49,6 +50,7 @@ class Control:
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar overrides: what somebody has said of targets.
+    :ivar certificates: which of them near their end.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour.
@@ -94,13 +96,16 @@ class Control:
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
         self.overrides = TargetOverrides(self.inbox.targets, crew, events, clock, latest(state.targetsPath))
-        self.files = (self.overrides.file,)
+        self.certificates = CertificateTimes(events, clock, latest(state.certificatesPath))
+        self.inbox.onCertificates.append(self.certificates.heard)
+        self.files = (self.overrides.file, self.certificates.file)
         self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
         crew.onWord = self.inbox.receive
         crew.standing = self.overrides.words
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         self.overrides.committed(plan.config)
+        self.certificates.committed(plan.config)
 
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""
@@ -112,6 +117,7 @@ class Control:
         """Nothing happens by itself any more."""
         self.slowPlugins.stop()
         self.overrides.stop()
+        self.certificates.stop()
 
     async def end(self) -> None:
         """Write what is to be kept."""

@@ -33,6 +33,7 @@ class Inbox:
     Takes every word of every worker to its place.
 
     :ivar certificates: by endpoint, the state of its listener's certificates.
+    :ivar onCertificates: called with each state of a listener's certificates.
     :ivar targets: what is known of targets.
     :ivar onCounters: who else hears what was counted, each with the number of the worker.
     :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
@@ -48,6 +49,7 @@ class Inbox:
         slowPlugins: SlowPlugins,
     ) -> None:
         self.certificates: dict[str, CertificateState] = {}
+        self.onCertificates: list[Callable[[CertificateState], None]] = []
         self.targets = TargetStates(events)
         self.onCounters: list[Callable[[int, Counters], None]] = []
         self.onRecords: list[Callable[[int, Records], None]] = []
@@ -113,6 +115,8 @@ class Inbox:
         """An event for each problem that is new; several listeners may have one folder."""
         known = {problem for state in self.certificates.values() for problem in state.problems}
         self.certificates[word.endpoint] = word
+        for heard in self.onCertificates:
+            heard(word)
         kept = "; none of the new ones can be used, and the certificates stay as they were" if word.isKept else ""
         for problem in word.problems:
             if problem not in known:

@@ -18,7 +18,7 @@ WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
     "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
     "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
-    "target-down", "upstream-down",
+    "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
     "state-lost", "state-restored",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
 ))

@@ -363,6 +363,33 @@ class TargetChanged(Word, frozen=True):
     reason: str = ""
 
 
+class CertificateFacts(msgspec.Struct, frozen=True):
+    """
+    A certificate that a listener has.
+
+    :ivar path: the file it was read from.
+    :ivar fingerprint: SHA-256 of it, in hexadecimal digits.
+    :ivar names: the hosts that it is for; ``serves``: those that are shown it, which may be fewer, as another is
+        preferred, or others.
+    :ivar isDefault: whether clients are shown it that ask for no host, or for one that none is for.
+    :ivar subject: as RFC 4514 writes it, as is ``issuer``; ``chain``: the subjects of the certificates behind it.
+    :ivar serial: in hexadecimal digits.
+    :ivar begins: when all of the chain are valid, in seconds since the epoch; ``expires``: when the first ends.
+    """
+
+    path: str
+    fingerprint: str
+    names: tuple[str, ...]
+    serves: tuple[str, ...]
+    isDefault: bool
+    subject: str
+    issuer: str
+    chain: tuple[str, ...]
+    serial: str
+    begins: float
+    expires: float
+
+
 class CertificateState(Word, frozen=True):
     """
     The certificates of a listener were read.
@@ -372,6 +399,7 @@ class CertificateState(Word, frozen=True):
     :ivar expires: when the first of them ends, in seconds since the epoch; None if there is none.
     :ivar problems: what could not be used, each beginning with its path.
     :ivar isKept: whether nothing could be used, and what was there before serves on.
+    :ivar certificates: all that can be used.
     """
 
     endpoint: str
@@ -380,6 +408,7 @@ class CertificateState(Word, frozen=True):
     expires: float | None
     problems: tuple[str, ...] = ()
     isKept: bool = False
+    certificates: tuple[CertificateFacts, ...] = ()
 
 
 class Notice(Word, frozen=True):

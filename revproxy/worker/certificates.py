@@ -27,6 +27,8 @@ from OpenSSL import SSL
 from revproxy.config.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.net.tlscontexts import HostTLS, serverContext
 from revproxy.plan.pemfiles import PemFiles, authorityFiles
+from revproxy.plan.words import CertificateFacts
+from revproxy.worker.certificatefacts import factsOf
 from revproxy.worker.lifecycle.tracebacks import described
 
 MAX_TOLD = 20
@@ -88,6 +90,7 @@ class Loaded:
     :ivar certificates: those that can be used.
     :ivar authorities: by file, those that sign clients' certificates, or why they could not be read.
     :ivar contexts: those that hosts have, by what they were made from.
+    :ivar facts: what people want to know of the certificates.
     :ivar problems: what could not be used and did not stop the rest, each beginning with its path.
     """
 
@@ -97,6 +100,7 @@ class Loaded:
     certificates: tuple[Certificate, ...]
     authorities: _Authorities
     contexts: Mapping[_Made, HostTLS]
+    facts: tuple[CertificateFacts, ...]
     problems: tuple[str, ...] = ()
 
     @property
@@ -149,10 +153,12 @@ class CertificateFolder:
             reason = "no certificate in it" if files.exists else "there is no such folder"
             raise CertificateError(_few(problems, files.place) or (f"{files.place}: {reason}",))
         contexts = _Contexts(self.settings, self.alpn, authorities, self._contexts)
-        table = self._table(certificates, contexts)
+        served = self._served(certificates)
+        table = {name: contexts.of(certificate, self._ruleName(name)) for name, certificate in served.items()}
         default = self._default(certificates, table, contexts)
+        facts = factsOf(certificates, {name: certificate.path for name, certificate in served.items()})
         few = _few(problems, files.place)
-        return Loaded(files.place, table, default, tuple(certificates), authorities, contexts.made, few)
+        return Loaded(files.place, table, default, tuple(certificates), authorities, contexts.made, facts, few)
 
     def adopt(self, loaded: Loaded) -> None:
         """This is served from now on, and stands in for what cannot be read later."""
@@ -183,16 +189,17 @@ class CertificateFolder:
         certificates.sort(key=_preference)
         return certificates, [f"{path}: {problem}" for path, problem in sorted(problems.items())]
 
-    def _table(self, certificates: list[Certificate], contexts: _Contexts) -> dict[str, HostTLS]:
-        """Names to contexts; a host with a rule of its own has a context of its own even on a shared certificate."""
-        table: dict[str, HostTLS] = {}
+    def _served(self, certificates: list[Certificate]) -> dict[str, Certificate]:
+        """
+        Names to certificates; a host with a rule of its own will have a context of its own even on a shared one.
+        """
+        served: dict[str, Certificate] = {}
         for certificate in certificates:
             for name in certificate.names:
-                if name not in table:
-                    table[name] = contexts.of(certificate, self._ruleName(name))
-        for name in self.settings.hosts.keys() - table.keys():
-            table[name] = contexts.of(_certificateFor(name, certificates), name)
-        return table
+                served.setdefault(name, certificate)
+        for name in self.settings.hosts.keys() - served.keys():
+            served[name] = _certificateFor(name, certificates)
+        return served
 
     def _ruleName(self, host: str) -> str:
         """The rule a host falls under: its own, that of its wildcard, or (an empty name) the listener's."""

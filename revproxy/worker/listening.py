@@ -140,7 +140,9 @@ class Prepared:
             self.expired += loaded.expired
         place, told = str(config.tls.certificates), problems or loaded.problems
         self.states.append(
-            CertificateState(config.endpoint, place, loaded.names, loaded.expires, told, isKept=bool(problems))
+            CertificateState(
+                config.endpoint, place, loaded.names, loaded.expires, told, bool(problems), loaded.facts
+            )
         )
 
     @property

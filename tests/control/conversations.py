@@ -145,6 +145,7 @@ class FakeStateFolder:
     recordsPath = Path("/nowhere/plugins.json")
     eventsPath = Path("/nowhere/events.jsonl")
     targetsPath = Path("/nowhere/targets.json")
+    certificatesPath = Path("/nowhere/certificates.json")
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)

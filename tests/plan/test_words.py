@@ -30,6 +30,7 @@ from revproxy.plan.words import (
     Abandon,
     Answer,
     Ask,
+    CertificateFacts,
     CertificateState,
     Commit,
     Counters,
@@ -133,6 +134,9 @@ def examples(root: Path) -> list[Down | Up]:
         TargetChanged("web", "http://127.0.0.1:9000", True),
         CertificateState("tcp:443", "/etc/certificates", ("a.example", "*.b"), 1.7e9, ("a.pem: expired",), True),
         CertificateState("tcp:443", "/etc/certificates", (), None),
+        CertificateState("tcp:443", "/etc/certificates", ("a.example",), 1.7e9, certificates=(CertificateFacts(
+            "/c/a.pem", "5d" * 32, ("a.example",), ("a.example",), True, "CN=a", "CN=b", ("CN=b",), "7f", 1.6e9, 1.7e9,
+        ),)),
         Notice("handover-lost", "it was too large", "a", VERSION, "Traceback …"),
         Notice("ledger-damaged", ""),
     ]

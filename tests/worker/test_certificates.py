@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
@@ -61,6 +62,22 @@ class ReadingTests(FolderCase):
         self.assertEqual(loaded.names, ("*.cdn.example.com", "192.0.2.7", "shop.example.com"))
         self.assertGreater(loaded.expires, time.time())
         self.assertEqual(loaded.problems, ())
+
+    def test_facts(self) -> None:
+        """What people want to know of each; one that no host has is there, too."""
+        before, after = AUTHORITY.issue("a.example", "b.example", subject="a"), AUTHORITY.issue("a.example")
+        self.write("a.pem", before.certificatePEM + AUTHORITY.own.certificatePEM + before.keyPEM)
+        self.write("b.pem", after.pem)
+        first, second = load(TLSConfig(self.folder)).facts
+        self.assertEqual((first.path, first.names, first.serves, first.isDefault), (
+            str(self.folder / "a.pem"), ("a.example", "b.example"), ("a.example", "b.example"), True))
+        self.assertEqual((first.subject, first.issuer, first.chain), (
+            "CN=a", "CN=test authority", ("CN=test authority",)))
+        self.assertEqual(first.serial, f"{before.certificate.serial_number:x}")
+        self.assertEqual(first.expires, before.certificate.not_valid_after_utc.timestamp())
+        self.assertEqual(first.begins, before.certificate.not_valid_before_utc.timestamp())
+        self.assertEqual((second.subject, second.serves, second.isDefault), ("", (), False))
+        self.assertEqual(second.fingerprint, after.certificate.fingerprint(hashes.SHA256()).hex())
 
     def test_twoFilesOfOneName(self) -> None:
         """``name.crt`` and ``name.key`` belong together."""

@@ -3,6 +3,7 @@
     lock           held while an edge runs; its number is in it
     plugins.json   what is remembered of plugins
     targets.json   what somebody has said of targets
+    certificates.json  which certificates were told of
     events.jsonl   what has happened; events.1.jsonl is what was before
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
@@ -65,6 +66,11 @@ class StateFolder:
     def targetsPath(self) -> Path:
         """For `revproxy.control.targetoverrides`."""
         return self.path / "targets.json"
+
+    @property
+    def certificatesPath(self) -> Path:
+        """For `revproxy.control.certificatetimes`."""
+        return self.path / "certificates.json"
 
     @property
     def eventsPath(self) -> Path:
