@@ -28,6 +28,7 @@ from revproxy.control.state.latestfile import LatestFile
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetoverrides import TargetOverrides
+from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
@@ -54,6 +55,7 @@ class Control:
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour.
+    :ivar recent: the last requests.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class Control:
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
         self.inbox.onCounters.append(self.traffic.counted)
+        self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
+        self.inbox.onRecords.append(self.recent.told)
         self.steering = Steering(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
@@ -106,6 +110,8 @@ class Control:
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         self.overrides.committed(plan.config)
         self.certificates.committed(plan.config)
+        logging = plan.config.logging
+        self.recent.adopt(logging.remember, logging.rememberBytes)
 
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""

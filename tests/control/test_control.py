@@ -15,9 +15,10 @@ from revproxy.control.crew import Crew
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.events import EventLog
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Answer, Counters, Down, DropIns, Notice, Prepare, VersionCounters
+from revproxy.plan.words import Answer, Counters, Down, DropIns, Notice, Prepare, Records, VersionCounters
 from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.control.conversations import FakeLink, FakeStateFolder, makeConfig
+from tests.control.traffic.records import numbered
 from tests.plan.plans import INSTALLED
 
 
@@ -46,6 +47,13 @@ class ControlTests(SynchronousTestCase):
         self.crew.heard(0, Counters((VersionCounters("a", VersionId("1.0", "1"), 5),)))
         self.assertEqual([event.kind for event in self.events.latest(9)], ["handover-lost"])
         self.assertEqual(self.control.keeper.totals.of("a", "1").calls, 5)
+
+    def test_records(self) -> None:
+        """
+        The last requests are remembered.
+        """
+        self.crew.heard(1, Records(numbered(1, 3), 3))
+        self.assertEqual((self.control.recent.count, self.control.recent.last), (3, 3))
 
     def test_dropIns(self) -> None:
         """
