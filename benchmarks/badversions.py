@@ -133,12 +133,13 @@ def _mustServe(edge: SwapEdge, serial: int) -> None:
 
 def _failure(edge: SwapEdge) -> str:
     """The messages kept with plugins: of one that took another's name it may be with that other."""
-    told = [one["failure"] for one in edge.call("plugins") if one.get("failure")]
+    told = [one["failure"] for one in edge.control("GET", "plugins")["items"] if one.get("failure")]
     return " | ".join(str(failure["message"]) for failure in told)
 
 
 def _eventOn(edge: SwapEdge, kind: BadVersion) -> str:
-    told = [str(event["text"]) for event in edge.call("events") if event["plugin"] == SWAPPED]
+    events = edge.control("GET", "events", limit=20)["items"]
+    told = [str(event["text"]) for event in events if event["plugin"] == SWAPPED]
     return next((text for text in reversed(told) if kind.explains(text)), "")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.peers import twistdCommand
 from benchmarks.processes import BenchmarkError, Running, freePorts
-from revproxy.cli.edgeclient import EdgeNotRunning, NoAnswer, callEdge
+from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer
 from revproxy.control.commands import CommandError
 
 STAMPED = """\
@@ -188,28 +188,28 @@ class SwapEdge:
             raise BenchmarkError(f"refused: {told['refused'][0]['message']}")
         return time.perf_counter() - began
 
-    def call(self, name: str, timeout: float = _PATIENCE, **arguments: Any) -> Any:
-        """Call the edge by its control socket.
+    def control(self, method: str, path: str, timeout: float = _PATIENCE, **query: Any) -> Any:
+        """Ask the edge by its control socket.
 
         :raises BenchmarkError: when it does not answer, or says that it cannot.
         """
         control = self.directory / "state" / "control.sock"
         self.until(lambda: control.exists() or not self.process.alive, "opens no control socket")
         try:
-            return callEdge(control, name, arguments, timeout)
+            return EdgeClient(control).ask(method, path, query, timeout=timeout)
         except (EdgeNotRunning, NoAnswer, CommandError) as error:
             if not self.process.alive:
                 raise BenchmarkError(f"the edge has died: {self.process.lastWords()}") from error
-            raise BenchmarkError(f"{name}: {type(error).__name__}: {error}") from error
+            raise BenchmarkError(f"{path}: {type(error).__name__}: {error}") from error
 
     def reload(self) -> dict[str, Any]:
         """Have it look at its folder; what came of it: ``text``, what has changed, and ``refused``."""
-        told: dict[str, Any] = self.call("reload")
+        told: dict[str, Any] = self.control("POST", "reload")
         return told
 
     def plugin(self, name: str) -> dict[str, Any]:
         """What it says of one plugin; empty when it knows none of that name."""
-        return next((one for one in self.call("plugins") if one["name"] == name), {})
+        return next((one for one in self.control("GET", "plugins")["items"] if one["name"] == name), {})
 
     def swap(self, serial: int, epoch: int, *names: str) -> None:
         """Give plugins new code in one transaction, and return when that is over.

@@ -13,7 +13,13 @@ from revproxy.admin.role import Role
 from revproxy.control.actor import Actor
 
 Schema = Mapping[str, Any]
-"""JSON Schema, draft 2020-12, as OpenAPI 3.1 has it."""
+"""
+JSON Schema, draft 2020-12, as OpenAPI 3.1 has it; with ``x-unit`` as in the schema of revproxy.yaml: ``duration`` takes
+``30s``, too. Bound every list and text: what they are compared with runs in the event loop.
+"""
+
+BODY_LIMIT = 65536
+"""Bytes of a request's body, where an operation does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Answer:
 
 Handler = Callable[[Call], Awaitable[Any]]
 """
-Does it. Returns what JSON can say, or an `Answer`, or, for a stream, an `revproxy.admin.stream.Stream`.
+Does it. Returns what JSON can say, or an `Answer`, or, for a stream, a `revproxy.admin.stream.Stream`.
 Raises `Problem`; `revproxy.control.commands.CommandError` becomes one.
 """
 
@@ -83,6 +89,8 @@ class Operation:
     :ivar streams: whether the answer is a stream of server-sent events.
     :ivar description: further sentences.
     :ivar problems: statuses of problems that are its own, each with when it is; those that all have come by themselves.
+    :ivar isRescue: it waits for nobody, and is answered even where everybody else has to wait for a place.
+    :ivar bodyLimit: bytes of the body, at most.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -97,3 +105,5 @@ class Operation:
     streams: bool = False
     description: str = ""
     problems: Mapping[int, str] = field(default_factory=dict)
+    isRescue: bool = False
+    bodyLimit: int = BODY_LIMIT

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -146,13 +147,17 @@ def checkPublished(document: Document, name: str, value: Any = None) -> list[Pro
 
 
 def checkAgainst(
-    schema: Mapping[str, Any], value: Any, problemAt: Callable[[Sequence[Step], str], Problem]
+    schema: Mapping[str, Any],
+    value: Any,
+    problemAt: Callable[[Sequence[Step], str], Problem],
+    most: int | None = None,
 ) -> list[Problem]:
     """Everything in ``value`` that somebody's schema refuses.
 
     :param problemAt: makes the `Problem` for a path in ``value``.
+    :param most: so many of them at most; to find all can take long where somebody means it to.
     """
-    return list(_problems(_Validator(schema), value, problemAt))
+    return list(islice(_problems(_Validator(schema), value, problemAt), most))
 
 
 def checkSchema(document: Document, path: Sequence[Step], schema: Any) -> list[Problem]:

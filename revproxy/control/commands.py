@@ -24,6 +24,10 @@ class CommandError(Exception):
     """A command cannot be carried out; the text is for whoever gave it."""
 
 
+class NotThere(CommandError):
+    """It is about something that there is not."""
+
+
 class Commands(Protocol):
     """The commands that one edge takes."""
 
@@ -64,4 +68,4 @@ def checkArguments(name: str, call: Callable[..., Any], arguments: Mapping[str, 
             raise CommandError(f'{name}: "{key}" has {len(value)} characters, {TEXT_LIMIT} are the most')
 
 
-__all__ = ["RESCUES", "TEXT_LIMIT", "CommandError", "Commands", "checkArguments"]
+__all__ = ["RESCUES", "TEXT_LIMIT", "CommandError", "Commands", "NotThere", "checkArguments"]

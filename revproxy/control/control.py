@@ -15,8 +15,6 @@ from revproxy.config.settings import Config
 from revproxy.control.certificatetimes import CertificateTimes
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
-from revproxy.control.history.audit import Audit
-from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.inbox import Inbox
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
@@ -50,15 +48,18 @@ class Control:
     :ivar startup: comes to the first plan.
     :ivar keeper: remembers.
     :ivar eventKeeper: remembers events.
-    :ivar audit: has written down who changed what.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
+<<<<<<< HEAD
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour.
     :ivar recent: the last requests.
+=======
+    :ivar events: what has happened.
+>>>>>>> 1285335 (wip)
     """
 
     def __init__(
@@ -80,14 +81,12 @@ class Control:
         :param readsIn: the thread for files that say what the edge is to be.
         :param writesIn: the thread for the state folder.
         """
+        self.events = events
         snapshots = self.snapshots = SnapshotReader(path, config)
         turns = Turns()
         self.keeper = StateKeeper(state, records, events, clock, writesIn, turns.takeUnlessEnded)
         self.eventKeeper = EventKeeper(
             events, EventFile(state.eventsPath), clock, writesIn, lambda: self.keeper.isWritable, state.guarded
-        )
-        self.audit = Audit(
-            AuditFiles(state.auditPath), events, clock, writesIn, lambda: self.keeper.isWritable, state.guarded
         )
         files = JobThread(clock, readsIn, READING)
         self.coordinator = Coordinator(
@@ -122,7 +121,6 @@ class Control:
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""
         self.eventKeeper.tryAgain()
-        self.audit.tryAgain()
         for file in self.files:
             file.restore()
 
@@ -136,5 +134,4 @@ class Control:
         """Write what is to be kept."""
         for file in self.files:
             await file.end()
-        await self.audit.end()
         await self.eventKeeper.end()

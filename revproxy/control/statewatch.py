@@ -9,13 +9,12 @@ its folder is left alone, and this one goes on without.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.state.directory import StateError, StateFolder
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.loop.jobthread import DiskSilent
@@ -23,6 +22,13 @@ from revproxy.plan.events import EventLog
 
 INTERVAL = 3.0
 """Seconds between two looks at it."""
+
+
+class Socket(Protocol):
+    """The control socket, whose file is in the folder."""
+
+    async def reopen(self) -> None:
+        """Listen anew. :raises OSError: that cannot be done."""
 
 
 class StateWatch:
@@ -38,7 +44,7 @@ class StateWatch:
         self,
         state: StateFolder,
         keeper: StateKeeper,
-        socket: ControlSocket,
+        socket: Socket,
         events: EventLog,
         clock: Any,
         inTurn: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],

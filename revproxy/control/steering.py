@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest
-from revproxy.control.commands import TEXT_LIMIT, CommandError, checkArguments
+from revproxy.control.commands import TEXT_LIMIT, CommandError, NotThere, checkArguments
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import Pin, PluginRecord, PluginRecords, VersionRecord
 from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
@@ -86,7 +86,7 @@ class Steering:
         if removed:
             names = known
         if name is not None and name not in known:
-            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, names)}")
+            raise NotThere(f"no plugin named {quoted(name)}{suggestion(name, names)}")
         await coordinator.crew.ask()
         if name is None:
             return [self._status(wanted) for wanted in sorted(names)]
@@ -332,7 +332,7 @@ class Steering:
         current: Entries = {} if coordinator.shown is None else coordinator.shown.entries
         known = {*current, *coordinator.catalog.entries, *coordinator.records.plugins, *coordinator.refused} - {""}
         if name not in known:
-            raise CommandError(f"no plugin named {quoted(name)}{suggestion(name, known)}")
+            raise NotThere(f"no plugin named {quoted(name)}{suggestion(name, known)}")
         return current.get(name) or coordinator.catalog.entries.get(name)
 
     def _isThere(self, name: str, found: Catalog) -> bool:

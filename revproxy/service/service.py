@@ -26,13 +26,13 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from revproxy.admin.admin import Admin
 from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
 from revproxy.control.certificatefiles import certificateRoots
 from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.control import Control
-from revproxy.control.controlsocket import ControlSocket
 from revproxy.control.custody import codeWarnings, stateWarnings, users
 from revproxy.control.startup import StartRefused
 from revproxy.control.state.directory import StateError, StateFolder, StateInUse
@@ -107,10 +107,12 @@ class EdgeService(Service):  # type: ignore[misc]
         preparing = Deferred.fromCoroutine(self.control.startup.prepare())
         preparing.addErrback(_refusedWith, told)
         _resultOf(preparing)
-        self._socket = ControlSocket(reactor, self._state.socketPath, self.control.steering)
+        self._admin = Admin(reactor, self.control, self._state.socketPath)
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
         restored = self.control.restored
-        self._stateWatch = StateWatch(self._state, keeper, self._socket, self.events, reactor, inTurn, restored)
+        self._stateWatch = StateWatch(
+            self._state, keeper, self._admin.socket, self.events, reactor, inTurn, restored
+        )
         self._watcher: Watcher | None = None
         self._roots: list[Path | Root] = []
         self._notifier = Notifier(reactor)
@@ -209,7 +211,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.warn("{warning}", warning=warning)
         try:
             self._state.acquire()
-            self._socket.open()
+            self._admin.socket.open()
         except StateInUse:
             raise
         except (StateError, OSError) as error:
@@ -219,7 +221,6 @@ class EdgeService(Service):  # type: ignore[misc]
             self.control.keeper.isWritable = True
             self._stateWatch.start()
             self.control.eventKeeper.begin()
-            self.control.audit.begin()
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
@@ -358,7 +359,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._starting.cancel()
         if self._watcher is not None:
             await self._watcher.stop()
-        await self._socket.close()
+        await self._admin.close()
         await self.worker.stopAccepting()
         await self.worker.drain()
         await self.control.coordinator.end()

@@ -7,14 +7,14 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.cli import edgeclient
-from revproxy.cli.edgeclient import LONG, EdgeNotRunning, NoAnswer, statePath
+from revproxy.cli.edgeclient import LONG, EdgeClient, EdgeNotRunning, NoAnswer, Refused, pathOf, statePath
 from revproxy.config.document import parseYAML
 from revproxy.config.problems import ConfigErrors
-from revproxy.control.commands import CommandError
-from tests.control.test_controlsocket import SocketCase
+from tests.admin.doors import DoorCase
 
 
 class StatePathTests(SynchronousTestCase):
@@ -75,28 +75,41 @@ class StatePathTests(SynchronousTestCase):
         self.assertIn("none.yaml: cannot be read: No such file", str(error))
 
 
-class CallTests(SocketCase):
+class CallTests(DoorCase):
     """Asking."""
 
     async def test_result(self) -> None:
-        """Arguments arrive, the result comes back, however large."""
-        expected = {"called": "pin", "plugin": "x", "version": None}
-        self.assertEqual(await self.call("pin", plugin="x", version=None), expected)
-        self.assertEqual(self.steering.calls, [("pin", {"plugin": "x", "version": None})])
+        """What is asked arrives, the result comes back, however large."""
+        expected = {"called": "pin", "body": {"version": None}}
+        self.assertEqual(await self.call("pin", version=None), expected)
+        self.assertEqual(self.double.calls, [("pin", {"version": None})])
         self.assertEqual(len(await self.call("big")), 1 << 20)
 
+    async def test_query(self) -> None:
+        """Values of a query: what is not there is left out, a list is repeated, anything is quoted."""
+        query = {"number": 3, "flag": True, "share": None, "word": ["a b", "&c"], "text": "ä=/"}
+        client = EdgeClient(self.path)
+        self.assertEqual(await deferToThread(client.ask, "GET", "echo", query), query)
+        usual = {"number": 7, "flag": False, "share": None, "word": None, "text": None}
+        self.assertEqual(await deferToThread(client.ask, "GET", "echo", {"flag": False, "text": None}), usual)
+
+    def test_path(self) -> None:
+        """Whatever is in a part of a path, it stays one."""
+        self.assertEqual(pathOf("plugins", "a/../b?", "pin"), "plugins/a%2F..%2Fb%3F/pin")
+
     async def test_refusal(self) -> None:
-        """A refusal is the edge's own text."""
-        error = await self.assertFailure(self.call("refuse"), CommandError)
-        self.assertEqual(str(error), "not today")
+        """A refusal is the edge's own text, and says what kind it is of."""
+        for name, status, text in (("refuse", 409, "not today"), ("missing", 404, "what?")):
+            error = await self.assertFailure(self.call(name), Refused)
+            self.assertEqual((str(error), error.status, error.problem["status"]), (text, status, status))
 
     async def test_mistake(self) -> None:
         """A mistake of ours is told, logged, and costs nothing else; so is a result that is none."""
-        error = await self.assertFailure(self.call("break"), CommandError)
-        self.assertEqual(str(error), "break: ZeroDivisionError: ours; the edge's log has more")
+        error = await self.assertFailure(self.call("break"), Refused)
+        self.assertEqual((str(error), error.status), ("ZeroDivisionError: ours; the edge's log has more", 500))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        error = await self.assertFailure(self.call("bytes"), CommandError)
-        self.assertIn("the result cannot be written", str(error))
+        error = await self.assertFailure(self.call("nojson"), Refused)
+        self.assertIn("TypeError", str(error))
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
         await self.call("again")
 
@@ -112,23 +125,24 @@ class CallTests(SocketCase):
             self.assertIn("an edge whose state folder cannot be written has no socket", str(error))
 
     async def test_notOurs(self) -> None:
-        """A path that leads through a file."""
+        """A path that leads through a file; something that is no edge."""
         error = await self.assertFailure(self.call("x", self.path / "y"), EdgeNotRunning)
         self.assertIn("no edge listens there", str(error))
+        self.assertIn("is wanted", str(self.assertRaises(EdgeNotRunning, EdgeClient("ftp://x").ask, "GET", "x")))
 
     async def test_late(self) -> None:
         """An edge that takes too long is not waited for; what it was asked still happens."""
         error = await self.assertFailure(self.call("wait", timeout=0.05), NoAnswer)
         self.assertIn("no answer within 0.05 s; the edge may still do it", str(error))
-        await self.until(lambda: self.steering.calls)
-        self.steering.gate.callback("")
-        self.assertEqual(self.steering.finished, ["wait"])
+        await self.until(lambda: self.double.calls)
+        self.double.gate.callback("")
+        self.assertEqual(self.double.finished, ["wait"])
         await self.call("again")
 
     async def test_ends(self) -> None:
         """An edge that ends meanwhile."""
         waiting = self.assertFailure(self.call("wait"), NoAnswer)
-        await self.until(lambda: self.steering.calls)
+        await self.until(lambda: self.double.calls)
         await self.socket.close()
         self.assertIn("ended before it had answered", str(await waiting))
-        self.steering.gate.callback("")
+        self.double.gate.callback("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -19,18 +20,27 @@ from tests.socketfolder import socketFolder
 PATIENCE = 60.0
 
 
-CONFIGURATION = b'{"result": {"source": "r.yaml", "failure": null}}\n'
+CONFIGURATION = {"source": "r.yaml", "failure": None}
+
+
+class Status:
+    """An answer of this status, which is no 200."""
+
+    def __init__(self, status: int, value: Any) -> None:
+        self.status = status
+        self.value = value
 
 
 class EdgeThread:
     """
-    Gives every request the same answer, but says of its configuration that it is in force.
+    Gives every request the same answer.
 
-    :ivar requests: as they came, in order; without those for the configuration.
+    :ivar requests: as they came, in order: method, path below the API with its query, and body.
     """
 
-    def __init__(self, path: Path, answer: bytes) -> None:
-        self.requests: list[dict[str, Any]] = []
+    def __init__(self, path: Path, answer: Any) -> None:
+        """:param answer: what JSON can say; or a `Status`; or bytes as they are."""
+        self.requests: list[tuple[str, str, Any]] = []
         self._answer = answer
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(path))
@@ -46,17 +56,31 @@ class EdgeThread:
                 return
             with client, client.makefile("rb") as lines:
                 client.settimeout(PATIENCE)
-                line = lines.readline()
-                if line:
-                    request = json.loads(line)
-                    if request["call"] == "configuration":
-                        client.sendall(CONFIGURATION)
-                        continue
-                    self.requests.append(request)
-                    client.sendall(self._answer)
+                self._request(lines)
+                client.sendall(self._said())
+
+    def _request(self, lines: Any) -> None:
+        first = lines.readline().decode().split()
+        length = 0
+        while (line := lines.readline().strip()):
+            name, _, value = line.lower().partition(b": ")
+            length = int(value) if name == b"content-length" else length
+        body = json.loads(lines.read(length)) if length else None
+        if first:
+            self.requests.append((first[0], first[1].removeprefix("/api/v1/"), body))
+
+    def _said(self) -> bytes:
+        answer = self._answer
+        if isinstance(answer, bytes):
+            return answer
+        one = answer if isinstance(answer, Status) else Status(200, answer)
+        body = json.dumps(one.value).encode()
+        head = f"HTTP/1.1 {one.status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
 
     def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(PATIENCE)
 
@@ -71,9 +95,9 @@ class CommandCase(SynchronousTestCase):
         Path("var").mkdir()
 
     def edge(self, answer: Any, state: str = "var") -> EdgeThread:
-        """:param answer: the line itself, or the result in it."""
-        if not isinstance(answer, bytes):
-            answer = json.dumps({"result": answer}).encode() + b"\n"
+        """:param answer: as `EdgeThread` takes it; a list is one of items."""
+        if isinstance(answer, list):
+            answer = {"items": answer, "configuration": CONFIGURATION, "next": None}
         made = EdgeThread(Path(state) / "control.sock", answer)
         self.addCleanup(made.close)
         return made
@@ -97,14 +121,14 @@ class WhichEdgeTests(CommandCase):
         self.edge([])
         self.assertEqual(self.run_("plugins").stdout, "no plugins\n")
         Path("revproxy.yaml").write_text("state: a\nlisteners: [nonsense\n")
-        self.assertIn("a/control.sock: no edge", self.run_("plugins", status=1).stderr)
+        self.assertIn("a/control.sock: no edge", self.run_("plugins", status=3).stderr)
         self.edge([], "a")
         self.assertEqual(self.run_("plugins").stdout, "no plugins\n")
 
     def test_broken(self) -> None:
         """A file that is cut off before it names the folder: it is said that this is a guess, if nobody answers."""
         Path("revproxy.yaml").write_text("listeners: [\n")
-        said = self.run_("plugins", status=1).stderr
+        said = self.run_("plugins", status=3).stderr
         self.assertIn("revproxy.yaml cannot be parsed and names no state folder, so the usual one was tried. ", said)
         self.edge([])
         self.assertEqual(self.run_("plugins").output, "no plugins\n")
@@ -130,13 +154,13 @@ class WhichEdgeTests(CommandCase):
     def test_notRunning(self) -> None:
         """One line that names the socket and what to do."""
         for command in (["plugins"], ["events"], ["reload"], ["rollback", "x"], ["unpin", "x"]):
-            result = self.run_(*command, status=1)
+            result = self.run_(*command, status=3)
             self.assertTrue(result.stderr.startswith("Error: var/control.sock: no edge listens there; start one"))
             self.assertEqual((result.stdout, result.stderr.count("\n")), ("", 1))
 
     def test_ended(self) -> None:
         """An edge that says nothing more, or half of it."""
-        for answer in (b"", b'{"resu'):
+        for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"HTTP/1.1 2"):
             edge = EdgeThread(Path("var/control.sock"), answer)
             result = self.run_("reload", status=1)
             edge.close()
@@ -153,31 +177,36 @@ class LookingTests(CommandCase):
         said = self.run_("plugins").stdout
         self.assertTrue(said.startswith("name   version  state"), said)
         self.assertIn("\nbad: 1.3.0 (ffffffffffff) failed at import: p.py:3:1: SyntaxError\n", said)
-        self.assertEqual(edge.requests, [{"call": "plugins", "arguments": {}}])
+        self.assertEqual(edge.requests, [("GET", "plugins", None)])
 
     def test_plugin(self) -> None:
         """One of them."""
-        edge = self.edge([plugin("hello")])
+        edge = self.edge(plugin("hello"))
         self.assertTrue(self.run_("plugins", "hello").stdout.startswith("hello 1.2.0 (0123456789ab): running\n"))
-        self.assertEqual(edge.requests, [{"call": "plugins", "arguments": {"name": "hello"}}])
+        self.assertEqual(edge.requests, [("GET", "plugins/hello", None)])
 
     def test_events(self) -> None:
         """So many."""
         edge = self.edge([{"at": 0.0, "kind": "loaded", "plugin": "a", "version": "", "text": "it runs"}])
         self.assertIn("loaded", self.run_("events", "-n", "7").stdout)
-        self.assertEqual(edge.requests, [{"call": "events", "arguments": {"count": 7}}])
+        self.assertEqual(edge.requests, [("GET", "events?limit=7", None)])
         self.run_("events", "-n", "0", status=2)
 
     def test_json(self) -> None:
         """The result as it came."""
         result = [plugin("hello\x1b")]
         self.edge(result)
-        for arguments in (("plugins", "--json"), ("plugins", "hello", "--json"), ("events", "--json")):
+        for arguments in (("plugins", "--json"), ("events", "--json")):
             self.assertEqual(json.loads(self.run_(*arguments).stdout), result)
+
+    def test_jsonOfOne(self) -> None:
+        """The same, for one."""
+        self.edge(plugin("hello"))
+        self.assertEqual(json.loads(self.run_("plugins", "hello", "--json").stdout), [plugin("hello")])
 
     def test_unknown(self) -> None:
         """The edge's refusal is one line."""
-        self.edge(b'{"error": "no plugin named \\"x\\"\\u001b;\\nreally"}\n')
+        self.edge(Status(404, {"status": 404, "detail": 'no plugin named "x"\x1b;\nreally'}))
         result = self.run_("plugins", "x", status=1)
         self.assertEqual((result.stdout, result.stderr), ("", 'Error: no plugin named "x"\\x1b; really\n'))
 
@@ -188,33 +217,36 @@ class ChangingTests(CommandCase):
     def test_calls(self) -> None:
         """Each command is the call of its name, with its arguments."""
         edge = self.edge({"text": ["hello 1.1.0 (0a1b) runs"], "refused": []})
-        expected = []
+        expected: list[tuple[str, str, Any]] = []
         for command in ("rollback", "pin"):
-            for version in (None, "1.1.0"):
-                self.run_(command, "hello", *([] if version is None else [version]))
-                expected.append({"call": command, "arguments": {"name": "hello", "version": version}})
+            for body in ({}, {"version": "1.1.0"}):
+                self.run_(command, "hello", *body.values())
+                expected.append(("POST", f"plugins/hello/{command}", body))
         for command in ("unpin", "enable", "disable"):
             self.assertEqual(self.run_(command, "hello").stdout, "hello 1.1.0 (0a1b) runs\n")
-            expected.append({"call": command, "arguments": {"name": "hello"}})
+            expected.append(("POST", f"plugins/hello/{command}", {}))
         self.run_("reload")
         self.run_("reload", "--without-state")
-        expected += [{"call": "reload", "arguments": {"without_state": without}} for without in (False, True)]
+        expected += [("POST", "reload", body) for body in ({}, {"without_state": True})]
         self.assertEqual(edge.requests, expected)
 
     def test_refused(self) -> None:
         """What was done is on standard output, what was not on standard error, and the status is 1."""
         refused = [{"plugin": "b", "stage": "import", "message": "p.py:1:1: no"},
                    {"plugin": "", "stage": "order", "message": "r.yaml:1:1: no"}]  # fmt: skip
-        answer = {"text": ["a 2 (00) runs"], "refused": refused}
-        self.edge(answer)
-        result = self.run_("reload", status=1)
-        self.assertEqual(result.stdout, "a 2 (00) runs\n")
-        self.assertEqual(result.stderr, "refused: b: import: p.py:1:1: no\nrefused: order: r.yaml:1:1: no\n")
-        self.assertEqual(json.loads(self.run_("reload", "--json", status=1).stdout), answer)
+        for status, done in ((200, ["a 2 (00) runs"]), (409, [])):
+            answer = {"text": done, "refused": refused}
+            edge = self.edge(Status(status, {**answer, "detail": "no"} if status == 409 else answer))
+            result = self.run_("reload", status=1)
+            self.assertEqual(result.stdout, "".join(f"{line}\n" for line in done))
+            self.assertEqual(result.stderr, "refused: b: import: p.py:1:1: no\nrefused: order: r.yaml:1:1: no\n")
+            self.assertEqual(json.loads(self.run_("reload", "--json", status=1).stdout), answer)
+            edge.close()
+            Path("var/control.sock").unlink()
 
     def test_help(self) -> None:
         """Each command explains itself."""
         for command in ("plugins", "events", "rollback", "pin", "unpin", "enable", "disable", "reload"):
             said = self.run_(command, "--help").stdout
-            for words in ("Usage: ", "--config FILE", "--state DIRECTORY", "--json"):
+            for words in ("Usage: ", "--config FILE", "--state DIRECTORY", "--url TEXT", "--json"):
                 self.assertIn(words, said)

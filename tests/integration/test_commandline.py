@@ -10,37 +10,47 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from revproxy.control.commands import CommandError
-from revproxy.control.controlsocket import ControlSocket
+from revproxy.admin.api import Api
+from revproxy.admin.controlsocket import ControlSocket
+from revproxy.admin.operation import Call, Operation, Parameter
+from revproxy.admin.role import Role
+from revproxy.admin.router import Router
+from revproxy.control.commands import NotThere
 from tests.cli.test_report import plugin, terminalEnvironment
 
 reactor: Any = _reactor
 
 
-class SteeringDouble:
+class OperationsDouble:
     """Knows the plugin ``hello``."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.calls: list[tuple[str, Any, Any]] = []
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        self.calls.append((name, arguments))
-        if arguments.get("name", "hello") != "hello":
-            raise CommandError("no such plugin")
-        if name == "plugins":
-            return [plugin("hello")]
-        if name == "configuration":
-            return {"source": "revproxy.yaml", "failure": None}
-        return {"text": [f"{name} done"], "refused": []}
+    async def plugins(self, call: Call) -> Any:
+        return {"items": [plugin("hello")], "configuration": {"source": "revproxy.yaml", "failure": None}}
+
+    async def change(self, call: Call) -> Any:
+        self.calls.append((call.values["command"], call.values["name"], call.body))
+        if call.values["name"] != "hello":
+            raise NotThere("no such plugin")
+        return {"text": [f"{call.values['command']} done"], "refused": []}
+
+    def operations(self) -> list[Operation]:
+        parameters = tuple(Parameter(name, "", place="path", required=True) for name in ("name", "command"))
+        return [
+            Operation("GET", "/plugins", Role.READ, "plugins", "", self.plugins, (Parameter("removed", ""),)),
+            Operation("POST", "/plugins/{name}/{command}", Role.OPERATE, "change", "", self.change, parameters, {}),
+        ]
 
 
 class CommandTests(TestCase):
@@ -52,8 +62,9 @@ class CommandTests(TestCase):
         self.folder = Path(self.mktemp()).absolute() / ("x" * 120)
         (self.folder / "state").mkdir(parents=True)
         (self.folder / "revproxy.yaml").write_text("state: state\nlisteners: no\n")
-        self.steering = SteeringDouble()
-        self.socket = ControlSocket(reactor, self.folder / "state" / "control.sock", self.steering)
+        self.double = OperationsDouble()
+        api = Api(Router(self.double.operations()), lambda: deferLater(reactor, 0))
+        self.socket = ControlSocket(reactor, self.folder / "state" / "control.sock", api)
         self.socket.open()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.socket.close()))
 
@@ -70,7 +81,7 @@ class CommandTests(TestCase):
         """What it asks for is done, what the edge says is printed."""
         result = await self.run_("rollback", "hello", "1.0.0")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "rollback done\n", ""))
-        self.assertEqual(self.steering.calls, [("rollback", {"name": "hello", "version": "1.0.0"})])
+        self.assertEqual(self.double.calls, [("rollback", "hello", {"version": "1.0.0"})])
 
     async def test_refused(self) -> None:
         """A refusal is one line and status 1."""
@@ -85,7 +96,7 @@ class CommandTests(TestCase):
         """An edge that has been stopped."""
         await self.socket.close()
         result = await self.run_("plugins")
-        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.returncode, 3)
         self.assertIn("state/control.sock: no edge listens there", result.stderr)
 
     async def test_terminal(self) -> None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from revproxy.cli.edgeclient import callEdge
+from revproxy.cli.edgeclient import EdgeClient, pathOf
 from tests.harness import EdgeCase, EdgeProcess, freePort, readHead
 from tests.repetition import longer
 from tests.tools import needs
@@ -54,7 +54,7 @@ class ReconfiguringCase(EdgeCase):
         self.until(lambda: "listening on" in edge.said() or edge.process.poll() is not None)
         self.assertIsNone(edge.process.poll(), edge.said())
         self.until(lambda: self.isWatching(edge))
-        self.call(edge, "reload")
+        self.ask(edge, "POST", "reload")
         return edge
 
     def isWatching(self, edge: EdgeProcess) -> bool:
@@ -73,9 +73,9 @@ class ReconfiguringCase(EdgeCase):
         plugins = f"plugins: {{directory: plugins, settle: {self.settle}}}\n"
         return f"{listeners}{routes}{plugins}logging: {{access: access.log}}\n{extra}"
 
-    def call(self, edge: EdgeProcess, which: str, /, **arguments: Any) -> Any:
+    def ask(self, edge: EdgeProcess, method: str, *path: str, body: Any = None, **query: Any) -> Any:
         """Over the control socket."""
-        return callEdge(edge.folder / "var" / "control.sock", which, arguments)
+        return EdgeClient(edge.folder / "var" / "control.sock").ask(method, pathOf(*path), query, body)
 
     def configure(self, edge: EdgeProcess, extra: str) -> None:
         """Write revproxy.yaml anew, as an editor does."""
@@ -92,13 +92,14 @@ class ReconfiguringCase(EdgeCase):
 
     def kinds(self, edge: EdgeProcess, name: str = "says") -> list[str]:
         """What happened to a plugin."""
-        return [event["kind"] for event in self.call(edge, "events", count=1000) if event["plugin"] == name]
+        events = self.ask(edge, "GET", "events", limit=1000)["items"]
+        return [event["kind"] for event in events if event["plugin"] == name]
 
     def settled(self, edge: EdgeProcess) -> None:
         """Wait until nothing happens any more: longer than files need to settle, and a look of our own."""
         ends = time.monotonic() + self.settle + 0.45
         self.until(lambda: time.monotonic() > ends)
-        self.call(edge, "reload")
+        self.ask(edge, "POST", "reload")
 
 
 class FileTests(ReconfiguringCase):
@@ -301,7 +302,7 @@ class FolderTests(ReconfiguringCase):
         (folder / "plugin.json").write_text(json.dumps({"name": "says", "version": "2.0"}))
         self.until(lambda: self.kinds(edge, "other") == ["loaded"])
         self.assertEqual(self.kinds(edge), ["replaced"])
-        self.assertEqual(self.call(edge, "plan")["number"], 2)
+        self.assertEqual(self.ask(edge, "GET", "plan")["number"], 2)
 
     @settling
     def test_deleted(self) -> None:
@@ -322,7 +323,7 @@ class RestartTests(ReconfiguringCase):
         edge = self.begin({"plugins/says/plugin.json": manifest, "plugins/says/plugin.py": plugin("'one'")})
         (edge.folder / "plugins/says/plugin.py").write_text(plugin("'two'"))
         self.until(lambda: self.says(edge) == "two")
-        self.call(edge, "rollback", name="says")
+        self.ask(edge, "POST", "plugins", "says", "rollback")
         self.assertEqual(self.says(edge), "one")
         shutil.rmtree(edge.folder / "plugins/says")
         edge.terminate()
@@ -347,7 +348,7 @@ class RestartTests(ReconfiguringCase):
         self.assertEqual(self.says(again), "one")
         # The last event is from before, and the numbers go on.
         self.until(lambda: len(self.kinds(again)) == 2)
-        first, second = [each for each in self.call(again, "events") if each["plugin"] == "says"]
+        first, second = [each for each in self.ask(again, "GET", "events")["items"] if each["plugin"] == "says"]
         self.assertLess((first["number"], first["at"]), (second["number"], second["at"]))
         again.terminate()
         self.assertEqual(again.status(), 0)

@@ -1,0 +1,30 @@
+"""
+The plan: what the edge is to be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from revproxy.admin.operation import Call, Operation
+from revproxy.admin.role import Role
+from revproxy.control.control import Control
+
+
+def planOperations(control: Control) -> tuple[Operation, ...]:
+    """All about the plan."""
+
+    async def plan(call: Call) -> Any:
+        shown = control.coordinator.shown
+        return {} if shown is None else shown.describe()
+
+    return (
+        Operation(
+            "GET", "/plan", Role.READ, "showPlan",
+            "What the edge is to be: routes, and which version of each plugin, in which order.",
+            plan, answer={"type": "object", "description": "Empty while there is none."},
+        ),
+    )  # fmt: skip
+
+
+__all__ = ["planOperations"]

@@ -1,0 +1,124 @@
+"""
+Plugins: what they do, and what may be done with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from revproxy.admin.operation import Answer, Call, Operation, Parameter
+from revproxy.admin.operations.outcome import OUTCOME, OUTCOMES, outcome
+from revproxy.admin.role import Role
+from revproxy.admin.shapes import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    PLUGIN,
+    REASON,
+    TEXT,
+    TIME,
+    VERSION,
+    fields,
+    items,
+    optional,
+    record,
+)
+from revproxy.control.control import Control
+from revproxy.control.steering import Steering
+
+_LAST_FAILURE = optional({"type": "object", "description": "The last failure at work."})
+
+_FAILURE = optional(
+    record(at=TIME, stage=TEXT, version=TEXT, digest=optional(TEXT), message=TEXT, traceback=TEXT)
+)
+
+_VERSION = record(
+    version=TEXT, digest=TEXT, ran_at=optional(TIME), running=FLAG, quarantined=FLAG, calls=COUNT, errors=COUNT,
+    last_failure=_LAST_FAILURE,
+)  # fmt: skip
+
+PLUGIN_STATUS = record(
+    name=TEXT,
+    origin={"enum": ["directory", "dropin"]},
+    version=TEXT,
+    digest=optional(TEXT),
+    state={"enum": ["running", "quarantined", "failed", "off", "removed"]},
+    pinned=optional(record(version=TEXT, digest=TEXT, by=TEXT)),
+    removed_at=optional(TIME),
+    removed_because=optional(TEXT),
+    required=FLAG,
+    calls=COUNT,
+    errors=COUNT,
+    timeouts=COUNT,
+    interrupts=COUNT,
+    stalls=COUNT,
+    self_seconds=NUMBER,
+    generations_alive=COUNT,
+    threads=optional({"type": "object"}),
+    failure=_FAILURE,
+    last_failure=_LAST_FAILURE,
+    versions={"type": "array", "items": _VERSION},
+)
+
+_CONFIGURATION = record("The file that is in force, and why it is not what is written there.",
+                        source=TEXT, failure=_FAILURE)  # fmt: skip
+
+
+class _Plugins:
+    """The handlers."""
+
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
+
+    async def all(self, call: Call) -> Any:
+        found = await self._steering.call("plugins", {"removed": call.values["removed"]})
+        return {"items": found, "configuration": await self._steering.call("configuration", {})}
+
+    async def one(self, call: Call) -> Any:
+        (found,) = await self._steering.call("plugins", {"name": call.values["name"]})
+        return found
+
+    async def change(self, call: Call, command: str) -> Answer:
+        body = {key: value for key, value in call.body.items() if key != "reason"}
+        name = {"name": call.values["name"]} if "name" in call.values else {}
+        return outcome(await self._steering.call(command, {**name, **body}))
+
+
+def pluginOperations(control: Control) -> tuple[Operation, ...]:
+    """All about plugins."""
+    handlers = _Plugins(control.steering)
+
+    def changing(command: str, summary: str, isRescue: bool = False, **members: Any) -> Operation:
+        return Operation(
+            "POST", f"/plugins/{{name}}/{command}", Role.OPERATE, f"{command}Plugin", summary,
+            lambda call: handlers.change(call, command), (PLUGIN,), fields(reason=REASON, **members), OUTCOME,
+            problems={404: "There is no such plugin.", **OUTCOMES}, isRescue=isRescue,
+        )  # fmt: skip
+
+    return (
+        Operation(
+            "GET", "/plugins", Role.READ, "listPlugins", "All plugins, and what they do.", handlers.all,
+            (Parameter("removed", "Also those that were removed.", {"type": "boolean", "default": False}),),
+            answer=items(PLUGIN_STATUS, configuration=_CONFIGURATION),
+        ),
+        Operation(
+            "GET", "/plugins/{name}", Role.READ, "showPlugin", "All about one plugin.", handlers.one, (PLUGIN,),
+            answer=PLUGIN_STATUS, problems={404: "There is no such plugin."},
+        ),
+        changing("enable", "Switch a plugin on."),
+        changing("disable", "Switch a plugin off.", True),
+        changing("rollback", "Go back to an earlier version, by default the one that ran well before.", True,
+                 version=VERSION),
+        changing("pin", "Keep a plugin at a version, by default the one that runs.", True, version=VERSION),
+        changing("unpin", "Let a plugin follow its folder again."),
+        Operation(
+            "POST", "/reload", Role.OPERATE, "reload", "Read all files now, also what failed before.",
+            lambda call: handlers.change(call, "reload"), (),
+            fields(reason=REASON, without_state={
+                "type": "boolean", "description": "Replace even what cannot hand its state over."}),
+            OUTCOME, problems=OUTCOMES,
+        ),
+    )  # fmt: skip
+
+
+__all__ = ["PLUGIN_STATUS", "pluginOperations"]

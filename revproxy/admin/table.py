@@ -1,0 +1,28 @@
+"""
+The table: all that the API can be asked. A subject is a file in `revproxy.admin.operations`, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from revproxy.admin.operation import Operation
+from revproxy.admin.operations.events import eventOperations
+from revproxy.admin.operations.plan import planOperations
+from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.control.control import Control
+
+SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
+    pluginOperations,
+    eventOperations,
+    planOperations,
+)
+"""Each makes its operations of what it takes from `Control`."""
+
+
+def allOperations(control: Control) -> list[Operation]:
+    """The operations of all subjects."""
+    return [operation for subject in SUBJECTS for operation in subject(control)]
+
+
+__all__ = ["SUBJECTS", "allOperations"]

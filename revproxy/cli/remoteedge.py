@@ -1,0 +1,166 @@
+"""
+A running edge, as commands see it: which one is meant, what it answers, and how a command ends.
+
+A command ends with status 0 when all is done, 1 when the edge has refused something, or does not answer; 2 when it was
+given wrongly; 3 when there is no edge.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused, isGuessed, pathOf, statePath
+from revproxy.cli.report import Report, refusal
+from revproxy.config.problems import ConfigErrors
+from revproxy.errors import printable
+
+ASK_TIMEOUT = 15.0
+"""Seconds that an edge may take to tell something."""
+
+CHANGE_TIMEOUT = 300.0
+"""Seconds that an edge may take for a change; the plugins in it have deadlines of their own."""
+
+_CONFIG = Path("revproxy.yaml")
+_STATE = Path("var")
+
+
+class _NoEdge(click.ClickException):
+    exit_code = 3
+
+
+class RemoteEdge:
+    """
+    A running edge. An error ends the command with one line, and the status that the module's docstring says.
+
+    :ivar json: whether results are printed as JSON.
+    :ivar indent: of that JSON; None for one line.
+    :ivar report: prints them otherwise.
+    """
+
+    def __init__(self, client: EdgeClient, json: bool, config: Path | None = None) -> None:
+        """:param config: the file that names the state folder, if one does."""
+        self._config = config
+        self.json = json
+        self.indent: int | None = 2
+        self.report = Report(sys.stdout.isatty())
+        self._client = client
+
+    def get(self, *path: str, **query: Any) -> Any:
+        """
+        What the edge has at a path below ``/api/v1``: ``edge.get("plugins", name)``.
+
+        :param query: None, and a false flag, are left out; a list is given again and again.
+        """
+        return self.ask("GET", *path, query=query)
+
+    def ask(
+        self, method: str, *path: str, query: Any = None, body: Any = None, timeout: float = ASK_TIMEOUT, **more: Any
+    ) -> Any:
+        """
+        The edge's answer to a request.
+
+        :param more: as for `EdgeClient.ask`.
+        :raises click.ClickException: there is none, or the edge refuses.
+        """
+        try:
+            return self._client.ask(method, pathOf(*path), query, body, timeout, **more)
+        except (EdgeNotRunning, NoAnswer, Refused) as error:
+            raise self._ending(error) from None
+
+    def follow(self, *path: str, last: str = "", **query: Any) -> Iterator[tuple[str, Any]]:
+        """
+        What a stream tells: the id of each event, and its data.
+
+        :param last: the id of the last event that was heard.
+        """
+        try:
+            yield from self._client.follow(pathOf(*path), query, last)
+        except (EdgeNotRunning, NoAnswer, Refused) as error:
+            raise self._ending(error) from None
+
+    def _ending(self, error: EdgeNotRunning | NoAnswer | Refused) -> click.ClickException:
+        text = str(error)
+        if isinstance(error, EdgeNotRunning) and self._config is not None and isGuessed(self._config):
+            text = f"{self._config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
+        text = printable(" ".join(text.split("\n")))
+        return _NoEdge(text) if isinstance(error, EdgeNotRunning) else click.ClickException(text)
+
+    def show(self, result: Any, present: Callable[[Any], None]) -> None:
+        """Print a result: as JSON if the user wants that, else by ``present``."""
+        if self.json:
+            click.echo(json.dumps(result, indent=self.indent))
+        else:
+            present(result)
+
+    def change(self, *path: str, **body: Any) -> None:
+        """
+        Have the edge change something, and print what it has done and what it refused.
+
+        :param body: None, and a false flag, are left out.
+        :raises SystemExit: with status 1, if it refused anything.
+        """
+        content = {name: value for name, value in body.items() if value is not None and value is not False}
+        try:
+            result = self._client.ask("POST", pathOf(*path), None, content, CHANGE_TIMEOUT)
+        except (EdgeNotRunning, NoAnswer) as error:
+            raise self._ending(error) from None
+        except Refused as error:
+            if "refused" not in error.problem:
+                raise self._ending(error) from None
+            result = {"text": error.problem.get("text", []), "refused": error.problem["refused"]}
+        self.show(result, lambda result: self.report.lines(result["text"]))
+        for refused in result["refused"]:
+            click.echo(refusal(refused), err=True)
+        if result["refused"]:
+            raise SystemExit(1)
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which edge it is for, and that edge as its first argument."""
+
+    @click.option("--config", type=click.Path(path_type=Path, dir_okay=False),
+                  help="The edge's configuration file, which names its state folder.  [default: revproxy.yaml]")
+    @click.option("--state", type=click.Path(path_type=Path, file_okay=False),
+                  help="The edge's state folder itself.  [default: var, where there is no revproxy.yaml]")
+    @click.option("--url", envvar="REVPROXY_URL", help="The edge's admin listener, such as https://edge.example:9900.")
+    @click.option("--token", envvar="REVPROXY_TOKEN",
+                  help="For --url; better in REVPROXY_TOKEN, where others do not see it.")
+    @click.option("--json", "asJSON", is_flag=True, help="Print the result as JSON.")
+    @wraps(command)
+    def asked(
+        config: Path | None, state: Path | None, url: str | None, token: str | None, asJSON: bool, **arguments: Any
+    ) -> None:
+        context = click.get_current_context()
+        isNamed = config is not None or state is not None
+        if url is not None and isNamed:
+            if context.get_parameter_source("url") is not click.core.ParameterSource.ENVIRONMENT:
+                raise click.UsageError("--url does not go with --config or --state: each names an edge")
+            url = None
+        if config is not None and state is not None:
+            raise click.UsageError("--config and --state do not go together: the one names the other")
+        if url is not None:
+            command(RemoteEdge(EdgeClient(url, token or ""), asJSON), **arguments)
+            return
+        if config is None and state is None and _CONFIG.exists():
+            config = _CONFIG
+        folder = _stateFolder(config) if config is not None else state or _STATE
+        command(RemoteEdge(EdgeClient(folder / "control.sock"), asJSON, config), **arguments)
+
+    return asked
+
+
+def _stateFolder(config: Path) -> Path:
+    try:
+        return statePath(config)
+    except ConfigErrors as errors:
+        raise click.ClickException(str(errors)) from None
+
+
+__all__ = ["RemoteEdge", "asking"]
