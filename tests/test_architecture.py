@@ -45,7 +45,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "control.planning": (*_PLAN, "control.state"),
     "control.traffic": _PLAN,
     "control.traces": _PLAN,
-    "control.history": (*_PLAN, "control.state"),
+    "control.history": (*_PLAN, "control.state", "control.actor"),
     "control.alerts": (*_PLAN, "control.state", "control.traffic"),
     "control": (*_PLAN, "control.*", "dataplane.net.eagerreactor"),
     "admin.operations": ("admin", "control.*", *_PLAN),

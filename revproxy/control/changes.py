@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from revproxy.config.settings import Config
+from revproxy.control.actor import FILES, Actor
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.refusal import Refusal
@@ -38,6 +39,9 @@ class ChangeRequest:
     :ivar gate: a plugin whose instances are to have gates before them from now on; empty: none.
     :ivar lift: a plugin whose gates are to go; empty: none.
     :ivar isRescue: it is made of what runs, not of what the files hold now, and goes before every other change.
+    :ivar actor: who asks for it.
+    :ivar action: what it is called where changes are shown, such as ``disable``; empty: the files have changed.
+    :ivar reason: why, in the words of whoever asks.
     """
 
     plugin: str = ""
@@ -48,6 +52,9 @@ class ChangeRequest:
     gate: str = ""
     lift: str = ""
     isRescue: bool = False
+    actor: Actor = FILES
+    action: str = ""
+    reason: str = ""
 
 
 NOTHING_ASKED = ChangeRequest()

@@ -15,6 +15,8 @@ from revproxy.config.settings import Config
 from revproxy.control.certificatetimes import CertificateTimes
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
+from revproxy.control.history.audit import Audit
+from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.inbox import Inbox
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
@@ -48,6 +50,7 @@ class Control:
     :ivar startup: comes to the first plan.
     :ivar keeper: remembers.
     :ivar eventKeeper: remembers events.
+    :ivar audit: has written down who changed what.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
 <<<<<<< HEAD
@@ -88,6 +91,9 @@ class Control:
         self.eventKeeper = EventKeeper(
             events, EventFile(state.eventsPath), clock, writesIn, lambda: self.keeper.isWritable, state.guarded
         )
+        self.audit = Audit(
+            AuditFiles(state.auditPath), events, clock, writesIn, lambda: self.keeper.isWritable, state.guarded
+        )
         files = JobThread(clock, readsIn, READING)
         self.coordinator = Coordinator(
             config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater
@@ -121,6 +127,7 @@ class Control:
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""
         self.eventKeeper.tryAgain()
+        self.audit.tryAgain()
         for file in self.files:
             file.restore()
 
@@ -134,4 +141,5 @@ class Control:
         """Write what is to be kept."""
         for file in self.files:
             await file.end()
+        await self.audit.end()
         await self.eventKeeper.end()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.logger import Logger, LogLevel
@@ -13,13 +13,17 @@ from revproxy.errors import printable
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.secrets import masked
 
+#: What an event is about has so many entries, and each so many characters, at most.
+MOST_ABOUT = 16
+MOST_ABOUT_TEXT = 1000
+
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
     "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
     "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
     "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
-    "state-lost", "state-restored",
+    "state-lost", "state-restored", "audit-failed", "audit-damaged",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
 ))
 
@@ -35,6 +39,7 @@ class Event:
     :ivar text: one sentence, the reason included.
     :ivar traceback: of foreign code that failed, or empty.
     :ivar number: counts up from 1, also over restarts where events are kept.
+    :ivar about: what it is about besides, for programs, such as ``upstream`` and ``target``. To be left unchanged.
     """
 
     at: float
@@ -44,6 +49,7 @@ class Event:
     text: str
     traceback: str = ""
     number: int = 0
+    about: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def asDict(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -55,6 +61,7 @@ class Event:
             "version": str(self.version),
             "text": self.text,
             "traceback": self.traceback,
+            "about": dict(self.about),
         }
 
 
@@ -77,12 +84,22 @@ class EventLog:
         self.subscribers: list[Callable[[Event], None]] = []
 
     def add(
-        self, kind: str, text: str, plugin: str = "", version: VersionId = UNKNOWN, traceback: str = ""
+        self,
+        kind: str,
+        text: str,
+        plugin: str = "",
+        version: VersionId = UNKNOWN,
+        traceback: str = "",
+        about: Mapping[str, str] | None = None,
     ) -> Event:
-        """Remember and log an event; secrets in its texts are masked."""
+        """
+        Remember and log an event; secrets in its texts are masked.
+
+        :param about: names and values for programs; what is too much of it is cut off.
+        """
         text, traceback = masked(text), masked(traceback)
         self._last += 1
-        event = Event(self._now(), kind, plugin, version, text, traceback, self._last)
+        event = Event(self._now(), kind, plugin, version, text, traceback, self._last, _bounded(about or {}))
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""
@@ -117,3 +134,7 @@ class EventLog:
     def latest(self, count: int) -> list[Event]:
         """The last ones, oldest first."""
         return list(self._events)[-count:] if count > 0 else []
+
+
+def _bounded(about: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: masked(text)[:MOST_ABOUT_TEXT] for name, text in list(about.items())[:MOST_ABOUT]}

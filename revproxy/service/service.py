@@ -221,6 +221,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self.control.keeper.isWritable = True
             self._stateWatch.start()
             self.control.eventKeeper.begin()
+            self.control.audit.begin()
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""

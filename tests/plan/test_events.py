@@ -35,3 +35,22 @@ class LoggedTests(SynchronousTestCase):
         self.assertTrue(line.startswith("plugin hello: refused: \\x1b[2J\\x9b2Jxxx"), line[:80])
         self.assertTrue(line.endswith("x\u2026(100007 characters)"), line[-80:])
         self.assertEqual(events.latest(1)[0].text, text)
+
+
+class AboutTests(SynchronousTestCase):
+    """What an event is about, for programs."""
+
+    def test_about(self) -> None:
+        """It is shown, secrets are masked, and it is bounded."""
+        hide("Krikkit-War")
+        about = {"upstream": "api", "target": "http://Krikkit-War", "long": "x" * 2000}
+        event = EventLog(lambda: 0.0).add("target-down", "it is down", about=about)
+        shown = event.asDict()["about"]
+        self.assertEqual(shown, {"upstream": "api", "target": "http://***", "long": "x" * 1000})
+        many = EventLog(lambda: 0.0).add("target-down", "it is down", about={str(count): "" for count in range(50)})
+        self.assertEqual(len(many.about), 16)
+
+    def test_hash(self) -> None:
+        """An event can be in a set, whatever it is about."""
+        event = EventLog(lambda: 0.0).add("a", "b", about={"c": "d"})
+        self.assertIn(event, {event})

@@ -1,1 +1,8 @@
-"""Who changed what: history, and the audit records."""
+"""
+Who changed what: the audit records, the line of time, and the way back.
+
+    chain          an audit record as a value, and what makes it one of a chain
+    auditfiles     the records on disk: appended, bounded, read
+    verification   whether that is all there was, and as it was written; also without an edge
+    audit          takes what has happened, and has it written down
+"""

@@ -5,6 +5,7 @@
     targets.json   what somebody has said of targets
     certificates.json  which certificates were told of
     events.jsonl   what has happened; events.1.jsonl is what was before
+    audit/         who changed what: records that hold each other
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
@@ -76,6 +77,11 @@ class StateFolder:
     def eventsPath(self) -> Path:
         """For `revproxy.control.state.eventfile`."""
         return self.path / "events.jsonl"
+
+    @property
+    def auditPath(self) -> Path:
+        """For `revproxy.control.history.auditfiles`."""
+        return self.path / "audit"
 
     @property
     def socketPath(self) -> Path:

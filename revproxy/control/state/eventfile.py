@@ -97,6 +97,7 @@ class _Written(msgspec.Struct, frozen=True):
     digest: str | None
     text: str
     traceback: str = ""
+    about: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(_Written)
@@ -113,6 +114,7 @@ def _line(event: Event) -> bytes:
         version.digest,
         _cut(event.text, MAX_TEXT),
         _cut(event.traceback, MAX_TRACEBACK),
+        {_cut(name, MAX_TEXT): _cut(text, MAX_TEXT) for name, text in event.about.items()},
     )
     return msgspec.json.encode(written) + b"\n"
 
@@ -148,9 +150,8 @@ def _parse(data: bytes) -> tuple[list[Event], str]:
             problem = problem or f"line {number} is no event: {error}"
         else:
             version = VersionId(known.version, known.digest)
-            events.append(
-                Event(known.at, known.kind, known.plugin, version, known.text, known.traceback, known.number)
-            )
+            text, traceback, number = known.text, known.traceback, known.number
+            events.append(Event(known.at, known.kind, known.plugin, version, text, traceback, number, known.about))
     return events, problem
 
 

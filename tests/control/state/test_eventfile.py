@@ -42,6 +42,15 @@ class EventFileTests(SynchronousTestCase):
         self.assertEqual((first, second.text, second.version), (event(1), 'ä\n"x"?', UNKNOWN))
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
+    def test_about(self) -> None:
+        """What it is about is kept; a file of an earlier revproxy, which did not know that, is read."""
+        about = Event(3.5, "target-down", "", UNKNOWN, "it is down", "", 2, {"upstream": "api"})
+        self.file.append([about])
+        self.assertEqual(self.file.read(), ([about], []))
+        self.path.write_bytes(b'{"number":1,"at":1.0,"kind":"loaded","plugin":"a","version":"1.0","digest":"'
+                              + b"d" * 64 + b'","text":"it runs","traceback":""}\n')
+        self.assertEqual(self.file.read(), ([event(1)], []))
+
     def test_tornEnd(self) -> None:
         """The beginning of a line at the end is cut off, and not told of."""
         self.file.append([event(1), event(2, "x" * 4000, "\x01" * 16000)])

@@ -1,0 +1,1 @@
+"""Tests of `revproxy.control.history`."""

@@ -1,0 +1,194 @@
+"""Who changed what, written down while nobody waits."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.control.actor import EDGE, FILES, Actor
+from revproxy.control.history import audit
+from revproxy.control.history.audit import HEAD_INTERVAL, RETRY_INTERVAL, Audit
+from revproxy.control.history.auditfiles import AuditFiles
+from revproxy.control.history.verification import verify
+from revproxy.plan.events import EventLog
+from revproxy.secrets import hide
+
+ALICE = Actor("http", "alice", "t1", "operate", "192.0.2.7")
+
+
+class AuditTests(SynchronousTestCase):
+    """`Audit`."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute() / "audit"
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.events = EventLog(self.clock.seconds)
+
+    def begun(self, inThread: Callable[..., Deferred[Any]] = maybeDeferred, **more: Any) -> Audit:
+        """One of an edge that runs."""
+        made = Audit(AuditFiles(self.folder), self.events, self.clock, inThread, **more)
+        made.begin()
+        return made
+
+    def records(self, made: Audit) -> list[dict[str, Any]]:
+        """All of them, the oldest first."""
+        found: list[dict[str, Any]] = self.successResultOf(Deferred.fromCoroutine(made.page(None, 10000)))
+        return found[::-1]
+
+    def kinds(self) -> list[str]:
+        """Of the events."""
+        return [event.kind for event in self.events.latest(1000)]
+
+    def test_record(self) -> None:
+        """Who, what, why, and what came of it; of before and after the hashes, and what is different."""
+        made = self.begun()
+        made.record(
+            ALICE, "weight", "api/http://a", before={"weight": 1}, after={"weight": 3}, reason="too slow", text="ok"
+        )
+        [record] = self.records(made)
+        self.assertEqual(record["actor"], {
+            "via": "http", "name": "alice", "token": "t1", "role": "operate", "address": "192.0.2.7",
+        })
+        self.assertEqual((record["seq"], record["time"], record["action"], record["target"]),
+                         (1, 1000.0, "weight", "api/http://a"))
+        self.assertEqual((record["reason"], record["result"], record["text"]), ("too slow", "done", "ok"))
+        self.assertEqual(record["diff"].splitlines()[1:], [" {", '- "weight": 1', '+ "weight": 3', " }"])
+        self.assertNotEqual(record["before_hash"], record["after_hash"])
+
+    def test_head(self) -> None:
+        """The head is in the events, after each change and each hour."""
+        made = self.begun()
+        made.record(FILES, "files")
+        [event] = self.events.latest(1)
+        self.assertEqual((event.kind, event.about), ("audited", {"seq": "1", "hash": made.head.hash}))
+        self.assertTrue(verify(self.folder, made.head).isWhole)
+        self.clock.advance(HEAD_INTERVAL)
+        self.assertEqual(self.events.latest(1)[0].about, event.about)
+        self.assertEqual(self.kinds(), ["audited", "audited"])
+
+    def test_around(self) -> None:
+        """What nobody else records is recorded once, done or refused; what somebody does record is not again."""
+        made = self.begun()
+
+        async def plain(actor: Actor) -> int:
+            return 1
+
+        async def refused(actor: Actor) -> None:
+            raise ValueError("no such token")
+
+        async def told(actor: Actor) -> None:
+            made.record(actor, "drain", "api", text="told")
+
+        around = made.around(ALICE, "create", "x", "why", plain)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(around)), 1)
+        around = made.around(ALICE, "delete", "y", "", refused)
+        self.failureResultOf(Deferred.fromCoroutine(around), ValueError)
+        self.successResultOf(Deferred.fromCoroutine(made.around(ALICE, "drain", "api", "", told)))
+        shown = [(record["action"], record["result"], record["text"]) for record in self.records(made)]
+        self.assertEqual(shown, [
+            ("create", "done", ""), ("delete", "refused", "no such token"), ("drain", "done", "told"),
+        ])
+
+    def test_secrets(self) -> None:
+        """They are masked wherever they stand, and halves of surrogate pairs are written as something."""
+        hide("Krikkit-War")
+        made = self.begun()
+        secret, long = "Krikkit-War", "x" * 9000
+        made.record(EDGE, "set", f"{secret} \udc80", before=secret, after={"a": secret}, reason=long)
+        text = next(self.folder.glob("*.jsonl")).read_text()
+        self.assertNotIn("Krikkit", text)
+        self.assertLess(len(text), 6000)
+        self.assertTrue(verify(self.folder).isWhole)
+
+    def test_early(self) -> None:
+        """What happens before the state folder is ours is recorded when it is; without one nothing is."""
+        made = Audit(AuditFiles(self.folder), self.events, self.clock, maybeDeferred)
+        made.record(EDGE, "start")
+        self.assertFalse(self.folder.exists())
+        self.successResultOf(Deferred.fromCoroutine(made.end()))
+        made.begin()
+        self.assertEqual([record["action"] for record in self.records(made)], ["start"])
+
+    def test_diskFull(self) -> None:
+        """Changes go on; the gap is told at once, and once, and what was not lost is recorded when it can be."""
+        room = False
+
+        def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+            if not room and arguments:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return function(*arguments)
+
+        made = self.begun(guarded=guarded)
+        for number in range(3):
+            made.record(FILES, "files", str(number))
+        self.clock.advance(RETRY_INTERVAL)
+        self.assertEqual(self.kinds(), ["audit-failed"])
+        self.assertIn("No space left on device", self.events.latest(1)[0].text)
+        room = True
+        self.clock.advance(RETRY_INTERVAL)
+        self.assertEqual(self.kinds(), ["audit-failed", "audit-restored", "audited"])
+        self.assertEqual([record["target"] for record in self.records(made)], ["0", "1", "2"])
+        self.assertEqual([record["time"] for record in self.records(made)], [1000.0] * 3)
+
+    def test_gap(self) -> None:
+        """Where more were lost than can wait, a record says how many."""
+        self.patch(audit, "MOST_WAITING", 5)
+        room = False
+
+        def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+            if not room and arguments:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return function(*arguments)
+
+        made = self.begun(guarded=guarded)
+        for number in range(8):
+            made.record(FILES, "files", str(number))
+        room = True
+        made.tryAgain()
+        self.clock.advance(0)
+        records = self.records(made)
+        self.assertEqual([record["target"] for record in records], ["", *"34567"])
+        self.assertEqual((records[0]["action"], records[0]["result"]), ("gap", "failed"))
+        self.assertIn("3 records before this one are missing", records[0]["text"])
+        self.assertTrue(verify(self.folder).isWhole)
+
+    def test_end(self) -> None:
+        """What waits is written before the edge ends, also where a disk takes its time."""
+        jobs: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+
+        def later(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            waiting: Deferred[Any] = Deferred()
+            jobs.append((waiting, lambda: function(*arguments)))
+            return waiting
+
+        made = self.begun(later)
+        made.record(FILES, "files", "a")
+        ending = Deferred.fromCoroutine(made.end())
+        made.record(FILES, "files", "b")
+        while jobs:
+            waiting, job = jobs.pop(0)
+            waiting.callback(job())
+        self.successResultOf(ending)
+        self.assertEqual(verify(self.folder).last.seq, 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_damaged(self) -> None:
+        """What is not as it was left is told, and recorded, and the chain goes on behind it."""
+        made = self.begun()
+        for number in range(3):
+            made.record(FILES, "files", str(number))
+        self.successResultOf(Deferred.fromCoroutine(made.end()))
+        [path] = self.folder.glob("*.jsonl")
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+        again = self.begun()
+        self.assertIn("audit-damaged", self.kinds())
+        self.assertIn("1 were taken away", self.records(again)[-1]["text"])
+        self.assertEqual(self.records(again)[-1]["seq"], 4)
+        self.assertFalse(verify(self.folder).isWhole)
