@@ -28,6 +28,7 @@ from revproxy.config.settings import (
     PluginsConfig,
     QuarantineConfig,
 )
+from revproxy.config.tracesconfig import tracesOf
 from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import Secret
@@ -132,6 +133,7 @@ def _configOf(document: Document, base: Path) -> Config:
         logging=_logging(root.section("logging")),
         admin=_admin(root),
         metrics=metricsOf(root),
+        traces=tracesOf(root),
         source=document.source,
         document=document,
         referredFiles=references.files,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from revproxy.config.document import Document
 from revproxy.config.metricsconfig import MetricsConfig
+from revproxy.config.tracesconfig import TracesConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import masked
 
@@ -305,6 +306,7 @@ class Config:
     logging: LoggingConfig = LoggingConfig()
     admin: AdminConfig | None = None
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    traces: TracesConfig = field(default_factory=TracesConfig)
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)

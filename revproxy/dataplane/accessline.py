@@ -82,6 +82,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     user_agent: str = ""
     referer: str = ""
     fields: dict[str, LogValue] | None = None
+    trace: str = ""
     cut: tuple[str, ...] = ()
 
 
@@ -233,6 +234,7 @@ def _jsonLines(records: list[RequestRecord]) -> list[_Line]:
                 r.userAgent.decode("latin-1") if r.userAgent else "",
                 r.referer.decode("latin-1") if r.referer else "",
                 r.fields or None,
+                r.trace[3:35].decode("latin-1") if r.trace else "",
             )
         )
     return lines

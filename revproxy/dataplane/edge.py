@@ -18,6 +18,7 @@ from revproxy.context import Peer
 from revproxy.dataplane.clientcounts import ClientCounts
 from revproxy.dataplane.http.interfaces import IClientConnection
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.dataplane.http.tracing import Tracing
 from revproxy.dataplane.recorder import Recorder
 from revproxy.errors import EdgeError
 from revproxy.loop.deadlines import Deadlines
@@ -44,6 +45,7 @@ class Edge:
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
     :ivar monotonic: seconds of a clock that is never set back: for durations.
+    :ivar tracing: gives requests their traces; may be assigned. None: none.
     :ivar logsAgents: whether the log shows User-Agent and Referer; may be assigned.
     """
 
@@ -69,6 +71,7 @@ class Edge:
         self.recorder = recorder
         self.logsAgents = logsAgents
         self.deadlines = deadlines
+        self.tracing: Tracing | None = None
         self.connections: set[IClientConnection] = set()
         self.clients = ClientCounts()
         self.draining = False

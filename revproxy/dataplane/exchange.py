@@ -58,6 +58,7 @@ class Exchange:
     :ivar methods: those its route takes; None if that does not say, or there is none.
     :ivar attempts: how many targets it was sent to, or was to be.
     :ivar pool: the name of the upstream that the last of them belongs to.
+    :ivar trace: the trace it belongs to, as :mod:`~revproxy.dataplane.http.tracing` has it; empty without.
     :ivar upstream: the target that was tried last, for the log.
     :ivar upstreamSeconds: how long its head took.
     """
@@ -80,6 +81,7 @@ class Exchange:
         "error",
         "methods",
         "pool",
+        "trace",
         "upstream",
         "upstreamSeconds",
     )
@@ -108,6 +110,7 @@ class Exchange:
         self.error: EdgeError | None = None
         self.attempts = 0
         self.pool = ""
+        self.trace = b""
         self.upstream: str | None = None
         self._generation = 0
         self._sentAt = 0.0
@@ -459,4 +462,5 @@ class Exchange:
             self._generation,
             self.pool,
             self.attempts,
+            self.trace,
         )

@@ -12,8 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from revproxy.config.settings import Config, LoggingConfig
+from revproxy.config.tracesconfig import TracesConfig
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.generation import Generation
+from revproxy.dataplane.http.tracing import Tracing
 from revproxy.dataplane.routing import Tree
 from revproxy.loop.deadlines import Deadlines
 from revproxy.loop.jobthread import READING, JobThread
@@ -202,6 +204,7 @@ class Worker:
     def _takeBounds(self, config: Config) -> None:
         self.edge.limits = config.limits
         self.edge.timeouts = config.timeouts
+        self.edge.tracing = _tracingOf(config.traces)
         self.retirement.drainTime = config.pluginDrain
         self._client.adopt(config)
         self._stores.adopt(config)
@@ -220,3 +223,8 @@ class Worker:
 
     def _targetChanged(self, upstream: str, url: str, isUp: bool, reason: str) -> None:
         self._tell(TargetChanged(upstream, url, isUp, reason))
+
+
+def _tracingOf(config: TracesConfig) -> Tracing | None:
+    """What gives requests their traces; None: they have none. What nobody exports is not sampled."""
+    return Tracing(config.accept, config.sample if config.otlp else 0.0) if config.propagate else None

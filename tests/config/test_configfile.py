@@ -28,6 +28,7 @@ from revproxy.config.settings import (
     TargetConfig,
     UpstreamTLSConfig,
 )
+from revproxy.config.tracesconfig import TracesConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
 
 START = "listeners: [{endpoint: 'tcp:8080'}]\nupstreams: {app: {targets: [http://127.0.0.1:9000]}}\n"
@@ -99,6 +100,7 @@ timeouts: {handshake: 1, header: 2s, body: 3000ms, idle: 4, connect: 5, response
 logging: {access: ./access.log, format: combined, level: warn, own: json, remember: 9, remember_bytes: 70000}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
 metrics: {endpoint: "tcp:9901:interface=127.0.0.1", top_hosts: 5, count: false}
+traces: {propagate: true, accept: always, sample: 5%, otlp: "http://127.0.0.1:4318", headers: {X-Key: k}, service: edge}
 """
 
 
@@ -186,6 +188,8 @@ class FullTests(ConfigTestCase):
         )
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
         self.assertEqual(config.metrics, MetricsConfig("tcp:9901:interface=127.0.0.1", 5, False))
+        receiver = "http://127.0.0.1:4318/v1/traces"
+        self.assertEqual(config.traces, TracesConfig(True, "always", 0.05, receiver, {"X-Key": "k"}, "edge"))
         self.assertEqual(config.source, "r.yaml")
 
     def test_schemaKnowsEveryKey(self) -> None:
@@ -200,7 +204,8 @@ class FullTests(ConfigTestCase):
         properties = publishedSchema("revproxy")["properties"]
         config = self.parse(START)
         for section, values in (("limits", config.limits), ("timeouts", config.timeouts), ("logging", config.logging),
-                                ("plugins", config.plugins), ("metrics", config.metrics)):
+                                ("plugins", config.plugins), ("metrics", config.metrics),
+                                ("traces", config.traces)):
             self._assertDefaults(properties[section]["properties"], values)
         self._assertDefaults(properties["upstreams"]["additionalProperties"]["properties"], config.upstreams["app"])
         self._assertDefaults(properties["routes"]["items"]["properties"], config.routes[0])
@@ -211,6 +216,8 @@ class FullTests(ConfigTestCase):
             if "default" in schema:
                 first, *rest = key.split("_")
                 value = getattr(values, first + "".join(word.title() for word in rest))
+                if schema.get("$ref") == "#/$defs/share":
+                    value = f"{value * 100:g}%"
                 self.assertEqual(list(value) if isinstance(value, tuple) else value, schema["default"], key)
 
     def test_describesEveryKey(self) -> None:
@@ -255,6 +262,7 @@ class ShortTests(ConfigTestCase):
         self.assertEqual(config.state, self.base / "var")
         self.assertIsNone(config.admin)
         self.assertEqual(config.metrics, MetricsConfig(None, 0, True))
+        self.assertEqual(config.traces, TracesConfig())
 
     def test_noUpstreams(self) -> None:
         """Routes that answer by themselves need no upstream."""

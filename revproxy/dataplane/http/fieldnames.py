@@ -5,7 +5,8 @@ Three kinds are told apart. *Plain* names are those that most traffic consists o
 found in one look, as they are usually written, so that everything below costs only the unusual. *Noted* names belong to
 the connection, delimit the body or say whom the request is for. *Forwarding* names tell who the client is, or what it
 asked for, in place of what can be seen: only a proxy in front has a reason to send them, so they are believed of
-trusted proxies and dropped of everybody else. docs/reference.md publishes them.
+trusted proxies and dropped of everybody else. docs/reference.md publishes them. Beside these there are two names that
+tell to which trace a request belongs (:mod:`~revproxy.dataplane.http.tracing`).
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ referrer-policy retry-after save-data sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness
 sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform sec-ch-ua-platform-version sec-fetch-dest sec-fetch-mode
 sec-fetch-site sec-fetch-user sec-gpc sec-websocket-accept sec-websocket-extensions sec-websocket-key
 sec-websocket-protocol sec-websocket-version server server-timing set-cookie strict-transport-security
-timing-allow-origin traceparent tracestate upgrade-insecure-requests user-agent vary via www-authenticate x-api-key
+timing-allow-origin upgrade-insecure-requests user-agent vary via www-authenticate x-api-key
 x-content-type-options x-correlation-id x-csrf-token x-frame-options x-powered-by x-request-id x-requested-with
 x-xss-protection
 """

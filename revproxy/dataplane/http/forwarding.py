@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from revproxy.context import Peer, Request
+from revproxy.dataplane.http.tracing import LENGTH, TRACEPARENT, attemptOf
 from revproxy.headers import TOKEN, Field
 from revproxy.hostport import splitPort, withoutBrackets
 
@@ -21,6 +22,8 @@ VIA = b"revproxy"
 """Our name in Via: a pseudonym, not a host name (RFC 9110 §7.6.3)."""
 
 _APPENDED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+
+_REWRITTEN = _APPENDED | {TRACEPARENT}
 
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -213,7 +216,9 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n"
 
 
-def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: bool) -> bytes:
+def upstreamHead(
+    request: Request, target: bytes, host: bytes | None, chunked: bool, trace: bytes = b"", attempt: int = 1
+) -> bytes:
     """
     The head that goes to the origin.
 
@@ -222,6 +227,9 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     :param target: the request target to send, verbatim.
     :param host: what to send as Host; None to keep the client's.
     :param chunked: whether the body is sent chunked.
+    :param trace: the request's, empty without: the origin gets the span of this attempt as its parent, unless a plugin
+        has put another in its place, or taken it out.
+    :param attempt: how many targets it has gone to, with this one.
     """
     fields = request._headers.fields
     parts = [request._rawMethod, b" ", target, b" HTTP/1.1\r\n"]
@@ -231,8 +239,13 @@ def upstreamHead(request: Request, target: bytes, host: bytes | None, chunked: b
     body = request._body
     passedOn = False
     for lower, name, value in fields:
-        if lower in _APPENDED:
-            passedOn = True
+        if lower in _REWRITTEN:
+            if lower != TRACEPARENT:
+                passedOn = True
+            elif trace and value == trace[:LENGTH]:
+                parts += (b"traceparent: ", attemptOf(trace, attempt), b"\r\n")
+            else:
+                parts += (name, b": ", value, b"\r\n")
         elif lower != b"host" and (body is None or lower != b"content-length"):
             parts += (name, b": ", value, b"\r\n")
     if passedOn:

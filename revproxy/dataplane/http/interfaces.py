@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from revproxy.context import Headers, Peer, Request, Response
     from revproxy.dataplane.http.forwarding import Membership
     from revproxy.dataplane.http.limits import Limits, Timeouts
+    from revproxy.dataplane.http.tracing import Tracing
     from revproxy.errors import EdgeError
 
 
@@ -53,7 +54,10 @@ class IExchange(Protocol):
     One request and its answer, as the connection sees it. Exactly one of the last three ends it.
 
     :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` that it goes through; None until its route is found.
+    :ivar trace: the trace it belongs to, assigned before it begins; empty without.
     """
+
+    trace: bytes
 
     @property
     def chain(self) -> Any: ...
@@ -134,12 +138,14 @@ class IEdge(Protocol):
 
     :ivar connections: every open client connection; each enters and leaves by itself.
     :ivar draining: whether no connection is to be kept after its answer.
+    :ivar tracing: gives requests their traces; None: fields about them are like any other.
     """
 
     connections: set[IClientConnection]
     draining: bool
     limits: Limits
     timeouts: Timeouts
+    tracing: Tracing | None
 
     @property
     def deadlines(self) -> IDeadlines: ...

@@ -20,6 +20,7 @@ from revproxy.dataplane.http.fieldnames import (
     plainName,
 )
 from revproxy.dataplane.http.limits import METHOD_LENGTH
+from revproxy.dataplane.http.tracing import TRACE_FIELDS
 from revproxy.dataplane.http1.heads import (
     CHUNKED,
     NEVER_NOMINATED,
@@ -45,7 +46,7 @@ _COMMON_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELET
 _NEVER_SERVED = frozenset((b"CONNECT", b"PRI"))
 """A forward proxy's, and what no HTTP/1.1 client may send (RFC 9113 §3.4)."""
 
-_HEEDED = FORWARDING | {PROXY}
+_HEEDED = FORWARDING | TRACE_FIELDS | {PROXY}
 
 _NEVER_UPGRADED = frozenset((b"h2", b"h2c", b"http", b"tls"))
 
@@ -59,6 +60,7 @@ class RequestHead(Head):
     :ivar fields: the header section without the fields of the connection.
     :ivar forwarding: what the client says of itself and those before it, as only a proxy has a reason to (see
         :mod:`~revproxy.dataplane.http.fieldnames`); not in ``fields``.
+    :ivar traces: the fields that tell of a trace; None if there are none. Not in ``fields``.
     :ivar length: bytes of the body; 0 for none, or :data:`CHUNKED`.
     :ivar keepAlive: whether the client will take another response on this connection.
     """
@@ -71,6 +73,7 @@ class RequestHead(Head):
         "keepAlive",
         "length",
         "method",
+        "traces",
         "trailer",
         "upgrade",
         "version",
@@ -86,6 +89,7 @@ class RequestHead(Head):
         self.target = b""
         self.fields = []
         self.forwarding: list[Field] | None = None
+        self.traces: list[Field] | None = None
         self.noted = None
         self.host = b""
         self.hostname = b""
@@ -119,6 +123,10 @@ class RequestHead(Head):
             if self.forwarding is None:
                 self.forwarding = []
             self.forwarding.append((lower, name, value))
+        elif lower in TRACE_FIELDS:
+            if self.traces is None:
+                self.traces = []
+            self.traces.append((lower, name, value))
         elif isJoined(lower):
             self._noteJoined(lower, name, value)
         # What is left is Proxy, which nobody may say.
@@ -138,6 +146,8 @@ class RequestHead(Head):
         self.fields = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.fields]
         if self.forwarding is not None:
             self.forwarding = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.forwarding]
+        if self.traces is not None:
+            self.traces = [(lower, name, value.rstrip(b" \t")) for lower, name, value in self.traces]
 
 
 class JoiningRequestHead(RequestHead):
@@ -276,6 +286,8 @@ def _heedConnection(request: RequestHead, tokens: frozenset[bytes], noted: dict[
     if nominated:
         # By the name as it is written: under the other one there may be a field that was not nominated.
         request.fields = [field for field in request.fields if field[1].lower() not in tokens]
+        if request.traces is not None:
+            request.traces = [field for field in request.traces if field[0] not in tokens]
 
 
 def _offered(upgrade: bytes) -> bytes | None:

@@ -298,6 +298,13 @@ class RequestReader:
             # From anyone else these fields are dropped here: nobody behind us could tell them from ours.
             head.fields += head.forwarding
             peer, scheme = clientBehind(head.forwarding, peer, scheme, self._believed)
+        tracing = edge.tracing
+        if tracing is not None:
+            trace = tracing.begin(head.traces, self._believed is not None, head.fields)
+        else:
+            trace = b""
+            if head.traces is not None:
+                head.fields += head.traces
         section = head.section(head.fields)
         request = Request(
             head.method, head.target, head.host, head.version, scheme, section, peer, None, self.transport.tlsInfo
@@ -317,6 +324,7 @@ class RequestReader:
         self._request = request
         self._received = length if length > 0 and self._state is BUSY else 0
         exchange = self._exchange = listener.newExchange(self, request, head.hostname)
+        exchange.trace = trace
         exchange.begin()
 
     def _continue(self) -> None:

@@ -89,13 +89,17 @@ class ProxyLeaf(Leaf):
     def _forward(self, exchange: Exchange) -> None:
         exchange.waitForOrigin(self._client.send(Forwarded(self, exchange)))
 
-    def headFor(self, request: Request, target: Target, chunked: bool) -> bytes:
-        """The request's head as this target gets it."""
+    def headFor(
+        self, request: Request, target: Target, chunked: bool, trace: bytes = b"", attempt: int = 1
+    ) -> bytes:
+        """The request's head as this target gets it; the rest as :func:`upstreamHead` has it."""
         host = self._host
         if host is None and (not self._keepsHost or not request._rawHost):
             host = target.host
         path = request._rawTarget
-        return upstreamHead(request, stripped(path, self._strip) if self._strip else path, host, chunked)
+        if self._strip:
+            path = stripped(path, self._strip)
+        return upstreamHead(request, path, host, chunked, trace, attempt)
 
 
 class Forwarded(Outgoing):
@@ -115,7 +119,9 @@ class Forwarded(Outgoing):
         exchange.upstream = target.url
         exchange.pool = self._upstream.name
         exchange.attempts += 1
-        self.head = self._leaf.headFor(exchange.context._request, target, self.chunked)
+        self.head = self._leaf.headFor(
+            exchange.context._request, target, self.chunked, exchange.trace, exchange.attempts
+        )
 
     def informational(self, status: int, headers: Headers) -> None:
         """A 1xx answer goes on to the client."""

@@ -44,6 +44,8 @@ class ExchangeDouble:
     def __init__(self) -> None:
         self.context = makeContext(target="/x")
         self.upstream: str | None = None
+        self.attempts = 0
+        self.trace = b""
         self.informed: list[int] = []
 
     def informational(self, status: int, headers: Headers) -> None:

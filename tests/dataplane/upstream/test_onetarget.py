@@ -21,7 +21,7 @@ class OneTargetTests(OriginCase):
     def test_pick(self) -> None:
         """That one, and no other; out of service, too."""
         target = self.origins[1].target
-        self.upstream.setInService(target.url, False)
+        self.upstream.steer(target.url, False, None)
         self.assertEqual((self.one.name, self.one.pick(()), self.one.pick([target])), ("app", target, None))
 
     def test_counts(self) -> None:
