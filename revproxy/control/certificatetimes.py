@@ -130,10 +130,11 @@ class CertificateTimes:
         on = f"{datetime.fromtimestamp(facts.expires, UTC):%Y-%m-%d %H:%M} UTC"
         text = f"{facts.path} ({_hosts(facts)})"
         if days == _EXPIRED:
-            self._onEvent("certificate-expired", f"{text} expired on {on}, and is served all the same")
+            self._onEvent("certificate-expired", f"{text} expired on {on}, and is served all the same", facts.path)
         else:
             left = max(1, round((facts.expires - now) / _DAY))
-            self._onEvent("certificate-expiring", f"{text} expires within {left} day{'s' * (left > 1)}, on {on}")
+            within = f"{left} day{'s' * (left > 1)}"
+            self._onEvent("certificate-expiring", f"{text} expires within {within}, on {on}", facts.path)
 
     def _forget(self, served: Mapping[str, CertificateFacts], now: float) -> None:
         """What is served no more: renewed, if its file has another one now."""
@@ -145,12 +146,13 @@ class CertificateTimes:
             if successor is not None and successor.expires > told.expires:
                 del self._told[fingerprint]
                 on = f"{datetime.fromtimestamp(successor.expires, UTC):%Y-%m-%d}"
-                self._onEvent("certificate-renewed", f"{told.path} ({_hosts(successor)}) is valid until {on} now")
+                text = f"{told.path} ({_hosts(successor)}) is valid until {on} now"
+                self._onEvent("certificate-renewed", text, told.path)
             elif told.expires + _REMEMBERED < now:
                 del self._told[fingerprint]
 
-    def _onEvent(self, kind: str, text: str) -> None:
-        self._events.add(kind, text)
+    def _onEvent(self, kind: str, text: str, path: str) -> None:
+        self._events.add(kind, text, about={"certificate": path})
 
 
 def _due(left: float) -> int:

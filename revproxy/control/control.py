@@ -53,16 +53,13 @@ class Control:
     :ivar audit: has written down who changed what.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
-<<<<<<< HEAD
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour.
     :ivar recent: the last requests.
-=======
     :ivar events: what has happened.
->>>>>>> 1285335 (wip)
     """
 
     def __init__(
@@ -110,7 +107,9 @@ class Control:
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
-        self.overrides = TargetOverrides(self.inbox.targets, crew, events, clock, latest(state.targetsPath))
+        self.overrides = TargetOverrides(
+            self.inbox.targets, crew, events, clock, latest(state.targetsPath), self.audit
+        )
         self.certificates = CertificateTimes(events, clock, latest(state.certificatesPath))
         self.inbox.onCertificates.append(self.certificates.heard)
         self.files = (self.overrides.file, self.certificates.file)

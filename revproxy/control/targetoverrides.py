@@ -8,11 +8,12 @@ those that run, at once; those that are made later, before their first plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import to_builtins
 from twisted.internet.interfaces import IDelayedCall
 
 from revproxy.config.problems import quoted, suggestion
@@ -20,6 +21,7 @@ from revproxy.config.settings import Config, UpstreamConfig
 from revproxy.control.actor import EDGE, Actor
 from revproxy.control.commands import CommandError
 from revproxy.control.crew import Crew
+from revproxy.control.history.audit import Audit
 from revproxy.control.state.latestfile import LatestFile
 from revproxy.control.targetstates import TargetStates
 from revproxy.plan.events import EventLog
@@ -83,13 +85,13 @@ class TargetOverrides:
         events: EventLog,
         clock: Any,
         file: LatestFile,
-        audit: Callable[..., None] = lambda *record: None,
+        audit: Audit,
     ) -> None:
         """
         Reads what was said before a restart.
 
         :param clock: provides `IReactorTime`, in seconds since the epoch.
-        :param audit: given actor, action, target, before, after and reason of each change.
+        :param audit: has each change recorded.
         """
         self.file = file
         self._states = states
@@ -245,7 +247,7 @@ class TargetOverrides:
         else:
             text = f"{override.url} takes no new requests{until}"
             self._onEvent("target-drained", key, text, actor, override.reason)
-        self._changed(actor, override.kind, key, before, override, override.reason)
+        self._changed(actor, override.kind, key, before, override, override.reason, text)
         return text
 
     def _end(self, key: _Key, actor: Actor, reason: str) -> str:
@@ -257,20 +259,31 @@ class TargetOverrides:
         else:
             text = f"{url} takes requests again"
             self._onEvent("target-undrained", key, text, actor, reason)
-        self._changed(actor, "weight" if key[2] == "weight" else "undrain", key, before, None, reason)
+        self._changed(actor, "weight" if key[2] == "weight" else "undrain", key, before, None, reason, text)
         return text
 
     def _onEvent(self, kind: str, key: _Key, text: str, actor: Actor, reason: str) -> None:
-        by = "" if actor is EDGE else f", says {actor.name or actor.via}"
-        self._events.add(kind, f"upstream {key[0]}: {text}{by}{f': {reason}' if reason else ''}")
+        by = "" if actor.via == "edge" else f", says {actor.name or actor.via}"
+        about = {"upstream": key[0], "target": key[1]}
+        self._events.add(kind, f"upstream {key[0]}: {text}{by}{f': {reason}' if reason else ''}", about=about)
 
     def _changed(
-        self, actor: Actor, action: str, key: _Key, before: Override | None, after: Override | None, reason: str
+        self,
+        actor: Actor,
+        action: str,
+        key: _Key,
+        before: Override | None,
+        after: Override | None,
+        reason: str,
+        text: str,
     ) -> None:
         self._crew.tell(self._word(*key[:2]))
         self._tellDrained()
         self.file.save(msgspec.json.encode(tuple(self._overrides.values())))
-        self._audit(actor, action, f"{key[0]} {key[1]}", before, after, reason)
+        told = [None if one is None else to_builtins(one) for one in (before, after)]
+        self._audit.record(
+            actor, action, f"{key[0]} {key[1]}", before=told[0], after=told[1], reason=reason, text=text
+        )
         if after is not None and after.until is not None:
             self._expire()
 

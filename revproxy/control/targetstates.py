@@ -143,7 +143,8 @@ class TargetStates:
 
     def _onEvent(self, kind: str, upstream: str, text: str, target: str = "") -> float:
         """:returns: when."""
-        return self._events.add(kind, f"upstream {upstream}: {text}").at
+        about = {"upstream": upstream, "target": target} if target else {"upstream": upstream}
+        return self._events.add(kind, f"upstream {upstream}: {text}", about=about).at
 
 
 def _nobodyOf(count: int, serving: int) -> str:

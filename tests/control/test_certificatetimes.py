@@ -78,6 +78,11 @@ class CertificateTimesTests(SynchronousTestCase):
         self.pass_(60)
         self.assertEqual(self.told(), [])
 
+    def test_about(self) -> None:
+        """Programs are told which file."""
+        self.heard(facts("1", 5))
+        self.assertEqual(self.events.latest(9)[0].about, {"certificate": "/c/a.pem"})
+
     def test_onceOverRestarts(self) -> None:
         """What was told before a restart, and what is read again, is no news; what is due next is."""
         for _ in range(3):

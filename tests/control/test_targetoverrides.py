@@ -39,10 +39,13 @@ class Process:
         self.crew = Crew(clock)
         self.states = TargetStates(self.events)
         file = LatestFile(path, clock, maybeDeferred)
-        audit = lambda *record: self.records.append(record)  # noqa: E731
-        self.overrides = TargetOverrides(self.states, self.crew, self.events, clock, file, audit)
+        self.overrides = TargetOverrides(self.states, self.crew, self.events, clock, file, self)  # type: ignore[arg-type]
         self.crew.standing = self.overrides.words
         self.crew.employ([FakeLink(self.words.append)])
+
+    def record(self, actor: Actor, action: str, target: str, **more: Any) -> None:
+        """In the place of the audit."""
+        self.records.append((actor, action, target, *more.values()))
 
     def commit(self, config: Any) -> None:
         """Another configuration is in force."""
@@ -108,10 +111,13 @@ class TargetOverridesTests(SynchronousTestCase):
         self.clock.advance(60)
         override = self.edge.records[0][4]
         self.assertEqual(self.edge.records, [
-            (ANN, "drain", "web http://a", None, override, "new disk"),
-            (EDGE, "undrain", "web http://a", override, None, "its time is over"),
+            (ANN, "drain", "web http://a", None, override, "new disk", self.edge.records[0][6]),
+            (EDGE, "undrain", "web http://a", override, None, "its time is over", "http://a takes requests again"),
         ])  # fmt: skip
-        self.assertEqual((override.by, override.until), ("ann", 1.7e9 + 60))
+        self.assertEqual((override["by"], override["until"]), ("ann", 1.7e9 + 60))
+        self.assertIn("http://a takes no new requests until 20", self.edge.records[0][6])
+        self.assertEqual([event.about for event in self.edge.events.latest(9)],
+                         [{"upstream": "web", "target": "http://a"}] * 2)
 
     def test_expiry(self) -> None:
         """It ends at its time, and not before; saying it again puts that off."""

@@ -49,6 +49,13 @@ class TargetStatesTests(SynchronousTestCase):
         ])  # fmt: skip
         self.assertEqual(self.states.of("web", "http://b"), UP)
 
+    def test_about(self) -> None:
+        """Programs are told which upstream, and which target."""
+        for host in "ab":
+            self.says(0, host)
+        self.assertEqual([event.about for event in self.events.latest(9)], [
+            {"upstream": "web", "target": "http://a"}, {"upstream": "web", "target": "http://b"}, {"upstream": "web"}])
+
     def test_severalWorkers(self) -> None:
         """It is down from the first worker that passes it over to the last, and what was said last is why."""
         for worker in range(3):
