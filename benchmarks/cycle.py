@@ -24,6 +24,7 @@ from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.exchange import Exchange
+from revproxy.dataplane.exchangerecord import recordOf
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.http.limits import Limits, Timeouts
@@ -153,7 +154,7 @@ def parts(edges: Edges) -> dict[str, Callable[[], Any]]:
 
     one = request()
     exchange = Exchange(edges.listener.edge, None, edges.server, one, b"127.0.0.1")
-    records = [exchange._record(exchange.context, 200, 0.001, 0, 150) for _ in range(256)]
+    records = [recordOf(exchange, 200, 0.001, 0, 150) for _ in range(256)]
 
     def deferred() -> None:
         waiting: Deferred[Any] = Deferred(repr)  # type: ignore[arg-type]
@@ -172,7 +173,7 @@ def parts(edges: Edges) -> dict[str, Callable[[], Any]]:
         "read the answer's head": lambda: parseResponseHead(HEAD, b"GET", 100),
         "Body, Response, Headers": lambda: Response(200, b"OK", Headers(answer.fields), Body.of(BODY)),
         "write the answer's head": lambda: responseHead(200, b"OK", Headers(answer.fields), b"\r\n"),
-        "log: record": lambda: exchange._record(exchange.context, 200, 0.001, 0, 150),
+        "log: record": lambda: recordOf(exchange, 200, 0.001, 0, 150),
         "log: 256 lines of JSON": lambda: formatJSON(records),
     }
 

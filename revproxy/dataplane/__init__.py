@@ -16,6 +16,6 @@ In the order in which a request meets them:
 - `rerouting` chooses a route once more, and a `detour` is the chain of both;
 - :mod:`~revproxy.dataplane.leaves` stand at the end of a route, and :mod:`~revproxy.dataplane.upstream` is where a
   proxied request goes: targets, the pool of connections, the queue before it;
-- `recorder` collects what is known of requests that are over, a :class:`revproxy.requestrecord.RequestRecord` of each;
+- `exchangerecord` makes a :class:`revproxy.requestrecord.RequestRecord` of what is over, `recorder` collects them;
 - `accesslog` has one line for each, an `accessline`.
 """

@@ -22,7 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from revproxy.context import Context
-from revproxy.dataplane.counters import SAMPLE, Counters
+from revproxy.dataplane.counters import FINISHED, HANDLE, RESPONSE, SAMPLE, Counters
 from revproxy.dataplane.link import Link, giveUp, unsendable, waitFor
 from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
@@ -34,7 +34,7 @@ MOST_FINISHING = 1000
 _Calls = tuple[tuple[Link, Callable[[Context], Any], Counters], ...]
 """The way in: each link with its ``handle``, in order."""
 
-_Responders = tuple[tuple[int, Link, Callable[[Context], Any]], ...]
+_Responders = tuple[tuple[int, Link, Callable[[Context], Any], Counters], ...]
 """The way out: the links that want responses, each with its index and its ``handleResponse``, in reverse order."""
 
 
@@ -44,15 +44,22 @@ def _callsOf(links: Sequence[Link]) -> _Calls:
 
 def _respondersOf(links: Sequence[Link]) -> _Responders:
     indexed = reversed(list(enumerate(links)))
-    return tuple((index, link, link.handleResponse) for index, link in indexed if link.handleResponse is not None)
+    return tuple(
+        (index, link, link.handleResponse, link.counters)
+        for index, link in indexed
+        if link.handleResponse is not None
+    )
 
 
 def _timedCalls(calls: _Calls, weight: int, attention: Attention) -> _Calls:
-    return tuple((link, timed(handle, link, weight, attention), counters) for link, handle, counters in calls)
+    return tuple((link, timed(handle, link, HANDLE, weight, attention), counters) for link, handle, counters in calls)
 
 
 def _timedResponders(responders: _Responders, weight: int, attention: Attention) -> _Responders:
-    return tuple((index, link, timed(call, link, weight, attention)) for index, link, call in responders)
+    return tuple(
+        (index, link, timed(call, link, RESPONSE, weight, attention), counters)
+        for index, link, call, counters in responders
+    )
 
 
 class Chain:
@@ -106,7 +113,7 @@ class Chain:
         self._nextResponders: Callable[[], _Responders] = sampled(
             responders, _timedResponders(responders, SAMPLE, attention), self._laterResponders, attention
         )
-        self._observers = tuple((link, link.finished) for link in links if link.finished is not None)
+        self._observers = tuple((link, link.finished, link.counters) for link in links if link.finished is not None)
         self.hasResponders = bool(responders)
         self.hasObservers = bool(self._observers)
 
@@ -195,7 +202,7 @@ class Chain:
                 link.failed(context, Failure())
             # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
-        link.counters.interrupts += 1
+        link.counters.interrupted(HANDLE)
         context._interruptedBy = link.name
         return False
 
@@ -207,16 +214,17 @@ class Chain:
         :raises PluginFailed: as :meth:`enter`.
         """
         depth = context._depth
-        for index, link, handleResponse in self._nextResponders():
+        for index, link, handleResponse, counters in self._nextResponders():
             if index >= depth:
                 continue
             context._toolbox = link
+            counters.responses += 1
             if self._bounds and context._response is not None:
                 context._response.body.readLimit = link.bodyBytes
             try:
                 answer = handleResponse(context)
             except BaseException:  # foreign code
-                link.failed(context, Failure())
+                link.failed(context, Failure(), RESPONSE)
                 continue
             # False too: ``return context.respond(…)`` puts another answer in the place of this one.
             if answer is not None and answer.__class__ is not bool:
@@ -225,17 +233,18 @@ class Chain:
 
     async def _leaveLater(self, context: Context, waiting: int, answer: Any) -> None:
         """The rest of the way out, from the link (by its index) whose answer is awaited."""
-        for index, link, handleResponse in self._laterResponders:
+        for index, link, handleResponse, counters in self._laterResponders:
             if index > waiting:
                 continue
             context._toolbox = link
             if self._bounds and context._response is not None:
                 context._response.body.readLimit = link.bodyBytes
             if index < waiting:
+                counters.responses += 1
                 try:
                     answer = handleResponse(context)
                 except BaseException:  # foreign code
-                    link.failed(context, Failure())
+                    link.failed(context, Failure(), RESPONSE)
                     continue
             try:
                 if answer is not None and answer.__class__ is not bool:
@@ -245,7 +254,7 @@ class Chain:
             except CancelledError:
                 raise
             except Foreign:
-                link.failed(context, Failure())
+                link.failed(context, Failure(), RESPONSE)
 
     def finished(self, context: Context) -> Deferred[None] | None:
         """
@@ -254,12 +263,13 @@ class Chain:
         :returns: None when all of them have done, or a Deferred of that; it does not fail.
         """
         later: list[tuple[Link, Any]] | None = None
-        for link, finished in self._observers:
+        for link, finished, counters in self._observers:
             context._toolbox = link
+            counters.observed += 1
             try:
                 answer = finished(context)
             except BaseException:  # foreign code
-                link.blame(Failure(), "{name} {version} failed as observer")
+                link.blame(Failure(), "{name} {version} failed as observer", FINISHED)
             else:
                 if answer is not None and (isinstance(answer, Deferred) or isawaitable(answer)):
                     later = later or []
@@ -275,13 +285,14 @@ class Chain:
                 link.blame(
                     Failure(RuntimeError(f"{MOST_FINISHING} calls of finished are under way: one more is not made")),
                     "{name} {version} failed as observer",
+                    FINISHED,
                 )
                 continue
             link.finishing += 1
             try:
                 await waitFor(None, link, answer, "finished", "None")
             except Foreign:
-                link.blame(Failure(), "{name} {version} failed as observer")
+                link.blame(Failure(), "{name} {version} failed as observer", FINISHED)
             finally:
                 link.finishing -= 1
 

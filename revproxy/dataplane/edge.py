@@ -33,10 +33,13 @@ class Edge:
     """
     The data plane as its connections see it.
 
+    :ivar accepted: how many connections were let in.
     :ivar clients: how many of them each client has; those of trusted proxies are not counted.
     :ivar connections: every open client connection.
     :ivar draining: True once it is being stopped.
     :ivar generation: may be assigned; every request that begins later goes through the new one.
+    :ivar handshakes: how many TLS handshakes were completed; ``resumed``: of these, with an earlier session;
+        ``failedHandshakes``: how many connections ended before that.
     :ivar limits: may be assigned; a request whose head is complete keeps the bounds of its trailer section, and
         connections over a lowered limit stay.
     :ivar timeouts: may be assigned; a deadline that runs already stays as it is.
@@ -49,7 +52,6 @@ class Edge:
     :ivar logsAgents: whether the log shows User-Agent and Referer; may be assigned.
     """
 
-    Record = RequestRecord
     _log = Logger()
 
     def __init__(
@@ -75,6 +77,10 @@ class Edge:
         self.connections: set[IClientConnection] = set()
         self.clients = ClientCounts()
         self.draining = False
+        self.accepted = 0
+        self.handshakes = 0
+        self.resumed = 0
+        self.failedHandshakes = 0
         self.refusals = 0
         self.turnedAway = 0
         self._clock = clock

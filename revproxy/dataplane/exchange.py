@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from revproxy.context import Context, Outcome, Request, Response
 from revproxy.dataplane.admission import Guards, checkMethod, checkName
+from revproxy.dataplane.exchangerecord import recordOf
 from revproxy.dataplane.http.answerhead import discard, httpDate, keepFramed
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.http.interfaces import IClientStream, ILeaf
@@ -53,8 +54,10 @@ class Exchange:
     """
     One request and its answer.
 
+    :ivar began: when its head was complete, by the edge's monotonic clock.
     :ivar chain: what it goes through; None until its route is found.
     :ivar context: what plugins see.
+    :ivar generation: the number of the one it came in with; 0 before.
     :ivar methods: those its route takes; None if that does not say, or there is none.
     :ivar attempts: how many targets it was sent to, or was to be.
     :ivar pool: the name of the upstream that the last of them belongs to.
@@ -65,10 +68,8 @@ class Exchange:
 
     __slots__ = (
         "_answer",
-        "_began",
         "_done",
         "_edge",
-        "_generation",
         "_guards",
         "_hostname",
         "_route",
@@ -76,9 +77,11 @@ class Exchange:
         "_stream",
         "_waiting",
         "attempts",
+        "began",
         "chain",
         "context",
         "error",
+        "generation",
         "methods",
         "pool",
         "trace",
@@ -100,7 +103,7 @@ class Exchange:
         self._guards = guards
         self._stream = stream
         self._hostname = hostname
-        self._began = edge.monotonic()
+        self.began = edge.monotonic()
         self._waiting: Deferred[Any] | None = None
         self._answer: Response | None = None
         self._done = False
@@ -112,7 +115,7 @@ class Exchange:
         self.pool = ""
         self.trace = b""
         self.upstream: str | None = None
-        self._generation = 0
+        self.generation = 0
         self._sentAt = 0.0
         self.upstreamSeconds: float | None = None
 
@@ -123,7 +126,7 @@ class Exchange:
         context = self.context
         try:
             generation = self._edge.generation
-            self._generation = generation.number
+            self.generation = generation.number
             route = generation.find(self._hostname, context._request._rawTarget)
             if route is None:
                 raise NotFound("no route for this host and path")
@@ -405,7 +408,7 @@ class Exchange:
         context = self.context
         chain = self.chain
         edge = self._edge
-        seconds = edge.monotonic() - self._began
+        seconds = edge.monotonic() - self.began
         response = self._answer
         if response is not None:
             status = response._status
@@ -427,40 +430,8 @@ class Exchange:
                 # Its release, below, is not the last one.
                 chain.hold(later)
         if edge.recorder is not None:
-            edge.recorder.record(self._record(context, status, seconds, bytesIn, bytesOut))
+            edge.recorder.record(recordOf(self, status, seconds, bytesIn, bytesOut))
         if context._exchange is not None:  # plugins had to do with it
             context.over()
         if chain is not None:
             chain.release()
-
-    def _record(self, context: Context, status: int, seconds: float, bytesIn: int, bytesOut: int) -> Any:
-        request = context._request
-        error = self.error
-        return self._edge.Record(
-            self._edge.now() - seconds,
-            seconds,
-            context._id or context._serial.decode("ascii"),
-            request._peer.host,
-            request._rawMethod,
-            request._rawTarget,
-            request._rawHost,
-            request._version,
-            request._scheme,
-            status,
-            bytesIn,
-            bytesOut,
-            context._route.name,
-            self.upstream,
-            self.upstreamSeconds,
-            context._interruptedBy,
-            context._pluginErrors,
-            context._pluginsSkipped,
-            None if error is None else f"{type(error).__name__}: {error}",
-            request._headers.find(b"user-agent") or b"" if self._edge.logsAgents else b"",
-            request._headers.find(b"referer") or b"" if self._edge.logsAgents else b"",
-            None if context._fields is None else dict(context._fields),
-            self._generation,
-            self.pool,
-            self.attempts,
-            self.trace,
-        )

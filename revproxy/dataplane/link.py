@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
-from revproxy.dataplane.counters import Counters
+from revproxy.dataplane.counters import BODY, FINISHED, HANDLE, RESPONSE, Counters
 from revproxy.destination import Destinations
 from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, WrongAnswer, asException, hintFor
 from revproxy.interfaces import IObserver, IResponseMiddleware
@@ -119,10 +119,11 @@ class Link:
         """
         return self._services(interface)
 
-    def failed(self, context: Context, failure: Failure) -> None:
+    def failed(self, context: Context, failure: Failure, phase: str = HANDLE) -> None:
         """
         Count, log and note a failure of this link; return if it is to be passed over.
 
+        :param phase: where it failed, as `revproxy.dataplane.counters` calls it.
         :raises PluginFailed: if its policy is ``closed``.
         :raises Refused: if it answers so, which is no failure.
         :raises EdgeError: if it only passed on why a body it read broke off, which is no failure of its own.
@@ -132,10 +133,11 @@ class Link:
             if context.bodyBrokenBy(error):
                 raise error
             if isinstance(error, Refused):
-                self._refused(context)
+                self._refused(context, phase)
                 raise error
-        self.blame(failure, "{name} {version} failed")
+        self.blame(failure, "{name} {version} failed", phase)
         if self.open:
+            self.counters.skipped(phase, "on_error")
             context._pluginsSkipped += (self.name,)
         else:
             context._pluginErrors += (self.name,)
@@ -154,11 +156,12 @@ class Link:
         error = failure.value
         if isinstance(error, Refused):
             if not context.isAnswered:
-                self._refused(context)
+                self._refused(context, BODY)
                 return failure
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
         self.blame(failure, "{name} {version} failed in a body")
         if isFirst and self.open:
+            self.counters.skipped(BODY, "on_error")
             context._pluginsSkipped += (self.name,)
             return None
         context._pluginErrors += (self.name,)
@@ -168,23 +171,26 @@ class Link:
         reason = f"{failure.getErrorMessage()}{hintFor(failure.value)}"
         return PluginFailed(masked(f"{self.name} {self.version}: {reason}"))
 
-    def _refused(self, context: Context) -> None:
-        self.counters.interrupts += 1
+    def _refused(self, context: Context, phase: str) -> None:
+        self.counters.interrupted(phase)
         context._interruptedBy = self.name
 
-    def blame(self, failure: Failure, message: str) -> None:
+    def blame(self, failure: Failure, message: str, phase: str = BODY) -> None:
         """
         Count and log a failure of this link, and tell who wants to know.
 
         :param message: for the log, with ``{name}`` and ``{version}``.
         """
-        self.counters.failed(failure)
+        self.counters.failed(failure, phase)
         self.log.failure(message, failure, name=self.name, version=self.version)
         if self.onFailure is not None:
             try:
                 self.onFailure(failure)
             except Exception:
                 self.log.failure("while hearing of a failure of {name} {version}", name=self.name, version=self.version)
+
+
+_PHASES = frozenset((HANDLE, RESPONSE, FINISHED))
 
 
 def unsendable(response: Any) -> str | None:
@@ -215,6 +221,7 @@ class PendingAnswer:
         self._inner = inner
         self._over = False
         self.outer: Deferred[Any] = Deferred(self._cancelled)
+        link.counters.inFlight += 1
         deadlines = link.deadlines
         self.deadline = NEVER
         if seconds is not None:
@@ -226,7 +233,7 @@ class PendingAnswer:
         self._link.deadlines.forget(self)
         if self._over:
             return
-        self._over = True
+        self._ends()
         if not isinstance(result, Failure):
             self.outer.callback(result)
         elif result.check(CancelledError):
@@ -241,13 +248,17 @@ class PendingAnswer:
             self.deadline = self._link.deadlines.now() + self._seconds
             return
         # The inner Deferred may ignore being cancelled; the request does not wait for it any longer.
-        self._over = True
+        self._ends()
         self._link.deadlines.forget(self)
         self._inner.cancel()
         self.outer.errback(Failure(PluginTimeout(f"no answer within {self._seconds} s")))
 
-    def _cancelled(self, outer: Deferred[Any]) -> None:
+    def _ends(self) -> None:
         self._over = True
+        self._link.counters.inFlight -= 1
+
+    def _cancelled(self, outer: Deferred[Any]) -> None:
+        self._ends()
         self._link.deadlines.forget(self)
         self._inner.cancel()
 
@@ -264,7 +275,8 @@ def waitFor(
         inner = answer
     elif isawaitable(answer):
         # A coroutine begins to run only here.
-        inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now))
+        phase = method if method in _PHASES else BODY
+        inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now, phase))
     else:
         raise WrongAnswer(method, f"{answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = PendingAnswer(context, link, inner, link.pieceTimeout if isPiece else link.timeout)
@@ -282,7 +294,7 @@ def giveUp(answer: Any) -> None:
 
 
 def _inSteps(
-    answer: Awaitable[Any], counters: Counters, now: Callable[[], float]
+    answer: Awaitable[Any], counters: Counters, now: Callable[[], float], phase: str
 ) -> Generator[Any, Any, Any]:
     """
     Await foreign code, and time each of its steps: from one wait to the next nobody else runs. To the price of a
@@ -291,14 +303,21 @@ def _inSteps(
     steps: Any = answer.__await__() if hasattr(answer, "__await__") else answer
     send = getattr(steps, "send", None) or (lambda value: next(steps))
     resume, value = send, None
+    seconds, isOver = 0.0, True
     while True:
         began = now()
         try:
             wait = resume(value)
+            isOver = False
         except StopIteration as done:
             return done.value
         finally:
-            counters.took(now() - began)
+            step = now() - began
+            seconds += step
+            counters.took(step, phase)
+            if isOver:
+                counters.lasted(seconds, phase)
+        isOver = True
         try:
             value = yield wait
         except GeneratorExit:

@@ -10,8 +10,11 @@ that is slow the figures are exact soon.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import isawaitable
 from itertools import chain
 from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
 
 from revproxy.context import Context
 from revproxy.dataplane.counters import SAMPLE
@@ -36,18 +39,25 @@ class Attention:
         self.batches = 0
 
 
-def timed(call: Callable[[Context], Any], link: Link, weight: int, attention: Attention) -> Callable[[Context], Any]:
-    """The same call, which adds its time to the link's counters, so many times."""
+def timed(
+    call: Callable[[Context], Any], link: Link, phase: str, weight: int, attention: Attention
+) -> Callable[[Context], Any]:
+    """The same call, which adds its time to the link's counters, so many times. A coroutine only begins with it."""
     now = link.deadlines.now
     counters = link.counters
 
     def timedCall(context: Context) -> Any:
+        answer = None
         began = now()
         try:
-            return call(context)
+            answer = call(context)
+            return answer
         finally:
-            if counters.took(now() - began, weight):
+            seconds = now() - began
+            if counters.took(seconds, phase, weight):
                 attention.batches = ATTENTION
+            if answer is None or answer.__class__ is bool or isinstance(answer, Deferred) or not isawaitable(answer):
+                counters.lasted(seconds, phase, weight)
 
     return timedCall
 

@@ -11,19 +11,22 @@ from typing import Any
 from msgspec import structs
 from twisted.internet.interfaces import IDelayedCall
 
-from revproxy.dataplane.counters import Counters
+from revproxy.dataplane.counters import FINISHED, HANDLE, RESPONSE, Counters, PhaseFigures
 from revproxy.figures import MOST_SERIES, OTHER, Figures
 from revproxy.loop.threads import Threads
 from revproxy.plan import words
-from revproxy.plan.counted import AttemptSeries, RequestSeries
+from revproxy.plan.counted import PhaseCounters, PluginNow
+from revproxy.worker.edgereports import EdgeReports
 from revproxy.worker.lifecycle.instance import Version
-from revproxy.worker.recording import Recording
 
 INTERVAL = 1.0
 """Seconds between two reports."""
 
-_FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds", "longCalls", "longSeconds")
-"""Of `Counters`, and of `words.VersionCounters`."""
+_FIGURES = (
+    *("calls", "errors", "timeouts", "interrupts", "stalls", "seconds", "longCalls", "longSeconds"),
+    *("responses", "observed"),
+)
+"""Of `Counters`, and, but for the last two, of `words.VersionCounters`."""
 
 _figures: Callable[[Counters], tuple[Any, ...]] = attrgetter(*_FIGURES)
 _NONE = _figures(Counters())
@@ -47,21 +50,21 @@ class CounterReports:
         retired: Callable[[], Mapping[str, int]],
         gated: Callable[[], tuple[str, ...]],
         tellRest: Callable[[], None] = lambda: None,
-        recording: Recording | None = None,
+        edge: EdgeReports | None = None,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param retired: by plugin, how many versions no longer run and still exist.
         :param gated: plugins with a gate before an instance.
         :param tellRest: tells what else there is to tell each second.
-        :param recording: of requests; None: they are not counted.
+        :param edge: what is counted besides; None: nothing.
         """
         self._clock = clock
         self._tell = tell
         self._retired = retired
         self._gated = gated
         self._tellRest = tellRest
-        self._recording = recording
+        self._edge = edge
         self._told: dict[Version, tuple[Any, ...]] = {}
         self._toldBesides: tuple[Any, ...] = {}, (), ()
         self._rejected: dict[Version, int] = {}
@@ -80,12 +83,16 @@ class CounterReports:
     def start(self) -> None:
         """Tell each second from now on."""
         self._later = self._clock.callLater(INTERVAL, self._tick)
+        if self._edge is not None:
+            self._edge.start()
 
     def stop(self) -> None:
         """No more."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
+        if self._edge is not None:
+            self._edge.stop()
 
     def report(self, asked: int = 0) -> None:
         """
@@ -97,18 +104,15 @@ class CounterReports:
         versions = tuple(filter(None, map(self._newOf, list(self._told))))
         besides = retired, gated, threads = dict(self._retired()), self._gated(), self._threads()
         figures = tuple(self._figures())
-        requests, attempts = self._requests(asked > 0)
-        if versions or asked or figures or requests or besides != self._toldBesides:
+        edge = {} if self._edge is None else self._edge.take(asked > 0)
+        if versions or asked or figures or edge or besides != self._toldBesides:
             self._toldBesides = besides
-            self._tell(words.Counters(versions, retired, asked, gated, threads, figures, requests, attempts))
-
-    def _requests(self, isAsked: bool) -> tuple[tuple[RequestSeries, ...], tuple[AttemptSeries, ...]]:
-        if self._recording is None:
-            return (), ()
-        if isAsked:
-            self._recording.flush()
-        counts = self._recording.counts
-        return counts.requests(), counts.attempts()
+            plugins = tuple(
+                PluginNow(version.name, version.id, version.counters.inFlight)
+                for version in self._told
+                if version.counters.inFlight
+            )
+            self._tell(words.Counters(versions, retired, asked, gated, threads, figures, plugins=plugins, **edge))
 
     def _tick(self) -> None:
         self._later = self._clock.callLater(INTERVAL, self._tick)
@@ -125,10 +129,12 @@ class CounterReports:
             self._left.append((version.name, version.threads))
             self._endedFigures.append((version.name, version.figures))
             self._toldManySeries.discard(version)
-        if now == before:
+        phases = version.counters.takePhases()
+        if now == before and not phases:
             return None
         new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
-        return words.VersionCounters(version.name, version.id, **new)
+        calls = {HANDLE: new["calls"], RESPONSE: new.pop("responses"), FINISHED: new.pop("observed")}
+        return words.VersionCounters(version.name, version.id, **new, phases=tuple(_told(calls, phases)))
 
     def _figures(self) -> Iterator[words.OwnFigure]:
         """What plugins have counted by themselves."""
@@ -180,3 +186,15 @@ class CounterReports:
                 "there are"
             )
             self._tell(words.Notice("threads-full", text, version.name, version.id))
+
+
+def _told(calls: Mapping[str, int], phases: Mapping[str, PhaseFigures]) -> Iterator[PhaseCounters]:
+    """What is new, by phase."""
+    nothing = PhaseFigures()
+    for phase in dict.fromkeys((*calls, *phases)):
+        new, count = phases.get(phase, nothing), calls.get(phase, 0)
+        if count or new is not nothing:
+            name: Any = phase
+            yield PhaseCounters(
+                name, count, new.failures, new.interrupts, new.skipped, new.seconds, tuple(new.buckets)
+            )

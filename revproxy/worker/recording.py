@@ -14,6 +14,7 @@ from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.recorder import Recorder, Take
 from revproxy.plan.words import Records
+from revproxy.worker.hostcounts import HostCounts
 from revproxy.worker.recordreports import RecordReports
 from revproxy.worker.requestcounts import RequestCounts
 
@@ -23,7 +24,8 @@ class Recording:
     Keeps an edge's recorder.
 
     :ivar log: the access log; None: there is none.
-    :ivar counts: counts requests, as long as it is given any.
+    :ivar counts: counts requests, as long as it is given any; ``hosts``: by host.
+    :ivar reports: tells of them.
     """
 
     def __init__(self, clock: Any, edge: Edge, tell: Callable[[Records], None]) -> None:
@@ -32,6 +34,7 @@ class Recording:
         """
         self.log: AccessLog | None = None
         self.counts = RequestCounts()
+        self.hosts = HostCounts()
         self.reports = RecordReports(tell)
         self._edge = edge
         self._recorder = Recorder(clock)
@@ -50,6 +53,7 @@ class Recording:
         self._recorder.flush()
         self._isCounting = config.metrics.count
         self._isTelling = config.logging.remember > 0
+        self.hosts.top = config.metrics.topHosts
         targets = {(name, target.url) for name, each in config.upstreams.items() for target in each.targets}
         self.counts.keepOnly({route.name for route in config.routes}, targets)
         self._arrange()
@@ -68,6 +72,8 @@ class Recording:
             takers.append(self.log.take)
         if self._isCounting:
             takers.append(self.counts.take)
+            if self.hosts.top:
+                takers.append(self.hosts.take)
         if self._isTelling:
             takers.append(self.reports.take)
         self._recorder.takers = tuple(takers)

@@ -25,6 +25,7 @@ from revproxy.worker.accesslogging import AccessLogging
 from revproxy.worker.applier import Applier
 from revproxy.worker.bounds import Bounds
 from revproxy.worker.counterreports import CounterReports
+from revproxy.worker.edgereports import EdgeReports
 from revproxy.worker.generations import Generations
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.guard.stallguard import Stall, StallGuard
@@ -41,7 +42,7 @@ from revproxy.worker.recording import Recording
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
-from revproxy.worker.upstreamfactory import Parts, PluginClient
+from revproxy.worker.upstreamfactory import Known, Parts, PluginClient
 
 NOTHING = Generation(0, Tree([]), [])
 """What requests go through before the first plan takes effect: there is no route."""
@@ -107,8 +108,9 @@ class Worker:
         self.retirement = Retirement(reactor, tell, config.pluginDrain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
+        reports = EdgeReports(reactor, self.edge, self.recording, self._upstreams, inThread, monotonic)
         self.counters = CounterReports(
-            reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest, self.recording
+            reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest, reports
         )
         self._stores = PluginStores(reactor, config, tell)
         dropInFactories = DropInFactories(dropIns)
@@ -214,6 +216,9 @@ class Worker:
     def _takeLogging(self, config: LoggingConfig) -> None:
         ownForm.adopt(config)
         self._records.adopt(config)
+
+    def _upstreams(self) -> Known:
+        return {} if self.routes.table is None else self.routes.table.upstreams
 
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane import counters
+from revproxy.errors import PluginTimeout
 from revproxy.figures import MOST_SERIES, Figures
+from revproxy.plan.counted import EdgeCounters, PhaseCounters, PluginNow
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Counters, Notice, OwnFigure, Series, ThreadFigures, VersionCounters
 from revproxy.worker.counterreports import FULL_AGAIN, INTERVAL, CounterReports
@@ -20,7 +23,7 @@ class VersionDouble:
     def __init__(self, name: str, number: str = "1") -> None:
         self.name = name
         self.id = VersionId(number)
-        self.counters = counters.Counters()
+        self.counters = counters.Counters((0.1,))
         self.figures = Figures()
         self.instances = {object()}
         self.threads = ThreadsDouble()
@@ -63,9 +66,62 @@ class ReportTests(ReportCase):
             figures.seconds = calls / 2
             self.reports.report()
         self.assertEqual([word.versions for word in self.told], [
-            (VersionCounters("a", VersionId("1"), 5, 4, 3, 2, 1, 2.5),),
-            (VersionCounters("a", VersionId("1"), calls=2, seconds=1.0),),
+            (VersionCounters("a", VersionId("1"), 5, 4, 3, 2, 1, 2.5, phases=(PhaseCounters("handle", 5),)),),
+            (VersionCounters("a", VersionId("1"), calls=2, seconds=1.0, phases=(PhaseCounters("handle", 2),)),),
         ])
+
+    def test_phases(self) -> None:
+        """What is new by phase, each time anew; the last of it when the version has ended."""
+        figures = self.version.counters
+        figures.calls, figures.responses, figures.observed = 9, 4, 2
+        figures.failed(Failure(PluginTimeout("late")), "body")
+        figures.interrupted("handle")
+        figures.skipped("handle", "gate")
+        figures.took(0.5, "handle", 16)
+        figures.lasted(0.5, "handle", 16)
+        self.reports.report()
+        figures.responses += 1
+        self.version.instances = set()
+        self.reports.report()
+        self.reports.report()
+        (first, second) = [word.versions[0].phases for word in self.told]
+        self.assertEqual(first, (
+            PhaseCounters("handle", 9, {}, 1, {"gate": 1}, 8.0, (0, 16)),
+            PhaseCounters("handleResponse", 4), PhaseCounters("finished", 2), PhaseCounters("body", 0, {"timeout": 1}),
+        ))  # fmt: skip
+        self.assertEqual(second, (PhaseCounters("handleResponse", 1),))
+
+    def test_inFlight(self) -> None:
+        """What is awaited of a version now; of one of which nothing is, nothing is told."""
+        self.version.counters.inFlight = 3
+        self.reports.report(asked=1)
+        self.version.counters.inFlight = 0
+        self.reports.report(asked=2)
+        self.assertEqual([word.plugins for word in self.told], [(PluginNow("a", VersionId("1"), 3),), ()])
+
+    def test_edge(self) -> None:
+        """What else is counted comes with it, also where plugins have nothing to tell; it starts and stops with it."""
+        asked: list[Any] = []
+
+        class Edge:
+            def take(self, isAsked: bool) -> dict[str, Any]:
+                asked.append(isAsked)
+                return {"edge": EdgeCounters(len(asked))}
+
+            def start(self) -> None:
+                asked.append("start")
+
+            def stop(self) -> None:
+                asked.append("stop")
+
+        edge: Any = Edge()
+        reports = CounterReports(self.clock, self.told.append, dict, tuple, edge=edge)
+        reports.start()
+        self.clock.advance(INTERVAL)
+        reports.report(7)
+        reports.stop()
+        self.assertEqual(asked, ["start", False, True, "stop"])
+        self.assertEqual([(word.asked, word.edge) for word in self.told], [(0, EdgeCounters(2)), (7, EdgeCounters(3))])
 
     def test_ownFigures(self) -> None:
         """What plugins count by themselves is told, also at their end; too many combinations are an event, once."""

@@ -17,7 +17,7 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from revproxy.context import Headers, Peer, Request, Response
+    from revproxy.context import Context, Headers, Peer, Request, Response
     from revproxy.dataplane.http.forwarding import Membership
     from revproxy.dataplane.http.limits import Limits, Timeouts
     from revproxy.dataplane.http.tracing import Tracing
@@ -55,12 +55,20 @@ class IExchange(Protocol):
 
     :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` that it goes through; None until its route is found.
     :ivar trace: the trace it belongs to, assigned before it begins; empty without.
+    :ivar context: what plugins see of it.
+    :ivar began: when its head was complete, by the edge's monotonic clock.
     """
 
     trace: bytes
 
     @property
     def chain(self) -> Any: ...
+
+    @property
+    def context(self) -> Context: ...
+
+    @property
+    def began(self) -> float: ...
 
     def begin(self) -> None:
         """The head of the request is read: find the route, and answer sooner or later."""
@@ -89,9 +97,13 @@ class IClientConnection(Protocol):
     :ivar listener: what accepted it.
     :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` of the running request, or of the tunnel it has become;
         None for neither.
+    :ivar exchange: the running request, or the one that became a tunnel; None for neither.
     """
 
     served: int
+
+    @property
+    def exchange(self) -> IExchange | None: ...
 
     @property
     def listener(self) -> object: ...
@@ -136,13 +148,20 @@ class IEdge(Protocol):
     """
     What all connections share.
 
+    :ivar accepted: how many connections there were.
     :ivar connections: every open client connection; each enters and leaves by itself.
+    :ivar handshakes: TLS handshakes that were completed; ``resumed``: of these, with an earlier session;
+        ``failedHandshakes``: that were not.
     :ivar draining: whether no connection is to be kept after its answer.
     :ivar tracing: gives requests their traces; None: fields about them are like any other.
     """
 
+    accepted: int
     connections: set[IClientConnection]
     draining: bool
+    failedHandshakes: int
+    handshakes: int
+    resumed: int
     limits: Limits
     timeouts: Timeouts
     tracing: Tracing | None

@@ -124,6 +124,11 @@ class RequestReader:
         exchange = self._exchange
         return None if exchange is None or self._state is CLOSED else exchange.chain
 
+    @property
+    def exchange(self) -> IExchange | None:
+        """The running request, or the one that became a tunnel; None between requests."""
+        return self._exchange
+
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""
         return self._edge.deadlines.now() + self._edge.timeouts.body

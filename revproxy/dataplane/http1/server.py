@@ -83,6 +83,7 @@ class Http1Server(RequestReader):
         self.transport = transport
         edge = self._edge
         edge.connections.add(self)
+        edge.accepted += 1
         timeouts = edge.timeouts
         self.deadline = edge.deadlines.now() + (timeouts.handshake if self._listener.tls else timeouts.header)
         edge.deadlines.watch(self)
@@ -103,7 +104,12 @@ class Http1Server(RequestReader):
 
     def handshakeCompleted(self) -> None:
         """TLS is up; the time for the first head begins."""
-        self.deadline = self._edge.deadlines.now() + self._edge.timeouts.header
+        edge = self._edge
+        self.deadline = edge.deadlines.now() + edge.timeouts.header
+        edge.handshakes += 1
+        info = self.transport.tlsInfo
+        if info is not None and info.resumed:
+            edge.resumed += 1
 
     def connectionLost(self, reason: Failure) -> None:
         """The client is gone."""
@@ -111,6 +117,8 @@ class Http1Server(RequestReader):
         self._state = CLOSED
         self._ahead = b""
         edge.connections.discard(self)
+        if self._listener.tls and self.transport.tlsInfo is None:
+            edge.failedHandshakes += 1
         edge.deadlines.forget(self)
         if self._counted:
             self._listener.departed(self._counted)

@@ -94,6 +94,12 @@ class Pool:
         return self.shares.connections
 
     @property
+    def busy(self) -> int:
+        """Connections that a request, or a tunnel, has now."""
+        shares = self.shares
+        return max(0, shares.connections + shares.tunnels - len(self.idle) - len(self._connecting))
+
+    @property
     def isFull(self) -> bool:
         """Whether a request would be refused at once: there is neither a connection for it nor a place to wait."""
         return not self.idle and not self.shares.hasRoom and self.waiting.isFull

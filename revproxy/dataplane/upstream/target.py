@@ -16,6 +16,7 @@ class Target:
     :ivar pool: the connections to it.
     :ivar current: how near its turn is, as the policy counts.
     :ivar fails: failures since the last answer.
+    :ivar failures: failures in all.
     :ivar downUntil: when it may be tried again after it was marked down; not 0: the log says that it fails.
     :ivar isInService: whether it is to take new requests, as somebody has said.
     :ivar quietUntil: when it may be said again that it fails, if it is the only one.
@@ -26,6 +27,7 @@ class Target:
         "current",
         "downUntil",
         "fails",
+        "failures",
         "host",
         "isInService",
         "pool",
@@ -41,6 +43,7 @@ class Target:
         self.pool = pool
         self.current = 0
         self.fails = 0
+        self.failures = 0
         self.downUntil = 0.0
         self.quietUntil = 0.0
         self.isInService = True

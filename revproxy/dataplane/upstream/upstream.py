@@ -86,6 +86,7 @@ class Upstream:
     def failedAt(self, target: Target, reason: Failure) -> None:
         """It did not answer, or not properly."""
         target.fails += 1
+        target.failures += 1
         if not self._maxFails or target.fails < self._maxFails or not target.isInService:
             return  # one that was taken out of service gets no more: that what was under way fails there is no news
         now = self._now()

@@ -23,7 +23,7 @@ from zope.interface import alsoProvides, implementer
 
 from revproxy.config.problems import textOf
 from revproxy.context import Context
-from revproxy.dataplane.counters import Counters
+from revproxy.dataplane.counters import HANDLE, Counters
 from revproxy.dataplane.link import unsendable
 from revproxy.errors import EdgeError, Foreign, PluginQuarantined, Refused
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
@@ -112,6 +112,7 @@ class Gate:
         if self.open:
             if self._counters is not None:
                 self._counters.calls -= 1
+                self._counters.skipped(HANDLE, "gate")
             context._pluginsSkipped += (self.name,)
             return True
         raise PluginQuarantined(f"{self.name} is out of service")

@@ -26,7 +26,7 @@ from zope.interface import providedBy
 
 from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
-from revproxy.dataplane.counters import Counters
+from revproxy.dataplane.counters import OUTSIDE, Counters
 from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
@@ -34,6 +34,7 @@ from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
 from revproxy.worker.lifecycle.bundlefinder import compileFile
@@ -90,7 +91,7 @@ class Version:
         self.storeOf = storeOf
         self.entry = entry
         self.module: LoadedBundle | None = None
-        self.counters = Counters()
+        self.counters = Counters(SELF_TIME)
         self._factory = factory
         self.limits = limits
         name = threadsName(entry.manifest.name, entry.version.number)
@@ -290,7 +291,7 @@ class Instance:
 
     def _failedOutside(self, failure: Failure) -> None:
         """Its code has failed outside of requests: in a timer, a thread, a task."""
-        self.version.counters.failed(failure)
+        self.version.counters.failed(failure, OUTSIDE)
         self._onFailure(self, failure)
 
     def validate(self, config: Mapping[str, Any]) -> None:

@@ -44,7 +44,7 @@ class ExchangeDouble:
     def __init__(self) -> None:
         self.context = makeContext(target="/x")
         self.upstream: str | None = None
-        self.attempts = 0
+        self.pool, self.attempts = "", 0
         self.trace = b""
         self.informed: list[int] = []
 

@@ -1,0 +1,49 @@
+"""
+What is kept of an exchange when it is over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from revproxy.requestrecord import RequestRecord
+
+
+def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut: int) -> RequestRecord:
+    """
+    :param exchange: an `revproxy.dataplane.exchange.Exchange`, which imports this.
+    :param seconds: how long it took.
+    """
+    context, error, edge = exchange.context, exchange.error, exchange._edge
+    request = context._request
+    return RequestRecord(
+        edge.now() - seconds,
+        seconds,
+        context._id or context._serial.decode("ascii"),
+        request._peer.host,
+        request._rawMethod,
+        request._rawTarget,
+        request._rawHost,
+        request._version,
+        request._scheme,
+        status,
+        bytesIn,
+        bytesOut,
+        context._route.name,
+        exchange.upstream,
+        exchange.upstreamSeconds,
+        context._interruptedBy,
+        context._pluginErrors,
+        context._pluginsSkipped,
+        None if error is None else f"{type(error).__name__}: {error}",
+        request._headers.find(b"user-agent") or b"" if edge.logsAgents else b"",
+        request._headers.find(b"referer") or b"" if edge.logsAgents else b"",
+        None if context._fields is None else dict(context._fields),
+        exchange.generation,
+        exchange.pool,
+        exchange.attempts,
+        exchange.trace,
+    )
+
+
+__all__ = ["recordOf"]
