@@ -9,11 +9,13 @@ In the order in which a change passes through:
 - `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
   :mod:`~revproxy.worker.lifecycle` is the life of each version;
 - `listeners`: ports, each `listening` with its `certificates`;
-- `recording`: who wants to know of requests that are over: `requestcounts` counts them, `recordreports` tells of them;
+- `recording`: who wants to know of requests that are over: `requestcounts` counts them, `hostcounts` by
+  host, `recordreports` tells of them;
 - `accesslogging`: the access log; `logfile` is the thread that writes it, `logoutput` what it writes into;
 - `bounds`: limits and time-outs;
 - `logform`: the form of the edge's own log, and `stdlibrecords`: what plugins say there by way of Python's `logging`;
 - `pluginstores`: what plugins keep over restarts, each in a `storefile`;
 - `generations`: what requests go through, as `assembly` builds it; the swap is one assignment here;
-- :mod:`~revproxy.worker.guard` watches what runs; `counterreports` tells what it counts.
+- :mod:`~revproxy.worker.guard` watches what runs; `counterreports` tells what it counts, and
+  what `edgereports` brings together: listeners, `targetreports`, `processreports`, and by route what is `underway`.
 """
