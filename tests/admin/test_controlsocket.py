@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import stat
+from time import thread_time
 
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -65,9 +66,9 @@ class ConnectionTests(DoorCase):
 
     async def test_longBodyOfNobody(self) -> None:
         """What is refused by its head is refused with its own reason, with whatever body."""
-        for size, count in ((100, 2), (1 << 20, 1)):
-            answers = await self.asked(request("nothing", body=b" " * size) + request("do/x"), 9)
-            self.assertEqual([answer.status for answer in answers], [404, 200][:count])
+        for size, wanted in ((100, [404, 200]), (1 << 20, [404])):
+            answers = await self.asked(request("nothing", body=b" " * size) + request("do/x"), len(wanted))
+            self.assertEqual([answer.status for answer in answers], wanted)
 
     async def test_tooMany(self) -> None:
         """Where all wait for an answer, further ones may only rescue, and not many; else there is room again."""
@@ -143,15 +144,16 @@ class ConnectionTests(DoorCase):
         one = self.client()
         one.socket.sendall(request("do/x") * 1000)
         await self.until(lambda: self.double.calls)
-        self.assertLess(await self.longestTurn(), 0.1)
+        self.assertLess(await self.longestTurn(), 0.03)
 
     async def longestTurn(self) -> float:
+        """Seconds of the processor's, for those of the clock are anybody's on a busy machine."""
         before = reactor.seconds()
         longest = 0.0
         while reactor.seconds() < before + 0.2:
-            begun = reactor.seconds()
+            begun = thread_time()
             await deferLater(reactor, 0)
-            longest = max(longest, reactor.seconds() - begun)
+            longest = max(longest, thread_time() - begun)
         return longest
 
     async def test_longAnswer(self) -> None:
@@ -162,7 +164,7 @@ class ConnectionTests(DoorCase):
         longest = await self.longestTurn()
         (answer,) = await self.answers(one, 1)
         self.assertEqual(answer.json["items"][99_999], {"number": 99_999})
-        self.assertLess(longest, 0.1)
+        self.assertLess(longest, 0.03)
 
     async def test_quiet(self) -> None:
         """What is no request, and who is slow, is nothing for the log."""
