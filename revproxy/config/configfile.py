@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.config import syntax
+from revproxy.config.alertconfig import alertsOf
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
 from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.metricsconfig import metricsOf
@@ -134,6 +135,7 @@ def _configOf(document: Document, base: Path) -> Config:
         admin=_admin(root),
         metrics=metricsOf(root),
         traces=tracesOf(root),
+        alerts=alertsOf(root),
         source=document.source,
         document=document,
         referredFiles=references.files,

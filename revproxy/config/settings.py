@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from revproxy.config.alertsettings import AlertsConfig
 from revproxy.config.document import Document
 from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.tracesconfig import TracesConfig
@@ -307,6 +308,7 @@ class Config:
     admin: AdminConfig | None = None
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     traces: TracesConfig = field(default_factory=TracesConfig)
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -12,6 +12,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.config.settings import Config
+from revproxy.control.alertmeasures import AlertMeasures, standsFor
+from revproxy.control.alerts.alertfile import MAX_BYTES as ALERT_BYTES
+from revproxy.control.alerts.alerts import Alerts
+from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
@@ -55,6 +59,7 @@ class Control:
     :ivar steering: carries out commands.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
+    :ivar alerts: which rules fire, and who is told.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour.
@@ -112,7 +117,13 @@ class Control:
         )
         self.certificates = CertificateTimes(events, clock, latest(state.certificatesPath))
         self.inbox.onCertificates.append(self.certificates.heard)
-        self.files = (self.overrides.file, self.certificates.file)
+        self._measures = AlertMeasures(
+            self.traffic, self.slowPlugins, lambda: self.inbox.certificates, clock.seconds
+        )
+        stands = standsFor(self.coordinator, self.inbox)
+        alertFile = latest(state.alertsPath, maxBytes=ALERT_BYTES)
+        self.alerts = Alerts(events, clock, self._measures, stands, HTTPSender(clock, readsIn), alertFile)
+        self.files = (self.overrides.file, self.certificates.file, alertFile)
         self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
         crew.onWord = self.inbox.receive
         crew.standing = self.overrides.words
@@ -120,6 +131,8 @@ class Control:
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         self.overrides.committed(plan.config)
         self.certificates.committed(plan.config)
+        self._measures.committed(plan)
+        self.alerts.adopt(plan.config.alerts)
         logging = plan.config.logging
         self.recent.adopt(logging.remember, logging.rememberBytes)
 
@@ -135,9 +148,11 @@ class Control:
         self.slowPlugins.stop()
         self.overrides.stop()
         self.certificates.stop()
+        self.alerts.stop()
 
     async def end(self) -> None:
         """Write what is to be kept."""
+        self.alerts.save()
         for file in self.files:
             await file.end()
         await self.audit.end()

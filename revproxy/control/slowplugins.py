@@ -115,6 +115,13 @@ class SlowPlugins:
         watched.toldAt[word.where] = now
         return self._untold(watched)
 
+    def share(self, name: str) -> float | None:
+        """The part of the window that long calls of a plugin hold the loop; None if it does not run."""
+        watched = self._watched.get(name)
+        if watched is None:
+            return None
+        return watched.load(self._limits.window, self._clock.seconds()).share
+
     def stop(self) -> None:
         """The edge ends."""
         if self._later is not None:

@@ -25,6 +25,7 @@ WARNINGS = frozenset((
     "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
     "state-lost", "state-restored", "audit-failed", "audit-damaged",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
+    "alert-undelivered", "receiver-disabled", "alerts-full",
 ))
 
 

@@ -191,6 +191,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._stopping:
             return
         self._isServing = True
+        self.control.alerts.start()
         self._notifier.ready(self._status())
         if self._changedMeanwhile:
             self._changed()

@@ -101,6 +101,22 @@ logging: {access: ./access.log, format: combined, level: warn, own: json, rememb
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
 metrics: {endpoint: "tcp:9901:interface=127.0.0.1", top_hosts: 5, count: false}
 traces: {propagate: true, accept: always, sample: 5%, otlp: "http://127.0.0.1:4318", headers: {X-Key: k}, service: edge}
+alerts:
+  receivers:
+    - {name: ops, alertmanager: [http://127.0.0.1:9093, "http://[::1]:9093/am"], authorization: Bearer x}
+    - {name: pager, webhook: "https://pager.example/hook?a=1", ca: ca.pem,
+       secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}
+    - {name: chat, slack: "https://hooks.slack.com/services/T/B/x"}
+  rules:
+    - {name: stalled, enabled: false}
+    - {name: down, "on": target-down, only: "http://10.*", for: 30s, resolve_after: 1h, to: [ops]}
+    - {name: many, when: "error_share > 2%", of: upstream, over: 1m, severity: page, summary: Look, labels: {team: web}}
+  ready_made: true
+  labels: {site: fra1}
+  group_by: [alertname, site]
+  group_wait: 1
+  group_interval: 1m
+  repeat_interval: 1h
 """
 
 

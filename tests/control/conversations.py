@@ -146,6 +146,7 @@ class FakeStateFolder:
     eventsPath = Path("/nowhere/events.jsonl")
     targetsPath = Path("/nowhere/targets.json")
     certificatesPath = Path("/nowhere/certificates.json")
+    alertsPath = Path("/nowhere/alerts.json")
     auditPath = Path("/nowhere/audit")
 
     def __init__(self, write: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@
     plugins.json   what is remembered of plugins
     targets.json   what somebody has said of targets
     certificates.json  which certificates were told of
+    alerts.json    what fires, who is still to be told of it, and silences
     events.jsonl   what has happened; events.1.jsonl is what was before
     audit/         who changed what: records that hold each other
     versions/      the plugins that ran, each version whole
@@ -72,6 +73,11 @@ class StateFolder:
     def certificatesPath(self) -> Path:
         """For `revproxy.control.certificatetimes`."""
         return self.path / "certificates.json"
+
+    @property
+    def alertsPath(self) -> Path:
+        """For `revproxy.control.alerts`."""
+        return self.path / "alerts.json"
 
     @property
     def eventsPath(self) -> Path:

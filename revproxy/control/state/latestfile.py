@@ -24,7 +24,7 @@ RETRY_INTERVAL = 60.0
 """Seconds between two tries to write what could not be written."""
 
 MAX_BYTES = 4 << 20
-"""How large it may be."""
+"""How large it may be, where nothing else is said."""
 
 
 class LatestFile:
@@ -43,14 +43,17 @@ class LatestFile:
         inThread: Callable[..., Deferred[Any]],
         isOurs: Callable[[], bool] = lambda: True,
         guarded: Callable[..., Any] = lambda function, *arguments: function(*arguments),
+        maxBytes: int = MAX_BYTES,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param inThread: runs a function, with arguments, in a thread.
         :param isOurs: whether the state folder still is, as far as is known.
         :param guarded: calls what writes there, or raises `OSError` because it is not. Blocks.
+        :param maxBytes: how large it may be.
         """
         self.unwritten = ""
+        self._maxBytes = maxBytes
         self._path = path
         self._clock = clock
         self._jobs = JobThread(clock, inThread)
@@ -70,7 +73,7 @@ class LatestFile:
         :returns: what was parsed, or the default; with a text for the log if it was there and cannot be understood.
         """
         try:
-            content = readFile(self._path, MAX_BYTES)
+            content = readFile(self._path, self._maxBytes)
             parsed = parse(content)
         except FileNotFoundError:
             return default, None

@@ -1,0 +1,55 @@
+"""
+The alert rules that are there without being written: in force where there are receivers. A rule of the same name in
+revproxy.yaml overrides what it says, or switches it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from revproxy.config.alertexpression import parseExpression
+from revproxy.config.alertsettings import AlertRule
+
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+EVENTS = frozenset((
+    "alert-delivered", "alert-undelivered", "alerts-full", "asked", "audit-damaged", "audit-failed",
+    "audit-restored", "audited", "broken-off", "certificate-expired", "certificate-expiring", "certificate-refused",
+    "certificate-renewed", "configured", "figures-full", "half-open", "handover-lost", "ledger-damaged", "loaded",
+    "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed", "probe-well", "quarantined",
+    "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended", "required-folder-gone",
+    "required-missing", "required-off", "restored", "slow-plugin", "slow-plugin-over", "stalled", "state-lost",
+    "state-restored", "stop-failed", "store-failed", "target-down", "target-drained", "target-undrained",
+    "target-up", "target-weighed", "threads-full", "undo-failed", "unpinned", "upstream-down", "upstream-up",
+    "written",
+))
+"""Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
+
+_RULES = (
+    AlertRule("refused", on=("refused",), summary="A change was refused; what ran keeps running"),
+    AlertRule("quarantined", on=("quarantined",), severity="critical",
+              summary="A version of a plugin failed too often, and was taken out"),
+    AlertRule("required-missing", on=("required-missing", "plugins-gone", "required-folder-gone"), severity="critical",
+              summary="A plugin that requests must not pass without is missing"),
+    AlertRule("remains", on=("remains",), severity="info", summary="A replaced version is still in memory"),
+    AlertRule("stalled", on=("stalled", "slow-plugin"), summary="The event loop was held: nobody was served meanwhile"),
+    AlertRule("target-down", on=("target-down",), wait=30.0, summary="A target does not answer"),
+    AlertRule("upstream-down", on=("upstream-down",), severity="critical", summary="No target of an upstream answers"),
+    AlertRule("certificate-expiry", when=parseExpression("expires_in < 14d"), of="listener",
+              summary="A certificate ends soon"),
+    AlertRule("certificate-refused", on=("certificate-refused",), summary="A certificate cannot be used"),
+    AlertRule("errors", when=parseExpression("error_share > 5% and rate > 0.1"), of="route", wait=60.0,
+              severity="critical", endsAfter=_HOUR, summary="Many requests are answered with errors"),
+    AlertRule("slow", when=parseExpression("p99 > 5s and rate > 0.1"), of="route", wait=300.0, endsAfter=_HOUR,
+              summary="Requests take long"),
+    AlertRule("disk", on=("store-failed", "state-lost", "state-restored", "ledger-damaged", "plugin-store-damaged",
+                          "plugin-store-volatile"),
+              summary="What the edge keeps cannot be written, or was damaged"),
+)
+
+READY_MADE: Mapping[str, AlertRule] = {rule.name: rule for rule in _RULES}
+"""By name."""
+
+ENDS_AFTER = _HOUR
+"""Seconds after which an alert of an event is over that nothing else ends."""

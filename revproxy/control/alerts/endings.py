@@ -1,0 +1,73 @@
+"""
+What ends the alert of an event: another event, that it stands no longer, or that it has not happened again for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from revproxy.config.readymadealerts import ENDS_AFTER
+
+_DAY = 86400.0
+_REPLACED = ("replaced", "removed")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    :ivar events: kinds that end it, if they are about the same.
+    :ivar ofAll: whether they end it whatever they are about.
+    :ivar after: seconds after which it is over if it did not happen again; None: only the events end it, or whoever
+        knows that it does not stand any more.
+    """
+
+    events: tuple[str, ...] = ()
+    ofAll: bool = False
+    after: float | None = None
+
+
+ENDINGS: Mapping[str, Ending] = {
+    "target-down": Ending(("target-up",)),
+    "upstream-down": Ending(("upstream-up",)),
+    "refused": Ending(("loaded", "replaced")),
+    "certificate-refused": Ending(),
+    "quarantined": Ending(("restored", "unpinned", *_REPLACED)),
+    "probe-failed": Ending(("restored", *_REPLACED)),
+    "half-open": Ending(("restored", "probe-failed", *_REPLACED)),
+    "slow-plugin": Ending(("slow-plugin-over", *_REPLACED)),
+    "stalled": Ending(_REPLACED, after=900.0),
+    "threads-full": Ending(_REPLACED, after=900.0),
+    "figures-full": Ending(_REPLACED, after=_DAY),
+    "undo-failed": Ending(("loaded", *_REPLACED), after=_DAY),
+    "required-missing": Ending(("loaded", *_REPLACED)),
+    "required-folder-gone": Ending(_REPLACED, after=_DAY),
+    "required-off": Ending(("loaded",), after=_DAY),
+    "store-failed": Ending(("written",), ofAll=True),
+    "state-lost": Ending(("state-restored",), ofAll=True),
+    "remains": Ending(after=_DAY),
+    "ledger-damaged": Ending(after=_DAY),
+    "plugin-store-damaged": Ending(after=_DAY),
+    "plugin-store-volatile": Ending(after=_DAY),
+    "alert-undelivered": Ending(("alert-delivered",)),
+    "receiver-disabled": Ending(("alert-delivered",)),
+}
+"""By kind; those of others are over after a while."""
+
+_OTHER = Ending(after=ENDS_AFTER)
+
+
+def endingOf(kind: str) -> Ending:
+    """What ends the alert of an event of this kind."""
+    return ENDINGS.get(kind, _OTHER)
+
+
+def endedBy(kind: str) -> tuple[str, ...]:
+    """The kinds whose alerts an event of this kind ends."""
+    return _BY_END.get(kind, ())
+
+
+_BY_END: dict[str, tuple[str, ...]] = {}
+for _kind, _ending in ENDINGS.items():
+    for _end in _ending.events:
+        _BY_END[_end] = (*_BY_END.get(_end, ()), _kind)
