@@ -83,7 +83,7 @@ setup(
     # twisted.plugins is a folder of Twisted's into which every distribution may put modules. It has no __init__.py,
     # neither here nor anywhere else, so find_packages does not see it.
     packages=[*find_packages(include=["revproxy", "revproxy.*"]), "twisted.plugins"],
-    package_data={"revproxy": ["py.typed", "config/schemas/*.json"]},
+    package_data={"revproxy": ["py.typed", "config/schemas/*.json", "admin/dashboard/**/*"]},
     install_requires=INSTALL,
     extras_require={"otel": OTEL, "test": TEST, "bench": BENCH, "docs": DOCS},
     entry_points={"console_scripts": ["revproxy = revproxy.cli.main:main"]},

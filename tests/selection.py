@@ -22,6 +22,7 @@ SLOW = (
     "tests.control.state.test_keeper",
     "tests.control.watch.test_filemonitor",
     "tests.bundles.test_versionstore",
+    "tests.admin.dashboard",
     "tests.packaging",
     "tests.conformance",
     "tests.test_architecture",

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 T = TypeVar("T", bound=Callable[..., Any])
 
 PACKAGES = {
+    "chromium": "chromium",
     "curl": "curl",
     "git": "git",
     "haproxy": "haproxy",

@@ -73,8 +73,10 @@ def checkContents(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {
         str(path.relative_to(ROOT))
-        for pattern in ("revproxy/**/*.py", "revproxy/**/*.json", "revproxy/py.typed", "twisted/plugins/*.py")
+        for pattern in ("revproxy/**/*.py", "revproxy/**/*.json", "revproxy/py.typed", "twisted/plugins/*.py",
+                        "revproxy/admin/dashboard/**/*")
         for path in ROOT.glob(pattern)
+        if path.is_file()
     }
     if missing := expected - inside:
         raise SystemExit(f"not in the wheel: {', '.join(sorted(missing))}")

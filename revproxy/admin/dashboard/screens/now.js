@@ -1,0 +1,118 @@
+/** Now: what passes, how much of it fails, how long it takes; what fires and what has changed. */
+import { ask, query, useAsk } from "../parts/api.js";
+import { Chart, Spark } from "../parts/chart.js";
+import { count, duration, ms, plural, rate, share } from "../parts/format.js";
+import { html, useEffect, useMemo, useRef } from "../parts/html.js";
+import { link, place, setQuery } from "../parts/place.js";
+import { Choice, Empty, Head, Missing, Scroll, State, When } from "../parts/states.js";
+import { useStore } from "../parts/store.js";
+import { events } from "../parts/stream.js";
+
+const SPANS = [["900", "15 min"], ["3600", "1 h"], ["21600", "6 h"], ["86400", "24 h"]];
+const STEPS = { 900: 10, 3600: 30, 21600: 120, 86400: 600 };
+const SPARKED = 16;
+const CHANGES = new Set(["loaded", "replaced", "removed", "configured", "unpinned", "restored", "quarantined", "refused", "reverted"]);
+
+export default function Now() {
+  const asked = useAsk("/status", 2), status = asked.data;
+  const { query } = useStore(place);
+  const span = query.span in STEPS ? query.span : "900";
+  const traffic = useAsk(`/traffic?seconds=${span}&step=${STEPS[span]}`, Math.min(STEPS[span], 10));
+  if (!status) return html`<${Head} title="Now" /><${Missing} asked=${asked} what="what is happening" />`;
+  return html`<${Head} title="Now"><${Choice} label="Time span" options=${SPANS} at=${span} pick=${(span) => setQuery({ span })} /><//>
+    <div class="stack">
+      ${!status.is_ready && html`<div class="note warn"><strong>Not ready.</strong> ${(status.not_ready ?? []).join("; ")}</div>`}
+      ${status.config?.failure && html`<div class="note bad"><strong>The configuration as it is now is not in force.</strong> ${status.config.failure.message ?? status.config.failure} <a href=${link("configuration")}>Show it</a></div>`}
+      <${Tiles} status=${status} points=${traffic.data?.points ?? []} />
+      <div class="aside"><div class="stack"><${Charts} traffic=${traffic.data} span=${Number(span)} /><${Routes} status=${status} /></div>
+        <div class="stack"><${Firing} status=${status} /><${Changed} /></div></div>
+    </div>`;
+}
+
+function Tiles({ status, points }) {
+  const now = status.total.last_10s, hour = status.total.last_hour;
+  const last = points.slice(-60), of = (read) => last.map(read);
+  const tiles = [
+    ["Requests", rate(now.rate), "/s", `${rate(hour.rate)} /s in the last hour`, of((p) => p.requests)],
+    ["Failing, 5xx", share(now.share_5xx), "", `${share(hour.share_5xx)} in the last hour`, of((p) => p.errors_5xx), true],
+    ["Refused, 4xx", share(now.share_4xx), "", `${share(hour.share_4xx)} in the last hour`, of((p) => p.errors_4xx)],
+    ["p50", ms(now.p50_ms), "", `${ms(hour.p50_ms)} in the last hour`, of((p) => p.p50_ms)],
+    ["p95", ms(now.p95_ms), "", `${ms(hour.p95_ms)} in the last hour`, of((p) => p.p95_ms)],
+    ["p99", ms(now.p99_ms), "", `${ms(hour.p99_ms)} in the last hour`, of((p) => p.p99_ms)],
+    ["In flight", count(status.requests_in_flight), "", status.requests_in_flight ? `oldest ${duration(status.oldest_request_seconds)}` : "nothing waits"],
+    ["Connections", count(status.connections), "", html`<a href=${link("connections")}>who they are</a>`],
+  ];
+  return html`<dl class="tiles" aria-label="The last ten seconds">${tiles.map(([name, value, unit, under, values, isBad]) => html`<div class="tile"><dt>${name}</dt>
+    <dd>${value}${unit && html`<small>${unit}</small>`}<div class="under">${under}</div>${values && html`<${Spark} values=${values} isBad=${isBad} />`}</dd></div>`)}</dl>`;
+}
+
+function Charts({ traffic, span }) {
+  const points = traffic?.points ?? [], step = traffic?.step_seconds ?? 10;
+  const at = useMemo(() => points.map((p) => p.at), [points]);
+  const volume = useMemo(() => [
+    { label: "requests", colour: "p95", values: points.map((p) => p.requests / step), isArea: true },
+    { label: "4xx", colour: "warn", values: points.map((p) => p.errors_4xx / step), dash: [6, 3] },
+    { label: "5xx", colour: "bad", values: points.map((p) => p.errors_5xx / step), dash: [2, 2] },
+  ], [points]);
+  const times = useMemo(() => [
+    { label: "p50", colour: "p50", values: points.map((p) => p.p50_ms) },
+    { label: "p95", colour: "p95", values: points.map((p) => p.p95_ms), dash: [6, 3] },
+    { label: "p99", colour: "p99", values: points.map((p) => p.p99_ms), dash: [2, 2] },
+  ], [points]);
+  const last = points[points.length - 1];
+  return html`<div class="split">
+    <${Chart} key=${"v" + span} title="Requests a second" at=${at} lines=${volume} format=${rate} peg=${1} say=${last ? `${rate(last.requests / step)} requests a second, ${share(last.errors_5xx / Math.max(1, last.requests))} failing` : ""} />
+    <${Chart} key=${"t" + span} title="Time to answer" at=${at} lines=${times} format=${ms} peg=${1} say=${last ? `p99 ${ms(last.p99_ms)}` : ""} /></div>`;
+}
+
+/** The last minutes of a route's rate: as the edge remembers them at first, then as this page sees them. */
+function useRates(routes) {
+  const kept = useRef({});
+  useEffect(() => {
+    for (const { route } of routes.slice(0, SPARKED)) {
+      ask(`/traffic${query({ of: "route", name: route, seconds: 600, step: 10 })}`).then(({ points, step_seconds: step }) => {
+        kept.current[route] = [...points.map((p) => p.requests / step), ...(kept.current[route] ?? [])].slice(-90);
+      }, () => {});
+    }
+  }, []);
+  useEffect(() => {
+    for (const one of routes) (kept.current[one.route] ??= []).push(one.last_10s.rate ?? 0);
+    for (const values of Object.values(kept.current)) if (values.length > 90) values.shift();
+  }, [routes]);
+  return kept.current;
+}
+
+function Routes({ status }) {
+  const routes = [...(status.routes ?? [])].sort((a, b) => (b.last_10s.rate ?? 0) - (a.last_10s.rate ?? 0) || (b.last_hour.requests ?? 0) - (a.last_hour.requests ?? 0));
+  const rates = useRates(status.routes ?? []);
+  if (!routes.length) return html`<section class="card"><${Empty} title="No routes">revproxy.yaml names none.<//></section>`;
+  return html`<section class="card" aria-labelledby="routes"><header><h2 id="routes">Routes</h2><span class="faint small">last 10 s; p99 of the last hour beside it</span></header>
+    <${Scroll} label="Routes"><table><thead><tr><th scope="col">Route</th><th scope="col" class="num">Rate /s</th><th scope="col"><span class="sr">Rate over time</span></th><th scope="col" class="num">4xx</th><th scope="col" class="num">5xx</th>
+      <th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col" class="num">1 h</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Oldest</th></tr></thead>
+      <tbody>${routes.map((one, i) => html`<${Route} key=${one.route} one=${one} rates=${i < SPARKED ? rates[one.route] : null} />`)}</tbody></table><//></section>`;
+}
+
+function Route({ one, rates }) {
+  const now = one.last_10s, bad = now.share_5xx >= 0.01;
+  return html`<tr><th scope="row" class="name"><a href=${link("requests", "", { route: one.route })}>${one.route || "(no route)"}</a>
+      ${one.upstream && html`<div class="small faint">→ ${one.upstream}</div>`}</th>
+    <td class="num">${rate(now.rate)}</td><td class="tight">${rates && html`<${Spark} values=${rates} />`}</td>
+    <td class="num">${share(now.share_4xx)}</td><td class=${"num" + (bad ? " is-bad" : "")}>${bad ? "■ " : ""}${share(now.share_5xx)}</td>
+    <td class="num">${ms(now.p50_ms)}</td><td class="num">${ms(now.p95_ms)}</td><td class="num">${ms(now.p99_ms)}</td><td class="num dim">${ms(one.last_hour.p99_ms)}</td>
+    <td class="num">${count(one.in_flight)}</td><td class="num dim">${one.in_flight ? duration(one.oldest_seconds) : ""}</td></tr>`;
+}
+
+function Firing({ status }) {
+  const asked = useAsk("/alerts", 10), firing = asked.data?.firing ?? [];
+  return html`<section class="card" aria-labelledby="firing"><header><h2 id="firing">Firing</h2><span class="end small"><a href=${link("events")}>All alerts</a></span></header>
+    ${firing.length ? html`<ul class="timeline">${firing.slice(0, 6).map((one) => html`<li><time class="small"><${When} at=${one.since ?? one.started_at} isShort /></time><div><${State} of="firing">${one.rule ?? one.name}<//><div class="dim said">${one.text}</div></div></li>`)}</ul>`
+      : html`<p class="pad dim">${status.alerts_firing ? plural(status.alerts_firing, "alert") : html`<${State} of="ok">Nothing fires<//>`}</p>`}</section>`;
+}
+
+function Changed() {
+  const all = useStore(events), last = all.filter((event) => CHANGES.has(event.kind)).slice(-8).reverse();
+  return html`<section class="card" aria-labelledby="changed"><header><h2 id="changed">Last changes</h2><span class="end small"><a href=${link("changes")}>History</a></span></header>
+    ${last.length ? html`<ul class="timeline">${last.map((event) => html`<li key=${event.number}><time class="small"><${When} at=${event.at} isShort /></time>
+      <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version}</a>`}<div class="dim said">${event.text}</div></div></li>`)}</ul>`
+      : html`<p class="pad dim">Nothing has changed since the edge began to remember.</p>`}</section>`;
+}

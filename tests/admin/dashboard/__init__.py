@@ -1,0 +1,1 @@
+"""The dashboard in a browser, in front of a double of the API."""

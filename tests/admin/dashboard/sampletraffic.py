@@ -1,0 +1,206 @@
+"""What the double says of requests."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from typing import Any
+
+from tests.admin.dashboard.samplefacts import ROUTES, UPSTREAMS, Json, Refused
+
+
+class TrafficAnswers:
+    """Figures, requests, and why they went as they did."""
+
+    def _status(self, *_: Any) -> Json:
+        rates = (310.0, 424.0, 21.5, 66.0, 240.0, 0.4, 1.0, 0.02)
+        routes = [
+            {
+                "route": name,
+                "upstream": UPSTREAMS[name],
+                "in_flight": int(rate / 30),
+                "oldest_seconds": 0.4 + rate / 99,
+                "last_10s": self.figures(rate, 1 + n / 4, 0.031 if name == "search" else 0.001),
+                "last_hour": {**self.figures(rate, 1 + n / 3), "requests": int(rate * 3600)},
+            }
+            for n, (name, rate) in enumerate(zip(ROUTES, rates, strict=True))
+        ]
+        return {
+            "name": "revproxy",
+            "version": "0.3.0",
+            "python": "3.13.1",
+            "started_at": self.begun,
+            "now": time.time(),
+            "state": "serving",
+            "is_ready": True,
+            "not_ready": [],
+            "workers": 2,
+            "config": {"source": "/etc/revproxy/revproxy.yaml", "failure": None},
+            "plan": 45,
+            "plugins": {"running": 5, "quarantined": 0, "failed": 1, "off": 0},
+            "connections": 812,
+            "requests_in_flight": 34,
+            "oldest_request_seconds": 12.4,
+            "alerts_firing": 2 - len(self.silences),
+            "routes": routes,
+            "total": {"last_10s": self.figures(1062), "last_hour": {**self.figures(1010), "requests": 3636000}},
+        }
+
+    def _traffic(self, values: dict[str, str], *_: Any) -> Json:
+        step, seconds = int(values.get("step", 10)), int(values.get("seconds", 3600))
+        begin = time.time() // step * step - seconds
+        points: list[Json] = []
+        scale = 0.2 if values.get("of") else 1
+        for n in range(seconds // step):
+            at = begin + n * step
+            noise = random.Random(at)
+            wave = 1000 + 260 * math.sin(at / 900) + noise.gauss(0, 25)
+            spike = 1 + 3 * math.exp(-(((n - seconds / step * 0.7) / 3) ** 2))
+            points.append(
+                {
+                    "at": at,
+                    "requests": int(wave * step * scale),
+                    "errors_4xx": int(31 * step * noise.uniform(0.8, 1.2)),
+                    "errors_5xx": int(4 * step * spike * noise.random()),
+                    "p50_ms": 8 * noise.uniform(0.9, 1.1),
+                    "p95_ms": 30 * noise.uniform(0.9, 1.2) * spike**0.5,
+                    "p99_ms": 74 * noise.uniform(0.8, 1.3) * spike,
+                }
+            )
+        return {"step_seconds": step, "from": begin, "points": points}
+
+    def _connections(self, *_: Any) -> Json:
+        now = time.time()
+        items = [
+            {
+                "peer": f"203.0.113.{n}",
+                "listener": "tcp:8443",
+                "scheme": "https",
+                "protocol": "1.1",
+                "since": now - 7 * n,
+                "requests": 3 * n,
+                "state": "busy" if n % 3 == 0 else "idle",
+                "route": "shop" if n % 3 == 0 else "",
+                "request_id": self.requests[n]["id"] if n % 3 == 0 else "",
+            }
+            for n in range(1, 40)
+        ]
+        return {"count": 812, "items": items}
+
+    def _requests(self, values: dict[str, str], *_: Any) -> Json:
+        status = values.get("status", "")
+        if status and not re.fullmatch(r"\d{3}|\dxx|\d{3}-\d{3}", status):
+            raise Refused(400, f"status: {status!r} is none of 404, 5xx, 400-499")
+        found = [one for one in self.requests if _fits(one, values)]
+        at, limit = int(values.get("cursor", 0)), int(values.get("limit", 100))
+        return {"items": found[at : at + limit], "next": str(at + limit) if at + limit < len(found) else None}
+
+    def _one(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
+        for one in self.requests:
+            if one["id"] == name:
+                return {**one, "generation": 45, "attempts": 2 if one["status"] >= 500 else 1}
+        raise Refused(404, f"no request {name} is remembered; the last 50,000 are")
+
+    def _explain(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
+        one = self._one(None, None, None, name)
+        stop = one.get("interrupted_by")
+        plugins = []
+        for order, plugin in enumerate(("request-id", "bot-rules", "auth", "quota", "html-banner")):
+            plugins.append(
+                {
+                    "name": plugin,
+                    "version": f"1.{order}.0",
+                    "decision": "answered" if plugin == stop else "went on",
+                    "us": 6 + 31 * order,
+                    "skipped": "",
+                }
+            )
+            if plugin == stop:
+                break
+        if not stop:
+            plugins.append(
+                {
+                    "name": "tenant",
+                    "version": "0.9.0",
+                    "decision": "skipped",
+                    "us": 0,
+                    "skipped": "is not on this route",
+                }
+            )
+        return {
+            "route": {
+                "name": one["route"],
+                "reason": "host shop.example.com is exact, and /api/ the longest path that fits",
+            },
+            "others": [
+                {"route": "shop", "reason": "a shorter path: /"},
+                {"route": "admin", "reason": "another host: admin.example.com"},
+            ],
+            "plugins": plugins,
+            "attempts": []
+            if stop or "upstream" not in one
+            else [
+                *(
+                    [
+                        {
+                            "target": "http://10.0.2.21:9000",
+                            "error": "connection refused",
+                            "us": 410,
+                            "reason": "next in the round",
+                        }
+                    ]
+                    if one["status"] >= 500
+                    else []
+                ),
+                {
+                    "target": one["upstream"],
+                    "status": one["status"],
+                    "us": one["upstream_us"],
+                    "reason": "next in the round",
+                },
+            ],
+            "answered_by": stop or one.get("upstream") or "the edge",
+            "headers": {
+                "request": {"added": ["X-Request-ID", "X-Forwarded-For"], "removed": ["Connection"]},
+                "response": {"added": ["X-Request-ID"], "changed": ["Content-Type"]},
+            },
+        }
+
+    def _dryRun(self, _values: Any, body: Json, *_: Any) -> Json:
+        if "://" not in body["url"]:
+            raise Refused(400, f"url: {body['url']!r} has no scheme; write https://{body['url']}")
+        return {
+            "route": {"name": "shop-api", "reason": "the longest path that fits"},
+            "others": [{"route": "shop", "reason": "a shorter path: /"}],
+            "plugins": [
+                {"name": "auth", "version": "1.4.0", "decision": "answered", "us": 210, "reason": "no Authorization"}
+            ]
+            if body["plugins"]
+            else [],
+            "answered_by": "auth" if body["plugins"] else "api",
+            "status": 401 if body["plugins"] else None,
+            "text": "It would go to the route shop-api." if not body["plugins"] else "auth would answer 401.",
+        }
+
+
+def _fits(one: Json, values: dict[str, str]) -> bool:
+    status = values.get("status", "")
+    if status.endswith("xx") and str(one["status"])[0] != status[0]:
+        return False
+    if status.isdecimal() and one["status"] != int(status):
+        return False
+    if (plugin := values.get("plugin")) and one.get("interrupted_by") != plugin:
+        return False
+    if (path := values.get("path")) and not one["target"].startswith(path):
+        return False
+    if (slower := values.get("slower")) and one["duration_us"] < float(slower.rstrip("ms")) * (
+        1e3 if slower.endswith("ms") else 1e6
+    ):
+        return False
+    return all(
+        values[key] == one[name]
+        for key, name in (("route", "route"), ("method", "method"), ("client", "peer"), ("host", "host"))
+        if values.get(key)
+    )

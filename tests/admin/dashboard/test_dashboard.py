@@ -1,0 +1,324 @@
+"""The dashboard in a browser, in front of the double."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.admin.dashboard.browsing import DashboardCase
+from tests.admin.dashboard.double import Double
+from tests.tools import needs
+
+
+def value(page: Any, label: str) -> Any:
+    """What a field has."""
+    return page.get_by_label(label, exact=True).input_value()
+
+
+@needs("chromium")
+class SignInTests(DashboardCase):
+    """Who comes in, and how."""
+
+    def test_token(self) -> None:
+        """A wrong token is said to be wrong; a right one opens the dashboard."""
+        self.meant = ("401",)
+        page = self.page(self.context())
+        page.goto(self.double.url)
+        page.fill("input[name=token]", "nonsense")
+        page.click("button[type=submit]")
+        page.wait_for_selector("[role=alert]")
+        self.check(page, "sign-in")
+        page.fill("input[name=token]", "rvp_right")
+        page.click("button[type=submit]")
+        page.wait_for_selector(".rail")
+
+    def test_code(self) -> None:
+        """A code signs in once, and is out of the address at once."""
+        self.meant = ("401",)
+        page = self.signedIn()
+        self.assertNotIn("login", page.url)
+        self.assertNotIn("login", page.evaluate("() => document.referrer + JSON.stringify(localStorage)"))
+        other = self.page(self.context())
+        other.goto(f"{self.double.url}#login=once")
+        other.wait_for_selector("input[name=token]")
+        self.assertNotIn("login", other.url)
+
+    def test_sessionEnds(self) -> None:
+        """When the session ends, one signs in above what one has typed."""
+        self.meant = ("401",)
+        page = self.signedIn(screen="configuration")
+        area = page.get_by_label("revproxy.yaml")
+        area.fill("# mine\n")
+        self.double.sessions.clear()
+        page.wait_for_selector("dialog input[name=token]")
+        page.fill("dialog input[name=token]", "rvp_again")
+        page.press("dialog input[name=token]", "Enter")
+        page.wait_for_selector("dialog", state="detached")
+        self.assertEqual(area.input_value(), "# mine\n")
+
+
+@needs("chromium")
+class RoleTests(DashboardCase):
+    """Who may only read."""
+
+    role = "read"
+
+    def test_disabledWithReason(self) -> None:
+        """What one may not do is shown, disabled, and says why; what one may not see says so."""
+        self.meant = ("403",)
+        page = self.signedIn(screen="plugin/auth")
+        button = page.get_by_role("button", name="Disable")
+        self.assertEqual(button.get_attribute("aria-disabled"), "true")
+        self.assertIn("Takes a token with the role operate", button.get_attribute("title"))
+        button.click(force=True)
+        page.wait_for_selector(".toast >> text=role operate")
+        self.assertNotIn("POST /plugins/auth/disable", self.double.asked)
+        self.open(page, "requests")
+        page.wait_for_selector("main [role=alert]")
+
+
+@needs("chromium")
+class RequestTests(DashboardCase):
+    """The list of requests."""
+
+    def test_filtersAndList(self) -> None:
+        """What is typed is in the address; of many only those that are seen are in the page; keys go through them."""
+        page = self.signedIn(screen="requests")
+        page.get_by_label("Path").fill("/api/")
+        page.wait_for_function("() => location.hash.includes('path=%2Fapi%2F')")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.l-path')].every((one) => one.textContent.includes('/api/'))"
+        )
+        self.assertLess(page.locator(".line").count(), 80)
+        page.evaluate("() => document.querySelector('.viewport').scrollTo(0, 1e6)")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.viewport li').ariaSetSize) > 200"
+        )
+        page.evaluate("() => document.querySelector('.viewport').scrollTo(0, 0)")
+        page.locator(".line").first.focus()
+        page.keyboard.press("ArrowDown")
+        self.assertEqual(page.evaluate("() => document.activeElement.parentElement.ariaPosInSet"), "2")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".steps")
+        self.assertIn("#/why/", page.url)
+
+    def test_follow(self) -> None:
+        """What comes appears at the top."""
+        page = self.signedIn(screen="requests")
+        page.get_by_role("button", name="Follow").click()
+        page.wait_for_function("() => location.hash.includes('live=1')")
+        while "GET /requests/live" not in self.double.asked:
+            page.wait_for_timeout(10)
+        self.double.passes(target="/just-now", status=503)
+        page.wait_for_selector(".line >> text=/just-now")
+
+    def test_badFilter(self) -> None:
+        """A filter that is none is said to be none."""
+        self.meant = ("400",)
+        page = self.signedIn(screen="requests?status=abc")
+        page.wait_for_selector("[role=alert] >> text=is none of")
+
+
+@needs("chromium")
+class PluginTests(DashboardCase):
+    """One plugin."""
+
+    def test_rollback(self) -> None:
+        """A rollback says what will happen, and can be undone."""
+        page = self.signedIn(screen="plugin/quota")
+        page.get_by_role("button", name="Roll back").click()
+        page.wait_for_selector("dialog >> text=within a second")
+        page.locator("dialog input").fill("it was slow")
+        page.locator("dialog button[type=submit]").click()
+        page.wait_for_selector("text=pinned to 1.2.0 by rollback")
+        self.assertEqual(self.double.edge.history[-1]["reason"], "it was slow")
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_selector("main .tag >> text=pinned to", state="detached")
+        self.assertIn("POST /plugins/quota/unpin", self.double.asked)
+
+    def test_configuration(self) -> None:
+        """The form says what is wrong before the edge does, and at the field what the edge says; JSON is the same."""
+        self.meant = ("422",)
+        page = self.signedIn(screen="plugin/quota?tab=config")
+        page.get_by_label("rate").fill("many")
+        page.wait_for_selector(".wrong >> text=Must look like")
+        self.check(page, "a form with problems")
+        page.get_by_label("rate").fill("5/m")
+        page.get_by_label("burst").fill("13")
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_selector(".field .wrong >> text=13 brings bad luck")
+        page.get_by_label("burst").fill("14")
+        page.get_by_role("tab", name="JSON").click()
+        text = page.locator("textarea").input_value()
+        self.assertIn('"burst": 14', text)
+        page.locator("textarea").fill("{")
+        page.wait_for_selector(".wrong")
+        page.locator("textarea").fill('{"rate": "7/h"}')
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_selector(".toast >> text=has its new configuration")
+        self.assertEqual(self.double.edge.configs["quota"], {"rate": "7/h"})
+
+    def test_noSchema(self) -> None:
+        """A plugin without a schema has a form all the same: its JSON."""
+        page = self.signedIn(screen="plugin/auth?tab=config")
+        self.assertIn("audience", page.locator("textarea").input_value())
+
+    def test_sourceDiff(self) -> None:
+        """What a version changed can be read."""
+        page = self.signedIn(screen="plugin/bot-rules?tab=versions")
+        page.get_by_role("button", name="Changes of 1.3.0").click()
+        page.wait_for_selector(".diff .add")
+        self.check(page, "source differences")
+
+
+@needs("chromium")
+class ConfigurationTests(DashboardCase):
+    """revproxy.yaml in a text field."""
+
+    def test_wrongThenRight(self) -> None:
+        """What is wrong is told at its line; what is right is shown as a difference, saved, and can be undone."""
+        self.meant = ("422",)
+        page = self.signedIn(screen="configuration")
+        before = self.double.edge.text
+        area = page.get_by_label("revproxy.yaml")
+        area.fill(before.replace("targets: [http://10.0.1.11", "tragets: [http://10.0.1.11"))
+        page.get_by_role("button", name="Try").click()
+        page.wait_for_selector(".gutter .wrong >> text=8")
+        page.wait_for_selector("text=did you mean targets?")
+        self.check(page, "a configuration with a problem")
+        area.fill(before.replace("50/s", "60/s"))
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_selector("dialog .diff .add >> text=60/s")
+        page.locator("dialog button[type=submit]").click()
+        page.wait_for_selector(".toast >> text=In force")
+        self.assertIn("60/s", self.double.edge.text)
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_function("(text) => document.querySelector('.editor textarea').value === text", arg=before)
+        self.assertEqual(self.double.edge.text, before)
+
+    def test_conflict(self) -> None:
+        """When somebody else has saved meanwhile, nothing is lost, and nothing overwritten unasked."""
+        self.meant = ("412",)
+        page = self.signedIn(screen="configuration")
+        page.get_by_label("revproxy.yaml").fill("# mine\n")
+        self.double.edge.text = "# theirs\n"
+        page.get_by_role("button", name="Try").click()
+        page.wait_for_selector("text=The file has changed since you began")
+        self.assertEqual(page.get_by_label("revproxy.yaml").input_value(), "# mine\n")
+        self.assertEqual(self.double.edge.text, "# theirs\n")
+
+
+@needs("chromium")
+class EdgeGoneTests(DashboardCase):
+    """The edge does not answer for a while."""
+
+    def test_lostAndFound(self) -> None:
+        """A banner says since when; what was typed stays; and it is found again without anybody's doing."""
+        self.meant = ("net::ERR",)
+        page = self.signedIn(screen="configuration")
+        page.get_by_label("revproxy.yaml").fill("# mine\n")
+        port = self.double.gone()
+        page.wait_for_selector(".banner >> text=The edge does not answer")
+        self.check(page, "the edge is lost")
+        sessions, edge = self.double.sessions, self.double.edge
+        self.double = Double(port)
+        self.double.sessions, self.double.edge = sessions, edge
+        page.wait_for_selector(".banner", state="detached")
+        self.assertEqual(page.get_by_label("revproxy.yaml").input_value(), "# mine\n")
+
+
+@needs("chromium")
+class TabTests(DashboardCase):
+    """Several tabs of one browser."""
+
+    def test_oneStream(self) -> None:
+        """Three tabs have one stream, and each hears what happens."""
+        context = self.context()
+        pages = [self.signedIn(context, "events?tab=events") for _ in range(3)]
+        while "GET /events/stream" not in self.double.asked:
+            pages[0].wait_for_timeout(10)
+        self.double.happen("stalled", "the loop was held for 0.4 s", "quota", "1.3.0")
+        for page in pages:
+            page.wait_for_selector("text=the loop was held for 0.4 s")
+        self.assertEqual(self.double.asked.count("GET /events/stream"), 1)
+        pages[0].close()
+        pages[1].close()
+        while self.double.asked.count("GET /events/stream") < 2:
+            pages[2].wait_for_timeout(10)
+        self.double.happen("restored", "and turns again")
+        pages[2].wait_for_selector("text=and turns again")
+
+
+@needs("chromium")
+class KeyTests(DashboardCase):
+    """Without a mouse."""
+
+    def test_keys(self) -> None:
+        """A link to skip, the palette, the list of keys, and places by two keys."""
+        page = self.signedIn()
+        page.keyboard.press("Tab")
+        self.assertEqual(page.evaluate("() => document.activeElement.textContent"), "Skip to the content")
+        page.keyboard.press("Enter")
+        self.assertEqual(page.evaluate("() => document.activeElement.id"), "main")
+        page.keyboard.press("?")
+        page.wait_for_selector("dialog >> text=Keys")
+        self.check(page, "the list of keys")
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        page.keyboard.press("u")
+        page.wait_for_selector("h1 >> text=Upstreams")
+        page.keyboard.press("Control+k")
+        page.wait_for_selector("dialog input")
+        page.keyboard.type("html-ban")
+        page.wait_for_selector("[role=option] >> text=html-banner")
+        self.check(page, "the palette")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("h1 >> text=html-banner")
+
+    def test_chartAsTable(self) -> None:
+        """What a chart shows can be read as a table."""
+        page = self.signedIn()
+        page.wait_for_selector("canvas")
+        page.get_by_role("button", name="as table").first.click()
+        page.wait_for_selector("figure td")
+        self.assertTrue(re.match(r"[\d,.]+", page.locator("figure td").nth(1).text_content()))
+
+
+@needs("chromium")
+class FilledTests(DashboardCase):
+    """Screens where something is done."""
+
+    def test_drain(self) -> None:
+        """Draining says who takes over, and shows until when."""
+        page = self.signedIn(screen="upstreams")
+        page.get_by_role("button", name="Drain http://10.0.1.11:8000").click()
+        page.wait_for_selector("dialog >> text=1 other takes over")
+        self.check(page, "the dialog")
+        page.locator("dialog button[type=submit]").click()
+        page.wait_for_selector("td >> text=drained")
+        page.wait_for_selector("text=back in")
+
+    def test_revert(self) -> None:
+        """Going back shows first what it would change."""
+        page = self.signedIn(screen="changes?at=42")
+        page.get_by_role("button", name="Revert to #42").click()
+        page.wait_for_selector("dialog .diff")
+        page.locator("dialog button[type=submit]").click()
+        page.wait_for_selector(".toast >> text=as it was at #42")
+
+    def test_silence(self) -> None:
+        """An alert is silenced for a time, and the silence can be ended."""
+        page = self.signedIn(screen="events")
+        page.get_by_role("button", name="Silence errors").click()
+        page.locator("dialog button[type=submit]").click()
+        page.wait_for_selector("h2 >> text=Silenced")
+        page.get_by_role("button", name="End it").click()
+        page.wait_for_selector("h2 >> text=Silences", state="detached")
+
+    def test_dryRun(self) -> None:
+        """A request that nobody has sent is explained."""
+        page = self.signedIn(screen="why")
+        page.get_by_label("URL").fill("https://shop.example.com/api/x")
+        page.get_by_label("Run the plugins too").check()
+        page.get_by_role("button", name="Explain").click()
+        page.wait_for_selector("text=auth would answer 401")
