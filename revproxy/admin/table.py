@@ -7,15 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from revproxy.admin.operation import Operation
+from revproxy.admin.operations.certificates import certificateOperations
 from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.admin.operations.upstreams import upstreamOperations
 from revproxy.control.control import Control
 
 SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     pluginOperations,
     eventOperations,
     planOperations,
+    upstreamOperations,
+    certificateOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

@@ -23,11 +23,18 @@ Facts = Mapping[str, Any]
 _COLUMNS = (
     "name", "version", "state", "pinned", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"
 )  # fmt: skip
-_NUMBERS = frozenset(("kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive"))
-_HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call"}
+_NUMBERS = frozenset((
+    "kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive",
+    "weight", "in flight", "queued", "connections", "req/s", "5xx", "p99 ms", "days",
+))
+_HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
+          "in flight": "in\nflight", "connections": "connec-\ntions"}
 _LONG = frozenset(("text", "note"))
 _LONG_AT_LEAST = 24
-_STYLES = {"running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim"}
+_STYLES = {
+    "running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim",
+    "up": "green", "down": "red", "drained": "yellow",
+}
 _DIGEST = 12
 _MOST_FIGURES = 40
 """Lines that figures of a plugin's own take at most."""
@@ -120,6 +127,10 @@ class Report:
             for event in events
         ]
         self._table(("time", "what", "plugin", "text"), rows)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """A line for each row, below the names of the columns."""
+        self._table(columns, rows)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines as they are."""

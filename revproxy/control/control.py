@@ -22,7 +22,6 @@ from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.inbox import Inbox
-from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
@@ -34,6 +33,7 @@ from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.latestfile import LatestFile
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
+from revproxy.control.targetgauges import TargetGauges
 from revproxy.control.targetoverrides import TargetOverrides
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
@@ -58,7 +58,7 @@ class Control:
     :ivar audit: has written down who changed what.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
-    :ivar pluginView: tells of plugins.
+    :ivar gauges: what goes on at targets now.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar alerts: which rules fire, and who is told.
@@ -107,11 +107,11 @@ class Control:
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
-        self.inbox.onCounters.append(self.traffic.counted)
+        self.gauges = TargetGauges()
+        self.inbox.onCounters += (self.traffic.counted, self.gauges.counted)
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.steering = Steering(self.coordinator)
-        self.pluginView = PluginView(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
@@ -132,6 +132,7 @@ class Control:
         crew.standing = self.overrides.words
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
+        self.gauges.committed(plan.config)
         self.overrides.committed(plan.config)
         self.certificates.committed(plan.config)
         self._measures.committed(plan)

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall
 from revproxy.config.problems import quoted, suggestion
 from revproxy.config.settings import Config, UpstreamConfig
 from revproxy.control.actor import EDGE, Actor
-from revproxy.control.commands import CommandError
+from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
 from revproxy.control.state.latestfile import LatestFile
@@ -39,7 +39,7 @@ _LATE = 3600.0
 Kind = Literal["drain", "weight"]
 
 
-class UnknownTarget(CommandError):
+class UnknownTarget(NotThere):
     """There is no such upstream or target."""
 
 
@@ -64,6 +64,10 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: float
     by: str
     reason: str
+
+    def asDict(self) -> dict[str, Any]:
+        """As JSON shows it, beside the target."""
+        return {"by": self.by, "reason": self.reason, "at": self.at, "expires_at": self.until}
 
 
 _Key = tuple[str, str, Kind]

@@ -133,7 +133,8 @@ class TargetStates:
         isDown = not serving or bool(set.intersection(*(self._down.get(key, set()) for key in serving)))
         if isDown and name not in self._upstreamsDown:
             self._upstreamsDown.add(name)
-            self._onEvent("upstream-down", name, f"{_nobodyOf(len(keys), len(serving))}: {why}")
+            text = _nobodyOf(len(keys), len(serving))
+            self._onEvent("upstream-down", name, f"{text}: {why}" if serving else text)
         elif not isDown and name in self._upstreamsDown:
             self._upstreamUp(name, why)
 

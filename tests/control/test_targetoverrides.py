@@ -174,7 +174,7 @@ class TargetOverridesTests(SynchronousTestCase):
                          "answered 503; with force it is drained")
         self.drain("web", "http://b", None, "", ANN, force=True)
         self.assertEqual(self.edge.told()[2:], [
-            "upstream-down upstream web: all of its 2 targets are drained: targets were drained"])
+            "upstream-down upstream web: all of its 2 targets are drained"])
         self.edge.overrides.undrain("web", "http://a", "", ANN)
         self.assertEqual(self.edge.told()[-1], "upstream-up upstream web: a target is back in service")
 
@@ -199,7 +199,7 @@ class TargetOverridesTests(SynchronousTestCase):
         self.drain("web", "http://b", None, "", ANN)
         self.edge.commit(ONE)
         self.assertEqual(self.edge.told()[-1],
-                         "upstream-down upstream web: its only target is drained: it has other targets")
+                         "upstream-down upstream web: its only target is drained")
         self.edge.commit(TWO)
         self.assertEqual(self.edge.told()[-1], "upstream-up upstream web: it has other targets")
 
