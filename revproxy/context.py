@@ -14,7 +14,7 @@ from revproxy.body import Body
 from revproxy.checked import Checked, finalStatus, kept, text, told
 from revproxy.destination import NOWHERE, Place, Routed
 from revproxy.errors import EdgeError, answerParts
-from revproxy.headers import TOKEN, Headers  # noqa: F401  (TOKEN could be had from here in 0.1.0)
+from revproxy.headers import TOKEN, Field, Headers  # noqa: F401  (TOKEN could be had from here in 0.1.0)
 from revproxy.logfields import LogFields
 from revproxy.messages import Peer, Request, Response
 from revproxy.pieces import Pieces, isIterator
@@ -99,6 +99,8 @@ class Context(Routed):
     """
 
     __slots__ = (
+        "_answerBefore",
+        "_before",
         "_depth",
         "_exchange",
         "_fields",
@@ -111,6 +113,7 @@ class Context(Routed):
         "_request",
         "_response",
         "_serial",
+        "_story",
         "_toolbox",
         "_values",
         "request",
@@ -144,6 +147,10 @@ class Context(Routed):
         self._toolbox: Toolbox | None = None
         # What was to be sent piece by piece, whether or not it is.
         self._made: tuple[Pieces, ...] = ()
+        # For whoever asks later why it went so: fields as they came, of both messages; see dataplane/story.py.
+        self._before: list[Field] | None = None
+        self._answerBefore: list[Field] | None = None
+        self._story: Any = None
 
     @property
     def id(self) -> str:

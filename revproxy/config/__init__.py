@@ -7,7 +7,8 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 - `section`: a mapping read key by key, with `syntax`, the small languages inside values;
 - `references`: values that stand elsewhere, in the environment or a file;
 - `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`,
-  `routeconfig`, `metricsconfig`, and `alertconfig` with `alertexpression`, `readymadealerts` and `alertsettings`;
+  `routeconfig`, `metricsconfig`, `explainconfig`, and `alertconfig` with `alertexpression`, `readymadealerts` and
+  `alertsettings`;
 - `manifest`: plugin.json as a value, and a plugin's configuration.
 
 Nothing is bound, started or imported by reading::

@@ -14,6 +14,7 @@ from typing import Any
 from revproxy.config import syntax
 from revproxy.config.alertconfig import alertsOf
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
+from revproxy.config.explainconfig import explainOf
 from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.metricsconfig import metricsOf
 from revproxy.config.problems import ConfigErrors, Problem, quoted
@@ -136,6 +137,7 @@ def _configOf(document: Document, base: Path) -> Config:
         metrics=metricsOf(root),
         traces=tracesOf(root),
         alerts=alertsOf(root),
+        explain=explainOf(root),
         source=document.source,
         document=document,
         referredFiles=references.files,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from revproxy.config.alertsettings import AlertsConfig
 from revproxy.config.document import Document
+from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.tracesconfig import TracesConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
@@ -309,6 +310,7 @@ class Config:
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     traces: TracesConfig = field(default_factory=TracesConfig)
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    explain: ExplainConfig = field(default_factory=ExplainConfig)
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)

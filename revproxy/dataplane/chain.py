@@ -24,7 +24,9 @@ from twisted.python.failure import Failure
 from revproxy.context import Context
 from revproxy.dataplane.counters import FINISHED, HANDLE, RESPONSE, SAMPLE, Counters
 from revproxy.dataplane.link import Link, giveUp, unsendable, waitFor
+from revproxy.dataplane.sampledcalls import either, handling, oneIn, responding
 from revproxy.dataplane.sampling import Attention, sampled, timed
+from revproxy.dataplane.story import isSampled, timedWait
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
 
@@ -67,6 +69,8 @@ class Chain:
     The middleware of one route, in order. Compiled when it is made: what becomes of its links later does not matter.
 
     :ivar active: exchanges that have begun with it and not ended.
+    :ivar explains: one in so many of its requests is in the sample of those that are explained; 0: none is. None:
+        nothing is noted of any.
     :ivar links: all of them.
     :ivar hasResponders: whether any of them wants responses.
     :ivar hasObservers: whether any of them wants to know the end.
@@ -82,15 +86,19 @@ class Chain:
         "_nextResponders",
         "_observers",
         "_passed",
+        "_sampledCalls",
+        "_sampledResponders",
         "active",
+        "explains",
         "hasObservers",
         "hasResponders",
         "links",
     )
 
-    def __init__(self, links: Sequence[Link], passed: int = 0) -> None:
+    def __init__(self, links: Sequence[Link], passed: int = 0, explains: int | None = None) -> None:
         """
         :param passed: how many of them a request has behind it when it enters.
+        :param explains: see :attr:`explains`.
         :raises TypeError: if one of them does not provide IMiddleware.
         """
         for link in links:
@@ -113,9 +121,30 @@ class Chain:
         self._nextResponders: Callable[[], _Responders] = sampled(
             responders, _timedResponders(responders, SAMPLE, attention), self._laterResponders, attention
         )
+        self.explains = explains
+        self._sampledCalls: _Calls = ()
+        self._sampledResponders: _Responders = ()
+        if explains is not None:
+            self._explain(explains)
         self._observers = tuple((link, link.finished, link.counters) for link in links if link.finished is not None)
         self.hasResponders = bool(responders)
         self.hasObservers = bool(self._observers)
+
+    def _explain(self, every: int) -> None:
+        calls = tuple((link, handling(call, link), counters) for link, call, counters in self._laterCalls)
+        responders = tuple(
+            (index, link, responding(call, link), counters) for index, link, call, counters in self._laterResponders
+        )
+        self._sampledCalls, self._sampledResponders = calls[self._passed :], responders
+        self._nextCalls = oneIn(every, self._nextCalls, self._sampledCalls)
+        self._laterCalls = tuple(
+            (link, either(usual, call), counters)
+            for (link, usual, counters), (_, call, _) in zip(self._laterCalls, calls, strict=True)
+        )
+        self._laterResponders = tuple(
+            (index, link, either(usual, call), counters)
+            for (index, link, usual, counters), (_, _, call, _) in zip(self._laterResponders, responders, strict=True)
+        )
 
     def enter(self, context: Context) -> bool | Deferred[bool]:
         """
@@ -129,7 +158,13 @@ class Chain:
         depth = self._passed
         bounds = self._bounds
         context._request._context = context
-        for link, handle, counters in self._nextCalls():
+        calls = self._nextCalls()
+        if self.explains is not None:
+            if context._before is None:
+                context._before = context._request._headers.fields.copy()
+            elif isSampled(context):  # in the chain that it came through
+                calls = self._sampledCalls
+        for link, handle, counters in calls:
             context._toolbox = link
             if bounds:
                 context._request.body.readLimit = link.bodyBytes
@@ -164,7 +199,7 @@ class Chain:
             link = calls[depth][0]
             try:
                 if verdict is not True and verdict is not False:
-                    verdict = await waitFor(context, link, verdict, "handle", "True or False")
+                    verdict = await self._wait(context, link, verdict, "handle", "True or False")
                     if verdict is not True and verdict is not False:
                         raise WrongAnswer("handle", f"{verdict!r}, which is neither True nor False")
             except CancelledError:
@@ -193,6 +228,10 @@ class Chain:
                 link.failed(context, Failure())
                 verdict = True
 
+    def _wait(self, context: Context, link: Link, answer: Any, method: str, wanted: str) -> Deferred[Any]:
+        waiting = waitFor(context, link, answer, method, wanted)
+        return waiting if self.explains is None else timedWait(waiting, context, link, method)
+
     def _interrupted(self, context: Context, link: Link) -> bool:
         wrong = unsendable(context._response)
         if wrong is not None:
@@ -214,7 +253,13 @@ class Chain:
         :raises PluginFailed: as :meth:`enter`.
         """
         depth = context._depth
-        for index, link, handleResponse, counters in self._nextResponders():
+        responders = self._nextResponders()
+        if self.explains is not None:
+            if context._response is not None:
+                context._answerBefore = context._response._headers.fields.copy()
+            if isSampled(context):
+                responders = self._sampledResponders
+        for index, link, handleResponse, counters in responders:
             if index >= depth:
                 continue
             context._toolbox = link
@@ -248,7 +293,7 @@ class Chain:
                     continue
             try:
                 if answer is not None and answer.__class__ is not bool:
-                    answer = await waitFor(context, link, answer, "handleResponse", "None")
+                    answer = await self._wait(context, link, answer, "handleResponse", "None")
                     if answer is not None and answer.__class__ is not bool:
                         raise WrongAnswer("handleResponse", f"{answer!r}: it must be None")
             except CancelledError:

@@ -28,7 +28,8 @@ class Detour(Chain):
         """
         passed = chain.links[:depth]
         known = {id(link.instance) for link in passed}
-        super().__init__((*passed, *(link for link in onto.links if id(link.instance) not in known)), depth)
+        ahead = (link for link in onto.links if id(link.instance) not in known)
+        super().__init__((*passed, *ahead), depth, None if onto.explains is None else 0)
         self._parts = chain.parts if onto in chain.parts else (*chain.parts, onto)
 
     @property

@@ -7,6 +7,7 @@ assigned at any time as well: everybody reads them here, so they hold from the n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 
 from revproxy.context import Peer
 from revproxy.dataplane.clientcounts import ClientCounts
+from revproxy.dataplane.explainer import explainsNothing
 from revproxy.dataplane.http.interfaces import IClientConnection
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.dataplane.http.tracing import Tracing
@@ -44,6 +46,8 @@ class Edge:
         connections over a lowered limit stay.
     :ivar timeouts: may be assigned; a deadline that runs already stays as it is.
     :ivar recorder: may be assigned; a request is recorded where this points when it ends. None: nobody wants to know.
+    :ivar explain: what the record of a request has as ``explained``; and ``slow``: seconds from which on it is asked
+        for any request. Both may be assigned.
     :ivar refusals: how many heads were no acceptable requests.
     :ivar turnedAway: how many connections were over the limit.
     :ivar now: seconds since the epoch.
@@ -71,6 +75,8 @@ class Edge:
         self.limits = limits
         self.timeouts = timeouts
         self.recorder = recorder
+        self.explain: Callable[..., bytes] = explainsNothing
+        self.slow = math.inf
         self.logsAgents = logsAgents
         self.deadlines = deadlines
         self.tracing: Tracing | None = None

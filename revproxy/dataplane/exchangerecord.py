@@ -16,6 +16,10 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
     """
     context, error, edge = exchange.context, exchange.error, exchange._edge
     request = context._request
+    explained = b""
+    if error is not None or context._story is not None or seconds > edge.slow or context._interruptedBy is not None:
+        sent = exchange._sentAt - exchange.began if exchange._sentAt else None
+        explained = edge.explain(context, exchange.chain, error, seconds, sent)
     return RequestRecord(
         edge.now() - seconds,
         seconds,
@@ -43,6 +47,7 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
         exchange.pool,
         exchange.attempts,
         exchange.trace,
+        explained,
     )
 
 

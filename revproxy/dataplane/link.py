@@ -16,11 +16,24 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import BODY, FINISHED, HANDLE, RESPONSE, Counters
+from revproxy.dataplane.story import note
 from revproxy.destination import Destinations
-from revproxy.errors import EdgeError, PluginFailed, PluginTimeout, Refused, WrongAnswer, asException, hintFor
+from revproxy.errors import (
+    EdgeError,
+    PluginFailed,
+    PluginTimeout,
+    Refused,
+    WrongAnswer,
+    asException,
+    hintFor,
+    printable,
+)
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
 from revproxy.secrets import masked
+
+NOTED = 200
+"""Characters of what a plugin failed with that are noted of the request."""
 
 
 class Link:
@@ -136,6 +149,7 @@ class Link:
                 self._refused(context, phase)
                 raise error
         self.blame(failure, "{name} {version} failed", phase)
+        note(context, self.name, self._noted(failure), "failed")
         if self.open:
             self.counters.skipped(phase, "on_error")
             context._pluginsSkipped += (self.name,)
@@ -160,6 +174,7 @@ class Link:
                 return failure
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
         self.blame(failure, "{name} {version} failed in a body")
+        note(context, self.name, f"in a body, {self._noted(failure)}", "failed")
         if isFirst and self.open:
             self.counters.skipped(BODY, "on_error")
             context._pluginsSkipped += (self.name,)
@@ -170,6 +185,9 @@ class Link:
     def _asFailed(self, failure: Failure) -> PluginFailed:
         reason = f"{failure.getErrorMessage()}{hintFor(failure.value)}"
         return PluginFailed(masked(f"{self.name} {self.version}: {reason}"))
+
+    def _noted(self, failure: Failure) -> str:
+        return f"failed: {printable(masked(failure.getErrorMessage()), NOTED)}"
 
     def _refused(self, context: Context, phase: str) -> None:
         self.counters.interrupted(phase)

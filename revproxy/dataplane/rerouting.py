@@ -14,6 +14,7 @@ from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.routing import Route
+from revproxy.dataplane.story import note
 from revproxy.destination import Goal
 from revproxy.errors import NotFound, PluginFailed
 
@@ -41,6 +42,8 @@ def chosenAnew(
     detour = generation.detour(chain, context._depth, onto)
     if onto not in chain.parts:
         onto.active += 1
+    name = chain.links[context._depth - 1].name
+    note(context, name, f"rerouted from {context._route.name} to {route.name}", "rerouted")
     context._route = route
     return route, detour
 

@@ -119,7 +119,8 @@ class _Assembly:
             own = [instance.object for instance, _ in members]
             services = _serviceAmong(own, self.providers, self.successor)
             barriers = [self._barrier(name, services) for name in missing]
-            chain = self.chains[key] = Chain([*barriers, *(makeLink(services=services) for _, makeLink in members)])
+            links = [*barriers, *(makeLink(services=services) for _, makeLink in members)]
+            chain = self.chains[key] = Chain(links, explains=self.plan.config.explain.every)
             self.uses[chain] = tuple(instance for instance, _ in members)
         return chain
 

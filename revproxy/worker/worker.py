@@ -4,6 +4,7 @@ A worker: all that makes plans real in one process, from the words of control to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.settings import Config, LoggingConfig
 from revproxy.config.tracesconfig import TracesConfig
 from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.explainer import Explainer, explainsNothing
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.tracing import Tracing
 from revproxy.dataplane.routing import Tree
@@ -212,6 +215,12 @@ class Worker:
         self._stores.adopt(config)
         self.recording.adopt(config)
         self._takeLogging(config.logging)
+        self._takeExplain(config.explain)
+
+    def _takeExplain(self, config: ExplainConfig) -> None:
+        edge = self.edge
+        edge.slow = config.slower if config.collect else math.inf
+        edge.explain = Explainer(config.slower, edge.monotonic).explain if config.collect else explainsNothing
 
     def _takeLogging(self, config: LoggingConfig) -> None:
         ownForm.adopt(config)

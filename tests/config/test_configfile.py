@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import configFromOptions, loadConfig, parseConfig
+from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import publishedSchema
@@ -117,6 +118,7 @@ alerts:
   group_wait: 1
   group_interval: 1m
   repeat_interval: 1h
+explain: {collect: false, sample: 12.5%, slower: 250ms}
 """
 
 
@@ -206,6 +208,7 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.metrics, MetricsConfig("tcp:9901:interface=127.0.0.1", 5, False))
         receiver = "http://127.0.0.1:4318/v1/traces"
         self.assertEqual(config.traces, TracesConfig(True, "always", 0.05, receiver, {"X-Key": "k"}, "edge"))
+        self.assertEqual(config.explain, ExplainConfig(False, 0.125, 0.25))
         self.assertEqual(config.source, "r.yaml")
 
     def test_schemaKnowsEveryKey(self) -> None:
@@ -279,6 +282,7 @@ class ShortTests(ConfigTestCase):
         self.assertIsNone(config.admin)
         self.assertEqual(config.metrics, MetricsConfig(None, 0, True))
         self.assertEqual(config.traces, TracesConfig())
+        self.assertEqual(config.explain, ExplainConfig(True, 0.01, 1.0))
 
     def test_noUpstreams(self) -> None:
         """Routes that answer by themselves need no upstream."""

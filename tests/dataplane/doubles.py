@@ -212,12 +212,13 @@ class EdgeDouble:
         trusted: Any = None,
         guards: Any = None,
         middleware: Sequence[Any] = (),
+        explains: int | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = RecorderDouble()
         deadlines = Deadlines(self.clock, 0.5)
         links = [makeLink(plugin, deadlines, name=plugin.name) for plugin in middleware]
-        self.chains = [Chain(links), *(Chain([]) for _ in routes or ())]
+        self.chains = [Chain(links, explains=explains), *(Chain([], explains=explains) for _ in routes or ())]
         if routes is None:
             assert leaf is not None
             routes = [Route("default", b"", b"/", leaf)]

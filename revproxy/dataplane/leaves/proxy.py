@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
 from revproxy.body import HIGH_WATER, Body
@@ -11,13 +12,17 @@ from revproxy.context import Request
 from revproxy.dataplane.http.forwarding import upstreamHead
 from revproxy.dataplane.leaves.lastrecipient import COUNTED, answerAsLast
 from revproxy.dataplane.leaves.leaf import Leaf
+from revproxy.dataplane.link import NOTED
 from revproxy.dataplane.routing import stripped
+from revproxy.dataplane.story import lost
 from revproxy.dataplane.upstream.onetarget import OneTarget
 from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.patience import Patience
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
+from revproxy.errors import ConnectionStale, printable
 from revproxy.headers import Headers
+from revproxy.secrets import masked
 
 if TYPE_CHECKING:
     from revproxy.dataplane.exchange import Exchange
@@ -126,3 +131,8 @@ class Forwarded(Outgoing):
     def informational(self, status: int, headers: Headers) -> None:
         """A 1xx answer goes on to the client."""
         self._exchange.informational(status, headers)
+
+    def lost(self, target: Target, reason: Failure) -> None:
+        """Note it for whoever asks why; that a kept connection was closed is no reason to keep what is noted."""
+        text = printable(masked(f"{type(reason.value).__name__}: {reason.getErrorMessage()}"), NOTED)
+        lost(self._exchange.context, target.url, text, "" if reason.check(ConnectionStale) else "retried")

@@ -95,6 +95,9 @@ class Outgoing:
     def informational(self, status: int, headers: Headers) -> None:
         """A 1xx answer has come (RFC 9110 §15.2); not wanted here."""
 
+    def lost(self, target: Target, reason: Failure) -> None:
+        """The target did not answer; told before another is tried, or none. Of no interest here."""
+
     def begin(self) -> Deferred[Response]:
         """
         Send it.
@@ -149,6 +152,7 @@ class Outgoing:
         unsent = isinstance(error, (ConnectFailed, ConnectTimedOut, Unavailable))
         repeatable = self.method in IDEMPOTENT and (self.body is None or self.body.isAtHand)
         stale = isinstance(error, ConnectionStale)
+        self.lost(target, reason)
         if stale and repeatable and not self.refreshed:
             self.refreshed = True
             target.pool.sendFresh(self)

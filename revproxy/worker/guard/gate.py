@@ -25,6 +25,7 @@ from revproxy.config.problems import textOf
 from revproxy.context import Context
 from revproxy.dataplane.counters import HANDLE, Counters
 from revproxy.dataplane.link import unsendable
+from revproxy.dataplane.story import note
 from revproxy.errors import EdgeError, Foreign, PluginQuarantined, Refused
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.worker.guard.recovery import COOLDOWN, LONGEST, PROBES, Probe, Recovery
@@ -108,7 +109,9 @@ class Gate:
         """
         if self._recovery.admits():
             probe = self._probes[context] = self._recovery.begin()
+            note(context, self.name, "probe")
             return self._watched(context, probe, self.instance.handle, self._handled)
+        note(context, self.name, "quarantine")
         if self.open:
             if self._counters is not None:
                 self._counters.calls -= 1

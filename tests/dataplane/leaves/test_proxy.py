@@ -46,6 +46,7 @@ class ExchangeDouble:
         self.upstream: str | None = None
         self.pool, self.attempts = "", 0
         self.trace = b""
+        self.pool = ""
         self.informed: list[int] = []
 
     def informational(self, status: int, headers: Headers) -> None:
@@ -85,3 +86,17 @@ class ForwardedTests(OriginCase):
         self.assertIn(b"Host: o0\r\n", self.origins[0].arrived[-1].heard())
         self.origins[0].arrived[-1].says(OK)
         self.assertEqual(self.successResultOf(waiting).status, 200)
+
+    def test_lost(self) -> None:
+        """What a target was lost for is noted, for whoever asks why."""
+        self.origins[0].accepts = self.origins[1].accepts = False
+        exchange = ExchangeDouble()
+        waiting = Forwarded(self.leaf, exchange).begin()  # type: ignore[arg-type]
+        self.origins[1].refuses(ConnectionRefusedError())
+        self.origins[0].admits()
+        self.origins[0].arrived[-1].says(OK)
+        self.successResultOf(waiting)
+        story = exchange.context._story
+        self.assertEqual([each.url for each in story.tries], ["http://o1"])
+        self.assertIn("ConnectFailed: ", story.tries[0].reason)
+        self.assertEqual((story.because, exchange.attempts, exchange.pool), ("retried", 2, "app"))

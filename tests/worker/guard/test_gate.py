@@ -130,6 +130,15 @@ class CoolingTests(GateCase):
         self.assertEqual(self.instance.handled + self.instance.left + self.instance.ended, [])
         self.assertEqual(self.events, [])
 
+    def test_noted(self) -> None:
+        """A request remembers that it went past, and another that it was a probe."""
+        for seconds, text in ((0.0, "quarantine"), (10.0, "probe")):
+            self.clock.advance(seconds)
+            context = makeContext()
+            self.gate.handle(context)
+            self.assertEqual(context._story.notes, [("moody", text)])
+            self.gate.finished(context)
+
     def test_closed(self) -> None:
         """Requests fail with 503."""
         self.shut(Full(), open=False)
