@@ -52,7 +52,7 @@ class EstateAnswers:
             ends = time.time() + days * 86400
             return {"file": f"certs/{file}", "names": names, "serves": names if isUsed else [], "is_default": days > 60,
                     "is_used": isUsed, "subject": f"CN={names[0]}", "issuer": issuer, "chain": [issuer], "serial": "1",
-                    "fingerprint": "3f" * 32, "not_before": ends - 9e6, "not_after": ends, "days_left": days}  # fmt: skip
+                    "fingerprint": "3f" * 32, "not_before": ends - 9e6, "not_after": ends, "days_left": days}
 
         return {"items": [{
             "listener": "tcp:8443", "place": "/etc/revproxy/certs", "read_at": time.time() - 7000, "is_kept": False,
