@@ -22,6 +22,7 @@ from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.inbox import Inbox
+from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
@@ -59,6 +60,7 @@ class Control:
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
+    :ivar pluginView: tells of plugins.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar alerts: which rules fire, and who is told.
@@ -112,6 +114,7 @@ class Control:
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.steering = Steering(self.coordinator)
+        self.pluginView = PluginView(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
