@@ -46,6 +46,17 @@ class PluginView:
         await coordinator.crew.ask()
         return {**self._status(name), "figures": coordinator.keeper.totals.figures.of(name)}
 
+    def states(self) -> dict[str, str]:
+        """By plugin, its state in one word: ``running``, ``quarantined``, ``failed``, ``off`` or ``removed``."""
+        coordinator = self._coordinator
+        plan, found = coordinator.shown, {}
+        for name in self._present():
+            entry = None if plan is None else plan.entries.get(name)
+            entry = entry or coordinator.catalog.entries.get(name)
+            runs = plan is not None and plan.find(name) is not None
+            found[name] = self._stateOf(name, runs, entry, coordinator.refused.of(name))
+        return found
+
     def configuration(self) -> dict[str, Any]:
         """Which file is in force, and why it is not what is written there."""
         refused = self._coordinator.refused
