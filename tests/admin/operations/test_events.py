@@ -15,7 +15,7 @@ class EventTests(ApiCase):
         super().setUp()
         self.bench.write("a")
         self.bench.start()
-        self.first = self.bench.events.latest(1)[0].number + 1
+        self.first = 1
         for count in range(10):
             self.bench.events.add("odd" if count % 2 else "even", str(count), "ab"[count % 2], about={"x": "y"})
 
