@@ -15,6 +15,7 @@ from revproxy.config.settings import Config, documentOf
 from revproxy.control.changes import ChangeRefused, ChangeRequest, ConfigRefused
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.deferredremovals import DeferredRemovals
+from revproxy.control.planning.difference import Difference
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
 from revproxy.control.planning.resolution import Resolution, resolve
 from revproxy.control.snapshot import Snapshot
@@ -22,6 +23,11 @@ from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, CatalogEntry, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import HELD, Refusal
+from revproxy.plan.versionid import UNKNOWN
+
+NOT_OF_THE_CONFIG = frozenset(("files", "worker", "stop"))
+"""Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
+not help."""
 
 _ASIDE = "not changed yet, for a plugin lets it wait: it is tried again, and `revproxy events` tells how it ends"
 
@@ -153,6 +159,24 @@ class Attempt:
         self.choice = replace(self.choice, entries=entries, broken=broken)
         return True
 
+    def dropOrRefuse(self, refusal: Refusal) -> None:
+        """
+        Go on without the change of a plugin that failed.
+
+        :raises ConfigRefused: what failed can only be the new configuration.
+        :raises ChangeRefused: what failed can only be what was asked for.
+        """
+        config, before = self.snapshot.config, self._before
+        if self.drop(refusal):
+            return
+        isSame = before is not None and config is before.config
+        if isSame or (not refusal.plugin and refusal.stage in NOT_OF_THE_CONFIG):
+            raise ChangeRefused(refusal)
+        if refusal.plugin:
+            message = f"{config.source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
+            refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
+        raise ConfigRefused(config, refusal)
+
     def setAside(self, name: str, digest: str | None) -> bool:
         """
         Go on without the change of a plugin for now, which is no fault of it.
@@ -198,13 +222,30 @@ class Attempt:
 
     def refuseAsked(self) -> None:
         """
-        :raises ChangeRefused: the plugin whose change was asked for is among the refused.
+        :raises ChangeRefused: the plugin whose change was asked for is among the refused, or the configuration is that
+            was to be written, or anything is where all is to be done or nothing.
         """
-        name = self.request.plugin
-        refused = [each for each in self.refusals if name and each.plugin == name]
+        request = self.request
+        refused = [
+            each for each in self.refusals
+            if (request.plugin and each.plugin == request.plugin) or request.isWhole
+        ]
         refused = [each for each in refused if each.stage != "files" and each.stage not in HELD]
+        if request.edit is not None:
+            refused += [each for each in self.refusals if not each.plugin and each not in refused]
         if refused:
             raise ChangeRefused(*refused)
+
+    def withoutReleased(self, plan: Plan) -> tuple[PluginRecords, list[Difference]]:
+        """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""
+        records, told = self.records, []
+        for name in self.choice.released:
+            record, entry = records.get(name), plan.entries.get(name)
+            if record.pin is not None and (entry is None or entry.digest != record.pin.digest):
+                line = f"its folder has something new: no longer pinned to {record.pinnedTo} by {record.pin.by}"
+                told.append(Difference("unpinned", line, name, UNKNOWN if entry is None else entry.version))
+                records = records.unpinned(name)
+        return records, told
 
     def _isRequired(self, entry: CatalogEntry) -> bool:
         return isRequired(entry, self.snapshot.config)

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from revproxy.config.settings import Config
 from revproxy.control.actor import FILES, Actor
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import Catalog
+from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
 
@@ -24,6 +26,25 @@ class ChangeRefused(Exception):
     def __init__(self, *refusals: Refusal) -> None:
         super().__init__("\n".join(refusal.message for refusal in refusals))
         self.refusals = refusals
+
+
+class Edit(Protocol):
+    """
+    Another text for the configuration file, which is written with the change, or not at all.
+
+    :ivar config: what it says.
+    """
+
+    config: Config
+
+    def write(self) -> None:
+        """Put it into the file. Blocks. :raises ChangeRefused: it cannot be, or the file is another one by now."""
+
+    def undo(self) -> None:
+        """Put back what was there, unless somebody has written since. Blocks. :raises OSError: it cannot be."""
+
+    def giveUp(self) -> None:
+        """Nobody waits for it any more: what is not written yet will not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,9 @@ class ChangeRequest:
     :ivar actor: who asks for it.
     :ivar action: what it is called where changes are shown, such as ``disable``; empty: the files have changed.
     :ivar reason: why, in the words of whoever asks.
+    :ivar edit: what the configuration file is to say; if that is refused, nothing is changed.
+    :ivar isWhole: whatever of it is refused, nothing is changed.
+    :ivar isTrial: prepare it and say what it would do, and then change nothing.
     """
 
     plugin: str = ""
@@ -55,6 +79,9 @@ class ChangeRequest:
     actor: Actor = FILES
     action: str = ""
     reason: str = ""
+    edit: Edit | None = None
+    isWhole: bool = False
+    isTrial: bool = False
 
 
 NOTHING_ASKED = ChangeRequest()
@@ -69,11 +96,34 @@ class ChangeReport:
     :ivar text: a line for each thing that has changed.
     :ivar refused: what it found and did not do.
     :ivar unwritten: why what is in force now would not outlive a restart; empty if it would.
+    :ivar news: those of the refused that were not known before.
     """
 
     text: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     unwritten: str = ""
+    news: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """
+    A transaction that is over.
+
+    :ivar request: what it was to do.
+    :ivar plan: what is in force after it; None: there is no plan yet.
+    :ivar records: what is remembered after it.
+    :ivar text: a line for each thing that has changed.
+    :ivar refused: what it found, was not known before, and did not do.
+    :ivar isMade: whether what was asked for was done.
+    """
+
+    request: ChangeRequest
+    plan: Plan | None
+    records: PluginRecords
+    text: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    isMade: bool = True
 
 
 class ConfigRefused(Exception):

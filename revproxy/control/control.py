@@ -17,14 +17,15 @@ from revproxy.control.alerts.alertfile import MAX_BYTES as ALERT_BYTES
 from revproxy.control.alerts.alerts import Alerts
 from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
-from revproxy.control.condition import Condition
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.auditfiles import AuditFiles
+from revproxy.control.history.history import History
+from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.inbox import Inbox
-from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
+from revproxy.control.recorder import Recorder
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.startup import Startup
@@ -37,7 +38,6 @@ from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetgauges import TargetGauges
 from revproxy.control.targetoverrides import TargetOverrides
-from revproxy.control.traffic.goings import Goings
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.turns import Turns
@@ -59,17 +59,16 @@ class Control:
     :ivar keeper: remembers.
     :ivar eventKeeper: remembers events.
     :ivar audit: has written down who changed what.
+    :ivar history: knows what was changed, and how things stood.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
-    :ivar pluginView: tells of plugins.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar alerts: which rules fire, and who is told.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
-    :ivar traffic: what went through the edge in the last hour; ``goings``: what goes on now.
-    :ivar condition: how far the edge is.
+    :ivar traffic: what went through the edge in the last hour.
     :ivar recent: the last requests.
     :ivar events: what has happened.
     """
@@ -103,23 +102,24 @@ class Control:
         self.audit = Audit(
             AuditFiles(state.auditPath), events, clock, writesIn, lambda: self.keeper.isWritable, state.guarded
         )
+        self.history = History(
+            HistoryFiles(state.historyPath), events, clock, writesIn, lambda: self.keeper.isWritable, state.guarded
+        )
         files = JobThread(clock, readsIn, READING)
         self.coordinator = Coordinator(
             config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater
         )
+        self.coordinator.onTried.append(Recorder(self.audit, self.history).tried)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
         self.gauges = TargetGauges()
-        self.goings = Goings()
-        self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)
-        self.condition = Condition(clock.seconds())
+        self.inbox.onCounters += (self.traffic.counted, self.gauges.counted)
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.steering = Steering(self.coordinator)
-        self.pluginView = PluginView(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
@@ -152,6 +152,7 @@ class Control:
         """The state folder is there again: what is kept in it is written once more."""
         self.eventKeeper.tryAgain()
         self.audit.tryAgain()
+        self.history.tryAgain()
         for file in self.files:
             file.restore()
 
@@ -167,5 +168,6 @@ class Control:
         self.alerts.save()
         for file in self.files:
             await file.end()
+        await self.history.end()
         await self.audit.end()
         await self.eventKeeper.end()

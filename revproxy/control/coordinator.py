@@ -12,7 +12,7 @@ change is refused, the plugins' changes are tried with the configuration that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
@@ -23,14 +23,16 @@ from twisted.logger import Logger
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
 from revproxy.control.attempt import Attempt
-from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused
+from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused, Tried
+from revproxy.control.configwriting import ConfigWriting
 from revproxy.control.crew import Crew
 from revproxy.control.planning.choice import choose, chooseOne
 from revproxy.control.planning.deferredremovals import DeferredRemovals
-from revproxy.control.planning.difference import differencesOf, renewedIn
+from revproxy.control.planning.difference import Difference, renewedIn
 from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.planning.lostmount import LostMount
-from revproxy.control.planning.requireddifference import requiredDifferencesOf
+from revproxy.control.planning.requireddifference import allDifferencesOf
+from revproxy.control.planning.requirement import isNeededAtStart
 from revproxy.control.precedence import GivenWay, Precedence
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
@@ -42,12 +44,7 @@ from revproxy.plan.catalog import BrokenPlugin, Catalog, Entries
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Abandon, Commit, Prepare, Ready
-
-NOT_OF_THE_CONFIG = frozenset(("files", "worker", "stop"))
-"""Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
-not help."""
 
 _STOPPED = Refusal("", "stop", "the edge is being stopped")
 
@@ -66,6 +63,7 @@ class Coordinator:
     :ivar keeper: what is remembered, also over a restart.
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
+    :ivar onTried: called with each transaction that is over.
     """
 
     _log = Logger()
@@ -97,8 +95,10 @@ class Coordinator:
         self.events = events
         self.refused = RefusalBook(events, now)
         self.onCommitted: list[Callable[[Plan | None, Plan], None]] = []
+        self.onTried: list[Callable[[Tried], None]] = []
         self.crew = crew
         self.snapshots = snapshots
+        self.writing = ConfigWriting(files, events, snapshots)
         self.files = files
         self.now = now
         self.turns = turns
@@ -140,6 +140,8 @@ class Coordinator:
         :param begun: called when its turn has come, before anything is read.
         :raises ChangeRefused: the change that was asked for cannot be made; nothing was changed.
         """
+        if request.actor.deed is not None and self.onTried:
+            request.actor.deed.isTaken = True
         try:
             return await self.turns.take(self._apply(request, begun), first=request.isRescue)
         except ChangeRefused as refused:
@@ -150,6 +152,7 @@ class Coordinator:
     async def _apply(self, request: ChangeRequest, begun: Callable[[], None]) -> ChangeReport:
         begun()
         if self.hasEnded or self.plan is None:
+            self.tell(Tried(request, self.plan, self.records, (), (_STOPPED,), False))
             return ChangeReport()
         return await self.transact(request)
 
@@ -180,6 +183,20 @@ class Coordinator:
 
     async def transact(self, request: ChangeRequest) -> ChangeReport:
         """As :meth:`apply`, for work that has taken a turn. :raises ChangeRefused:"""
+        try:
+            report = await self._transact(request)
+        except ChangeRefused as refused:
+            self.tell(Tried(request, self.plan, self.records, (), refused.refusals, False))
+            raise
+        self.tell(Tried(request, self.plan, self.records, report.text, report.news))
+        return report
+
+    def tell(self, tried: Tried) -> None:
+        """A transaction is over."""
+        for heard in () if tried.request.isTrial else self.onTried:
+            heard(tried)
+
+    async def _transact(self, request: ChangeRequest) -> ChangeReport:
         given = 0
         while True:
             assert self.plan is not None
@@ -243,7 +260,7 @@ class Coordinator:
                 attempt.refusals[:0] = refusals
                 return await self._try(attempt, current)
             except ConfigRefused as refused:
-                if useCurrent:
+                if useCurrent or request.edit is not None:
                     raise ChangeRefused(refused.refusal) from None
                 refusals.append(refused.refusal)
                 useCurrent = True
@@ -258,7 +275,8 @@ class Coordinator:
         running, records = current.entries, self.records
         owners = folderOwners(running, records, current.config.plugins.directory)
         reads = self.snapshots.read if request.reads or current.config.plugins.watch else self.snapshots.again
-        snapshot = await self._read(reads, current.config, owners, useCurrent)
+        edited = () if request.edit is None else (request.edit.config,)
+        snapshot = await self._read(reads, current.config, owners, useCurrent, *edited)
         refused = self._refusedConfig
         if refused is not None and snapshot.config is refused[0] and not (request.force or useCurrent):
             raise ConfigRefused(*refused)
@@ -269,6 +287,8 @@ class Coordinator:
         for name, digest in self.precedence.aside:
             # A configuration waits for newcomers: there may be routes in it that only they guard.
             isDone = attempt.setAside(name, digest) and name in running
+            if not isDone and request.edit is not None:
+                raise ChangeRefused(Refusal("", "late", f"it waits for plugin {name}, which takes long; try again"))
             if not isDone and snapshot.config is not current.config:
                 attempt = await self._begin(request, current, True)
                 attempt.tellAside("")
@@ -351,42 +371,38 @@ class Coordinator:
                 raise ChangeRefused(Refusal(request.plugin, "order", str(errors))) from None
             attempt.refuseAsked()
             if plan.isLike(current):
+                if not request.isTrial:
+                    await self.writing.write(request.edit)
                 return await self._record(attempt, current, ())
             attempt.refuseAnotherState(plan)
             self._refuseAtEnd()
             refusals = await self.prepare(plan, request)
             self.precedence.check(refusals)
+            if not refusals and request.isTrial:
+                told = [*map(str, allDifferencesOf(current, plan)), *map(str, attempt.withoutReleased(plan)[1])]
+                return ChangeReport((*told, *renewedIn(current, plan)), tuple(attempt.refusals))
             if not refusals:
-                self._refuseAtEnd()
-                refusals = await self.ready(plan)
-                self.precedence.check(refusals)
+                refusals = await self._readyWith(request, plan)
             if refusals:
                 for refusal in refusals:
-                    self._drop(refusal, attempt, current)
+                    if not refusal.plugin:
+                        self._refuseAtEnd()
+                    attempt.dropOrRefuse(refusal)
                 attempt.refuseAsked()
                 continue
-            self._refuseAtEnd()
             await self.commit(plan)
-            return await self._record(attempt, plan, self._tell(current, plan))
+            text = (*self._tell(allDifferencesOf(current, plan)), *renewedIn(current, plan))
+            return await self._record(attempt, plan, text)
 
-    def _drop(self, refusal: Refusal, attempt: Attempt, current: Plan) -> None:
-        """
-        Go on without the change of a plugin.
-
-        :raises ConfigRefused: what failed can only be the new configuration.
-        :raises ChangeRefused: what failed can only be what was asked for.
-        """
-        if attempt.drop(refusal):
-            return
-        if not refusal.plugin:
+    async def _readyWith(self, request: ChangeRequest, plan: Plan) -> tuple[Refusal, ...]:
+        """As :meth:`ready`, with the configuration file as it is to be; if that comes to nothing, as it was."""
+        self._refuseAtEnd()
+        async with self.writing.of(request.edit) as written:
+            refusals = await self.ready(plan)
+            self.precedence.check(refusals)
             self._refuseAtEnd()
-        if attempt.snapshot.config is current.config or (not refusal.plugin and refusal.stage in NOT_OF_THE_CONFIG):
-            raise ChangeRefused(refusal)
-        if refusal.plugin:
-            source = attempt.snapshot.config.source
-            message = f"{source}: with it, plugin {refusal.plugin} {refusal.version.number}: {refusal.message}"
-            refusal = Refusal("", refusal.stage, message, traceback=refusal.traceback)
-        raise ConfigRefused(attempt.snapshot.config, refusal)
+            written.stays = not refusals
+        return refusals
 
     async def commit(self, plan: Plan) -> None:
         """The swap: everything is ready, and it cannot fail."""
@@ -404,45 +420,28 @@ class Coordinator:
             committed(before, plan)
 
     async def _record(self, attempt: Attempt, plan: Plan, text: tuple[str, ...]) -> ChangeReport:
-        records, unpinned = self.unpinned(attempt, plan)
+        records, released = attempt.withoutReleased(plan)
+        unpinned = self._tell(released)
         isRescue = attempt.request.isRescue
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
         only = None if attempt.isWhole else attempt.request.plugin
-        self.refused.note(attempt.refusals, plan, self.catalog, only)
+        news = self.refused.note(attempt.refusals, plan, self.catalog, only)
         refused = (*attempt.refusals, *attempt.aside)
-        return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten)
+        return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten, news)
 
-    def _tell(self, before: Plan, after: Plan) -> tuple[str, ...]:
+    def _tell(self, differences: Iterable[Difference]) -> tuple[str, ...]:
         """An event for each thing that has changed. :returns: a line for each."""
-        differences = [*differencesOf(before, after), *requiredDifferencesOf(before, after)]
+        lines = []
         for difference in differences:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
-        return (*map(str, differences), *renewedIn(before, after))
-
-    def unpinned(self, attempt: Attempt, plan: Plan) -> tuple[PluginRecords, list[str]]:
-        """Pins end when what is new in the folder runs, not when it was tried. :returns: with what there is to tell."""
-        records, text = attempt.records, []
-        for name in attempt.choice.released:
-            record, entry = records.get(name), plan.entries.get(name)
-            if record.pin is not None and (entry is None or entry.digest != record.pin.digest):
-                line = f"its folder has something new: no longer pinned to {record.pinnedTo} by {record.pin.by}"
-                self.events.add("unpinned", line, name, UNKNOWN if entry is None else entry.version)
-                text.append(f"{name}: {line}")
-                records = records.unpinned(name)
-        return records, text
+            lines.append(str(difference))
+        return tuple(lines)
 
     def isNeeded(self, name: str) -> bool:
-        """
-        Whether the edge does not start without a plugin: it may be the one that guards the door. If nothing ever ran
-        here, that is every one; after that, those that ran, and those that revproxy.yaml requires.
-        """
-        if self.plan is not None:
-            return False
-        record = self.records.get(name)
-        isKnown = record.running is not None or record.pin is not None or name in self.config.plugins.required
-        return isKnown or not self.records.plugins
+        """Whether the edge does not start without a plugin."""
+        return self.plan is None and isNeededAtStart(name, self.records, self.config)
 
     def _refuseAtEnd(self) -> None:
         """:raises ChangeRefused: the edge is being stopped."""

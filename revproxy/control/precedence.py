@@ -48,6 +48,7 @@ class Precedence:
     One coordinator's.
 
     :ivar aside: plugins and digests of versions that are not taken up for now; empty: whatever waits.
+    :ivar isGivingWay: whether the change under way is to be given up.
     """
 
     def __init__(self, turns: Turns, callLater: Callable[..., IDelayedCall], giveUp: Callable[[], None]) -> None:
@@ -59,7 +60,7 @@ class Precedence:
         self._callLater = callLater
         self._giveUp = giveUp
         self._underWay: ChangeRequest | None = None
-        self._isGivingWay = False
+        self.isGivingWay = False
         self._isRescued = False
         self._disk: Deferred[Any] | None = None
         self._late: IDelayedCall | None = None
@@ -77,7 +78,7 @@ class Precedence:
         """
         self._given = given
         self._underWay = request
-        self._isGivingWay = self._isRescued = False
+        self.isGivingWay = self._isRescued = False
         if self._turns.isWaitedFor:
             self._waitedFor(False)
 
@@ -113,7 +114,7 @@ class Precedence:
         :param refusals: what workers have answered.
         :raises GivenWay: if it is to be given up.
         """
-        if self._isGivingWay:
+        if self.isGivingWay:
             raise GivenWay(next((refusal for refusal in refusals if refusal.plugin), None))
 
     async def giveWay(self, request: ChangeRequest, given: GivenWay) -> bool:
@@ -154,9 +155,9 @@ class Precedence:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._isGivingWay:
+        if self.isGivingWay:
             return
-        self._isGivingWay = True
+        self.isGivingWay = True
         if self._disk is not None:
             self._disk.cancel()
         else:

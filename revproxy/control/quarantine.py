@@ -9,14 +9,15 @@ is put before it: its ``on_error`` decides what becomes of requests, until probe
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from revproxy.control.actor import EDGE
 from revproxy.control.breaker import Breaker
-from revproxy.control.changes import ChangeRefused, ChangeRequest
+from revproxy.control.changes import ChangeRefused, ChangeRequest, Tried
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import Pin, PluginRecords, VersionRecord
 from revproxy.plan.catalog import Catalog, CatalogEntry
@@ -151,7 +152,7 @@ class Quarantine:
             return False
         mutate = self._goingBack(name, version.digest, good, reason)
         try:
-            await coordinator.transact(ChangeRequest(name, mutate, withoutState=True))
+            await coordinator.transact(_asked(ChangeRequest(name, mutate, withoutState=True), reason))
         except ChangeRefused as refused:
             self._tellRefused(f"there is no way back to {good.version}: {refused}", name, version)
             return False
@@ -163,6 +164,7 @@ class Quarantine:
             # What its folder has waits for other plugins: it is tried with every change, and taken once it goes.
             pin = Pin(good.digest, "quarantine", version.digest)
             await coordinator.keeper.record(coordinator.records.pinned(name, pin), coordinator.plan)
+            coordinator.tell(Tried(_asked(ChangeRequest(name), reason), coordinator.plan, coordinator.records))
         text = f"{reason}; back to {good.id}, until its folder has something new"
         self._events.add("quarantined", text, name, version)
         return True
@@ -203,7 +205,7 @@ class Quarantine:
             gate=name,
         )
         try:
-            await self._coordinator.transact(request)
+            await self._coordinator.transact(_asked(request, reason))
         except ChangeRefused as refused:
             self._tellRefused(f"there is no gate before it yet: {refused}", name, version)
         finally:
@@ -234,7 +236,7 @@ class Quarantine:
             return records
 
         try:
-            await self._coordinator.transact(ChangeRequest(mutate=cleared, lift=name))
+            await self._coordinator.transact(ChangeRequest(mutate=cleared, lift=name, actor=EDGE, action="restore"))
         except ChangeRefused as refused:
             self._tellRefused(f"its gate stays: {refused}", name, word.version)
 
@@ -242,3 +244,7 @@ class Quarantine:
         """A change is not made; at the end of the edge, that is nothing to tell."""
         if not self._coordinator.hasEnded:
             self._events.add("refused", text, name, version)
+
+
+def _asked(request: ChangeRequest, reason: str) -> ChangeRequest:
+    return replace(request, actor=EDGE, action="quarantine", reason=reason)

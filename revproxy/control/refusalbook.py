@@ -43,7 +43,9 @@ class RefusalBook:
             return False
         return refusal.digest == entry.digest and refusal.isItsOwn
 
-    def note(self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog, only: str | None = None) -> None:
+    def note(
+        self, refusals: Iterable[Refusal], plan: Plan, catalog: Catalog, only: str | None = None
+    ) -> tuple[Refusal, ...]:
         """
         A transaction is over: tell of what is newly refused, and forget what holds no more.
 
@@ -51,6 +53,7 @@ class RefusalBook:
         :param catalog: what there is.
         :param only: where not all of that was tried: the plugin that was, if any. What was refused of others stands,
             unless it runs now.
+        :returns: those that were not known before.
         """
         now = {refusal.plugin: refusal for refusal in refusals}
         for name, (_, known) in list(self._known.items()):
@@ -62,11 +65,12 @@ class RefusalBook:
             isGone = isTried and (here is None or here is entry or here.digest != known.digest)
             if name not in now and (runs or isGone):
                 del self._known[name]
-        mounts = []
+        mounts, news = [], []
         for name, refusal in now.items():
             if self.of(name) == refusal:
                 continue
             self._known[name] = self._now(), refusal
+            news.append(refusal)
             if refusal.stage == HELD_BY_MOUNT:
                 mounts.append(refusal)
             elif refusal.stage == HELD_BY_REQUIREMENT:
@@ -76,3 +80,4 @@ class RefusalBook:
         if mounts:
             names = ", ".join(refusal.plugin for refusal in mounts)
             self._events.add("plugins-gone", f"{mounts[0].message} ({names})")
+        return tuple(news)

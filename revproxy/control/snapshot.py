@@ -74,7 +74,11 @@ class SnapshotReader:
         self._catalogs.dropIns = dropIns
 
     def read(
-        self, current: Config, owners: Mapping[str, Path] | None = None, useCurrent: bool = False
+        self,
+        current: Config,
+        owners: Mapping[str, Path] | None = None,
+        useCurrent: bool = False,
+        edited: Config | None = None,
     ) -> Snapshot:
         """
         Blocks while it reads.
@@ -82,8 +86,9 @@ class SnapshotReader:
         :param current: the configuration that is in force.
         :param owners: by name, the folder of the plugin that keeps it when another one claims the same.
         :param useCurrent: pay no attention to the configuration file.
+        :param edited: what it is about to say; None: what it says.
         """
-        config, errors = (current, None) if useCurrent else self._read(current)
+        config, errors = (edited or current, None) if useCurrent or edited else self._read(current)
         certificates = self._certificates.read(config)
         place = _placeOf(config.plugins.directory)
         try:
@@ -93,16 +98,28 @@ class SnapshotReader:
         return Snapshot(config, catalog, certificates, errors, place=place)
 
     def again(
-        self, current: Config, owners: Mapping[str, Path] | None = None, useCurrent: bool = False
+        self,
+        current: Config,
+        owners: Mapping[str, Path] | None = None,
+        useCurrent: bool = False,
+        edited: Config | None = None,
     ) -> Snapshot:
         """What was read last, with certificates as they are now; as :meth:`read`. For where nobody watches the rest."""
-        config, errors = (current, None) if useCurrent or self._path is None else self._kept(current)
+        if useCurrent or self._path is None or edited is not None:
+            config, errors = edited or current, None
+        else:
+            config, errors = self._kept(current)
         certificates = self._certificates.read(config)
         try:
             catalog = self._catalogs.again(config.plugins.directory, owners)
         except ConfigErrors as unreadable:
             return Snapshot(config, None, certificates, errors, unreadable)
         return Snapshot(config, catalog, certificates, errors)
+
+    def adopt(self, config: Config) -> None:
+        """This is what the configuration file says now: we have written it. While nothing is read."""
+        self._config, self._errors = config, None
+        self._text = None if config.document is None else config.document.text
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         if self._path is None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.control.actor import EDGE
 from revproxy.control.attempt import Attempt, switchesOf
-from revproxy.control.changes import NOTHING_ASKED
+from revproxy.control.changes import NOTHING_ASKED, ChangeRequest, Tried
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.folderowners import folderOwners, movedOwners
@@ -23,6 +24,8 @@ from revproxy.control.snapshot import Snapshot
 from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
+
+_START = ChangeRequest(actor=EDGE, action="start")
 
 
 class StartRefused(Exception):
@@ -130,12 +133,15 @@ class Startup:
             text = "it ran when the edge ended, and its folder is gone since, or it was switched off"
             kind = "required-off" if coordinator.records.get(name).required else "removed"
             coordinator.events.add(kind, text, name, ranBefore[name].version)
-        records, _ = coordinator.unpinned(attempt, plan)
+        records, released = attempt.withoutReleased(plan)
+        for each in released:
+            coordinator.events.add(each.kind, each.text, each.plugin, each.version)
         for plugin in plan.selected:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
-        coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
+        news = coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
+        coordinator.tell(Tried(_START, plan, coordinator.records, (), news))
 
     def _snapshot(self) -> Snapshot:
         coordinator, running = self._coordinator, self._ranBefore

@@ -148,6 +148,7 @@ class FakeStateFolder:
     certificatesPath = Path("/nowhere/certificates.json")
     alertsPath = Path("/nowhere/alerts.json")
     auditPath = Path("/nowhere/audit")
+    historyPath = Path("/nowhere/history")
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)

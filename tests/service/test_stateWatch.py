@@ -73,7 +73,7 @@ class DeletedTests(RunCase):
         self.assertEqual(self.edge.said().count("state-restored"), 1)
         texts = [json.loads(line)["text"] for line in (self.state / "events.jsonl").read_text().splitlines()]
         self.assertIn("revproxy disable a", texts)
-        kept = {"lock", "plugins.json", "versions", "events.jsonl"}
+        kept = {"lock", "plugins.json", "versions", "events.jsonl", "audit", "history", "alerts.json"}
         self.assertEqual({path.name for path in self.state.iterdir()}, kept)
         self.edge = self.running()
         self.assertEqual(self.answer(), b"one")

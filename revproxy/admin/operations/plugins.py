@@ -4,7 +4,6 @@ Plugins: what they do, and what may be done with them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter
@@ -24,9 +23,8 @@ from revproxy.admin.shapes import (
     optional,
     record,
 )
-from revproxy.control.actor import Actor
 from revproxy.control.control import Control
-from revproxy.control.steering import Asker
+from revproxy.control.steering import Steering
 
 _LAST_FAILURE = optional({"type": "object", "description": "The last failure at work."})
 
@@ -69,38 +67,26 @@ _CONFIGURATION = record("The file that is in force, and why it is not what is wr
 class _Plugins:
     """The handlers."""
 
-    def __init__(self, control: Control) -> None:
-        self._audit = control.audit
-        self._view = control.pluginView
-        self._does: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
-            "enable": control.steering.enable,
-            "disable": control.steering.disable,
-            "rollback": control.steering.rollback,
-            "pin": control.steering.pin,
-            "unpin": control.steering.unpin,
-            "reload": control.steering.reload,
-        }
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
 
     async def all(self, call: Call) -> Any:
-        found = await self._view.all(call.values["removed"])
-        return {"items": found, "configuration": self._view.configuration()}
+        found = await self._steering.call("plugins", {"removed": call.values["removed"]})
+        return {"items": found, "configuration": await self._steering.call("configuration", {})}
 
     async def one(self, call: Call) -> Any:
-        return await self._view.one(call.values["name"])
+        (found,) = await self._steering.call("plugins", {"name": call.values["name"]})
+        return found
 
     async def change(self, call: Call, command: str) -> Answer:
-        body = dict(call.body)
-        reason = body.pop("reason", None) or ""
-
-        async def do(actor: Actor) -> Answer:
-            return outcome(await self._does[command](Asker(actor, reason), **call.values, **body))
-
-        return await self._audit.around(call.actor, command, call.values.get("name", ""), reason, do)
+        body = {key: value for key, value in call.body.items() if key != "reason"}
+        name = {"name": call.values["name"]} if "name" in call.values else {}
+        return outcome(await self._steering.call(command, {**name, **body}))
 
 
 def pluginOperations(control: Control) -> tuple[Operation, ...]:
     """All about plugins."""
-    handlers = _Plugins(control)
+    handlers = _Plugins(control.steering)
 
     def changing(command: str, summary: str, isRescue: bool = False, **members: Any) -> Operation:
         return Operation(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -103,13 +104,13 @@ class Audit:
         :param action: one word, such as ``disable``.
         :param target: what it was done to, such as the name of a plugin.
         :param before: what JSON can say; of it the hash is recorded, and what is different afterwards.
-        :param diff: what is different; None: it is found out.
+        :param diff: what is different, or what finds it out, in a thread; None: it is found out by us.
         :param result: ``done``, ``refused`` or ``failed``.
         :param text: what came of it, in a sentence.
         """
         if actor.deed is not None:
             actor.deed.isTaken = True
-        diff = valueDifference(before, after) if diff is None else diff
+        diff = partial(valueDifference, before, after) if diff is None else diff
         hashes = hashOf(before), hashOf(after)
         now = self._clock.seconds()
         self._waiting.append(_record(now, actor, action, target, hashes, diff, reason, result, text))
@@ -197,7 +198,7 @@ class Audit:
                 try:
                     if not self._isOurs():
                         raise OSError("the state folder is not ours any more")
-                    await self._jobs.do(self._guarded, self.files.append, records)
+                    await self._jobs.do(self._append, records)
                 except OSError as error:
                     self._waiting.extendleft(reversed(taken))
                     self._failed(error)
@@ -205,6 +206,14 @@ class Audit:
                 self._written(records[-1], missing)
         finally:
             self._isWriting = False
+
+    def _append(self, records: list[dict[str, Any]]) -> None:
+        """In the thread."""
+        for record in records:
+            if callable(record["diff"]):
+                record["diff"] = record["diff"]()
+                _bound(record)
+        self._guarded(self.files.append, records)
 
     def _written(self, last: dict[str, Any], missing: int) -> None:
         self._missing -= missing
@@ -296,7 +305,7 @@ def _record(
     result: str,
     text: str,
 ) -> dict[str, Any]:
-    return _bounded({
+    return {
         "time": time,
         "actor": actorAsDict(actor),
         "action": action,
@@ -307,7 +316,7 @@ def _record(
         "reason": _short(reason),
         "result": result,
         "text": _short(text),
-    })
+    }
 
 
 def _gap(count: int, time: float) -> dict[str, Any]:
@@ -315,12 +324,11 @@ def _gap(count: int, time: float) -> dict[str, Any]:
     return _record(time, EDGE, "gap", "", (None, None), "", "", "failed", text)
 
 
-def _bounded(record: dict[str, Any]) -> dict[str, Any]:
+def _bound(record: dict[str, Any]) -> None:
     """What is too long for a line loses what is different."""
     size = len(canonical(record))
     if size > MOST_BYTES - 4096:
-        return {**record, "diff": f"too long to be recorded: {size} bytes"}
-    return record
+        record["diff"] = f"too long to be recorded: {size} bytes"
 
 
 __all__ = ["Audit", "actorAsDict"]

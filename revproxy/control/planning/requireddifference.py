@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from revproxy.control.planning.difference import Difference
+from revproxy.control.planning.difference import Difference, differencesOf
 from revproxy.plan.plan import Plan
 
 _TOLD = 3
 """So many routes are named."""
+
+
+def allDifferencesOf(before: Plan, after: Plan) -> list[Difference]:
+    """All that has changed; what has become of required plugins comes last."""
+    return [*differencesOf(before, after), *requiredDifferencesOf(before, after)]
 
 
 def requiredDifferencesOf(before: Plan, after: Plan) -> Iterator[Difference]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from revproxy.config.settings import Config
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.switching import runsSomewhere, wouldRunOn
+from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import Catalog, CatalogEntry, Entries
 from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, Refusal
 from revproxy.plan.versionid import VersionId
@@ -21,6 +22,16 @@ from revproxy.plan.versionid import VersionId
 def isRequired(entry: CatalogEntry, config: Config) -> bool:
     """Whether requests must not pass without a plugin, where it runs."""
     return entry.manifest.required or entry.manifest.name in config.plugins.required
+
+
+def isNeededAtStart(name: str, records: PluginRecords, config: Config) -> bool:
+    """
+    Whether the edge does not start without a plugin: it may be the one that guards the door. If nothing ever ran here,
+    that is every one; after that, those that ran, and those that revproxy.yaml requires.
+    """
+    record = records.get(name)
+    isKnown = record.running is not None or record.pin is not None or name in config.plugins.required
+    return isKnown or not records.plugins
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class _Partial:
             except ConfigErrors:
                 continue
         message = "\n".join(str(problem) for problem in self.errors.problems)
-        self.refusals.append(Refusal("", "order", message))
+        self.refusals.append(Refusal("", "order", message, problems=self.errors.problems))
         return before.config, dict(self.running)
 
     def _refuse(self, group: Sequence[str], errors: ConfigErrors) -> None:

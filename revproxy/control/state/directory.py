@@ -7,6 +7,7 @@
     alerts.json    what fires, who is still to be told of it, and silences
     events.jsonl   what has happened; events.1.jsonl is what was before
     audit/         who changed what: records that hold each other
+    history/       what was changed, with texts of the configuration
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
@@ -88,6 +89,11 @@ class StateFolder:
     def auditPath(self) -> Path:
         """For `revproxy.control.history.auditfiles`."""
         return self.path / "audit"
+
+    @property
+    def historyPath(self) -> Path:
+        """For `revproxy.control.history.historyfiles`."""
+        return self.path / "history"
 
     @property
     def socketPath(self) -> Path:

@@ -1,0 +1,73 @@
+"""
+Every transaction becomes one audit record, and one place in the line of time, whoever began it.
+
+The coordinator tells of each that is over. What is recorded is what is different from what was recorded last, so that
+from the records, one after the other, what is in force can be made again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from revproxy.control.changes import Tried
+from revproxy.control.history.audit import Audit
+from revproxy.control.history.difference import textDifference
+from revproxy.control.history.history import History
+from revproxy.control.history.standing import Standing, configText, differenceOf, linesOf
+
+FILES_CHANGED = "files"
+"""What a change is called that nobody asked for."""
+
+
+class Recorder:
+    """
+    One edge's.
+    """
+
+    def __init__(self, audit: Audit, history: History) -> None:
+        self._audit = audit
+        self._history = history
+        self._config = ""
+
+    def tried(self, tried: Tried) -> None:
+        """A transaction is over."""
+        self._history.whenReady(partial(self._tried, tried))
+
+    def _tried(self, tried: Tried) -> None:
+        request, before = tried.request, self._history.last
+        if tried.plan is None:
+            return
+        after = Standing.of(tried.plan, tried.records)
+        hasChanged = before != after
+        isAsked = bool(request.action)
+        if not hasChanged and not isAsked and all(refusal.stage == "stop" for refusal in tried.refused):
+            return
+        action, name = request.action or FILES_CHANGED, request.plugin or request.gate or request.lift
+        result = "done" if tried.isMade and (hasChanged or isAsked) else "refused"
+        difference = differenceOf(before, after)
+        text = tried.text or tuple(linesOf(difference))
+        refused = tuple(
+            {"plugin": each.plugin, "stage": each.stage, "message": each.message} for each in tried.refused
+        )
+        config = configText(tried.plan.config)
+        self._audit.record(
+            request.actor, action, name, before=before.asDict(), after=after.asDict(),
+            diff=partial(_told, difference, self._config, config), reason=request.reason, result=result,
+            text="; ".join([*text, *(str(each["message"]) for each in refused)]),
+        )  # fmt: skip
+        if hasChanged or result == "refused":
+            self._history.add(
+                request.actor, action, name, request.reason, result, text, refused, after, config
+            )
+        self._config = config
+
+
+def _told(difference: dict[str, Any], before: str, after: str) -> dict[str, Any]:
+    """With what is different in the text of the configuration; where it was before is not known, of a start."""
+    if "config" not in difference or not before:
+        return difference
+    return {**difference, "text": textDifference(before, after)}
+
+
+__all__ = ["Recorder"]
