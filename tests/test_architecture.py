@@ -49,7 +49,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "control.alerts": (*_PLAN, "control.state", "control.traffic"),
     "control": (*_PLAN, "control.*", "dataplane.net.eagerreactor"),
     "admin.operations": ("admin", "control.*", *_PLAN),
-    "admin.metrics": ("admin", "control.*", *_PLAN),
+    "admin.metrics": ("admin", "control.*", *_PLAN, "dataplane.net.eagerreactor"),
     "admin": ("admin.*", "control.*", *_PLAN, "dataplane.net.eagerreactor"),
     "service": ("admin.*", "control.*", "worker.*", *_PLAN, "dataplane.*"),
     "cli": _ALL,

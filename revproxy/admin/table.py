@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterable
 
 from revproxy.admin.operation import Operation
 from revproxy.admin.operations.certificates import certificateOperations
+from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.admin.operations.status import statusOperations
+from revproxy.admin.operations.traffic import trafficOperations
 from revproxy.admin.operations.upstreams import upstreamOperations
 from revproxy.control.control import Control
 
 SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
+    statusOperations,
+    trafficOperations,
+    connectionOperations,
     pluginOperations,
     eventOperations,
     planOperations,

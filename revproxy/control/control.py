@@ -17,6 +17,7 @@ from revproxy.control.alerts.alertfile import MAX_BYTES as ALERT_BYTES
 from revproxy.control.alerts.alerts import Alerts
 from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
+from revproxy.control.condition import Condition
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
@@ -24,6 +25,7 @@ from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.history.history import History
 from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.inbox import Inbox
+from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.recorder import Recorder
 from revproxy.control.slowplugins import SlowPlugins
@@ -38,6 +40,7 @@ from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetgauges import TargetGauges
 from revproxy.control.targetoverrides import TargetOverrides
+from revproxy.control.traffic.goings import Goings
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.turns import Turns
@@ -63,12 +66,14 @@ class Control:
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
+    :ivar pluginView: tells of plugins.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar alerts: which rules fire, and who is told.
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
-    :ivar traffic: what went through the edge in the last hour.
+    :ivar traffic: what went through the edge in the last hour; ``goings``: what goes on now.
+    :ivar condition: how far the edge is.
     :ivar recent: the last requests.
     :ivar events: what has happened.
     """
@@ -116,10 +121,13 @@ class Control:
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
         self.gauges = TargetGauges()
-        self.inbox.onCounters += (self.traffic.counted, self.gauges.counted)
+        self.goings = Goings()
+        self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)
+        self.condition = Condition(clock.seconds())
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.steering = Steering(self.coordinator)
+        self.pluginView = PluginView(self.coordinator)
         latest = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )

@@ -110,6 +110,11 @@ class Crew:
         self._asked = 0
         self._questions: dict[int, _Question] = {}
 
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._lines)
+
     def employ(self, lines: Sequence[WorkerLine]) -> None:
         """These are the workers. Those that are new hear first what they are to know."""
         before, self._lines = self._lines, tuple(lines)

@@ -127,6 +127,31 @@ class RouteNow(msgspec.Struct, frozen=True):
     oldestAt: float
 
 
+class ConnectionNow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    A connection of a client.
+
+    :ivar peer: its address; empty where it is not known yet, or there is none.
+    :ivar listener: the endpoint that accepted it, as it is configured; empty if that is gone.
+    :ivar protocol: the version of HTTP that it speaks.
+    :ivar since: when it was accepted, in seconds since the epoch.
+    :ivar requests: how many were begun on it.
+    :ivar state: ``idle``, ``head``, ``body``, ``answering``, ``tunnel`` or ``closing``.
+    :ivar route: of the request that is under way; ``requestId`` its id, ``requestAt`` when it began. Empty without.
+    """
+
+    peer: str
+    listener: str
+    scheme: str
+    protocol: str
+    since: float
+    requests: int
+    state: str
+    route: str = ""
+    requestId: str = ""
+    requestAt: float = 0.0
+
+
 class HostCount(msgspec.Struct, frozen=True, array_like=True):
     """
     Requests for one of the busiest hosts since it was told last.

@@ -41,23 +41,33 @@ def standard(buckets: Mapping[int, int] | Iterable[tuple[int, int]]) -> list[int
     return counts
 
 
-def quantile(counts: Sequence[int], q: float, bounds: Sequence[float] = FINE) -> float | None:
+def quantiles(
+    buckets: Mapping[int, int], wanted: Sequence[float], bounds: Sequence[float] = FINE
+) -> list[float | None]:
     """
     About how much so many do not exceed; within a bucket they are taken to be spread evenly.
 
-    :param counts: of each bucket, and above.
-    :param q: between 0 and 1.
-    :returns: seconds; the last bound for what is above all of them; None if there are none.
+    :param buckets: by the number of a bucket, how many; that above all bounds has the last number.
+    :param wanted: shares, between 0 and 1, ascending: 0.5 is the median.
+    :returns: seconds, for each of them; the last bound for what is above all of them. None if there is nothing.
     """
-    rank = q * sum(counts)
-    if not rank:
-        return None
-    below = 0
-    for at, count in enumerate(counts):
-        if count and below + count >= rank:
-            if at == len(bounds):
-                break
-            low = bounds[at - 1] if at else 0.0
-            return low + (bounds[at] - low) * (rank - below) / count
+    total = sum(buckets.values())
+    if total <= 0:
+        return [None] * len(wanted)
+    found: list[float | None] = []
+    below, ranks = 0, [share * total for share in wanted]
+    for bucket in sorted(buckets):
+        count = buckets[bucket]
+        if count <= 0:
+            continue
+        while len(found) < len(ranks) and below + count >= ranks[len(found)]:
+            found.append(_within(bucket, (ranks[len(found)] - below) / count, bounds))
         below += count
-    return bounds[-1]
+    return found + [bounds[-1]] * (len(ranks) - len(found))
+
+
+def _within(bucket: int, share: float, bounds: Sequence[float]) -> float:
+    if bucket >= len(bounds):
+        return bounds[-1]
+    low = bounds[bucket - 1] if bucket else 0.0
+    return low + (bounds[bucket] - low) * share

@@ -28,6 +28,7 @@ import msgspec
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, CatalogEntry
 from revproxy.plan.counted import (
     AttemptSeries,
+    ConnectionNow,
     EdgeCounters,
     HostCount,
     PhaseCounters,
@@ -112,7 +113,7 @@ class Ask(Word, frozen=True):
     """
 
     number: int
-    what: Literal["counters"] = "counters"
+    what: Literal["counters", "connections"] = "counters"
 
 
 # Up
@@ -334,6 +335,20 @@ class Counters(Word, frozen=True, omit_defaults=True):
     process: ProcessNow | None = None
 
 
+class Connections(Word, frozen=True):
+    """
+    The connections of clients, as they are now.
+
+    :ivar asked: the number of the `Ask` that this answers.
+    :ivar count: how many there are.
+    :ivar items: some of them: first those with requests, the oldest of these first; a thousand at most.
+    """
+
+    asked: int
+    count: int
+    items: tuple[ConnectionNow, ...]
+
+
 class Records(Word, frozen=True):
     """
     Requests that are over.
@@ -432,6 +447,7 @@ Up = (
     | Restored
     | Remains
     | Counters
+    | Connections
     | Records
     | TargetChanged
     | CertificateState

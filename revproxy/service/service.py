@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from revproxy.admin.admin import Admin
+from revproxy.admin.metrics.metrics import Metrics
 from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
@@ -66,6 +67,7 @@ class EdgeService(Service):  # type: ignore[misc]
     :ivar control: decides.
     :ivar worker: does.
     :ivar events: what happened.
+    :ivar metrics: what Prometheus reads.
     """
 
     _log = Logger()
@@ -101,6 +103,7 @@ class EdgeService(Service):  # type: ignore[misc]
             reactor, lambda says: Worker(reactor, config, says, inThread, inPool=inPool, routesMade=routesMade)
         )
         self.control = Control(config, path, crew, self._state, records, self.events, reactor, inThread, inThread)
+        self.metrics = Metrics(reactor, self.control, self.events, inThread)
         self.worker = crew.hire()
         self.control.coordinator.onCommitted.append(self._committed)
         self._warnOf(config)
@@ -180,6 +183,7 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def _listen(self) -> None:
         await self.worker.listen(self.config)
+        await self.metrics.listen(self.config)
 
     async def _start(self) -> None:
         assert self._listening is not None
@@ -192,6 +196,7 @@ class EdgeService(Service):  # type: ignore[misc]
             return
         self._isServing = True
         self.control.alerts.start()
+        self.control.condition.state = "serving"
         self._notifier.ready(self._status())
         if self._changedMeanwhile:
             self._changed()
@@ -354,6 +359,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if isProcess:
             self._hurryOnInterrupt()
         self._stopping = True
+        self.control.condition.state = "draining"
         self._notifier.stopping()
         self._stateWatch.stop()
         self.control.coordinator.halt()
@@ -364,6 +370,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._watcher is not None:
             await self._watcher.stop()
         await self._admin.close()
+        await self.metrics.stop()
         await self.worker.stopAccepting()
         await self.worker.drain()
         await self.control.coordinator.end()

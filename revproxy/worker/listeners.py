@@ -70,6 +70,10 @@ class ListenerSet:
         self._hardStops: list[Any] = []
         self._stopped = False
 
+    def endpoints(self) -> dict[Any, str]:
+        """By listener, the endpoint that it is at."""
+        return {each.listener: each.config.endpoint for each in self._running}
+
     @property
     def ports(self) -> list[Any]:
         """What is accepted on, in the order of the configuration."""

@@ -27,6 +27,7 @@ from revproxy.plan.words import Abandon, Ask, Commit, Down, Prepare, Ready, Stal
 from revproxy.worker.accesslogging import AccessLogging
 from revproxy.worker.applier import Applier
 from revproxy.worker.bounds import Bounds
+from revproxy.worker.connectionreports import ConnectionReports
 from revproxy.worker.counterreports import CounterReports
 from revproxy.worker.edgereports import EdgeReports
 from revproxy.worker.generations import Generations
@@ -66,6 +67,7 @@ class Worker:
     :ivar retirement: sees off instances that are not used any more.
     :ivar health: what fails of plugins, and gates before them.
     :ivar counters: tells what is counted.
+    :ivar connections: tells of connections.
     """
 
     _log = Logger()
@@ -131,6 +133,7 @@ class Worker:
             storeOf=self._stores.of,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
+        self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread)
         self.bounds = Bounds(self._takeBounds)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
@@ -151,7 +154,7 @@ class Worker:
         elif isinstance(word, Target):
             self.routes.steer(word)
         elif isinstance(word, Ask):
-            self.counters.report(word.number)
+            self._ask(word)
 
     # Beginning and end
 
@@ -195,6 +198,7 @@ class Worker:
         self.recording.flush()
         self.counters.report()
         self.counters.stop()
+        self.connections.stop()
         self._guard.stop()
 
     async def end(self) -> None:
@@ -225,6 +229,12 @@ class Worker:
     def _takeLogging(self, config: LoggingConfig) -> None:
         ownForm.adopt(config)
         self._records.adopt(config)
+
+    def _ask(self, word: Ask) -> None:
+        if word.what == "connections":
+            self.connections.ask(word.number)
+        else:
+            self.counters.report(word.number)
 
     def _upstreams(self) -> Known:
         return {} if self.routes.table is None else self.routes.table.upstreams

@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.authority import Authority
+from tests.control.commands import commanded
 from tests.coordinators import Bench
 
 AUTHORITY = Authority()
@@ -194,7 +195,7 @@ class ReloadTests(RenewalCase):
 
     def reload(self) -> Any:
         """What the command says."""
-        return self.bench.result(self.bench.control.steering.call("reload", {}))
+        return self.bench.result(commanded(self.bench.control, "reload"))
 
     def test_renewed(self) -> None:
         """It says that the certificates have changed, and only when they have."""

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.behaviour.test_failuresStayApart import FailingCase
+from tests.control.commands import commanded
 
 COUNTS = """
     def attach(self, host):
@@ -23,7 +24,7 @@ class FiguresTests(FailingCase):
 
     def figures(self) -> list[Any]:
         """As `revproxy plugins b --json` has them."""
-        asked = Deferred.fromCoroutine(self.bench.control.steering.call("plugins", {"name": "b"}))
+        asked = Deferred.fromCoroutine(commanded(self.bench.control, "plugins", name="b"))
         (plugin,) = self.successResultOf(asked)
         return plugin["figures"]  # type: ignore[no-any-return]
 

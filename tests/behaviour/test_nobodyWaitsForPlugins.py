@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.commands import CommandError
 from revproxy.control.precedence import ASIDE, PATIENCE
-from revproxy.control.steering import ANSWERED
+from revproxy.control.telling import ANSWERED
 from revproxy.plan.words import Failures
+from tests.control.commands import commanded
 from tests.coordinators import Bench
 
 PLUGIN = """
@@ -84,7 +85,7 @@ class WaitingCase(SynchronousTestCase):
 
     def call(self, command: str, /, **arguments: Any) -> Any:
         """A command, answered by the time it has to be."""
-        calling = self.bench.later(self.bench.control.steering.call(command, arguments))
+        calling = self.bench.later(commanded(self.bench.control, command, **arguments))
         self.pass_(ANSWERED + 0.05)
         return self.successResultOf(calling)
 
@@ -103,7 +104,7 @@ class RescueTests(WaitingCase):
             self.assertTrue(hanging.called)
             self.assertEqual(self.bench.seen(), [f"b {steps}"])
             self.bench.write("a", code("a", "a 4.0"), version="4.0")
-            self.bench.result(self.bench.control.steering.call("enable", {"name": "a"}))
+            self.bench.result(commanded(self.bench.control, "enable", name="a"))
 
     def test_rollback(self) -> None:
         """The version before runs, and what hung stays away: it is what the pin waits to see gone."""
@@ -145,8 +146,8 @@ class RescueTests(WaitingCase):
     def test_otherCommand(self) -> None:
         """A command about the same plugin that is under way is given up for good."""
         self.bench.write("a", code("a", "a 3.0", start=HANG), version="3.0")
-        self.bench.result(self.bench.control.steering.call("disable", {"name": "a"}))
-        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "a"}))
+        self.bench.result(commanded(self.bench.control, "disable", name="a"))
+        enabling = self.bench.later(commanded(self.bench.control, "enable", name="a"))
         self.pass_(0.2)
         self.assertNoResult(enabling)
         self.call("disable", name="a")
@@ -200,10 +201,10 @@ class RescueTests(WaitingCase):
     def test_refusedRescue(self) -> None:
         """A rescue that is refused overrules nothing."""
         self.bench.write("a", code("a", "a 3.0", start=HANG), "3.0")
-        self.bench.result(self.bench.control.steering.call("disable", {"name": "a"}))
-        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "a"}))
+        self.bench.result(commanded(self.bench.control, "disable", name="a"))
+        enabling = self.bench.later(commanded(self.bench.control, "enable", name="a"))
         self.pass_(0.2)
-        calling = self.bench.later(self.bench.control.steering.call("pin", {"name": "a", "version": "9.9"}))
+        calling = self.bench.later(commanded(self.bench.control, "pin", name="a", version="9.9"))
         self.pass_(0.2)
         self.failureResultOf(calling, CommandError)
         self.assertNoResult(enabling)
@@ -236,9 +237,9 @@ class OthersTests(WaitingCase):
 
     def test_commands(self) -> None:
         """So do commands that are no rescue."""
-        self.bench.result(self.bench.control.steering.call("disable", {"name": "b"}))
+        self.bench.result(commanded(self.bench.control, "disable", name="b"))
         self.hangs()
-        enabling = self.bench.later(self.bench.control.steering.call("enable", {"name": "b"}))
+        enabling = self.bench.later(commanded(self.bench.control, "enable", name="b"))
         self.pass_(PATIENCE + 0.1)
         self.assertEqual(self.successResultOf(enabling)["refused"], [])
         self.assertEqual(self.bench.seen(), ["a 2.0", "b 1.0"])
@@ -285,7 +286,7 @@ class OthersTests(WaitingCase):
         hanging = self.hangs()
         for command, arguments in (("reload", {}), ("enable", {"name": "a"})):
             self.pass_(PATIENCE + 0.2)
-            asking = self.bench.later(self.bench.control.steering.call(command, arguments))
+            asking = self.bench.later(commanded(self.bench.control, command, **arguments))
             self.pass_(PATIENCE + 0.1)
             [refused] = self.successResultOf(asking)["refused"]
             self.assertEqual((refused["plugin"], refused["stage"]), ("a", "late"), command)
@@ -314,7 +315,7 @@ class OthersTests(WaitingCase):
         self.bench.apply()
         self.bench.configure(extra="plugins: {directory: plugins, config: {a: {x: 1}}}\n")
         self.take()
-        asking = self.bench.later(self.bench.control.steering.call("reload", {}))
+        asking = self.bench.later(commanded(self.bench.control, "reload"))
         self.pass_(PATIENCE + 0.1)
         [refused] = self.successResultOf(asking)["refused"]
         self.assertEqual((refused["plugin"], refused["stage"]), ("", "late"))

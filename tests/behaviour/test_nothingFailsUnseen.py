@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.behaviour.test_failuresStayApart import FailingCase
+from tests.control.commands import commanded
 
 TIMER = """
     def attach(self, host):
@@ -67,7 +68,7 @@ class LastFailureTests(FailingCase):
 
     def shown(self) -> dict[str, Any]:
         """As `revproxy plugins b --json` has it."""
-        asked = Deferred.fromCoroutine(self.bench.control.steering.call("plugins", {"name": "b"}))
+        asked = Deferred.fromCoroutine(commanded(self.bench.control, "plugins", name="b"))
         (plugin,) = self.successResultOf(asked)
         return plugin  # type: ignore[no-any-return]
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from typing import Any
 
 from twisted.logger import FileLogObserver, globalLogPublisher
 
+from revproxy.admin.operation import Answer, Call, Operation
+from revproxy.admin.problem import Problem
+from revproxy.admin.table import allOperations
+from revproxy.control.actor import EDGE
 from revproxy.worker.logform import LogForm
 from tests.behaviour.changes import ROUTES, UPSTREAMS, ChangingCase
 
@@ -53,12 +58,23 @@ class SecretCase(ChangingCase):
 
     def told(self) -> str:
         """All that somebody could be told."""
-        call = self.bench.control.steering.call
-        answers = [self.bench.result(call(name, {})) for name in ("plugins", "events", "configuration", "plan")]
+        answers = [self.asked(operation) for operation in allOperations(self.bench.control)]
         kept = [path.read_bytes().decode("latin-1") for path in (self.bench.root / "var").rglob("*") if path.is_file()]
         events = [json.dumps(event.asDict()) for event in self.bench.events.latest(100)]
         return "\n".join([*events, *kept, json.dumps(answers), self.log.getvalue(), repr(self.bench.coordinator.plan),
                           repr(self.bench.coordinator.config)])
+
+
+    def asked(self, operation: Operation) -> Any:
+        """What the API answers, to what only shows, and needs to be told nothing."""
+        if operation.method != "GET" or operation.streams or any(each.required for each in operation.parameters):
+            return None
+        values = {each.name: each.schema.get("default") for each in operation.parameters}
+        try:
+            answer = self.bench.result(operation.handler(Call(EDGE, values)))
+        except Problem as problem:
+            return problem.asDict()
+        return answer.value if isinstance(answer, Answer) else answer
 
 
 class RenewedTests(SecretCase):

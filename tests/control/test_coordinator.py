@@ -15,6 +15,7 @@ from revproxy.control.startup import StartRefused
 from revproxy.interfaces import IConfigurable
 from revproxy.worker.lifecycle.stages import StageLimits
 from tests.authority import Authority
+from tests.control.commands import commanded
 from tests.coordinators import Bench
 
 CODE = """
@@ -84,8 +85,8 @@ class LifecycleCase(SynchronousTestCase):
         return self.bench.apply(change)
 
     def call(self, which: str, /, **arguments: Any) -> Any:
-        """A call of the steering."""
-        return self.bench.result(self.bench.control.steering.call(which, arguments))
+        """A command."""
+        return self.bench.result(commanded(self.bench.control, which, **arguments))
 
     def alive(self, name: str) -> int:
         """Versions that no longer run and still exist, once that was looked into."""

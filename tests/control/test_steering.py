@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from revproxy.control.commands import CommandError
 from tests.control.test_coordinator import LifecycleCase, code
@@ -81,48 +78,3 @@ class AnswerTests(LifecycleCase):
     def test_all(self) -> None:
         """``reload`` is about all of them."""
         self.assertEqual([one["plugin"] for one in self.call("reload")["refused"]], ["b"])
-
-
-class RequestTests(LifecycleCase):
-    """What is asked wrongly is refused with what is wrong: it is nobody's mistake but the asker's."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.bench.write("a")
-        self.bench.start()
-
-    def test_refused(self) -> None:
-        """Calls, arguments and types that there are not."""
-        for name, arguments, reason in (
-            ("nothing", {}, 'no call named "nothing"'),
-            ("a" * 60_000, {}, "no call named"),
-            ("\ud800\x1b", {}, 'no call named "\\ud800\\x1b"'),
-            ("plugins", {"nam": "a"}, "plugins: got an unexpected keyword argument 'nam'"),
-            ("plugins", {"self": "a"}, "plugins: got an unexpected keyword argument 'self'"),
-            ("plugins", {"x" * 60_000: "a"}, "plugins: got an unexpected keyword argument 'xxx"),
-            ("rollback", {}, "rollback: missing a required argument: 'name'"),
-            ("plugins", {"name": []}, 'plugins: "name" is to be a text or null'),
-            ("plugins", {"name": {}}, 'plugins: "name" is to be a text or null'),
-            ("plugins", {"name": 1}, 'plugins: "name" is to be a text or null'),
-            ("plugins", {"name": "a" * 60_000}, 'plugins: "name" has 60000 characters, 256 are the most'),
-            ("plugins", {"name": "\x1b\ud800"}, 'no plugin named "\\x1b\\ud800"'),
-            ("events", {"count": "x"}, 'events: "count" is to be a whole number'),
-            ("events", {"count": 1.5}, 'events: "count" is to be a whole number'),
-            ("events", {"count": True}, 'events: "count" is to be a whole number'),
-            ("events", {"count": None}, 'events: "count" is to be a whole number'),
-            ("pin", {"name": "a", "version": 5}, 'pin: "version" is to be a text or null'),
-            ("pin", {"name": "a", "version": "9\n9"}, 'a: "9\\n9": no such version'),
-            ("reload", {"without_state": "yes"}, 'reload: "without_state" is to be true or false'),
-        ):
-            steering = self.bench.control.steering
-            asked: Deferred[Any] = Deferred.fromCoroutine(steering.call(name, arguments))
-            error = self.failureResultOf(asked, CommandError).value
-            self.assertIn(reason, str(error))
-            self.assertLess(len(str(error)), 500)
-            self.assertTrue(str(error).isprintable(), str(error))
-        self.assertEqual(self.flushLoggedErrors(), [])
-
-    def test_manyEvents(self) -> None:
-        """Any number will do."""
-        for count in (-1, 0, 10**4000):
-            self.call("events", count=count)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from statistics import quantiles
+from statistics import quantiles as exactly
 
 from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.plan.durations import FINE, SELF_TIME, STANDARD, fine, quantile, standard
+from revproxy.plan.durations import FINE, SELF_TIME, STANDARD, fine, quantiles, standard
 
 
 def counted(values: list[float]) -> list[int]:
@@ -47,9 +47,9 @@ class DurationsTests(SynchronousTestCase):
     @given(some.lists(some.floats(2e-5, 90), min_size=100, max_size=300))
     def test_quantile(self, values: list[float]) -> None:
         """A percentile is at most a bucket away from what it is."""
-        exact = quantiles(values, n=100, method="inclusive")
-        for percent in (50, 95, 99):
-            found = quantile(counted(values), percent / 100)
+        exact = exactly(values, n=100, method="inclusive")
+        buckets = dict(enumerate(counted(values)))
+        for percent, found in zip((50, 95, 99), quantiles(buckets, (0.5, 0.95, 0.99)), strict=True):
             assert found is not None
             ranked = sorted(values)
             low, high = ranked[max(0, int(len(ranked) * percent / 100) - 1)], max(exact[percent - 1], ranked[0])
@@ -58,7 +58,7 @@ class DurationsTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """Of nothing there is no percentile; of what is above all bounds, the last of them."""
-        self.assertIsNone(quantile(counted([]), 0.5))
-        self.assertIsNone(quantile([], 0.5))
-        self.assertEqual(quantile(counted([1000.0]), 0.5), FINE[-1])
-        self.assertEqual(quantile([0, 2], 0.5, [0.1]), 0.1)
+        self.assertEqual(quantiles({}, (0.5, 0.9)), [None, None])
+        self.assertEqual(quantiles({3: 0}, (0.5,)), [None])
+        self.assertEqual(quantiles({fine(1000.0): 1}, (0.5,)), [FINE[-1]])
+        self.assertEqual(quantiles({0: 1, 1: 1}, (0.0, 0.5, 0.75, 1.0), [1.0, 2.0]), [0.0, 1.0, 1.5, 2.0])

@@ -14,6 +14,7 @@ from revproxy.config.problems import Problem
 from revproxy.plan.catalog import BrokenModule
 from revproxy.plan.counted import (
     AttemptSeries,
+    ConnectionNow,
     EdgeCounters,
     HostCount,
     PhaseCounters,
@@ -33,6 +34,7 @@ from revproxy.plan.words import (
     CertificateFacts,
     CertificateState,
     Commit,
+    Connections,
     Counters,
     Down,
     DropIns,
@@ -67,10 +69,6 @@ REFUSAL = Refusal(
     (Problem("plugins/a/plugin.json", 3, 4, '$.config["x"][1]', "no"), Problem("", 0, 0, "", "")),
 )
 
-ONLY_ONE_VALUE = {Ask: {"what"}}
-"""Fields for which there is nothing else to say yet."""
-
-
 def examples(root: Path) -> list[Down | Up]:
     """
     Each word with everything that can be in it, and with as little as there can be.
@@ -83,6 +81,7 @@ def examples(root: Path) -> list[Down | Up]:
         Target("web", "http://127.0.0.1:9000", False),
         Target("web", "http://127.0.0.1:9000", True, 7),
         Ask(1),
+        Ask(2, "connections"),
         DropIns(),
         DropIns(
             DropInFactories([plans.INSTALLED]).told.entries,
@@ -128,6 +127,10 @@ def examples(root: Path) -> list[Down | Up]:
             edge=EdgeCounters(1, 2, 3, 4, 5, 6, 7, 8, 9),
             process=ProcessNow(1.7e9, 2.5, 2**33, 40, 1024, 0.125),
         ),
+        Connections(3, 7, (
+            ConnectionNow("192.0.2.1", "tcp:443", "https", "1.1", 1.7e9, 2, "answering", "shop", "a1b2", 1.7e9),
+            ConnectionNow("", "tcp:80", "http", "1.1", 1.7e9, 0, "head"),
+        )),
         Records(b"\x90", 0),
         Records(b"\x91\x90", 1, 3),
         TargetChanged("web", "http://127.0.0.1:9000", False, "refused"),
@@ -172,7 +175,7 @@ class EncodingTests(SynchronousTestCase):
         In some example of each word each field has something else than nothing.
         """
         for kind in (*get_args(Down), *get_args(Up)):
-            for name in set(kind.__struct_fields__) - ONLY_ONE_VALUE.get(kind, frozenset()):
+            for name in kind.__struct_fields__:
                 values = [getattr(word, name) for word in self.examples if type(word) is kind]
                 default = _defaultOf(kind, name)
                 self.assertTrue(any(value != default for value in values), f"{kind.__name__}.{name}")

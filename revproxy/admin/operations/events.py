@@ -19,7 +19,10 @@ MOST = 1000
 
 _WORD = {"type": "string", "minLength": 1, "maxLength": 256}
 
-EVENT = record(number=COUNT, at=TIME, kind=TEXT, plugin=TEXT, version=TEXT, text=TEXT, traceback=TEXT)
+EVENT = record(
+    number=COUNT, at=TIME, kind=TEXT, plugin=TEXT, version=TEXT, text=TEXT, traceback=TEXT,
+    about={"type": "object", "additionalProperties": TEXT},
+)  # fmt: skip
 
 _KIND = Parameter("kind", "Of these kinds only.", {"type": "array", "items": _WORD, "maxItems": 50})
 _PLUGIN = Parameter("plugin", "About this plugin only.", _WORD)

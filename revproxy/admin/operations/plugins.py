@@ -4,6 +4,7 @@ Plugins: what they do, and what may be done with them.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter
@@ -23,8 +24,9 @@ from revproxy.admin.shapes import (
     optional,
     record,
 )
+from revproxy.control.actor import Actor
 from revproxy.control.control import Control
-from revproxy.control.steering import Steering
+from revproxy.control.steering import Asker
 
 _LAST_FAILURE = optional({"type": "object", "description": "The last failure at work."})
 
@@ -67,26 +69,38 @@ _CONFIGURATION = record("The file that is in force, and why it is not what is wr
 class _Plugins:
     """The handlers."""
 
-    def __init__(self, steering: Steering) -> None:
-        self._steering = steering
+    def __init__(self, control: Control) -> None:
+        self._audit = control.audit
+        self._view = control.pluginView
+        self._does: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+            "enable": control.steering.enable,
+            "disable": control.steering.disable,
+            "rollback": control.steering.rollback,
+            "pin": control.steering.pin,
+            "unpin": control.steering.unpin,
+            "reload": control.steering.reload,
+        }
 
     async def all(self, call: Call) -> Any:
-        found = await self._steering.call("plugins", {"removed": call.values["removed"]})
-        return {"items": found, "configuration": await self._steering.call("configuration", {})}
+        found = await self._view.all(call.values["removed"])
+        return {"items": found, "configuration": self._view.configuration()}
 
     async def one(self, call: Call) -> Any:
-        (found,) = await self._steering.call("plugins", {"name": call.values["name"]})
-        return found
+        return await self._view.one(call.values["name"])
 
     async def change(self, call: Call, command: str) -> Answer:
-        body = {key: value for key, value in call.body.items() if key != "reason"}
-        name = {"name": call.values["name"]} if "name" in call.values else {}
-        return outcome(await self._steering.call(command, {**name, **body}))
+        body = dict(call.body)
+        reason = body.pop("reason", None) or ""
+
+        async def do(actor: Actor) -> Answer:
+            return outcome(await self._does[command](Asker(actor, reason), **call.values, **body))
+
+        return await self._audit.around(call.actor, command, call.values.get("name", ""), reason, do)
 
 
 def pluginOperations(control: Control) -> tuple[Operation, ...]:
     """All about plugins."""
-    handlers = _Plugins(control.steering)
+    handlers = _Plugins(control)
 
     def changing(command: str, summary: str, isRescue: bool = False, **members: Any) -> Operation:
         return Operation(

@@ -16,7 +16,7 @@ _MOST_SERIES = 2 * MOST_SERIES
 """Of one plugin: versions may have different ones, and what the earlier have counted stays."""
 
 
-class _Sums:
+class OwnSums:
     """
     One figure.
 
@@ -60,7 +60,7 @@ class OwnFigures:
     """
 
     def __init__(self) -> None:
-        self._figures: dict[str, dict[str, _Sums]] = {}
+        self._figures: dict[str, dict[str, OwnSums]] = {}
 
     def add(self, told: OwnFigure) -> None:
         """So much more. A figure that is another kind of figure by now begins anew."""
@@ -69,7 +69,7 @@ class OwnFigures:
         if sums is None or not sums.isOf(told):
             if sums is None and len(figures) >= _MOST_FIGURES:
                 return
-            sums = figures[told.name] = _Sums(told)
+            sums = figures[told.name] = OwnSums(told)
         sums.told = told
         room = _MOST_SERIES - sum(len(each.series) for each in figures.values())
         for series in told.series:
@@ -85,6 +85,10 @@ class OwnFigures:
     def of(self, plugin: str) -> list[dict[str, Any]]:
         """All of a plugin's, as JSON shows them, in the order of their names."""
         return [sums.asDict() for _, sums in sorted(self._figures.get(plugin, {}).items())]
+
+    def all(self) -> list[tuple[str, OwnSums]]:
+        """Each with its plugin's name, in the order of these and of the figures' names."""
+        return [(name, sums) for name, own in sorted(self._figures.items()) for _, sums in sorted(own.items())]
 
     def keepOnly(self, plugins: Collection[str]) -> None:
         """Forget those of plugins that are not remembered."""

@@ -1,6 +1,7 @@
 """
 What requests were: sums over time, by route, upstream, target and plugin; and the last of them.
 
+- `goings` is what goes on now;
 - `traffic` is asked for a `window` of time; for each name it keeps a `course`, which is slots of seconds.
 - `recentrequests` has the last of them, in a `block` after the other, encoded as they came. What somebody wants to see
   of them a `requestfilter` says, whether he searches or watches (`livetail`); `recordview` is how they are shown.

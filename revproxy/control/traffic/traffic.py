@@ -30,6 +30,7 @@ class Traffic:
         :param now: the time, in seconds since the epoch.
         """
         self._now = now
+        self._began = now()
         self._courses: dict[tuple[Of, Any], Course] = {("total", ""): Course()}
 
     def counted(self, worker: int, word: Counters) -> None:
@@ -53,14 +54,15 @@ class Traffic:
         """
         What the last so many seconds have brought: of everything, or of what is named.
 
-        :param seconds: an hour at most; exact to a second up to a minute, to ten seconds above.
+        :param seconds: an hour at most; exact to a second up to a minute, to ten seconds above. Where this is not so
+            old, the window is as long as it is.
         :param target: its URL, beside the name of its upstream.
         """
         of, name = _key(route, upstream, plugin, target)
-        seconds = min(seconds, HOUR)
+        now, seconds = self._now(), min(seconds, HOUR)
         course = self._courses.get((of, name))
-        total = Sum() if course is None else course.total(self._now(), seconds)
-        return windowOf(total, seconds, _boundsOf(of))
+        total = Sum() if course is None else course.total(now, seconds)
+        return windowOf(total, min(seconds, max(1.0, now - self._began)), _boundsOf(of))
 
     def points(self, of: Of, name: Any, seconds: int, step: int) -> list[tuple[int, Window]]:
         """

@@ -4,12 +4,12 @@ What a stretch of time has brought.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from revproxy.plan.durations import FINE, quantile
+from revproxy.plan.durations import FINE, quantiles
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[float | int]).decode
@@ -73,7 +73,7 @@ class Window:
     :ivar errors4xx: of these, answered with 4xx. Of a plugin: requests that it answered itself.
     :ivar errors5xx: of these, answered with 5xx. Of a plugin: calls that failed.
     :ivar duration: seconds that they took, together. Of a plugin: self time.
-    :ivar counts: of each bucket of ``bounds``, and above, how many.
+    :ivar buckets: by the number of a bucket of ``bounds``, how many.
     """
 
     seconds: float
@@ -81,7 +81,7 @@ class Window:
     errors4xx: int = 0
     errors5xx: int = 0
     duration: float = 0.0
-    counts: tuple[int, ...] = ()
+    buckets: Mapping[int, int] = field(default_factory=dict)
     bounds: Sequence[float] = FINE
 
     @property
@@ -104,15 +104,15 @@ class Window:
         :param q: between 0 and 1.
         :returns: seconds; None if there were no requests.
         """
-        return quantile(self.counts, q, self.bounds)
+        return quantiles(self.buckets, (q,), self.bounds)[0]
+
+    def quantiles(self, *wanted: float) -> list[float | None]:
+        """:returns: each of them, as :meth:`quantile`. They ascend."""
+        return quantiles(self.buckets, wanted, self.bounds)
 
 
 def windowOf(total: Sum, seconds: float, bounds: Sequence[float]) -> Window:
     """What was added up, as a window."""
-    counts = [0] * (len(bounds) + 1)
-    for bucket, count in total.buckets.items():
-        if 0 <= bucket < len(counts):
-            counts[bucket] = count
     return Window(
-        seconds, total.requests, total.errors4xx, total.errors5xx, total.duration, tuple(counts), bounds
+        seconds, total.requests, total.errors4xx, total.errors5xx, total.duration, dict(total.buckets), bounds
     )

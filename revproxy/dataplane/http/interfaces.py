@@ -98,9 +98,23 @@ class IClientConnection(Protocol):
     :ivar chain: the :class:`~revproxy.dataplane.chain.Chain` of the running request, or of the tunnel it has become;
         None for neither.
     :ivar exchange: the running request, or the one that became a tunnel; None for neither.
+    :ivar since: when it was accepted, by the edge's monotonic clock.
+    :ivar peer: the address of the client, or empty.
+    :ivar protocol: the version of HTTP that it speaks.
+    :ivar stateName: what it is at, for people.
     """
 
     served: int
+    since: float
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def protocol(self) -> str: ...
+
+    @property
+    def stateName(self) -> str: ...
 
     @property
     def exchange(self) -> IExchange | None: ...

@@ -31,3 +31,8 @@ class State(Enum):
 
 # Globals, for one look-up instead of two; compared with "is", which costs less than numbers did.
 HEAD, BODY, BUSY, TUNNEL, LINGER, CLOSED = State
+
+STATE_NAMES = {
+    HEAD: "answering", BODY: "body", BUSY: "answering", TUNNEL: "tunnel", LINGER: "closing", CLOSED: "closing"
+}  # fmt: skip
+"""What people call them while a request is under way, or the connection ends."""

@@ -14,7 +14,7 @@ from revproxy.context import Peer, Request
 from revproxy.dataplane.http.forwarding import Membership, clientBehind
 from revproxy.dataplane.http.interfaces import IExchange, IListener
 from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, LengthDecoder
-from revproxy.dataplane.http1.connectionstate import BODY, BUSY, CLOSED, HEAD, LINGER, TUNNEL, State
+from revproxy.dataplane.http1.connectionstate import BODY, BUSY, CLOSED, HEAD, LINGER, STATE_NAMES, TUNNEL, State
 from revproxy.dataplane.http1.heads import CHUNKED
 from revproxy.dataplane.http1.partialhead import checkPartialHead, emptyLines
 from revproxy.dataplane.http1.requesthead import RequestHead, parseRequestHead
@@ -46,6 +46,7 @@ class RequestReader:
 
     :ivar deadline: when it has waited too long, whatever it waits for now.
     :ivar served: requests that were begun.
+    :ivar since: when it was accepted, by the edge's monotonic clock.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class RequestReader:
         "_version",
         "deadline",
         "served",
+        "since",
         "transport",
     )
 
@@ -79,6 +81,7 @@ class RequestReader:
         self.transport: Any = None
         self.deadline = NEVER
         self.served = 0
+        self.since = 0.0
         self._state: State = HEAD
         self._ahead = b""
         self._scanned = 0
@@ -128,6 +131,23 @@ class RequestReader:
     def exchange(self) -> IExchange | None:
         """The running request, or the one that became a tunnel; None between requests."""
         return self._exchange
+
+    @property
+    def peer(self) -> str:
+        """The address of the client; empty as long as a PROXY header may still say it, or where there is none."""
+        return "" if self._peer is None else self._peer.host
+
+    @property
+    def protocol(self) -> str:
+        """The version of HTTP that it speaks."""
+        return self._version
+
+    @property
+    def stateName(self) -> str:
+        """What it is at, for people."""
+        if self._state is HEAD and self._exchange is None:
+            return "head" if self._ahead or not self.served else "idle"
+        return STATE_NAMES[self._state]
 
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""

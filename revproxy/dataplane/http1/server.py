@@ -85,6 +85,7 @@ class Http1Server(RequestReader):
         edge.connections.add(self)
         edge.accepted += 1
         timeouts = edge.timeouts
+        self.since = edge.monotonic()
         self.deadline = edge.deadlines.now() + (timeouts.handshake if self._listener.tls else timeouts.header)
         edge.deadlines.watch(self)
         if transport.peerKnown:

@@ -15,7 +15,7 @@ from tests.admin.dashboard.double import CODE, Double
 from tests.tools import program
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
-PATIENCE = 10_000
+PATIENCE = 30_000
 """Milliseconds that something on a page may take."""
 
 _begun: list[Any] = []

@@ -210,6 +210,6 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             ("GET", "/alerts", self._alerts),
             ("POST", "/alerts/silences", self._silence),
             ("DELETE", "/alerts/silences/([^/]+)", self._unsilence),
-            ("POST", "/alerts/receivers/([^/]+)/test", lambda *_: {"text": ["sent"]}),
+            ("POST", "/alerts/receivers/([^/]+)/test", lambda *_: {"is_delivered": True, "status": 200, "text": ""}),
             ("GET", "/doctor", self._doctor),
         ]

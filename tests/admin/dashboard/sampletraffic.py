@@ -72,21 +72,14 @@ class TrafficAnswers:
         return {"step_seconds": step, "from": begin, "points": points}
 
     def _connections(self, *_: Any) -> Json:
-        now = time.time()
-        items = [
-            {
-                "peer": f"203.0.113.{n}",
-                "listener": "tcp:8443",
-                "scheme": "https",
-                "protocol": "1.1",
-                "since": now - 7 * n,
-                "requests": 3 * n,
-                "state": "busy" if n % 3 == 0 else "idle",
-                "route": "shop" if n % 3 == 0 else "",
-                "request_id": self.requests[n]["id"] if n % 3 == 0 else "",
-            }
-            for n in range(1, 40)
-        ]
+        now, items = time.time(), []
+        for n in range(1, 40):
+            about = {"peer": f"203.0.113.{n}", "listener": "tcp:8443", "scheme": "https", "protocol": "1.1"}
+            isBusy = n < 9
+            told = {"route": "shop", "request_id": self.requests[n]["id"], "request_at": now - 1 / n} if isBusy else {
+                "route": None, "request_id": None, "request_at": None}  # fmt: skip
+            state = "answering" if isBusy else "idle"
+            items.append({**about, "since": now - 7 * n, "requests": 3 * n, "state": state, **told})
         return {"count": 812, "items": items}
 
     def _requests(self, values: dict[str, str], *_: Any) -> Json:

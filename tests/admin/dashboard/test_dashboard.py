@@ -95,6 +95,7 @@ class RequestTests(DashboardCase):
             "() => Number(document.querySelector('.viewport li').ariaSetSize) > 200"
         )
         page.evaluate("() => document.querySelector('.viewport').scrollTo(0, 0)")
+        page.wait_for_function("() => document.querySelector('.viewport li').ariaPosInSet === '1'")
         page.locator(".line").first.focus()
         page.keyboard.press("ArrowDown")
         self.assertEqual(page.evaluate("() => document.activeElement.parentElement.ariaPosInSet"), "2")

@@ -14,6 +14,8 @@ SCREENS = (
     "events?tab=receivers", "doctor",
 )  # fmt: skip
 
+ALERTS = ("firing", "silenced", "pending", "resolved", "silences", "rules", "receivers")
+
 
 @needs("chromium")
 class ScreenTests(DashboardCase):
@@ -53,7 +55,7 @@ class ScreenTests(DashboardCase):
         edge.history.clear()
         empty = {"/plugins": {"items": []}, "/chain": {"items": []}, "/upstreams": {"items": []},
                  "/certificates": {"items": []}, "/connections": {"count": 0, "items": []},
-                 "/alerts": {"firing": [], "silenced": [], "resolved": [], "rules": [], "receivers": []}}  # fmt: skip
+                 "/alerts": {name: [] for name in ALERTS}}  # fmt: skip
         table = [row for row in edge._table() if row[1] not in empty]
         table += [("GET", path, lambda *_, answer=answer: answer) for path, answer in empty.items()]
         self.patch(edge, "_table", lambda: table)

@@ -37,8 +37,9 @@ class TrafficCase(SynchronousTestCase):
     """At a time that the test says."""
 
     def setUp(self) -> None:
-        self.at = 1_700_000_000.0
+        self.at = 1_700_000_000.0 - 7200
         self.traffic = Traffic(lambda: self.at)
+        self.at = 1_700_000_000.0
 
     def told(self, *series: RequestSeries, worker: int = 0) -> None:
         """A worker has counted this."""
@@ -75,6 +76,14 @@ class WindowTests(TrafficCase):
             found = tuple(self.traffic.window(each, route="shop").requests for each in (10, 60, 300, 3600))
             self.assertEqual(found, known, seconds)
 
+    def test_young(self) -> None:
+        """Rates are of the time that it has been there."""
+        traffic = Traffic(lambda: self.at)
+        traffic.counted(0, Counters(requests=(requests("shop", 200, *[0.1] * 8),)))
+        self.assertEqual(traffic.window(3600).rate, 8.0)
+        self.at += 4
+        self.assertEqual((traffic.window(3600).rate, traffic.window(10).rate, traffic.window(2).rate), (2.0, 2.0, 0.0))
+
     def test_quantiles(self) -> None:
         """Percentiles are of the window, within some per cent."""
         self.told(requests("shop", 200, *[0.01] * 90, *[0.2] * 8, *[3.0] * 2))
@@ -106,7 +115,7 @@ class WindowTests(TrafficCase):
         )))  # fmt: skip
         window = self.traffic.window(10, plugin="a")
         self.assertEqual((window.requests, window.errors5xx, window.errors4xx), (5, 2, 1))
-        self.assertEqual((window.loopShare, window.counts[:4], window.bounds), (0.5, (1, 1, 2, 0), SELF_TIME))
+        self.assertEqual((window.loopShare, window.buckets, window.bounds), (0.5, {0: 1, 2: 2, 1: 1}, SELF_TIME))
 
     @given(some.lists(some.tuples(some.integers(0, 400), some.integers(1, 5)), max_size=60))
     def test_hour(self, steps: list[tuple[int, int]]) -> None:
@@ -121,8 +130,8 @@ class WindowTests(TrafficCase):
         hour = self.traffic.window(3600, route="shop")
         self.assertEqual(hour.requests, sum(window.requests for _, window in points))
         self.assertEqual(hour.errors5xx, sum(window.errors5xx for _, window in points))
-        self.assertEqual(sum(hour.counts), hour.requests)
-        self.assertFalse(any(count < 0 for count in hour.counts))
+        self.assertEqual(sum(hour.buckets.values()), hour.requests)
+        self.assertFalse(any(count < 0 for count in hour.buckets.values()))
 
 
 class PointsTests(TrafficCase):

@@ -1,22 +1,27 @@
-/** Certificates: which names, for how long, and what could not be used. */
+/** Certificates of each listener: for whom, for how long, and what could not be used. */
 import { useAsk } from "../parts/api.js";
 import { date, plural } from "../parts/format.js";
 import { html } from "../parts/html.js";
-import { Empty, Head, Missing, Scroll, State } from "../parts/states.js";
+import { Empty, Head, Missing, Scroll, State, When } from "../parts/states.js";
 
-const DAY = 86400;
+const SOON = 30;
 
 export default function Certificates() {
-  const asked = useAsk("/certificates", 30), found = asked.data?.items ?? asked.data;
-  return html`<${Head} title="Certificates" />${!found ? html`<${Missing} asked=${asked} what="certificates" />` : !found.length ? html`<div class="card"><${Empty} title="No certificates">No listener speaks TLS.<//></div>`
-    : html`<section class="card"><${Scroll} label="Certificates"><table><thead><tr><th scope="col">Names</th><th scope="col">State</th><th scope="col" class="num">Ends</th><th scope="col">Issuer</th><th scope="col">Where</th><th scope="col" class="text">Problems</th></tr></thead><tbody>${found.map((one) => html`<${One} one=${one} />`)}</tbody></table><//></section>`}`;
+  const asked = useAsk("/certificates", 15), listeners = asked.data?.items;
+  return html`<${Head} title="Certificates" />${!listeners ? html`<${Missing} asked=${asked} what="certificates" />` : !listeners.length ? html`<div class="card"><${Empty} title="No certificates">No listener speaks TLS.<//></div>`
+    : html`<div class="stack">${listeners.map((one) => html`<${Listener} key=${one.listener} one=${one} />`)}</div>`}`;
 }
 
-function One({ one }) {
-  const ends = one.not_after ?? one.expires, problems = [].concat(one.problems ?? one.problem ?? []).filter(Boolean), days = ends ? Math.floor((ends - Date.now() / 1000) / DAY) : null;
-  const state = days == null ? "off" : days < 0 ? "failed" : days < 14 || problems.length ? "warning" : "ok";
-  const names = one.names ?? [];
-  return html`<tr><th scope="row" class="text">${names.length ? names.join(", ") : html`<span class="faint">no names</span>`}${one.is_used === false && html` <span class="tag">unused</span>`}${one.is_kept && html` <span class="tag warn">what was there before is served</span>`}</th>
-    <td><${State} of=${state}>${days == null ? "unknown" : days < 0 ? "expired" : days < 14 ? "ends soon" : "good"}<//></td><td class="num nowrap">${date(ends)}<div class="small faint">${days == null ? "" : days < 0 ? `${plural(-days, "day")} ago` : plural(days, "day")}</div></td>
-    <td class="dim">${one.issuer}</td><td class="dim"><div>${one.endpoint ?? one.listener}</div><code class="small">${one.file ?? one.path ?? one.place}</code></td><td class=${problems.length ? "is-warn" : ""}>${problems.map((text) => html`<div>▲ ${text}</div>`)}</td></tr>`;
+function Listener({ one }) {
+  return html`<section class="card" aria-label=${`Certificates of ${one.listener}`}><header><h2>${one.listener}</h2><code class="dim">${one.place}</code><span class="end small faint">read <${When} at=${one.read_at} /></span></header>
+    ${one.problems.length > 0 && html`<div class="pad"><div class="note warn"><strong>${one.is_kept ? "Nothing could be used; what was there before serves on." : "Some could not be used."}</strong><ul>${one.problems.map((text) => html`<li>${text}</li>`)}</ul></div></div>`}
+    ${!one.certificates.length ? html`<${Empty} title="No certificate is served" />` : html`<${Scroll} label=${`Certificates of ${one.listener}`}><table><thead><tr><th scope="col">Hosts</th><th scope="col">State</th><th scope="col" class="num">Ends</th><th scope="col">Chain</th><th scope="col">File</th></tr></thead>
+      <tbody>${one.certificates.map((each) => html`<${Certificate} key=${each.file} one=${each} />`)}</tbody></table><//>`}</section>`;
+}
+
+function Certificate({ one }) {
+  const days = Math.floor(one.days_left), state = days < 0 ? "failed" : days < SOON ? "warning" : "ok";
+  return html`<tr><th scope="row" class="text">${one.names.length ? one.names.join(", ") : one.subject}${one.is_default && html` <span class="tag" title="Shown to clients that ask for no host, or for one that none is for">default</span>`}${!one.is_used && html` <span class="tag warn">unused</span>`}</th>
+    <td><${State} of=${state}>${days < 0 ? "expired" : days < SOON ? "ends soon" : "good"}<//></td><td class="num nowrap">${date(one.not_after)}<div class="small faint">${days < 0 ? `${plural(-days, "day")} ago` : plural(days, "day")}</div></td>
+    <td class="dim">${[one.issuer, ...one.chain.slice(1)].join(" ← ")}<div class="small faint mono" title=${`Serial ${one.serial}`}>${one.fingerprint.slice(0, 23)}…</div></td><td><code class="small">${one.file}</code></td></tr>`;
 }

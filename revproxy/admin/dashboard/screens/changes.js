@@ -31,7 +31,7 @@ export default function Changes() {
 
 function Line({ one, isShown, isRunning }) {
   const bad = one.result && !/^(done|ok|applied|in force|made)/.test(one.result);
-  return html`<li><time class="small"><${When} at=${one.at} isShort /></time><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${one.action ?? one.kind} ${one.target ?? ""}</button>
+  return html`<li><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${one.action ?? one.kind} ${one.target ?? ""}</button>
     ${isRunning && html`<${State} of="running">in force<//>`}${bad && html`<${State} of="failed">${one.result}<//>`}</div>
     <div class="dim said">${one.text ?? one.summary ?? ""}</div><div class="small faint">${actor(one)}${one.actor?.address ? ` from ${one.actor.address}` : ""}${one.reason ? html`: “${one.reason}”` : ""}</div></div></li>`;
 }

@@ -8,8 +8,8 @@ import { Choice, Empty, Head, Missing, Scroll, State, When } from "../parts/stat
 import { useStore } from "../parts/store.js";
 import { events } from "../parts/stream.js";
 
-const SPANS = [["900", "15 min"], ["3600", "1 h"], ["21600", "6 h"], ["86400", "24 h"]];
-const STEPS = { 900: 10, 3600: 30, 21600: 120, 86400: 600 };
+const SPANS = [["300", "5 min"], ["900", "15 min"], ["3600", "1 h"]];
+const STEPS = { 300: 10, 900: 10, 3600: 30 };
 const SPARKED = 16;
 const CHANGES = new Set(["loaded", "replaced", "removed", "configured", "unpinned", "restored", "quarantined", "refused", "reverted"]);
 
@@ -105,14 +105,14 @@ function Route({ one, rates }) {
 function Firing({ status }) {
   const asked = useAsk("/alerts", 10), firing = asked.data?.firing ?? [];
   return html`<section class="card" aria-labelledby="firing"><header><h2 id="firing">Firing</h2><span class="end small"><a href=${link("events")}>All alerts</a></span></header>
-    ${firing.length ? html`<ul class="timeline">${firing.slice(0, 6).map((one) => html`<li><time class="small"><${When} at=${one.since ?? one.started_at} isShort /></time><div><${State} of="firing">${one.rule ?? one.name}<//><div class="dim said">${one.text}</div></div></li>`)}</ul>`
+    ${firing.length ? html`<ul class="timeline">${firing.slice(0, 6).map((one) => html`<li><span class="small faint"><${When} at=${one.fired_at ?? one.since} isShort /></span><div><${State} of="firing">${one.rule}<//><div class="dim said">${one.text || one.summary}</div></div></li>`)}</ul>`
       : html`<p class="pad dim">${status.alerts_firing ? plural(status.alerts_firing, "alert") : html`<${State} of="ok">Nothing fires<//>`}</p>`}</section>`;
 }
 
 function Changed() {
   const all = useStore(events), last = all.filter((event) => CHANGES.has(event.kind)).slice(-8).reverse();
   return html`<section class="card" aria-labelledby="changed"><header><h2 id="changed">Last changes</h2><span class="end small"><a href=${link("changes")}>History</a></span></header>
-    ${last.length ? html`<ul class="timeline">${last.map((event) => html`<li key=${event.number}><time class="small"><${When} at=${event.at} isShort /></time>
+    ${last.length ? html`<ul class="timeline">${last.map((event) => html`<li key=${event.number}><span class="small faint"><${When} at=${event.at} isShort /></span>
       <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version}</a>`}<div class="dim said">${event.text}</div></div></li>`)}</ul>`
       : html`<p class="pad dim">Nothing has changed since the edge began to remember.</p>`}</section>`;
 }

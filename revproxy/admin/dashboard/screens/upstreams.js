@@ -6,7 +6,8 @@ import { count, ms, rate, share } from "../parts/format.js";
 import { html } from "../parts/html.js";
 import { Empty, Head, Missing, Scroll, State, When } from "../parts/states.js";
 
-const FOR = { name: "for", label: "For how long", value: "1h", options: [["15m", "15 minutes"], ["1h", "1 hour"], ["8h", "8 hours"], ["1d", "1 day"], ["7d", "7 days"]], help: "Then it goes back by itself." };
+const FOR = { name: "for", label: "For how long", value: "1h", help: "Then it goes back by itself.",
+  options: [["15m", "15 minutes"], ["1h", "1 hour"], ["8h", "8 hours"], ["1d", "1 day"], ["7d", "7 days"], ["", "until somebody says so"]] };
 
 export default function Upstreams() {
   const asked = useAsk("/upstreams", 3), upstreams = asked.data?.items ?? asked.data;
@@ -17,8 +18,8 @@ export default function Upstreams() {
 }
 
 function Upstream({ one, again }) {
-  const up = one.targets.filter((target) => target.state === "up").length;
-  return html`<tbody class="group"><tr class="title"><th scope="rowgroup" colspan="12"><span class="row"><span>${one.name}</span><${State} of=${up === one.targets.length ? "up" : up ? "warning" : "down"}>${up} of ${one.targets.length} up<//><span class="tag">${one.policy}</span></span></th></tr>
+  const up = one.targets.filter((target) => target.state === "up").length, tone = one.state === "down" ? "down" : up === one.targets.length ? "up" : "warning";
+  return html`<tbody class="group"><tr class="title"><th scope="rowgroup" colspan="12"><span class="row"><span>${one.name}</span><${State} of=${tone}>${up} of ${one.targets.length} up<//><span class="tag">${one.policy}</span></span></th></tr>
     ${one.targets.map((target) => html`<${Target} key=${target.url} upstream=${one} target=${target} again=${again} />`)}</tbody>`;
 }
 
@@ -34,11 +35,11 @@ function Target({ upstream, target, again }) {
   };
   const others = upstream.targets.filter((other) => other.state === "up" && other !== target).length;
   const weight = { name: "weight", label: "Weight", type: "number", value: String(target.weight), help: `The configuration says ${target.configured_weight}.` };
-  return html`<tr><th scope="row" class="mono">${target.url}</th><td class="nowrap"><${State} of=${target.state} /><div class="small faint">${target.expires_at ? html`back <${When} at=${target.expires_at} />` : target.since ? html`since <${When} at=${target.since} isShort />` : ""}</div></td>
-    <td class="num">${target.weight}${target.configured_weight !== target.weight && html`<div class="small faint">of ${target.configured_weight}</div>`}</td><td class="num">${rate(figures.rate)}</td><td class=${"num" + (bad ? " is-bad" : "")}>${bad ? "■ " : ""}${share(figures.share_5xx)}</td><td class="num">${ms(figures.p50_ms)}</td><td class="num">${ms(figures.p99_ms)}</td>
+  return html`<tr><th scope="row" class="mono">${target.url}</th><td class="nowrap"><${State} of=${target.state} /><div class="small faint">${target.drained?.expires_at ? html`back <${When} at=${target.drained.expires_at} />` : target.since ? html`since <${When} at=${target.since} isShort />` : ""}</div>${target.drained && html`<div class="small faint">by ${target.drained.by}${target.drained.reason ? `: ${target.drained.reason}` : ""}</div>`}</td>
+    <td class="num">${target.weight}${target.configured_weight !== target.weight && html`<div class="small faint">of ${target.configured_weight}${target.weighed?.expires_at ? html`, back <${When} at=${target.weighed.expires_at} />` : ""}</div>`}</td><td class="num">${rate(figures.rate)}</td><td class=${"num" + (bad ? " is-bad" : "")}>${bad ? "■ " : ""}${share(figures.share_5xx)}</td><td class="num">${ms(figures.p50_ms)}</td><td class="num">${ms(figures.p99_ms)}</td>
     <td class="num">${count(target.in_flight)}</td><td class=${"num" + (target.queued ? " is-warn" : "")}>${target.queued ? "▲ " : ""}${count(target.queued)}</td><td class="num">${count(target.connections)}</td><td class="dim">${target.last_failure ? html`${target.last_failure.text} <span class="faint nowrap"><${When} at=${target.last_failure.at} /></span>` : ""}</td>
-    <td class="tight"><span class="row">${target.state === "drained" ? html`<${Action} kind="small" role="operate" label=${`Undrain ${target.url}`} run=${() => change("undrain", { title: "Back into service", verb: "Undrain", what: `${target.url} gets new requests again.` }, () => send("drain", { for: "1h", reason: "undo" }))}>Undrain<//>`
+    <td class="tight"><span class="row">${target.state === "drained" ? html`<${Action} kind="small" role="operate" label=${`Undrain ${target.url}`} run=${() => change("undrain", { title: "Back into service", verb: "Undrain", what: `${target.url} gets new requests again.` }, () => send("drain", { force: true, reason: "undo" }))}>Undrain<//>`
       : html`<${Action} kind="small" role="operate" label=${`Drain ${target.url}`} run=${() => change("drain", { title: "Take out of service", verb: "Drain", danger: true, fields: [FOR],
-        what: others ? html`<span class="mono">${target.url}</span> gets no new requests; those under way end. ${others} other${others > 1 ? "s" : ""} take${others > 1 ? "" : "s"} over.` : html`<strong>No other target of ${upstream.name} is up.</strong> Its routes will answer 503.` }, () => send("undrain", { reason: "undo" }))}>Drain<//>`}
-      <${Action} kind="small" role="operate" label=${`Weight of ${target.url}`} run=${() => change("weight", { title: "Weight", verb: "Set", fields: [weight, FOR], what: html`The share of requests that <span class="mono">${target.url}</span> gets, relative to the others.` }, () => send("weight", { weight: target.weight, for: "1d", reason: "undo" }), (answer) => ({ weight: Number(answer.weight) }))}>Weight<//></span></td></tr>`;
+        what: others ? html`<span class="mono">${target.url}</span> gets no new requests; those under way end. ${others} other${others > 1 ? "s" : ""} take${others > 1 ? "" : "s"} over.` : html`<strong>No other target of ${upstream.name} is up.</strong> Its routes will answer 503.` }, () => send("undrain", { reason: "undo" }), () => (others ? {} : { force: true }))}>Drain<//>`}
+      <${Action} kind="small" role="operate" label=${`Weight of ${target.url}`} run=${() => change("weight", { title: "Weight", verb: "Set", fields: [weight, FOR], what: html`The share of requests that <span class="mono">${target.url}</span> gets, relative to the others.` }, () => send("weight", { weight: target.weighed ? target.weight : null, reason: "undo" }), (answer) => ({ weight: Number(answer.weight) }))}>Weight<//></span></td></tr>`;
 }
