@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from revproxy.admin.operation import Operation
+from revproxy.admin.operations.alerts import alertOperations
 from revproxy.admin.operations.certificates import certificateOperations
 from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.events import eventOperations
@@ -26,6 +27,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     planOperations,
     upstreamOperations,
     certificateOperations,
+    alertOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

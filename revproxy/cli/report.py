@@ -26,6 +26,7 @@ _COLUMNS = (
 _NUMBERS = frozenset((
     "kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive",
     "weight", "in flight", "queued", "connections", "req/s", "5xx", "p99 ms", "days",
+    "waiting", "given up", "firing", "no traffic",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
           "in flight": "in\nflight", "connections": "connec-\ntions"}
@@ -34,6 +35,7 @@ _LONG_AT_LEAST = 24
 _STYLES = {
     "running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim",
     "up": "green", "down": "red", "drained": "yellow",
+    "firing": "red", "pending": "yellow", "no-traffic": "yellow", "silenced": "dim",
 }
 _DIGEST = 12
 _MOST_FIGURES = 40

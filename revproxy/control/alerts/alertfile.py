@@ -30,6 +30,7 @@ class ReceiverState(msgspec.Struct):
     dead: list[DeadLetter] = []
     over: dict[str, Over] = {}
     isDisabled: bool = False
+    deliveredAt: float | None = None
 
 
 class AlertState(msgspec.Struct):

@@ -13,7 +13,7 @@ from random import random
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -257,13 +257,18 @@ class Feed:
             "startsAt": timeText(now),
             "endsAt": timeText(now + INTERVAL),
         }
-        answer = Answer(200)
-        for peer in self._peers:
-            answer = await self._sender.send(self._request(peer.url, msgspec.json.encode([written])))
-            if not answer.isTaken:
-                return answer
-            peer.again()
-        return answer
+        body = msgspec.json.encode([written])
+        results: Any = await DeferredList(
+            [self._sender.send(self._request(peer.url, body)) for peer in self._peers], consumeErrors=True
+        )
+        answers: list[Answer] = []
+        for peer, (isAnswered, found) in zip(self._peers, results, strict=True):
+            if not isAnswered:
+                raise NotSent(f"{_origin(peer.url)}: {found.getErrorMessage()}")
+            answers.append(found)
+            if found.isTaken:
+                peer.again()
+        return next((answer for answer in answers if not answer.isTaken), answers[0])
 
     # What the peers ask for
 

@@ -94,11 +94,13 @@ class Receivers:
             telling = self._tellingTo(config.name)
             feed = Feed(config, self._sender, self._clock, telling, self._event, self._onChanged)
             feed.over.update(kept.over)
+            feed.deliveredAt = kept.deliveredAt
             return feed
         outbox = Outbox(self._config)
         outbox.restore(kept.groups, kept.dead)
         courier = Courier(config, outbox, self._sender, self._clock, self._telling, self._event, self._onChanged)
         courier.isDisabled = kept.isDisabled and kept.known == _knownBy(config)
+        courier.deliveredAt = kept.deliveredAt
         return courier
 
     # What they are told
@@ -219,6 +221,7 @@ def _knownBy(config: ReceiverConfig) -> str:
 def _stateOf(receiver: Courier | Feed) -> ReceiverState:
     known = _knownBy(receiver.config)
     if isinstance(receiver, Feed):
-        return ReceiverState(known, over=receiver.over)
+        return ReceiverState(known, over=receiver.over, deliveredAt=receiver.deliveredAt)
     outbox = receiver.outbox
-    return ReceiverState(known, outbox.groups, list(outbox.dead), isDisabled=receiver.isDisabled)
+    return ReceiverState(known, outbox.groups, list(outbox.dead), isDisabled=receiver.isDisabled,
+                         deliveredAt=receiver.deliveredAt)  # fmt: skip

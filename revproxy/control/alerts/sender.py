@@ -8,6 +8,7 @@ connection serves one request: nothing is kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -153,6 +154,7 @@ class _Bounded:
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
         """As `IStreamClientEndpoint` says."""
+        factory.noisy = False  # type: ignore[attr-defined]
         connecting: Deferred[Any] = self._endpoint.connect(_BoundedFactory(factory))
         return connecting.addCallback(self._connected)
 
@@ -259,9 +261,13 @@ def _reasonOf(failure: Failure) -> Any:
     if failure.check(DNSLookupError):
         raise NotSent("its name is not known")
     if failure.check(ConnectError):
-        raise NotSent(f"cannot be connected to: {textOf(getattr(failure.value, 'osError', None) or failure.value)}")
+        number = getattr(failure.value, "osError", None)
+        why = os.strerror(number) if isinstance(number, int) else textOf(failure.value)
+        raise NotSent(f"cannot be connected to: {why}")
     reasons: list[Failure] = getattr(failure.value, "reasons", [failure])
     inner = [reason.value for reason in reasons]
+    if any(isinstance(each, CancelledError) for each in inner):
+        raise NotSent(f"no answer within {TIMEOUT:g} s")
     texts = ["the connection was closed" if isinstance(each, ConnectionClosed) and not str(each) else textOf(each)
              for each in inner]
     raise NotSent(printable("; ".join(dict.fromkeys(filter(None, texts))), _SHOWN) or type(inner[0]).__name__)
