@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
+
 from revproxy.context import Context
 from revproxy.dataplane.story import Call, Story
 from revproxy.destination import SETTLED
@@ -41,6 +43,8 @@ class Explainer:
     :ivar left: so many may still be explained in this second.
     """
 
+    _log = Logger()
+
     def __init__(self, slower: float, now: Callable[[], float]) -> None:
         """
         :param slower: seconds from which on a request is slow.
@@ -63,6 +67,13 @@ class Explainer:
         because = self._because(context, story, error, seconds)
         if not because or chain is None or not self._hasRoom():
             return b""
+        try:
+            return self._explained(because, context, chain, story, sent)
+        except Exception:  # plugins have had all of it in their hands
+            self._log.failure("request {id} cannot be explained", id=context.id)
+            return b""
+
+    def _explained(self, because: str, context: Context, chain: Chain, story: Story, sent: float | None) -> bytes:
         goal, request = context._goal, context._request
         chosen = goal is not None and goal is not SETTLED
         return encodeExplained(
@@ -115,7 +126,7 @@ def _steps(context: Context, chain: Chain, story: Story) -> tuple[Step, ...]:
 
 def _stepsOf(calls: list[Call], last: list[Field], story: Story) -> Iterable[Step]:
     """What is there before the next call, this one has left. :param last: what the last one has left."""
-    after = [*(fields for _, _, _, fields in calls[1:]), last]
+    after = [*(fields for _, _, _, fields in calls), last][1:]
     for (link, method, seconds, before), left in zip(calls, after, strict=True):
         wait = story.waits.get((link, method))
         yield Step(link.name, link.version, method, seconds, wait, changesOf(before, left))

@@ -141,6 +141,34 @@ class ExplainerTests(SynchronousTestCase):
             self.assertEqual(told.request, Changes(("x-a",)))
             self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
+    def test_sampledAndInterrupted(self) -> None:
+        """In the sample, whose chain nobody goes back through, has the calls of the way in."""
+        self.begin(Does("a", sets("X-A")), Does("b", lambda context: context.respond(403)), explains=1)
+        self.edge.chains[0].links[0].handleResponse = None
+        self.send()
+        told = self.explained()
+        self.assertEqual((told.because, [step.plugin for step in told.steps if step.call == "handle"]),
+                         ("interrupted", ["a", "b"]))  # fmt: skip
+
+    def test_firstInterrupts(self) -> None:
+        """Also where the first one stops it."""
+        self.begin(Does("a", lambda context: context.respond(403)), explains=1)
+        self.send()
+        self.assertEqual(self.explained().steps, (Step("a", "1.0", "handle", 0.0, None, NO_CHANGES),))
+
+    def test_brokenByPlugins(self) -> None:
+        """What cannot be explained, since a plugin has put something odd in its place, does the request no harm."""
+
+        def handle(context: Context) -> bool:
+            context.request.headers.fields.append("odd")  # type: ignore[arg-type]
+            return context.respond(403)
+
+        self.begin(Does("a", handle))
+        client = self.send()
+        self.assertIn(b" 403 ", client.received())
+        self.assertEqual(self.record(), b"")
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
     def test_slow(self) -> None:
         """One that took longer than it should."""
         self.begin(Does("a", sets("X-A"), setsLater("X-B")), slower=2.0)
