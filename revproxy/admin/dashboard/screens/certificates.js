@@ -23,5 +23,5 @@ function Certificate({ one }) {
   const days = Math.floor(one.days_left), state = days < 0 ? "failed" : days < SOON ? "warning" : "ok";
   return html`<tr><th scope="row" class="text">${one.names.length ? one.names.join(", ") : one.subject}${one.is_default && html` <span class="tag" title="Shown to clients that ask for no host, or for one that none is for">default</span>`}${!one.is_used && html` <span class="tag warn">unused</span>`}</th>
     <td><${State} of=${state}>${days < 0 ? "expired" : days < SOON ? "ends soon" : "good"}<//></td><td class="num nowrap">${date(one.not_after)}<div class="small faint">${days < 0 ? `${plural(-days, "day")} ago` : plural(days, "day")}</div></td>
-    <td class="dim">${[one.issuer, ...one.chain.slice(1)].join(" ← ")}<div class="small faint mono" title=${`Serial ${one.serial}`}>${one.fingerprint.slice(0, 23)}…</div></td><td><code class="small">${one.file}</code></td></tr>`;
+    <td class="dim text">${[one.issuer, ...one.chain.slice(1)].join(" ← ")}<div class="small faint mono" title=${`Serial ${one.serial}`}>${one.fingerprint.slice(0, 23)}…</div></td><td><code class="small">${one.file}</code></td></tr>`;
 }
