@@ -13,6 +13,7 @@ from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.admin.operations.requests import requestOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
 from revproxy.admin.operations.upstreams import upstreamOperations
@@ -28,6 +29,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     upstreamOperations,
     certificateOperations,
     alertOperations,
+    requestOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

@@ -10,7 +10,7 @@ import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
-from revproxy.cli import alertcommands, plugintests, upstreamcommands
+from revproxy.cli import alertcommands, plugintests, requestcommands, upstreamcommands
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
@@ -138,7 +138,9 @@ def testPlugin(directory: Path, timeout: float) -> None:
         raise click.ClickException(str(failed)) from None
 
 
-for command in (run, *COMMANDS, *upstreamcommands.COMMANDS, *alertcommands.COMMANDS):
+for command in (
+    run, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS, *alertcommands.COMMANDS,
+):  # fmt: skip
     main.add_command(command)
 
 

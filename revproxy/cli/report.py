@@ -27,10 +27,11 @@ _NUMBERS = frozenset((
     "kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive",
     "weight", "in flight", "queued", "connections", "req/s", "5xx", "p99 ms", "days",
     "waiting", "given up", "firing", "no traffic",
+    "ms",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
           "in flight": "in\nflight", "connections": "connec-\ntions"}
-_LONG = frozenset(("text", "note"))
+_LONG = frozenset(("text", "note", "request"))
 _LONG_AT_LEAST = 24
 _STYLES = {
     "running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim",

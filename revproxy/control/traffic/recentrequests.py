@@ -53,7 +53,9 @@ class RecentRequests:
     """
     The last requests of an edge.
 
+    :ivar clock: by which they are heard of.
     :ivar count: how many there are; ``size``: their bytes.
+    :ivar born: when it began to remember, in whole seconds: numbers of others are not those of this one.
     :ivar last: the number of the newest; 0 before the first.
     :ivar dropped: how many workers could not tell of.
     :ivar live: those who watch what ends now.
@@ -68,8 +70,9 @@ class RecentRequests:
         self.count = 0
         self.size = 0
         self.last = 0
+        self.born = int(clock.seconds())
         self.dropped = 0
-        self._clock = clock
+        self.clock = clock
         self._remember = remember
         self._rememberBytes = rememberBytes
         self._blocks: deque[Block] = deque()
@@ -103,7 +106,7 @@ class RecentRequests:
         if not self._blocks or self._blocks[-1].isFull:
             self._seal()
             self._blocks.append(Block(told.first))
-        self._blocks[-1].add(told, self._clock.seconds())
+        self._blocks[-1].add(told, self.clock.seconds())
         self.count += told.count
         self.size += len(told.data)
         self._trim()
@@ -179,5 +182,5 @@ class RecentRequests:
 
     def _sliceOver(self) -> Any:
         """Given to the Cooperator: asked after each step whether the loop is others' now."""
-        end = self._clock.seconds() + SLICE
-        return lambda: self._clock.seconds() >= end
+        end = self.clock.seconds() + SLICE
+        return lambda: self.clock.seconds() >= end
