@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from revproxy.casefolding import folded
 from revproxy.config import syntax
@@ -10,7 +11,7 @@ from revproxy.config.problems import quoted, suggestion
 from revproxy.config.section import Section
 from revproxy.config.settings import PluginSetting, RedirectConfig, RespondConfig, RouteConfig, UpstreamConfig
 
-LEAVES = ("upstream", "redirect", "respond", "static", "resource")
+LEAVES = ("upstream", "redirect", "respond", "health", "static", "resource")
 """The keys of which a route has one: what answers."""
 
 
@@ -82,6 +83,7 @@ def _route(section: Section, upstreams: Mapping[str, UpstreamConfig]) -> RouteCo
         upstream=_upstreamName(section, upstreams),
         redirect=_redirect(section.expanded("redirect", "url")) if section.has("redirect") else None,
         respond=_respond(section.section("respond")) if section.has("respond") else None,
+        health=cast(Any, section.text("health") or None),
         static=section.pathAt("static", "folder"),
         resource=section.checked("resource", syntax.dottedName, "") or None,
         stripPrefix=_stripPrefix(section, leaf),
@@ -121,7 +123,7 @@ def _leafKind(section: Section) -> str | None:
 
 def _stripPrefix(section: Section, leaf: str | None) -> bool:
     strip = section.flag("strip_prefix", False)
-    if strip and leaf in ("redirect", "respond"):
+    if strip and leaf in ("redirect", "respond", "health"):
         section.refuse(f"has no effect with {leaf}; leave it out", "strip_prefix")
     return strip
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from revproxy.config.alertsettings import AlertsConfig
 from revproxy.config.document import Document
@@ -145,7 +145,7 @@ class RespondConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """Which requests go where. Exactly one of upstream, redirect, respond, static and resource is not ``None``.
+    """Which requests go where. Exactly one of upstream, redirect, respond, health, static and resource is not ``None``.
 
     :ivar host: exact lower-case name, ``*.example.com``, or ``None`` for any.
     :ivar path: starts with ``/``; a prefix on segment boundaries.
@@ -165,6 +165,7 @@ class RouteConfig:
     upstream: str | None = None
     redirect: RedirectConfig | None = None
     respond: RespondConfig | None = None
+    health: Literal["live", "ready"] | None = None
     static: Path | None = None
     resource: str | None = None
     stripPrefix: bool = False

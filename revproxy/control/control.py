@@ -4,7 +4,7 @@ Control: all that decides what the edge is to be, over whatever crew makes it so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.inbox import Inbox
 from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
+from revproxy.control.readiness import Readiness
 from revproxy.control.recorder import Recorder
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
@@ -47,6 +48,7 @@ from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
+from revproxy.plan.words import Down
 
 InThread = Callable[..., Deferred[Any]]
 """Runs a function, with arguments, in a thread."""
@@ -67,6 +69,7 @@ class Control:
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
     :ivar pluginView: tells of plugins.
+    :ivar readiness: whether the edge is ready for requests.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
     :ivar alerts: which rules fire, and who is told.
@@ -144,13 +147,19 @@ class Control:
         self.alerts = Alerts(events, clock, self._measures, stands, HTTPSender(clock, readsIn), alertFile)
         self.files = (self.overrides.file, self.certificates.file, alertFile)
         self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
+        self.readiness = Readiness(self.coordinator, self.inbox.targets, crew, clock)
         crew.onWord = self.inbox.receive
-        crew.standing = self.overrides.words
+        crew.standing = self._standing
+
+    def _standing(self) -> Iterator[Down]:
+        yield from self.overrides.words()
+        yield self.readiness.word()
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         self.gauges.committed(plan.config)
         self.overrides.committed(plan.config)
         self.certificates.committed(plan.config)
+        self.readiness.look()
         self._measures.committed(plan)
         self.alerts.adopt(plan.config.alerts)
         logging = plan.config.logging
@@ -165,7 +174,8 @@ class Control:
             file.restore()
 
     def stop(self) -> None:
-        """Nothing happens by itself any more."""
+        """Nothing happens by itself any more; the edge is about to end."""
+        self.readiness.look()
         self.slowPlugins.stop()
         self.overrides.stop()
         self.certificates.stop()

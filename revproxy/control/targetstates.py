@@ -8,7 +8,7 @@ worker makes one, and the last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from revproxy.config.settings import Config, UpstreamConfig
@@ -40,6 +40,8 @@ class TargetStates:
     What is known of all targets.
 
     Its events are ``target-down``, ``target-up``, ``upstream-down`` and ``upstream-up``.
+
+    :ivar onChange: called when something may be another way than it was.
     """
 
     def __init__(self, events: EventLog) -> None:
@@ -50,6 +52,7 @@ class TargetStates:
         self._down: dict[tuple[str, str], set[int]] = {}
         self._upstreamsDown: set[str] = set()
         self._drained: Set[tuple[str, str]] = frozenset()
+        self.onChange: list[Callable[[], None]] = []
 
     def of(self, upstream: str, url: str) -> TargetState:
         """What is known of one."""
@@ -86,6 +89,7 @@ class TargetStates:
         before, self._drained = self._drained, targets
         for upstream in sorted({upstream for upstream, _ in before ^ targets}):
             self._compare(upstream, "targets were drained" if targets > before else "a target is back in service")
+        self._changed()
 
     def changed(self, worker: int, word: TargetChanged) -> None:
         """
@@ -105,8 +109,23 @@ class TargetStates:
         if bool(down) != before:
             self._tell(key, word)
         elif down and not word.isUp:
-            self._states[key] = replace(self._states[key], failure=word.reason)
+            self._states[key] = replace(self._states[key], failedAt=self._events.now(), failure=word.reason)
         self._compare(word.upstream, word.reason or f"{word.url} answers again")
+        self._changed()
+
+    def lastFailure(self, name: str) -> tuple[bool, float]:
+        """
+        Of an upstream that is down.
+
+        :returns: whether all its targets are drained; and when the last of the others failed last.
+        """
+        serving = [(name, target.url) for target in self._upstreams[name].targets]
+        serving = [key for key in serving if key not in self._drained]
+        return not serving, max((self._states.get(key, UP).failedAt or 0.0 for key in serving), default=0.0)
+
+    def _changed(self) -> None:
+        for changed in self.onChange:
+            changed()
 
     def _tell(self, key: tuple[str, str], word: TargetChanged) -> None:
         name, url = key

@@ -70,6 +70,7 @@ class EventLog:
     """The latest events.
 
     :ivar subscribers: called with each event as it happens; must not raise.
+    :ivar now: the time, as events have it.
     """
 
     _log = Logger()
@@ -79,7 +80,7 @@ class EventLog:
         :param now: seconds since the epoch.
         :param capacity: how many are remembered.
         """
-        self._now = now
+        self.now = now
         self._events: deque[Event] = deque(maxlen=capacity)
         self._last = 0
         self.subscribers: list[Callable[[Event], None]] = []
@@ -100,7 +101,7 @@ class EventLog:
         """
         text, traceback = masked(text), masked(traceback)
         self._last += 1
-        event = Event(self._now(), kind, plugin, version, text, traceback, self._last, _bounded(about or {}))
+        event = Event(self.now(), kind, plugin, version, text, traceback, self._last, _bounded(about or {}))
         self._events.append(event)
         level = LogLevel.warn if kind in WARNINGS else LogLevel.info
         who = f"plugin {plugin} {version}".strip() + ": " if plugin else ""

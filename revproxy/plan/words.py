@@ -105,6 +105,14 @@ class Target(Word, frozen=True):
     weight: int | None = None
 
 
+class Readiness(Word, frozen=True):
+    """
+    Whether the edge as a whole is ready for requests, for clients that ask; it is not before this is said first.
+    """
+
+    isReady: bool
+
+
 class Ask(Word, frozen=True):
     """
     Tell something now.
@@ -366,7 +374,7 @@ class Records(Word, frozen=True):
 
 class TargetChanged(Word, frozen=True):
     """
-    A target is passed over from now on, or no longer.
+    A target is passed over from now on, or no longer; or has failed once more when it was tried again.
 
     :ivar reason: of the failure that did it; empty when it answers again. If it is up for another reason, that one:
         nothing is held against a target whose upstream is made anew.
@@ -438,7 +446,7 @@ class Notice(Word, frozen=True):
     traceback: str = ""
 
 
-Down = Prepare | Ready | Commit | Abandon | Target | Ask
+Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask
 Up = (
     DropIns
     | Answer

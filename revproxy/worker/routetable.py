@@ -20,6 +20,7 @@ from revproxy.config.settings import Config, RouteConfig
 from revproxy.dataplane.http.interfaces import ILeaf
 from revproxy.dataplane.leaves.destinations import Destinations
 from revproxy.dataplane.leaves.fixed import RedirectLeaf, RespondLeaf
+from revproxy.dataplane.leaves.health import HealthLeaf
 from revproxy.dataplane.leaves.mounted import MountedLeaf
 from revproxy.dataplane.leaves.proxy import ProxyLeaf
 from revproxy.dataplane.leaves.static import StaticLeaf
@@ -181,6 +182,7 @@ class _TableInTheMaking:
             route.upstream and self.config.upstreams[route.upstream].host,
             route.redirect,
             route.respond,
+            route.health,
             route.static,
             route.resource,
             route.stripPrefix,
@@ -206,6 +208,8 @@ class _TableInTheMaking:
             return RedirectLeaf(route.redirect.location, route.redirect.status)
         if route.respond is not None:
             return RespondLeaf(route.respond.status, route.respond.body.encode(), route.respond.headers)
+        if route.health is not None:
+            return HealthLeaf(route.health, self._parts.health)
         if route.static is not None:
             return StaticLeaf(str(route.static), prefix, self._parts.inThread)
         return self._mounted[index]

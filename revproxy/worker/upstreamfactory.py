@@ -7,7 +7,7 @@ Nothing connects before the first request.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from zope.interface import implementer
 from revproxy.config.problems import Problem
 from revproxy.config.settings import Config, TargetConfig, UpstreamConfig, UpstreamTLSConfig
 from revproxy.dataplane.http1.client import Http1Client
+from revproxy.dataplane.leaves.health import EdgeHealth
 from revproxy.dataplane.net.eagerreactor import EagerReactor
 from revproxy.dataplane.net.tlsclient import TLSClientReactor
 from revproxy.dataplane.net.tlscontexts import clientContext
@@ -53,6 +54,7 @@ class Parts:
     :ivar targetChanged: given upstream, URL, whether it is up, and why not, when a target is passed over from now on,
         or no longer.
     :ivar inThread: runs a function, with arguments, in a thread, for requests; at once where nobody says.
+    :ivar health: whether the edge is ready.
     """
 
     reactor: Any
@@ -60,6 +62,7 @@ class Parts:
     answers: Deadlines
     targetChanged: Callable[[str, str, bool, str], None] = lambda upstream, url, isUp, reason: None
     inThread: Callable[..., Deferred[Any]] = maybeDeferred
+    health: EdgeHealth = field(default_factory=EdgeHealth)
 
 
 class PluginClient:

@@ -23,7 +23,19 @@ from revproxy.dataplane.routing import Tree
 from revproxy.loop.deadlines import Deadlines
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import Abandon, Ask, Commit, Down, Prepare, Ready, Stalled, Target, TargetChanged, Up
+from revproxy.plan.words import (
+    Abandon,
+    Ask,
+    Commit,
+    Down,
+    Prepare,
+    Readiness,
+    Ready,
+    Stalled,
+    Target,
+    TargetChanged,
+    Up,
+)
 from revproxy.worker.accesslogging import AccessLogging
 from revproxy.worker.applier import Applier
 from revproxy.worker.bounds import Bounds
@@ -106,7 +118,7 @@ class Worker:
         self._records = StdlibRecords(self._culprits)
         self._takeLogging(config.logging)
         self._guard = StallGuard(reactor, self._culprits.identify, self._stalled)
-        parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
+        parts = self._parts = Parts(reactor, self._deadlines, self._answers, self._targetChanged, inPool or inThread)
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
         self.recording = Recording(reactor, self.edge, tell)
@@ -153,6 +165,8 @@ class Worker:
             self._applier.apply(word)
         elif isinstance(word, Target):
             self.routes.steer(word)
+        elif isinstance(word, Readiness):
+            self._parts.health.isReady = word.isReady
         elif isinstance(word, Ask):
             self._ask(word)
 

@@ -73,6 +73,7 @@ routes:
   - host: "*.example.com"
     name: elsewhere
     redirect: https://example.com/
+  - {path: /live, health: live}
   - path: /moved
     redirect: {url: /new, status: 308}
   - path: /healthz
@@ -178,7 +179,8 @@ class FullTests(ConfigTestCase):
 
     def test_routes(self) -> None:
         """Each kind of leaf; names are given or made of host and path."""
-        api, elsewhere, moved, health, files, stock = self.parse(FULL).routes
+        api, elsewhere, live, moved, health, files, stock = self.parse(FULL).routes
+        self.assertEqual((live.health, api.health), ("live", None))
         self.assertEqual(api, RouteConfig(
             "shop.example.com", "/api/", "shop.example.com/api/", upstream="app", stripPrefix=True, case="insensitive",
             methods=frozenset(("GET", "HEAD", "PURGE")),
@@ -325,7 +327,7 @@ class RefusalTests(ConfigTestCase):
             "routes:\n  - {host: a, upstrem: app}\n  - {upstream: nope}\nlimits: {max_headers: 0}\n"
             "timeouts: {idle: -1, drain: soon}\nfoo: 1\n",
             "r.yaml:4:5: $.routes[0]: does not say what answers; give one of "
-            "upstream, redirect, respond, static, resource",
+            "upstream, redirect, respond, health, static, resource",
             'r.yaml:4:15: $.routes[0].upstrem: unknown key; did you mean "upstream"?',
             'r.yaml:5:6: $.routes[1].upstream: no upstream named "nope"; there is "app"',
             "r.yaml:6:10: $.limits.max_headers: 0 is less than the least allowed, 1",

@@ -60,7 +60,7 @@ class TargetStatesTests(SynchronousTestCase):
         """It is down from the first worker that passes it over to the last, and what was said last is why."""
         for worker in range(3):
             self.says(worker, "a", f"refused {worker}")
-        self.assertEqual(self.states.of("web", "http://a"), TargetState(False, 1.0, 1.0, "refused 2"))
+        self.assertEqual(self.states.of("web", "http://a"), TargetState(False, 1.0, 3.0, "refused 2"))
         for worker in (1, 0):
             self.says(worker, "a", None)
         self.assertEqual(len(self.told()), 1)

@@ -13,7 +13,18 @@ from twisted.python.failure import Failure
 from revproxy.dropin import DropIn
 from revproxy.errors import BadResponse
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import Ask, Commit, Counters, DropIns, Prepare, Ready, Stalled, Target, TargetChanged
+from revproxy.plan.words import (
+    Ask,
+    Commit,
+    Counters,
+    DropIns,
+    Prepare,
+    Readiness,
+    Ready,
+    Stalled,
+    Target,
+    TargetChanged,
+)
 from revproxy.worker.guard.stallguard import Stall
 from revproxy.worker.worker import Worker
 from tests.harness import freePort
@@ -22,6 +33,13 @@ from tests.worker.workers import WorkerCase, entry
 UPSTREAM = "upstreams: {app: {targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2']}}\nroutes: [{upstream: app}]\n"
 IMPATIENT = UPSTREAM.replace("{targets", "{max_fails: 1, targets")
 PATIENT = UPSTREAM.replace("{targets", "{max_fails: 9, targets")
+
+
+class ExchangeDouble:
+    """Takes an answer."""
+
+    def answered(self, response: Any) -> None:
+        self.response = response
 
 
 class WordTests(WorkerCase):
@@ -85,6 +103,21 @@ class WordTests(WorkerCase):
         self.become(self.plan(2, self.config(PATIENT)))
         self.assertEqual([word for word in self.told if isinstance(word, TargetChanged)], [
             TargetChanged("app", "http://127.0.0.1:1", True, "its upstream is another one now")])
+
+    def test_readiness(self) -> None:
+        """Whether the edge is ready, is for routes that tell it; also for those that are there already."""
+        self.become(self.plan(1, self.config("routes: [{health: ready}]\n")))
+        table = self.worker.routes.table
+        assert table is not None
+        [(leaf, *_)] = table.leaves.values()
+        answers = []
+        for isReady in (None, True, False):
+            if isReady is not None:
+                self.say(Readiness(isReady))
+            exchange: Any = ExchangeDouble()
+            leaf.render(exchange)
+            answers.append(exchange.response.status)
+        self.assertEqual(answers, [503, 200, 503])
 
     def test_targetBeforeThePlan(self) -> None:
         """Before there is a plan there are no targets."""

@@ -41,7 +41,8 @@ class Upstream:
         :param maxFails: failures in a row after which a target is passed over; 0 for never.
         :param failTimeout: seconds it is passed over.
         :param policy: which target is next; a :class:`WeightedRoundRobin` by default.
-        :param onChange: given the URL of a target, whether it is up, and why not, when that has changed.
+        :param onChange: given the URL of a target, whether it is up, and why not, when that has changed; and again
+            when one that is down fails after its time.
         :raises ValueError: if there are no targets.
         """
         if not targets:
@@ -90,17 +91,19 @@ class Upstream:
         if not self._maxFails or target.fails < self._maxFails or not target.isInService:
             return  # one that was taken out of service gets no more: that what was under way fails there is no news
         now = self._now()
+        before = target.downUntil
         if self._only is not None:
             # It is tried all the same. But people read the log when nothing works.
-            if not target.downUntil and target.quietUntil <= now:
+            if max(before, target.quietUntil) <= now:
                 target.downUntil = target.quietUntil = now + self._failTimeout
-                self._warn(target, "upstream {name}: {url} failed {fails} times in a row; there is no other", reason)
+                if not before:
+                    text = "upstream {name}: {url} failed {fails} times in a row; there is no other"
+                    self._warn(target, text, reason)
                 self._onChange(target.url, False, _textOf(reason))
             return
-        before, target.downUntil = target.downUntil, now + self._failTimeout
+        target.downUntil = now + self._failTimeout
         if before <= now:
             self._warn(target, "upstream {name}: {url} is passed over for {seconds} s after {fails} failures", reason)
-        if not before:
             self._onChange(target.url, False, _textOf(reason))
 
     def _warn(self, target: Target, message: str, reason: Failure) -> None:

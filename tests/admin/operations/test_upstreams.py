@@ -52,6 +52,7 @@ class UpstreamsTests(OperationCase):
 
     def test_figures(self) -> None:
         """What goes on there now is added up over workers; what went there in the last ten seconds."""
+        self.clock.advance(60)
         self.crew.heard(1, Counters(targets=(TargetNow("web", A, 2, 3, 4, 1),)))
         self.counted = {"targets": (TargetNow("web", A, 20, 30, 40, 10),), "attempts": (
             AttemptSeries("web", A, "GET", 200, "", 30, 0.3, {10: 30}),

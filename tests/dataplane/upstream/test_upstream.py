@@ -282,14 +282,15 @@ class InServiceTests(OriginCase):
         self.assertEqual((self.urls(), self.changes), ({"http://second"}, []))
 
     def test_failsOn(self) -> None:
-        """That it fails once more when it is tried again is no news; that it answers is."""
+        """That it fails once more when it is tried again is told, too; so is that it answers."""
         target, reason = self.first.target, Failure(BadResponse("oh"))
         for _ in range(3):
-            self.upstream.failedAt(target, reason)
             self.pass_(30)
-        self.assertEqual([isUp for _, isUp, _ in self.changes], [False])
+            self.upstream.failedAt(target, reason)
+            self.upstream.failedAt(target, reason)
+        self.assertEqual([isUp for _, isUp, _ in self.changes], [False] * 3)
         self.upstream.succeeded(target)
-        self.assertEqual([isUp for _, isUp, _ in self.changes], [False, True])
+        self.assertEqual([isUp for _, isUp, _ in self.changes], [False] * 3 + [True])
 
     def test_takenOutWhenTold(self) -> None:
         """Whoever is told that it fails may take it out of service at once: it stays out."""
