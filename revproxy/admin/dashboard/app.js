@@ -61,5 +61,5 @@ function App() {
 
 startKeys();
 addEventListener("hashchange", () => { if (location.hash.startsWith("#login=")) codeIn(); });
-render(html`<${App} />`, document.getElementById("app"));
-codeIn().then(startStream).then(getAll);
+const begin = () => render(html`<${App} />`, document.getElementById("app"));
+codeIn().then(begin).then(startStream).then(getAll);

@@ -2,7 +2,7 @@
 import { ask, query, useAsk } from "../parts/api.js";
 import { Chart, Spark } from "../parts/chart.js";
 import { count, duration, ms, plural, rate, share } from "../parts/format.js";
-import { html, useEffect, useMemo, useRef } from "../parts/html.js";
+import { html, useEffect, useMemo, useRef, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
 import { Choice, Empty, Head, Missing, Scroll, State, When } from "../parts/states.js";
 import { useStore } from "../parts/store.js";
@@ -18,13 +18,14 @@ export default function Now() {
   const { query } = useStore(place);
   const span = query.span in STEPS ? query.span : "900";
   const traffic = useAsk(`/traffic?seconds=${span}&step=${STEPS[span]}`, Math.min(STEPS[span], 10));
+  const points = useMemo(() => complete(traffic.data), [traffic.data]);
   if (!status) return html`<${Head} title="Now" /><${Missing} asked=${asked} what="what is happening" />`;
   return html`<${Head} title="Now"><${Choice} label="Time span" options=${SPANS} at=${span} pick=${(span) => setQuery({ span })} /><//>
     <div class="stack">
       ${!status.is_ready && html`<div class="note warn"><strong>Not ready.</strong> ${(status.not_ready ?? []).join("; ")}</div>`}
       ${status.config?.failure && html`<div class="note bad"><strong>The configuration as it is now is not in force.</strong> ${status.config.failure.message ?? status.config.failure} <a href=${link("configuration")}>Show it</a></div>`}
-      <${Tiles} status=${status} points=${traffic.data?.points ?? []} />
-      <div class="aside"><div class="stack"><${Charts} traffic=${traffic.data} span=${Number(span)} /><${Routes} status=${status} /></div>
+      <${Tiles} status=${status} points=${points} />
+      <div class="aside"><div class="stack"><${Charts} points=${points} step=${traffic.data?.step_seconds ?? 10} span=${span} /><${Routes} status=${status} /></div>
         <div class="stack"><${Firing} status=${status} /><${Changed} /></div></div>
     </div>`;
 }
@@ -46,8 +47,14 @@ function Tiles({ status, points }) {
     <dd>${value}${unit && html`<small>${unit}</small>`}<div class="under">${under}</div>${values && html`<${Spark} values=${values} isBad=${isBad} />`}</dd></div>`)}</dl>`;
 }
 
-function Charts({ traffic, span }) {
-  const points = traffic?.points ?? [], step = traffic?.step_seconds ?? 10;
+/** The points whose time is over: what is being counted yet would look like a fall. */
+function complete(traffic) {
+  if (!traffic?.points.length) return [];
+  const { points, step_seconds: step } = traffic, now = Date.now() / 1000;
+  return points[points.length - 1].at + step > now ? points.slice(0, -1) : points;
+}
+
+function Charts({ points, step, span }) {
   const at = useMemo(() => points.map((p) => p.at), [points]);
   const volume = useMemo(() => [
     { label: "requests", colour: "p95", values: points.map((p) => p.requests / step), isArea: true },
@@ -68,10 +75,12 @@ function Charts({ traffic, span }) {
 /** The last minutes of a route's rate: as the edge remembers them at first, then as this page sees them. */
 function useRates(routes) {
   const kept = useRef({});
+  const [, drawn] = useState(0);
   useEffect(() => {
     for (const { route } of routes.slice(0, SPARKED)) {
       ask(`/traffic${query({ of: "route", name: route, seconds: 600, step: 10 })}`).then(({ points, step_seconds: step }) => {
-        kept.current[route] = [...points.map((p) => p.requests / step), ...(kept.current[route] ?? [])].slice(-90);
+        kept.current[route] = [...points.slice(0, -1).map((p) => p.requests / step), ...(kept.current[route] ?? [])].slice(-90);
+        drawn((n) => n + 1);
       }, () => {});
     }
   }, []);
@@ -86,9 +95,9 @@ function Routes({ status }) {
   const routes = [...(status.routes ?? [])].sort((a, b) => (b.last_10s.rate ?? 0) - (a.last_10s.rate ?? 0) || (b.last_hour.requests ?? 0) - (a.last_hour.requests ?? 0));
   const rates = useRates(status.routes ?? []);
   if (!routes.length) return html`<section class="card"><${Empty} title="No routes">revproxy.yaml names none.<//></section>`;
-  return html`<section class="card" aria-labelledby="routes"><header><h2 id="routes">Routes</h2><span class="faint small">last 10 s; p99 of the last hour beside it</span></header>
+  return html`<section class="card" aria-labelledby="routes"><header><h2 id="routes">Routes</h2><span class="faint small">the last 10 s</span></header>
     <${Scroll} label="Routes"><table><thead><tr><th scope="col">Route</th><th scope="col" class="num">Rate /s</th><th scope="col"><span class="sr">Rate over time</span></th><th scope="col" class="num">4xx</th><th scope="col" class="num">5xx</th>
-      <th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col" class="num">1 h</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Oldest</th></tr></thead>
+      <th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col" class="num">p99, 1 h</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Oldest</th></tr></thead>
       <tbody>${routes.map((one, i) => html`<${Route} key=${one.route} one=${one} rates=${i < SPARKED ? rates[one.route] : null} />`)}</tbody></table><//></section>`;
 }
 
