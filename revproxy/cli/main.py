@@ -10,7 +10,7 @@ import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
-from revproxy.cli import alertcommands, plugintests, requestcommands, upstreamcommands
+from revproxy.cli import alertcommands, plugintests, requestcommands, statuscommands, upstreamcommands
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
@@ -139,7 +139,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
 
 
 for command in (
-    run, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS, *alertcommands.COMMANDS,
+    run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
+    *alertcommands.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -25,12 +25,14 @@ _COLUMNS = (
 )  # fmt: skip
 _NUMBERS = frozenset((
     "kept", "calls", "errors", "time-outs", "interrupts", "self ms/call", "alive",
-    "weight", "in flight", "queued", "connections", "req/s", "5xx", "p99 ms", "days",
+    "weight", "in flight", "queued", "connections", "req/s", "4xx", "5xx", "p50 ms", "p95 ms", "p99 ms", "days",
     "waiting", "given up", "firing", "no traffic",
     "ms",
+    "requests", "requests 1 h", "4xx 1 h", "5xx 1 h", "p50 ms 1 h", "p99 ms 1 h", "oldest", "age", "under way",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
-          "in flight": "in\nflight", "connections": "connec-\ntions"}
+          "in flight": "in\nflight", "connections": "connec-\ntions", "requests 1 h": "requests\n1 h",
+          "4xx 1 h": "4xx\n1 h", "5xx 1 h": "5xx\n1 h", "p50 ms 1 h": "p50 ms\n1 h", "p99 ms 1 h": "p99 ms\n1 h"}
 _LONG = frozenset(("text", "note", "request"))
 _LONG_AT_LEAST = 24
 _STYLES = {
