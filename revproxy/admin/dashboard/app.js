@@ -61,5 +61,11 @@ function App() {
 
 startKeys();
 addEventListener("hashchange", () => { if (location.hash.startsWith("#login=")) codeIn(); });
-const begin = () => render(html`<${App} />`, document.getElementById("app"));
+/** Instead of what index.html has in its place, which is seen until now. */
+function begin() {
+  const place = document.getElementById("app");
+  place.replaceChildren();
+  render(html`<${App} />`, place);
+}
+
 codeIn().then(begin).then(startStream).then(getAll);

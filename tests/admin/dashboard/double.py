@@ -178,7 +178,7 @@ class _Conversation(BaseHTTPRequestHandler):
             self._signIn(body)
         elif self._who() is None:
             self._problem(401, "no token, or one that is not known; sign in again")
-        elif method != "GET" and "X-Revproxy" not in self.headers:
+        elif method != "GET" and self.headers.get("X-Revproxy") != "1":
             self._problem(403, "a change takes the header X-Revproxy")
         elif path == "/session":
             self._session(method)

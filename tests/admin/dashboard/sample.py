@@ -34,6 +34,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
         self.begun = time.time() - 3 * 86400 - 4321
         self.text = TEXT
         self.number = 0
+        self.passed = 0
         self.events: list[Json] = []
         self.silences: list[Json] = []
         self.pinned: dict[str, Json | None] = {"bot-rules": {"version": "2.0.1", "digest": "", "by": "rollback"}}
@@ -84,7 +85,12 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
         route = rand.choices(ROUTES, (30, 40, 4, 8, 25, 1, 3, 1))[0]
         status = rand.choices((200, 304, 404, 429, 403, 502, 503), (820, 90, 30, 25, 10, 6, 2))[0]
         took = int(rand.lognormvariate(9.2, 0.9) if route != "images" else rand.lognormvariate(6.5, 0.5))
+        self.passed += 1
         record: Json = {
+            "number": self.passed,
+            "at": at,
+            "plan": 45,
+            "explained": status >= 400,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03d}Z",
             "id": f"{int(at * 1000):x}-{rand.getrandbits(40):010x}",
             "peer": f"203.0.113.{rand.randrange(1, 250)}",
@@ -103,6 +109,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             record["interrupted_by"] = "quota" if status == 429 else "auth"
             record["duration_us"] = took // 60
         elif UPSTREAMS[route]:
+            record["upstream_name"] = UPSTREAMS[route]
             record["upstream"] = {
                 "web": "http://10.0.1.11:8000",
                 "api": "http://10.0.2.22:9000",

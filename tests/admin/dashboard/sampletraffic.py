@@ -87,13 +87,14 @@ class TrafficAnswers:
         if status and not re.fullmatch(r"\d{3}|\dxx|\d{3}-\d{3}", status):
             raise Refused(400, f"status: {status!r} is none of 404, 5xx, 400-499")
         found = [one for one in self.requests if _fits(one, values)]
-        at, limit = int(values.get("cursor", 0)), int(values.get("limit", 100))
-        return {"items": found[at : at + limit], "next": str(at + limit) if at + limit < len(found) else None}
+        at, limit = int(values.get("cursor", "1-0")[2:]), int(values.get("limit", 100))
+        return {"items": found[at : at + limit], "next": f"1-{at + limit}" if at + limit < len(found) else None,
+                "remembered": len(self.requests), "dropped": 0}  # fmt: skip
 
     def _one(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
         for one in self.requests:
             if one["id"] == name:
-                return {**one, "generation": 45, "attempts": 2 if one["status"] >= 500 else 1}
+                return {**one, "plan": 45, "others": False, "attempts": 2 if one["status"] >= 500 else 1}
         raise Refused(404, f"no request {name} is remembered; the last 50,000 are")
 
     def _explain(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:

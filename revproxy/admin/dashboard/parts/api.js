@@ -32,7 +32,7 @@ export class Lost extends Error {}
  */
 export async function ask(path, { method = "GET", body, headers = {}, signal, isStream } = {}) {
   const sent = { Accept: isStream ? "text/event-stream" : "application/json", ...headers };
-  if (method !== "GET") sent["X-Revproxy"] = "dashboard";
+  if (method !== "GET") sent["X-Revproxy"] = "1";
   if (body !== undefined) sent["Content-Type"] = "application/json";
   const ends = isStream ? signal : AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])]);
   let response, text;

@@ -18,7 +18,7 @@ export function Lines({ items, draw, more, label }) {
   }, []);
   // What is being read stays where it is when something comes above it.
   useLayoutEffect(() => {
-    const moved = first.current ? items.findIndex((one) => one.id === first.current.id) : 0;
+    const moved = first.current ? items.findIndex((one) => one.number === first.current.number) : 0;
     if (moved > 0 && view.current.scrollTop > 0) view.current.scrollTop += moved * row;
     first.current = items[0];
   }, [items]);
@@ -32,5 +32,5 @@ export function Lines({ items, draw, more, label }) {
     document.activeElement.scrollIntoView({ block: "nearest" });
   };
   return html`<div class="viewport" ref=${view} tabindex="0" role="group" aria-label=${label} onKeyDown=${keys}><ol style=${{ height: `${items.length * row}px` }}>
-    ${items.slice(from, to).map((one, i) => html`<li key=${one.id} aria-setsize=${items.length} aria-posinset=${from + i + 1} style=${{ transform: `translateY(${(from + i) * row}px)` }}>${draw(one)}</li>`)}</ol></div>`;
+    ${items.slice(from, to).map((one, i) => html`<li key=${one.number} aria-setsize=${items.length} aria-posinset=${from + i + 1} style=${{ transform: `translateY(${(from + i) * row}px)` }}>${draw(one)}</li>`)}</ol></div>`;
 }

@@ -61,8 +61,8 @@ function useRequests(key, isLive) {
   const state_ = useRef(state);
   state_.current = state;
   const add = (items) => setState((before) => {
-    const known = new Set(before.items.slice(0, PAGE * 2).map((one) => one.id));
-    const fresh = items.filter((one) => !known.has(one.id));
+    const known = new Set(before.items.slice(0, PAGE * 2).map((one) => one.number));
+    const fresh = items.filter((one) => !known.has(one.number));
     return fresh.length ? { ...before, items: [...fresh, ...before.items].slice(0, KEPT) } : before;
   });
   useEffect(() => {
@@ -72,7 +72,7 @@ function useRequests(key, isLive) {
       if (lost.get()) return;
       try {
         const answer = await ask(`/requests${key ? key + "&" : "?"}limit=${PAGE}`, { signal: ends.signal });
-        setState({ items: answer.items, next: answer.next, isDone: true });
+        setState({ items: answer.items, next: answer.next, remembered: answer.remembered, isDone: true });
       } catch (error) {
         if (!ends.signal.aborted) setState((before) => ({ ...before, isDone: true, error: error instanceof Refused ? error : before.error }));
       }
@@ -99,7 +99,7 @@ function useRequests(key, isLive) {
 function follow(key, signal, add) {
   let waiting = [], turn;
   const flush = () => { turn = undefined; add(waiting.reverse()); waiting = []; };
-  const hear = (record) => { waiting.push(record); if (waiting.length > PAGE) waiting.shift(); turn ??= setTimeout(flush, 200); };
+  const hear = (record, id, kind) => { if (kind === "missed") return; waiting.push(record); if (waiting.length > PAGE) waiting.shift(); turn ??= setTimeout(flush, 200); };
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const poll = async () => add((await ask(`/requests${key ? key + "&" : "?"}limit=${PAGE}`, { signal })).items);
   let seen = null;
@@ -111,7 +111,9 @@ function follow(key, signal, add) {
       });
       try {
         if (!navigator.locks || !((await stream(1)) || (await stream(2)))) await poll();
-      } catch { /* told by the banner */ }
+      } catch {
+        if (!ends.aborted && !lost.get()) await poll().catch(() => {});
+      }
       await pause(2000);
     }
   };
@@ -122,22 +124,20 @@ function follow(key, signal, add) {
 }
 
 function Found({ found, isLive, isFiltered }) {
-  const { items, error, isDone, next, more } = found;
+  const { items, error, isDone, next, more, remembered } = found;
   if (error) return html`<div class="pad"><div class="note bad" role="alert">${error.message}</div></div>`;
   if (!isDone) return html`<p class="wait" role="status">Searching …</p>`;
-  if (!items.length) return html`<${Empty} title=${isFiltered ? "No request is like that" : "No requests yet"}>${isFiltered ? "Among those that are remembered. Take a filter away, or follow what comes." : "They appear here as soon as one is answered."}<//>`;
+  if (!items.length) return html`<${Empty} title=${isFiltered ? "No request is like that" : "No requests yet"}>${isFiltered ? `Among the last ${count(remembered)}, which are remembered. Take a filter away, or follow what comes.` : "They appear here as soon as one is answered."}<//>`;
   const slowest = Math.max(...items.slice(0, PAGE).map((one) => one.duration_us), 1);
   return html`<div class="list-head" aria-hidden="true"><span>Time</span><span>Status</span><span>Method</span><span>Host and path</span><span>Route</span><span class="at-wide">Answered by</span><span class="took"><i></i>Took</span><span>Client</span></div>
     <${Lines} items=${items} more=${more} label=${`Requests, ${count(items.length)}${next ? " and more" : ""}, the latest first`} draw=${(one) => html`<${Line} one=${one} slowest=${slowest} />`} />
     <p class="sr" aria-live="polite">${isLive ? "" : `${count(items.length)} requests`}</p>`;
 }
 
-const at = (one) => typeof one.time === "string" ? Date.parse(one.time) / 1000 : one.time ?? one.at;
-
 function Line({ one, slowest }) {
   const who = one.interrupted_by ? html`<span class="tag warn">${one.interrupted_by}</span>` : one.plugin_errors?.length ? html`<span class="tag bad">${one.plugin_errors[0]}</span>`
     : one.error ? html`<span class="tag bad">${one.error}</span>` : one.upstream;
-  return html`<a class="line" href=${link("why", one.id)}><span class="l-time">${time(at(one))}</span><${Status} of=${one.status} /><span>${one.method}</span>
+  return html`<a class="line" href=${link("why", one.id)}><span class="l-time">${time(one.at)}</span><${Status} of=${one.status} /><span>${one.method}</span>
     <span class="l-path" title=${one.host + one.target}><span class="faint">${one.host}</span>${one.target}</span><span class="l-route dim">${one.route || "–"}</span>
     <span class="l-up dim at-wide">${who || "–"}</span><span class="took"><${Bar} of=${Math.sqrt(one.duration_us / slowest)} />${us(one.duration_us)}</span><span class="l-peer dim">${one.peer}</span></a>`;
 }

@@ -34,8 +34,8 @@ function Verdict({ one, why }) {
 }
 
 function Facts({ one }) {
-  const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", one.time], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", one.upstream],
-    ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Generation", one.generation], ["Trace", one.trace && html`<code>${one.trace}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
+  const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", one.time], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
+    ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
     ...Object.entries(one.fields ?? {}).map(([name, value]) => [name, String(value)])];
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
