@@ -237,6 +237,7 @@ def _logging(section: Section) -> LoggingConfig:
         section.text("format", plain.format),
         section.text("level", plain.level),
         section.text("own", plain.own),
+        _names(section, "mask"),
         section.integer("remember", plain.remember),
         section.integer("remember_bytes", plain.rememberBytes),
     )

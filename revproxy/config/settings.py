@@ -268,6 +268,7 @@ class LoggingConfig:
     :ivar format: ``"json"`` or ``"combined"``.
     :ivar level: ``"debug"``, ``"info"``, ``"warn"`` or ``"error"``: from there on the edge's own log has lines.
     :ivar own: ``"text"`` or ``"json"``: its form.
+    :ivar mask: keys of the query whose values neither the log nor records have.
     :ivar remember: how many of the last requests can be searched; 0: none.
     :ivar rememberBytes: how many bytes these take at most.
     """
@@ -276,6 +277,7 @@ class LoggingConfig:
     format: str = "json"
     level: str = "info"
     own: str = "text"
+    mask: tuple[str, ...] = ()
     remember: int = 50_000
     rememberBytes: int = 32 << 20
 

@@ -17,5 +17,6 @@ In the order in which a request meets them:
 - :mod:`~revproxy.dataplane.leaves` stand at the end of a route, and :mod:`~revproxy.dataplane.upstream` is where a
   proxied request goes: targets, the pool of connections, the queue before it;
 - `exchangerecord` makes a :class:`revproxy.requestrecord.RequestRecord` of what is over, `recorder` collects them;
+- `querymask` takes out what nobody is to read of it;
 - `accesslog` has one line for each, an `accessline`.
 """

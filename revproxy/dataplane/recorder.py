@@ -19,10 +19,13 @@ from revproxy.requestrecord import RequestRecord
 __all__ = ["Recorder", "Take"]
 
 Take = Callable[[list[RequestRecord]], None]
-"""Takes a batch, whose list and records it leaves as they are."""
+"""Takes a batch, whose list it leaves as it is."""
 
 BATCH = 256
 """Records that are taken in one turn of the loop: well below a millisecond, with everything on."""
+
+MOST_BYTES = 32 * 1024
+"""Bytes of targets that are taken in one turn of the loop: what looks into them takes long for long ones."""
 
 MOST = 2048
 """Records that wait at most."""
@@ -90,7 +93,13 @@ class Recorder:
 
     def _handOver(self) -> None:
         batch = self._buffer[:BATCH]
-        del self._buffer[:BATCH]
+        size = 0
+        for at, record in enumerate(batch):
+            size += len(record.target) + len(record.referer)
+            if size > MOST_BYTES and at:
+                del batch[at:]
+                break
+        del self._buffer[: len(batch)]
         for take in self.takers:
             try:
                 take(batch)

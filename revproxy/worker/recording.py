@@ -12,6 +12,7 @@ from typing import Any
 from revproxy.config.settings import Config
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.querymask import QueryMask
 from revproxy.dataplane.recorder import Recorder, Take
 from revproxy.plan.words import Records
 from revproxy.worker.hostcounts import HostCounts
@@ -38,6 +39,7 @@ class Recording:
         self.reports = RecordReports(tell)
         self._edge = edge
         self._recorder = Recorder(clock)
+        self._mask: QueryMask | None = None
         self._isCounting = False
         self._isTelling = False
 
@@ -51,6 +53,7 @@ class Recording:
     def adopt(self, config: Config) -> None:
         """Count, and tell, as it says from now on."""
         self._recorder.flush()
+        self._mask = QueryMask(config.logging.mask) if config.logging.mask else None
         self._isCounting = config.metrics.count
         self._isTelling = config.logging.remember > 0
         self.hosts.top = config.metrics.topHosts
@@ -68,6 +71,8 @@ class Recording:
 
     def _arrange(self) -> None:
         takers: list[Take] = []
+        if self._mask is not None and (self.log is not None or self._isTelling):
+            takers.append(self._mask.take)
         if self.log is not None:
             takers.append(self.log.take)
         if self._isCounting:

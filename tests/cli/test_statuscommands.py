@@ -50,7 +50,8 @@ class StatusTests(CommandCase):
             "  plugins      2 running, 1 quarantined",
             "  connections  12; 3 requests under way, the oldest for 7.2 s",
         ])  # fmt: skip
-        self.assertEqual(lines[6].split(), ["shop", "web", "4.0", "40", "12.5%", "25%", "1.23", "1234", "2", "1", "min", "1", "s"])
+        shop = ["shop", "web", "4.0", "40", "12.5%", "25%", "1.23", "1234", "2", "1", "min", "1", "s"]
+        self.assertEqual(lines[6].split(), shop)
         self.assertTrue(lines[7].startswith("(no route)"))
         self.assertEqual(lines[8].split()[:4], ["all", "-", "4.0", "40"])
 

@@ -99,7 +99,8 @@ requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
   max_connections_per_client: 3}
 timeouts: {handshake: 1, header: 2s, body: 3000ms, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
-logging: {access: ./access.log, format: combined, level: warn, own: json, remember: 9, remember_bytes: 70000}
+logging: {access: ./access.log, format: combined, level: warn, own: json, mask: [token], remember: 9,
+  remember_bytes: 70000}
 admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
 metrics: {endpoint: "tcp:9901:interface=127.0.0.1", top_hosts: 5, count: false}
 traces: {propagate: true, accept: always, sample: 5%, otlp: "http://127.0.0.1:4318", headers: {X-Key: k}, service: edge}
@@ -204,7 +205,8 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
         self.assertEqual(config.timeouts, Timeouts(1, 2, 3, 4, 5, 6, 7, 0, 0))
         self.assertEqual(
-            config.logging, LoggingConfig(str(self.base / "access.log"), "combined", "warn", "json", 9, 70000)
+            config.logging,
+            LoggingConfig(str(self.base / "access.log"), "combined", "warn", "json", ("token",), 9, 70000),
         )
         self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
         self.assertEqual(config.metrics, MetricsConfig("tcp:9901:interface=127.0.0.1", 5, False))

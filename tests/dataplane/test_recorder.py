@@ -86,6 +86,17 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual(self.ids(), ids)
         self.assertEqual({len(batch) for batch in self.batches[:-1]}, {BATCH})
 
+    def test_long(self) -> None:
+        """
+        Of records with long targets, fewer are taken at a time; one that is longer than that is taken alone.
+        """
+        targets = [b"/" * 20_000, b"/" * 10_000, b"/" * 20_000, b"/" * 100_000, b"/"]
+        for target in targets:
+            self.recorder.record(record(target=target))
+        self.recorder.flush()
+        self.assertEqual([[len(entry.target) for entry in batch] for batch in self.batches],
+                         [[20_000, 10_000], [20_000], [100_000], [1]])  # fmt: skip
+
     def test_stop(self) -> None:
         """
         Stopping hands over what is buffered and leaves no delayed call; later records are handed over at once.

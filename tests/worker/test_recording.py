@@ -97,6 +97,15 @@ class RecordingTests(SynchronousTestCase):
         self.assertIn(b'"me"', self.lines[0])
         self.assertNotIn(b"me", self.told[0].batch)
 
+    def test_masked(self) -> None:
+        """What is masked is nowhere: neither in lines nor in what control is told."""
+        self.recording.logTo(AccessLog(self.lines.append, "combined"), True)
+        self.recording.adopt(replace(CONFIG, logging=LoggingConfig(None, mask=("token",))))
+        self.ask(b"?Tok%65n=s3cr3t")
+        self.recording.flush()
+        self.assertIn(b"/?Tok%65n=*** ", self.lines[0])
+        self.assertEqual(self.targets(), [b"/?Tok%65n=***"])
+
     def test_refused(self) -> None:
         """A head that was no request is counted and told, too."""
         self.recording.adopt(configuration(True, 1))
