@@ -11,6 +11,7 @@ from revproxy.admin.operations.alerts import alertOperations
 from revproxy.admin.operations.certificates import certificateOperations
 from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.events import eventOperations
+from revproxy.admin.operations.explain import explainOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
 from revproxy.admin.operations.requests import requestOperations
@@ -30,6 +31,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     certificateOperations,
     alertOperations,
     requestOperations,
+    explainOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from revproxy.cli.explainreport import show
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.requestreport import COLUMNS, cells, line
 
@@ -93,5 +94,16 @@ def _told(told: Facts) -> str:
     return f"… {told['missed']} more" if "missed" in told else line(told)
 
 
-COMMANDS: Iterable[click.Command] = (requests,)
+@click.command(short_help="Why a request went as it did.")
+@click.argument("id")
+@asking
+def explain(edge: RemoteEdge, id: str) -> None:
+    """Why the request with this ID went as it did: its route, each plugin, its targets, who has answered.
+
+    revproxy requests shows the ids.
+    """
+    edge.show(edge.get("requests", id, "explain"), lambda told: show(edge.report, told))
+
+
+COMMANDS: Iterable[click.Command] = (requests, explain)
 """All of them."""

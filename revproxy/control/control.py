@@ -42,6 +42,7 @@ from revproxy.control.steering import Steering
 from revproxy.control.targetgauges import TargetGauges
 from revproxy.control.targetoverrides import TargetOverrides
 from revproxy.control.traffic.goings import Goings
+from revproxy.control.traffic.pastplans import PastPlans
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.turns import Turns
@@ -77,7 +78,7 @@ class Control:
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour; ``goings``: what goes on now.
     :ivar condition: how far the edge is.
-    :ivar recent: the last requests.
+    :ivar recent: the last requests; and ``pastPlans``, what the plans had that they came in with.
     :ivar events: what has happened.
     """
 
@@ -129,6 +130,7 @@ class Control:
         self.condition = Condition(clock.seconds())
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
+        self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.pluginView = PluginView(self.coordinator)
         latest = partial(
@@ -164,6 +166,7 @@ class Control:
         self.alerts.adopt(plan.config.alerts)
         logging = plan.config.logging
         self.recent.adopt(logging.remember, logging.rememberBytes)
+        self.pastPlans.committed(plan, self.recent.clock.seconds())
 
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""

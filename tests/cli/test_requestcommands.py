@@ -78,3 +78,79 @@ class RequestsTests(CommandCase):
         """Nobody waits for what is over."""
         said = self.run_("requests", "-f", "--id", "x", "-n", "0", status=2).stderr
         self.assertIn("--id is of requests that are over", said)
+
+
+def plugin(name: str, decision: str, **changes: Any) -> dict[str, Any]:
+    """As the edge tells of one."""
+    return {"name": name, "version": "1.0", "digest": None, "ran": True, "decision": decision, "why": None,
+            "request": None, "response": None, **changes}  # fmt: skip
+
+
+NO_HEADERS = {"added": [], "changed": [], "removed": [], "more": 0}
+
+
+def explained(**changes: Any) -> dict[str, Any]:
+    """As the edge tells of one."""
+    return {
+        "request": request("a", status=401), "because": "interrupted", "error": None, "notes": [], "upstream": None,
+        "plan": {"number": 3, "is_current": False, "is_known": True},
+        "route": {"name": "api", "host": "shop", "path": "/api", "answers": "upstream u", "others": [
+            {"name": "shop", "host": "shop", "path": "/", "answers": "upstream u", "why": "its path, /, is shorter"}]},
+        "plugins": [
+            plugin("auth", "answered", why="it has answered 401 itself"), plugin("tag", "not asked", ran=False),
+        ],
+        "request_headers": None, "response_headers": {**NO_HEADERS, "added": ["www-authenticate"]},
+        "answered_by": {"kind": "plugin", "name": "auth"},
+        "phases": {"before_us": None, "upstream_us": None, "after_us": None, "duration_us": 1234},
+        **changes,
+    }  # fmt: skip
+
+
+class ExplainTests(CommandCase):
+    """``revproxy explain ID``."""
+
+    def test_told(self) -> None:
+        """What it was, its route and why not others, its plugins, and what they did to fields."""
+        edge = self.edge(explained())
+        output = self.run_("explain", "a/b").stdout
+        edge.close()
+        self.assertEqual(edge.requests[0][1], "requests/a%2Fb/explain")
+        for line in (
+            "GET http://shop/a",
+            "401 after 1.23 ms, answered by the plugin auth",
+            "route: api (host shop, path /api, upstream u)",
+            "  not shop: its path, /, is shorter",
+            "by all plugins together, the answer's fields: +www-authenticate",
+        ):
+            self.assertIn(f"{line}\n", output)
+        self.assertIn("plan 3 (not in force any more)", output)
+        self.assertRegex(output, r"auth +1\.0 +answered +- +- +- +- +it has answered 401 itself")
+
+    def test_figures(self) -> None:
+        """Times, fields, and each target that was tried."""
+        call = {"us": 250, "waited_us": 1000, "headers": {**NO_HEADERS, "changed": ["accept"], "more": 3}}
+        upstream = {"name": "u", "attempts": 2, "chosen_upstream": None, "chosen_target": "http://two", "tries": [
+            {"target": "http://one", "outcome": "lost", "why": "refused"},
+            {"target": "http://two", "outcome": "answered", "why": None},
+        ]}  # fmt: skip
+        phases = {"before_us": 1000, "upstream_us": 20000, "after_us": 300, "duration_us": 21300}
+        self.edge(explained(plugins=[plugin("auth", "passed", request=call)], upstream=upstream, phases=phases,
+                            notes=["something"], error="X: y"))  # fmt: skip
+        output = self.run_("explain", "a").stdout
+        self.assertRegex(output, r"auth +1\.0 +passed +0\.25 +1 +~accept … 3 more +-")
+        self.assertIn("upstream: u (a plugin chose http://two)\n  http://one: lost: refused\n  http://two: answered\n"
+                      "  1 ms before it was sent on, 20 ms until the answer, 0.3 ms after it\n", output)  # fmt: skip
+        self.assertIn("note: something\n", output)
+
+    def test_noRoute(self) -> None:
+        """Without a route there are no plugins."""
+        route = {"name": None, "host": None, "path": None, "answers": None, "others": []}
+        self.edge(explained(route=route, plugins=[], answered_by={"kind": "edge", "name": "NotFound"}))
+        output = self.run_("explain", "a").stdout
+        self.assertIn("route: none\n\nno plugins\n", output)
+        self.assertIn("answered by the edge (NotFound)", output)
+
+    def test_json(self) -> None:
+        """All of it."""
+        self.edge(explained())
+        self.assertEqual(json.loads(self.run_("explain", "a", "--json").stdout), explained())

@@ -141,3 +141,11 @@ class RequestsTests(OperationCase):
         self.assertEqual(self.problem("streamRequests", "").status, 503)
         stops[0]()
         self.watch()
+
+    def test_explain(self) -> None:
+        """Why one of them went as it did, with the plan that is in force."""
+        self.told(record("a", generation=1, status=404, route="", host=b"blog", error="NotFound: no route"))
+        found = self.call("explainRequest", id="a")
+        self.assertEqual((found["request"]["id"], found["plan"]["is_current"]), ("a", True))
+        self.assertEqual(found["answered_by"], {"kind": "edge", "name": "NotFound"})
+        self.assertIn("no request with this id", self.refused("explainRequest", Problem, id="z"))
