@@ -72,10 +72,14 @@ class Try(msgspec.Struct, frozen=True, array_like=True):
 
     :ivar url: of the target.
     :ivar reason: why.
+    :ivar attempt: which target it was, counted from 1; the same again where only a kept connection was closed.
+    :ivar seconds: from the head of the request to the loss.
     """
 
     url: str
     reason: str
+    attempt: int = 0
+    seconds: float = 0.0
 
 
 class Explained(msgspec.Struct, frozen=True, array_like=True):

@@ -44,6 +44,7 @@ class RequestRecord(msgspec.Struct, gc=False, array_like=True):
     :ivar trace: ``00-TRACE-SPAN-FLAGS`` as in the field ``traceparent``, with the edge's own span; ``-PARENT`` behind
         it if the trace was continued; empty without.
     :ivar explained: why it went as it did, encoded; empty without.
+    :ivar sentSeconds: until it was on its way to the first target; None: it never was.
     """
 
     startedAt: float
@@ -73,3 +74,4 @@ class RequestRecord(msgspec.Struct, gc=False, array_like=True):
     attempts: int = 0
     trace: bytes = b""
     explained: bytes = b""
+    sentSeconds: float | None = None

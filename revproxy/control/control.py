@@ -41,6 +41,7 @@ from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetgauges import TargetGauges
 from revproxy.control.targetoverrides import TargetOverrides
+from revproxy.control.traces.traceexport import TraceExport
 from revproxy.control.traffic.goings import Goings
 from revproxy.control.traffic.pastplans import PastPlans
 from revproxy.control.traffic.recentrequests import RecentRequests
@@ -70,6 +71,7 @@ class Control:
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
     :ivar pluginView: tells of plugins.
+    :ivar traces: exports them.
     :ivar readiness: whether the edge is ready for requests.
     :ivar overrides: what somebody has said of targets.
     :ivar certificates: which of them near their end.
@@ -149,6 +151,8 @@ class Control:
         self.alerts = Alerts(events, clock, self._measures, stands, HTTPSender(clock, readsIn), alertFile)
         self.files = (self.overrides.file, self.certificates.file, alertFile)
         self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
+        self.traces = TraceExport(events, clock, readsIn)
+        self.inbox.onRecords.append(self.traces.told)
         self.readiness = Readiness(self.coordinator, self.inbox.targets, crew, clock)
         crew.onWord = self.inbox.receive
         crew.standing = self._standing
@@ -162,6 +166,7 @@ class Control:
         self.overrides.committed(plan.config)
         self.certificates.committed(plan.config)
         self.readiness.look()
+        self.traces.adopt(plan.config.traces)
         self._measures.committed(plan)
         self.alerts.adopt(plan.config.alerts)
         logging = plan.config.logging
@@ -181,6 +186,7 @@ class Control:
         self.readiness.look()
         self.slowPlugins.stop()
         self.overrides.stop()
+        self.traces.stop()
         self.certificates.stop()
         self.alerts.stop()
 
@@ -190,5 +196,6 @@ class Control:
         for file in self.files:
             await file.end()
         await self.history.end()
+        await self.traces.end()
         await self.audit.end()
         await self.eventKeeper.end()

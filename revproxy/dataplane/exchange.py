@@ -215,6 +215,11 @@ class Exchange:
         callback(result)
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since the head was complete."""
+        return self._edge.monotonic() - self.began
+
+    @property
     def deadlines(self) -> Deadlines:
         """For what a leaf waits for."""
         return self._edge.deadlines

@@ -17,8 +17,8 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
     context, error, edge = exchange.context, exchange.error, exchange._edge
     request = context._request
     explained = b""
+    sent = exchange._sentAt - exchange.began if exchange._sentAt else None
     if error is not None or context._story is not None or seconds > edge.slow or context._interruptedBy is not None:
-        sent = exchange._sentAt - exchange.began if exchange._sentAt else None
         explained = edge.explain(context, exchange.chain, error, seconds, sent)
     return RequestRecord(
         edge.now() - seconds,
@@ -48,6 +48,7 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
         exchange.attempts,
         exchange.trace,
         explained,
+        sent,
     )
 
 

@@ -61,11 +61,11 @@ def note(context: Context, plugin: str, text: str, because: str = "") -> None:
     story.because = story.because or because
 
 
-def lost(context: Context, url: str, reason: str, because: str) -> None:
+def lost(context: Context, one: Try, because: str) -> None:
     """A target did not answer the request. :param because: as in :func:`note`."""
     story = storyOf(context)
     if len(story.tries) < MOST_STEPS:
-        story.tries.append(Try(url, reason))
+        story.tries.append(one)
     story.because = story.because or because
 
 

@@ -23,6 +23,7 @@ WARNINGS = frozenset((
     "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
     "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
     "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
+    "traces-dropped",
     "state-lost", "state-restored", "audit-failed", "audit-damaged",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
     "alert-undelivered", "receiver-disabled", "alerts-full",

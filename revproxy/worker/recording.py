@@ -55,7 +55,7 @@ class Recording:
         self._recorder.flush()
         self._mask = QueryMask(config.logging.mask) if config.logging.mask else None
         self._isCounting = config.metrics.count
-        self._isTelling = config.logging.remember > 0
+        self._isTelling = config.logging.remember > 0 or config.traces.otlp is not None
         self.hosts.top = config.metrics.topHosts
         targets = {(name, target.url) for name, each in config.upstreams.items() for target in each.targets}
         self.counts.keepOnly({route.name for route in config.routes}, targets)

@@ -235,7 +235,7 @@ class ExplainerTests(SynchronousTestCase):
 
         def handle(context: Context) -> bool:
             note(context, "a", "quarantine")
-            lost(context, "http://one", "ConnectFailed: refused", "retried")
+            lost(context, Try("http://one", "ConnectFailed: refused", 1, 0.5), "retried")
             return True
 
         self.begin(Does("a", handle))
@@ -243,7 +243,7 @@ class ExplainerTests(SynchronousTestCase):
         self.leaf.answer(0)
         told = self.explained()
         self.assertEqual((told.because, told.notes), ("retried", (("a", "quarantine"),)))
-        self.assertEqual(told.tries, (Try("http://one", "ConnectFailed: refused"),))
+        self.assertEqual(told.tries, (Try("http://one", "ConnectFailed: refused", 1, 0.5),))
 
     def test_flood(self) -> None:
         """When more fail than can be told of, the rest of the second is not; and the next second's are."""
@@ -263,7 +263,7 @@ class ExplainerTests(SynchronousTestCase):
             for number in range(500):
                 context.request.headers.set(f"X-{number:03}-{'x' * 1000}", "1")
                 note(context, "a", "again and again")
-                lost(context, "http://one", "no", "retried")
+                lost(context, Try("http://one", "no"), "retried")
             return True
 
         self.begin(*(Does(f"p{number}", handle) for number in range(20)), explains=1)

@@ -21,6 +21,7 @@ from revproxy.dataplane.upstream.patience import Patience
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
 from revproxy.errors import ConnectionStale, printable
+from revproxy.explained import Try
 from revproxy.headers import Headers
 from revproxy.secrets import masked
 
@@ -135,4 +136,6 @@ class Forwarded(Outgoing):
     def lost(self, target: Target, reason: Failure) -> None:
         """Note it for whoever asks why; that a kept connection was closed is no reason to keep what is noted."""
         text = printable(masked(f"{type(reason.value).__name__}: {reason.getErrorMessage()}"), NOTED)
-        lost(self._exchange.context, target.url, text, "" if reason.check(ConnectionStale) else "retried")
+        exchange = self._exchange
+        one = Try(target.url, text, exchange.attempts, exchange.elapsed)
+        lost(exchange.context, one, "" if reason.check(ConnectionStale) else "retried")

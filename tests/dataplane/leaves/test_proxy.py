@@ -46,7 +46,7 @@ class ExchangeDouble:
         self.upstream: str | None = None
         self.pool, self.attempts = "", 0
         self.trace = b""
-        self.pool = ""
+        self.elapsed = 0.0
         self.informed: list[int] = []
 
     def informational(self, status: int, headers: Headers) -> None:
