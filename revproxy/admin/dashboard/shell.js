@@ -82,7 +82,7 @@ export function Shell({ find, children }) {
     <header class="topbar">
       <button type="button" class="button quiet menu" aria-expanded=${String(isOpen)} aria-controls="rail" onClick=${() => setOpen(!isOpen)} aria-label="Menu"><${Icon} name="menu" /></button>
       <${Brand} />
-      <button type="button" class="finder" onClick=${find}><${Icon} name="search" /><span>Search or do …</span><kbd>Ctrl K</kbd></button>
+      <button type="button" class="finder" onClick=${find}><${Icon} name="search" /><span>Search …</span><kbd>Ctrl K</kbd></button>
       <div class="end">${status && html`<a href=${link("doctor")}><${State} of=${status.is_ready || status.state !== "serving" ? status.state : "warning"}>${status.is_ready || status.state !== "serving" ? status.state : "not ready"}<//></a>`}
         <${Theme} /><${Who} /></div>
     </header>

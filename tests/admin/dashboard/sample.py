@@ -107,7 +107,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
         }
         if status in (429, 403):
             record["interrupted_by"] = "quota" if status == 429 else "auth"
-            record["duration_us"] = took // 60
+            record["duration_us"] = 260 + took // 60
         elif UPSTREAMS[route]:
             record["upstream_name"] = UPSTREAMS[route]
             record["upstream"] = {

@@ -99,84 +99,56 @@ class TrafficAnswers:
 
     def _explain(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
         one = self._one(None, None, None, name)
-        stop = one.get("interrupted_by")
+        stop, target = one.get("interrupted_by"), one.get("upstream")
         plugins = []
         for order, plugin in enumerate(("request-id", "bot-rules", "auth", "quota", "html-banner")):
-            plugins.append(
-                {
-                    "name": plugin,
-                    "version": f"1.{order}.0",
-                    "decision": "answered" if plugin == stop else "went on",
-                    "us": 6 + 31 * order,
-                    "skipped": "",
-                }
-            )
+            plugins.append(_ran(plugin, order, "answered" if plugin == stop else "passed"))
             if plugin == stop:
                 break
         if not stop:
-            plugins.append(
-                {
-                    "name": "tenant",
-                    "version": "0.9.0",
-                    "decision": "skipped",
-                    "us": 0,
-                    "skipped": "is not on this route",
-                }
-            )
+            plugins.append({**_ran("tenant", 5, "not asked"), "ran": False, "why": "the filter of its manifest",
+                            "request": None, "response": None})  # fmt: skip
+        lost = [{"target": "http://10.0.2.21:9000", "outcome": "lost", "why": "connection refused"}]
+        last = {"target": target, "outcome": "answered", "why": None}
+        tries = [*(lost if one["status"] >= 500 else []), last]
+        by = {"kind": "plugin", "name": stop} if stop else {"kind": "upstream" if target else "edge", "name": target}
+        sent = int(one["duration_us"] * 0.03)
         return {
-            "route": {
-                "name": one["route"],
-                "reason": "host shop.example.com is exact, and /api/ the longest path that fits",
-            },
-            "others": [
-                {"route": "shop", "reason": "a shorter path: /"},
-                {"route": "admin", "reason": "another host: admin.example.com"},
-            ],
-            "plugins": plugins,
-            "attempts": []
-            if stop or "upstream" not in one
-            else [
-                *(
-                    [
-                        {
-                            "target": "http://10.0.2.21:9000",
-                            "error": "connection refused",
-                            "us": 410,
-                            "reason": "next in the round",
-                        }
-                    ]
-                    if one["status"] >= 500
-                    else []
-                ),
-                {
-                    "target": one["upstream"],
-                    "status": one["status"],
-                    "us": one["upstream_us"],
-                    "reason": "next in the round",
-                },
-            ],
-            "answered_by": stop or one.get("upstream") or "the edge",
-            "headers": {
-                "request": {"added": ["X-Request-ID", "X-Forwarded-For"], "removed": ["Connection"]},
-                "response": {"added": ["X-Request-ID"], "changed": ["Content-Type"]},
-            },
-        }
+            "request": one, "because": "sample", "plan": {"number": 45, "is_current": True, "is_known": True},
+            "route": _route(one["route"]), "plugins": plugins, "error": one.get("error"), "notes": [],
+            "upstream": {"name": one["upstream_name"], "attempts": len(tries), "tries": tries, "chosen_upstream": None,
+                         "chosen_target": None} if target and not stop else None,
+            "answered_by": by, "request_headers": _names(["x-request-id", "x-user"], [], ["authorization"]),
+            "response_headers": _names(["x-request-id"], ["content-length"]),
+            "phases": {"before_us": sent, "upstream_us": one.get("upstream_us"), "after_us": sent,
+                       "duration_us": one["duration_us"]},
+        }  # fmt: skip
 
     def _dryRun(self, _values: Any, body: Json, *_: Any) -> Json:
         if "://" not in body["url"]:
             raise Refused(400, f"url: {body['url']!r} has no scheme; write https://{body['url']}")
-        return {
-            "route": {"name": "shop-api", "reason": "the longest path that fits"},
-            "others": [{"route": "shop", "reason": "a shorter path: /"}],
-            "plugins": [
-                {"name": "auth", "version": "1.4.0", "decision": "answered", "us": 210, "reason": "no Authorization"}
-            ]
-            if body["plugins"]
-            else [],
-            "answered_by": "auth" if body["plugins"] else "api",
-            "status": 401 if body["plugins"] else None,
-            "text": "It would go to the route shop-api." if not body["plugins"] else "auth would answer 401.",
-        }
+        plugins = [{**_ran("auth", 2, "answered"), "why": "no Authorization"}] if body["plugins"] else []
+        by = {"kind": "plugin", "name": "auth"} if plugins else {"kind": "upstream", "name": "api"}
+        return {"route": _route("shop-api"), "plugins": plugins, "upstream": None, "answered_by": by, "notes": [],
+                "status": 401 if plugins else None, "request_headers": None, "response_headers": None}  # fmt: skip
+
+
+def _names(added: list[str], changed: list[str], removed: list[str] | None = None) -> Json:
+    return {"added": added, "changed": changed, "removed": removed or [], "more": 0}
+
+
+def _ran(plugin: str, order: int, decision: str) -> Json:
+    headers = _names(["x-request-id"], []) if plugin == "request-id" else None
+    return {"name": plugin, "version": f"1.{order}.0", "digest": "", "ran": True, "decision": decision, "why": None,
+            "request": {"us": 6 + 31 * order, "waited_us": None, "headers": headers},
+            "response": {"us": 4 + order, "waited_us": None, "headers": None}}  # fmt: skip
+
+
+def _route(name: str) -> Json:
+    place = {"host": "shop.example.com", "path": "/", "answers": f"upstream {UPSTREAMS[name]}"}
+    others = [{**place, "name": "shop", "why": "a shorter path: /"},
+              {**place, "name": "admin", "host": "admin.example.com", "why": "another host"}]  # fmt: skip
+    return {"name": name, **place, "path": "/api/", "others": [one for one in others if one["name"] != name]}
 
 
 def _fits(one: Json, values: dict[str, str]) -> bool:

@@ -322,4 +322,4 @@ class FilledTests(DashboardCase):
         page.get_by_label("URL").fill("https://shop.example.com/api/x")
         page.get_by_label("Run the plugins too").check()
         page.get_by_role("button", name="Explain").click()
-        page.wait_for_selector("text=auth would answer 401")
+        page.wait_for_selector(".verdict >> text=from the plugin auth")

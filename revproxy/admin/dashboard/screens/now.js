@@ -1,33 +1,39 @@
 /** Now: what passes, how much of it fails, how long it takes; what fires and what has changed. */
 import { ask, query, useAsk } from "../parts/api.js";
-import { Chart, Spark } from "../parts/chart.js";
+import { Spark } from "../parts/chart.js";
 import { count, duration, ms, plural, rate, share } from "../parts/format.js";
-import { html, useEffect, useMemo, useRef, useState } from "../parts/html.js";
+import { html, useEffect, useRef, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
 import { Choice, Empty, Head, Missing, Scroll, State, When } from "../parts/states.js";
 import { useStore } from "../parts/store.js";
 import { events } from "../parts/stream.js";
+import { SPANS, TrafficCharts, useTraffic } from "../parts/trafficcharts.js";
 
-const SPANS = [["300", "5 min"], ["900", "15 min"], ["3600", "1 h"]];
-const STEPS = { 300: 10, 900: 10, 3600: 30 };
 const SPARKED = 16;
 const CHANGES = new Set(["loaded", "replaced", "removed", "configured", "unpinned", "restored", "quarantined", "refused", "reverted"]);
 
 export default function Now() {
   const asked = useAsk("/status", 2), status = asked.data;
-  const { query } = useStore(place);
-  const span = query.span in STEPS ? query.span : "900";
-  const traffic = useAsk(`/traffic?seconds=${span}&step=${STEPS[span]}`, Math.min(STEPS[span], 10));
-  const points = useMemo(() => complete(traffic.data), [traffic.data]);
+  const { query: { span = "900", of = "", name = "" } } = useStore(place);
+  const total = useTraffic(span), part = useTraffic(span, of || undefined, name), traffic = of ? part : total;
   if (!status) return html`<${Head} title="Now" /><${Missing} asked=${asked} what="what is happening" />`;
-  return html`<${Head} title="Now"><${Choice} label="Time span" options=${SPANS} at=${span} pick=${(span) => setQuery({ span })} /><//>
+  return html`<${Head} title="Now"><${Parts} status=${status} of=${of} name=${name} /><${Choice} label="Time span" options=${SPANS} at=${span} pick=${(span) => setQuery({ span })} /><//>
     <div class="stack">
       ${!status.is_ready && html`<div class="note warn"><strong>Not ready.</strong> ${(status.not_ready ?? []).join("; ")}</div>`}
       ${status.config?.failure && html`<div class="note bad"><strong>The configuration as it is now is not in force.</strong> ${status.config.failure.message ?? status.config.failure} <a href=${link("configuration")}>Show it</a></div>`}
-      <${Tiles} status=${status} points=${points} />
-      <div class="aside"><div class="stack"><${Charts} points=${points} step=${traffic.data?.step_seconds ?? 10} span=${span} /><${Routes} status=${status} /></div>
+      <${Tiles} status=${status} points=${total.points} />
+      <div class="aside"><div class="stack"><${TrafficCharts} key=${of + name} traffic=${traffic} /><${Routes} status=${status} /></div>
         <div class="stack"><${Firing} status=${status} /><${Changed} /></div></div>
     </div>`;
+}
+
+/** What the charts are of: everything, a route, an upstream. */
+function Parts({ status, of, name }) {
+  const routes = status.routes.map((one) => one.route), upstreams = [...new Set(status.routes.map((one) => one.upstream).filter(Boolean))];
+  const pick = (event) => { const [of, ...rest] = event.target.value.split(":"); setQuery({ of, name: rest.join(":") }); };
+  return html`<select aria-label="Charts of" value=${of ? `${of}:${name}` : ""} onChange=${pick}><option value="">All requests</option>
+    <optgroup label="Routes">${routes.map((one) => html`<option value=${`route:${one}`}>${one || "(no route)"}</option>`)}</optgroup>
+    <optgroup label="Upstreams">${upstreams.map((one) => html`<option value=${`upstream:${one}`}>${one}</option>`)}</optgroup></select>`;
 }
 
 function Tiles({ status, points }) {
@@ -45,31 +51,6 @@ function Tiles({ status, points }) {
   ];
   return html`<dl class="tiles" aria-label="The last ten seconds">${tiles.map(([name, value, unit, under, values, isBad]) => html`<div class="tile"><dt>${name}</dt>
     <dd>${value}${unit && html`<small>${unit}</small>`}<div class="under">${under}</div>${values && html`<${Spark} values=${values} isBad=${isBad} />`}</dd></div>`)}</dl>`;
-}
-
-/** The points whose time is over: what is being counted yet would look like a fall. */
-function complete(traffic) {
-  if (!traffic?.points.length) return [];
-  const { points, step_seconds: step } = traffic, now = Date.now() / 1000;
-  return points[points.length - 1].at + step > now ? points.slice(0, -1) : points;
-}
-
-function Charts({ points, step, span }) {
-  const at = useMemo(() => points.map((p) => p.at), [points]);
-  const volume = useMemo(() => [
-    { label: "requests", colour: "p95", values: points.map((p) => p.requests / step), isArea: true },
-    { label: "4xx", colour: "warn", values: points.map((p) => p.errors_4xx / step), dash: [6, 3] },
-    { label: "5xx", colour: "bad", values: points.map((p) => p.errors_5xx / step), dash: [2, 2] },
-  ], [points]);
-  const times = useMemo(() => [
-    { label: "p50", colour: "p50", values: points.map((p) => p.p50_ms) },
-    { label: "p95", colour: "p95", values: points.map((p) => p.p95_ms), dash: [6, 3] },
-    { label: "p99", colour: "p99", values: points.map((p) => p.p99_ms), dash: [2, 2] },
-  ], [points]);
-  const last = points[points.length - 1];
-  return html`<div class="split">
-    <${Chart} key=${"v" + span} title="Requests a second" at=${at} lines=${volume} format=${rate} peg=${1} say=${last ? `${rate(last.requests / step)} requests a second, ${share(last.errors_5xx / Math.max(1, last.requests))} failing` : ""} />
-    <${Chart} key=${"t" + span} title="Time to answer" at=${at} lines=${times} format=${ms} peg=${1} say=${last ? `p99 ${ms(last.p99_ms)}` : ""} /></div>`;
 }
 
 /** The last minutes of a route's rate: as the edge remembers them at first, then as this page sees them. */

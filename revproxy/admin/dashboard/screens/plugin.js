@@ -10,6 +10,7 @@ import { PluginConfig } from "../parts/pluginconfig.js";
 import { Bar, Empty, Head, Missing, Scroll, State, Tabs, useMay, When } from "../parts/states.js";
 import { useStore } from "../parts/store.js";
 import { events } from "../parts/stream.js";
+import { TrafficCharts, useTraffic } from "../parts/trafficcharts.js";
 
 const TABS = [["overview", "Overview"], ["config", "Configuration"], ["versions", "Versions"], ["failures", "Failures"]];
 
@@ -62,11 +63,13 @@ function Buttons({ plugin, again }) {
 }
 
 function Overview({ plugin }) {
+  const traffic = useTraffic("900", "plugin", plugin.name);
   const holders = plugin.holders ?? plugin.remains ?? [], order = plugin.order ?? [];
   const own = useStore(events).filter((event) => event.plugin === plugin.name).slice(-10).reverse();
   const tiles = [["Calls", count(plugin.calls)], ["Errors", count(plugin.errors)], ["Time-outs", count(plugin.timeouts)], ["Interrupts", count(plugin.interrupts)], ["Stalls", count(plugin.stalls)],
     ["Self time a call", plugin.calls ? us((plugin.self_seconds / plugin.calls) * 1e6) : "–"], ["Versions alive", plugin.generations_alive]];
   return html`<div class="stack"><dl class="tiles">${tiles.map(([label, value]) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
+    <${TrafficCharts} traffic=${traffic} words=${["calls", "answered itself", "failed"]} titles=${["Calls a second", "Its own time"]} />
     ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} was refused at ${plugin.failure.stage}.</strong> ${plugin.failure.message}</div>`}
     <div class="split">
       <section class="card"><header><h2>What remains in memory</h2></header><div class="pad">${plugin.generations_alive > 1 || holders.length ? html`<p>${Math.max(0, plugin.generations_alive - 1)} earlier version${plugin.generations_alive === 2 ? "" : "s"} still there. ${holders.length ? "Who seems to hold it:" : "Nobody has been found yet; it may be in use by a stream."}</p>

@@ -18,19 +18,20 @@ function One({ id }) {
   const record = useAsk(path), asked = useAsk(`${path}/explain`);
   const crumb = html`<a href=${link("requests")}>Requests</a>`;
   if (!record.data && !asked.data) return html`<${Head} title=${id} crumb=${crumb} /><${Missing} asked=${record.error ? record : asked} what="this request" />`;
-  const one = record.data ?? asked.data.request ?? {}, why = asked.data ?? {};
+  const one = record.data ?? asked.data?.request ?? {}, why = asked.data ?? {};
   return html`<${Head} title=${html`${one.method} <span class="dim">${one.host}</span>${one.target}`} crumb=${crumb}><a class="button" href=${link("why", "", { method: one.method, url: `${one.scheme}://${one.host}${one.target}`, client: one.peer })}>Try it as a dry run</a><//>
     <p class="verdict below"><${Verdict} one=${one} why=${why} /></p>
     <div class="aside"><${Steps} why=${why} one=${one} missing=${asked.error} /><${Facts} one=${one} /></div>`;
 }
 
 function Verdict({ one, why }) {
-  const took = one.duration_us ? ` after ${us(one.duration_us)}` : "";
-  const by = why.answered_by?.name ?? why.answered_by ?? "";
-  if (one.interrupted_by) return html`<${Status} of=${one.status} /> by the plugin <a href=${link("plugin", one.interrupted_by)}>${one.interrupted_by}</a>${took}, instead of the route.`;
-  if (one.error) return html`<${Status} of=${one.status} />${took}: ${one.error}.`;
-  if (one.upstream) return html`<${Status} of=${one.status} /> from ${one.upstream}${took}${one.upstream_us ? `, ${us(one.upstream_us)} of which there` : ""}.`;
-  return html`<${Status} of=${one.status ?? why.status} />${by ? ` by ${by}` : ""}${took}.`;
+  const { kind, name } = why.answered_by ?? {}, after = one.duration_us ? ` after ${us(one.duration_us)}` : "";
+  const status = one.status ? html`<${Status} of=${one.status} />` : "";
+  if (kind === "plugin" || one.interrupted_by) return html`${status} from the plugin <a href=${link("plugin", name ?? one.interrupted_by)}>${name ?? one.interrupted_by}</a>${after}, instead of the route.`;
+  if (kind === "nobody") return html`${status}: the client had left${after}.`;
+  if (one.error) return html`${status} from the edge${after}: ${one.error}.`;
+  if (kind === "upstream" || one.upstream) return html`${status} from <span class="mono">${name ?? one.upstream}</span>${after}${one.upstream_us ? `, ${us(one.upstream_us)} of which it waited there` : ""}.`;
+  return html`${status} from ${kind === "route" ? `the route: ${name}` : "the edge"}${after}.`;
 }
 
 function Facts({ one }) {
@@ -40,50 +41,65 @@ function Facts({ one }) {
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
 
-const list = (value) => [].concat(value ?? []);
+const TONE = { passed: "ok", answered: "warning", rerouted: "warning", "failed open": "warning", "passed over": "warning", failed: "failed", refused: "failed", missing: "failed" };
 
 /** The way of a request. Shared by what was and what would be. */
 function Steps({ why, one, missing }) {
-  const route = why.route ?? {}, runners = list(why.others ?? why.runners_up ?? route.others), plugins = list(why.plugins), attempts = list(why.attempts ?? why.targets ?? why.upstream?.attempts);
-  const name = typeof route === "string" ? route : route.name ?? one.route;
-  if (missing) return html`<div class="card pad"><p class="dim">${missing.message}</p></div>`;
+  if (missing) return html`<div class="card empty">${missing.message}</div>`;
+  if (!why.route) return html`<p class="wait" role="status">Asking why …</p>`;
+  const { route, plugins = [], upstream, answered_by: by, phases } = why;
   let step = 0;
   const number = () => String(++step);
-  return html`<ol class="steps">
-    <li data-step=${number()} class=${name ? "" : "stop"}><h2>${name ? html`Route <a href=${link("requests", "", { route: name })}>${name}</a>` : "No route"}</h2><p class="dim">${route.reason ?? route.why ?? (name ? "" : "None matched the host and the path.")}</p>
-      ${runners.length > 0 && html`<div class="card"><${Scroll} label="Routes that lost"><table><thead><tr><th scope="col">Others</th><th scope="col" class="text">Lost because</th></tr></thead><tbody>${runners.map((other) => html`<tr><th scope="row" class="nowrap">${other.route ?? other.name}</th><td class="dim">${other.reason ?? other.why}</td></tr>`)}</tbody></table><//></div>`}</li>
-    <li data-step=${number()}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>
-      ${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${one.duration_us} />`}</li>
-    ${attempts.length > 0 && html`<li data-step=${number()} class=${attempts[attempts.length - 1].error ? "stop" : ""}><h2>Upstream ${why.upstream?.name ?? ""}</h2><ul class="card problems">${attempts.map((tried, i) => html`<li><span class="faint">${i + 1}.</span><span><span class="mono">${tried.target ?? tried.url}</span>
-        ${tried.error ? html` <${State} of="failed">${tried.error}<//>` : tried.status ? html` <${Status} of=${tried.status} />` : ""} ${tried.us != null && html`<span class="dim">${us(tried.us ?? tried.duration_us)}</span>`} <span class="dim">${tried.reason ?? tried.why ?? ""}</span></span></li>`)}</ul></li>`}
-    <li data-step=${number()} class=${one.status >= 500 ? "stop" : ""}><h2>Answered by ${who(why, one)}</h2>${one.status && html`<p class="dim">Status <${Status} of=${one.status} />${one.bytes_out ? `, ${bytes(one.bytes_out)}` : ""}${one.error ? `, ${one.error}` : ""}</p>`}
-      <${Changed} headers=${why.headers ?? why.changed_headers} /></li></ol>
-    ${why.note && html`<p class="small faint">${why.note}</p>`}`;
+  return html`<div><ol class="steps">
+    <li data-step=${number()} class=${route.name ? "" : "stop"}><h2>${route.name ? html`Route <a href=${link("requests", "", { route: route.name })}>${route.name}</a>` : "No route"}</h2>
+      <p class="dim">${route.name ? [route.host ? `host ${route.host}` : "any host", route.path && `path ${route.path}`, route.answers && `answers by ${route.answers}`].filter(Boolean).join(", ") : "None matches the host and the path."}</p><${Losers} others=${route.others ?? []} /></li>
+    <li data-step=${number()} class=${plugins.some((each) => ["answered", "refused", "missing"].includes(each.decision)) ? "stop" : ""}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${phases?.duration_us} />`}</li>
+    ${upstream && html`<li data-step=${number()} class=${upstream.tries.every((each) => each.outcome !== "answered") ? "stop" : ""}><h2>Upstream ${upstream.name}</h2><${Tries} upstream=${upstream} /></li>`}
+    <li data-step=${number()} class=${one.status >= 500 ? "stop" : ""}><h2>Answered by ${by?.kind === "plugin" || by?.kind === "upstream" ? `${by.kind === "plugin" ? "the plugin " : ""}${by.name}` : by?.kind === "route" ? `the route: ${by.name}` : by?.kind === "nobody" ? "nobody: the client had left" : "the edge"}</h2>
+      ${why.error && html`<p class="is-bad">■ ${why.error}</p>`}<${Phases} phases=${phases} /><${Changed} label="of the request" headers=${why.request_headers} /><${Changed} label="of the answer" headers=${why.response_headers} /></li></ol>
+    ${(why.notes ?? []).map((text) => html`<p class="small faint">${text}</p>`)}</div>`;
 }
 
-const who = (why, one) => why.answered_by?.name ?? why.answered_by ?? one.interrupted_by ?? one.upstream ?? "the edge";
+function Losers({ others }) {
+  const [isAll, setAll] = useState(false);
+  if (!others.length) return null;
+  const shown = isAll ? others : others.slice(0, 4);
+  return html`<div class="card"><${Scroll} label="Routes that lost"><table><thead><tr><th scope="col">Other routes</th><th scope="col" class="text">Lost because</th></tr></thead><tbody>${shown.map((each) => html`<tr><th scope="row">${each.name} <span class="faint small">${[each.host, each.path].filter(Boolean).join("")}</span></th><td class="dim">${each.why}</td></tr>`)}</tbody></table><//>
+    ${shown.length < others.length && html`<p class="pad"><button type="button" class="link" onClick=${() => setAll(true)}>${others.length - shown.length} more</button></p>`}</div>`;
+}
 
+/** Calls of plugins in the order they came: forth with the request, back with the answer. */
 function Waterfall({ plugins, total }) {
-  const own = plugins.reduce((sum, one) => sum + (one.us ?? one.self_us ?? 0), 0), whole = Math.max(own, 1);
-  let before = 0;
-  return html`<div class="card"><${Scroll} label="Plugins of this request"><table><thead><tr><th scope="col">Plugin</th><th scope="col">Decision</th><th scope="col" class="num">Self time</th><th scope="col"><span class="sr">Share</span></th></tr></thead>
-    <tbody>${plugins.map((one) => {
-      const time = one.us ?? one.self_us ?? 0, at = before;
-      before += time;
-      const isSkipped = one.skipped || one.ran === false, decision = one.decision ?? (isSkipped ? "skipped" : "went on"), isStop = /refus|interrupt|answer|stop|fail|error/.test(decision);
-      return html`<tr><th scope="row" class="name"><a href=${link("plugin", one.name ?? one.plugin)}>${one.name ?? one.plugin}</a> <span class="faint">${one.version}</span></th>
-        <td class="text"><${State} of=${isSkipped ? "off" : isStop ? "failed" : "ok"}>${decision}<//> <span class="dim">${one.why ?? one.reason ?? (typeof one.skipped === "string" ? one.skipped : "")}</span></td><td class="num">${isSkipped ? "" : us(time)}</td>
-        <td>${!isSkipped && html`<div class="fall" aria-hidden="true"><i class=${isStop ? "bad" : ""} style=${{ left: `${(at / whole) * 100}%`, width: `${(time / whole) * 100}%` }}></i></div>`}</td></tr>`;
-    })}</tbody><tfoot><tr><th scope="row" class="dim">All</th><td class="dim">${total ? `${((own / total) * 100).toFixed(1)} % of the request` : ""}</td><td class="num dim">${us(own)}</td><td></td></tr></tfoot></table><//></div>`;
+  const forth = plugins.map((each) => each.request?.us ?? 0), back = plugins.map((each) => each.response?.us ?? 0);
+  const own = [...forth, ...back].reduce((sum, time) => sum + time, 0), whole = Math.max(own, 1);
+  const left = (times) => times.reduce((sum, time) => sum + time, 0) / whole;
+  const isTimed = plugins.some((each) => each.request || each.response);
+  return html`<div class="card"><${Scroll} label="Plugins of this request"><table><thead><tr><th scope="col" class="name">Plugin</th><th scope="col" class="text">Decision</th>${isTimed && html`<th scope="col" class="num">Request</th><th scope="col" class="num">Answer</th><th scope="col"><span class="sr">When</span></th>`}</tr></thead>
+    <tbody>${plugins.map((each, i) => html`<tr><th scope="row"><a href=${link("plugin", each.name)}>${each.name}</a> <span class="faint">${each.version}</span></th>
+      <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}<//> <span class="dim">${each.why}</span>${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
+      ${isTimed && html`<td class="num">${each.request?.us != null ? us(each.request.us) : ""}</td><td class="num">${each.response?.us != null ? us(each.response.us) : ""}</td><td><div class="fall" aria-hidden="true">
+        ${forth[i] > 0 && html`<i class=${["answered", "failed", "refused"].includes(each.decision) ? "bad" : ""} style=${{ left: `${left(forth.slice(0, i)) * 100}%`, width: `${(forth[i] / whole) * 100}%` }}></i>`}
+        ${back[i] > 0 && html`<i class="back" style=${{ left: `${(left(forth) + left(back.slice(i + 1))) * 100}%`, width: `${(back[i] / whole) * 100}%` }}></i>`}</div></td>`}</tr>`)}</tbody>
+    ${isTimed && html`<tfoot><tr><th scope="row" class="dim">All</th><td class="dim">${total ? `${((own / total) * 100).toFixed(1)} % of the request` : ""}</td><td class="num dim" colspan="2">${us(own)}</td><td></td></tr></tfoot>`}</table><//></div>`;
 }
 
-function Changed({ headers }) {
+function Tries({ upstream }) {
+  return html`<ul class="card problems">${upstream.tries.map((each, i) => html`<li><span class="faint">${i + 1}.</span><span><span class="mono">${each.target}</span> <${State} of=${each.outcome === "answered" ? "ok" : "failed"}>${each.outcome}<//> <span class="dim">${each.why}</span></span></li>`)}</ul>
+    ${(upstream.chosen_upstream || upstream.chosen_target) && html`<p class="small faint">A plugin chose ${upstream.chosen_target || upstream.chosen_upstream}.</p>`}`;
+}
+
+/** Where the time went, as one bar. */
+function Phases({ phases }) {
+  if (phases?.before_us == null || phases.upstream_us == null) return null;
+  const parts = [["before it was sent on", phases.before_us, ""], ["until the head of the answer", phases.upstream_us, "k-volume"], ["and until its end", phases.after_us, ""]].filter(([, time]) => time != null);
+  return html`<p class="small dim">${parts.map(([what, time]) => `${us(time)} ${what}`).join(", ")}.</p><div class="phases" aria-hidden="true">${parts.map(([, time], i) => html`<i class=${i === 1 ? "main" : ""} style=${{ flexGrow: Math.max(time, 1) }}></i>`)}</div>`;
+}
+
+function Changed({ headers, label, isShort }) {
   if (!headers) return null;
-  const rows = Array.isArray(headers) ? [["changed", headers]] : Object.entries(headers);
-  const shown = rows.filter(([, names]) => (Array.isArray(names) ? names.length : Object.keys(names ?? {}).length));
-  if (!shown.length) return html`<p class="small faint">No header was changed.</p>`;
-  return html`<dl class="facts small">${shown.map(([what, names]) => html`<dt>Headers ${what.replace(/_/g, " ")}</dt><dd>${Array.isArray(names) ? names.map((name) => html`<code class="tag">${typeof name === "string" ? name : `${name.name} by ${name.by ?? name.plugin}`}</code> `)
-    : Object.entries(names).map(([how, which]) => html`${how.replace(/_/g, " ")}: ${list(which).map((name) => html`<code class="tag">${name}</code> `)} `)}</dd>`)}</dl><p class="small faint">Names only: values are never kept.</p>`;
+  const parts = [["+", "added", headers.added], ["~", "changed", headers.changed], ["−", "removed", headers.removed]].filter(([, , names]) => names.length);
+  if (!parts.length) return isShort ? null : html`<p class="small faint">No header ${label} was changed.</p>`;
+  return html`<p class="small faint">Headers ${label}: ${parts.flatMap(([sign, what, names]) => names.map((name) => html`<code class="tag" title=${what}>${sign} ${name}<span class="sr"> ${what}</span></code> `))}${headers.more > 0 && `and ${headers.more} more`}</p>`;
 }
 
 function DryRun() {
@@ -110,5 +126,5 @@ function DryRun() {
       <label class="field"><span>Headers, one a line</span><textarea class="mono" rows="3" value=${typed.headers} placeholder="Authorization: Bearer …" spellcheck="false" onInput=${set("headers")}></textarea></label>
       <div class="row"><label class="check"><input type="checkbox" checked=${typed.plugins} onChange=${set("plugins")} /><span>Run the plugins too <span class="faint">on a double of the request; takes the role operate</span></span></label><span class="grow"></span>
         <${Action} kind="main" type="submit" role=${typed.plugins ? "operate" : "observe"} not=${typed.url ? "" : "Type a URL."} run=${run}>Explain<//></div></form></section>
-      ${answer && html`<div aria-live="polite"><p class="verdict below">${answer.text ?? answer.summary ?? ""}</p><${Steps} why=${answer} one=${answer.request ?? { route: answer.route?.name, status: answer.status }} /></div>`}</div>`;
+      ${answer && html`<div aria-live="polite"><p class="verdict below"><${Verdict} one=${answer.request ?? answer} why=${answer} /></p><${Steps} why=${answer} one=${answer.request ?? answer} /></div>`}</div>`;
 }
