@@ -26,6 +26,8 @@ PACKAGES = {
     "logrotate": "logrotate",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "python3": "python3",
     "redis-server": "redis-server",
     "setpriv": "util-linux",

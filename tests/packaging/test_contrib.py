@@ -57,6 +57,24 @@ class UnitTests(SynchronousTestCase):
             self.assertEqual((status, "--config" in said), (0, True))
 
 
+@needs("promtool")
+class PrometheusTests(SynchronousTestCase):
+    """The alert rules, and the configuration that names them."""
+
+    folder = CONTRIB / "prometheus"
+
+    def test_checked(self) -> None:
+        """promtool has nothing to say against them."""
+        for what, name in (("config", "prometheus.yml"), ("rules", "revproxy.rules.yml")):
+            status, said = run("promtool", "check", what, self.folder / name)
+            self.assertEqual((status, "FAILED" in said), (0, False), said)
+
+    def test_rules(self) -> None:
+        """They fire when they should, with the texts that they should, and not before."""
+        status, said = run("promtool", "test", "rules", self.folder / "revproxy.rules.test.yml")
+        self.assertEqual(status, 0, said)
+
+
 @needs("logrotate")
 class RotationTests(RunCase):
     """The configuration for logrotate."""

@@ -72,11 +72,14 @@ class EdgeFigures:
         self._routes: dict[int, tuple[RouteNow, ...]] = {}
         self._targets: dict[tuple[int, str, str], TargetNow] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
+        # Routes on which requests were under way once: they go on to be told of, with zeros.
+        self._busy: set[str] = set()
         events.subscribers.append(self._happened)
 
     def counted(self, worker: int, word: Counters) -> None:
         """A worker has counted."""
         self._routes[worker] = word.routes
+        self._busy |= {route.route for route in word.routes}
         if word.process is not None:
             self._processes[worker] = word.process
         if word.edge is not None:
@@ -93,9 +96,10 @@ class EdgeFigures:
             self._targets[key] = now
 
     def committed(self, before: Plan | None, plan: Plan) -> None:
-        """Another plan is in force; forget targets that it does not have."""
+        """Another plan is in force; forget routes and targets that it does not have."""
         if before is None or before.config is not plan.config:
             self._changedAt = self._now()
+        self._busy &= {"", *(route.name for route in plan.config.routes)}
         known = set(_targetsOf(plan))
         self._targets = {key: now for key, now in self._targets.items() if key[1:] in known}
         self._failures = Counter({key: count for key, count in self._failures.items() if key in known})
@@ -134,10 +138,10 @@ class EdgeFigures:
         return 0 if plan is None else plan.number
 
     def _inFlight(self) -> Iterator[tuple[Labels, float]]:
-        found: Counter[str] = Counter()
+        found = dict.fromkeys(self._busy, 0)
         for told in self._routes.values():
             for route in told:
-                found[route.route] += route.count
+                found[route.route] = found.get(route.route, 0) + route.count
         return (((name or "-",), count) for name, count in found.items())
 
     def _oldest(self) -> Iterator[tuple[Labels, float]]:
@@ -145,7 +149,8 @@ class EdgeFigures:
         for told in self._routes.values():
             for route in told:
                 oldest[route.route] = min(route.oldestAt, oldest.get(route.route, route.oldestAt))
-        return (((name or "-",), max(0.0, self._now() - at)) for name, at in oldest.items())
+        names, now = {*self._busy, *oldest}, self._now()
+        return (((name or "-",), max(0.0, now - oldest.get(name, now))) for name in names)
 
     def _configured(self) -> Iterable[tuple[str, str]]:
         plan = self._coordinator.plan

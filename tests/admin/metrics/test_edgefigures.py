@@ -87,6 +87,13 @@ class EdgeFiguresTests(FiguresCase):
         self.assertEqual(value(found, "revproxy_oldest_request_seconds", http_route="main"), 10)
         self.tell(Counters())
         self.assertEqual(value(self.read(), "revproxy_requests_in_flight", http_route="main"), 1)
+        self.tell(Counters(), 1)
+        found = self.read()
+        self.assertEqual(value(found, "revproxy_requests_in_flight", http_route="main"), 0)
+        self.assertEqual(value(found, "revproxy_oldest_request_seconds", http_route="main"), 0)
+        self.commit()
+        found = self.read()
+        self.assertEqual(ofName(found, "revproxy_requests_in_flight"), {frozenset({("http_route", "-")}): 0})
 
     def test_targets(self) -> None:
         """
