@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -143,7 +144,16 @@ class PrometheusTests(EdgeCase):
         command += [f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage"]
         server = Server(folder, port, command)
         self.addCleanup(server.end)
+        self.until(lambda: self.isReady(port), "Prometheus does not get ready")
         return server
+
+    def isReady(self, port: int) -> bool:
+        """It listens before it answers questions."""
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=PATIENCE):
+                return True
+        except HTTPError:
+            return False
 
     def asked(self, path: str, **query: str) -> Any:
         """What Prometheus answers."""
