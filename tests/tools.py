@@ -28,6 +28,7 @@ PACKAGES = {
     "openssl": "openssl",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "python3": "python3",
     "redis-server": "redis-server",
     "setpriv": "util-linux",
