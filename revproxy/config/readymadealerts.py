@@ -14,12 +14,13 @@ _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
 EVENTS = frozenset((
-    "alert-delivered", "alert-undelivered", "alerts-full", "asked", "audit-damaged", "audit-failed",
-    "audit-restored", "audited", "broken-off", "certificate-expired", "certificate-expiring", "certificate-refused",
-    "certificate-renewed", "configured", "figures-full", "half-open", "handover-lost", "ledger-damaged", "loaded",
-    "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed", "probe-well", "quarantined",
-    "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended", "required-folder-gone",
-    "required-missing", "required-off", "restored", "slow-plugin", "slow-plugin-over", "stalled", "state-lost",
+    "access-log-failed", "access-log-written", "alert-delivered", "alert-undelivered", "alerts-full", "asked",
+    "audit-damaged", "audit-failed", "audit-restored", "audited", "broken-off", "certificate-expired",
+    "certificate-expiring", "certificate-refused", "certificate-renewed", "configured", "crashed", "figures-full",
+    "half-open", "handover-lost", "ledger-damaged", "loaded", "plugin-store-damaged", "plugin-store-volatile",
+    "plugins-gone", "probe-failed", "probe-well", "quarantined", "receiver-disabled", "refused", "remains",
+    "removed", "replaced", "required-ended", "required-folder-gone", "required-missing", "required-off",
+    "restarted", "restored", "rolled-back", "slow-plugin", "slow-plugin-over", "stalled", "state-lost",
     "state-restored", "stop-failed", "store-failed", "target-down", "target-drained", "target-undrained",
     "target-up", "target-weighed", "threads-full", "undo-failed", "unpinned", "upstream-down", "upstream-up",
     "written",
@@ -27,11 +28,13 @@ EVENTS = frozenset((
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 
 _RULES = (
-    AlertRule("refused", on=("refused",), summary="A change was refused; what ran keeps running"),
+    # A command that is refused is over at once: whoever gave it was told.
+    AlertRule("refused", on=("refused",), wait=10.0, summary="A change was refused; what ran keeps running"),
     AlertRule("quarantined", on=("quarantined",), severity="critical",
               summary="A version of a plugin failed too often, and was taken out"),
     AlertRule("required-missing", on=("required-missing", "plugins-gone", "required-folder-gone"), severity="critical",
               summary="A plugin that requests must not pass without is missing"),
+    AlertRule("rolled-back", on=("rolled-back",), severity="info", summary="A plugin went back to an earlier version"),
     AlertRule("remains", on=("remains",), severity="info", summary="A replaced version is still in memory"),
     AlertRule("stalled", on=("stalled", "slow-plugin"), summary="The event loop was held: nobody was served meanwhile"),
     AlertRule("target-down", on=("target-down",), wait=30.0, summary="A target does not answer"),
@@ -44,8 +47,10 @@ _RULES = (
     AlertRule("slow", when=parseExpression("p99 > 5s and rate > 0.1"), of="route", wait=300.0, endsAfter=_HOUR,
               summary="Requests take long"),
     AlertRule("disk", on=("store-failed", "state-lost", "state-restored", "ledger-damaged", "plugin-store-damaged",
-                          "plugin-store-volatile"),
-              summary="What the edge keeps cannot be written, or was damaged"),
+                          "plugin-store-volatile", "access-log-failed"),
+              summary="What the edge keeps, or its access log, cannot be written or was damaged"),
+    AlertRule("crash", on=("crashed",), severity="critical", summary="The edge before this one did not end in order"),
+    AlertRule("restart", on=("restarted",), severity="info", summary="The edge was restarted"),
 )
 
 READY_MADE: Mapping[str, AlertRule] = {rule.name: rule for rule in _RULES}

@@ -69,7 +69,13 @@ class Steering:
         change = asker.request(
             "rollback", name, self._pinning(name, target, "rollback", left), withoutState=True, isRescue=True
         )
-        return await self._coordinator.apply(change)
+        report = await self._coordinator.apply(change)
+        plan = self._coordinator.plan
+        runs = None if plan is None else plan.find(name)
+        if report.text and runs is not None:
+            text = f"{runs.entry.version} runs again, until its folder has something new"
+            self._coordinator.events.add("rolled-back", text, name, runs.entry.version, about=asker.about)
+        return report
 
     async def pin(self, asker: Asker, name: str, version: str | None = None) -> dict[str, Any]:
         """Keep a plugin at a version; by default the one that runs. A rescue."""

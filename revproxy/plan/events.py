@@ -26,7 +26,7 @@ WARNINGS = frozenset((
     "traces-dropped",
     "state-lost", "state-restored", "audit-failed", "audit-damaged",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
-    "alert-undelivered", "receiver-disabled", "alerts-full",
+    "alert-undelivered", "receiver-disabled", "alerts-full", "crashed", "access-log-failed",
 ))
 
 

@@ -16,7 +16,7 @@ from revproxy.config.settings import LoggingConfig, documentOf
 from revproxy.dataplane.accesslog import AccessLog
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Prepare
+from revproxy.plan.words import Notice, Prepare
 from revproxy.worker.logfile import LogFile
 from revproxy.worker.participant import Refused
 from revproxy.worker.recording import Recording
@@ -48,11 +48,19 @@ class AccessLogging:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, recording: Recording, inThread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        recording: Recording,
+        inThread: Callable[..., Deferred[Any]],
+        tell: Callable[[Notice], None] = lambda notice: None,
+    ) -> None:
         """
         :param inThread: runs a function, with arguments, in a thread.
+        :param tell: takes what is said to control.
         """
         self._reactor = reactor
+        self._tell = tell
         self._recording = recording
         self._opened = OpenedLog(LoggingConfig(access=None), None)
         self._next: OpenedLog | None = None
@@ -166,13 +174,19 @@ class AccessLogging:
         """:raises OSError: when the file cannot be opened."""
         file = None
         if config.access is not None:
-            file = LogFile(config.access, callInReactor=self._reactor.callFromThread)
+            file = LogFile(
+                config.access, callInReactor=self._reactor.callFromThread, onTrouble=self._troubled
+            )
             file.start()
             if file.path == "-" and leadsNowhere(1):
                 self._reactor.callFromThread(
                     self._log.warn, "standard output is /dev/null, and the access log with it: name a file, or off"
                 )
         return OpenedLog(config, file)
+
+    def _troubled(self, isWell: bool, text: str) -> None:
+        """Lines cannot be written, or can again: an event."""
+        self._tell(Notice("access-log-written" if isWell else "access-log-failed", text))
 
     def _close(self, file: LogFile) -> Deferred[Any]:
         """In a thread. :return: fires when that is over, however it went."""

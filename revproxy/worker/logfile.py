@@ -66,6 +66,8 @@ class LogFile:
     :param retryInterval: seconds between attempts while writing fails.
     :param callInReactor: how reports reach the event loop; ``reactor.callFromThread``. Without it they are logged in
         the thread.
+    :param onTrouble: told, in the event loop, when lines cannot be written, and when they can again: whether they can,
+        and what there is to say.
     :param openOutput: opens the path; raises `OSError`.
     """
 
@@ -78,12 +80,14 @@ class LogFile:
         maxBacklog: int = 16 * 1024 * 1024,
         retryInterval: float = 1.0,
         callInReactor: Callable[..., object] = _atOnce,
+        onTrouble: Callable[[bool, str], object] | None = None,
         openOutput: Callable[[str], Output] = openOutput,
     ) -> None:
         self.path = path
         self._maxBacklog = maxBacklog
         self._retryInterval = retryInterval
         self._callInReactor = callInReactor
+        self._onTrouble = onTrouble
         self._openOutput = openOutput
         self._changed = threading.Condition()
         # Guarded by the condition:
@@ -280,6 +284,7 @@ class LogFile:
                 error=str(error),
                 limit=self._maxBacklog,
             )
+            self._tell(False, f"access log {self.path}: {error}; lines are kept up to {self._maxBacklog} bytes")
 
     def _succeeded(self) -> None:
         """
@@ -296,6 +301,11 @@ class LogFile:
             self._health = _Health.WELL
             lost, self._lost = self._lost, 0
         self._report("access log {path}: writing again; {lost} lines were lost", path=self.path, lost=lost)
+        self._tell(True, f"access log {self.path}: it is written again; {lost} lines were lost")
+
+    def _tell(self, isWell: bool, text: str) -> None:
+        if self._onTrouble is not None:
+            self._callInReactor(self._onTrouble, isWell, text)
 
     def _report(self, format: str, **values: object) -> None:
         self._callInReactor(self._log.warn, format, **values)

@@ -146,7 +146,7 @@ class Worker:
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)
-        self.accessLogging = AccessLogging(reactor, self.recording, inThread)
+        self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self._applier = Applier(self._participants(), tell, self.staging.hurry)

@@ -32,7 +32,7 @@ class RollbackTests(WitnessCase):
         self.call("unpin", name="a")
         self.call("disable", name="a")
         self.call("enable", name="a")
-        kinds = ["asked", "replaced", "asked", "asked", "replaced", "asked", "removed", "asked", "loaded"]
+        kinds = ["asked", "replaced", "rolled-back", "asked", "asked", "replaced", "asked", "removed", "asked", "loaded"]
         self.assertEqual([kind for kind, _ in self.bench.kinds()[before:]], kinds)
         asked = [one.text for one in self.bench.events.latest(100) if one.kind == "asked"]
         self.assertEqual(asked[:3], ["revproxy rollback a", "revproxy pin a 1.0.0", "revproxy unpin a"])
@@ -48,7 +48,7 @@ class RollbackTests(WitnessCase):
         self.assertEqual(self.bench.seen(), ["a 1.0.0"])
         self.assertIsNotNone(self.bench.coordinator.records.get("a").pin)
         self.assertEqual(self.bench.kinds(), [])
-        self.assertEqual(before[-1], ("replaced", "a"))
+        self.assertEqual(before[-1], ("rolled-back", "a"))
         (self.bench.plugins / "a" / ".pluginignore").write_text("*.csv\n")
         self.apply()
         self.assertEqual(self.bench.seen(), ["a 2.0"])

@@ -20,7 +20,7 @@ from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import LoggingConfig
 from revproxy.loop.jobthread import HURRY, SILENCE
 from revproxy.plan.plan import Plan
-from revproxy.plan.words import Prepare
+from revproxy.plan.words import Notice, Prepare
 from revproxy.worker.accesslogging import AccessLogging, leadsNowhere
 from revproxy.worker.logfile import LogFile
 from revproxy.worker.participant import Refused
@@ -78,7 +78,8 @@ class ChangeTests(SynchronousTestCase):
         self.reactor = ThreadsDouble()
         self.recording = Recording(self.reactor, self.edge, lambda word: None)
         inThread = partial(deferToThreadPool, self.reactor, self.reactor)
-        self.logging = AccessLogging(self.reactor, self.recording, inThread)
+        self.notices: list[Notice] = []
+        self.logging = AccessLogging(self.reactor, self.recording, inThread, self.notices.append)
         self.edge.recorder = None
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
@@ -232,6 +233,17 @@ class ChangeTests(SynchronousTestCase):
         self.logging.reopen()
         self.close()
         self.assertEqual([self.targets("first.log.1"), self.targets("first.log")], [["/a"], []])
+
+    def test_trouble(self) -> None:
+        """That lines cannot be written is told to control, and that they can again."""
+        path = self.folder / "full.log"
+        path.symlink_to("/dev/full")
+        self.become(LoggingConfig(str(path)))
+        self.ask(b"a")
+        self.close()
+        (notice,) = self.notices
+        self.assertEqual(notice.kind, "access-log-failed")
+        self.assertIn("No space left on device", notice.text)
 
     def test_closeWaits(self) -> None:
         """The end waits for a file that is still being closed, and leaves nothing to be called."""

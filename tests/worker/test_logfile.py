@@ -443,6 +443,22 @@ class FakeFileTests(LogFileCase):
         self.assertFalse(log.close(0.01))
         self.assertLess(disk.attempts, 5)
 
+    def test_trouble(self) -> None:
+        """
+        Whoever is to hear of trouble hears of it once, and once that it is over.
+        """
+        told: list[tuple[bool, str]] = []
+        disk = FakeDisk()
+        disk.room = 0
+        log = self.started("disk", openOutput=lambda path: disk, onTrouble=lambda *what: told.append(what))
+        log.write(b"one\n")
+        disk.awaitThat(lambda: disk.attempts > 3)
+        with disk.changed:
+            disk.room = 100
+        self.assertTrue(log.close(PATIENCE))
+        self.assertEqual([isWell for isWell, _ in told], [False, True])
+        self.assertIn("0 lines were lost", told[1][1])
+
     def test_reportsInReactor(self) -> None:
         """
         Reports are handed to the event loop, not logged from the thread.

@@ -34,9 +34,14 @@ class ReceiverState(msgspec.Struct):
 
 
 class AlertState(msgspec.Struct):
-    """What is remembered of alerts."""
+    """
+    What is remembered of alerts.
+
+    :ivar isRunning: whether the edge that wrote it had not ended yet.
+    """
 
     format: int = FORMAT
+    isRunning: bool | None = None
     alerts: list[Alert] = []
     resolved: list[Alert] = []
     silences: list[Silence] = []

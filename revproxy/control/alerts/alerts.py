@@ -93,6 +93,7 @@ class Alerts:
         self._tick: IDelayedCall | None = None
         self._saving: IDelayedCall | None = None
         kept = self._read()
+        self._wasRunning = kept.isRunning
         self.receivers = Receivers(self._book, self.silences, sender, events, clock, kept.receivers, self._soon)
         events.subscribers.append(self.happened)
 
@@ -112,11 +113,21 @@ class Alerts:
             return
         early, self._early = self._early, None
         self._startedAt = self._clock.seconds()
+        self._tellStart()
         self._evaluation.start()
         for event in early:
             self.happened(event)
         self.receivers.start()
         self._tickLater()
+
+    def _tellStart(self) -> None:
+        """Unless it is the first, this start is an event; the file says how the edge before it has ended."""
+        if self._wasRunning:
+            text = "the edge has started; the one before it did not end in order"
+            self._events.add("crashed", text)
+        elif self._wasRunning is not None:
+            self._events.add("restarted", "the edge has started; the one before it ended in order")
+        self._soon()
 
     def stop(self) -> None:
         """The edge ends: what was not told stays in the file."""
@@ -357,7 +368,7 @@ class Alerts:
         book = self._book
         state = AlertState(
             alerts=list(book), resolved=list(book.resolved), silences=list(self.silences),
-            receivers=self.receivers.state(),
+            receivers=self.receivers.state(), isRunning=not self._hasStopped,
         )
         self.file.save(formatState(state))
 

@@ -369,6 +369,15 @@ class RestartTests(AlertsCase):
         self.passes(20)
         self.assertEqual(self.states(), [])
 
+    def test_started(self) -> None:
+        """A start that is not the first is an event; one after an edge that did not end in order is another."""
+        self.assertEqual(self.events.latest(9), [])
+        self.restart()
+        self.assertEqual([event.kind for event in self.events.latest(9)], ["restarted"])
+        self.passes(2)
+        self.begin()
+        self.assertEqual([event.kind for event in self.events.latest(9)], ["crashed"])
+
     def test_silences(self) -> None:
         """Silences hold on."""
         silence = self.alerts.silence(["a=b"], 1000, "ann", "")
@@ -396,7 +405,7 @@ class RestartTests(AlertsCase):
 
     def test_damaged(self) -> None:
         """A file that nobody understands is put aside, which is an event; the edge comes up."""
-        for content in ("{", '{"format": 9}', '{"alerts": [{}]}', "[]", "\x00"):
+        for content in ("{", '{"format": 9}', '{"alerts": [{}]}', "[]", "\x00", '{"receivers": {"pager": 5}}'):
             self.end()
             self.path.write_text(content)
             self.begin()
