@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from revproxy import errors
 from revproxy.plan.versionid import VersionId
 
 OTHER = "_OTHER"
@@ -16,6 +17,28 @@ OTHER = "_OTHER"
 
 METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 """Methods that are counted under their own name."""
+
+METHOD_OF = {method.encode("ascii"): method for method in METHODS}
+"""By method as on the wire, under which it is counted; others under :data:`OTHER`."""
+
+VERSIONS = frozenset(("1.0", "1.1", "2", "3"))
+"""Versions of HTTP that are told apart."""
+
+_ERRORS = frozenset(
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.EdgeError)
+)
+"""Errors that are counted under their own name: plugins may have others."""
+
+
+def errorType(text: str) -> str:
+    """
+    Under which an error is counted.
+
+    :param text: as the record of a request has it.
+    """
+    name = text.partition(":")[0]
+    return name if name in _ERRORS else OTHER
+
 
 Phase = Literal["handle", "handleResponse", "finished", "body", "outside"]
 """Where a plugin's code is called: in these methods, in filters and iterators of bodies, and outside of requests."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from revproxy import errors
-from revproxy.plan.counted import METHODS, OTHER, AttemptSeries, RequestSeries
+from revproxy.plan.counted import METHOD_OF, OTHER, VERSIONS, AttemptSeries, RequestSeries, errorType
 from revproxy.plan.durations import fine
 from revproxy.requestrecord import RequestRecord
 
@@ -20,14 +19,6 @@ MOST_SERIES = 8192
 
 OVERFLOW = "_other"
 """The route, and the upstream, of what is counted together."""
-
-_METHODS = {method.encode("ascii"): method for method in METHODS}
-_VERSIONS = frozenset(("1.0", "1.1", "2", "3"))
-
-_ERRORS = frozenset(
-    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.EdgeError)
-)
-"""Errors that are counted under their own name: plugins may have others."""
 
 
 class Tally:
@@ -61,11 +52,11 @@ class RequestCounts:
     def take(self, batch: list[RequestRecord]) -> None:
         """Count them. One loop, almost without calls of our own: it grows with the traffic."""
         requests, attempts = self._requests, self._attempts
-        methodOf = _METHODS.get
+        methodOf = METHOD_OF.get
         for r in batch:
             status, error = r.status, ""
             if r.error is not None:
-                error = _errorType(r.error)
+                error = errorType(r.error)
             elif status >= 500:
                 error = str(status)
             method = methodOf(r.method, OTHER)
@@ -116,7 +107,7 @@ class RequestCounts:
 
     def _request(self, key: tuple[Any, ...]) -> Tally:
         route, method, status, scheme, version, error = key
-        if version not in _VERSIONS:
+        if version not in VERSIONS:
             key = route, method, status, scheme, "", error
         if not self._has(self._known, key):
             key = OVERFLOW, OTHER, 0, "", "", ""
@@ -136,11 +127,6 @@ class RequestCounts:
             return False
         known.add(key)
         return True
-
-
-def _errorType(text: str) -> str:
-    name = text.partition(":")[0]
-    return name if name in _ERRORS else OTHER
 
 
 def _figures(key: tuple[Any, ...], tally: Tally) -> tuple[Any, ...]:

@@ -56,6 +56,9 @@ HOST_REQUESTS = Family(
 TARGET_UP = Family(
     "revproxy_upstream_target_up", "gauge", "1; 0 while a worker passes the target over.", _TARGET
 )
+TARGET_DRAINED = Family(
+    "revproxy_upstream_target_drained", "gauge", "1 while somebody has it that new requests go elsewhere.", _TARGET
+)
 TARGET_IN_FLIGHT = Family(
     "revproxy_upstream_target_in_flight", "gauge", "Requests that were sent and are not over.", _TARGET
 )
@@ -160,6 +163,7 @@ CERTIFICATE_PROBLEMS = Family(
 # The edge
 
 INFO = Family("revproxy_info", "info", "Which revproxy and Python this is.", ("version", "python"))
+READY = Family("revproxy_ready", "gauge", "1 while the edge is ready for requests, as /readyz says it.")
 CONFIG_CHANGED = Family(
     "revproxy_config_last_change_timestamp_seconds", "gauge", "When the configuration that is in force took effect."
 )
@@ -168,6 +172,17 @@ CONFIG_REFUSED = Family(
 )
 PLAN_NUMBER = Family("revproxy_plan_number", "gauge", "Counts the changes since the edge began.")
 EVENTS = Family("revproxy_events_total", "counter", "Events, since the edge began.", ("kind",))
+ALERTS_FIRING = Family("revproxy_alerts_firing", "gauge", "Alerts of the edge's own that fire.")
+ALERT_FAILURES = Family(
+    "revproxy_alert_delivery_failures_total", "counter", "How often a receiver of alerts could not be told.",
+    ("receiver",),
+)
+TRACES_SENT = Family(
+    "revproxy_traces_sent_total", "counter", "Requests whose spans the receiver of traces has taken."
+)
+TRACES_DROPPED = Family(
+    "revproxy_traces_dropped_total", "counter", "Requests whose spans were lost: the receiver does not keep up."
+)
 RECORDS_LOST = Family(
     "revproxy_records_lost_total", "counter", "Requests that are counted, and of which nothing else is known."
 )

@@ -140,7 +140,10 @@ class RequestFigures:
         for _ in range(min(SLICE, len(waiting))):
             series = waiting.popleft()
             if isinstance(series, RequestSeries):
-                self.server.add(serverLabels(series), standard(series.buckets), series.seconds)
+                labels: Labels = labelsOf(
+                    series.route, series.method, series.status, series.scheme, series.version, series.errorType
+                )
+                self.server.add(labels, standard(series.buckets), series.seconds)
             else:
                 labels = (
                     series.method,
@@ -161,16 +164,9 @@ class RequestFigures:
         return known
 
 
-def serverLabels(series: RequestSeries) -> Labels:
-    """The values of the labels of requests."""
-    return (
-        series.method,
-        _status(series.status),
-        series.route or NO_ROUTE,
-        series.scheme,
-        series.version,
-        series.errorType,
-    )
+def labelsOf(route: str, method: str, status: int, scheme: str, version: str, error: str) -> Labels:
+    """The values of the labels of requests, of what they are counted by."""
+    return method, _status(status), route or NO_ROUTE, scheme, version, error
 
 
 def _status(status: int) -> str:
