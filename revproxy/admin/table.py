@@ -14,6 +14,7 @@ from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.explain import explainOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.admin.operations.rehearse import rehearseOperations
 from revproxy.admin.operations.requests import requestOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
@@ -32,6 +33,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     alertOperations,
     requestOperations,
     explainOperations,
+    rehearseOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

@@ -33,6 +33,43 @@ def show(report: Report, told: Facts) -> None:
     report.lines(f"note: {text}" for text in told["notes"])
 
 
+def showOutcome(report: Report, asked: str, told: Facts) -> None:
+    """How a request would go."""
+    report.lines([asked])
+    if told["refused"] is not None:
+        status = f"{told['status']}: " if told["status"] else ""
+        report.lines([f"refused, {status}{told['refused']}"])
+        return
+    report.lines([_wouldBe(told)])
+    if told["error"]:
+        report.lines([told["error"]])
+    showRoute(report, told["route"])
+    if told["methods"]:
+        report.lines([f"  it takes {', '.join(told['methods'])}"])
+    if not told["plugins"]:
+        report.lines(["", "no plugins"])
+    else:
+        report.lines([""])
+        report.table(("plugin", "rule", *PLUGINS[1:]), [_ruleRow(plugin) for plugin in told["plugins"]])
+    report.lines(_fields(told))
+    report.lines(f"note: {text}" for text in told["notes"])
+
+
+def _wouldBe(told: Facts) -> str:
+    by = told["answered_by"]
+    if by["kind"] == "upstream":
+        return f"would be sent to {by['name']}, with plan {told['plan']}"
+    if by["kind"] == "nobody":
+        return "no answer: the plugins did not come to an end in time"
+    status = f"{told['status']}, " if by["kind"] != "route" else ""
+    return f"would be {answered(by).replace('answered', f'{status}answered', 1)}, with plan {told['plan']}"
+
+
+def _ruleRow(plugin: Facts) -> Sequence[str]:
+    name, *rest = _pluginRow(plugin)
+    return (name, plugin["rule"] or "-", *rest)
+
+
 def showRoute(report: Report, route: Facts) -> None:
     """The route, and why not the others."""
     if route["name"] is None:

@@ -5,12 +5,12 @@ The commands about requests that are over.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
-from revproxy.cli.explainreport import show
+from revproxy.cli.explainreport import show, showOutcome
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.requestreport import COLUMNS, cells, line
 
@@ -94,15 +94,51 @@ def _told(told: Facts) -> str:
     return f"… {told['missed']} more" if "missed" in told else line(told)
 
 
-@click.command(short_help="Why a request went as it did.")
-@click.argument("id")
+@click.command(short_help="Why a request went as it did, or how one would go.")
+@click.argument("id", required=False)
+@click.option("--request", "asked", metavar="'GET URL'", help="How this would go: method and URL.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field; again for more.")
+@click.option("--client", help="The address that it comes from.  [default: 127.0.0.1]")
+@click.option("--server-name", help="The name that its TLS handshake was for.  [default: the host of the URL]")
+@click.option("--plugins", is_flag=True, help="Run it through the plugins; what they do besides answering is real.")
 @asking
-def explain(edge: RemoteEdge, id: str) -> None:
+def explain(
+    edge: RemoteEdge,
+    id: str | None,
+    asked: str | None,
+    headers: Sequence[str],
+    client: str | None,
+    server_name: str | None,
+    plugins: bool,
+) -> None:
     """Why the request with this ID went as it did: its route, each plugin, its targets, who has answered.
 
-    revproxy requests shows the ids.
+    Or with --request, how one would go, which nobody has sent: revproxy explain --request 'GET https://shop/api/x'.
+    No origin hears of it.
     """
-    edge.show(edge.get("requests", id, "explain"), lambda told: show(edge.report, told))
+    if (id is None) == (asked is None):
+        raise click.UsageError("give the ID of a request (revproxy requests shows them), or --request 'GET URL'")
+    if id is not None:
+        if headers or client or server_name or plugins:
+            raise click.UsageError("--header, --client, --server-name and --plugins go with --request")
+        edge.show(edge.get("requests", id, "explain"), lambda told: show(edge.report, told))
+        return
+    method, _, url = (asked or "").strip().rpartition(" ")
+    body = {"method": method.strip(), "url": url, "headers": _fields(headers), "client": client, "plugins": plugins,
+            "server_name": server_name}  # fmt: skip
+    body = {name: value for name, value in body.items() if value}
+    told = edge.ask("POST", "explain", body=body)
+    edge.show(told, lambda told: showOutcome(edge.report, asked or "", told))
+
+
+def _fields(headers: Sequence[str]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for text in headers:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise click.UsageError(f"{text}: write a field as 'NAME: VALUE'")
+        fields.setdefault(name.strip(), []).append(value.strip())
+    return fields
 
 
 COMMANDS: Iterable[click.Command] = (requests, explain)

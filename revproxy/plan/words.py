@@ -124,6 +124,29 @@ class Ask(Word, frozen=True):
     what: Literal["counters", "connections"] = "counters"
 
 
+class Rehearse(Word, frozen=True):
+    """
+    Say what would become of a request. No origin hears of it, and it is not counted.
+
+    :ivar number: comes back with the answer.
+    :ivar host: as in the Host field.
+    :ivar headers: further fields: names and values.
+    :ivar client: the address that it comes from.
+    :ivar serverName: that the TLS handshake was for; empty for none.
+    :ivar plugins: whether the plugins are run; else the chain is only looked up.
+    """
+
+    number: int
+    method: str
+    target: str
+    host: str
+    scheme: Literal["http", "https"]
+    headers: tuple[tuple[str, str], ...] = ()
+    client: str = "127.0.0.1"
+    serverName: str = ""
+    plugins: bool = False
+
+
 # Up
 
 
@@ -372,6 +395,30 @@ class Records(Word, frozen=True):
     dropped: int = 0
 
 
+class Rehearsed(Word, frozen=True):
+    """
+    What would become of a request.
+
+    :ivar asked: the number of the `Rehearse` that this answers.
+    :ivar plan: the number of the plan that it was tried with.
+    :ivar record: its `revproxy.requestrecord.RequestRecord`, as MessagePack; empty if there is none.
+    :ivar reached: whether it would be sent on, or answered by its route.
+    :ivar refused: why there is no record: what was asked is no request, or there are too many of these at once.
+    :ivar status: that it would be answered with; of one that would be sent on it is 200, and says nothing.
+    :ivar methods: those that its route takes; empty: all, or there is none.
+    :ivar isOverdue: whether the plugins did not come to an end in time.
+    """
+
+    asked: int
+    plan: int
+    record: bytes = b""
+    reached: bool = False
+    refused: str = ""
+    status: int = 0
+    methods: tuple[str, ...] = ()
+    isOverdue: bool = False
+
+
 class TargetChanged(Word, frozen=True):
     """
     A target is passed over from now on, or no longer; or has failed once more when it was tried again.
@@ -446,7 +493,7 @@ class Notice(Word, frozen=True):
     traceback: str = ""
 
 
-Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask
+Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask | Rehearse
 Up = (
     DropIns
     | Answer
@@ -457,6 +504,7 @@ Up = (
     | Counters
     | Connections
     | Records
+    | Rehearsed
     | TargetChanged
     | CertificateState
     | Notice

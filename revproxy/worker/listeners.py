@@ -31,6 +31,7 @@ from twisted.logger import Logger
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import documentOf
 from revproxy.dataplane.edge import Edge
+from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.net.eagerreactor import EagerReactor, described
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.plan import Plan
@@ -78,6 +79,10 @@ class ListenerSet:
     def ports(self) -> list[Any]:
         """What is accepted on, in the order of the configuration."""
         return [each.port for each in self._running]
+
+    def listenerFor(self, scheme: str) -> Listener | None:
+        """The first whose connections speak ``http``, or ``https``; None if there is none."""
+        return next((each.listener for each in self._running if each.listener.scheme == scheme), None)
 
     # The steps of a change
 

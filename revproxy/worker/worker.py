@@ -31,6 +31,7 @@ from revproxy.plan.words import (
     Prepare,
     Readiness,
     Ready,
+    Rehearse,
     Stalled,
     Target,
     TargetChanged,
@@ -55,6 +56,7 @@ from revproxy.worker.logform import ownForm
 from revproxy.worker.participant import Participant
 from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
+from revproxy.worker.rehearsals import Rehearsals
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -146,6 +148,7 @@ class Worker:
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)
+        self.rehearsals = Rehearsals(reactor, self.edge, self.listeners.listenerFor, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
@@ -169,6 +172,8 @@ class Worker:
             self._parts.health.isReady = word.isReady
         elif isinstance(word, Ask):
             self._ask(word)
+        elif isinstance(word, Rehearse):
+            self.rehearsals.begin(word)
 
     # Beginning and end
 

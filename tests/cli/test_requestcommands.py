@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.cli.test_edgecommands import CommandCase, Status
@@ -154,3 +155,72 @@ class ExplainTests(CommandCase):
         """All of it."""
         self.edge(explained())
         self.assertEqual(json.loads(self.run_("explain", "a", "--json").stdout), explained())
+
+
+def outcome(**changes: Any) -> dict[str, Any]:
+    """As the edge tells of one."""
+    return {
+        "plan": 3, "refused": None, "status": 200, "is_sent_on": True, "methods": ["GET", "HEAD"], "error": None,
+        "route": explained()["route"], "plugins": [{**plugin("auth", "not tried", ran=False), "rule": "priority 10"}],
+        "request_headers": None, "response_headers": None, "chosen_upstream": None, "chosen_target": None,
+        "answered_by": {"kind": "upstream", "name": "u"}, "notes": [], **changes,
+    }  # fmt: skip
+
+
+class RehearsalTests(CommandCase):
+    """``revproxy explain --request``."""
+
+    def asked(self, *arguments: str) -> Any:
+        """What the edge is asked."""
+        edge = self.edge(outcome())
+        self.run_("explain", *arguments)
+        edge.close()
+        return edge.requests[0]
+
+    def test_asked(self) -> None:
+        """A method and a URL, with all else."""
+        self.assertEqual(
+            self.asked("--request", "PUT https://shop/api/x?y", "-H", "X: y", "-H", "X: z:1", "--client", "192.0.2.1",
+                       "--plugins", "--server-name", "blog"),
+            ("POST", "explain", {"method": "PUT", "url": "https://shop/api/x?y", "headers": {"X": ["y", "z:1"]},
+                                 "client": "192.0.2.1", "plugins": True, "server_name": "blog"}),
+        )  # fmt: skip
+
+    def test_short(self) -> None:
+        """A URL alone."""
+        self.assertEqual(self.asked("--request", "http://shop/"), ("POST", "explain", {"url": "http://shop/"}))
+
+    def test_told(self) -> None:
+        """Where it would go, and through whom."""
+        self.edge(outcome())
+        output = self.run_("explain", "--request", "GET http://shop/api").stdout
+        self.assertIn("GET http://shop/api\nwould be sent to u, with plan 3\n\nroute: api (host shop", output)
+        self.assertIn("  not shop: its path, /, is shorter\n  it takes GET, HEAD\n", output)
+        self.assertRegex(output, r"auth +priority 10 +1\.0 +not tried")
+
+    def test_ends(self) -> None:
+        """Who else may answer."""
+        for changes, text in (
+            ({"answered_by": {"kind": "plugin", "name": "auth"}, "status": 401},
+             "would be 401, answered by the plugin auth, with plan 3"),
+            ({"answered_by": {"kind": "route", "name": "respond"}}, "would be answered by the route itself (respond)"),
+            ({"answered_by": {"kind": "edge", "name": "NotFound"}, "status": 404, "error": "NotFound: no route"},
+             "would be 404, answered by the edge (NotFound), with plan 3\nNotFound: no route\n"),
+            ({"answered_by": {"kind": "nobody", "name": None}}, "no answer: the plugins did not come to an end"),
+            ({"refused": "BadRequest: no", "status": 400, "plugins": []}, "refused, 400: BadRequest: no\n"),
+            ({"plugins": []}, "\nno plugins\n"),
+        ):  # fmt: skip
+            edge = self.edge(outcome(**changes))
+            self.assertIn(text, self.run_("explain", "--request", "http://shop/").stdout)
+            edge.close()
+            Path("var/control.sock").unlink()
+
+    def test_usage(self) -> None:
+        """An id, or a request; and fields that are some."""
+        for arguments, text in (
+            ((), "give the ID of a request"),
+            (("a", "--request", "http://shop/"), "give the ID of a request"),
+            (("a", "--plugins"), "go with --request"),
+            (("--request", "http://shop/", "-H", "X"), "X: write a field as 'NAME: VALUE'"),
+        ):
+            self.assertIn(text, self.run_("explain", *arguments, status=2).stderr)

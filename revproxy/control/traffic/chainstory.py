@@ -81,7 +81,7 @@ def _refusedBefore(record: RequestRecord, told: Explained) -> str:
 
 def _stopper(record: RequestRecord) -> bool:
     """Whether it is known at which plugin the way in ended."""
-    isRefused = (record.error or "").startswith("PluginQuarantined: ")
+    isRefused = (record.error or "").startswith(("PluginQuarantined: ", "PluginMissing: "))
     return record.interruptedBy is not None or bool(record.pluginErrors) or isRefused
 
 
