@@ -16,6 +16,7 @@ ROUTES = (
     "status",
     "a-route-with-a-name-that-somebody-found-clear-at-the-time",
 )
+RATES = (310.0, 424.0, 21.5, 66.0, 240.0, 0.4, 1.0, 0.02)
 UPSTREAMS = {
     "shop": "web",
     "shop-api": "api",

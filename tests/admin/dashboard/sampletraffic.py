@@ -8,14 +8,13 @@ import re
 import time
 from typing import Any
 
-from tests.admin.dashboard.samplefacts import ROUTES, UPSTREAMS, Json, Refused
+from tests.admin.dashboard.samplefacts import RATES, ROUTES, UPSTREAMS, Json, Refused
 
 
 class TrafficAnswers:
     """Figures, requests, and why they went as they did."""
 
     def _status(self, *_: Any) -> Json:
-        rates = (310.0, 424.0, 21.5, 66.0, 240.0, 0.4, 1.0, 0.02)
         routes = [
             {
                 "route": name,
@@ -25,7 +24,7 @@ class TrafficAnswers:
                 "last_10s": self.figures(rate, 1 + n / 4, 0.031 if name == "search" else 0.001),
                 "last_hour": {**self.figures(rate, 1 + n / 3), "requests": int(rate * 3600)},
             }
-            for n, (name, rate) in enumerate(zip(ROUTES, rates, strict=True))
+            for n, (name, rate) in enumerate(zip(ROUTES, RATES, strict=True))
         ]
         return {
             "name": "revproxy",
@@ -52,7 +51,7 @@ class TrafficAnswers:
         step, seconds = int(values.get("step", 10)), int(values.get("seconds", 3600))
         begin = time.time() // step * step - seconds
         points: list[Json] = []
-        scale = 0.2 if values.get("of") else 1
+        scale = RATES[ROUTES.index(values["name"])] / 1062 if values.get("of") == "route" else 1.0
         for n in range(seconds // step):
             at = begin + n * step
             noise = random.Random(at)

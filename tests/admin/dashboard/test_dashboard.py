@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tests.admin.dashboard.browsing import DashboardCase
@@ -124,19 +123,6 @@ class RequestTests(DashboardCase):
 class PluginTests(DashboardCase):
     """One plugin."""
 
-    def test_rollback(self) -> None:
-        """A rollback says what will happen, and can be undone."""
-        page = self.signedIn(screen="plugin/quota")
-        page.get_by_role("button", name="Roll back").click()
-        page.wait_for_selector("dialog >> text=within a second")
-        page.locator("dialog input").fill("it was slow")
-        page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector("text=pinned to 1.2.0 by rollback")
-        self.assertEqual(self.double.edge.history[-1]["reason"], "it was slow")
-        page.get_by_role("button", name="Undo").click()
-        page.wait_for_selector("main .tag >> text=pinned to", state="detached")
-        self.assertIn("POST /plugins/quota/unpin", self.double.asked)
-
     def test_configuration(self) -> None:
         """The form says what is wrong before the edge does, and at the field what the edge says; JSON is the same."""
         self.meant = ("422",)
@@ -158,18 +144,6 @@ class PluginTests(DashboardCase):
         page.get_by_role("button", name="Save").click()
         page.wait_for_selector(".toast >> text=has its new configuration")
         self.assertEqual(self.double.edge.configs["quota"], {"rate": "7/h"})
-
-    def test_noSchema(self) -> None:
-        """A plugin without a schema has a form all the same: its JSON."""
-        page = self.signedIn(screen="plugin/auth?tab=config")
-        self.assertIn("audience", page.locator("textarea").input_value())
-
-    def test_sourceDiff(self) -> None:
-        """What a version changed can be read."""
-        page = self.signedIn(screen="plugin/bot-rules?tab=versions")
-        page.get_by_role("button", name="Changes of 1.3.0").click()
-        page.wait_for_selector(".diff .add")
-        self.check(page, "source differences")
 
 
 @needs("chromium")
@@ -275,51 +249,3 @@ class KeyTests(DashboardCase):
         self.check(page, "the palette")
         page.keyboard.press("Enter")
         page.wait_for_selector("h1 >> text=html-banner")
-
-    def test_chartAsTable(self) -> None:
-        """What a chart shows can be read as a table."""
-        page = self.signedIn()
-        page.wait_for_selector("canvas")
-        page.get_by_role("button", name="as table").first.click()
-        page.wait_for_selector("figure td")
-        self.assertTrue(re.match(r"[\d,.]+", page.locator("figure td").nth(1).text_content()))
-
-
-@needs("chromium")
-class FilledTests(DashboardCase):
-    """Screens where something is done."""
-
-    def test_drain(self) -> None:
-        """Draining says who takes over, and shows until when."""
-        page = self.signedIn(screen="upstreams")
-        page.get_by_role("button", name="Drain http://10.0.1.11:8000").click()
-        page.wait_for_selector("dialog >> text=1 other takes over")
-        self.check(page, "the dialog")
-        page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector("td >> text=drained")
-        page.wait_for_selector("text=back in")
-
-    def test_revert(self) -> None:
-        """Going back shows first what it would change."""
-        page = self.signedIn(screen="changes?at=42")
-        page.get_by_role("button", name="Revert to #42").click()
-        page.wait_for_selector("dialog .diff")
-        page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector(".toast >> text=as it was at #42")
-
-    def test_silence(self) -> None:
-        """An alert is silenced for a time, and the silence can be ended."""
-        page = self.signedIn(screen="events")
-        page.get_by_role("button", name="Silence errors").click()
-        page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector("h2 >> text=Silenced")
-        page.get_by_role("button", name="End it").click()
-        page.wait_for_selector("h2 >> text=Silences", state="detached")
-
-    def test_dryRun(self) -> None:
-        """A request that nobody has sent is explained."""
-        page = self.signedIn(screen="why")
-        page.get_by_label("URL").fill("https://shop.example.com/api/x")
-        page.get_by_label("Run the plugins too").check()
-        page.get_by_role("button", name="Explain").click()
-        page.wait_for_selector(".verdict >> text=from the plugin auth")

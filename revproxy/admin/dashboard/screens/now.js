@@ -21,6 +21,7 @@ export default function Now() {
     <div class="stack">
       ${!status.is_ready && html`<div class="note warn"><strong>Not ready.</strong> ${(status.not_ready ?? []).join("; ")}</div>`}
       ${status.config?.failure && html`<div class="note bad"><strong>The configuration as it is now is not in force.</strong> ${status.config.failure.message ?? status.config.failure} <a href=${link("configuration")}>Show it</a></div>`}
+      ${status.alerts_firing > 0 && html`<div class="note bad instead"><strong>■ ${plural(status.alerts_firing, "alert fires", "alerts fire")}.</strong> <a href=${link("events")}>Show</a></div>`}
       <${Tiles} status=${status} points=${total.points} />
       <div class="aside"><div class="stack"><${TrafficCharts} key=${of + name} traffic=${traffic} /><${Routes} status=${status} /></div>
         <div class="stack"><${Firing} status=${status} /><${Changed} /></div></div>

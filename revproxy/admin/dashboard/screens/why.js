@@ -91,7 +91,7 @@ function Tries({ upstream }) {
 /** Where the time went, as one bar. */
 function Phases({ phases }) {
   if (phases?.before_us == null || phases.upstream_us == null) return null;
-  const parts = [["before it was sent on", phases.before_us, ""], ["until the head of the answer", phases.upstream_us, "k-volume"], ["and until its end", phases.after_us, ""]].filter(([, time]) => time != null);
+  const parts = [["before it was sent on", phases.before_us, ""], ["until the head of the answer came", phases.upstream_us, ""], ["until its end", phases.after_us, ""]].filter(([, time]) => time != null);
   return html`<p class="small dim">${parts.map(([what, time]) => `${us(time)} ${what}`).join(", ")}.</p><div class="phases" aria-hidden="true">${parts.map(([, time], i) => html`<i class=${i === 1 ? "main" : ""} style=${{ flexGrow: Math.max(time, 1) }}></i>`)}</div>`;
 }
 
