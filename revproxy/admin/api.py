@@ -4,11 +4,11 @@ From a request to its reply, without the wire: what is asked for, by whom, wheth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
 
-from revproxy.admin.door import Door, Head, Page
+from revproxy.admin.door import Door, Entry, Head, Page
 from revproxy.admin.operation import Answer
 from revproxy.admin.problem import Problem
 from revproxy.admin.reply import ALWAYS, JSON, Reply, Turn, jsonReply
@@ -31,7 +31,8 @@ class Visit:
     """
 
     head: Head
-    actor: Actor
+    door: Door
+    entry: Entry
     found: Found | None = None
     page: Page | None = None
 
@@ -61,7 +62,7 @@ class Api:
         """
         door.admit(head)
         if not head.path.startswith(PREFIX):
-            return Visit(head, Actor("http"), page=_page(head, door))
+            return Visit(head, door, Entry(Actor("http")), page=_page(head, door))
         found: Found | None = None
         missing: Problem | None = None
         try:
@@ -69,12 +70,12 @@ class Api:
         except Problem as problem:
             missing = problem
         # Who may not ask anything does not learn either what there is.
-        actor = door.actor(head, Role.READ if found is None else found.operation.role)
+        entry = door.enter(head, Role.READ if found is None else found.operation.role)
         if found is None:
             assert missing is not None
             raise missing
         _acceptable(head, EVENT_STREAM if found.operation.streams else JSON)
-        return Visit(head, actor, found)
+        return Visit(head, door, entry, found)
 
     async def perform(self, visit: Visit, body: bytes) -> Reply | Stream:
         """
@@ -87,7 +88,7 @@ class Api:
         if body:
             _typed(head)
         call = found.reader.read(
-            visit.actor, found.texts, head.query, body, _tag(head.header("If-Match")), head.header("Last-Event-ID")
+            visit.entry, found.texts, head.query, body, _tag(head.header("If-Match")), head.header("Last-Event-ID")
         )
         try:
             result = await found.operation.handler(call)
@@ -98,6 +99,8 @@ class Api:
         if isinstance(result, Stream):
             return result
         answer = result if isinstance(result, Answer) else Answer(result)
+        if answer.session is not None:
+            answer = replace(answer, headers={**answer.headers, "Set-Cookie": visit.door.cookie(answer.session)})
         if answer.etag is not None and head.isReading and _tag(head.header("If-None-Match")) == answer.etag:
             return Reply(304, {**ALWAYS, "ETag": f'"{answer.etag}"'})
         return await jsonReply(answer, self._turn)

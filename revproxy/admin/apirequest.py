@@ -159,7 +159,7 @@ class ApiRequest(Request):
             return
         self.isStreaming = True
         self.write(b"")
-        self._stream = self._site.streams.open(stream, self, self._visit.actor)
+        self._stream = self._site.streams.open(stream, self, self._visit.entry.actor)
 
     def _sayHead(self, status: int, headers: Any) -> None:
         self.setResponseCode(status)

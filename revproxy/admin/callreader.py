@@ -12,11 +12,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from revproxy.admin.door import Entry
 from revproxy.admin.operation import Call, Operation, Parameter
 from revproxy.admin.problem import Problem
 from revproxy.config import problems
 from revproxy.config.schema import checkAgainst
-from revproxy.control.actor import Actor
 from revproxy.errors import printable
 
 MOST = 5
@@ -40,7 +40,7 @@ class CallReader:
 
     def read(
         self,
-        actor: Actor,
+        entry: Entry,
         texts: Mapping[str, str],
         query: str,
         body: bytes,
@@ -63,7 +63,7 @@ class CallReader:
         if found:
             told = "; ".join(f"{one['where']}: {one['message']}" for one in found[:MOST])
             raise Problem(400, told, {"problems": found[:MOST]})
-        return Call(actor, values, content, ifMatch, lastEventId)
+        return Call(entry.actor, values, content, ifMatch, lastEventId, entry.session, entry.expiresAt)
 
     def _given(self, query: str, found: list[dict[str, str]]) -> dict[str, list[str]]:
         """The texts of the query, by name."""

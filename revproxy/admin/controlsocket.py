@@ -25,7 +25,8 @@ from twisted.internet.error import CannotListenError
 from revproxy.admin.api import Api
 from revproxy.admin.apisite import ApiSite
 from revproxy.admin.callers import CONNECTIONS, Callers
-from revproxy.admin.door import Head, Page
+from revproxy.admin.door import Entry, Head, Page
+from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
 from revproxy.admin.stream import Streams
 from revproxy.control.actor import Actor
@@ -52,8 +53,15 @@ class SocketDoor:
     def admit(self, head: Head) -> None:
         """Whatever it is. A browser does not get here."""
 
-    def actor(self, head: Head, needed: Role | None) -> Actor:
+    def enter(self, head: Head, needed: Role | None) -> Entry:
         """Who has opened the socket."""
+        return Entry(self._actor(head))
+
+    def cookie(self, session: str) -> str:
+        """:raises Problem: always."""
+        raise Problem(409, "sessions are for browsers, at the admin listener; here nobody needs one")
+
+    def _actor(self, head: Head) -> Actor:
         with suppress(OSError, AttributeError):
             raw = head.connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
             user = _PEER.unpack(raw)[1]

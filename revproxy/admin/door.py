@@ -51,6 +51,20 @@ class Head:
         return self.method in ("GET", "HEAD")
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    Who is in.
+
+    :ivar session: the key of the session by which it is; empty without one.
+    :ivar expiresAt: when it has to show something else, in seconds since the epoch; None: never.
+    """
+
+    actor: Actor
+    session: str = ""
+    expiresAt: float | None = None
+
+
 class Page(Protocol):
     """What is at a path beside the API."""
 
@@ -74,7 +88,7 @@ class Door(Protocol):
         :raises Problem: nothing may be asked so.
         """
 
-    def actor(self, head: Head, needed: Role | None) -> Actor:
+    def enter(self, head: Head, needed: Role | None) -> Entry:
         """
         Whoever asks for an operation.
 
@@ -82,5 +96,12 @@ class Door(Protocol):
         :raises Problem: nobody knows who that is (401), or it may not (403).
         """
 
+    def cookie(self, session: str) -> str:
+        """
+        The value of ``Set-Cookie`` that gives a browser a session; or, if that is empty, takes it.
 
-__all__ = ["Door", "Head", "Page"]
+        :raises Problem: there are no sessions here.
+        """
+
+
+__all__ = ["Door", "Entry", "Head", "Page"]

@@ -47,6 +47,8 @@ class Call:
     :ivar body: the JSON body; None without one.
     :ivar ifMatch: the entity tag that ``If-Match`` has; None without one.
     :ivar lastEventId: what ``Last-Event-ID`` has, for streams.
+    :ivar session: the key of the session by which it is made; empty without one.
+    :ivar expiresAt: when whoever asks has to show something else; None: never.
     """
 
     actor: Actor
@@ -54,6 +56,8 @@ class Call:
     body: Any = None
     ifMatch: str | None = None
     lastEventId: str | None = None
+    session: str = ""
+    expiresAt: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,14 @@ class Answer:
     What a handler may return instead of plain JSON, to say more.
 
     :ivar etag: of what ``value`` describes, without quotes.
+    :ivar session: what the cookie of a browser is to hold from now on; empty: it is to go; None: it stays as it is.
     """
 
     value: Any
     status: int = 200
     etag: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
 
 
 Handler = Callable[[Call], Awaitable[Any]]

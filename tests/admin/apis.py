@@ -9,7 +9,7 @@ from twisted.internet.defer import succeed
 from twisted.web.http_headers import Headers
 
 from revproxy.admin.api import Api
-from revproxy.admin.door import Head, Page
+from revproxy.admin.door import Entry, Head, Page
 from revproxy.admin.problem import Problem
 from revproxy.admin.reply import Reply
 from revproxy.admin.role import Role
@@ -30,10 +30,13 @@ class OpenDoor:
     def admit(self, head: Head) -> None:
         """Anything."""
 
-    def actor(self, head: Head, needed: Role | None) -> Actor:
+    def enter(self, head: Head, needed: Role | None) -> Entry:
         if needed is not None and Role.named(self.who.role) < needed:
             raise Problem(403, "not you")
-        return self.who
+        return Entry(self.who)
+
+    def cookie(self, session: str) -> str:
+        return f"session={session}"
 
 
 class ApiCase(LifecycleCase):
