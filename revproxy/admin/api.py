@@ -15,7 +15,6 @@ from revproxy.admin.reply import ALWAYS, JSON, Reply, Turn, jsonReply
 from revproxy.admin.role import Role
 from revproxy.admin.router import PREFIX, Found, Router
 from revproxy.admin.stream import Stream
-from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.errors import printable
 
@@ -62,7 +61,8 @@ class Api:
         """
         door.admit(head)
         if not head.path.startswith(PREFIX):
-            return Visit(head, door, Entry(Actor("http")), page=_page(head, door))
+            page = _page(head, door)
+            return Visit(head, door, door.enter(head, page.role), page=page)
         found: Found | None = None
         missing: Problem | None = None
         try:
@@ -87,9 +87,11 @@ class Api:
             return visit.page.reply(head)
         if body:
             _typed(head)
+        entry, last = visit.entry, head.header("Last-Event-ID")
         call = found.reader.read(
-            visit.entry, found.texts, head.query, body, _tag(head.header("If-Match")), head.header("Last-Event-ID")
-        )
+            entry.actor, found.texts, head.query, body, _tag(head.header("If-Match")), last, entry.session,
+            entry.expiresAt,
+        )  # fmt: skip
         try:
             result = await found.operation.handler(call)
         except NotThere as error:

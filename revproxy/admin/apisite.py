@@ -49,6 +49,7 @@ class ApiSite(Factory):  # type: ignore[misc]
     def visit(self, head: Head, caller: Caller) -> Visit:
         """:raises Problem: it may not be asked."""
         visit = self._api.visit(head, self._door)
+        caller.isKnown = caller.isKnown or bool(visit.entry.actor.name)
         isRescue = visit.found is not None and visit.found.operation.isRescue
         self.callers.checkPlace(caller, isRescue)
         return visit
@@ -56,6 +57,11 @@ class ApiSite(Factory):  # type: ignore[misc]
     async def perform(self, visit: Visit, body: bytes) -> Reply | Stream:
         """:raises Problem: it was not done."""
         return await self._api.perform(visit, body)
+
+    def dismiss(self) -> None:
+        """End all connections that wait for nothing, and the others when they are answered; new ones may come."""
+        self.streams.endThose(lambda actor: True)
+        self.callers.dismiss()
 
     def close(self) -> Deferred[None]:
         """End all connections. :returns: fires when they are gone."""

@@ -21,6 +21,7 @@ class Caller(Protocol):
     """One connection."""
 
     isExtra: bool
+    isKnown: bool
 
     @property
     def isAnswering(self) -> bool:
@@ -31,6 +32,9 @@ class Caller(Protocol):
 
     def end(self) -> None:
         """End, soon."""
+
+    def dismiss(self) -> None:
+        """End, when what it waits for is answered."""
 
 
 class Callers:
@@ -55,7 +59,7 @@ class Callers:
     def connected(self, caller: Caller) -> None:
         """There is one more."""
         if len(self._connected) >= self.limit:
-            silent = next((other for other in self._connected if not other.isAnswering), None)
+            silent = self._silent()
             if silent is not None:
                 silent.refuse(Problem(503, "others need the place of who has asked nothing for longest"), False)
             elif len(self._connected) < self.limit + RESCUERS:
@@ -64,6 +68,11 @@ class Callers:
                 caller.refuse(self._full(), False)
                 return
         self._connected[caller] = None
+
+    def _silent(self) -> Caller | None:
+        """Who is to give way: strangers before others."""
+        silent = [other for other in self._connected if not other.isAnswering]
+        return next((other for other in silent if not other.isKnown), silent[0] if silent else None)
 
     def checkPlace(self, caller: Caller, isRescue: bool) -> None:
         """:raises Problem: it has a place only for a rescue, and asks for something else."""
@@ -89,6 +98,11 @@ class Callers:
             ended, self._ended = self._ended, []
             for each in ended:
                 each.callback(None)
+
+    def dismiss(self) -> None:
+        """End them, but for those that wait for an answer: these then."""
+        for caller in list(self._connected):
+            caller.dismiss()
 
     def close(self) -> Deferred[None]:
         """

@@ -12,11 +12,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from revproxy.admin.door import Entry
 from revproxy.admin.operation import Call, Operation, Parameter
 from revproxy.admin.problem import Problem
 from revproxy.config import problems
 from revproxy.config.schema import checkAgainst
+from revproxy.control.actor import Actor
 from revproxy.errors import printable
 
 MOST = 5
@@ -40,15 +40,18 @@ class CallReader:
 
     def read(
         self,
-        entry: Entry,
+        actor: Actor,
         texts: Mapping[str, str],
         query: str,
         body: bytes,
         ifMatch: str | None = None,
         lastEventId: str | None = None,
+        session: str = "",
+        expiresAt: float | None = None,
     ) -> Call:
         """
         :param texts: what the path has.
+        :param session: and so on: as in `Call`.
         :param query: as it was sent, without its question mark.
         :raises Problem: what was sent does not go with the operation (400); where, and why.
         """
@@ -63,7 +66,7 @@ class CallReader:
         if found:
             told = "; ".join(f"{one['where']}: {one['message']}" for one in found[:MOST])
             raise Problem(400, told, {"problems": found[:MOST]})
-        return Call(entry.actor, values, content, ifMatch, lastEventId, entry.session, entry.expiresAt)
+        return Call(actor, values, content, ifMatch, lastEventId, session, expiresAt)
 
     def _given(self, query: str, found: list[dict[str, str]]) -> dict[str, list[str]]:
         """The texts of the query, by name."""

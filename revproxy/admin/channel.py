@@ -41,6 +41,7 @@ class ApiChannel(HTTPChannel):
     """
     :ivar callers: the connections of its door, of which it is one.
     :ivar isExtra: whether there was room for a rescue only.
+    :ivar isKnown: whether whoever is there has shown who that is.
     """
 
     transport: Any
@@ -57,6 +58,7 @@ class ApiChannel(HTTPChannel):
         self.requestFactory = self._request
         self.timeOut = IDLE_TIMEOUT
         self.isExtra = False
+        self.isKnown = False
         self._isOver = False
         self._isHeld = False
         self._held: Callable[[], None] | None = None
@@ -149,6 +151,13 @@ class ApiChannel(HTTPChannel):
             self.transport.loseWriteConnection()
         else:
             self.transport.loseConnection()
+
+    def dismiss(self) -> None:
+        """End, when what the client waits for is answered."""
+        if self.isAnswering:
+            self.persistent = 0
+        else:
+            self.end()
 
     # A client that does not take its answers
 

@@ -68,6 +68,10 @@ class Entry:
 class Page(Protocol):
     """What is at a path beside the API."""
 
+    @property
+    def role(self) -> Role | None:
+        """That it takes; None: anybody may have it."""
+
     def reply(self, head: Head) -> Reply:
         """To a GET."""
 

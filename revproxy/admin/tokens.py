@@ -95,7 +95,7 @@ class Tokens:
         if damaged is not None:
             text = f"{damaged}: nobody has a token of it any more; `revproxy token new` makes new ones"
             events.add("tokens-damaged", text)
-        self._own = {record.id: record for record in kept.tokens}
+        self._own: dict[str, TokenRecord] = {record.id: record for record in kept.tokens}
         self._used: dict[str, float] = {number: at for number, at in kept.used.items() if number in self._own}
         self._savedAt = 0.0
 

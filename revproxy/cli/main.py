@@ -10,7 +10,14 @@ import click
 from twisted.logger import globalLogBeginner
 
 from revproxy import __version__
-from revproxy.cli import alertcommands, plugintests, requestcommands, statuscommands, upstreamcommands
+from revproxy.cli import (
+    alertcommands,
+    plugintests,
+    requestcommands,
+    statuscommands,
+    tokencommands,
+    upstreamcommands,
+)
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
 from revproxy.cli.preflight import Findings, checkFile
@@ -140,7 +147,7 @@ def testPlugin(directory: Path, timeout: float) -> None:
 
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
-    *alertcommands.COMMANDS,
+    *alertcommands.COMMANDS, *tokencommands.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -17,7 +17,7 @@ from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
 from revproxy.bundles.ignorerules import isPassing
-from revproxy.config.configfile import loadConfig, unavailable
+from revproxy.config.configfile import loadConfig
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
@@ -72,8 +72,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         are sound.
     """
     where = documentOf(config)
-    warnings = [str(where.problem((key,), message)) for key, message in unavailable(config).items()]
-    warnings += _overlooked(config)
+    warnings = [*_overlooked(config)]
     problems = [
         *_resourceProblems(config, where),
         *_certificateProblems(config, where, warnings),

@@ -11,19 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from revproxy.config import syntax
+from revproxy.config.adminconfig import adminOf
 from revproxy.config.alertconfig import alertsOf
 from revproxy.config.document import Document, documentFromValue, parseYAML, readText
 from revproxy.config.explainconfig import explainOf
 from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.metricsconfig import metricsOf
-from revproxy.config.problems import ConfigErrors, Problem, quoted
+from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.references import ENVIRONMENT, FILE, OwnReferences, Unresolved
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
 from revproxy.config.settings import (
-    AdminConfig,
     Config,
     GrantConfig,
     LoggingConfig,
@@ -35,7 +34,7 @@ from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import Secret
 
-__all__ = ["configFromOptions", "loadConfig", "parseConfig", "unavailable"]
+__all__ = ["configFromOptions", "loadConfig", "parseConfig"]
 
 
 def loadConfig(path: Path) -> Config:
@@ -55,13 +54,6 @@ def parseConfig(text: str, source: str, base: Path) -> Config:
     :raises ConfigErrors: with all problems.
     """
     return _configOf(parseYAML(text, source), base)
-
-
-def unavailable(config: Config) -> Mapping[str, str]:
-    """Top-level keys that are given but have no effect in this version, each with a warning that says why."""
-    if config.admin is None:
-        return {}
-    return {"admin": "the admin API is not available in this version of revproxy; nothing listens there"}
 
 
 def configFromOptions(
@@ -133,7 +125,7 @@ def _configOf(document: Document, base: Path) -> Config:
         limits=_limits(root.section("limits"), root.section("requests")),
         timeouts=_timeouts(root.section("timeouts")),
         logging=_logging(root.section("logging")),
-        admin=_admin(root),
+        admin=adminOf(root),
         metrics=metricsOf(root),
         traces=tracesOf(root),
         alerts=alertsOf(root),
@@ -241,13 +233,3 @@ def _logging(section: Section) -> LoggingConfig:
         section.integer("remember", plain.remember),
         section.integer("remember_bytes", plain.rememberBytes),
     )
-
-
-def _admin(root: Section) -> AdminConfig | None:
-    if not root.has("admin"):
-        return None
-    section = root.section("admin")
-    endpoint = section.checked("endpoint", syntax.endpoint, "")
-    if endpoint and any(other.text("endpoint") == endpoint for other in root.items("listeners")):
-        section.refuse(f"{quoted(endpoint)} is a listener's endpoint already", "endpoint")
-    return AdminConfig(endpoint)

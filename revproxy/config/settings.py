@@ -284,9 +284,22 @@ class LoggingConfig:
 
 @dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """Where the admin API listens."""
+    """Where the admin API listens besides the control socket, and for whom.
+
+    :ivar endpoint: a Twisted server endpoint string.
+    :ivar tls: always there where others than this machine can connect.
+    :ivar tokens: further files of tokens, which the edge only reads.
+    :ivar dashboard: whether the dashboard is served there.
+    :ivar hosts: names that it answers to, in lower case, besides addresses and ``localhost``.
+    :ivar trustedOrigins: of pages that may change something, besides its own.
+    """
 
     endpoint: str
+    tls: TLSConfig | None = None
+    tokens: tuple[Path, ...] = ()
+    dashboard: bool = True
+    hosts: tuple[str, ...] = ()
+    trustedOrigins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

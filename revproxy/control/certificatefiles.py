@@ -15,7 +15,7 @@ from errno import EFBIG
 from pathlib import Path
 
 from revproxy.bundles.bundle import SETTLED
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, TLSConfig
 from revproxy.control.watch.fingerprint import Fingerprint, Root, statOf
 from revproxy.plan.pemfiles import PemFiles, authorityFiles, pemKey
 from revproxy.regularfile import readFile
@@ -46,7 +46,7 @@ class CertificateReader:
         By `pemKey`, the files that a configuration's listeners read their certificates from. Blocks, and raises
         nothing.
         """
-        sections = [listener.tls for listener in config.listeners if listener.tls is not None]
+        sections = _sections(config)
         known, self._files = self._files, {}
         for tls in sections:
             key = pemKey(tls)
@@ -58,9 +58,14 @@ def certificateRoots(config: Config) -> list[Root]:
     """
     The folders and files that a configuration's listeners read their certificates from, for whoever watches them.
     """
-    sections = [listener.tls for listener in config.listeners if listener.tls is not None]
-    paths = dict.fromkeys(path for tls in sections for path in (tls.certificates, *authorityFiles(tls)))
+    paths = dict.fromkeys(path for tls in _sections(config) for path in (tls.certificates, *authorityFiles(tls)))
     return [Root(str(path), _isNone, depth=0) for path in paths]
+
+
+def _sections(config: Config) -> list[TLSConfig]:
+    """Of all listeners, that of the admin API included."""
+    admin = None if config.admin is None else config.admin.tls
+    return [tls for tls in (*(listener.tls for listener in config.listeners), admin) if tls is not None]
 
 
 def _isNone(name: str) -> bool:

@@ -36,7 +36,7 @@ from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.eventfile import EventFile
 from revproxy.control.state.eventkeeper import EventKeeper
 from revproxy.control.state.keeper import StateKeeper
-from revproxy.control.state.latestfile import LatestFile
+from revproxy.control.state.latestfile import MAX_BYTES, LatestFile
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.steering import Steering
 from revproxy.control.targetgauges import TargetGauges
@@ -135,27 +135,33 @@ class Control:
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.pluginView = PluginView(self.coordinator)
-        latest = partial(
+        self._latestFile = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
+        self.files: list[LatestFile] = []
         self.overrides = TargetOverrides(
-            self.inbox.targets, crew, events, clock, latest(state.targetsPath), self.audit
+            self.inbox.targets, crew, events, clock, self.latestFile(state.targetsPath), self.audit
         )
-        self.certificates = CertificateTimes(events, clock, latest(state.certificatesPath))
+        self.certificates = CertificateTimes(events, clock, self.latestFile(state.certificatesPath))
         self.inbox.onCertificates.append(self.certificates.heard)
         self._measures = AlertMeasures(
             self.traffic, self.slowPlugins, lambda: self.inbox.certificates, clock.seconds
         )
         stands = standsFor(self.coordinator, self.inbox)
-        alertFile = latest(state.alertsPath, maxBytes=ALERT_BYTES)
+        alertFile = self.latestFile(state.alertsPath, ALERT_BYTES)
         self.alerts = Alerts(events, clock, self._measures, stands, HTTPSender(clock, readsIn), alertFile)
-        self.files = (self.overrides.file, self.certificates.file, alertFile)
         self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
         self.traces = TraceExport(events, clock, readsIn)
         self.inbox.onRecords.append(self.traces.told)
         self.readiness = Readiness(self.coordinator, self.inbox.targets, crew, clock)
         crew.onWord = self.inbox.receive
         crew.standing = self._standing
+
+    def latestFile(self, path: Path, maxBytes: int = MAX_BYTES) -> LatestFile:
+        """A small file of the state folder, which is written as all of them are."""
+        file = self._latestFile(path, maxBytes=maxBytes)
+        self.files.append(file)
+        return file
 
     def _standing(self) -> Iterator[Down]:
         yield from self.overrides.words()

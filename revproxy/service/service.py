@@ -28,7 +28,6 @@ from twisted.python.failure import Failure
 
 from revproxy.admin.admin import Admin
 from revproxy.admin.metrics.metrics import Metrics
-from revproxy.config.configfile import unavailable
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
 from revproxy.control.certificatefiles import certificateRoots
@@ -47,6 +46,7 @@ from revproxy.loop.reactor import leaveThreads
 from revproxy.loop.threads import Threads, deferToThreads
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
+from revproxy.service.admintls import AdminTLS
 from revproxy.service.localcrew import LocalCrew
 from revproxy.service.notifier import Notifier
 from revproxy.service.signals import Signals, Terminal
@@ -106,11 +106,10 @@ class EdgeService(Service):  # type: ignore[misc]
         self.metrics = Metrics(reactor, self.control, self.events, inThread)
         self.worker = crew.hire()
         self.control.coordinator.onCommitted.append(self._committed)
-        self._warnOf(config)
         preparing = Deferred.fromCoroutine(self.control.startup.prepare())
         preparing.addErrback(_refusedWith, told)
         _resultOf(preparing)
-        self._admin = Admin(reactor, self.control, self._state.socketPath)
+        self._admin = Admin(reactor, self.control, self._state, AdminTLS(), inThread)
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
         restored = self.control.restored
         self._stateWatch = StateWatch(
@@ -134,10 +133,6 @@ class EdgeService(Service):  # type: ignore[misc]
         self.events.add("ledger-damaged", text)
         where = str(self._state.recordsPath)
         return Problem(where, 0, 0, "", text.removeprefix(f"{where}: "))
-
-    def _warnOf(self, config: Config) -> None:
-        for key, message in unavailable(config).items():
-            self._log.warn("{key}: {message}", key=key, message=message)
 
     # Starting
 
@@ -184,6 +179,7 @@ class EdgeService(Service):  # type: ignore[misc]
     async def _listen(self) -> None:
         await self.worker.listen(self.config)
         await self.metrics.listen(self.config)
+        await self._admin.listen()
 
     async def _start(self) -> None:
         assert self._listening is not None
@@ -330,7 +326,6 @@ class EdgeService(Service):  # type: ignore[misc]
         if before is None or before.config is plan.config:
             return
         config = self.config = plan.config
-        self._warnOf(config)
         watcher = self._watcher
         if watcher is not None:
             watcher.settle = config.plugins.settle

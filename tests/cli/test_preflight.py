@@ -165,12 +165,6 @@ class PreflightTests(PreflightCase):
         selfSigned(self.root / "certs")
         self.assertEqual(preflight(config, []).warnings, ())
 
-    def test_unavailable(self) -> None:
-        """What has no effect yet is a warning."""
-        text = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nadmin: {endpoint: 'tcp:2'}\n"
-        self.assertEqual(preflight(parseConfig(text, "r.yaml", self.root), []).warnings, (
-            "r.yaml:3:1: $.admin: the admin API is not available in this version of revproxy; nothing listens there",))
-
     def test_custody(self) -> None:
         """What others may write is a warning, with the place of the setting if there is one."""
         (self.root / "r.yaml").write_text(

@@ -27,6 +27,7 @@ from revproxy.config.settings import (
     RespondConfig,
     RouteConfig,
     TargetConfig,
+    TLSConfig,
     UpstreamTLSConfig,
 )
 from revproxy.config.tracesconfig import TracesConfig
@@ -101,7 +102,13 @@ limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_bod
 timeouts: {handshake: 1, header: 2s, body: 3000ms, idle: 4, connect: 5, response: 6, tunnel: 7, drain: 0, linger: 0}
 logging: {access: ./access.log, format: combined, level: warn, own: json, mask: [token], remember: 9,
   remember_bytes: 70000}
-admin: {endpoint: "tcp:9900:interface=127.0.0.1"}
+admin:
+  endpoint: "tcp:9900:interface=127.0.0.1"
+  tls: {certificates: ./certs, minimum_version: TLSv1.3}
+  tokens: [./tokens.yaml]
+  dashboard: false
+  hosts: [admin.example.com]
+  trusted_origins: ["https://admin.example.com"]
 metrics: {endpoint: "tcp:9901:interface=127.0.0.1", top_hosts: 5, count: false}
 traces: {propagate: true, accept: always, sample: 5%, otlp: "http://127.0.0.1:4318", headers: {X-Key: k}, service: edge}
 alerts:
@@ -208,7 +215,10 @@ class FullTests(ConfigTestCase):
             config.logging,
             LoggingConfig(str(self.base / "access.log"), "combined", "warn", "json", ("token",), 9, 70000),
         )
-        self.assertEqual(config.admin, AdminConfig("tcp:9900:interface=127.0.0.1"))
+        self.assertEqual(config.admin, AdminConfig(
+            "tcp:9900:interface=127.0.0.1", TLSConfig(self.base / "certs", "TLSv1.3"), (self.base / "tokens.yaml",),
+            False, ("admin.example.com",), ("https://admin.example.com",),
+        ))  # fmt: skip
         self.assertEqual(config.metrics, MetricsConfig("tcp:9901:interface=127.0.0.1", 5, False))
         receiver = "http://127.0.0.1:4318/v1/traces"
         self.assertEqual(config.traces, TracesConfig(True, "always", 0.05, receiver, {"X-Key": "k"}, "edge"))

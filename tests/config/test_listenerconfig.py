@@ -24,11 +24,11 @@ class ListenerTests(ConfigTestCase):
 
     def test_endpointTwice(self) -> None:
         """Two listeners, or a listener and the admin API, cannot have one endpoint."""
-        text = "listeners: [{endpoint: 'tcp:1'}, {endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n" \
-               "admin: {endpoint: 'tcp:1'}"
+        text = "listeners: [{endpoint: 'unix:x'}, {endpoint: 'unix:x'}]\nroutes: [{respond: {}}]\n" \
+               "admin: {endpoint: 'unix:x'}"
         self.assertEqual(self.refused(text), [
-            'r.yaml:1:35: $.listeners[1].endpoint: "tcp:1" is listened on already',
-            "r.yaml:3:9: $.admin.endpoint: \"tcp:1\" is a listener's endpoint already"])
+            'r.yaml:1:36: $.listeners[1].endpoint: "unix:x" is listened on already',
+            "r.yaml:3:9: $.admin.endpoint: \"unix:x\" is a listener's endpoint already"])
 
     def test_trustedProxies(self) -> None:
         """Networks must be networks; PROXY headers need somebody to trust."""

@@ -96,6 +96,11 @@ class StateFolder:
         return self.path / "history"
 
     @property
+    def tokensPath(self) -> Path:
+        """For `revproxy.admin.tokens`."""
+        return self.path / "tokens.json"
+
+    @property
     def socketPath(self) -> Path:
         """For the Unix socket that commands use."""
         return self.path / "control.sock"

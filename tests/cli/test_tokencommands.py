@@ -1,0 +1,78 @@
+"""``revproxy token`` and ``revproxy login``, for an edge that is a thread with answers."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from revproxy.admin.token import digestOf, idOf
+from revproxy.admin.tokens import TokenFile
+from revproxy.config.document import parseYAML
+from tests.cli.test_edgecommands import CommandCase, Status
+
+_TOKEN = {"id": "abcd1234", "name": "ci\x1b", "role": "operate", "created_at": 1.0, "created_by": "root",
+          "expires_at": 4e9, "is_expired": False, "last_used_at": None, "file": ""}  # fmt: skip
+
+
+class TokenCommandTests(CommandCase):
+    """Making, listing and ending."""
+
+    def test_new(self) -> None:
+        """The token alone is on standard output; what there is to know about it is beside it."""
+        made = {"id": "abcd1234", "name": "ci", "role": "read", "expires_at": 1.7e9, "token": "rvp_x"}
+        edge = self.edge(Status(201, made))
+        result = self.run_("token", "new", "ci", "--role", "read", "--expires", "7d")
+        self.assertEqual(result.stdout, "rvp_x\n")
+        self.assertIn("ci (abcd1234): read, until 2023-11-", result.stderr)
+        self.assertEqual(edge.requests, [("POST", "tokens", {"name": "ci", "role": "read", "expires_in": 604800.0})])
+        self.assertEqual(json.loads(self.run_("token", "new", "ci", "--role", "read", "--json").stdout), made)
+        self.assertEqual(edge.requests[1][2]["expires_in"], 90 * 86400)
+
+    def test_wrong(self) -> None:
+        """Without a role, or with one that there is not, nothing is asked."""
+        self.assertIn("--role", self.run_("token", "new", "ci", status=2).stderr)
+        self.assertIn("is not one of", self.run_("token", "new", "ci", "--role", "root", status=2).stderr)
+
+    def test_forFile(self) -> None:
+        """Without an edge: a token, and an entry that the edge understands."""
+        token, _, entry = self.run_("token", "new", "ci", "--role", "read", "--for-file").stdout.partition("\n")
+        (record,) = msgspec.convert(parseYAML(entry, "x").value, TokenFile).tokens
+        self.assertEqual((record.id, record.sha256, record.role), (idOf(token), digestOf(token), "read"))
+
+    def test_list(self) -> None:
+        """A table, in which nothing does what terminals understand."""
+        self.edge([_TOKEN, {**_TOKEN, "is_expired": True, "last_used_at": 1.7e9, "file": "/etc/t.yaml"}])
+        said = self.run_("token", "list").stdout
+        self.assertIn("abcd1234  ci\\x1b", said)
+        self.assertIn("expired", said)
+        self.assertIn("/etc/t.yaml", said)
+
+    def test_none(self) -> None:
+        """Where there are none it is said how one is made."""
+        self.edge([])
+        self.assertIn("revproxy token new NAME", self.run_("token", "list").stdout)
+
+    def test_revoke(self) -> None:
+        """It is asked for with its reason."""
+        edge = self.edge({"text": ["ci: it is good for nothing any more"], "refused": []})
+        self.assertIn("good for nothing", self.run_("token", "revoke", "abcd1234", "--reason", "lost").stdout)
+        self.assertEqual(edge.requests, [("DELETE", "tokens/abcd1234?reason=lost", None)])
+
+    def test_login(self) -> None:
+        """A code, and nothing else, for scripts."""
+        edge = self.edge(Status(201, {"code": "xyz", "role": "read", "expires_at": 1.0}))
+        self.assertEqual(self.run_("login", "--role", "read").stdout, "xyz\n")
+        self.assertEqual(edge.requests, [("POST", "login-codes", {"role": "read"})])
+
+
+class OtherDoorTests(CommandCase):
+    """``--url``."""
+
+    def test_wrong(self) -> None:
+        """Together with a socket, and where nobody listens."""
+        result = self.run_("events", "--url", "http://x", "--state", "a", status=2)
+        self.assertIn("--url does not go with", result.stderr)
+        result = self.run_("events", "--url", "http://127.0.0.1:1", status=3)
+        self.assertIn("http://127.0.0.1:1: nobody listens there; see `admin`", result.stderr)
+        self.assertIn("is wanted", self.run_("events", "--url", "x", status=3).stderr)
