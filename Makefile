@@ -7,6 +7,7 @@
 # make bench-hotswap   10,000 swaps of a plugin under load, and what else swaps cost; shorter with ARGS=--quick
 # make bench-hostile   CPU, memory and others' waiting under hostile clients, beside nginx, HAProxy and Caddy
 # make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
+# make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -23,7 +24,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -66,6 +67,9 @@ bench-hostile: $(VENV)/.has-bench
 
 bench-instructions: $(VENV)/.has-run
 	$(BIN)/python -m benchmarks.instructions $(ARGS)
+
+bench-observability: $(VENV)/.has-run
+	$(BIN)/python -m benchmarks.observability $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build

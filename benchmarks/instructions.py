@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.callgrind import Callgrind
 from benchmarks.conversation import Asker, Ordering, SteadyOrigin
@@ -30,7 +32,7 @@ from benchmarks.trees import Tree, snapshot, usualBefore
 
 LIMIT = 0.03
 """How many more instructions a change may cost."""
-_CUSTOMIZE = """\
+CUSTOMIZE = """\
 import gc, os
 gc.disable()
 import revproxy
@@ -44,6 +46,19 @@ _REST = 1.3
 """Seconds before and after what is counted: the access log is formatted up to a second later, and belongs to it."""
 _BLOCK = 500
 """Requests between two looks at the CPU clock."""
+
+
+Configuration = Mapping[str, Any]
+"""A part of revproxy.yaml."""
+
+
+def merged(configuration: Configuration, besides: Configuration) -> dict[str, Any]:
+    """A configuration with another one over it: mappings are merged, all else takes the place of what was there."""
+    both = dict(configuration)
+    for key, value in besides.items():
+        known = both.get(key)
+        both[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, Mapping) else value
+    return both
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +176,13 @@ class Edge:
     """An edge of one tree, started on entering and ended on leaving.
 
     :param directory: its own, to be made.
-    :param counter: counts its instructions; :obj:`None` runs it without valgrind, on the proxy's core.
+    :param counter: whether its instructions are counted; else it runs without valgrind, on the proxy's core.
+    :param besides: what its configuration has besides.
     """
 
-    def __init__(self, bench: Bench, case: Case, tree: Tree, directory: Path, counter: bool) -> None:
+    def __init__(
+        self, bench: Bench, case: Case, tree: Tree, directory: Path, counter: bool, besides: Configuration
+    ) -> None:
         directory.mkdir()
         self._case = case
         self._tree = tree
@@ -177,6 +195,8 @@ class Edge:
         )
         us = UsWithFive(tree.path) if case.plugins else Us(tree.path)
         command = us.prepare(self._site)
+        written = Path(command[-1])
+        written.write_text(json.dumps(merged(json.loads(written.read_text()), besides), indent=2))
         if case.memory:
             # Each tree by its own: it imports from within the package.
             script = tree.path / "benchmarks" / "memoryedge.py"
@@ -263,6 +283,7 @@ class Bench:
     :param directory: temporary; everything is below it.
     :param customize: the folder with ``sitecustomize.py``.
     :param trees: before and after.
+    :param besides: what the configuration of each has besides.
     """
 
     directory: Path
@@ -271,6 +292,7 @@ class Bench:
     origin: SteadyOrigin
     trees: tuple[Tree, Tree]
     effort: Effort
+    besides: tuple[Configuration, Configuration] = ({}, {})
 
     def measure(self, case: Case, say: Callable[[str], None]) -> Outcome:
         """Count and time one case."""
@@ -313,7 +335,9 @@ class Bench:
         """Both edges, started at the same time."""
         with ExitStack() as stack:
             edges = [
-                stack.enter_context(Edge(self, case, tree, self.directory / f"{case.name}-{label}-{i}", counter))
+                stack.enter_context(
+                    Edge(self, case, tree, self.directory / f"{case.name}-{label}-{i}", counter, self.besides[i])
+                )
                 for i, tree in enumerate(self.trees)
             ]
             for edge in edges:
@@ -390,7 +414,7 @@ def _compare(chosen: argparse.Namespace, cases: list[Case]) -> tuple[dict[Case, 
             writeCertificate(directory)
             customize = directory / "customize"
             customize.mkdir()
-            (customize / "sitecustomize.py").write_text(_CUSTOMIZE)
+            (customize / "sitecustomize.py").write_text(CUSTOMIZE)
             origin = stack.enter_context(SteadyOrigin())
             os.sched_setaffinity(0, placement.load)
             bench = Bench(directory, customize, placement, origin, trees, effort)

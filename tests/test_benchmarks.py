@@ -5,11 +5,14 @@ instructions, snapshots of source trees.
 
 from __future__ import annotations
 
+import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from benchmarks import observability
 from benchmarks.callgrind import parseTotals
 from benchmarks.cycle import Edges, parts
 from benchmarks.instructions import CASES, Outcome, chooseCases, outcomeTable, perRequest, verdict
@@ -20,6 +23,7 @@ from benchmarks.profile import selfAndTotal
 from benchmarks.report import Results, Target, figure, medians, rowTable, table
 from benchmarks.rows import ROWS, Row, chooseRows
 from benchmarks.trees import snapshot, usualBefore
+from revproxy.config.configfile import parseConfig
 
 WRK = """\
 Running 4s test @ http://127.0.0.1:8080/small
@@ -37,8 +41,41 @@ Requests/sec:  52773.10
 Transfer/sec:      8.66MB
 """
 
+PLAIN = '{"listeners": [{"endpoint": "tcp:1"}], "routes": [{"respond": {}}]}'
+
 SMALL = next(row for row in ROWS if row.name == "small-64")
 IDLE = next(row for row in ROWS if row.name == "idle")
+
+
+class ObservabilityTests(SynchronousTestCase):
+    """``observability``."""
+
+    def test_switches(self) -> None:
+        """Each switch is a key of the configuration that is on by default; all off is what no row has on."""
+        for name, switch in observability.SWITCHES.items():
+            text = json.dumps({"listeners": [{"endpoint": "tcp:1"}], "routes": [{"respond": {}}], **switch})
+            config, plain = parseConfig(text, "r.json", Path("/")), parseConfig(PLAIN, "r.json", Path("/"))
+            self.assertNotEqual((name, replace(config, document=None)), (name, replace(plain, document=None)))
+        (row, without), case = observability.rowsFor([CASES[0]], False), CASES[0]
+        off, on = row.configurations()
+        self.assertEqual((off["logging"], off["metrics"], on), ({"remember": 0}, {"count": False}, {}))
+        off, on = without.configurations()
+        self.assertEqual((off["logging"], on), ({"access": "off", "remember": 0}, {"logging": {"access": "off"}}))
+        alone = observability.rowsFor([case], True)
+        self.assertEqual([row.names for row in alone], [(name,) for name in observability.SWITCHES])
+        self.assertNotIn("metrics", alone[0].configurations()[1])
+        self.assertEqual(alone[1].configurations()[1]["metrics"], {"count": False})
+
+    def test_verdict(self) -> None:
+        """What all together cost at most; of one alone nothing is asked."""
+        row, alone = observability.rowsFor([CASES[0]], False)[0], observability.rowsFor([CASES[0]], True)[0]
+        outcome = Outcome(([100.0], [150.0]), ([20.0, 30.0, 40.0], [24.0, 31.0, 49.0]))
+        self.assertEqual(observability.differences(outcome), [1.0, 4.0, 9.0])
+        self.assertIn("reached", observability.verdict({row: outcome}))
+        self.assertIn("| all |", observability.outcomeTable({row: outcome}))
+        outcome.cpu[1][:] = [34.0, 41.0, 49.0]
+        self.assertIn("missed: in memory +11.0 µs", observability.verdict({row: outcome}))
+        self.assertIn("reached", observability.verdict({alone: outcome}))
 
 
 class WrkOutputTests(SynchronousTestCase):

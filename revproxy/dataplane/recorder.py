@@ -27,7 +27,7 @@ BATCH = 256
 MOST_BYTES = 32 * 1024
 """Bytes of targets that are taken in one turn of the loop: what looks into them takes long for long ones."""
 
-MOST = 2048
+MOST = 1024
 """Records that wait at most."""
 
 

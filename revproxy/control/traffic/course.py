@@ -2,7 +2,8 @@
 What went through one name, second by second for a minute and ten seconds by ten seconds for an hour.
 
 A slot is packed once it is over: a name that was busy all the hour takes some 30 KB. Slots in which nothing happened do
-not exist.
+not exist. What comes is only noted at first, and added up when somebody looks, or has the time: workers tell of
+thousands of names at once.
 """
 
 from __future__ import annotations
@@ -63,35 +64,33 @@ class _Slots:
         return self._open is not None or bool(self._over)
 
 
+Figures = tuple[int, int, int, float, Iterable[tuple[int, int]]]
+"""Requests, of these with 4xx and with 5xx, their duration, and how many in each bucket."""
+
+
 class Course:
     """
     What went through one name.
     """
 
-    __slots__ = ("_hour", "_seconds", "_tens")
+    __slots__ = ("_hour", "_noted", "_seconds", "_tens")
 
     def __init__(self) -> None:
+        self._noted: list[tuple[float, Figures]] = []
         self._seconds = _Slots(1, MINUTE)
         self._tens = _Slots(TEN, HOUR)
         self._hour = Sum()
 
-    def add(
-        self,
-        now: float,
-        requests: int,
-        errors4xx: int,
-        errors5xx: int,
-        duration: float,
-        buckets: Iterable[tuple[int, int]],
-    ) -> None:
+    def note(self, now: float, figures: Figures) -> None:
         """So many have come now."""
-        buckets = tuple(buckets)
-        self.forget(now)
-        for each in (self._seconds.current(now), self._tens.current(now), self._hour):
-            each.add(requests, errors4xx, errors5xx, duration, buckets)
+        self._noted.append((now, figures))
 
-    def forget(self, now: float) -> bool:
-        """Forget what is older than an hour. :returns: whether anything remains."""
+    def settle(self, now: float) -> bool:
+        """Add up what is noted, and forget what is older than an hour. :returns: whether anything remains."""
+        noted, self._noted = self._noted, []
+        for at, figures in noted:
+            for each in (self._seconds.current(at), self._tens.current(at), self._hour):
+                each.add(*figures)
         for _ in self._seconds.dropped(now):
             pass
         for packed in self._tens.dropped(now):
@@ -102,7 +101,7 @@ class Course:
         """
         What came in the last so many seconds: exact to a second up to a minute, to ten seconds up to an hour.
         """
-        self.forget(now)
+        self.settle(now)
         if seconds >= HOUR:
             return self._hour
         total = Sum()
@@ -111,13 +110,14 @@ class Course:
             total.addPacked(packed)
         return total
 
-    def points(self, first: int, step: int) -> dict[int, Sum]:
+    def points(self, now: float, first: int, step: int) -> dict[int, Sum]:
         """
         By when each step begins, what it has brought; those with nothing are not in it.
 
         :param first: when the first of them begins, in seconds since the epoch.
         :param step: seconds; below ten only the last minute is known.
         """
+        self.settle(now)
         found: dict[int, Sum] = {}
         slots = self._tens if step % TEN == 0 else self._seconds
         for at, packed in slots.since(first):

@@ -16,6 +16,9 @@ from revproxy.plan.words import Counters, VersionCounters
 Of = Literal["total", "route", "upstream", "target", "plugin"]
 """Of what there are sums."""
 
+SHARE = 10
+"""The part of all names that is added up with each report: the rest waits for its turn, or until somebody looks."""
+
 MOST_NAMES = 20_000
 """Names that are kept apart; beyond these, new ones are counted in the total only."""
 
@@ -31,17 +34,30 @@ class Traffic:
         """
         self._now = now
         self._began = now()
+        self._turn: list[Course] = []
         self._courses: dict[tuple[Of, Any], Course] = {("total", ""): Course()}
 
     def counted(self, worker: int, word: Counters) -> None:
         """A worker has told what it counted."""
         now = self._now()
-        for series in word.requests:
-            self._request(now, series)
+        if word.requests:
+            total = Sum()
+            for series in word.requests:
+                self._request(now, series, total)
+            self._courses["total", ""].note(now, total.figures)
         for attempt in word.attempts:
             self._attempt(now, attempt)
         for version in word.versions:
             self._version(now, version)
+        self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        """Add up a tenth of all, so that each has its turn within some ten reports."""
+        count = len(self._courses) // SHARE + 1
+        self._turn = self._turn if self._turn else list(self._courses.values())
+        for course in self._turn[-count:]:
+            course.settle(now)
+        del self._turn[-count:]
 
     def window(
         self,
@@ -75,7 +91,7 @@ class Traffic:
         last = now // step * step
         first = last - (seconds - 1) // step * step
         course = self._courses.get((of, name))
-        found = {} if course is None else course.points(first, step)
+        found = {} if course is None else course.points(now, first, step)
         bounds = _boundsOf(of)
         return [(at, windowOf(found.get(at) or Sum(), step, bounds)) for at in range(first, last + 1, step)]
 
@@ -83,17 +99,17 @@ class Traffic:
         """Of what kind, those that are known."""
         return [name for kind, name in self._courses if kind == of]
 
-    def _request(self, now: float, series: RequestSeries) -> None:
+    def _request(self, now: float, series: RequestSeries, total: Sum) -> None:
         errors4xx, errors5xx = _errors(series.status, series.count)
-        figures = series.count, errors4xx, errors5xx, series.seconds, tuple(series.buckets.items())
-        self._course(now, "total", "").add(now, *figures)
-        self._course(now, "route", series.route).add(now, *figures)
+        figures = series.count, errors4xx, errors5xx, series.seconds, series.buckets.items()
+        total.add(*figures)
+        self._course(now, "route", series.route).note(now, figures)
 
     def _attempt(self, now: float, series: AttemptSeries) -> None:
         errors4xx, errors5xx = _errors(series.status, series.count)
-        figures = series.count, errors4xx, errors5xx, series.seconds, tuple(series.buckets.items())
-        self._course(now, "upstream", series.upstream).add(now, *figures)
-        self._course(now, "target", (series.upstream, series.target)).add(now, *figures)
+        figures = series.count, errors4xx, errors5xx, series.seconds, series.buckets.items()
+        self._course(now, "upstream", series.upstream).note(now, figures)
+        self._course(now, "target", (series.upstream, series.target)).note(now, figures)
 
     def _version(self, now: float, word: VersionCounters) -> None:
         buckets: dict[int, int] = {}
@@ -101,9 +117,8 @@ class Traffic:
             for bucket, count in enumerate(phase.buckets):
                 if count:
                     buckets[bucket] = buckets.get(bucket, 0) + count
-        self._course(now, "plugin", word.plugin).add(
-            now, word.calls, word.interrupts, word.errors, word.seconds, tuple(buckets.items())
-        )
+        figures = word.calls, word.interrupts, word.errors, word.seconds, buckets.items()
+        self._course(now, "plugin", word.plugin).note(now, figures)
 
     def _course(self, now: float, of: Of, name: Any) -> Course:
         course = self._courses.get((of, name))
@@ -118,7 +133,7 @@ class Traffic:
     def _forget(self, now: float) -> None:
         """Those that nothing went through for an hour."""
         self._courses = {
-            key: course for key, course in self._courses.items() if key[0] == "total" or course.forget(now)
+            key: course for key, course in self._courses.items() if key[0] == "total" or course.settle(now)
         }
 
 

@@ -44,6 +44,11 @@ class Sum:
         for bucket, count in buckets:
             own[bucket] = own.get(bucket, 0) + count
 
+    @property
+    def figures(self) -> tuple[int, int, int, float, Iterable[tuple[int, int]]]:
+        """What :meth:`add` takes."""
+        return self.requests, self.errors4xx, self.errors5xx, self.duration, self.buckets.items()
+
     def packed(self) -> bytes:
         """In some dozen bytes, for there are many."""
         values: list[float | int] = [self.requests, self.errors4xx, self.errors5xx, self.duration]

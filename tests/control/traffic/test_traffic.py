@@ -11,7 +11,8 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.traffic import traffic as trafficModule
-from revproxy.control.traffic.traffic import Traffic
+from revproxy.control.traffic.course import Course
+from revproxy.control.traffic.traffic import SHARE, Traffic
 from revproxy.control.traffic.window import Sum, Window
 from revproxy.plan.counted import AttemptSeries, PhaseCounters, RequestSeries
 from revproxy.plan.durations import SELF_TIME, fine
@@ -159,7 +160,30 @@ class PointsTests(TrafficCase):
 
 
 class BoundTests(TrafficCase):
-    """Memory."""
+    """Memory, and time."""
+
+    def test_many(self) -> None:
+        """
+        Of very many routes, a report adds up a tenth, each in its turn; what waits is there all the same for whoever
+        looks, and is not kept for long.
+        """
+        settled: list[int] = []
+        settle = Course.settle
+
+        def noted(course: Course, now: float) -> bool:
+            settled.append(len(course._noted))
+            return settle(course, now)
+
+        series = [requests(f"r{number}", 200, 0.1) for number in range(500)]
+        self.patch(Course, "settle", noted)
+        for second in range(40):
+            self.at = 1_700_000_000.0 + second
+            settled.clear()
+            self.told(*series)
+            self.assertLessEqual(len(settled), 500 // SHARE + 1)
+            self.assertLessEqual(max(settled), 2 * SHARE + 2)
+        self.assertEqual(self.traffic.window(40, route="r7").requests, 40)
+        self.assertEqual(self.traffic.window(10).requests, 5000)
 
     def test_names(self) -> None:
         """There are so many names at most; then what has been idle for an hour gives way."""
