@@ -96,6 +96,7 @@ class Operation:
     :ivar description: further sentences.
     :ivar problems: statuses of problems that are its own, each with when it is; those that all have come by themselves.
     :ivar isRescue: it waits for nobody, and is answered even where everybody else has to wait for a place.
+    :ivar isChange: whether it changes anything; what does is audited. GET never does.
     :ivar bodyLimit: bytes of the body, at most.
     """
 
@@ -112,4 +113,5 @@ class Operation:
     description: str = ""
     problems: Mapping[int, str] = field(default_factory=dict)
     isRescue: bool = False
+    isChange: bool = True
     bodyLimit: int = BODY_LIMIT

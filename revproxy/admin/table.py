@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from revproxy.admin.audited import audited
 from revproxy.admin.operation import Operation
 from revproxy.admin.operations.alerts import alertOperations
+from revproxy.admin.operations.audit import auditOperations
 from revproxy.admin.operations.certificates import certificateOperations
+from revproxy.admin.operations.configuration import configurationOperations
 from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.explain import explainOperations
+from revproxy.admin.operations.history import historyOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
 from revproxy.admin.operations.rehearse import rehearseOperations
@@ -30,6 +34,9 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     planOperations,
     upstreamOperations,
     certificateOperations,
+    configurationOperations,
+    historyOperations,
+    auditOperations,
     alertOperations,
     requestOperations,
     explainOperations,
@@ -40,7 +47,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
 
 def allOperations(control: Control) -> list[Operation]:
     """The operations of all subjects."""
-    return [operation for subject in SUBJECTS for operation in subject(control)]
+    return [audited(operation, control.audit) for subject in SUBJECTS for operation in subject(control)]
 
 
 __all__ = ["SUBJECTS", "allOperations"]

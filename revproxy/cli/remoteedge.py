@@ -42,11 +42,15 @@ class RemoteEdge:
     :ivar json: whether results are printed as JSON.
     :ivar indent: of that JSON; None for one line.
     :ivar report: prints them otherwise.
+    :ivar folder: the edge's state folder; None: it is asked by its listener.
     """
 
-    def __init__(self, client: EdgeClient, json: bool, config: Path | None = None) -> None:
+    def __init__(
+        self, client: EdgeClient, json: bool, config: Path | None = None, folder: Path | None = None
+    ) -> None:
         """:param config: the file that names the state folder, if one does."""
         self._config = config
+        self.folder = folder
         self.json = json
         self.indent: int | None = 2
         self.report = Report(sys.stdout.isatty())
@@ -151,7 +155,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
         if config is None and state is None and _CONFIG.exists():
             config = _CONFIG
         folder = _stateFolder(config) if config is not None else state or _STATE
-        command(RemoteEdge(EdgeClient(folder / "control.sock"), asJSON, config), **arguments)
+        command(RemoteEdge(EdgeClient(folder / "control.sock"), asJSON, config, folder), **arguments)
 
     return asked
 

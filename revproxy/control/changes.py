@@ -33,9 +33,11 @@ class Edit(Protocol):
     Another text for the configuration file, which is written with the change, or not at all.
 
     :ivar config: what it says.
+    :ivar text: itself.
     """
 
     config: Config
+    text: str
 
     def write(self) -> None:
         """Put it into the file. Blocks. :raises ChangeRefused: it cannot be, or the file is another one by now."""
@@ -63,6 +65,7 @@ class ChangeRequest:
     :ivar actor: who asks for it.
     :ivar action: what it is called where changes are shown, such as ``disable``; empty: the files have changed.
     :ivar reason: why, in the words of whoever asks.
+    :ivar subject: what it is about, where changes are shown, if that is no plugin's own change.
     :ivar edit: what the configuration file is to say; if that is refused, nothing is changed.
     :ivar isWhole: whatever of it is refused, nothing is changed.
     :ivar isTrial: prepare it and say what it would do, and then change nothing.
@@ -79,6 +82,7 @@ class ChangeRequest:
     actor: Actor = FILES
     action: str = ""
     reason: str = ""
+    subject: str = ""
     edit: Edit | None = None
     isWhole: bool = False
     isTrial: bool = False
@@ -124,6 +128,14 @@ class Tried:
     text: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     isMade: bool = True
+
+    @classmethod
+    def failed(cls, request: ChangeRequest, plan: Plan | None, records: PluginRecords, error: Exception) -> Tried:
+        """It has changed nothing."""
+        if isinstance(error, ChangeRefused):
+            return cls(request, plan, records, (), error.refusals, False)
+        text = str(error) or type(error).__name__
+        return cls(request, plan, records, (), (Refusal(request.plugin, "asked", text),), False)
 
 
 class ConfigRefused(Exception):

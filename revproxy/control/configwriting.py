@@ -44,7 +44,7 @@ class ConfigWriting:
         except BaseException:
             edit.giveUp()
             raise
-        self._snapshots.adopt(edit.config)
+        self._snapshots.adopt(edit.config, edit.text)
 
     @asynccontextmanager
     async def of(self, edit: Edit | None) -> AsyncIterator[Written]:

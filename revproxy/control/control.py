@@ -18,6 +18,7 @@ from revproxy.control.alerts.alerts import Alerts
 from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
 from revproxy.control.condition import Condition
+from revproxy.control.configfile import ConfigFile
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
 from revproxy.control.history.audit import Audit
@@ -29,6 +30,7 @@ from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.readiness import Readiness
 from revproxy.control.recorder import Recorder
+from revproxy.control.reverting import Reverting
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.startup import Startup
@@ -67,6 +69,8 @@ class Control:
     :ivar eventKeeper: remembers events.
     :ivar audit: has written down who changed what.
     :ivar history: knows what was changed, and how things stood.
+    :ivar configFile: the configuration file, read and written for others.
+    :ivar reverting: goes back to how things stood.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
@@ -120,7 +124,9 @@ class Control:
         self.coordinator = Coordinator(
             config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater
         )
-        self.coordinator.onTried.append(Recorder(self.audit, self.history).tried)
+        self.configFile = ConfigFile(self.coordinator, path)
+        self.reverting = Reverting(self.coordinator, self.history, self.configFile)
+        self.coordinator.onTried.append(Recorder(self.audit, self.history, snapshots.textOf).tried)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)

@@ -185,8 +185,8 @@ class Coordinator:
         """As :meth:`apply`, for work that has taken a turn. :raises ChangeRefused:"""
         try:
             report = await self._transact(request)
-        except ChangeRefused as refused:
-            self.tell(Tried(request, self.plan, self.records, (), refused.refusals, False))
+        except Exception as error:
+            self.tell(Tried.failed(request, self.plan, self.records, error))
             raise
         self.tell(Tried(request, self.plan, self.records, report.text, report.news))
         return report

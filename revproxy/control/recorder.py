@@ -7,9 +7,11 @@ from the records, one after the other, what is in force can be made again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from revproxy.config.settings import Config
 from revproxy.control.changes import Tried
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.difference import textDifference
@@ -25,7 +27,9 @@ class Recorder:
     One edge's.
     """
 
-    def __init__(self, audit: Audit, history: History) -> None:
+    def __init__(self, audit: Audit, history: History, textOf: Callable[[Config], str | None]) -> None:
+        """:param textOf: the text of a configuration, with its comments as they are by now."""
+        self._textOf = textOf
         self._audit = audit
         self._history = history
         self._config = ""
@@ -38,19 +42,20 @@ class Recorder:
         request, before = tried.request, self._history.last
         if tried.plan is None:
             return
-        after = Standing.of(tried.plan, tried.records)
+        config = self._textOf(tried.plan.config) or configText(tried.plan.config)
+        after = Standing.of(tried.plan, tried.records, config)
         hasChanged = before != after
         isAsked = bool(request.action)
         if not hasChanged and not isAsked and all(refusal.stage == "stop" for refusal in tried.refused):
             return
-        action, name = request.action or FILES_CHANGED, request.plugin or request.gate or request.lift
+        action = request.action or FILES_CHANGED
+        name = request.plugin or request.gate or request.lift or request.subject
         result = "done" if tried.isMade and (hasChanged or isAsked) else "refused"
         difference = differenceOf(before, after)
         text = tried.text or tuple(linesOf(difference))
         refused = tuple(
             {"plugin": each.plugin, "stage": each.stage, "message": each.message} for each in tried.refused
         )
-        config = configText(tried.plan.config)
         self._audit.record(
             request.actor, action, name, before=before.asDict(), after=after.asDict(),
             diff=partial(_told, difference, self._config, config), reason=request.reason, result=result,

@@ -61,6 +61,7 @@ class SnapshotReader:
         self._certificates = CertificateReader()
         self._text = None if config.document is None else config.document.text
         self._config: Config = config
+        self._accepted = self._text
         self._errors: ConfigErrors | None = None
 
     @property
@@ -116,10 +117,19 @@ class SnapshotReader:
             return Snapshot(config, None, certificates, errors, unreadable)
         return Snapshot(config, catalog, certificates, errors)
 
-    def adopt(self, config: Config) -> None:
+    def adopt(self, config: Config, text: str) -> None:
         """This is what the configuration file says now: we have written it. While nothing is read."""
         self._config, self._errors = config, None
-        self._text = None if config.document is None else config.document.text
+        self._text = self._accepted = text
+
+    def textOf(self, config: Config) -> str | None:
+        """
+        The text of a configuration; with its comments as they are by now, if it is the one that was read last. None if
+        it never was text.
+        """
+        if config is self._config:
+            return self._accepted
+        return None if config.document is None else config.document.text
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         if self._path is None:
@@ -141,6 +151,7 @@ class SnapshotReader:
             else:
                 if self._config == current:
                     self._config = current  # only comments have changed
+                self._accepted = text
             self._text = text
         return self._kept(current)
 

@@ -136,7 +136,7 @@ def rehearseOperations(control: Control) -> tuple[Operation, ...]:
     return (
         Operation(
             "POST", "/explain", Role.OBSERVE, "rehearseRequest", "What would become of a request.",
-            handlers.rehearse, body=_BODY, answer=_OUTCOME,
+            handlers.rehearse, body=_BODY, answer=_OUTCOME, isChange=False,
             problems={
                 403: "With plugins it takes the role operate.", 429: "Too many are under way.",
                 503: "No worker answers.",

@@ -22,6 +22,7 @@ from revproxy.control.actor import EDGE, Actor, Deed
 from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.history.chain import MOST_BYTES, Head, canonical, hashOf
 from revproxy.control.history.difference import valueDifference
+from revproxy.control.history.verification import Verdict, verify
 from revproxy.loop.jobthread import JobThread
 from revproxy.plan.events import EventLog
 from revproxy.secrets import masked
@@ -129,8 +130,10 @@ class Audit:
 
         :param do: is given the actor, to pass it on. What it raises is raised.
         """
-        deed = Deed()
+        deed, outer = Deed(), actor.deed
         told = replace(actor, deed=deed)
+        if outer is not None:
+            outer.isTaken = True
         try:
             result = await do(told)
         except Exception as error:
@@ -270,6 +273,14 @@ class Audit:
         """
         found: list[dict[str, Any]] = await self._jobs.do(self.files.page, before, count)
         return found
+
+    async def verify(self, head: Head | None = None) -> Verdict:
+        """
+        :param head: that was noted elsewhere.
+        :raises OSError: the records cannot be read.
+        """
+        verdict: Verdict = await self._jobs.do(verify, self.files.folder, head)
+        return verdict
 
     @property
     def head(self) -> Head:

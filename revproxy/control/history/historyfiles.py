@@ -57,7 +57,7 @@ class HistoryFiles:
         :returns: what is kept, the oldest first, and what was found damaged.
         :raises OSError: it cannot be read.
         """
-        os.makedirs(self._objects, 0o700, exist_ok=True)
+        self._makeFolders()
         self._entries, problem = self._read()
         damaged = [setAside(self._path, f"{self._path}: {problem}; what else is in it is kept")] if problem else []
         if problem:
@@ -72,7 +72,7 @@ class HistoryFiles:
         :returns: what is kept.
         :raises OSError: that could not be done.
         """
-        os.makedirs(self._objects, 0o700, exist_ok=True)
+        self._makeFolders()
         for name, data in objects.items():
             if not os.path.lexists(self._objects / name):
                 _put(self._objects / name, data)
@@ -98,6 +98,10 @@ class HistoryFiles:
         except OSError:
             return None
         return data if hashlib.sha256(data).hexdigest() == name else None
+
+    def _makeFolders(self) -> None:
+        for folder in (self.folder, self._objects):
+            os.makedirs(folder, 0o700, exist_ok=True)
 
     def _read(self) -> tuple[list[Entry], str]:
         try:

@@ -39,15 +39,19 @@ class Standing:
     gates: Named = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan, records: PluginRecords) -> Standing:
-        """What is in force."""
+    def of(cls, plan: Plan, records: PluginRecords, text: str | None = None) -> Standing:
+        """
+        What is in force.
+
+        :param text: of the configuration; None: as its document has it.
+        """
         pins = {
             name: {"digest": record.pin.digest, "by": record.pin.by}
             for name, record in records.plugins.items()
             if record.pin is not None
         }
         return cls(
-            hashOfText(configText(plan.config)),
+            hashOfText(configText(plan.config) if text is None else text),
             {
                 each.name: {"version": each.entry.version.number, "digest": each.entry.digest}
                 for each in plan.selected
