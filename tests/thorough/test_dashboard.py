@@ -28,7 +28,7 @@ class FilledTests(DashboardCase):
         page.get_by_role("button", name="Revert to #42").click()
         page.wait_for_selector("dialog .diff")
         page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector(".toast >> text=as it was at #42")
+        page.wait_for_selector(".toast >> text=as after change 42")
 
     def test_silence(self) -> None:
         """An alert is silenced for a time, and the silence can be ended."""
@@ -45,7 +45,7 @@ class FilledTests(DashboardCase):
         page.get_by_label("URL").fill("https://shop.example.com/api/x")
         page.get_by_label("Run the plugins too").check()
         page.get_by_role("button", name="Explain").click()
-        page.wait_for_selector(".verdict >> text=from the plugin auth")
+        page.wait_for_selector(".verdict >> text=The plugin auth would answer")
 
     def test_rollback(self) -> None:
         """A rollback says what will happen, and can be undone."""

@@ -68,11 +68,12 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             self.event(kind, text, plugin, version, time.time() - 86400 * (1 - n / 10) + n * 7)
         self.events[3]["traceback"] = TRACEBACK
         whats = [
-            ("configured", "revproxy.yaml", "The route search has an upstream of its own.", "alice", "http", "INC-211"),
-            ("replaced", "bot-rules", "2.0.1 by 2.1.0", "files", "files", ""),
-            ("quarantined", "bot-rules", "2.1.0 was taken out; 2.0.1 runs", "edge", "edge", ""),
-            ("pinned", "auth", "auth stays at 1.4.0", "bob", "socket", "until the audit is over"),
-            ("configured", "revproxy.yaml", "quota: 50/s for shop-api", "alice", "http", "the app's new page"),
+            ("config", "", "the route search has an upstream of its own", "alice", "http", "INC-211"),
+            ("files", "bot-rules", "2.1.0 instead of 2.0.1", "files", "files", ""),
+            ("quarantine", "bot-rules", "2.0.1 instead of 2.1.0", "edge", "edge", ""),
+            ("pin", "auth", "stays at 1.4.0", "bob", "socket", "until the audit is over"),
+            ("files:import", "tenant", "plugin.py:31:9: SyntaxError: expected ':'", "files", "files", ""),
+            ("config", "", "quota: 50/s for shop-api", "alice", "http", "the app's new page"),
         ]
         for n, (action, target, text, who, via, why) in enumerate(whats):
             self.change(action, target, text, who, via, why, at=time.time() - 86400 + n * 14000)
@@ -136,22 +137,17 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
         return event
 
     def change(
-        self, action: str, target: str, text: str, who: str = "alice", via: str = "http", why: str = "", at: float = 0
+        self, action: str, plugin: str, text: str, who: str = "alice", via: str = "http", why: str = "", at: float = 0
     ) -> None:
-        """A change is made."""
-        self.history.append(
-            {
-                "number": len(self.history) + 40,
-                "at": at or time.time(),
-                "action": action,
-                "target": target,
-                "text": text,
-                "actor": {"name": who, "via": via, "role": "admin", "address": "10.1.0.9", "token": ""},
-                "reason": why,
-                "result": "done",
-                "config": self.text,
-            }
-        )
+        """A change is made, or refused, if there is a colon in its action."""
+        action, _, refused = action.partition(":")
+        isHere = via in ("http", "socket")
+        self.history.append({
+            "number": len(self.history) + 40, "at": at or time.time(), "action": action, "plugin": plugin,
+            "actor": {"name": who, "via": via, "role": "admin", "address": "10.1.0.9" if isHere else "", "token": ""},
+            "reason": why, "result": "refused" if refused else "done", "text": [] if refused else [text],
+            "refused": [{"plugin": plugin, "stage": refused, "message": text}] if refused else [], "then": self.text,
+        })  # fmt: skip
 
     def figures(self, scale: float, slow: float = 1.0, bad: float = 0.004) -> Json:
         """Of one window."""
@@ -205,7 +201,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             ("POST", "/reload", lambda *_: {"text": ["nothing had to change"], "refused": []}),
             ("GET", "/chain", self._chain),
             ("GET PUT", "/config", self._config),
-            ("GET", "/config/effective", lambda *_: {"effective": {"timeouts": {"drain": 30.0, "tunnel": 3600}}}),
+            ("GET", "/config/effective", lambda *_: {"timeouts": {"drain": 30.0, "tunnel": 3600}}),
             ("GET", "/history", self._history),
             ("GET", r"/history/(\d+)", self._change),
             ("GET", "/diff", self._diff),

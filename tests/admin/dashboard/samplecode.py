@@ -93,29 +93,20 @@ class CodeAnswers:
             else [],
         }
 
-    def _pluginConfig(self, _values: Any, body: Json, etag: str, name: str) -> Json:
+    def _pluginConfig(self, values: dict[str, str], body: Json, etag: str, name: str) -> Json:
+        config, path = self.configs.get(name), "$.plugins.config.quota.burst"
         if not body:
-            return {"config": self.configs.get(name), "etag": "c1", "is_writable": True}
+            groups = [{"routes": ["shop", "admin"], "config": config}, {"routes": ["images"], "config": None}]
+            return {"name": name, "config": config, "defaults": {"per": "client"}, "groups": groups, "etag": "c1",
+                    "schema": QUOTA if name == "quota" else None, "is_writable": True}  # fmt: skip
         if name == "quota" and body["config"].get("burst") == 13:
-            raise Refused(
-                422,
-                "plugins.config.quota was not taken: 13 brings bad luck",
-                problems=[
-                    {
-                        "file": "revproxy.yaml",
-                        "line": 28,
-                        "column": 12,
-                        "path": "plugins.config.quota.burst",
-                        "message": "13 brings bad luck",
-                    }
-                ],
-            )
-        before = json.dumps(self.configs.get(name)).splitlines()
-        diff = "\n".join(difflib.unified_diff(before, json.dumps(body["config"]).splitlines(), lineterm=""))
-        if not body.get("dry_run"):
+            problem = {"source": "revproxy.yaml", "line": 28, "column": 12, "path": path, "message": "13 is bad luck"}
+            raise Refused(422, "revproxy.yaml:28:12: 13 is bad luck", problems=[problem])
+        isTrial = values.get("dry_run") == "true"
+        if not isTrial:
             self.configs[name] = body["config"]
-            self.change("configured", name, f"plugins.config.{name}", why=body.get("reason", ""))
-        return {"diff": diff, "text": [], "etag": "c2"}
+            self.change("plugin-config", name, f"plugins.config.{name}", why=body.get("reason", ""))
+        return _written(json.dumps(config), json.dumps(body["config"]), "c2", isTrial)
 
     def _pluginDiff(self, *_: Any) -> Json:
         return {
@@ -193,54 +184,45 @@ class CodeAnswers:
 
     def _config(self, values: dict[str, str], body: Json, etag: str) -> Json:
         if not body:
-            return {
-                "text": self.text,
-                "etag": self._etag(),
-                "path": "/etc/revproxy/revproxy.yaml",
-                "is_writable": True,
-                "effective": {},
-            }
-        if etag and etag != self._etag():
-            raise Refused(412, "the file is not what it was when you read it")
+            return {"text": self.text, "etag": self._etag(), "path": "/etc/revproxy/revproxy.yaml", "effective": {},
+                    "is_writable": True, "unwritable": ""}  # fmt: skip
+        if etag != self._etag():
+            raise Refused(412, "revproxy.yaml was changed by somebody else meanwhile; read it again")
         for number, line in enumerate(body["text"].splitlines(), 1):
-            if "tragets" in line:
-                raise Refused(
-                    422,
-                    "revproxy.yaml was not taken",
-                    problems=[
-                        {
-                            "file": "revproxy.yaml",
-                            "line": number,
-                            "column": line.index("tragets") + 1,
-                            "path": "upstreams.web.tragets",
-                            "message": "unknown key; did you mean targets?",
-                        }
-                    ],
-                )
-        diff = "\n".join(difflib.unified_diff(self.text.splitlines(), body["text"].splitlines(), lineterm=""))
-        if values.get("dry_run") != "true" and not body.get("dry_run"):
+            if (at := line.find("tragets")) >= 0:
+                problem = {"source": "revproxy.yaml", "line": number, "column": at + 1, "path": "$.upstreams.web",
+                           "message": "unknown key 'tragets'; did you mean 'targets'?"}  # fmt: skip
+                raise Refused(422, f"revproxy.yaml:{number}:{at + 1}: unknown key", problems=[problem])
+        before, isTrial = self.text, values.get("dry_run") == "true"
+        if not isTrial:
             self.text = body["text"]
-            self.change("configured", "revproxy.yaml", "revproxy.yaml is in force", why=body.get("reason", ""))
-        return {"diff": diff, "text": [], "etag": self._etag()}
+            self.change("config", "", "revproxy.yaml is in force", why=body.get("reason", ""))
+        return _written(before, body["text"], self._etag(), isTrial)
 
     def _history(self, *_: Any) -> Json:
-        return {
-            "items": [{k: v for k, v in one.items() if k != "config"} for one in reversed(self.history)],
-            "next": None,
-        }
+        shown = [{key: value for key, value in one.items() if key != "then"} for one in reversed(self.history)]
+        return {"items": shown, "next": None}
 
     def _change(self, _values: Any, _body: Any, _etag: Any, number: str) -> Json:
-        return next(one for one in self.history if one["number"] == int(number))
+        found = next(one for one in self.history if one["number"] == int(number))
+        return {**found, "stood": {"config": "", "plugins": {}, "pins": {}}, "config_text": found["then"]}
 
     def _diff(self, values: dict[str, str], *_: Any) -> Json:
-        return {
-            "diff": "@@ -7,3 +7,3 @@\n upstreams:\n   web:\n"
-            f"-    targets: [http://10.0.1.11:{values['from']}]\n+    targets: [http://10.0.1.11:{values['to']}]\n"
-        }
+        config = f"@@ -8 +8 @@\n-    targets: [http://10.0.1.{values['from']}]\n"
+        config += f"+    targets: [http://10.0.1.{values['to']}]"
+        return {"from": int(values["from"]), "to": int(values["to"]), "config": config, "plugins": [], "pins": [],
+                "lines": ["bot-rules: 2.0.1, was 2.1.0", "auth: pinned to 1.4.0"], "switches": [], "gates": []}  # fmt: skip
 
     def _revert(self, _values: Any, body: Json, *_: Any) -> Json:
         target = next(one for one in self.history if one["number"] == body["to"])
         if not body.get("dry_run"):
-            self.text = target["config"]
-            self.change("reverted", f"to #{body['to']}", "the file, pins and switches", why=body.get("reason", ""))
-        return {"text": [f"as it was at #{body['to']}"], "diff": "@@ -1 +1 @@\n-rate: 50/s\n+rate: 100/s\n"}
+            self.text = target["then"]
+            self.change("revert", "", f"as after change {body['to']}", why=body.get("reason", ""))
+        told = _written("rate: 50/s", "rate: 100/s", "c3", bool(body.get("dry_run")))
+        return {**told, "text": [f"as after change {body['to']}"]}
+
+
+def _written(before: str, after: str, etag: str, isTrial: bool) -> Json:
+    """What an edit is answered."""
+    diff = "\n".join(list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm=""))[2:])
+    return {"text": ["revproxy.yaml: one value"], "refused": [], "diff": diff, "etag": etag, "dry_run": isTrial}

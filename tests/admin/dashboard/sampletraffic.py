@@ -128,8 +128,10 @@ class TrafficAnswers:
             raise Refused(400, f"url: {body['url']!r} has no scheme; write https://{body['url']}")
         plugins = [{**_ran("auth", 2, "answered"), "why": "no Authorization"}] if body["plugins"] else []
         by = {"kind": "plugin", "name": "auth"} if plugins else {"kind": "upstream", "name": "api"}
-        return {"route": _route("shop-api"), "plugins": plugins, "upstream": None, "answered_by": by, "notes": [],
-                "status": 401 if plugins else None, "request_headers": None, "response_headers": None}  # fmt: skip
+        plugins = [{**one, "rule": "priority 600"} for one in plugins]
+        return {"route": _route("shop-api"), "plugins": plugins, "answered_by": by, "notes": [], "refused": None,
+                "status": 401 if plugins else None, "request_headers": None, "response_headers": None, "plan": 45,
+                "is_sent_on": not plugins, "methods": [], "chosen_upstream": None, "chosen_target": None, "error": None}
 
 
 def _names(added: list[str], changed: list[str], removed: list[str] | None = None) -> Json:

@@ -16,21 +16,25 @@ export function PluginConfig({ plugin }) {
 }
 
 function Form({ plugin, path, first, again }) {
-  const [value, setValue] = useState(first.config ?? {});
+  const isOnly = first.config === true || first.config === false || first.config == null; // a switch, or nothing is said of it
+  const before = isOnly ? {} : first.config;
+  const [value, setValue] = useState(before);
   const [view, setView] = useState("form");
   const [broken, setBroken] = useState("");
   const [reason, setReason] = useState("");
   const [answer, setAnswer] = useState(null);
-  const schema = plugin.config_schema ?? first.schema ?? {};
+  const schema = first.schema ?? {};
   const hasSchema = Object.keys(schema).length > 0;
   const wrong = { ...problems(schema, value), ...fromEdge(answer) };
-  const isChanged = JSON.stringify(value) !== JSON.stringify(first.config ?? {});
+  const isChanged = JSON.stringify(value) !== JSON.stringify(before);
   useEffect(() => { if (isChanged) { const ask = (e) => e.preventDefault(); addEventListener("beforeunload", ask); return () => removeEventListener("beforeunload", ask); } }, [isChanged]);
   const edit = (next) => { setValue(next ?? {}); setAnswer(null); };
+  let { etag } = first;
   const send = async (isDry, config = value, why = reason) => {
     try {
-      const told = await ask(`${path}`, { method: "PUT", headers: first.etag ? { "If-Match": first.etag } : {}, body: { config, ...(why ? { reason: why } : {}), dry_run: isDry } });
-      setAnswer({ ...told, isDry });
+      const told = await ask(`${path}${isDry ? "?dry_run=true" : ""}`, { method: "PUT", headers: { "If-Match": `"${etag}"` }, body: { config, ...(why ? { reason: why } : {}) } });
+      if (!isDry) etag = told.etag;
+      setAnswer(told);
       return told;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -41,25 +45,31 @@ function Form({ plugin, path, first, again }) {
   const save = async () => {
     const told = await send(false);
     if (!told) return;
-    toast(`${plugin.name} has its new configuration.`, { undo: async () => { await send(false, first.config ?? {}, "undo"); again(); } });
+    toast(`${plugin.name} has its new configuration.`, { undo: async () => { await send(false, first.config ?? true, "undo"); again(); } });
     again();
   };
-  const not = broken ? "The JSON is not whole." : !isChanged ? "Nothing has been changed." : first.is_writable === false ? "The edge may not write its configuration file." : "";
+  const not = broken ? "The JSON is not whole." : !isChanged ? "Nothing has been changed." : first.is_writable ? "" : "The edge cannot write its configuration file.";
   return html`<section class="card"><header><h2>plugins.config.${plugin.name}</h2>${!hasSchema && html`<span class="faint small">This plugin has no schema: anything goes that it takes.</span>`}</header>
     <div class="pad narrow"><${Tabs} label="How to edit" tabs=${[["form", "Form"], ["json", "JSON"]]} at=${view} pick=${setView} />
       ${view === "json" ? html`<${Raw} value=${value} set=${edit} label="Configuration" path="" wrong=${wrong} rows=${12} isBroken=${setBroken} />` : html`<${SchemaForm} schema=${schema} value=${value} set=${edit} wrong=${wrong} />`}
-      ${hasGroups(plugin) && html`<p class="small faint">Routes that say something of their own about ${plugin.name} do not take this one.</p>`}
+      ${first.config === false && html`<p class="note">The configuration file says that it is off. Saving says that it is on, with this.</p>`}
+      <${Groups} groups=${first.groups} defaults=${first.defaults} />
       <${Told} answer=${answer} />
       <div class="row"><label class="field grow"><span>Reason</span><input value=${reason} placeholder="Kept in the history. Optional." onInput=${(e) => setReason(e.target.value)} /></label></div>
       <div class="row"><span class="grow"></span><${Action} role="configure" not=${not} run=${() => send(true)}>Try<//><${Action} role="configure" kind="main" not=${not || (Object.keys(wrong).length ? "The form has problems." : "")} run=${save}>Save<//></div></div></section>`;
 }
 
-const hasGroups = (plugin) => Array.isArray(plugin.config) && plugin.config.length > 1;
+/** What comes of it where: routes may say something of their own. */
+function Groups({ groups, defaults }) {
+  const hasDefaults = Object.keys(defaults ?? {}).length > 0;
+  return html`<details><summary class="small dim">What comes of it, by routes</summary><dl class="facts small">${hasDefaults && html`<dt>its plugin.json</dt><dd><code>${JSON.stringify(defaults)}</code></dd>`}
+    ${(groups ?? []).map((one) => html`<dt>${one.routes.slice(0, 6).join(", ")}${one.routes.length > 6 ? " …" : ""}</dt><dd>${one.config ? html`<code>${JSON.stringify(one.config)}</code>` : "off"}</dd>`)}</dl></details>`;
+}
 
 /** What the edge found wrong, by path below the plugin's configuration. */
 function fromEdge(answer) {
   const found = {};
-  for (const one of answer?.error?.problem?.problems ?? answer?.problems ?? []) if (one.path) found[one.path.replace(/^plugins\.config\.[^.]+\.?/, "")] = one.message ?? one.text;
+  for (const one of answer?.error?.problem?.problems ?? answer?.problems ?? []) if (one.path) found[one.path.replace(/^\$\.plugins\.config(\.[\w-]+|\[[^\]]*\])\.?/, "")] = one.message;
   return found;
 }
 
@@ -69,7 +79,7 @@ export function Told({ answer }) {
   if (answer.error) {
     const list = answer.error.problem.problems ?? [];
     return html`<div class="note bad" role="alert"><strong>Not taken; what runs keeps running.</strong> ${answer.error.message}
-      ${list.length > 0 && html`<ul>${list.map((one) => html`<li><code>${[one.file, one.line, one.column].filter((part) => part != null && part !== "").join(":")}</code> ${one.path} ${one.message ?? one.text}</li>`)}</ul>`}</div>`;
+      ${list.length > 0 && html`<ul>${list.map((one) => html`<li><code>${[one.source, ...(one.line ? [one.line, one.column] : [])].join(":")}</code> ${one.path} ${one.message}</li>`)}</ul>`}</div>`;
   }
-  return html`<div class="note good" role="status"><strong>${answer.isDry === false ? "In force." : "It would be taken."}</strong> ${[].concat(answer.text ?? []).join(" ")}</div>${answer.diff != null && html`<div class="card"><${Diff} text=${answer.diff} /></div>`}`;
+  return html`<div class="note good" role="status"><strong>${!answer.dry_run ? "In force." : "It would be taken."}</strong> ${answer.text.join(" ")}${answer.refused.length > 0 && html`<ul>${answer.refused.map((one) => html`<li class="is-bad">■ ${one.plugin ? `${one.plugin}: ` : ""}${one.stage}: ${one.message}</li>`)}</ul>`}</div>${answer.diff != null && html`<div class="card"><${Diff} text=${answer.diff} /></div>`}`;
 }

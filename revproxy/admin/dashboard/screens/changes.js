@@ -10,7 +10,8 @@ import { useStore } from "../parts/store.js";
 import { events } from "../parts/stream.js";
 import { toast } from "../parts/toast.js";
 
-const actor = (one) => typeof one.actor === "string" ? one.actor : one.actor ? [one.actor.name, one.actor.via].filter(Boolean).join(", ") : "";
+const VIA = { socket: "by the socket", http: "by the dashboard or the API", files: "by saving files", edge: "the edge itself" };
+const actor = ({ actor: { name, via, address } }) => via === "edge" || via === "files" ? VIA[via] : `${name || "somebody"}, ${VIA[via]}${address ? `, from ${address}` : ""}`;
 
 export default function Changes() {
   const { query } = useStore(place);
@@ -19,8 +20,8 @@ export default function Changes() {
   useEffect(() => { if (newest) asked.again(); }, [newest]);
   const [more, setMore] = useState({ items: [], next: undefined });
   const items = [...(asked.data?.items ?? []), ...more.items], next = more.next === undefined ? asked.data?.next : more.next;
-  const running = items[0]?.number;
-  const shown = query.at ? Number(query.at) : running, from = query.from ? Number(query.from) : undefined;
+  const running = items.find((one) => one.result === "done")?.number;
+  const shown = query.at ? Number(query.at) : items[0]?.number, from = query.from ? Number(query.from) : undefined;
   const load = async () => { const answer = await ask(`/history${params({ limit: 100, cursor: next })}`); setMore({ items: [...more.items, ...answer.items], next: answer.next ?? null }); };
   if (!asked.data) return html`<${Head} title="Changes" /><${Missing} asked=${asked} what="the history" />`;
   return html`<${Head} title="Changes" text="Configuration, versions of plugins, pins and switches, in one line of time." />
@@ -30,34 +31,26 @@ export default function Changes() {
 }
 
 function Line({ one, isShown, isRunning }) {
-  const bad = one.result && !/^(done|ok|applied|in force|made)/.test(one.result);
-  return html`<li><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${one.action ?? one.kind} ${one.target ?? ""}</button>
+  const bad = one.result !== "done", lines = bad ? one.refused.map((each) => `${each.plugin ? each.plugin + ": " : ""}${each.stage}: ${each.message}`) : one.text;
+  return html`<li><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${one.action} ${one.plugin}</button>
     ${isRunning && html`<${State} of="running">in force<//>`}${bad && html`<${State} of="failed">${one.result}<//>`}</div>
-    <div class="dim said">${one.text ?? one.summary ?? ""}</div><div class="small faint">${actor(one)}${one.actor?.address ? ` from ${one.actor.address}` : ""}${one.reason ? html`: “${one.reason}”` : ""}</div></div></li>`;
+    <div class="dim said">${lines.join("; ")}</div><div class="small faint">${actor(one)}${one.reason ? html`: “${one.reason}”` : ""}</div></div></li>`;
 }
 
 function Detail({ number, from, running, again, items }) {
   const single = useAsk(`/history/${number}`), one = single.data;
   const before = from ?? items.find((item) => item.number < number)?.number;
   const compared = useAsk(before == null ? null : `/diff${params({ from: before, to: number })}`);
-  const text = compared.data && differences(compared.data);
   const revert = async () => {
     const tried = await ask("/revert", { method: "POST", body: { to: number, dry_run: true } });
-    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, what: html`<p>The file, pins and switches become what they were at #${number}; versions come back as pins. This would change:</p><div class="card"><${Diff} text=${differences(tried)} /></div>` });
+    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, what: html`<p>The file, pins and switches become what they were after #${number}; versions come back as pins. All of it, or nothing. This would change:</p><ul>${tried.text.map((line) => html`<li>${line}</li>`)}</ul>${tried.diff && html`<div class="card"><${Diff} text=${tried.diff} /></div>`}` });
     if (!answer) return;
     const done = await ask("/revert", { method: "POST", body: { to: number, dry_run: false, ...(answer.reason ? { reason: answer.reason } : {}) } });
-    toast([].concat(done.text ?? `As it was at #${number}.`).join(" "), { undo: async () => { await ask("/revert", { method: "POST", body: { to: running, dry_run: false, reason: "undo" } }); again(); } });
+    toast(done.text.join(" "), { undo: async () => { await ask("/revert", { method: "POST", body: { to: running, dry_run: false, reason: "undo" } }); again(); } });
     again();
   };
   return html`<section class="card" aria-label=${`Change ${number}`}><header><h2>${before == null ? `#${number}` : `#${before} → #${number}`}</h2><label class="row small dim">compare with <select value=${String(before ?? "")} onChange=${(e) => setQuery({ at: number, from: e.target.value })}>${items.filter((item) => item.number !== number).map((item) => html`<option value=${String(item.number)}>#${item.number}</option>`)}</select></label>
-      <span class="end"><${Action} role="configure" kind="small" not=${number === running ? "It is in force." : ""} run=${revert}>Revert to #${number}<//></span></header>
-    ${one?.reason && html`<p class="pad">“${one.reason}”</p>`}${before == null ? html`<p class="pad dim">The first that is remembered.</p>` : text === undefined || text === null ? html`<div class="pad"><${Missing} asked=${compared} what="the differences" /></div>` : html`<${Diff} text=${text} />`}</section>`;
-}
-
-/** What differs, as one text: of the file, and of what else there is. */
-export function differences(answer) {
-  if (typeof answer.diff === "string") return [answer.diff, ...(answer.changes ?? []).map((one) => (typeof one === "string" ? `+${one}` : `+${one.text}`))].filter(Boolean).join("\n");
-  const parts = answer.diff ?? answer;
-  return Object.entries(parts).filter(([, value]) => value && (typeof value === "string" ? value.includes("\n") || /^[+-]/.test(value) : Array.isArray(value) && value.length))
-    .map(([name, value]) => typeof value === "string" ? value : value.map((one) => typeof one === "string" ? `@@ ${name}: ${one}` : `@@ ${name}: ${Object.values(one).filter((part) => typeof part !== "object").join(" ")}`).join("\n")).join("\n");
+      <span class="end"><${Action} role="configure" kind="small" not=${number === running ? "It is in force." : one?.result === "refused" ? "It was refused, and changed nothing." : one && !one.stood ? "How things stood then cannot be had any more." : ""} run=${revert}>Revert to #${number}<//></span></header>
+    ${one?.reason && html`<p class="pad dim">“${one.reason}”</p>`}${before == null ? html`<p class="pad dim">The first that is remembered.</p>` : !compared.data ? html`<div class="pad"><${Missing} asked=${compared} what="the differences" /></div>`
+      : html`${compared.data.lines.length > 0 && html`<ul class="pad">${compared.data.lines.map((line) => html`<li>${line}</li>`)}</ul>`}${compared.data.config ? html`<${Diff} text=${compared.data.config} label="Differences of the configuration" />` : !compared.data.lines.length && html`<p class="pad dim">Nothing is different.</p>`}`}</section>`;
 }

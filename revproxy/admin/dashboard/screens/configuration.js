@@ -16,17 +16,17 @@ export default function Configuration() {
   const asked = useAsk("/config");
   const [view, setView] = useState("file");
   const isRefused = asked.error?.status === 403;
-  return html`<${Head} title="Configuration">${asked.data && html`<code class="dim">${asked.data.path}</code>`}<//>
+  return html`<${Head} title="Configuration">${asked.data && html`<code class="dim">${asked.data.path ?? "the edge was started with options"}</code>`}<//>
     <${Tabs} label="Which" tabs=${[["file", "File"], ["effective", "Effective values"]]} at=${isRefused ? "effective" : view} pick=${setView} />
     ${isRefused && html`<div class="note">The file's text may hold secrets: ${asked.error.message}</div><br />`}
     ${view === "effective" || isRefused ? html`<${Effective} />` : asked.data ? html`<${File} server=${asked.data} again=${asked.again} />` : html`<${Missing} asked=${asked} what="the configuration" />`}`;
 }
 
 function Effective() {
-  const asked = useAsk("/config/effective"), value = asked.data?.effective ?? asked.data;
+  const asked = useAsk("/config/effective"), value = asked.data;
   if (!value) return html`<${Missing} asked=${asked} what="the effective values" />`;
-  const { etag, ...shown } = typeof value === "object" ? value : {};
-  return html`<section class="card"><header><h2>What is in force, defaults included</h2><span class="faint small">secrets are ***</span></header><div class="pad"><pre class="mono" tabindex="0" role="group" aria-label="Effective values">${typeof value === "string" ? value : JSON.stringify(shown, null, 2)}</pre></div></section>`;
+  const { etag, ...shown } = value;
+  return html`<section class="card"><header><h2>What is in force, defaults included</h2><span class="faint small">secrets are ***</span></header><div class="pad"><pre class="mono" tabindex="0" role="group" aria-label="Effective values">${JSON.stringify(shown, null, 2)}</pre></div></section>`;
 }
 
 function File({ server, again }) {
@@ -47,8 +47,8 @@ function File({ server, again }) {
   }, [isChanged]);
   const put = async (isDry, what = text, etag = base.etag, why = reason) => {
     try {
-      const told = await ask(`/config${isDry ? "?dry_run=true" : ""}`, { method: "PUT", headers: { "If-Match": etag }, body: { text: what, ...(why ? { reason: why } : {}) } });
-      setAnswer({ ...told, isDry });
+      const told = await ask(`/config${isDry ? "?dry_run=true" : ""}`, { method: "PUT", headers: { "If-Match": `"${etag}"` }, body: { text: what, ...(why ? { reason: why } : {}) } });
+      setAnswer(told);
       return told;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -68,13 +68,13 @@ function File({ server, again }) {
   };
   const take = () => { setBase(server); setText(server.text); setAnswer(null); };
   const list = answer?.error?.problem.problems ?? [];
-  const not = server.is_writable === false ? "The edge may not write this file." : !isChanged ? "Nothing has been changed." : "";
+  const not = !server.is_writable ? `The edge cannot write it: ${server.unwritable}` : !isChanged ? "Nothing has been changed." : "";
   return html`<div class="stack">
     ${isConflict && isChanged && html`<div class="note warn" role="alert"><strong>The file has changed since you began.</strong> Yours is kept. <button type="button" class="link" onClick=${() => setBase(server)}>Put mine over it when I save</button> or <button type="button" class="link" onClick=${take}>take the new one</button>.</div>`}
     ${kept && isChanged && html`<p class="small faint">A draft of yours from before was kept.</p>`}
-    <section class="card"><header><h2>revproxy.yaml</h2>${isChanged && html`<span class="tag accent">changed, not saved</span>`}${server.is_writable === false && html`<span class="tag">read-only</span>`}<span class="end">
+    <section class="card"><header><h2>revproxy.yaml</h2>${isChanged && html`<span class="tag accent">changed, not saved</span>`}${!server.is_writable && html`<span class="tag" title=${server.unwritable}>read-only</span>`}<span class="end">
         <input class="at-desk" aria-label="Reason" value=${reason} placeholder="Reason, for the history" onInput=${(e) => setReason(e.target.value)} /><button type="button" class="button quiet" onClick=${take} aria-disabled=${isChanged ? undefined : "true"}>Discard</button>
         <${Action} role="configure" not=${isChanged ? "" : "Nothing has been changed."} run=${() => put(true)}>Try<//><${Action} role="configure" kind="main" not=${not} run=${save}>Save …<//></span></header>
-      <${Editor} text=${text} set=${(next) => { setText(next); setAnswer(null); }} problems=${list} save=${save} isReadOnly=${server.is_writable === false} /></section>
+      <${Editor} text=${text} set=${(next) => { setText(next); setAnswer(null); }} problems=${list} save=${save} isReadOnly=${false} /></section>
     <div aria-live="polite"><${Told} answer=${answer} /></div></div>`;
 }

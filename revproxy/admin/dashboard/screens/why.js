@@ -34,6 +34,15 @@ function Verdict({ one, why }) {
   return html`${status} from ${kind === "route" ? `the route: ${name}` : "the edge"}${after}.`;
 }
 
+function Would({ answer }) {
+  const { kind, name } = answer.answered_by;
+  if (answer.refused) return html`The edge would not take it: ${answer.refused}.`;
+  if (kind === "plugin") return html`The plugin <a href=${link("plugin", name)}>${name}</a> would answer <${Status} of=${answer.status} />.`;
+  if (answer.is_sent_on && kind === "upstream") return html`It would be sent on to ${name}.`;
+  if (kind === "nobody") return "Its plugins did not come to an end in time.";
+  return html`${kind === "route" ? `The route would answer: ${name}` : "The edge would answer"}${answer.status ? html`, <${Status} of=${answer.status} />` : ""}${answer.error ? `: ${answer.error}` : ""}.`;
+}
+
 function Facts({ one }) {
   const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", one.time], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
     ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
@@ -76,7 +85,7 @@ function Waterfall({ plugins, total }) {
   const isTimed = plugins.some((each) => each.request || each.response);
   return html`<div class="card"><${Scroll} label="Plugins of this request"><table><thead><tr><th scope="col" class="name">Plugin</th><th scope="col" class="text">Decision</th>${isTimed && html`<th scope="col" class="num">Request</th><th scope="col" class="num">Answer</th><th scope="col"><span class="sr">When</span></th>`}</tr></thead>
     <tbody>${plugins.map((each, i) => html`<tr><th scope="row"><a href=${link("plugin", each.name)}>${each.name}</a> <span class="faint">${each.version}</span></th>
-      <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}<//> <span class="dim">${each.why}</span>${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
+      <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}<//> <span class="dim">${each.why}</span>${each.rule && html` <span class="faint small">${each.rule}</span>`}${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
       ${isTimed && html`<td class="num">${each.request?.us != null ? us(each.request.us) : ""}</td><td class="num">${each.response?.us != null ? us(each.response.us) : ""}</td><td><div class="fall" aria-hidden="true">
         ${forth[i] > 0 && html`<i class=${["answered", "failed", "refused"].includes(each.decision) ? "bad" : ""} style=${{ left: `${left(forth.slice(0, i)) * 100}%`, width: `${(forth[i] / whole) * 100}%` }}></i>`}
         ${back[i] > 0 && html`<i class="back" style=${{ left: `${(left(forth) + left(back.slice(i + 1))) * 100}%`, width: `${(back[i] / whole) * 100}%` }}></i>`}</div></td>`}</tr>`)}</tbody>
@@ -108,11 +117,11 @@ function DryRun() {
   const [answer, setAnswer] = useState(null);
   const set = (name) => (event) => setTyped({ ...typed, [name]: event.target.type === "checkbox" ? event.target.checked : event.target.value });
   const run = async () => {
-    const headers = [];
+    const headers = {};
     for (const line of typed.headers.split("\n").filter((line) => line.trim())) {
       const colon = line.indexOf(":");
       if (colon < 1) { toast(`Not a header: ${line}. Write Name: value, one a line.`, { bad: true }); return; }
-      headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
+      (headers[line.slice(0, colon).trim()] ??= []).push(line.slice(colon + 1).trim());
     }
     setQuery({ method: typed.method, url: typed.url, client: typed.client });
     setAnswer(null);
@@ -124,7 +133,7 @@ function DryRun() {
         <label class="field"><span>Client</span><input value=${typed.client} placeholder="203.0.113.9" size="16" onInput=${set("client")} /></label></div>
       <datalist id="methods">${["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"].map((one) => html`<option value=${one}></option>`)}</datalist>
       <label class="field"><span>Headers, one a line</span><textarea class="mono" rows="3" value=${typed.headers} placeholder="Authorization: Bearer …" spellcheck="false" onInput=${set("headers")}></textarea></label>
-      <div class="row"><label class="check"><input type="checkbox" checked=${typed.plugins} onChange=${set("plugins")} /><span>Run the plugins too <span class="faint">on a double of the request; takes the role operate</span></span></label><span class="grow"></span>
+      <div class="row"><label class="check"><input type="checkbox" checked=${typed.plugins} onChange=${set("plugins")} /><span>Run the plugins too <span class="faint">with a stand-in for the origin; what they do besides, such as counting, is real; takes the role operate</span></span></label><span class="grow"></span>
         <${Action} kind="main" type="submit" role=${typed.plugins ? "operate" : "observe"} not=${typed.url ? "" : "Type a URL."} run=${run}>Explain<//></div></form></section>
-      ${answer && html`<div aria-live="polite"><p class="verdict below"><${Verdict} one=${answer.request ?? answer} why=${answer} /></p><${Steps} why=${answer} one=${answer.request ?? answer} /></div>`}</div>`;
+      ${answer && html`<div aria-live="polite"><p class="verdict below"><${Would} answer=${answer} /></p><${Steps} why=${answer} one=${answer} /></div>`}</div>`;
 }
