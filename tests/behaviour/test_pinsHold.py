@@ -32,7 +32,8 @@ class RollbackTests(WitnessCase):
         self.call("unpin", name="a")
         self.call("disable", name="a")
         self.call("enable", name="a")
-        kinds = ["asked", "replaced", "rolled-back", "asked", "asked", "replaced", "asked", "removed", "asked", "loaded"]
+        kinds = ["asked", "replaced", "rolled-back", "asked", "asked", "replaced"]
+        kinds += ["asked", "removed", "asked", "loaded"]
         self.assertEqual([kind for kind, _ in self.bench.kinds()[before:]], kinds)
         asked = [one.text for one in self.bench.events.latest(100) if one.kind == "asked"]
         self.assertEqual(asked[:3], ["revproxy rollback a", "revproxy pin a 1.0.0", "revproxy unpin a"])

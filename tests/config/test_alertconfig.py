@@ -173,7 +173,7 @@ class ReadyMadeTests(ConfigTestCase):
         table = OPERATIONS.read_text("utf-8").partition("## Events")[2].partition("\n## ")[0]
         rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
         documented = {name for row in rows for name in re.findall("`([a-z-]+)`", row)}
-        self.assertEqual(sorted(EVENTS ^ documented), [], "EVENTS in revproxy/config/readymadealerts.py is not as the docs")
+        self.assertEqual(sorted(EVENTS ^ documented), [], "EVENTS of revproxy/config/readymadealerts.py is another")
         self.assertEqual({kind for rule in READY_MADE.values() for kind in rule.on} - EVENTS, set())
         self.assertEqual(WARNINGS - EVENTS, set())
 

@@ -17,7 +17,7 @@ from revproxy.config.problems import quoted
 MAX_VALUE = 200
 """Characters of a label's value."""
 
-MAX_MATCHERS = 10
+MAX_MATCHERS = 50
 """In one silence."""
 
 MAX_MATCHER = 300
