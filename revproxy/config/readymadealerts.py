@@ -22,8 +22,8 @@ EVENTS = frozenset((
     "removed", "replaced", "required-ended", "required-folder-gone", "required-missing", "required-off",
     "restarted", "restored", "rolled-back", "slow-plugin", "slow-plugin-over", "stalled", "state-lost",
     "state-restored", "stop-failed", "store-failed", "target-down", "target-drained", "target-undrained",
-    "target-up", "target-weighed", "threads-full", "tokens-damaged", "traces-dropped", "traces-restored", "undo-failed",
-    "unpinned", "upstream-down", "upstream-up", "written",
+    "target-up", "target-weighed", "threads-full", "tokens-damaged", "traces-dropped", "traces-restored",
+    "undo-failed", "unpinned", "upstream-down", "upstream-up", "written",
 ))
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 
