@@ -13,6 +13,7 @@ from revproxy.admin.operations.audit import auditOperations
 from revproxy.admin.operations.certificates import certificateOperations
 from revproxy.admin.operations.configuration import configurationOperations
 from revproxy.admin.operations.connections import connectionOperations
+from revproxy.admin.operations.doctor import doctorOperations
 from revproxy.admin.operations.events import eventOperations
 from revproxy.admin.operations.explain import explainOperations
 from revproxy.admin.operations.history import historyOperations
@@ -41,6 +42,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     requestOperations,
     explainOperations,
     rehearseOperations,
+    doctorOperations,
 )
 """Each makes its operations of what it takes from `Control`."""
 

@@ -12,6 +12,7 @@ from twisted.logger import globalLogBeginner
 from revproxy import __version__
 from revproxy.cli import (
     alertcommands,
+    doctorcommand,
     historycommands,
     plugintests,
     requestcommands,
@@ -148,7 +149,7 @@ def testPlugin(directory: Path, timeout: float) -> None:
 
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
-    *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS,
+    *historycommands.COMMANDS, *alertcommands.COMMANDS, *doctorcommand.COMMANDS, *tokencommands.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -31,7 +31,9 @@ _CONFIG = Path("revproxy.yaml")
 _STATE = Path("var")
 
 
-class _NoEdge(click.ClickException):
+class NoEdge(click.ClickException):
+    """There is no edge to ask."""
+
     exit_code = 3
 
 
@@ -39,6 +41,7 @@ class RemoteEdge:
     """
     A running edge. An error ends the command with one line, and the status that the module's docstring says.
 
+    :ivar config: the file that names the state folder, if one does.
     :ivar json: whether results are printed as JSON.
     :ivar indent: of that JSON; None for one line.
     :ivar report: prints them otherwise.
@@ -49,7 +52,7 @@ class RemoteEdge:
         self, client: EdgeClient, json: bool, config: Path | None = None, folder: Path | None = None
     ) -> None:
         """:param config: the file that names the state folder, if one does."""
-        self._config = config
+        self.config = config
         self.folder = folder
         self.json = json
         self.indent: int | None = 2
@@ -91,10 +94,10 @@ class RemoteEdge:
 
     def _ending(self, error: EdgeNotRunning | NoAnswer | Refused) -> click.ClickException:
         text = str(error)
-        if isinstance(error, EdgeNotRunning) and self._config is not None and isGuessed(self._config):
-            text = f"{self._config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
+        if isinstance(error, EdgeNotRunning) and self.config is not None and isGuessed(self.config):
+            text = f"{self.config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
         text = printable(" ".join(text.split("\n")))
-        return _NoEdge(text) if isinstance(error, EdgeNotRunning) else click.ClickException(text)
+        return NoEdge(text) if isinstance(error, EdgeNotRunning) else click.ClickException(text)
 
     def show(self, result: Any, present: Callable[[Any], None]) -> None:
         """Print a result: as JSON if the user wants that, else by ``present``."""
@@ -167,4 +170,4 @@ def _stateFolder(config: Path) -> Path:
         raise click.ClickException(str(errors)) from None
 
 
-__all__ = ["RemoteEdge", "asking"]
+__all__ = ["NoEdge", "RemoteEdge", "asking"]
