@@ -16,7 +16,6 @@ In the order in which a change passes through:
   `slowplugins` (with `loopshare`) tells of those that hold the event loop again and again;
 - `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them
   out;
-- `condition` is how far the edge is;
 - `custody` says who else could change what runs;
 - `control` puts all this together.
 """

@@ -17,7 +17,6 @@ from revproxy.control.alerts.alertfile import MAX_BYTES as ALERT_BYTES
 from revproxy.control.alerts.alerts import Alerts
 from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
-from revproxy.control.condition import Condition
 from revproxy.control.configfile import ConfigFile
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
@@ -83,7 +82,7 @@ class Control:
     :ivar files: what is kept in the state folder besides.
     :ivar inbox: takes what workers say.
     :ivar traffic: what went through the edge in the last hour; ``goings``: what goes on now.
-    :ivar condition: how far the edge is.
+    :ivar startedAt: when the edge began to start, in seconds since the epoch.
     :ivar recent: the last requests; and ``pastPlans``, what the plans had that they came in with.
     :ivar events: what has happened.
     """
@@ -135,7 +134,7 @@ class Control:
         self.gauges = TargetGauges()
         self.goings = Goings()
         self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)
-        self.condition = Condition(clock.seconds())
+        self.startedAt = clock.seconds()
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.pastPlans = PastPlans()

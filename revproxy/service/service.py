@@ -192,7 +192,6 @@ class EdgeService(Service):  # type: ignore[misc]
             return
         self._isServing = True
         self.control.alerts.start()
-        self.control.condition.state = "serving"
         self._notifier.ready(self._status())
         if self._changedMeanwhile:
             self._changed()
@@ -354,7 +353,6 @@ class EdgeService(Service):  # type: ignore[misc]
         if isProcess:
             self._hurryOnInterrupt()
         self._stopping = True
-        self.control.condition.state = "draining"
         self._notifier.stopping()
         self._stateWatch.stop()
         self.control.coordinator.halt()

@@ -58,19 +58,19 @@ class _Status:
 
     async def _edge(self) -> dict[str, Any]:
         control, coordinator = self._control, self._coordinator
-        condition, plan = control.condition, coordinator.plan
+        plan = coordinator.plan
         plugins = Counter(control.pluginView.states().values())
-        reasons = condition.notReady
+        reasons = control.readiness.reasons
         goings = control.goings.routes()
         return {
             "name": "revproxy",
             "version": __version__,
             "python": platform.python_version(),
-            "started_at": condition.startedAt,
+            "started_at": control.startedAt,
             "now": coordinator.now(),
-            "state": condition.state,
+            "state": "draining" if coordinator.hasEnded else "starting" if plan is None else "serving",
             "is_ready": not reasons,
-            "not_ready": reasons,
+            "not_ready": list(reasons),
             "workers": coordinator.crew.size,
             "config": control.pluginView.configuration(),
             "plan": 0 if plan is None else plan.number,

@@ -25,7 +25,7 @@ class StatusTests(ControlCase):
         """Before the first plan: nothing has gone through, and it says that it is not ready, and why."""
         status = self.ask("getStatus")
         self.assertEqual((status["state"], status["is_ready"], status["not_ready"]),
-                         ("starting", False, ["the edge is starting"]))  # fmt: skip
+                         ("starting", False, ["it is starting"]))  # fmt: skip
         self.assertEqual((status["plan"], status["routes"], status["workers"]), (0, [], 2))
         self.assertEqual(status["total"]["last_10s"], {
             "requests": 0, "rate": 0.0, "share_4xx": 0.0, "share_5xx": 0.0, "p50_ms": None, "p95_ms": None,
@@ -34,13 +34,19 @@ class StatusTests(ControlCase):
     def test_serving(self) -> None:
         """What it is, since when, and what the configuration is."""
         self.commit(ROUTES)
-        self.control.condition.state = "serving"
         self.clock.advance(5)
         status = self.ask("getStatus")
         self.assertEqual((status["name"], status["started_at"], status["now"]), ("revproxy", NOW, NOW + 5))
         self.assertEqual((status["is_ready"], status["not_ready"], status["plan"]), (True, [], 3))
         self.assertEqual(status["config"], {"source": "first.yaml", "failure": None})
         self.assertEqual(status["plugins"], {"running": 0, "quarantined": 0, "failed": 0, "off": 0})
+
+    def test_draining(self) -> None:
+        """An edge that is being stopped says so."""
+        self.commit(ROUTES)
+        self.control.coordinator.halt()
+        status = self.ask("getStatus")
+        self.assertEqual((status["state"], status["not_ready"]), ("draining", ["it is being stopped"]))
 
     def test_workers(self) -> None:
         """Figures of a route are of all workers together; so is what is under way, with the oldest of all."""
