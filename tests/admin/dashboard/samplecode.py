@@ -211,7 +211,7 @@ class CodeAnswers:
         config = f"@@ -8 +8 @@\n-    targets: [http://10.0.1.{values['from']}]\n"
         config += f"+    targets: [http://10.0.1.{values['to']}]"
         return {"from": int(values["from"]), "to": int(values["to"]), "config": config, "plugins": [], "pins": [],
-                "lines": ["bot-rules: 2.0.1, was 2.1.0", "auth: pinned to 1.4.0"], "switches": [], "gates": []}  # fmt: skip
+                "lines": ["bot-rules: 2.0.1, was 2.1.0", "auth: pinned"], "switches": [], "gates": []}  # fmt: skip
 
     def _revert(self, _values: Any, body: Json, *_: Any) -> Json:
         target = next(one for one in self.history if one["number"] == body["to"])

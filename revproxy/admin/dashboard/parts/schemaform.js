@@ -103,11 +103,13 @@ function Field({ name, schema, value, set, path, wrong, isRequired }) {
     control = html`<input ...${about} value=${value ?? ""} placeholder=${fallback} spellcheck="false" onInput=${(e) => set(e.target.value === "" && !isRequired ? undefined : e.target.value)} />`;
   } else if (type === "array" && ["string", "any"].includes(typeOf(schema.items ?? {})) && (value === undefined || (Array.isArray(value) && value.every((one) => typeof one === "string" && one !== "")))) {
     control = html`<${Texts} about=${about} value=${value} set=${set} fallback=${fallback} />`;
-  } else return html`<${Raw} value=${value} set=${set} label=${label} help=${schema.description} path=${path} wrong=${wrong} />`;
+  } else return html`<${Raw} value=${value} set=${set} label=${label} help=${schema.description} path=${path} wrong=${wrong} rows=${2} isText=${mayBeText(schema)} />`;
   const below = Object.entries(wrong).find(([where]) => where.startsWith(path + "["));
   return html`<div class="field"><label for=${id}>${label}${isRequired && html` <span class="faint">· must be given</span>`}</label>${control}
     <span id=${`${id}-help`}>${schema.description && html`<span class="help">${schema.description} </span>`}${(wrong[path] || below) && html`<span class="wrong">${wrong[path] ?? `${below[0].slice(path.length)}: ${below[1]}`}</span>`}</span></div>`;
 }
+
+const mayBeText = (schema) => [].concat(schema.type ?? []).includes("string") || (schema.oneOf ?? schema.anyOf ?? []).some((one) => mayBeText(one));
 
 /** A list of texts, one a line. */
 function Texts({ about, value, set, fallback }) {
@@ -120,9 +122,12 @@ function Texts({ about, value, set, fallback }) {
   return html`<textarea ...${about} class="mono" rows=${Math.min(8, Math.max(2, text.split("\n").length))} value=${text} placeholder=${fallback || "one a line"} spellcheck="false" onInput=${type}></textarea>`;
 }
 
-/** A value as JSON. @param {{value: any, set: (value: any) => void, label: string, path: string, wrong: Record<string, string>}} props */
-export function Raw({ value, set, label, help, path, wrong, rows = 4, isBroken }) {
-  const [text, setText] = useState(value === undefined ? "" : JSON.stringify(value, null, 2));
+/**
+ * A value as JSON; or as a text without quotation marks, where it may be one.
+ * @param {{value: any, set: (value: any) => void, label: string, path: string, wrong: Record<string, string>, isText?: boolean, isBroken?: (why: string) => void}} props
+ */
+export function Raw({ value, set, label, help, path, wrong, rows = 4, isText, isBroken }) {
+  const [text, setText] = useState(value === undefined ? "" : isText && typeof value === "string" ? value : JSON.stringify(value, null, 2));
   const [bad, setBad] = useState("");
   const type = (e) => {
     setText(e.target.value);
@@ -132,12 +137,13 @@ export function Raw({ value, set, label, help, path, wrong, rows = 4, isBroken }
       isBroken?.("");
       set(next);
     } catch (error) {
+      if (isText && !/^\s*[[{"]/.test(e.target.value)) return set(e.target.value);
       setBad(error.message);
       isBroken?.(error.message);
     }
   };
   const id = `raw-${path}`, told = Object.entries(wrong).find(([where]) => where === path || where.startsWith(path));
-  return html`<div class="field"><label for=${id}>${label} <span class="faint">as JSON</span></label>
+  return html`<div class="field"><label for=${id}>${label} <span class="faint">${isText ? "a text, or JSON" : "as JSON"}</span></label>
     <textarea id=${id} class="mono" rows=${Math.max(rows, Math.min(24, text.split("\n").length))} value=${text} spellcheck="false" aria-invalid=${bad ? "true" : undefined} aria-describedby=${`${id}-help`} onInput=${type}></textarea>
     <span id=${`${id}-help`}>${help && html`<span class="help">${help} </span>`}${(bad || told) && html`<span class="wrong">${bad || `${told[0]}: ${told[1]}`}</span>`}</span></div>`;
 }
