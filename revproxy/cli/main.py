@@ -12,6 +12,7 @@ from twisted.logger import globalLogBeginner
 from revproxy import __version__
 from revproxy.cli import (
     alertcommands,
+    bundlecommand,
     doctorcommand,
     historycommands,
     plugintests,
@@ -149,7 +150,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
 
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
-    *historycommands.COMMANDS, *alertcommands.COMMANDS, *doctorcommand.COMMANDS, *tokencommands.COMMANDS,
+    *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS, *doctorcommand.COMMANDS,
+    *bundlecommand.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -55,7 +55,7 @@ class SnapshotReader:
         :param path: the configuration file; None where there is none. Plugins may change the working directory later.
         :param config: what was read from the file at first.
         """
-        self.path = None if path is None else path.absolute()
+        self._path = None if path is None else path.absolute()
         self._source = config.source
         self._catalogs = CatalogReader()
         self._certificates = CertificateReader()
@@ -106,7 +106,7 @@ class SnapshotReader:
         edited: Config | None = None,
     ) -> Snapshot:
         """What was read last, with certificates as they are now; as :meth:`read`. For where nobody watches the rest."""
-        if useCurrent or self.path is None or edited is not None:
+        if useCurrent or self._path is None or edited is not None:
             config, errors = edited or current, None
         else:
             config, errors = self._kept(current)
@@ -132,10 +132,10 @@ class SnapshotReader:
         return None if config.document is None else config.document.text
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
-        if self.path is None:
+        if self._path is None:
             return current, None
         try:
-            data = readFile(self.path, MAX_BYTES)
+            data = readFile(self._path, MAX_BYTES)
         except OSError as error:
             return current, ConfigErrors([Problem(self._source, 0, 0, "", f"cannot be read: {error.strerror}")])
         try:
@@ -145,7 +145,7 @@ class SnapshotReader:
         isSame = text == self._text and isCurrent(self._config.referredFiles)
         if not isSame or self._errors is not None:  # a folder it names may have come
             try:
-                self._config, self._errors = parseConfig(text, self._source, self.path.parent), None
+                self._config, self._errors = parseConfig(text, self._source, self._path.parent), None
             except ConfigErrors as wrong:
                 self._errors = wrong
             else:

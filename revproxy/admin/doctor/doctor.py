@@ -45,7 +45,7 @@ class Doctor:
 
     def _look(self, config: Config) -> list[Check]:
         """Blocks."""
-        path = self._control.snapshots.path
+        path = self._control.configFile.path
         return [
             *self._drift(config),
             *lintChecks(config),
@@ -54,11 +54,11 @@ class Doctor:
         ]
 
     def _drift(self, config: Config) -> list[Check]:
-        path = self._control.snapshots.path
+        path = self._control.configFile.path
         if path is None:
             return []
         try:
-            differs = fileDiffers(path, configText(config))
+            differs = fileDiffers(path, self._control.snapshots.textOf(config) or configText(config))
         except (OSError, ValueError) as error:
             return [Check("drift", "failing", f"{path} cannot be read: {error}", "A restart would fail.")]
         if not differs:

@@ -33,6 +33,11 @@ def lintChecks(config: Config) -> list[Check]:
     return found or [Check("config", "ok", "nothing in the configuration looks like a mistake")]
 
 
+def isSecretName(key: str) -> bool:
+    """Whether the value of a key of this name is nobody's business."""
+    return _SECRET.search(key) is not None
+
+
 def _at(config: Config, *path: str | int) -> str:
     """Where it stands, as messages begin."""
     return str(documentOf(config).problem(path, "")).rstrip(": ")
@@ -74,7 +79,7 @@ def _secretsIn(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str | 
         return
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if isinstance(inner, str) and inner and _SECRET.search(str(key)):
+            if isinstance(inner, str) and inner and isSecretName(str(key)):
                 yield (*path, key)
             else:
                 yield from _secretsIn((*path, key), inner)

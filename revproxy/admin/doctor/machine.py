@@ -44,7 +44,7 @@ def interpreter(options: str | None = None) -> Check:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     text = f"revproxy {__version__}, {python}, {ssl.OPENSSL_VERSION}"
     if made and "--enable-optimizations" not in made:
-        advice = "Run it with a Python that was built with --enable-optimizations, such as Debian's: a quarter faster."
+        advice = "Run it with a Python that was built with --enable-optimizations, such as Debian's: it is faster."
         return Check("interpreter", "warning", f"{text}; built without optimizations", advice)
     return Check("interpreter", "ok", text)
 

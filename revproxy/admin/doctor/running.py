@@ -85,7 +85,7 @@ def _plugins(control: Control, plan: Plan) -> Iterator[Check]:
     for name in plan.missing:
         advice = "Copy its folder back, or `revproxy enable` it; until then its routes are answered 503."
         yield Check("plugins", "failing", f"{name}: it is required, and not there", advice)
-    yield Check("plugins", "ok", f"{well} plugin{' is' if well == 1 else 's are'} as the folder has them")
+    yield Check("plugins", "ok", f"{well} plugin{' is' if well == 1 else 's are'} well")
 
 
 def _driftOf(control: Control, plan: Plan, name: str) -> Iterator[Check]:

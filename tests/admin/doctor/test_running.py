@@ -169,7 +169,7 @@ class DoctorTests(FiguresCase):
         self.path = self.folder / "revproxy.yaml"
         self.text = "listeners: [{endpoint: 'tcp:1:interface=127.0.0.1'}]\nroutes: [{respond: {}}]\n"
         self.path.write_text(self.text)
-        self.control.snapshots.path = self.path
+        self.control.configFile.path = self.path
         self.commit(config=parseConfig(self.text, "revproxy.yaml", self.folder))
         self.control.coordinator.config = self.config
         self.doctor = Doctor(self.control, self.clock)
