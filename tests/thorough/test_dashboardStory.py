@@ -88,7 +88,7 @@ class StoryTests(EdgeCase, BrowserCase):
         return self.get(self.edge)[0].split()[1].decode()
 
     def test_trafficAndWhy(self) -> None:
-        """What passes is seen; a request is found, and says why it went so; one that nobody has sent says how it would."""
+        """What passes is seen; a request is found, and says why it went so; one not sent says how it would."""
         page = self.signedIn()
         for n in range(20):
             self.get(self.edge, f"/item/{n}")
@@ -188,7 +188,7 @@ class StoryTests(EdgeCase, BrowserCase):
         self.get(self.edge, "/")
         for screen in ("now", "requests", "connections", "plugins", "plugin/banner", "plugin/banner?tab=versions",
                        "changes", "upstreams", "certificates", "events", "events?tab=events", "events?tab=rules",
-                       "events?tab=receivers", "why"):  # fmt: skip
+                       "events?tab=receivers", "why", "doctor"):  # fmt: skip
             self.open(page, screen)
             self.assertEqual(page.locator("main [role=alert], main .empty >> text=Not found").count(), 0, screen)
             self.check(page, screen)

@@ -108,6 +108,7 @@ export async function signIn(how) {
 
 export async function signOut() {
   await ask("/session", { method: "DELETE" }).catch(() => {});
+  try { sessionStorage.clear(); } catch { /* nothing was kept, then */ }
   session.set(null);
 }
 

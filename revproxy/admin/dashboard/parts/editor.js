@@ -1,10 +1,11 @@
 /** A text with the numbers of its lines, in a plain textarea; problems stand at their lines. */
 import { html, useEffect, useRef } from "./html.js";
+import { toast } from "./toast.js";
 
 const LINE = 20;
 const TOP = 8;
 
-/** @param {{text: string, set: (text: string) => void, problems: {line?: number, column?: number}[], save?: () => void, isReadOnly?: boolean}} props */
+/** @param {{text: string, set: (text: string) => void, problems: {line?: number, column?: number}[], save?: () => Promise<void>, isReadOnly?: boolean}} props */
 export function Editor({ text, set, problems, save, isReadOnly }) {
   const area = useRef(), whole = useRef();
   const count = text.split("\n").length;
@@ -18,7 +19,7 @@ export function Editor({ text, set, problems, save, isReadOnly }) {
     area.current.setSelectionRange(before + Math.max(0, (first.column ?? 1) - 1), before + Math.max(0, (first.column ?? 1) - 1));
   }, [problems]);
   const keys = (event) => {
-    if (event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save?.(); }
+    if (event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save?.()?.catch((error) => toast(error.message, { bad: true })); }
   };
   return html`<div class="editor" ref=${whole}><div class="gutter" aria-hidden="true">${Array.from({ length: count }, (_, i) => html`<div class=${wrong.has(i + 1) ? "wrong" : ""}>${wrong.has(i + 1) ? "■ " : ""}${i + 1}</div>`)}</div>
     <div class="sheet">${[...wrong.keys()].map((line) => html`<div class="mark" style=${{ top: `${TOP + (line - 1) * LINE}px` }}></div>`)}

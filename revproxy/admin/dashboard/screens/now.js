@@ -10,6 +10,7 @@ import { events } from "../parts/stream.js";
 import { SPANS, TrafficCharts, useTraffic } from "../parts/trafficcharts.js";
 
 const SPARKED = 16;
+const MOST = 60;
 const CHANGES = new Set(["loaded", "replaced", "removed", "configured", "unpinned", "restored", "quarantined", "refused", "reverted"]);
 
 export default function Now() {
@@ -76,11 +77,13 @@ function useRates(routes) {
 function Routes({ status }) {
   const routes = [...(status.routes ?? [])].sort((a, b) => (b.last_10s.rate ?? 0) - (a.last_10s.rate ?? 0) || (b.last_hour.requests ?? 0) - (a.last_hour.requests ?? 0));
   const rates = useRates(status.routes ?? []);
+  const [find, setFind] = useState("");
+  const found = routes.filter((one) => !find || `${one.route} ${one.upstream}`.toLowerCase().includes(find.toLowerCase())), shown = found.slice(0, MOST);
   if (!routes.length) return html`<section class="card"><${Empty} title="No routes">revproxy.yaml names none.<//></section>`;
-  return html`<section class="card" aria-labelledby="routes"><header><h2 id="routes">Routes</h2><span class="faint small">the last 10 s</span></header>
+  return html`<section class="card" aria-labelledby="routes"><header><h2 id="routes">Routes</h2><span class="faint small">the last 10 s</span>${routes.length > 12 && html`<span class="end"><input aria-label="Find a route" placeholder="Find a route" value=${find} onInput=${(e) => setFind(e.target.value)} /></span>`}</header>
     <${Scroll} label="Routes"><table><thead><tr><th scope="col">Route</th><th scope="col" class="num">Rate /s</th><th scope="col"><span class="sr">Rate over time</span></th><th scope="col" class="num">4xx</th><th scope="col" class="num">5xx</th>
       <th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col" class="num">p99, 1 h</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Oldest</th></tr></thead>
-      <tbody>${routes.map((one, i) => html`<${Route} key=${one.route} one=${one} rates=${i < SPARKED ? rates[one.route] : null} />`)}</tbody></table><//></section>`;
+      <tbody>${shown.map((one, i) => html`<${Route} key=${one.route} one=${one} rates=${i < SPARKED ? rates[one.route] : null} />`)}</tbody></table><//>${shown.length < found.length && html`<p class="pad dim small">The busiest ${MOST} of ${count(found.length)}.</p>`}</section>`;
 }
 
 function Route({ one, rates }) {

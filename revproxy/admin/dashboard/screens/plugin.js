@@ -64,8 +64,11 @@ function Buttons({ plugin, again }) {
 
 function Overview({ plugin }) {
   const traffic = useTraffic("900", "plugin", plugin.name);
-  const holders = plugin.holders ?? plugin.remains ?? [], order = plugin.order ?? [];
-  const own = useStore(events).filter((event) => event.plugin === plugin.name).slice(-10).reverse();
+  const { order } = plugin, all = useStore(events);
+  // Who holds what remains is told once, when it was found out.
+  const told = all.filter((event) => event.kind === "remains" && event.plugin === plugin.name).slice(-3).reverse().map((event) => ({ version: event.version, text: event.text }));
+  const holders = plugin.holders ?? (plugin.generations_alive > 1 ? told : []);
+  const own = all.filter((event) => event.plugin === plugin.name).slice(-10).reverse();
   const tiles = [["Calls", count(plugin.calls)], ["Errors", count(plugin.errors)], ["Time-outs", count(plugin.timeouts)], ["Interrupts", count(plugin.interrupts)], ["Stalls", count(plugin.stalls)],
     ["Self time a call", plugin.calls ? us((plugin.self_seconds / plugin.calls) * 1e6) : "–"], ["Versions alive", plugin.generations_alive]];
   return html`<div class="stack"><dl class="tiles">${tiles.map(([label, value]) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
@@ -74,7 +77,7 @@ function Overview({ plugin }) {
     <div class="split">
       <section class="card"><header><h2>What remains in memory</h2></header><div class="pad">${plugin.generations_alive > 1 || holders.length ? html`<p>${Math.max(0, plugin.generations_alive - 1)} earlier version${plugin.generations_alive === 2 ? "" : "s"} still there. ${holders.length ? "Who seems to hold it:" : "Nobody has been found yet; it may be in use by a stream."}</p>
         <ul class="problems">${holders.map((one) => html`<li><span class="mono">${one.version ?? ""}</span><span>${one.text ?? [].concat(one.holders ?? one).join("; ")}</span></li>`)}</ul>` : html`<${State} of="ok">Nothing: what was replaced is gone<//>`}</div></section>
-      <section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span class="tag">${[].concat(one.routes ?? one.group ?? []).join(", ")}</span><span>${one.position ? `${one.position} of ${one.of}: ` : ""}${one.rule}</span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>
+      ${order && html`<section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span class="tag">${[].concat(one.routes ?? one.group ?? []).join(", ")}</span><span>${one.position ? `${one.position} of ${one.of}: ` : ""}${one.rule}</span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>`}
       ${plugin.figures?.length > 0 && html`<${Figures} figures=${plugin.figures} />`}
       ${plugin.threads && html`<section class="card"><header><h2>Threads</h2></header><div class="pad">${plugin.threads.busy} of ${plugin.threads.most} busy <${Bar} of=${plugin.threads.busy / Math.max(1, plugin.threads.most)} />, ${plugin.threads.queued} waiting, ${plugin.threads.rejected} rejected</div></section>`}
       <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section>
