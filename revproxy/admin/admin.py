@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -18,9 +19,12 @@ from revproxy.admin.controlsocket import ControlSocket
 from revproxy.admin.door import Page
 from revproxy.admin.listener import AdminListener, Secure
 from revproxy.admin.listenerdoor import ListenerDoor
+from revproxy.admin.openapi import describe
 from revproxy.admin.operations.sessions import sessionOperations
 from revproxy.admin.operations.tokens import tokenOperations
-from revproxy.admin.pages import dashboardPages, probes
+from revproxy.admin.pages import BytesPage, dashboardPages, probes
+from revproxy.admin.reply import ALWAYS, JSON
+from revproxy.admin.role import Role
 from revproxy.admin.router import Router
 from revproxy.admin.sessions import Sessions
 from revproxy.admin.stream import Streams
@@ -71,7 +75,11 @@ class Admin:
             *sessionOperations(self.tokens, sessions, attempts, control.audit),
         ])
         api = self.api = Api(self.router, lambda: deferLater(reactor, 0))
-        pages: Mapping[str, Page] = probes(lambda: control.readiness.isReady)
+        described = msgspec.json.encode(describe(self.router.operations))
+        pages: Mapping[str, Page] = {
+            **probes(lambda: control.readiness.isReady),
+            "/openapi.json": BytesPage.of(JSON, described, ALWAYS["Content-Security-Policy"], Role.READ),
+        }
         self.socket = ControlSocket(reactor, state.socketPath, api, pages)
         door = self.door = ListenerDoor(pages, self.tokens, sessions, control.audit, attempts)
         site = ApiSite(reactor, api, door, Callers(reactor, False, CONNECTIONS), streams, "admin")

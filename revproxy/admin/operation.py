@@ -98,6 +98,7 @@ class Operation:
     :ivar isRescue: it waits for nobody, and is answered even where everybody else has to wait for a place.
     :ivar isChange: whether it changes anything; what does is audited. GET never does.
     :ivar bodyLimit: bytes of the body, at most.
+    :ivar done: the statuses of answers that say that it is done.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -115,3 +116,4 @@ class Operation:
     isRescue: bool = False
     isChange: bool = True
     bodyLimit: int = BODY_LIMIT
+    done: tuple[int, ...] = (200,)

@@ -114,7 +114,7 @@ def sessionOperations(
         Operation(
             "POST", "/login-codes", Role.ADMIN, "newLoginCode",
             "Make a code that begins a session, once, within five minutes.", handlers.code,
-            body=fields(role=_ROLE), answer=record(code=TEXT, role=_ROLE, expires_at=TIME),
+            body=fields(role=_ROLE), answer=record(code=TEXT, role=_ROLE, expires_at=TIME), done=(201,),
         ),
     )  # fmt: skip
 

@@ -82,7 +82,7 @@ def tokenOperations(tokens: Tokens, sessions: Sessions, streams: Streams, audit:
             "POST", "/tokens", Role.ADMIN, "newToken", "Make a token; it is shown this once.", handlers.new,
             body=fields("name", "role", name=_NAME, role=_ROLE, expires_in=_EXPIRES, reason=REASON),
             answer=record(id=TEXT, name=TEXT, role=_ROLE, expires_at=TIME, token=TEXT),
-            problems={409: "There are too many."},
+            problems={409: "There are too many."}, done=(201,),
         ),
         Operation(
             "DELETE", "/tokens/{id}", Role.ADMIN, "revokeToken",
