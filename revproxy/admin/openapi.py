@@ -36,6 +36,9 @@ _ALWAYS = {
     503: "Too many are connected.",
 }
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
 _OF_BODIES = {413: "The body is too long.", 415: "The body is no JSON."}
 
 
@@ -69,6 +72,33 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def published(schema: Any) -> Any:
+    """
+    A schema as others understand it: what ours says of durations beside JSON Schema (``x-unit``) becomes a pattern. It
+    takes less than the edge does, and nothing that the edge would refuse.
+    """
+    if isinstance(schema, list):
+        return [published(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if schema.get("x-unit") == "duration" and "string" in schema.get("type", ()):
+        return _duration(schema)
+    return {key: published(value) for key, value in schema.items()}
+
+
+def _duration(schema: Schema) -> dict[str, Any]:
+    least = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+    most = schema.get("maximum", schema.get("exclusiveMaximum", 1e9))
+    ways = []
+    for unit, seconds in _UNITS.items():
+        digits = next((count for count in (3, 2, 1) if (10**count - 1) * seconds < most), 0)
+        if digits and seconds > least * (1 if "exclusiveMinimum" in schema else 0.999):
+            ways.append(f"[1-9][0-9]{{0,{digits - 1}}}{unit}")
+    bounds = {key: schema[key] for key in _BOUNDS if key in schema}
+    rest = {key: value for key, value in schema.items() if key in ("description", "default", "title")}
+    return {**rest, "anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": f"^({'|'.join(ways)})$"}]}
+
+
 def _operation(operation: Operation) -> dict[str, Any]:
     role = "Anybody may." if operation.role is None else f"Takes the role {operation.role}."
     described: dict[str, Any] = {
@@ -87,8 +117,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         })  # fmt: skip
     if operation.body is not None:
         described["requestBody"] = {
-            "required": bool(operation.body.get("required")),
-            "content": {JSON: {"schema": operation.body}},
+            "required": bool(operation.body.get("required") or operation.body.get("minProperties")),
+            "content": {JSON: {"schema": published(operation.body)}},
         }
     return described
 
@@ -103,7 +133,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "in": parameter.place,
         "description": parameter.description,
         "required": parameter.required or parameter.place == "path",
-        "schema": parameter.schema,
+        "schema": published(parameter.schema),
     }
     if parameter.schema.get("type") == "array":
         described |= {"style": "form", "explode": True}
@@ -126,4 +156,4 @@ def _responses(operation: Operation) -> Mapping[str, Any]:
     return responses
 
 
-__all__ = ["describe"]
+__all__ = ["describe", "published"]

@@ -8,8 +8,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from revproxy.admin.openapi import describe
+from revproxy.admin.openapi import describe, published
+from revproxy.admin.operation import BODY_LIMIT
 from revproxy.admin.role import Role
+from revproxy.config.schema import checkAgainst
+from revproxy.durations import DURATION
 from tests.admin.benches import AdminCase
 
 
@@ -32,7 +35,8 @@ class DescriptionTests(AdminCase):
         """Every schema is one, and bounds what it takes: lists and texts that are sent have ends."""
         for operation in self.admin.router.operations:
             Draft202012Validator.check_schema(operation.answer)
-            for schema in (operation.body, *(each.schema for each in operation.parameters)):
+            body = operation.body if operation.bodyLimit == BODY_LIMIT else None
+            for schema in (body, *(each.schema for each in operation.parameters)):
                 if schema is not None:
                     Draft202012Validator.check_schema(schema)
                     self.assertEqual(list(self.unbounded(schema, operation.name)), [])
@@ -56,3 +60,17 @@ class DescriptionTests(AdminCase):
             said = {each.name for each in operation.parameters if each.place == "path"}
             self.assertEqual(set(re.findall(r"\{(\w+)\}", operation.path)), said, operation.name)
             self.assertTrue(operation.summary.endswith("."), operation.name)
+
+    def test_durations(self) -> None:
+        """What is published of a duration is understood by everybody, and taken by the edge."""
+        def refuse(path: Any, message: str) -> Any:
+            raise AssertionError(message)
+
+        shown = published({**DURATION, "minimum": 60, "maximum": 90 * 86400, "default": "7d"})
+        self.assertEqual(shown["default"], "7d")
+        validator = Draft202012Validator(shown)
+        for text in ("1m", "999m", "12h", "9d", 60, 7776000):
+            self.assertTrue(validator.is_valid(text), text)
+            self.assertEqual(checkAgainst({**DURATION, "minimum": 60, "maximum": 90 * 86400}, text, refuse), [])
+        for text in ("1s", "0m", "100d", "1w", "", 59, 7776001, None):
+            self.assertFalse(validator.is_valid(text), text)

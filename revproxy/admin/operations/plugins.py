@@ -35,7 +35,8 @@ _FAILURE = optional(
 )
 
 _VERSION = record(
-    version=TEXT, digest=TEXT, ran_at=optional(TIME), running=FLAG, quarantined=FLAG, calls=COUNT, errors=COUNT,
+    version=TEXT, digest=TEXT, ran_at=optional(TIME), running=FLAG,
+    quarantined=optional({**TEXT, "description": "Why it was taken out; null: it was not."}), calls=COUNT, errors=COUNT,
     last_failure=_LAST_FAILURE,
 )  # fmt: skip
 

@@ -46,7 +46,7 @@ class _Sessions:
         try:
             secret, session = self._begun(call.body)
         except Problem as problem:
-            if problem.status == 401 and self._attempts.failed(address):
+            if self._attempts.failed(address):
                 self._audit.record(call.actor, "login", result="refused", text=problem.detail)
             raise
         actor = Actor("http", session.name, session.token, str(session.role), address)
@@ -54,9 +54,7 @@ class _Sessions:
         return Answer(_who(actor, session.expiresAt), session=secret)
 
     def _begun(self, body: Any) -> tuple[str, Session]:
-        """:raises Problem: what was shown is not good, or nothing was."""
-        if ("token" in body) == ("code" in body):
-            raise Problem(400, "body: one of token and code is needed")
+        """:raises Problem: what was shown is not good."""
         if "code" in body:
             return self._sessions.useCode(body["code"])
         record = self._tokens.find(body["token"])
@@ -101,7 +99,7 @@ def sessionOperations(
         Operation(
             "POST", "/session", None, "beginSession",
             "For browsers: trade a token, or a code for logging in, for a cookie.", handlers.begin,
-            body=fields(token=_SECRET, code=_SECRET), answer=_WHO,
+            body={**fields(token=_SECRET, code=_SECRET), "minProperties": 1, "maxProperties": 1}, answer=_WHO,
             problems={401: "What was shown is not good.", 409: "By the control socket, nobody needs one."},
         ),
         Operation("GET", "/session", Role.READ, "showSession", "Who I am, and what I may do.", handlers.who,

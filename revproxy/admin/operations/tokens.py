@@ -17,7 +17,10 @@ from revproxy.control.actor import Actor
 from revproxy.control.history.audit import Audit
 from revproxy.durations import DURATION, parseDuration
 
-_NAME = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$"}
+_NAME = {
+    "type": "string", "maxLength": 100, "pattern": r"^[A-Za-z0-9]([A-Za-z0-9 ._@+-]*[A-Za-z0-9])?$",
+    "description": "Whose it is, or what for: letters, digits, spaces, and . _ @ + - between them.",
+}  # fmt: skip
 _ROLE = {"enum": list(ROLES)}
 
 _TOKEN = record(
