@@ -62,7 +62,7 @@ def asDict(number: int, record: RequestRecord, most: int = SHORT) -> dict[str, A
         "plugins_skipped": list(record.pluginsSkipped),
         "error": None if record.error is None else text("error", record.error),
         "fields": record.fields,
-        "trace_id": record.trace[:16].hex(),
+        "trace_id": record.trace[3:35].decode("latin-1"),
     }
     shown.update({key: value for key, value in optional.items() if value})
     if cut:

@@ -59,7 +59,7 @@ class ViewTests(SynchronousTestCase):
                 pluginsSkipped=("q",),
                 error="Unavailable: no",
                 fields={"tenant": "a"},
-                trace=bytes(range(24)),
+                trace=b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
                 explained=b"\x90",
             ),
         )
@@ -75,7 +75,7 @@ class ViewTests(SynchronousTestCase):
                 "plugins_skipped": ["q"],
                 "error": "Unavailable: no",
                 "fields": {"tenant": "a"},
-                "trace_id": bytes(range(16)).hex(),
+                "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
             },
         )
         self.assertTrue(shown["explained"])

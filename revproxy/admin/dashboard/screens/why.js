@@ -29,7 +29,7 @@ function Verdict({ one, why }) {
   const status = one.status ? html`<${Status} of=${one.status} />` : "";
   if (kind === "plugin" || one.interrupted_by) return html`${status} from the plugin <a href=${link("plugin", name ?? one.interrupted_by)}>${name ?? one.interrupted_by}</a>${after}, instead of the route.`;
   if (kind === "nobody") return html`${status}: the client had left${after}.`;
-  if (one.error) return html`${status} from the edge${after}: ${one.error}.`;
+  if (one.error) return html`${status} from the edge${after}: ${one.error.replace(/\.$/, "")}.`;
   if (kind === "upstream" || one.upstream) return html`${status} from <span class="mono">${name ?? one.upstream}</span>${after}${one.upstream_us ? `, ${us(one.upstream_us)} of which it waited there` : ""}.`;
   return html`${status} from ${kind === "route" ? `the route: ${name}` : "the edge"}${after}.`;
 }
