@@ -56,6 +56,7 @@ class Counters:
         request of :data:`SAMPLE` and count that many times. Of coroutines every step is timed. Of those that answer
         with a Deferred, only what they do before they return it is in it.
     :ivar responses: calls of its ``handleResponse``; ``observed``: of its ``finished``.
+    :ivar passed: calls of what stands in its place that did not reach it: these are none of its own.
     :ivar inFlight: how many of its answers are awaited now.
     :ivar longCalls: how many of those that were timed were long; and ``longSeconds``, how long these took. Where there
         is one, all that come soon after it are timed: see `revproxy.dataplane.sampling`.
@@ -71,6 +72,7 @@ class Counters:
         "longCalls",
         "longSeconds",
         "observed",
+        "passed",
         "responses",
         "seconds",
         "stalls",
@@ -85,6 +87,7 @@ class Counters:
         self._phases: dict[str, PhaseFigures] = {}
         self.responses = 0
         self.observed = 0
+        self.passed = 0
         self.inFlight = 0
         self.calls = 0
         self.errors = 0

@@ -47,7 +47,7 @@ def timed(
     counters = link.counters
 
     def timedCall(context: Context) -> Any:
-        answer = None
+        answer, passed = None, counters.passed
         began = now()
         try:
             answer = call(context)
@@ -56,7 +56,8 @@ def timed(
             seconds = now() - began
             if counters.took(seconds, phase, weight):
                 attention.batches = ATTENTION
-            if answer is None or answer.__class__ is bool or isinstance(answer, Deferred) or not isawaitable(answer):
+            isWhole = answer is None or answer.__class__ is bool or isinstance(answer, Deferred)
+            if passed == counters.passed and (isWhole or not isawaitable(answer)):
                 counters.lasted(seconds, phase, weight)
 
     return timedCall

@@ -62,6 +62,8 @@ class HostCounts:
 
 def _nameOf(host: bytes) -> str:
     """In lower case, without port; empty for what is no host."""
+    if host == b"-":  # of a head that was no request
+        return ""
     try:
         return hostname(host).decode("ascii")
     except (UnicodeDecodeError, EdgeError):

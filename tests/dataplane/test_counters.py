@@ -16,6 +16,7 @@ from revproxy.dataplane.routing import Route, Tree
 from revproxy.errors import PluginStalled, PluginTimeout, WrongAnswer
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
+from revproxy.worker.guard.gate import Gate
 from tests.dataplane.doubles import EdgeDouble, RecordingLeaf, makeLink
 
 
@@ -138,6 +139,20 @@ class CallTests(SynchronousTestCase):
         self.assertEqual((self.counters.calls, self.counters.responses, self.counters.observed), (2 * SAMPLE,) * 3)
         phases = self.counters.takePhases()
         self.assertEqual([sum(phases[phase].buckets) for phase in ("handle", "handleResponse")], [2 * SAMPLE] * 2)
+
+    def test_letPast(self) -> None:
+        """What a gate lets past, or refuses, is no call of the version behind it, in no phase."""
+        gate = Gate(self.plugin, "everywhere", True, self.double.clock.seconds, counters=self.counters,
+                    onEvent=lambda *told: None, onRestored=lambda: None)  # fmt: skip
+        link = makeLink(gate, Deadlines(self.double.clock, 0.5), counters=self.counters)
+        self.double.edge.generation = Generation(2, Tree([Route("a", b"", b"/", self.leaf)]), [Chain([link])])
+        for gate.open in (True, False):
+            for _ in range(2 * SAMPLE):
+                self.ask()
+        self.assertEqual((self.counters.calls, self.counters.responses, self.counters.observed), (0, 0, 0))
+        phases = self.counters.takePhases()
+        self.assertEqual({name: sum(each.buckets) for name, each in phases.items() if each.buckets}, {})
+        self.assertEqual(phases["handle"].skipped, {"gate": 2 * SAMPLE})
 
     def test_awaited(self) -> None:
         """An answer that is awaited is in flight until it comes, is late, or nobody waits for it any more."""

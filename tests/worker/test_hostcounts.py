@@ -26,6 +26,7 @@ class HostCountsTests(SynchronousTestCase):
         self.take(b"Shop.example", b"shop.example:443", b"shop.example.", b"[::1]:80", b"", b"-", b"\xff\n", b"a@b")
         told = {count.host: count.count for count in self.counts.told()}
         self.assertEqual((told["shop.example"], told["[::1]"]), (3, 1))
+        self.assertEqual(set(told), {"shop.example", "[::1]", ""})
         self.assertEqual(sum(told.values()), 8)
         self.assertEqual(self.counts.told(), ())
 

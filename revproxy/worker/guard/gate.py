@@ -76,7 +76,7 @@ class Gate:
         self.instance = instance
         self.name = name
         self.open = open
-        self._counters = counters
+        self._counters = counters or Counters()
         self._recovery = Recovery(
             name, now, cooldown=cooldown, longest=longest, probes=probes, onEvent=onEvent, onRestored=onRestored
         )
@@ -112,10 +112,10 @@ class Gate:
             note(context, self.name, "probe")
             return self._watched(context, probe, self.instance.handle, self._handled)
         note(context, self.name, "quarantine")
+        self._counters.passed += 1
         if self.open:
-            if self._counters is not None:
-                self._counters.calls -= 1
-                self._counters.skipped(HANDLE, "gate")
+            self._counters.calls -= 1
+            self._counters.skipped(HANDLE, "gate")
             context._pluginsSkipped += (self.name,)
             return True
         raise PluginQuarantined(f"{self.name} is out of service")
@@ -124,12 +124,16 @@ class Gate:
         """On to the instance, if it handled this request."""
         probe = self._probes.get(context)
         if probe is None:
+            self._counters.responses -= 1
+            self._counters.passed += 1
             return None
         return self._watched(context, probe, self.instance.handleResponse, self._responded)
 
     def finished(self, context: Context) -> Any:
         """On to the instance, if it handled this request; which, as a probe, is over."""
         probe = self._probes.pop(context, None)
+        if probe is None or not self._observes:
+            self._counters.observed -= 1
         if probe is None:
             return None
         isFiltering = context in self._filtering
