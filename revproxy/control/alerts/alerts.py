@@ -115,9 +115,11 @@ class Alerts:
         self._startedAt = self._clock.seconds()
         self._tellStart()
         self._evaluation.start()
+        self.receivers.start()
+        self._reconcile()
         for event in early:
             self.happened(event)
-        self.receivers.start()
+        self.receivers.tellAll()
         self._tickLater()
 
     def _tellStart(self) -> None:
@@ -157,14 +159,27 @@ class Alerts:
         self._evaluation.rules = config.rules
         self._verdicts = {name: known for name, known in self._verdicts.items() if name in self._rules}
         self.receivers.adopt(config)
-        now = self._clock.seconds()
+        if self._early is None:
+            self._reconcile()
+            self.receivers.tellAll()
+
+    def _reconcile(self) -> None:
+        """What no rule says any more is over; what a rule says with other labels now is another alert."""
+        self._ofConditions = {}
         for alert in self._book:
-            known = self._rules.get(alert.rule)
-            if known is None:
-                self._book.isOver(alert.fingerprint, "its rule is not in force any more", now)
-            elif known.when:
-                self._ofConditions[known.name, alert.labels.get(known.of, "edge")] = alert.fingerprint
-        self.receivers.tellAll()
+            rule, kind = self._rules.get(alert.rule), alert.labels.get("event", "")
+            if rule is None or (kind not in rule.on if rule.on else kind):
+                why = "its rule is not in force any more"
+                self._book.isOver(alert.fingerprint, why, self._clock.seconds())
+                continue
+            about = ("event", "plugin", *_OF_EVENTS) if rule.on else (rule.of,)
+            labels = self._labels(rule, {name: alert.labels.get(name, "") for name in about})
+            if labels != alert.labels:
+                self._book.isOver(alert.fingerprint, "its rule says it otherwise now", self._clock.seconds())
+                if rule.on:
+                    self._sight(Sighting(rule.name, labels, rule.summary or kind, alert.text, rule.wait))
+            elif rule.when:
+                self._ofConditions[rule.name, alert.labels.get(rule.of, "edge")] = alert.fingerprint
 
     # What happens
 
@@ -187,7 +202,6 @@ class Alerts:
             return
         labels = self._labels(rule, {"event": event.kind, **subject})
         self._sight(Sighting(rule.name, labels, rule.summary or event.kind, event.text, rule.wait))
-        self._tickLater()
 
     def _end(self, event: Event) -> None:
         kinds = endedBy(event.kind)
@@ -203,6 +217,7 @@ class Alerts:
         known = self._book.holds(seen, self._clock.seconds())
         if known is not None:
             self._soon()
+            self._tickLater()
         elif not self._isFull:
             self._isFull = True
             text = f"there are {MOST} alerts; further ones are not told, such as one of {seen.rule}"
@@ -212,6 +227,8 @@ class Alerts:
     def _found(self, finding: Finding) -> None:
         """What a condition says."""
         rule, now = finding.rule, self._clock.seconds()
+        if self._rules.get(rule.name) is not rule:
+            return  # another configuration has come in the midst of a round
         self._counting.setdefault(rule.name, Counter())[finding.verdict] += 1
         key = rule.name, cut(finding.name)
         known = self._ofConditions.get(key)
@@ -240,7 +257,6 @@ class Alerts:
             if (key[0] in compared and known not in seen) or self._book.get(known) is None:
                 self._book.isOver(known, "it is not configured any more", self._clock.seconds())
                 del self._ofConditions[key]
-        self._look()
 
     def _look(self) -> None:
         """What time does to alerts and silences."""
@@ -272,9 +288,9 @@ class Alerts:
             self._book.advance(alert.fingerprint, rule.wait, now)
 
     def _tickLater(self) -> None:
-        """Look soon, while an event waits for its time."""
-        isWaiting = any(alert.state is State.PENDING and "event" in alert.labels for alert in self._book)
-        if isWaiting and self._tick is None and self._early is None and not self._hasStopped:
+        """Look soon, while there is anything that time does something to."""
+        isIdle = not len(self._book) and self.silences.next is None
+        if not isIdle and self._tick is None and self._early is None and not self._hasStopped:
             self._tick = self._clock.callLater(TICK, self._ticked)
 
     def _ticked(self) -> None:
@@ -302,6 +318,7 @@ class Alerts:
         silence = self.silences.add(matchers, seconds, by, reason, self._clock.seconds())
         self.receivers.withdraw(silence)
         self._soon()
+        self._tickLater()
         return silence
 
     def unsilence(self, known: str) -> Silence | None:

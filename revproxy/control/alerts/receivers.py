@@ -60,7 +60,6 @@ class Receivers:
     def start(self) -> None:
         """Tell from now on."""
         self._isStarted = True
-        self.tellAll()
 
     def stop(self) -> None:
         """The edge ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,40 @@ class ConditionTests(AlertsCase):
         self.alerts.adopt(configOf(PAGER, rules=(DOWN,), groupWait=0.0))
         self.passes(310)
         self.assertEqual(self.sender.told(), [("errors api", "firing"), ("errors api", "resolved")])
+
+
+    def test_ruleGoneMeanwhile(self) -> None:
+        """The same if it was taken away while the edge was not running."""
+        self.figure(0.5)
+        self.passes(12)
+        self.end()
+        self.config = configOf(PAGER, rules=(DOWN,), groupWait=0.0)
+        self.begin()
+        self.passes(310)
+        self.assertEqual(self.sender.told(), [("errors api", "firing"), ("errors api", "resolved")])
+
+    def test_ruleChanged(self) -> None:
+        """What a rule says with another severity is another alert: the one before is over, for the receiver, too."""
+        self.figure(0.5)
+        self.goesDown()
+        self.passes(40)
+        severe = [replace(rule, severity="critical") for rule in (DOWN, ERRORS)]
+        self.alerts.adopt(configOf(PAGER, rules=severe, groupWait=0.0, labels={"site": "fra1"}))
+        self.passes(400)
+        self.assertEqual(sorted(self.states()), ["down firing", "errors firing"])
+        self.assertEqual({alert.labels["severity"] for alert in self.alerts.firing}, {"critical"})
+        told = self.sender.told()
+        self.assertEqual([told.count((name, state)) for name in ("errors api", "down api http://a")
+                          for state in ("firing", "resolved")], [2, 1, 2, 1])
+
+    def test_sameRules(self) -> None:
+        """A configuration in which they are as they were changes nothing."""
+        self.figure(0.5)
+        self.goesDown()
+        self.passes(40)
+        self.alerts.adopt(configOf(PAGER, CHAT, rules=self.config.rules, groupWait=0.0, labels={"site": "fra1"}))
+        self.passes(5)
+        self.assertEqual(self.alerts.asDict()["resolved"], [])
 
 
 class ReceiverTests(AlertsCase):
