@@ -186,7 +186,7 @@ class AccessLogging:
 
     def _troubled(self, isWell: bool, text: str) -> None:
         """Lines cannot be written, or can again: an event."""
-        self._tell(Notice("access-log-written" if isWell else "access-log-failed", text))
+        self._tell(Notice("access-log-written", text) if isWell else Notice("access-log-failed", text))
 
     def _close(self, file: LogFile) -> Deferred[Any]:
         """In a thread. :return: fires when that is over, however it went."""
