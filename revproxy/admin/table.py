@@ -11,6 +11,7 @@ from revproxy.admin.operation import Operation
 from revproxy.admin.operations.alerts import alertOperations
 from revproxy.admin.operations.audit import auditOperations
 from revproxy.admin.operations.certificates import certificateOperations
+from revproxy.admin.operations.chain import chainOperations
 from revproxy.admin.operations.configuration import configurationOperations
 from revproxy.admin.operations.connections import connectionOperations
 from revproxy.admin.operations.doctor import doctorOperations
@@ -21,6 +22,7 @@ from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
 from revproxy.admin.operations.rehearse import rehearseOperations
 from revproxy.admin.operations.requests import requestOperations
+from revproxy.admin.operations.sources import sourceOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
 from revproxy.admin.operations.upstreams import upstreamOperations
@@ -31,6 +33,8 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     trafficOperations,
     connectionOperations,
     pluginOperations,
+    sourceOperations,
+    chainOperations,
     eventOperations,
     planOperations,
     upstreamOperations,

@@ -32,6 +32,7 @@ from revproxy.control.recorder import Recorder
 from revproxy.control.reverting import Reverting
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
+from revproxy.control.sourcedifference import sourceDifference
 from revproxy.control.startup import Startup
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.eventfile import EventFile
@@ -140,6 +141,8 @@ class Control:
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.pluginView = PluginView(self.coordinator)
+        self._sources = JobThread(clock, readsIn)
+        self._store = state.store
         self._latestFile = partial(
             LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
         )
@@ -161,6 +164,11 @@ class Control:
         self.readiness = Readiness(self.coordinator, self.inbox.targets, crew, clock)
         crew.onWord = self.inbox.receive
         crew.standing = self._standing
+
+    async def sources(self, name: str, before: str, after: str) -> list[dict[str, str]]:
+        """What is different between two stored versions of a plugin; see `sourceDifference`."""
+        found: list[dict[str, str]] = await self._sources.do(sourceDifference, self._store, name, before, after)
+        return found
 
     def latestFile(self, path: Path, maxBytes: int = MAX_BYTES) -> LatestFile:
         """A small file of the state folder, which is written as all of them are."""

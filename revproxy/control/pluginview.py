@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from revproxy.config.problems import quoted, suggestion
+from revproxy.control.chainview import ChainView
 from revproxy.control.commands import NotThere
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import PluginRecord, VersionRecord
@@ -19,10 +20,15 @@ from revproxy.plan.words import LastFailure, ThreadFigures, VersionCounters
 
 
 class PluginView:
-    """That of one edge."""
+    """
+    That of one edge.
+
+    :ivar chains: where they stand.
+    """
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
+        self.chains = ChainView(coordinator)
 
     async def all(self, removed: bool = False) -> list[dict[str, Any]]:
         """
@@ -40,11 +46,16 @@ class PluginView:
 
         :raises NotThere: there is no such plugin.
         """
-        if name not in self._known():
-            raise NotThere(f"no plugin named {quoted(name)}{suggestion(name, self._present())}")
+        self.check(name)
         coordinator = self._coordinator
         await coordinator.crew.ask()
-        return {**self._status(name), "figures": coordinator.keeper.totals.figures.of(name)}
+        figures = coordinator.keeper.totals.figures.of(name)
+        return {**self._status(name), "figures": figures, **self.chains.of(name)}
+
+    def check(self, name: str) -> None:
+        """:raises NotThere: there is no such plugin."""
+        if name not in self._known():
+            raise NotThere(f"no plugin named {quoted(name)}{suggestion(name, self._present())}")
 
     def states(self) -> dict[str, str]:
         """By plugin, its state in one word: ``running``, ``quarantined``, ``failed``, ``off`` or ``removed``."""

@@ -63,6 +63,32 @@ PLUGIN_STATUS = record(
     versions={"type": "array", "items": _VERSION},
 )
 
+_DETAILS = record(
+    config_schema={"description": "Of its configuration, JSON Schema; null: it has none."},
+    config={
+        "type": "array",
+        "items": record(routes={"type": "array", "items": TEXT}, config={"type": "object"}),
+        "description": "Its configuration by group of routes, without secrets.",
+    },
+    order={
+        "type": "array",
+        "items": record(routes={"type": "array", "items": TEXT}, position=COUNT, of=COUNT, rule=TEXT),
+        "description": "Where it stands in the chain of each group of routes, and what put it there.",
+    },
+    holders={
+        "type": "array",
+        "items": record(at=TIME, version=TEXT, text=TEXT),
+        "description": "Who seems to hold versions that should be gone; the latest first.",
+    },
+    figures={"type": "array", "description": "What it counts by itself."},
+)
+
+PLUGIN_DETAILS = {
+    **PLUGIN_STATUS,
+    "properties": {**PLUGIN_STATUS["properties"], **_DETAILS["properties"]},
+    "required": [*PLUGIN_STATUS["required"], *_DETAILS["required"]],
+}
+
 _CONFIGURATION = record("The file that is in force, and why it is not what is written there.",
                         source=TEXT, failure=_FAILURE)  # fmt: skip
 
@@ -118,7 +144,7 @@ def pluginOperations(control: Control) -> tuple[Operation, ...]:
         ),
         Operation(
             "GET", "/plugins/{name}", Role.READ, "showPlugin", "All about one plugin.", handlers.one, (PLUGIN,),
-            answer=PLUGIN_STATUS, problems={404: "There is no such plugin."},
+            answer=PLUGIN_DETAILS, problems={404: "There is no such plugin."},
         ),
         changing("enable", "Switch a plugin on."),
         changing("disable", "Switch a plugin off.", True),
