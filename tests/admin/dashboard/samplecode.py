@@ -80,18 +80,16 @@ class CodeAnswers:
     def _plugin(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
         if name not in PLUGINS:
             raise Refused(404, f"no plugin named {name!r}")
-        return {
-            **self._describe(name),
-            "config_schema": QUOTA if name == "quota" else {},
-            "config": [{"routes": ["shop"], "config": self.configs.get(name)}],
-            "order": [{"routes": ["shop-api", "checkout"], "position": 3, "of": 5, "rule": "priority 500, after auth"}],
-            "holders": [{"version": "1.2.0", "text": "a module global of auth (SESSIONS) holds the class Session"}]
-            if name == "auth"
-            else [],
-            "figures": [{"name": "refused", "kind": "counter", "series": [{"labels": {"by": "rate"}, "value": 8123}]}]
-            if name == "quota"
-            else [],
-        }
+        figure = {"name": "refused", "kind": "counter", "series": [{"labels": {"by": "rate"}, "value": 8123}]}
+        return {**self._describe(name), "figures": [figure] if name == "quota" else []}
+
+    def _generations(self, *_: Any) -> Json:
+        told = {"at": time.time() - 9000, "version": "1.2.0",
+                "text": "a module global of auth (SESSIONS) holds the class Session"}  # fmt: skip
+        return {"plan": 45, "items": [
+            {"plugin": name, "running": {"version": "1.3.0", "digest": DIGESTS[name, 3]},
+             "retired": int(name == "auth"), "remains": told if name == "auth" else None} for name in PLUGINS
+        ]}  # fmt: skip
 
     def _pluginConfig(self, values: dict[str, str], body: Json, etag: str, name: str) -> Json:
         config, path = self.configs.get(name), "$.plugins.config.quota.burst"
@@ -165,19 +163,12 @@ class CodeAnswers:
             "after auth",
             "priority 100, the last of its phase",
         )
-        return {
-            "items": [
-                {
-                    "routes": ["shop", "admin", "search"],
-                    "plugins": [one(name, n, rule) for n, (name, rule) in enumerate(zip(names, rules, strict=True))],
-                },
-                {
-                    "routes": ["shop-api", "checkout"],
-                    "plugins": [one(name, n, rules[n]) for n, name in enumerate(names[:4])],
-                },
-                {"routes": ["images", "status", ROUTES[-1]], "plugins": []},
-            ]
-        }
+        rest = ["images", "status", ROUTES[-1]]
+        groups = ((["shop", "admin", "search"], 5), (["shop-api", "checkout"], 4), (rest, 0))
+        return {"items": [
+            {"routes": routes, "route_count": len(routes),
+             "plugins": [one(names[n], n, rules[n]) for n in range(length)]} for routes, length in groups
+        ]}  # fmt: skip
 
     def _etag(self) -> str:
         return f"{abs(hash(self.text)):x}"
