@@ -257,7 +257,7 @@ class Chain:
         if self.explains is not None:
             if context._response is not None:
                 context._answerBefore = context._response._headers.fields.copy()
-            if isSampled(context):
+            if context._story is not None and isSampled(context):
                 responders = self._sampledResponders
         for index, link, handleResponse, counters in responders:
             if index >= depth:
