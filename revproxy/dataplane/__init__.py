@@ -13,6 +13,8 @@ In the order in which a request meets them:
   whether it may take that route;
 - `chain` takes it through the middleware, forth and back; a `link` is one of them in its place; `counters` has what
   each has done, `sampling` says which requests are timed;
+- `story` is what a request notes of itself for whoever asks why; of a sample every call is (`sampledcalls`), and
+  `explainer` says at the end what is told of it;
 - `rerouting` chooses a route once more, and a `detour` is the chain of both;
 - :mod:`~revproxy.dataplane.leaves` stand at the end of a route, and :mod:`~revproxy.dataplane.upstream` is where a
   proxied request goes: targets, the pool of connections, the queue before it;

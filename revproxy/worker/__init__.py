@@ -9,6 +9,7 @@ In the order in which a change passes through:
 - `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
   :mod:`~revproxy.worker.lifecycle` is the life of each version;
 - `listeners`: ports, each `listening` with its `certificates`;
+- `rehearsals` try requests that nobody has sent, with `standins` for what is not to be touched;
 - `recording`: who wants to know of requests that are over: `requestcounts` counts them, `hostcounts` by
   host, `recordreports` tells of them;
 - `accesslogging`: the access log; `logfile` is the thread that writes it, `logoutput` what it writes into;
