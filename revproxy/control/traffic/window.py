@@ -12,7 +12,7 @@ import msgspec
 from revproxy.plan.durations import FINE, quantiles
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[float | int]).decode
+_decode = msgspec.msgpack.Decoder(tuple[int, int, int, float, dict[int, int]]).decode
 
 
 class Sum:
@@ -51,22 +51,21 @@ class Sum:
 
     def packed(self) -> bytes:
         """In some dozen bytes, for there are many."""
-        values: list[float | int] = [self.requests, self.errors4xx, self.errors5xx, self.duration]
-        for item in self.buckets.items():
-            values += item
-        return _encode(values)
+        return _encode((self.requests, self.errors4xx, self.errors5xx, self.duration, self.buckets))
 
     def addPacked(self, packed: bytes, sign: int = 1) -> None:
         """Add what was packed; or take it away, with -1."""
-        requests, errors4xx, errors5xx, duration, *rest = _decode(packed)
-        self.requests += sign * int(requests)
-        self.errors4xx += sign * int(errors4xx)
-        self.errors5xx += sign * int(errors5xx)
+        requests, errors4xx, errors5xx, duration, buckets = _decode(packed)
+        self.requests += sign * requests
+        self.errors4xx += sign * errors4xx
+        self.errors5xx += sign * errors5xx
         self.duration += sign * duration
         own = self.buckets
-        numbers = iter(rest)
-        for bucket in numbers:
-            own[int(bucket)] = own.get(int(bucket), 0) + sign * int(next(numbers))
+        if not own and sign > 0:
+            self.buckets = buckets
+            return
+        for bucket, count in buckets.items():
+            own[bucket] = own.get(bucket, 0) + sign * count
 
 
 @dataclass(frozen=True, slots=True)
