@@ -9,6 +9,8 @@ import click
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import repeat
 
+_reason = click.option("--reason", help="Why, for the others.")
+
 
 @click.command(short_help="What plugins do; all about NAME; what was refused.")
 @click.argument("name", required=False)
@@ -46,55 +48,61 @@ def events(edge: RemoteEdge, count: int) -> None:
 @click.command(short_help="Run the version of a plugin before.")
 @click.argument("name")
 @click.argument("version", required=False)
+@_reason
 @asking
-def rollback(edge: RemoteEdge, name: str, version: str | None) -> None:
+def rollback(edge: RemoteEdge, name: str, version: str | None, reason: str | None) -> None:
     """Go back to an earlier version of plugin NAME.
 
     VERSION is a version or the beginning of a digest (revproxy plugins NAME lists them); left out, it is the one that
     ran well before. It stays until the plugin's folder holds something new, or until unpin.
     """
-    edge.change("plugins", name, "rollback", version=version)
+    edge.change("plugins", name, "rollback", version=version, reason=reason)
 
 
 @click.command(short_help="Keep a plugin at a version.")
 @click.argument("name")
 @click.argument("version", required=False)
+@_reason
 @asking
-def pin(edge: RemoteEdge, name: str, version: str | None) -> None:
+def pin(edge: RemoteEdge, name: str, version: str | None, reason: str | None) -> None:
     """Keep plugin NAME at VERSION, whatever its folder holds; left out, at the one that runs."""
-    edge.change("plugins", name, "pin", version=version)
+    edge.change("plugins", name, "pin", version=version, reason=reason)
 
 
 @click.command(short_help="Let a plugin follow its folder again.")
 @click.argument("name")
+@_reason
 @asking
-def unpin(edge: RemoteEdge, name: str) -> None:
+def unpin(edge: RemoteEdge, name: str, reason: str | None) -> None:
     """Let plugin NAME follow its folder again."""
-    edge.change("plugins", name, "unpin")
+    edge.change("plugins", name, "unpin", reason=reason)
 
 
 @click.command(short_help="Switch a plugin on.")
 @click.argument("name")
+@_reason
 @asking
-def enable(edge: RemoteEdge, name: str) -> None:
+def enable(edge: RemoteEdge, name: str, reason: str | None) -> None:
     """Switch plugin NAME on, on every route that does not say otherwise."""
-    edge.change("plugins", name, "enable")
+    edge.change("plugins", name, "enable", reason=reason)
 
 
 @click.command(short_help="Switch a plugin off.")
 @click.argument("name")
+@_reason
 @asking
-def disable(edge: RemoteEdge, name: str) -> None:
+def disable(edge: RemoteEdge, name: str, reason: str | None) -> None:
     """Switch plugin NAME off."""
-    edge.change("plugins", name, "disable")
+    edge.change("plugins", name, "disable", reason=reason)
 
 
 @click.command(short_help="Read all files now; say what was refused.")
 @click.option("--without-state", is_flag=True, help="Replace even what cannot hand its state over.")
+@_reason
 @asking
-def reload(edge: RemoteEdge, without_state: bool) -> None:
+def reload(edge: RemoteEdge, without_state: bool, reason: str | None) -> None:
     """Look at the configuration and all plugins again, now; also at those that failed."""
-    edge.change("reload", without_state=without_state)
+    edge.change("reload", without_state=without_state, reason=reason)
 
 
 COMMANDS = (plugins, events, rollback, pin, unpin, enable, disable, reload)

@@ -16,14 +16,14 @@ _DAY = 24 * _HOUR
 EVENTS = frozenset((
     "access-log-failed", "access-log-written", "alert-delivered", "alert-undelivered", "alerts-full", "asked",
     "audit-damaged", "audit-failed", "audit-restored", "audited", "broken-off", "certificate-expired",
-    "certificate-expiring", "certificate-refused", "certificate-renewed", "configured", "crashed", "figures-full",
-    "half-open", "handover-lost", "ledger-damaged", "loaded", "plugin-store-damaged", "plugin-store-volatile",
-    "plugins-gone", "probe-failed", "probe-well", "quarantined", "receiver-disabled", "refused", "remains",
-    "removed", "replaced", "required-ended", "required-folder-gone", "required-missing", "required-off",
-    "restarted", "restored", "rolled-back", "slow-plugin", "slow-plugin-over", "stalled", "state-lost",
-    "state-restored", "stop-failed", "store-failed", "target-down", "target-drained", "target-undrained",
-    "target-up", "target-weighed", "threads-full", "tokens-damaged", "traces-dropped", "traces-restored",
-    "undo-failed", "unpinned", "upstream-down", "upstream-up", "written",
+    "certificate-expiring", "certificate-refused", "certificate-renewed", "configured", "crashed", "ended",
+    "figures-full", "half-open", "handover-lost", "history-failed", "history-restored", "ledger-damaged", "loaded",
+    "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed", "probe-well", "quarantined",
+    "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended", "required-folder-gone",
+    "required-missing", "required-off", "restarted", "restored", "rolled-back", "slow-plugin", "slow-plugin-over",
+    "stalled", "started", "state-lost", "state-restored", "stop-failed", "stopping", "store-failed", "target-down",
+    "target-drained", "target-undrained", "target-up", "target-weighed", "threads-full", "tokens-damaged",
+    "traces-dropped", "traces-restored", "undo-failed", "unpinned", "upstream-down", "upstream-up", "written",
 ))
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 
@@ -47,7 +47,8 @@ _RULES = (
     AlertRule("slow", when=parseExpression("p99 > 5s and rate > 0.1"), of="route", wait=300.0, endsAfter=_HOUR,
               summary="Requests take long"),
     AlertRule("disk", on=("store-failed", "state-lost", "state-restored", "ledger-damaged", "plugin-store-damaged",
-                          "plugin-store-volatile", "access-log-failed"),
+                          "plugin-store-volatile", "access-log-failed", "audit-failed", "audit-damaged",
+                          "history-failed"),
               summary="What the edge keeps, or its access log, cannot be written or was damaged"),
     AlertRule("crash", on=("crashed",), severity="critical", summary="The edge before this one did not end in order"),
     AlertRule("restart", on=("restarted",), severity="info", summary="The edge was restarted"),

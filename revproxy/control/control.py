@@ -25,6 +25,7 @@ from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.history.history import History
 from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.inbox import Inbox
+from revproxy.control.lifetime import Lifetime
 from revproxy.control.pluginview import PluginView
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.readiness import Readiness
@@ -65,6 +66,7 @@ class Control:
     :ivar snapshots: reads the files.
     :ivar coordinator: makes changes.
     :ivar startup: comes to the first plan.
+    :ivar lifetime: tells of beginning and end.
     :ivar keeper: remembers.
     :ivar eventKeeper: remembers events.
     :ivar audit: has written down who changed what.
@@ -127,6 +129,7 @@ class Control:
         self.configFile = ConfigFile(self.coordinator, path)
         self.reverting = Reverting(self.coordinator, self.history, self.configFile)
         self.coordinator.onTried.append(Recorder(self.audit, self.history, snapshots.textOf).tried)
+        self.lifetime = Lifetime(self.coordinator)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
@@ -217,4 +220,5 @@ class Control:
         await self.history.end()
         await self.traces.end()
         await self.audit.end()
+        self.lifetime.ended()
         await self.eventKeeper.end()

@@ -24,7 +24,7 @@ WARNINGS = frozenset((
     "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
     "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
     "traces-dropped",
-    "state-lost", "state-restored", "tokens-damaged", "audit-failed", "audit-damaged",
+    "state-lost", "state-restored", "tokens-damaged", "audit-failed", "audit-damaged", "history-failed",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
     "alert-undelivered", "receiver-disabled", "alerts-full", "crashed", "access-log-failed",
 ))

@@ -191,6 +191,7 @@ class EdgeService(Service):  # type: ignore[misc]
         if self._stopping:
             return
         self._isServing = True
+        self.control.lifetime.started()
         self.control.alerts.start()
         self._notifier.ready(self._status())
         if self._changedMeanwhile:
@@ -354,6 +355,7 @@ class EdgeService(Service):  # type: ignore[misc]
             self._hurryOnInterrupt()
         self._stopping = True
         self._notifier.stopping()
+        self.control.lifetime.stopping()
         self._stateWatch.stop()
         self.control.coordinator.halt()
         self.control.stop()

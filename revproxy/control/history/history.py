@@ -212,7 +212,9 @@ class History:
                     self._waiting = [*taken, *self._waiting][-MOST_WAITING:]
                     self._failed(error)
                     return
-                self._isFailing = False
+                if self._isFailing:
+                    self._isFailing = False
+                    self._events.add("history-restored", "the history of changes is written again")
                 first = kept[0]["number"] if kept else 0
                 self.entries = [entry for entry in self.entries if entry["number"] >= first]
         finally:
@@ -223,7 +225,7 @@ class History:
         if not self._isFailing:
             self._isFailing = True
             text = f"the history of changes cannot be written: {error.strerror or error}"
-            self._events.add("store-failed", text)
+            self._events.add("history-failed", text)
         if not self._hasEnded:
             self._retry = self._clock.callLater(RETRY_INTERVAL, self._tryAgain)
 

@@ -130,10 +130,11 @@ class HistoryTests(SynchronousTestCase):
         self.add(made, "two")
         self.assertEqual(self.configOf(made, 1), "one")
         self.clock.advance(RETRY_INTERVAL)
-        self.assertEqual([event.kind for event in self.events.latest(10)], ["store-failed"])
+        self.assertEqual([event.kind for event in self.events.latest(10)], ["history-failed"])
         isFull = False
         self.clock.advance(RETRY_INTERVAL)
         self.end(made)
+        self.assertEqual(self.events.latest(1)[0].kind, "history-restored")
         self.assertEqual(self.configOf(self.begun(), 2), "two")
 
     def test_tornAndDamaged(self) -> None:
