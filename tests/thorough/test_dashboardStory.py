@@ -188,7 +188,7 @@ class StoryTests(EdgeCase, BrowserCase):
         self.get(self.edge, "/")
         for screen in ("now", "requests", "connections", "plugins", "plugin/banner", "plugin/banner?tab=versions",
                        "changes", "upstreams", "certificates", "events", "events?tab=events", "events?tab=rules",
-                       "events?tab=receivers", "why", "doctor"):  # fmt: skip
+                       "events?tab=receivers", "why", "doctor", "chain"):  # fmt: skip
             self.open(page, screen)
             self.assertEqual(page.locator("main [role=alert], main .empty >> text=Not found").count(), 0, screen)
             self.check(page, screen)

@@ -200,7 +200,6 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             ("POST", "/plugins/([^/]+)/(enable|disable|rollback|pin|unpin)", self._steer),
             ("POST", "/reload", lambda *_: {"text": ["nothing had to change"], "refused": []}),
             ("GET", "/chain", self._chain),
-            ("GET", "/generations", self._generations),
             ("GET PUT", "/config", self._config),
             ("GET", "/config/effective", lambda *_: {"timeouts": {"drain": 30.0, "tunnel": 3600}}),
             ("GET", "/history", self._history),

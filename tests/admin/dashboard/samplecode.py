@@ -81,15 +81,11 @@ class CodeAnswers:
         if name not in PLUGINS:
             raise Refused(404, f"no plugin named {name!r}")
         figure = {"name": "refused", "kind": "counter", "series": [{"labels": {"by": "rate"}, "value": 8123}]}
-        return {**self._describe(name), "figures": [figure] if name == "quota" else []}
-
-    def _generations(self, *_: Any) -> Json:
+        order = {"routes": ["shop-api", "checkout"], "position": 3, "of": 5, "rule": "priority 500, after auth"}
         told = {"at": time.time() - 9000, "version": "1.2.0",
                 "text": "a module global of auth (SESSIONS) holds the class Session"}  # fmt: skip
-        return {"plan": 45, "items": [
-            {"plugin": name, "running": {"version": "1.3.0", "digest": DIGESTS[name, 3]},
-             "retired": int(name == "auth"), "remains": told if name == "auth" else None} for name in PLUGINS
-        ]}  # fmt: skip
+        return {**self._describe(name), "figures": [figure] if name == "quota" else [], "order": [order],
+                "holders": [told] if name == "auth" else []}  # fmt: skip
 
     def _pluginConfig(self, values: dict[str, str], body: Json, etag: str, name: str) -> Json:
         config, path = self.configs.get(name), "$.plugins.config.quota.burst"

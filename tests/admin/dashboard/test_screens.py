@@ -53,8 +53,8 @@ class ScreenTests(DashboardCase):
         edge.requests.clear()
         edge.events.clear()
         edge.history.clear()
-        empty = {"/plugins": {"items": []}, "/chain": {"items": []}, "/generations": {"items": []},
-                 "/upstreams": {"items": []}, "/certificates": {"items": []}, "/connections": {"count": 0, "items": []},
+        empty = {"/plugins": {"items": []}, "/chain": {"items": []}, "/upstreams": {"items": []},
+                 "/certificates": {"items": []}, "/connections": {"count": 0, "items": []},
                  "/alerts": {name: [] for name in ALERTS}}  # fmt: skip
         table = [row for row in edge._table() if row[1] not in empty]
         table += [("GET", path, lambda *_, answer=answer: answer) for path, answer in empty.items()]

@@ -64,12 +64,7 @@ function Buttons({ plugin, again }) {
 
 function Overview({ plugin }) {
   const traffic = useTraffic("900", "plugin", plugin.name);
-  const all = useStore(events), alive = useAsk("/generations", 10), chain = useAsk("/chain", 30);
-  const remains = alive.data?.items.find((one) => one.plugin === plugin.name)?.remains;
-  const order = chain.data?.items.filter((group) => group.plugins.some((one) => one.name === plugin.name)).map((group) => {
-    const at = group.plugins.findIndex((one) => one.name === plugin.name);
-    return { routes: group.routes, count: group.route_count, rule: group.plugins[at].rule, at: at + 1, of: group.plugins.length };
-  });
+  const all = useStore(events), { order, holders } = plugin;
   const own = all.filter((event) => event.plugin === plugin.name).slice(-10).reverse();
   const tiles = [["Calls", count(plugin.calls)], ["Errors", count(plugin.errors)], ["Time-outs", count(plugin.timeouts)], ["Interrupts", count(plugin.interrupts)], ["Stalls", count(plugin.stalls)],
     ["Self time a call", plugin.calls ? us((plugin.self_seconds / plugin.calls) * 1e6) : "–"], ["Versions alive", plugin.generations_alive]];
@@ -77,8 +72,8 @@ function Overview({ plugin }) {
     <${TrafficCharts} traffic=${traffic} words=${["calls", "answered itself", "failed"]} titles=${["Calls a second", "Its own time"]} />
     ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} was refused at ${plugin.failure.stage}.</strong> ${plugin.failure.message}</div>`}
     <div class="split">
-      <section class="card"><header><h2>What remains in memory</h2></header><div class="pad">${plugin.generations_alive > 1 ? html`<p>${plural(plugin.generations_alive - 1, "earlier version")} still there. ${remains ? "" : "Nobody has been found who holds it; streams may use it yet."}</p>${remains && html`<p><span class="faint">${remains.version}, <${When} at=${remains.at} />:</span> ${remains.text}</p>`}` : html`<${State} of="ok">Nothing: what was replaced is gone<//>`}</div></section>
-      ${order && html`<section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span>${one.at} of ${one.of}</span><span>${one.rule}<div class="small faint">${one.routes.slice(0, 8).join(", ")}${one.count > 8 ? ` and ${count(one.count - 8)} more` : ""}</div></span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>`}
+      <section class="card"><header><h2>What remains in memory</h2></header><div class="pad">${plugin.generations_alive > 1 ? html`<p>${plural(plugin.generations_alive - 1, "earlier version")} still there. ${holders.length ? "" : "Nobody has been found who holds it; streams may use it yet."}</p>${holders.map((one) => html`<p><span class="faint">${one.version}, <${When} at=${one.at} />:</span> ${one.text}</p>`)}` : html`<${State} of="ok">Nothing: what was replaced is gone<//>`}</div></section>
+      <section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span>${one.position} of ${one.of}</span><span>${one.rule}<div class="small faint">${one.routes.slice(0, 8).join(", ")}${one.routes.length > 8 ? ` and ${count(one.routes.length - 8)} more` : ""}</div></span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>
       ${plugin.figures?.length > 0 && html`<${Figures} figures=${plugin.figures} />`}
       ${plugin.threads && html`<section class="card"><header><h2>Threads</h2></header><div class="pad">${plugin.threads.busy} of ${plugin.threads.most} busy <${Bar} of=${plugin.threads.busy / Math.max(1, plugin.threads.most)} />, ${plugin.threads.queued} waiting, ${plugin.threads.rejected} rejected</div></section>`}
       <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section>
