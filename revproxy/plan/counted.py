@@ -76,6 +76,7 @@ class AttemptSeries(msgspec.Struct, frozen=True, array_like=True):
     :ivar status: of the answer that the client got; 0: of several.
     :ivar errorType: as in `RequestSeries`.
     :ivar seconds: from sending the head there to the answer's head; where none came, as long as the request took.
+    :ivar retries: how many other targets these requests had been sent to before, or were to be.
     """
 
     upstream: str
@@ -86,6 +87,7 @@ class AttemptSeries(msgspec.Struct, frozen=True, array_like=True):
     count: int
     seconds: float
     buckets: Mapping[int, int]
+    retries: int = 0
 
 
 class PhaseCounters(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -22,14 +22,15 @@ OVERFLOW = "_other"
 
 
 class Tally:
-    """How many, how long in all, and how many in each bucket."""
+    """How many, how long in all, how many in each bucket, and how often others had been tried before."""
 
-    __slots__ = ("buckets", "count", "seconds")
+    __slots__ = ("buckets", "count", "retries", "seconds")
 
     def __init__(self) -> None:
         self.count = 0
         self.seconds = 0.0
         self.buckets: dict[int, int] = {}
+        self.retries = 0
 
 
 _Tallies = dict[tuple[Any, ...], Tally]
@@ -74,6 +75,8 @@ class RequestCounts:
                 tally = attempts.get(attempt)
                 if tally is None:
                     tally = self._attempt(attempt)
+                if r.attempts > 1:
+                    tally.retries += r.attempts - 1
                 if r.upstreamSeconds is not None:
                     seconds = r.upstreamSeconds
                     bucket = fine(seconds)
@@ -89,7 +92,7 @@ class RequestCounts:
     def attempts(self) -> tuple[AttemptSeries, ...]:
         """What is new since this was asked last."""
         new, self._attempts = self._attempts, {}
-        return tuple(AttemptSeries(*_figures(*item)) for item in new.items())
+        return tuple(AttemptSeries(*_figures(*item), retries=item[1].retries) for item in new.items())
 
     def takeDropped(self) -> int:
         """:returns: :attr:`dropped`, which begins anew."""

@@ -37,16 +37,17 @@ class RequestCountsTests(SynchronousTestCase):
 
     def test_attempts(self) -> None:
         """
-        What went to a target is counted there, by the time it took to answer, or, if it did not, by all the time.
+        What went to a target is counted there, by the time it took to answer, or, if it did not, by all the time; and
+        how many others had been tried before.
         """
         target = {"upstream": "http://127.0.0.1:9", "pool": "web", "duration": 3.0}
         self.counts.take([
-            record(**target, upstreamSeconds=0.5, status=200),
+            record(**target, upstreamSeconds=0.5, status=200, attempts=3),
             record(**target, upstreamSeconds=None, status=502, error="ConnectFailed: refused"),
             record(duration=9.0),
         ])
         self.assertEqual(self.counts.attempts(), (
-            AttemptSeries("web", "http://127.0.0.1:9", "GET", 200, "", 1, 0.5, {fine(0.5): 1}),
+            AttemptSeries("web", "http://127.0.0.1:9", "GET", 200, "", 1, 0.5, {fine(0.5): 1}, 2),
             AttemptSeries("web", "http://127.0.0.1:9", "GET", 502, "ConnectFailed", 1, 3.0, {fine(3.0): 1}),
         ))
 

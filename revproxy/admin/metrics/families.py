@@ -74,6 +74,10 @@ TARGET_TUNNELS = Family(
 TARGET_FAILURES = Family(
     "revproxy_upstream_target_failures_total", "counter", "How often the target has failed.", _TARGET
 )
+UPSTREAM_RETRIES = Family(
+    "revproxy_upstream_retries_total", "counter", "How often a request was sent to another target, for one had failed.",
+    ("upstream",),
+)
 UPSTREAM_UP = Family(
     "revproxy_upstream_up", "gauge", "1; 0 while a worker passes all targets over.", ("upstream",)
 )

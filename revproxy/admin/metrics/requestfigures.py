@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from revproxy.admin.metrics import families
 from revproxy.admin.metrics.exposition import Exemplars, Source
-from revproxy.admin.metrics.family import Labels, Point, distribution
+from revproxy.admin.metrics.family import Labels, Point, distribution, scalar
 from revproxy.plan.counted import OTHER, AttemptSeries, RequestSeries
 from revproxy.plan.durations import STANDARD, standard
 from revproxy.plan.plan import Plan
@@ -93,6 +93,7 @@ class RequestFigures:
         self._waiting: deque[RequestSeries | AttemptSeries] = deque()
         self._later: IDelayedCall | None = None
         self._addresses: dict[str, tuple[str, str, str]] = {}
+        self._retries: dict[str, int] = {}
 
     def counted(self, word: Counters) -> None:
         """A worker has counted."""
@@ -120,6 +121,9 @@ class RequestFigures:
         targets = {(name, *self._address(each.url)) for name, one in upstreams.items() for each in one.targets}
         self.server.keepOnly(lambda labels: labels[2] in routes)
         self.client.keepOnly(lambda labels: (labels[6], *labels[2:5]) in targets)
+        self._retries = {
+            name: count for name, count in self._retries.items() if name in upstreams or name == OVERFLOW
+        }
         self._addresses.clear()
 
     def sources(self) -> list[Source]:
@@ -127,6 +131,7 @@ class RequestFigures:
         return [
             Source(families.SERVER_DURATION, self.server.points, self._exemplars),
             Source(families.CLIENT_DURATION, self.client.points),
+            Source(families.UPSTREAM_RETRIES, lambda: scalar(((name,), n) for name, n in [*self._retries.items()])),
         ]
 
     def _slice(self) -> None:
@@ -153,6 +158,7 @@ class RequestFigures:
                     series.upstream,
                 )
                 self.client.add(labels, standard(series.buckets), series.seconds)
+                self._retries[series.upstream] = self._retries.get(series.upstream, 0) + series.retries
 
     def _address(self, url: str) -> tuple[str, str, str]:
         """Scheme, host and port of a target."""

@@ -34,6 +34,9 @@ from revproxy.admin.metrics.scraper import Chunks, Scrape, Scraper
 CONNECTIONS = 16
 """At one time."""
 
+PATIENCE = 10.0
+"""Seconds after which one that still takes its answer gives way as well, where all others do the same."""
+
 TIMEOUT = 60.0
 """Seconds that a client may take for a request, its silence before it included, and to take the answer."""
 
@@ -69,10 +72,13 @@ class MetricsSite(WrappingFactory):
     def buildProtocol(self, addr: Any) -> Any:
         """A client connects; None where there is no place."""
         if len(self.open) >= CONNECTIONS:
+            late = self.clock.seconds() - PATIENCE
             silent = next((each for each in self.open if not each.isAnswering), None)
-            if silent is None:
+            slow = next((each for each in self.open if each.askedAt <= late), None)
+            leaves = silent or slow
+            if leaves is None:
                 return None
-            silent.end()
+            leaves.end()
         return super().buildProtocol(addr)
 
     def endAll(self) -> None:
@@ -86,10 +92,12 @@ class _Connection(ProtocolWrapper):
     One client's, with a deadline.
 
     :ivar isAnswering: whether a request is there as a whole, and its answer is not.
+    :ivar askedAt: since when that is so.
     """
 
     factory: MetricsSite
     isAnswering = False
+    askedAt = 0.0
     _late: IDelayedCall | None = None
 
     def makeConnection(self, transport: Any) -> None:
@@ -108,7 +116,7 @@ class _Connection(ProtocolWrapper):
 
     def answering(self, isAnswering: bool) -> None:
         """A request is answered, or has been."""
-        self.isAnswering = isAnswering
+        self.isAnswering, self.askedAt = isAnswering, self.factory.clock.seconds()
         # It goes to the end of those that may have to give way.
         if self.factory.open.pop(self, self) is None:
             self.factory.open[self] = None

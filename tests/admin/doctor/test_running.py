@@ -89,7 +89,7 @@ class RunningTests(FiguresCase):
         old, new = entry("a", "1.0"), entry("a", "2.0")
         self.commit(old)
         self.control.coordinator.catalog = Catalog({"a": new})
-        [(state, text)] = self.found("drift")
+        [(_, text)] = self.found("drift")
         self.assertIn("a: 1.0", text)
         self.assertIn("its folder has 2.0", text)
         self.assertTrue(text.endswith("the folder was not taken up"))

@@ -29,9 +29,9 @@ def requests(route: str = "main", status: int = 200, count: int = 1, seconds: fl
     return RequestSeries(route, "GET", status, "http", "1.1", "", count, count * seconds, {fine(seconds): count})
 
 
-def attempts(target: str, count: int = 1, seconds: float = 0.02) -> AttemptSeries:
+def attempts(target: str, count: int = 1, seconds: float = 0.02, retries: int = 0) -> AttemptSeries:
     """So many that went to a target."""
-    return AttemptSeries("app", target, "GET", 200, "", count, count * seconds, {fine(seconds): count})
+    return AttemptSeries("app", target, "GET", 200, "", count, count * seconds, {fine(seconds): count}, retries)
 
 
 class RequestFiguresTests(SynchronousTestCase):
@@ -89,6 +89,14 @@ class RequestFiguresTests(SynchronousTestCase):
         self.assertEqual(
             places, {("http", "127.0.0.1", "9000"), ("https", "origin.example", "443"), ("http", "::1", "80")}
         )
+
+    def test_retries(self) -> None:
+        """
+        How often another target was tried is counted by upstream.
+        """
+        self.tell(attempts("http://127.0.0.1:9000", retries=2), attempts("http://127.0.0.1:9001", retries=3))
+        self.tell(attempts("http://127.0.0.1:9000"))
+        self.assertEqual(value(self.read(), "revproxy_upstream_retries_total", upstream="app"), 5)
 
     def test_slices(self) -> None:
         """

@@ -271,6 +271,19 @@ class BoundsTests(SiteCase):
         self.assertIsNone(self.connect())
         self.assertFalse(any(client.isAborted for client in clients if client))
 
+    def test_slowReaders(self) -> None:
+        """
+        Who has not taken the answer for a while gives way to a new one: the one that has asked first.
+        """
+        self.scraper.waits = Deferred()
+        clients = [self.connect() for _ in range(CONNECTIONS)]
+        for client in clients:
+            assert client is not None
+            self.clock.advance(1)
+            client.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIsNotNone(self.connect())
+        self.assertEqual([client.isAborted for client in clients if client], [True] + [False] * (CONNECTIONS - 1))
+
     def test_longHead(self) -> None:
         """
         A head without end is refused.
