@@ -92,7 +92,7 @@ class RequestCounts:
     def attempts(self) -> tuple[AttemptSeries, ...]:
         """What is new since this was asked last."""
         new, self._attempts = self._attempts, {}
-        return tuple(AttemptSeries(*_figures(*item), retries=item[1].retries) for item in new.items())
+        return tuple(AttemptSeries(*(*_figures(*item), item[1].retries)) for item in new.items())
 
     def takeDropped(self) -> int:
         """:returns: :attr:`dropped`, which begins anew."""

@@ -69,7 +69,7 @@ limits: {max_header_bytes: 8000, max_body_bytes: 1000000, max_connections_per_cl
 requests: {underscores: keep}
 timeouts: {header: 3, drain: 90.5}
 logging: {access: "off", format: combined, level: debug, own: json}
-admin: {endpoint: tcp:9999}
+admin: {endpoint: "tcp:9999:interface=127.0.0.1"}
 """
 
 CODE = """
