@@ -18,7 +18,7 @@ In the order in which a benchmark flows:
 ``report``
     samples to medians, tables, verdicts.
 
-``profile`` and ``cycle`` are apart: they show where our own time goes.
+``profile``, ``cycle`` and ``explaining`` are apart: they show where our own time goes.
 
 What swapping plugins costs is a program of its own, in the same manner:
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final, Literal
 
 import msgspec
@@ -44,13 +45,17 @@ class Rehearsal:
         """
         The question to a worker.
 
-        :raises ValueError: the URL is none.
+        :raises ValueError: the URL, or the address, is none.
         """
         match = _URL.match(self.url)
         if match is None or "@" in match[2]:
             raise ValueError("url: write http://HOST/PATH or https://HOST/PATH, without user and fragment")
         if any(name.lower() == "host" for name, _ in self.headers):
             raise ValueError("headers: the host is in the url; leave Host out")
+        try:
+            ip_address(self.client)
+        except ValueError:
+            raise ValueError(f"client: {self.client[:64]!r} is no address") from None
         scheme: Literal["http", "https"] = "https" if match[1].lower() == "https" else "http"
         target = match[3] if match[3].startswith("/") else f"/{match[3]}"
         serverName = re.sub(r":[0-9]*\Z", "", match[2]).lower() if self.serverName is None else self.serverName.lower()

@@ -78,6 +78,8 @@ class RehearseTests(OperationCase):
             self.assertIn("url: write http://HOST/PATH", self.refused("rehearseRequest", Problem, {"url": url}))
         text = self.refused("rehearseRequest", Problem, {"url": "http://shop/", "headers": {"HOST": "x"}})
         self.assertIn("leave Host out", text)
+        text = self.refused("rehearseRequest", Problem, {"url": "http://shop/", "client": "shop"})
+        self.assertEqual(text, "client: 'shop' is no address")
         self.assertIn("url", self.refused("rehearseRequest", Problem, {}))
         self.assertIn("colour", self.refused("rehearseRequest", Problem, {"url": "http://shop/", "colour": "red"}))
 
