@@ -1,5 +1,5 @@
 # make run      start the edge in front of a small demo origin; Ctrl-C ends both
-#               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001
+#               ports: make run HTTP=8081 HTTPS=8444 ORIGIN=9001 ADMIN=9910
 # make test     lint, types, packaging, tests: what a change must pass; five minutes on two processors
 # make test-quick   lint, types, and the tests that are over in a moment: for between two changes; a minute
 # make test-all     the rest, after make test: other servers, other Pythons, what takes minutes; a skip is a failure
@@ -16,6 +16,7 @@
 HTTP ?= 8080
 HTTPS ?= 8443
 ORIGIN ?= 9000
+ADMIN ?= 9900
 ARGS ?=
 PYTHON ?=
 VENV ?= .venv
@@ -30,7 +31,7 @@ help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
 
 run: $(VENV)/.has-run
-	@exec $(BIN)/python -m revproxy.demo.run --http $(HTTP) --https $(HTTPS) --origin $(ORIGIN)
+	@exec $(BIN)/python -m revproxy.demo.run --http $(HTTP) --https $(HTTPS) --origin $(ORIGIN) --admin $(ADMIN)
 
 # One stage after the other even under -j: the summary of the tests is to be the last line.
 test: $(VENV)/.has-test

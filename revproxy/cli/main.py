@@ -13,6 +13,7 @@ from revproxy import __version__
 from revproxy.cli import (
     alertcommands,
     bundlecommand,
+    completion,
     doctorcommand,
     historycommands,
     plugintests,
@@ -151,7 +152,7 @@ def testPlugin(directory: Path, timeout: float) -> None:
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
     *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS, *doctorcommand.COMMANDS,
-    *bundlecommand.COMMANDS,
+    *bundlecommand.COMMANDS, *completion.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

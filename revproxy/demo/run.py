@@ -19,7 +19,9 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater, react
+from twisted.internet.threads import deferToThread
 
+from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused
 from revproxy.demo.edgeprocess import EdgeProcess
 from revproxy.demo.origin import listenForOrigin
 from revproxy.demo.selfsigned import selfSigned
@@ -33,6 +35,9 @@ _EDGE = "import os; os.setpgid(0, 0); from revproxy.cli.main import main; main()
 _PROBE = 0.05
 """Seconds after which it is tried again whether the edge accepts connections."""
 
+_TRIES = 600
+"""So often it is asked for a code for its dashboard, until it is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -44,6 +49,7 @@ class Setting:
     :ivar origin: port; 0 until one is chosen.
     :ivar plugins: folder of plugins.
     :ivar state: folder for the certificate and the configuration.
+    :ivar admin: port.
     """
 
     http: int
@@ -51,6 +57,7 @@ class Setting:
     origin: int
     plugins: Path
     state: Path
+    admin: int = 9900
 
     @property
     def certificates(self) -> Path:
@@ -87,6 +94,7 @@ plugins:
   directory: {_quoted(setting.plugins)}
   config: {{request-id: true{", html-banner: true" if setting.banner.exists() else ""}}}
 state: {_quoted(setting.state)}
+admin: {{endpoint: "tcp:{setting.admin}:interface={HOST}"}}
 timeouts: {{drain: 5}}
 logging: {{access: "-", format: combined}}
 """
@@ -114,12 +122,17 @@ def takenPorts(ports: Sequence[int]) -> list[int]:
     return taken
 
 
-def introduction(setting: Setting) -> str:
+def introduction(setting: Setting, code: str = "") -> str:
     """
     What someone sees who has just started this.
+
+    :param code: for signing in to the dashboard, once.
     """
+    login = f"#login={code}" if code else ""
     return f"""
   The edge runs.   http://{HOST}:{setting.http}/   https://{HOST}:{setting.https}/   (Ctrl-C ends it)
+  Its dashboard:   http://{HOST}:{setting.admin}/{login}
+                   (signs in once, within five minutes; for another code: revproxy login)
 
   Try:
     curl -i http://{HOST}:{setting.http}/
@@ -154,15 +167,26 @@ async def _listening(reactor: Any, ports: Sequence[int]) -> bool:
     return True
 
 
+def _code(socketPath: Path) -> str:
+    """
+    A code for signing in to the dashboard; empty if there is none to be had. Blocks.
+    """
+    try:
+        return str(EdgeClient(socketPath).ask("POST", "login-codes", body={"role": "admin"}, timeout=10)["code"])
+    except (EdgeNotRunning, NoAnswer, Refused):
+        return ""
+
+
 async def main(reactor: Any, setting: Setting) -> None:
     """
     Until interrupted.
 
     :raise SystemExit: when it cannot begin.
     """
-    if taken := takenPorts([setting.http, setting.https]):
+    if taken := takenPorts([setting.http, setting.https, setting.admin]):
         ports = " and ".join(map(str, taken))
-        raise SystemExit(f"Cannot listen on port {ports}: in use? Choose others: make run HTTP=8081 HTTPS=8444")
+        others = "make run HTTP=8081 HTTPS=8444 ADMIN=9910"
+        raise SystemExit(f"Cannot listen on port {ports}: in use? Choose others: {others}")
     try:
         setting = replace(setting, origin=listenForOrigin(reactor, setting.origin))
     except CannotListenError:
@@ -178,9 +202,14 @@ async def main(reactor: Any, setting: Setting) -> None:
     edge.start(reactor, [sys.executable, "-c", _EDGE, "run", "--config", str(file)])
     while edge.status is None and not await _listening(reactor, [setting.http, setting.https]):
         await deferLater(reactor, _PROBE)
+    code = ""
+    for _ in range(_TRIES):  # its ports are bound before it is ready
+        if edge.status is None and not code:
+            code = await deferToThread(_code, setting.state / "control.sock")
+            await deferLater(reactor, 0 if code else _PROBE)
     if edge.status is not None:
         raise SystemExit("The edge did not start; its reasons are above.")
-    print(introduction(setting), flush=True)
+    print(introduction(setting, code), flush=True)
     status = await edge.ended()
     if reactor.running and status:
         raise SystemExit(f"The edge has ended with status {status}; its reasons are above.")
@@ -194,6 +223,7 @@ def options(arguments: Sequence[str]) -> Setting:
     parser.add_argument("--http", type=int, default=8080)
     parser.add_argument("--https", type=int, default=8443)
     parser.add_argument("--origin", type=int, default=9000)
+    parser.add_argument("--admin", type=int, default=9900)
     parser.add_argument("--plugins", type=Path, default=Path("plugins"))
     parser.add_argument("--state", type=Path, default=Path("var"))
     return Setting(**vars(parser.parse_args(arguments)))

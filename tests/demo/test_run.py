@@ -61,6 +61,8 @@ class RunTests(SynchronousTestCase):
         text = introduction(setting)
         self.assertIn("http://127.0.0.1:8081/", text)
         self.assertIn("https://127.0.0.1:8444/", text)
+        self.assertIn("http://127.0.0.1:9900/\n", text)
+        self.assertIn("http://127.0.0.1:9900/#login=xyz\n", introduction(setting, "xyz"))
         self.assertIn(str(setting.banner), text)
         self.assertRegex(text, rf"revproxy plugins --state {re.escape(str(setting.state))}\n")
 

@@ -54,7 +54,7 @@ class TutorialTests(EdgeCase):
         """
         What ``make run`` does when everything is installed: an origin, and ``twistd revproxy`` before it.
         """
-        ports = ["--http", str(self.port), "--https", str(freePort()), "--origin", "0"]
+        ports = ["--http", str(self.port), "--https", str(freePort()), "--origin", "0", "--admin", str(freePort())]
         log = self.folder / "demo.log"
         with log.open("wb") as file:
             demo = subprocess.Popen(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.cli.edgeclient import EdgeClient, Refused
 from tests.harness import PATIENCE, freePort
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,8 @@ class DemoTests(SynchronousTestCase):
         self.plugins = base / "plugins"
         shutil.copytree(ROOT / "plugins", self.plugins, ignore=shutil.ignore_patterns("__pycache__"))
         self.http, self.https = freePort(), freePort()
-        ports = ["--http", str(self.http), "--https", str(self.https), "--origin", "0"]
+        self.admin = freePort()
+        ports = ["--http", str(self.http), "--https", str(self.https), "--origin", "0", "--admin", str(self.admin)]
         self.state = base / "var"
         folders = ["--plugins", str(self.plugins), "--state", str(self.state)]
         command = [sys.executable, "-m", "revproxy.demo.run", *ports, *folders]
@@ -135,3 +137,14 @@ class DemoTests(SynchronousTestCase):
         self.awaitLine("The edge runs.")
         self.assertEqual(self.end(signal.SIGHUP), 0)
         self.assertRaises(OSError, self.get, f"http://127.0.0.1:{self.http}/")
+
+    def test_dashboard(self) -> None:
+        """
+        The address of the dashboard that it prints signs in, once.
+        """
+        self.awaitLine("#login=")
+        url, _, code = self.seen[-1].split()[-1].partition("#login=")
+        self.assertEqual(url, f"http://127.0.0.1:{self.admin}/")
+        client = EdgeClient(url)
+        self.assertEqual(client.ask("POST", "session", body={"code": code})["role"], "admin")
+        self.assertEqual(self.assertRaises(Refused, client.ask, "POST", "session", body={"code": code}).status, 401)
