@@ -100,6 +100,19 @@ class TenTabsTests(DashboardCase):
             page.get_by_label("rate").fill("9/s")
         self.assertEqual(self.double.asked.count("GET /events/stream"), 1)
 
+    def test_withoutStreams(self) -> None:
+        """Where no stream comes through, the page asks every few seconds, and says so."""
+        self.meant = ("503",)
+        for path in ("/events/stream", "/requests/live"):
+            self.double.refusing[f"GET {path}"] = (503, {"detail": "no streams here"})
+        page = self.signedIn(screen="events?tab=events")
+        page.wait_for_selector("text=asked each few seconds")
+        self.double.happen("stalled", "told without a stream")
+        page.wait_for_selector("text=told without a stream")
+        self.open(page, "requests?live=1")
+        self.double.passes(target="/without-a-stream")
+        page.wait_for_selector(".line >> text=/without-a-stream")
+
     def test_hiddenTabsAskForNothing(self) -> None:
         """A tab that is hidden lets go of its streams, and asks for nothing until it is seen."""
         page = self.signedIn(screen="requests?live=1")

@@ -9,7 +9,16 @@ import { Scroll } from "./states.js";
 const SAID_EVERY = 10_000;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let loading;
-const load = () => (loading ??= import("../vendor/uplot.js").then((module) => module.default));
+const load = () => (loading ??= Promise.all([import("../vendor/uplot.js"), style()]).then(([module]) => module.default));
+
+/** Its stylesheet, before ours. Nothing that is seen first waits for it. */
+function style() {
+  const sheet = document.createElement("link");
+  const isThere = new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; });
+  Object.assign(sheet, { rel: "stylesheet", href: new URL("../vendor/uplot.css", import.meta.url).href });
+  document.querySelector("link[rel=stylesheet]").before(sheet);
+  return isThere;
+}
 
 function colour(element, name) {
   element.style.color = `var(--${name})`;

@@ -107,6 +107,6 @@ function Changed() {
   const all = useStore(events), last = all.filter((event) => CHANGES.has(event.kind)).slice(-8).reverse();
   return html`<section class="card" aria-labelledby="changed"><header><h2 id="changed">Last changes</h2><span class="end small"><a href=${link("changes")}>History</a></span></header>
     ${last.length ? html`<ul class="timeline">${last.map((event) => html`<li key=${event.number}><span class="small faint"><${When} at=${event.at} isShort /></span>
-      <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version}</a>`}<div class="dim said">${event.text}</div></div></li>`)}</ul>`
+      <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version.split(" ")[0]}</a>`}<div class="dim said">${event.text}</div></div></li>`)}</ul>`
       : html`<p class="pad dim">Nothing has changed since the edge began to remember.</p>`}</section>`;
 }

@@ -76,7 +76,7 @@ function Overview({ plugin }) {
       <section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span>${one.position} of ${one.of}</span><span>${one.rule}<div class="small faint">${one.routes.slice(0, 8).join(", ")}${one.routes.length > 8 ? ` and ${count(one.routes.length - 8)} more` : ""}</div></span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>
       ${plugin.figures?.length > 0 && html`<${Figures} figures=${plugin.figures} />`}
       ${plugin.threads && html`<section class="card"><header><h2>Threads</h2></header><div class="pad">${plugin.threads.busy} of ${plugin.threads.most} busy <${Bar} of=${plugin.threads.busy / Math.max(1, plugin.threads.most)} />, ${plugin.threads.queued} waiting, ${plugin.threads.rejected} rejected</div></section>`}
-      <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section>
+      <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version.split(" ")[0]}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section>
     </div></div>`;
 }
 
