@@ -7,11 +7,12 @@ combinations are counted together, and how many requests that were is told.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection
 from typing import Any
 
 from revproxy.plan.counted import METHOD_OF, OTHER, VERSIONS, AttemptSeries, RequestSeries, errorType
-from revproxy.plan.durations import fine
+from revproxy.plan.durations import FINE
 from revproxy.requestrecord import RequestRecord
 
 MOST_SERIES = 8192
@@ -68,7 +69,7 @@ class RequestCounts:
             tally.count += 1
             seconds = r.duration
             tally.seconds += seconds
-            bucket = fine(seconds)
+            bucket = bisect_left(FINE, seconds)
             tally.buckets[bucket] = tally.buckets.get(bucket, 0) + 1
             if r.upstream is not None:
                 attempt = r.pool, r.upstream, method, status, error
@@ -79,7 +80,7 @@ class RequestCounts:
                     tally.retries += r.attempts - 1
                 if r.upstreamSeconds is not None:
                     seconds = r.upstreamSeconds
-                    bucket = fine(seconds)
+                    bucket = bisect_left(FINE, seconds)
                 tally.count += 1
                 tally.seconds += seconds
                 tally.buckets[bucket] = tally.buckets.get(bucket, 0) + 1
