@@ -54,17 +54,14 @@ class Found:
     """
     What the file has.
 
+    :ivar etag: another one with every byte that changes.
     :ivar unwritable: why it cannot be written; empty if it can.
     """
 
     data: bytes
     text: str
+    etag: str
     unwritable: str = ""
-
-    @property
-    def etag(self) -> str:
-        """Changes with every byte."""
-        return etagOf(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,8 @@ class ConfigFile:
         """
         if self.path is None:
             text = configText(self._coordinator.config)
-            return Found(text.encode(), text, "the edge was started with options, and has no configuration file")
+            data, why = text.encode(), "the edge was started with options, and has no configuration file"
+            return Found(data, text, etagOf(data), why)
         try:
             found: Found = await self._coordinator.files.do(self._read, self.path)
         except OSError as error:
@@ -113,7 +111,7 @@ class ConfigFile:
 
     def _read(self, path: Path) -> Found:
         data = readFile(path, MAX_BYTES)
-        return Found(data, decodeText(data, str(path)), whyUnwritable(path))
+        return Found(data, decodeText(data, str(path)), etagOf(data), whyUnwritable(path))
 
     async def effective(self) -> dict[str, Any]:
         """What is in force, with all defaults; secrets are masked."""
@@ -175,13 +173,15 @@ class ConfigFile:
             raise Wrong("the text has half of a surrogate pair", ()) from None
         except ConfigErrors as errors:
             raise Wrong(str(errors), errors.problems) from None
-        running = self._coordinator.config
-        return ConfigEdit(self.path, found.data, text, running if config == running else config)
+        return ConfigEdit(self.path, found.data, text, config)
 
     def _parse(self, path: Path, text: str) -> Config:
+        """The one that is in force, if only comments are others."""
         if len(text.encode()) > MAX_BYTES:
             raise ConfigErrors([Problem(str(path), 0, 0, "", f"it has more than {MAX_BYTES} bytes")])
-        return parseConfig(text, self._coordinator.config.source, path.parent)
+        running = self._coordinator.config
+        config = parseConfig(text, running.source, path.parent)
+        return running if config == running else config
 
     async def outcome(self, report: ChangeReport, found: Found, edit: ConfigEdit | None) -> Outcome:
         """What is told of a change with this edit."""

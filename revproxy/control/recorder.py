@@ -52,6 +52,7 @@ class Recorder:
         name = request.plugin or request.gate or request.lift or request.subject
         result = "done" if tried.isMade and (hasChanged or isAsked) else "refused"
         difference = differenceOf(before, after)
+        name = name or _only(difference, {refusal.plugin for refusal in tried.refused})
         text = tried.text or tuple(linesOf(difference))
         refused = tuple(
             {"plugin": each.plugin, "stage": each.stage, "message": each.message} for each in tried.refused
@@ -66,6 +67,12 @@ class Recorder:
                 request.actor, action, name, request.reason, result, text, refused, after, config
             )
         self._config = config
+
+
+def _only(difference: dict[str, Any], refused: set[str]) -> str:
+    """The plugin that it is about, if it is about no other, nor about the configuration."""
+    names = {name for part, found in difference.items() if part != "config" for name in found} | refused
+    return names.pop() if len(names) == 1 and "config" not in difference else ""
 
 
 def _told(difference: dict[str, Any], before: str, after: str) -> dict[str, Any]:

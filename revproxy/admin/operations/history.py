@@ -84,7 +84,8 @@ class _History:
         entry = self._entry(call.values["number"])
         standing, text = await self._history.standing(entry), await self._history.config(entry)
         stood = None if standing is None else standing.asDict()
-        return {**entry, "stood": stood, "config_text": None if text is None else masked(text)}
+        shown = None if text is None else await self._control.coordinator.files.do(masked, text)
+        return {**entry, "stood": stood, "config_text": shown}
 
     async def difference(self, call: Call) -> Any:
         first, last = call.values["from"], call.values["to"]

@@ -87,7 +87,10 @@ class Standing:
     @classmethod
     def decoded(cls, data: bytes) -> Standing:
         """:raises ValueError: it is none. :raises TypeError: it is none."""
-        return cls.fromDict(json.loads(data))
+        value = json.loads(data)
+        if not isinstance(value, dict):
+            raise TypeError("it is no object")
+        return cls.fromDict(value)
 
 
 NOTHING = Standing()
