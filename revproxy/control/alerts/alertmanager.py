@@ -297,14 +297,17 @@ class Feed:
     def taken(self, peer: _Peer, alerts: Sequence[Alert]) -> None:
         """One of them took these."""
         self.deliveredAt = self.clock.seconds()
+        isNews = False
         for alert in alerts:
             over = self.over.get(alert.fingerprint)
             if over is not None and over.alert is alert and peer.number not in over.told:
                 over.told.append(peer.number)
+                isNews = True
+        if isNews:
+            self._onChanged()
         if self._isFailing and not any(other.error for other in self._peers if other is not peer):
             self._isFailing = False
             self._onEvent("alert-delivered", f"{self.config.name} takes alerts again", self.config.name)
-        self._onChanged()
 
     def failed(self, peer: _Peer) -> None:
         """One of them did not."""

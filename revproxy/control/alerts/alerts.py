@@ -213,11 +213,12 @@ class Alerts:
             if kind in kinds and (endingOf(kind).ofAll or _subjectIn(alert.labels) == subject):
                 self._book.isOver(alert.fingerprint, event.text, self._clock.seconds())
 
-    def _sight(self, seen: Sighting) -> str | None:
+    def _sight(self, seen: Sighting, isNews: bool = True) -> str | None:
         known = self._book.holds(seen, self._clock.seconds())
         if known is not None:
-            self._soon()
             self._tickLater()
+            if isNews:
+                self._soon()
         elif not self._isFull:
             self._isFull = True
             text = f"there are {MOST} alerts; further ones are not told, such as one of {seen.rule}"
@@ -236,7 +237,7 @@ class Alerts:
             subject = {} if rule.of == "edge" else {rule.of: finding.name}
             seen = Sighting(rule.name, self._labels(rule, subject), rule.summary or str(rule.when[0]), finding.text,
                             rule.wait)
-            known = self._sight(seen)
+            known = self._sight(seen, isNews=known is None)
             if known is not None:
                 self._ofConditions[key] = known
         elif known is not None and finding.verdict is Verdict.NOT:
@@ -245,7 +246,6 @@ class Alerts:
             known = None
         elif known is not None:
             self._book.isSilent(known, now)
-            self._soon()
         if known is not None:
             self._seen.add(known)
 

@@ -195,6 +195,17 @@ class ConditionTests(AlertsCase):
         self.assertEqual(self.states(), [])
         self.assertIn("no traffic", self.alerts.asDict()["resolved"][0]["why"])
 
+    def test_disk(self) -> None:
+        """What goes on as it is, or without traffic, is not written down again and again."""
+        self.figure(0.5)
+        self.passes(20)
+        saved: list[bytes] = []
+        self.patch(self.alerts.file, "save", saved.append)
+        self.passes(100)
+        self.figure(None)
+        self.passes(100)
+        self.assertEqual(saved, [])
+
     def test_gone(self) -> None:
         """A route that is not configured any more is over."""
         self.figure(0.5)
