@@ -25,7 +25,7 @@ class FinishedTests(ExchangeCase):
 
     def watch(self, finished: Any) -> None:
         """The plugin's ``finished``."""
-        self.edge.chains[0]._observers = ((self.link, finished),)
+        self.edge.chains[0]._observers = ((self.link, finished, self.link.counters),)
 
     async def finished(self, context: Context) -> None:
         self.waiting.append(Deferred())
@@ -93,7 +93,9 @@ class FinishedTests(ExchangeCase):
             order.append(context.log.namespace)
 
         self.waiting.append(Deferred())
-        self.edge.chains[0]._observers = ((self.link, first), (self.link, lambda context: order.append("second")))
+        counters = self.link.counters
+        second = lambda context: order.append("second")  # noqa: E731
+        self.edge.chains[0]._observers = ((self.link, first, counters), (self.link, second, counters))
         self.ask()
         self.assertEqual(order, ["second", "first"])
         self.waiting[0].callback(None)
