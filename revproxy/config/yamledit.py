@@ -51,7 +51,8 @@ def withValue(text: str, path: Sequence[str], value: Any) -> str:
     for attempt in (_spliced, _again):
         try:
             made = attempt(text, path, value)
-            if readYAML(made, "")[0] == wanted and _isSameKind(readYAML(made, "")[0], wanted):
+            said, _ = readYAML(made, "")
+            if said == wanted and _isSameKind(said, wanted):
                 return made
         except Exception:  # the library raises several kinds for what it cannot do
             continue

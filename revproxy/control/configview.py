@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -47,6 +48,7 @@ def shownValue(value: Any) -> Any:
     return masked(str(value) if isinstance(value, PurePath) else repr(value))
 
 
+@cache
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).replace("_c_a", "_ca")
 
