@@ -2,8 +2,8 @@
 The listener's side of HTTP: ``/metrics``, and nothing else.
 
 It is stock twisted.web with bounds, for whoever can reach it needs no token: so many connections, of which a silent one
-gives way to a new one; so many seconds for each request from its first byte to its answer's last; no bodies; and what
-is asked for is made once for all who ask.
+gives way to a new one; so many seconds for each request from its first byte to its answer's last; no bodies; one
+request in each turn of the loop; and what is asked for is made once for all who ask.
 """
 
 # twisted.web carries few annotations.
@@ -154,19 +154,24 @@ class _Request(Request):
             super().setHeader(name, value)
 
     def process(self) -> None:
-        """All of it is there."""
-        self._answering(True)
-        super().process()
+        """All of it is there. It is begun in a turn of the loop of its own: others may have come with it."""
+        connection = self._connection()
+        connection.answering(True)
+        connection.factory.clock.callLater(0, self._begin)
+
+    def _begin(self) -> None:
+        if not self._disconnected:
+            super().process()
 
     def finish(self) -> None:
         """All of the answer has been handed over; another request may come before this returns."""
-        self._answering(False)
+        self._connection().answering(False)
         super().finish()
 
-    def _answering(self, isAnswering: bool) -> None:
-        connection = self.channel.transport
-        if isinstance(connection, _Connection):
-            connection.answering(isAnswering)
+    def _connection(self) -> _Connection:
+        connection: Any = self.channel.transport
+        assert isinstance(connection, _Connection)
+        return connection
 
 
 class _Site(Site):

@@ -76,8 +76,14 @@ class SiteCase(SynchronousTestCase):
         """:returns: status line, fields, body."""
         transport = self.connect(peer)
         assert transport is not None
-        transport.protocol.dataReceived(text)
+        self.send(transport, text)
         return self.answer(transport)
+
+    def send(self, transport: Transport | None, text: bytes) -> None:
+        """A client sends this; what is to be done in the next turn of the loop is done."""
+        assert transport is not None
+        transport.protocol.dataReceived(text)
+        self.clock.advance(0)
 
     def answer(self, transport: Transport) -> tuple[bytes, dict[bytes, bytes], bytes]:
         head, _, body = transport.value().partition(b"\r\n\r\n")
@@ -146,9 +152,9 @@ class AskedTests(SiteCase):
         """
         transport = self.connect()
         assert transport is not None
-        transport.protocol.dataReceived(b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+        self.send(transport, b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
         for _ in range(50):
-            transport.protocol.dataReceived(b"x" * 65536)
+            self.send(transport, b"x" * 65536)
         request = transport.protocol.wrappedProtocol._channel.requests[0]
         self.assertEqual(request.content.getvalue(), b"")
 
@@ -160,7 +166,7 @@ class AskedTests(SiteCase):
         assert transport is not None
         for _ in range(3):
             transport.clear()
-            transport.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.send(transport, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
             self.assertEqual(self.answer(transport)[2], b"a 1\nb 2\n")
             self.clock.advance(TIMEOUT * 0.9)
         self.assertFalse(transport.isAborted)
@@ -174,7 +180,7 @@ class AskedTests(SiteCase):
         transport.write = lambda data, write=transport.write: (  # type: ignore[method-assign]
             write(data), transport.producer.pauseProducing()
         )
-        transport.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(transport, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertTrue(transport.value().endswith(b"a 1\n"))
         transport.producer.resumeProducing()
         self.assertTrue(transport.value().endswith(b"b 2\n"))
@@ -186,7 +192,7 @@ class AskedTests(SiteCase):
         self.scraper.waits = Deferred()
         transport = self.connect()
         assert transport is not None
-        transport.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(transport, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         self.scraper.waits.errback(RuntimeError("no"))
         line, _, body = self.answer(transport)
         self.assertEqual(line, b"HTTP/1.1 503 Service Unavailable")
@@ -237,12 +243,12 @@ class BoundsTests(SiteCase):
         """
         silent, slow, idle = self.connect(), self.connect(), self.connect()
         assert silent is not None and slow is not None and idle is not None
-        slow.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\n")
-        idle.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(slow, b"GET /metrics HTTP/1.1\r\n")
+        self.send(idle, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         for _ in range(int(TIMEOUT)):
             self.clock.advance(1)
             if not slow.isAborted:
-                slow.protocol.dataReceived(b"X: a\r\n")
+                self.send(slow, b"X: a\r\n")
         self.assertTrue(silent.isAborted and slow.isAborted and idle.isAborted)
         self.assertEqual(self.site.open, {})
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -253,7 +259,7 @@ class BoundsTests(SiteCase):
         """
         clients = [self.connect() for _ in range(CONNECTIONS)]
         assert clients[0] is not None
-        clients[0].protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(clients[0], b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         self.answer(clients[0])
         self.assertIsNotNone(self.connect())
         self.assertEqual([client.isAborted for client in clients if client][:3], [False, True, False])
@@ -267,7 +273,7 @@ class BoundsTests(SiteCase):
         clients = [self.connect() for _ in range(CONNECTIONS)]
         for client in clients:
             assert client is not None
-            client.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.send(client, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertIsNone(self.connect())
         self.assertFalse(any(client.isAborted for client in clients if client))
 
@@ -280,9 +286,26 @@ class BoundsTests(SiteCase):
         for client in clients:
             assert client is not None
             self.clock.advance(1)
-            client.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.send(client, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertIsNotNone(self.connect())
         self.assertEqual([client.isAborted for client in clients if client], [True] + [False] * (CONNECTIONS - 1))
+
+    def test_turns(self) -> None:
+        """
+        Requests that come together are begun one in each turn of the loop, whatever they ask for.
+        """
+        transport, turns = self.connect(), 0
+        assert transport is not None
+        for path in (b"/x", b"/metrics") * 20:
+            transport.protocol.dataReceived(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        counts = [transport.value().count(b"HTTP/1.1 ")]
+        while (due := [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]):
+            turns += 1
+            self.clock.calls.remove(due[0])
+            due[0].called = 1
+            due[0].func(*due[0].args, **due[0].kw)
+            counts.append(transport.value().count(b"HTTP/1.1 "))
+        self.assertEqual(counts, list(range(41)))
 
     def test_longHead(self) -> None:
         """
@@ -290,7 +313,7 @@ class BoundsTests(SiteCase):
         """
         transport = self.connect()
         assert transport is not None
-        transport.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\n" + b"X: " + b"y" * 20_000 + b"\r\n")
+        self.send(transport, b"GET /metrics HTTP/1.1\r\n" + b"X: " + b"y" * 20_000 + b"\r\n")
         self.assertTrue(transport.disconnecting or not transport.connected)
 
     def test_leaves(self) -> None:
@@ -300,7 +323,7 @@ class BoundsTests(SiteCase):
         self.scraper.waits = Deferred()
         transport = self.connect()
         assert transport is not None
-        transport.protocol.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(transport, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         transport.loseConnection()
         self.scraper.waits.callback(None)
         self.assertEqual(self.site.open, {})
