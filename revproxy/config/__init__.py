@@ -9,6 +9,7 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 - `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`,
   `routeconfig`, `metricsconfig`, `explainconfig`, and `alertconfig` with `alertexpression`, `readymadealerts` and
   `alertsettings`;
+- `yamledit`: another value for one key of a YAML text, and all else as it was written;
 - `manifest`: plugin.json as a value, and a plugin's configuration.
 
 Nothing is bound, started or imported by reading::

@@ -10,6 +10,10 @@ In the order in which a change passes through:
   still tries, `refusalbook` what was refused and still stands;
 - `turns` has one change after the other made, `precedence` says which goes before which;
 - `crew` speaks to the workers, and makes one answer of theirs;
+- `recorder` takes each transaction that is over to :mod:`~revproxy.control.history`, with its `actor`; `lifetime` tells
+  of beginning and end;
+- `configfile` reads and writes revproxy.yaml for others: `configedit` is a new text, which `configwriting` has written
+  with the change, `configview` what is shown of it; `reverting` goes back to how things stood;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
 - `statewatch` sees to it that the state folder stays there, and ours;
 - `inbox` takes what workers say by themselves to its place: `quarantine` (with `breaker`) takes out versions that fail,

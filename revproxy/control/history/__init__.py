@@ -7,6 +7,7 @@ Who changed what: the audit records, the line of time, and the way back.
     standing       how things stand at one moment; what makes one of another
     historyfiles   the line of time on disk, with texts of configurations
     history        takes what has happened, and knows how things stood
+    comparison     what is different between how things stood after two changes
     difference     what is different between two texts
     audit          takes what has happened, and has it written down
 """
