@@ -35,6 +35,9 @@ IDLE_TIMEOUT = 60.0
 LINGERING = 1.0
 """Seconds for which a client whose request was not read to its end may take the answer."""
 
+DISCARDED = 1 << 20
+"""Bytes that are read of it meanwhile, at most."""
+
 
 @implementer(IHalfCloseableProtocol)
 class ApiChannel(HTTPChannel):
@@ -60,6 +63,7 @@ class ApiChannel(HTTPChannel):
         self.isExtra = False
         self.isKnown = False
         self._isOver = False
+        self._discarded = 0
         self._isHeld = False
         self._held: Callable[[], None] | None = None
 
@@ -85,6 +89,10 @@ class ApiChannel(HTTPChannel):
         """Bytes of requests have come; they do not prolong the time for them."""
         if not self._isOver:
             super(HTTPChannel, self).dataReceived(data)
+            return
+        self._discarded += len(data)
+        if self._discarded > DISCARDED:
+            self.transport.abortConnection()
 
     def allHeadersReceived(self) -> None:
         """Look at the head before the body comes, or is asked for (``100-continue``)."""

@@ -52,6 +52,21 @@ class ConnectionTests(DoorCase):
             (answer,) = await self.asked(data, 9)
             self.assertEqual((answer.status, answer.fields["content-type"]), (431, "application/problem+json"))
 
+    async def test_withoutEnd(self) -> None:
+        """Who goes on sending after a refusal is not read for long."""
+        one = self.client()
+
+        def send() -> int:
+            sent = 0
+            try:
+                while sent < 64 << 20:
+                    sent += one.socket.send(b"x" * 65536)
+            except OSError:
+                pass
+            return sent
+
+        self.assertLess(await deferToThread(send), 8 << 20)
+
     async def test_longBody(self) -> None:
         """A body that is too long is refused by its length, or as soon as it is; nothing more of it is read."""
         declared = request("do/x", fields=("Content-Length: 65537", "Expect: 100-continue"))
