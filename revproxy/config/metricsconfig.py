@@ -15,7 +15,7 @@ class MetricsConfig:
 
     :ivar endpoint: a Twisted server endpoint string; ``None``: nothing listens.
     :ivar topHosts: how many hosts have figures of their own.
-    :ivar count: whether requests are counted by route, target and plugin.
+    :ivar count: whether requests are counted by route, target and host.
     """
 
     endpoint: str | None = None

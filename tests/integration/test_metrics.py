@@ -96,6 +96,14 @@ class MetricsTests(EdgeCase):
         self.write(changed + "\n")
         self.until(lambda: self.get(self.edge)[1] == b"hallo")
 
+    def test_itsOwn(self) -> None:
+        """Where it is in its own way, it says so."""
+        self.write(CONFIG.format(port=self.port).replace(f"{self.port}:interface=127.0.0.1", str(self.port)))
+        before = f"tcp:{self.port}:interface=127.0.0.1"
+        said = f'This edge tells its metrics there already, as "{before}": first take that away'
+        self.until(lambda: said in self.edge.said(), "nothing was said")
+        self.assertEqual(value(self.figures(self.port), "revproxy_config_refused"), 1)
+
     def test_nothingElse(self) -> None:
         """Nothing but metrics is there, and the edge's clients do not reach them."""
         for path in ("/", "/api/v1/status", "/metrics/", "/healthz"):

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from revproxy.admin.metrics.scraper import Scraper
 from revproxy.admin.metrics.site import MetricsSite
+from revproxy.config.problems import quoted
 from revproxy.config.settings import Config, documentOf
 from revproxy.dataplane.net.eagerreactor import EagerReactor, described
 from revproxy.plan.plan import Plan
@@ -65,9 +66,15 @@ class MetricsListener:
         try:
             await self._bind(config.metrics.endpoint)
         except (CannotListenError, OSError) as error:
-            problem = documentOf(config).problem(_PLACE, str(error))
+            problem = documentOf(config).problem(_PLACE, f"{error}{self._ours(error)}")
             return (Refusal("", "listen", str(problem), problems=(problem,)),)
         return ()
+
+    def _ours(self, error: Exception) -> str:
+        """What to do where it is our own port that is in the way."""
+        if self._port is None or getattr(error, "port", None) != getattr(self._port.getHost(), "port", ""):
+            return ""
+        return f" This edge tells its metrics there already, as {quoted(self._endpoint or '')}: first take that away"
 
     def commit(self) -> None:
         """What was prepared takes the place of what was there."""
