@@ -41,8 +41,8 @@ class RequestRecord(msgspec.Struct, gc=False, array_like=True):
     :ivar generation: the number of the one it came in with; 0: a head that was no request.
     :ivar pool: the name of the upstream that the target belongs to.
     :ivar attempts: how many targets it was sent to, or was to be.
-    :ivar trace: ``00-TRACE-SPAN-FLAGS`` as in the field ``traceparent``, with the edge's own span; ``-PARENT`` behind
-        it if the trace was continued; empty without.
+    :ivar trace: ``00-TRACE-SPAN-FLAGS`` as in the field ``traceparent`` that the first target gets; ``-PARENT`` behind
+        it if the trace was continued; empty without. The last byte of SPAN is 1; the edge's own span has 0 there.
     :ivar explained: why it went as it did, encoded; empty without.
     :ivar sentSeconds: until it was on its way to the first target; None: it never was.
     """

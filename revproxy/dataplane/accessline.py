@@ -55,6 +55,10 @@ _CONTROLS = tuple((chr(code).encode(), b"\\u%04x" % code) for code in range(0x7F
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MILLISECONDS = tuple(f".{n:03d}Z" for n in range(1000))
 
+_TRACE_ID = slice(3, 35)
+"""Where a trace has its id."""
+
+
 class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     """
     A record as it appears in JSON. The attributes are the keys that operators see, hence their spelling.
@@ -234,7 +238,7 @@ def _jsonLines(records: list[RequestRecord]) -> list[_Line]:
                 r.userAgent.decode("latin-1") if r.userAgent else "",
                 r.referer.decode("latin-1") if r.referer else "",
                 r.fields or None,
-                r.trace[3:35].decode("latin-1") if r.trace else "",
+                r.trace[_TRACE_ID].decode("latin-1") if r.trace else "",
             )
         )
     return lines

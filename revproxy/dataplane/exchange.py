@@ -22,6 +22,7 @@ from revproxy.dataplane.exchangerecord import recordOf
 from revproxy.dataplane.http.answerhead import discard, httpDate, keepFramed
 from revproxy.dataplane.http.errorpage import errorResponse
 from revproxy.dataplane.http.interfaces import IClientStream, ILeaf
+from revproxy.dataplane.http.tracing import TRACEPARENT, ownOf
 from revproxy.dataplane.http1.requesthead import hostname as hostnameOf
 from revproxy.dataplane.link import unsendable
 from revproxy.dataplane.rerouting import chosenAnew
@@ -61,6 +62,7 @@ class Exchange:
     :ivar methods: those its route takes; None if that does not say, or there is none.
     :ivar attempts: how many targets it was sent to, or was to be.
     :ivar pool: the name of the upstream that the last of them belongs to.
+    :ivar shown: what is in its fields of the trace, as plugins see it; empty if it is not there.
     :ivar trace: the trace it belongs to, as :mod:`~revproxy.dataplane.http.tracing` has it; empty without.
     :ivar upstream: the target that was tried last, for the log.
     :ivar upstreamSeconds: how long its head took.
@@ -84,6 +86,7 @@ class Exchange:
         "generation",
         "methods",
         "pool",
+        "shown",
         "trace",
         "upstream",
         "upstreamSeconds",
@@ -114,6 +117,7 @@ class Exchange:
         self.attempts = 0
         self.pool = ""
         self.trace = b""
+        self.shown = b""
         self.upstream: str | None = None
         self.generation = 0
         self._sentAt = 0.0
@@ -142,6 +146,8 @@ class Exchange:
                 route.leaf.render(self)
                 return
             context._exchange = self
+            if self.trace:
+                self.showTrace()
             verdict = chain.enter(context)
             if verdict is True and context._goal is None:
                 context._goal = SETTLED
@@ -156,6 +162,11 @@ class Exchange:
                     self.wait(verdict, self._entered)
         except Exception:
             self.failed(Failure())
+
+    def showTrace(self) -> None:
+        """Whoever sees the request's fields from here on sees its trace."""
+        own = self.shown = ownOf(self.trace)
+        self.context._request._headers.fields.append((TRACEPARENT, TRACEPARENT, own))
 
     def _entered(self, verdict: bool) -> None:
         if verdict:

@@ -65,7 +65,7 @@ class TraceTests(SynchronousTestCase):
         """Without one, a trace begins: plugin, origin, record and access log tell of the same."""
         site = Traced()
         seen, heard, record, state = self.one(site)
-        self.assertEqual((seen, state), (record, None))
+        self.assertEqual((heard, state), (record, None))
         self.assertEqual((heard[:50], heard[52:]), (seen[:50], seen[52:]))
         self.assertNotEqual(heard, seen)
         line = json.loads(formatJSON(site.log.records))

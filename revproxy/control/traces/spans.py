@@ -52,7 +52,7 @@ class _Request:
         self._resource = resource
         self._explained = _explained(record)
         trace = record.trace.decode("ascii")
-        self._trace, self._span, self._flags = trace[3:35], trace[36:52], int(trace[53:55], 16)
+        self._trace, self._span, self._flags = trace[3:35], f"{trace[36:50]}00", int(trace[53:55], 16)
         self._parent = trace[56:72]
         method = record.method.decode("latin-1")
         self._method = method if method in METHODS else OTHER

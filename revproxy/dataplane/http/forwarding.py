@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from revproxy.context import Peer, Request
-from revproxy.dataplane.http.tracing import LENGTH, TRACEPARENT, attemptOf
+from revproxy.dataplane.http.tracing import LENGTH, TRACEPARENT, traceparentOf
 from revproxy.headers import TOKEN, Field
 from revproxy.hostport import splitPort, withoutBrackets
 
@@ -217,7 +217,13 @@ def _hopAfterProxy(fields: list[Field], request: Request) -> bytes:
 
 
 def upstreamHead(
-    request: Request, target: bytes, host: bytes | None, chunked: bool, trace: bytes = b"", attempt: int = 1
+    request: Request,
+    target: bytes,
+    host: bytes | None,
+    chunked: bool,
+    trace: bytes = b"",
+    attempt: int = 1,
+    shown: bytes = b"",
 ) -> bytes:
     """
     The head that goes to the origin.
@@ -227,9 +233,10 @@ def upstreamHead(
     :param target: the request target to send, verbatim.
     :param host: what to send as Host; None to keep the client's.
     :param chunked: whether the body is sent chunked.
-    :param trace: the request's, empty without: the origin gets the span of this attempt as its parent, unless a plugin
-        has put another in its place, or taken it out.
+    :param trace: the request's, empty without: the origin gets the span of this attempt as its parent.
     :param attempt: how many targets it has gone to, with this one.
+    :param shown: the traceparent that is among the fields for plugins to see, unless they have put another in its place
+        or taken it out; empty if there was none.
     """
     fields = request._headers.fields
     parts = [request._rawMethod, b" ", target, b" HTTP/1.1\r\n"]
@@ -240,14 +247,18 @@ def upstreamHead(
     passedOn = False
     for lower, name, value in fields:
         if lower in _REWRITTEN:
-            if lower != TRACEPARENT:
+            if lower != b"traceparent":
                 passedOn = True
-            elif trace and value == trace[:LENGTH]:
-                parts += (b"traceparent: ", attemptOf(trace, attempt), b"\r\n")
+            elif shown and value == shown:
+                parts += (b"traceparent: ", traceparentOf(trace, attempt), b"\r\n")
             else:
                 parts += (name, b": ", value, b"\r\n")
         elif lower != b"host" and (body is None or lower != b"content-length"):
             parts += (name, b": ", value, b"\r\n")
+    if trace and not shown:
+        if attempt > 1 or len(trace) > LENGTH:
+            trace = traceparentOf(trace, attempt)
+        parts += (b"traceparent: ", trace, b"\r\n")
     if passedOn:
         parts.append(_hopAfterProxy(fields, request))
     else:

@@ -1,10 +1,10 @@
 """
 The trace that a request belongs to (W3C Trace Context, Level 1): continued from whom we believe, or begun here.
 
-A trace is kept as one value, ``00-TRACE-SPAN-FLAGS`` as in the field ``traceparent``; if it was continued, ``-PARENT``
-follows, the span of who called us. SPAN is ours, ends with 00, and is what plugins see. Each target that is tried gets
-a span of its own (`attemptOf`), with another end: so it need not be remembered, and control makes the same of it when
-it exports.
+A trace is kept as one value: the ``traceparent`` that the first target gets, ``00-TRACE-SPAN-FLAGS``; if the trace was
+continued, ``-PARENT`` follows, the span of who called us. The last byte of SPAN is the number of the target, so the
+spans of other targets (`traceparentOf`), and ours, which has 0 there (`ownOf`) and is what plugins see, need not be
+remembered; and nothing is made of the value on the way of most requests.
 
 Flags: *sampled* (01) is decided here for traces that begin here, by the trace's own random bits, and believed of those
 who are believed at all; *random* (02, of Level 2) is on our own ids, and passed on; others are passed on as 0, as the
@@ -29,6 +29,9 @@ TRACE_FIELDS = frozenset((TRACEPARENT, TRACESTATE))
 LENGTH = 55
 """Bytes of a traceparent of version 00, and of the part of a trace that is one."""
 
+_COMMON = 50
+"""Bytes that all traceparents of a request have in common; and then the number."""
+
 SAMPLED = 1
 RANDOM = 2
 
@@ -52,62 +55,68 @@ _DASHES = b"---"
 _NO_TRACE = b"0" * 32
 _NO_SPAN = b"0" * 16
 _FLAGS = tuple(b"%02x" % flags for flags in range(4))
-_ATTEMPTS = tuple(b"%02x" % attempt for attempt in (255, *range(1, 255)))
+_TARGETS = tuple(b"%02x" % number for number in (255, *range(1, 255)))
 
 
 class Tracing:
     """
     Begins and continues traces.
+
+    :ivar fresh: some that have not begun yet: whoever has nothing to continue, may take one without asking.
     """
 
-    __slots__ = ("_accepts", "_fresh", "_least")
+    __slots__ = ("_accepts", "_least", "fresh")
 
     def __init__(self, accepts: Accept, share: float) -> None:
         """
         :param share: of the traces that begin here, how many are sampled, from 0 to 1.
         """
+        self.fresh: list[bytes] = []
         self._accepts = accepts
         # OpenTelemetry's rule: the last 56 bits are compared, so all who sample by it agree on the same traces.
         self._least = b"%014x" % round((1 - share) * 2**56) if share > 0 else None
-        self._fresh: list[bytes] = []
 
     def begin(self, said: list[Field] | None, isTrusted: bool, fields: list[Field]) -> bytes:
         """
-        The trace of a request; what plugins and the origin are to see of it is added to its fields.
+        The trace of a request.
 
         :param said: fields of the client that tell of a trace; None if there are none.
         :param isTrusted: whether the peer is believed.
-        :param fields: the others.
+        :param fields: the others; the tracestate that goes on is added to these.
         """
-        fresh = self._fresh
-        if not fresh:
-            fresh = self._fresh = self._made()
-        trace = fresh.pop()
+        if not self.fresh:
+            self.fresh = self._made()
+        fresh = self.fresh.pop()
         if said is not None and (self._accepts == "always" or (isTrusted and self._accepts == "trusted")):
             before = _continued(said)
             if before is not None:
-                own = b"%b%b%b" % (before[:36], trace[36:53], before[53:])
-                fields.append((TRACEPARENT, TRACEPARENT, own))
                 fields += _passedOn(said)
-                return own + before[35:52]
-        fields.append((TRACEPARENT, TRACEPARENT, trace))
-        return trace
+                return b"%b%b%b%b" % (before[:36], fresh[36:53], before[53:], before[35:52])
+        return fresh
 
     def _made(self) -> list[bytes]:
-        """Some new traces. In one go, and without another thing that each of them would pay for."""
-        ids, least = urandom(23 * _BATCH).hex("-", -23).encode().split(b"-"), self._least
+        """Some new traces: in one go, so that what they have in common is done once."""
+        traces = urandom(16 * _BATCH).hex("-", -16).encode().split(b"-")
+        spans = urandom(7 * _BATCH).hex("-", -7).encode().split(b"-")
+        least = self._least
         if least is None:
-            return [b"00-%b-%b00-02" % (each[:32], each[32:]) for each in ids]
-        return [b"00-%b-%b00-%b" % (each[:32], each[32:], b"03" if each[18:32] >= least else b"02") for each in ids]
+            return [b"00-%b-%b01-02" % each for each in zip(traces, spans, strict=True)]
+        flags = [b"03" if each[18:] >= least else b"02" for each in traces]
+        return [b"00-%b-%b01-%b" % each for each in zip(traces, spans, flags, strict=True)]
 
 
-def attemptOf(trace: bytes, attempt: int) -> bytes:
+def traceparentOf(trace: bytes, attempt: int) -> bytes:
     """
-    The traceparent that a target gets.
+    What a target gets.
 
-    :param attempt: counts up from 1.
+    :param attempt: which it is, counted from 1.
     """
-    return b"%b%b%b" % (trace[:50], _ATTEMPTS[attempt % 255], trace[52:LENGTH])
+    return b"%b%b%b" % (trace[:_COMMON], _TARGETS[attempt % 255], trace[52:LENGTH])
+
+
+def ownOf(trace: bytes) -> bytes:
+    """What plugins see: the edge's own span."""
+    return b"%b00%b" % (trace[:_COMMON], trace[52:LENGTH])
 
 
 def _continued(said: list[Field]) -> bytes | None:

@@ -324,12 +324,14 @@ class RequestReader:
             head.fields += head.forwarding
             peer, scheme = clientBehind(head.forwarding, peer, scheme, self._believed)
         tracing = edge.tracing
-        if tracing is not None:
-            trace = tracing.begin(head.traces, self._believed is not None, head.fields)
-        else:
+        if tracing is None:
             trace = b""
             if head.traces is not None:
                 head.fields += head.traces
+        elif head.traces is None and tracing.fresh:
+            trace = tracing.fresh.pop()
+        else:
+            trace = tracing.begin(head.traces, self._believed is not None, head.fields)
         section = head.section(head.fields)
         request = Request(
             head.method, head.target, head.host, head.version, scheme, section, peer, None, self.transport.tlsInfo

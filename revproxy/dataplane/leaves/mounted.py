@@ -84,6 +84,8 @@ class MountedLeaf(Leaf):
     def render(self, exchange: Exchange) -> int:
         """As :meth:`Leaf.render`; the resource answers."""
         request = exchange.context.request
+        if exchange.trace and not exchange.shown:
+            exchange.showTrace()
         target = resolved(request._rawTarget)
         path = target.partition(b"?")[0]
         if below(unquote_to_bytes(path), self._prefix) is None:

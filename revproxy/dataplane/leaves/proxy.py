@@ -96,7 +96,13 @@ class ProxyLeaf(Leaf):
         exchange.waitForOrigin(self._client.send(Forwarded(self, exchange)))
 
     def headFor(
-        self, request: Request, target: Target, chunked: bool, trace: bytes = b"", attempt: int = 1
+        self,
+        request: Request,
+        target: Target,
+        chunked: bool,
+        trace: bytes = b"",
+        attempt: int = 1,
+        shown: bytes = b"",
     ) -> bytes:
         """The request's head as this target gets it; the rest as :func:`upstreamHead` has it."""
         host = self._host
@@ -105,7 +111,7 @@ class ProxyLeaf(Leaf):
         path = request._rawTarget
         if self._strip:
             path = stripped(path, self._strip)
-        return upstreamHead(request, path, host, chunked, trace, attempt)
+        return upstreamHead(request, path, host, chunked, trace, attempt, shown)
 
 
 class Forwarded(Outgoing):
@@ -126,7 +132,7 @@ class Forwarded(Outgoing):
         exchange.pool = self._upstream.name
         exchange.attempts += 1
         self.head = self._leaf.headFor(
-            exchange.context._request, target, self.chunked, exchange.trace, exchange.attempts
+            exchange.context._request, target, self.chunked, exchange.trace, exchange.attempts, exchange.shown
         )
 
     def informational(self, status: int, headers: Headers) -> None:

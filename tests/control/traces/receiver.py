@@ -89,7 +89,7 @@ def record(**changes: Any) -> RequestRecord:
         "upstreamSeconds": 0.25,
         "pool": "web",
         "attempts": 1,
-        "trace": f"00-{TRACE}-{SPAN}-01".encode(),
+        "trace": f"00-{TRACE}-{SPAN[:14]}01-01".encode(),
         "sentSeconds": 0.125,
     }
     return RequestRecord(**{**fields, **changes})

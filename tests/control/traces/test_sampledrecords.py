@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.traces.sampledrecords import isSampled, sampledIn
-from revproxy.dataplane.http.tracing import Tracing
+from revproxy.dataplane.http.tracing import Tracing, traceparentOf
 from tests.control.traces.receiver import batchOf, record
 
 
@@ -26,9 +26,9 @@ class SampledTests(SynchronousTestCase):
     def test_agrees(self) -> None:
         """What is exported is what the origin was told is."""
         for share, isSo in ((0.0, False), (1.0, True)):
-            fields: list[tuple[bytes, bytes, bytes]] = []
-            trace = Tracing("trusted", share).begin(None, False, fields)
-            self.assertEqual((isSampled(trace), int(fields[0][2][-2:], 16) & 1 == 1), (isSo, isSo))
+            trace = Tracing("trusted", share).begin(None, False, [])
+            told = traceparentOf(trace, 1)
+            self.assertEqual((isSampled(trace), int(told[-2:], 16) & 1 == 1), (isSo, isSo))
 
     def test_picked(self) -> None:
         """Whole, and in their order; nothing of others, whatever clients have sent."""

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy import __version__
 from revproxy.control.traces.spans import Spans
-from revproxy.dataplane.http.tracing import attemptOf
+from revproxy.dataplane.http.tracing import ownOf, traceparentOf
 from revproxy.explained import Explained, Step, Try, encodeExplained
 from tests.control.traces.receiver import PARENT, SPAN, TRACE, record
 
@@ -30,6 +30,7 @@ class SpansTests(SynchronousTestCase):
         self.assertEqual((server.name, server.kind.name, server.status.status_code.name),
                          ("GET shop/items", "SERVER", "UNSET"))
         self.assertEqual((f"{server.context.trace_id:032x}", f"{server.context.span_id:016x}"), (TRACE, SPAN))
+        self.assertEqual(ownOf(record().trace)[36:52].decode(), SPAN)
         self.assertIsNone(server.parent)
         self.assertEqual(self.at(server), (0.0, 0.5))
         self.assertEqual(dict(server.attributes), {
@@ -43,7 +44,7 @@ class SpansTests(SynchronousTestCase):
 
     def test_continued(self) -> None:
         """A trace that was continued: whoever called is the parent, and elsewhere."""
-        server, client = self.of(trace=f"00-{TRACE}-{SPAN}-03-{PARENT}".encode())
+        server, client = self.of(trace=f"00-{TRACE}-{SPAN[:14]}01-03-{PARENT}".encode())
         self.assertEqual((f"{server.parent.span_id:016x}", server.parent.is_remote), (PARENT, True))
         self.assertEqual((client.parent.span_id, client.parent.is_remote), (server.context.span_id, False))
         self.assertEqual(int(server.context.trace_flags), 3)
@@ -51,7 +52,7 @@ class SpansTests(SynchronousTestCase):
     def test_client(self) -> None:
         """One for the target, with the span that it was told of; from the sending to the head of the answer."""
         _, client = self.of()
-        told = attemptOf(record().trace, 1)
+        told = traceparentOf(record().trace, 1)
         self.assertEqual((client.name, client.kind.name, f"{client.context.span_id:016x}".encode()),
                          ("GET", "CLIENT", told[36:52]))
         self.assertEqual(self.at(client), (0.125, 0.375))
@@ -76,14 +77,14 @@ class SpansTests(SynchronousTestCase):
                          ["ConnectFailed", "UpstreamTimeout", None])
         self.assertEqual([span.status.status_code.name for span in (first, second, third)], ["ERROR", "ERROR", "UNSET"])
         self.assertEqual([f"{span.context.span_id:016x}".encode() for span in (first, second, third)],
-                         [attemptOf(record().trace, attempt)[36:52] for attempt in (1, 2, 3)])
+                         [traceparentOf(record().trace, attempt)[36:52] for attempt in (1, 2, 3)])
         self.assertEqual(len(self.of(attempts=3)), 2)
 
     def test_manyAttempts(self) -> None:
         """However many, the span is what the target was told."""
         for attempt in (1, 254, 255, 256, 600):
             client = self.of(attempts=attempt)[-1]
-            self.assertEqual(f"{client.context.span_id:016x}".encode(), attemptOf(record().trace, attempt)[36:52])
+            self.assertEqual(f"{client.context.span_id:016x}".encode(), traceparentOf(record().trace, attempt)[36:52])
 
     def test_statuses(self) -> None:
         """The edge's own span has an error from 500 on, the target's from 400 on; whoever left is no error of ours."""

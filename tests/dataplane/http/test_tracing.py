@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.dataplane.http.tracing import LONGEST_STATE, MOST_MEMBERS, Accept, Tracing, attemptOf
+from revproxy.dataplane.http.tracing import LONGEST_STATE, MOST_MEMBERS, Accept, Tracing, ownOf, traceparentOf
 from revproxy.headers import Field
 
 TRACE, PARENT = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
 SAID = b"00-%b-%b-01" % (TRACE, PARENT)
-OWN = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{14}00-0[0-3]\Z")
+OWN = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{14}01-0[0-3]\Z")
 
 
 def said(*traceparents: bytes, states: Sequence[bytes] = ()) -> list[Field]:
@@ -31,7 +31,8 @@ class TracingCase(SynchronousTestCase):
     ) -> tuple[bytes, list[Field]]:
         """The trace, and what is seen of it."""
         seen: list[Field] = []
-        return Tracing(accepts, share).begin(fields, trusted, seen), seen
+        trace = Tracing(accepts, share).begin(fields, trusted, seen)
+        return trace, [(b"traceparent", b"traceparent", trace[:55]), *seen]
 
     def assertBegins(self, fields: list[Field] | None, trusted: bool = True, accepts: Accept = "trusted") -> None:
         """A trace of our own begins, and nothing is left of what was said."""
@@ -134,7 +135,7 @@ class ContinuedTests(TracingCase):
     def test_continued(self) -> None:
         """The trace stays, the span is ours, and who called is remembered."""
         trace, seen = self.begin(said(SAID, states=(b"a=1,b=2",)))
-        self.assertRegex(trace, rb"00-%b-[0-9a-f]{14}00-01-%b\Z" % (TRACE, PARENT))
+        self.assertRegex(trace, rb"00-%b-[0-9a-f]{14}01-01-%b\Z" % (TRACE, PARENT))
         self.assertEqual(seen, [
             (b"traceparent", b"traceparent", trace[:55]), (b"tracestate", b"tracestate", b"a=1,b=2")])
 
@@ -154,11 +155,11 @@ class ContinuedTests(TracingCase):
     def test_attempts(self) -> None:
         """Each target has a span of its own, which is not ours; without end."""
         for trace in (self.begin(said(SAID))[0], self.begin(None)[0]):
-            attempts = [attemptOf(trace, attempt) for attempt in range(1, 256)]
-            self.assertEqual(len({*attempts, trace[:55]}), 256)
-            for attempt in (*attempts, attemptOf(trace, 256), attemptOf(trace, 100_000)):
+            attempts = [traceparentOf(trace, attempt) for attempt in range(1, 256)]
+            self.assertEqual((attempts[0], len({*attempts, ownOf(trace)})), (trace[:55], 256))
+            for attempt in (*attempts, traceparentOf(trace, 256), traceparentOf(trace, 100_000)):
                 self.assertEqual((attempt[:50], attempt[52:]), (trace[:50], trace[52:55]))
-                self.assertNotEqual(attempt, trace[:55])
+                self.assertNotEqual(attempt, ownOf(trace))
 
 
 class StateTests(TracingCase):

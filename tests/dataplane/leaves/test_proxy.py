@@ -45,7 +45,7 @@ class ExchangeDouble:
         self.context = makeContext(target="/x")
         self.upstream: str | None = None
         self.pool, self.attempts = "", 0
-        self.trace = b""
+        self.trace = self.shown = b""
         self.elapsed = 0.0
         self.informed: list[int] = []
 
