@@ -185,7 +185,7 @@ class RescueTests(ReconfiguringCase):
         kind = KINDS[name]
         edge = self.begun(kind)
         began = time.monotonic()
-        self.call(edge, "plugins")
+        self.ask(edge, "GET", "plugins")
         self.timed(name, "plugins", RESCUED, began)
         began = time.monotonic()
         (edge.folder / "plugins/says/plugin.py").write_text(plugin("'two'"))
@@ -194,7 +194,7 @@ class RescueTests(ReconfiguringCase):
         if kind.replaced is None and "handle" in kind.body:
             self.hang(edge)
         began = time.monotonic()
-        answer = self.call(edge, "disable", name="victim")
+        answer = self.ask(edge, "POST", "plugins", "victim", "disable")
         self.timed(name, "disable", RESCUED, began)
         self.assertEqual((answer["text"][:1], answer["refused"]), (["victim: switched off"], []), edge.said())
         began = time.monotonic()
