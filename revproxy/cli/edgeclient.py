@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -162,6 +163,8 @@ class EdgeClient:
         parts = urlsplit(self._place)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise EdgeNotRunning(f"{self._place}: a URL such as https://edge.example:9900 is wanted")
+        if parts.scheme == "http" and "Authorization" in self._headers and not _isHere(parts.hostname):
+            raise EdgeNotRunning(f"{self._place}: a token would travel in the clear; https is wanted")
         if parts.scheme == "https":
             return HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=ssl.create_default_context())
         return HTTPConnection(parts.hostname, parts.port, timeout=timeout)
@@ -249,6 +252,14 @@ def _brokenOff(timeout: float) -> Iterator[None]:
         raise NoAnswer("the edge ended before it had answered; see its log") from None
     except OSError as error:
         raise NoAnswer(f"the edge has broken off: {error.strerror or error}; see its log") from None
+
+
+def _isHere(host: str) -> bool:
+    """Whether that is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def pathOf(*parts: str) -> str:

@@ -130,6 +130,12 @@ class CallTests(DoorCase):
         self.assertIn("no edge listens there", str(error))
         self.assertIn("is wanted", str(self.assertRaises(EdgeNotRunning, EdgeClient("ftp://x").ask, "GET", "x")))
 
+    def test_inTheClear(self) -> None:
+        """A token is not sent to another machine without TLS; nobody is connected to."""
+        for url in ("http://192.0.2.1:9900", "http://edge.example", "http://[2001:db8::1]:1"):
+            error = self.assertRaises(EdgeNotRunning, EdgeClient(url, "rvp_x").ask, "GET", "session")
+            self.assertIn("a token would travel in the clear", str(error))
+
     async def test_late(self) -> None:
         """An edge that takes too long is not waited for; what it was asked still happens."""
         error = await self.assertFailure(self.call("wait", timeout=0.05), NoAnswer)
