@@ -39,6 +39,8 @@ _ALWAYS = {
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
+_OF_PATHS = {404: "There is nothing of that name."}
+
 _OF_BODIES = {413: "The body is too long.", 415: "The body is no JSON."}
 
 
@@ -146,7 +148,8 @@ def _responses(operation: Operation) -> Mapping[str, Any]:
     responses: dict[str, Any] = {}
     for status in operation.done:
         responses[str(status)] = done
-    problems = {**_ALWAYS, **(_OF_BODIES if operation.body is not None else {}), **operation.problems}
+    ofBodies = _OF_BODIES if operation.body is not None else {}
+    problems = {**_ALWAYS, **(_OF_PATHS if "{" in operation.path else {}), **ofBodies, **operation.problems}
     for status, text in sorted(problems.items()):
         if status < 400:
             responses[str(status)] = {**done, "description": text}
