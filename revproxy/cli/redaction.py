@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from revproxy.admin.doctor.lint import isSecretName
+from revproxy.config.secretnames import isSecretName, textWithout, valueUnder
 from revproxy.secrets import MASK, hide, masked
 
 _OF_CLIENTS = frozenset(("peer", "client", "address", "fields", "referer", "user_agent"))
@@ -35,18 +35,22 @@ class Redaction:
         self.keepsClients = keepsClients
         self._clients: set[str] = set()
 
-    def learn(self, value: Any, depth: int = 0) -> None:
-        """Secrets in it are hidden wherever they are said, from now on."""
+    def learn(self, value: Any, depth: int = 0, isSecret: bool = False) -> None:
+        """
+        Secrets in it are hidden wherever they are said, from now on.
+
+        :param isSecret: whether it stands under the name of one.
+        """
         if depth > _DEEP:
             return
         if isinstance(value, Mapping):
             for key, inner in value.items():
-                if isinstance(inner, str) and inner != MASK and isSecretName(str(key)):
-                    hide(inner)
-                self.learn(inner, depth + 1)
+                self.learn(inner, depth + 1, isSecret or isSecretName(str(key)))
         elif isinstance(value, list):
             for inner in value:
-                self.learn(inner, depth + 1)
+                self.learn(inner, depth + 1, isSecret)
+        elif isSecret and isinstance(value, str) and value != MASK:
+            hide(value)
 
     def learnClients(self, addresses: Iterable[str], known: str) -> None:
         """
@@ -72,7 +76,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """One text."""
-        text = masked(text)
+        text = textWithout(masked(text))
         if not self.keepsClients:
             for address in self._clients:
                 if address in text:
@@ -80,8 +84,8 @@ class Redaction:
         return text
 
     def _member(self, key: str, value: Any, depth: int) -> Any:
-        if isinstance(value, str) and value and isSecretName(key):
-            return MASK
+        if isSecretName(key):
+            value = valueUnder(key, value)
         if key in _OF_CLIENTS and value and not self.keepsClients:
             return CLIENT if isinstance(value, str) else None
         if key in _TARGETS and isinstance(value, str) and "?" in value:

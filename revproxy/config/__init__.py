@@ -6,6 +6,7 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 - `schema`: what the JSON Schemas refuse (the published ones are in ``schemas/``);
 - `section`: a mapping read key by key, with `syntax`, the small languages inside values;
 - `references`: values that stand elsewhere, in the environment or a file;
+- `secretnames`: what stands in plain text and looks like a secret, masked;
 - `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`,
   `routeconfig`, `metricsconfig`, `explainconfig`, and `alertconfig` with `alertexpression`, `readymadealerts` and
   `alertsettings`;

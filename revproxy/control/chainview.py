@@ -5,14 +5,14 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from revproxy.control.configview import shownValue
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.planning.placement import namesIn, ruleOf
 from revproxy.plan.events import Event
 from revproxy.plan.plan import Plan
-from revproxy.secrets import masked
 
 MOST_GROUPS = 50
 """Groups of routes that are told of; there are hardly ever more than a few."""
@@ -65,7 +65,7 @@ class ChainView:
             "position": position + 1,
             "of": len(order),
             "rule": ruleOf(selected.manifest, names),
-            "config": _shown(settings),
+            "config": shownValue(settings),
         }
 
     def _remains(self, name: str) -> Iterable[Event]:
@@ -78,17 +78,6 @@ class ChainView:
 def remains(event: Event) -> dict[str, Any]:
     """One event that says so."""
     return {"at": event.at, "version": str(event.version), "text": event.text}
-
-
-def _shown(value: Any) -> Any:
-    """Without secrets."""
-    if isinstance(value, Mapping):
-        return {masked(str(key)): _shown(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_shown(each) for each in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return masked(str(value))
 
 
 __all__ = ["ChainView", "remains"]

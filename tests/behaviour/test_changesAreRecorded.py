@@ -12,6 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.admin.operation import Answer, Call
+from revproxy.admin.operations.configuration import UNSHOWN
 from revproxy.admin.problem import Problem
 from revproxy.admin.table import allOperations
 from revproxy.control.actor import Actor
@@ -335,6 +336,23 @@ class RevertTests(RecordedCase):
         self.assertEqual(self.bench.ask("compareChanges", **{"from": 999, "to": None}).status, 404)
         shown = self.bench.ask("showChange", number=first)
         self.assertEqual(sorted(shown["stood"]["plugins"]), ["a", "b", "c"])
+
+    def test_whoMayNotReadTheFile(self) -> None:
+        """Texts of the configuration, and differences of them, are for who may read it."""
+        first = self.number()
+        self.bench.ask("writePluginConfig", ANN, {"config": {"x": 7}}, name="b")
+        secret = "plugins: {config: {zap: {password: Slartibartfast-9}}}\n"
+        self.bench.file.write_text(self.text() + secret)
+        for role in ("read", "observe", "operate"):
+            eve = Actor("http", "eve", "t2", role, "192.0.2.2")
+            self.assertIs(self.bench.ask("showChange", eve, number=first)["config_text"], None)
+            told = self.bench.ask("compareChanges", eve, **{"from": first, "to": None})
+            self.assertEqual(told["config"], UNSHOWN)
+            self.assertEqual(self.bench.ask("compareChanges", eve, **{"from": first, "to": first})["config"], "")
+            self.assertEqual(self.bench.ask("showDrift", eve)["diff"], UNSHOWN)
+        self.assertTrue(self.bench.ask("showChange", ANN, number=first)["config_text"])
+        self.assertIn("+", self.bench.ask("compareChanges", ANN, **{"from": first, "to": None})["config"])
+        self.assertIn("Slarti", self.bench.ask("showDrift", ANN)["diff"])
 
 
 class WritingTests(RecordedCase):

@@ -18,9 +18,11 @@ class RedactionTests(SynchronousTestCase):
 
     def test_byName(self) -> None:
         """What stands under the name of a secret is masked, however short; other names are other things."""
-        others = {"token_lifetime": "5m", "tokens": ["a"], "password": None}
-        value = {"api_key": "x", "deep": [{"Client-Secret": "y"}], **others}
-        self.assertEqual(Redaction().of(value), {"api_key": MASK, "deep": [{"Client-Secret": MASK}], **others})
+        others = {"token_lifetime": "5m", "keys": ["a"], "password": None}
+        value = {"api_key": "x", "deep": [{"Client-Secret": "y"}], "tokens": ["z", {"a": 7}], **others}
+        self.assertEqual(Redaction().of(value), {
+            "api_key": MASK, "deep": [{"Client-Secret": MASK}], "tokens": [MASK, {"a": MASK}], **others,
+        })  # fmt: skip
 
     def test_elsewhere(self) -> None:
         """What was found under such a name is masked wherever else it is said, also as JSON or a URL writes it."""

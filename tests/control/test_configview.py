@@ -40,6 +40,19 @@ class EffectiveTests(SynchronousTestCase):
         self.assertEqual(shown["timeouts"]["drain"], 30)
         self.assertNotIn("document", shown)
 
+    def test_writtenOut(self) -> None:
+        """What stands under the name of a secret is masked, and who logs in by a URL."""
+        text = TEXT.replace("{auth: {secret: {$env: REVPROXY_TEST_SECRET}}}", (
+            "{auth: {apiKey: Krikkit-1, deep: [{tokens: {ann: Krikkit-2}}], password: 424242, key: plain, "
+            "url: 'http://u:Krikkit-3@h/'}}"
+        ))  # fmt: skip
+        shown = effective(parseConfig(text, "r.yaml", Path("/nowhere")))
+        self.assertNotIn("Krikkit", json.dumps(shown))
+        self.assertEqual(shown["routes"][0]["plugins"]["auth"], {
+            "apiKey": "***", "deep": [{"tokens": {"ann": "***"}}], "password": "***", "key": "plain",
+            "url": "http://***@h/",
+        })  # fmt: skip
+
     def test_anything(self) -> None:
         """Whatever there is in a configuration is shown as something that JSON has."""
         value = {"a": (1, 2.5, None, True), 2: {b"x"}, "p": Path("/p"), "s": Secret("Krikkit-War"), "o": object}

@@ -11,10 +11,8 @@ from typing import Any
 
 from revproxy.admin.doctor.check import Check
 from revproxy.config.problems import quoted
+from revproxy.config.secretnames import isSecretName
 from revproxy.config.settings import Config, documentOf
-
-_SECRET = re.compile(r"(?i)(^|[_-])(passw(or)?d|passwd|secret|token|api[_-]?key|private[_-]?key|credentials?|slack)$")
-"""Names of keys whose values are nobody's business."""
 
 _INTERFACE = re.compile(r"(?:^|:)interface=((?:\\.|[^:])*)")
 _EVERYWHERE = frozenset(("", "0.0.0.0", "::"))
@@ -31,11 +29,6 @@ def lintChecks(config: Config) -> list[Check]:
         *_unverified(config),
     ]
     return found or [Check("config", "ok", "nothing in the configuration looks like a mistake")]
-
-
-def isSecretName(key: str) -> bool:
-    """Whether the value of a key of this name is nobody's business."""
-    return _SECRET.search(key) is not None
 
 
 def _at(config: Config, *path: str | int) -> str:

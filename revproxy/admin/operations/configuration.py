@@ -35,7 +35,11 @@ DRIFT = record(
     same={**FLAG, "description": "Whether what runs is what the file says."},
     path=optional(TEXT),
     failure={**TEXT, "description": "Why what the file says is not in force; empty if that is not known."},
-    diff={**TEXT, "description": "From what runs to what the file says, as diff -u has it; secrets are masked."},
+    diff={
+        **TEXT,
+        "description": "From what runs to what the file says, as diff -u has it; what it refers to is masked. Without "
+                       "the role configure it only says whether there is a difference.",
+    },
 )
 
 WRITTEN = record(
@@ -69,6 +73,15 @@ _PROBLEMS = {
 }
 
 
+UNSHOWN = "the text is different; the role configure may read it"
+"""What stands for a difference of texts where whoever asks may not read the file: secrets may be written out there."""
+
+
+def mayReadTexts(actor: Actor) -> bool:
+    """Whether somebody may have texts of the configuration as they are."""
+    return Role.named(actor.role) >= Role.CONFIGURE
+
+
 class _Configuration:
     """The handlers."""
 
@@ -91,7 +104,8 @@ class _Configuration:
         return await self._file.effective()
 
     async def drift(self, call: Call) -> Any:
-        return await self._file.drift()
+        told = await self._file.drift()
+        return told if not told["diff"] or mayReadTexts(call.actor) else {**told, "diff": UNSHOWN}
 
     async def write(self, call: Call) -> Answer:
         if call.ifMatch is None:
@@ -169,6 +183,7 @@ def configurationOperations(control: Control) -> tuple[Operation, ...]:
         Operation(
             "GET", "/config/effective", Role.READ, "showEffectiveConfig", "What is in force, with all defaults.",
             handlers.effective, answer={"type": "object"},
+            description="What came by a reference is masked, and so are values under names of secrets.",
         ),
         Operation(
             "GET", "/config/drift", Role.READ, "showDrift", "Whether what runs is what the configuration file says.",
@@ -196,4 +211,4 @@ def configurationOperations(control: Control) -> tuple[Operation, ...]:
     )  # fmt: skip
 
 
-__all__ = ["WRITTEN", "answered", "configurationOperations"]
+__all__ = ["UNSHOWN", "WRITTEN", "answered", "configurationOperations", "mayReadTexts"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter
-from revproxy.admin.operations.configuration import WRITTEN, answered
+from revproxy.admin.operations.configuration import UNSHOWN, WRITTEN, answered, mayReadTexts
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import COUNT, FLAG, REASON, TEXT, TIME, fields, items, optional, record
@@ -49,14 +49,22 @@ STOOD = record(
         "How things stood afterwards; null: that cannot be had any more.",
         config=TEXT, plugins=_NAMED, pins=_NAMED, switches=_NAMED, gates=_NAMED,
     )),
-    config_text=optional({**TEXT, "description": "The configuration then; secrets are masked. Null: it is lost."}),
+    config_text=optional({
+        **TEXT,
+        "description": "The configuration then; what it refers to is masked. Null: it is lost, or whoever asks may not "
+                       "read the file, which takes the role configure.",
+    }),
 )  # fmt: skip
 
 _SIDES = {"type": "array", "items": record(plugin=TEXT, before={}, after={})}
 
 DIFFERENCE = record(
     **{"from": {"type": "integer"}, "to": optional({"type": "integer"})},
-    config={**TEXT, "description": "Of the configuration's text, as diff -u has it; secrets are masked."},
+    config={
+        **TEXT,
+        "description": "Of the configuration's text, as diff -u has it; what it refers to is masked. Without the role "
+                       "configure it only says whether it is different.",
+    },
     lines={"type": "array", "items": TEXT, "description": "All else, for people."},
     plugins=_SIDES,
     pins=_SIDES,
@@ -82,7 +90,8 @@ class _History:
 
     async def one(self, call: Call) -> Any:
         entry = self._entry(call.values["number"])
-        standing, text = await self._history.standing(entry), await self._history.config(entry)
+        standing = await self._history.standing(entry)
+        text = await self._history.config(entry) if mayReadTexts(call.actor) else None
         stood = None if standing is None else standing.asDict()
         shown = None if text is None else await self._control.coordinator.files.do(masked, text)
         return {**entry, "stood": stood, "config_text": shown}
@@ -92,6 +101,8 @@ class _History:
         before, textBefore = await self._stood(first)
         after, textAfter = await self._now() if last is None else await self._stood(last)
         told = await self._control.coordinator.files.do(compared, before, after, textBefore, textAfter)
+        if told["config"] and not mayReadTexts(call.actor):
+            told["config"] = UNSHOWN
         return {"from": first, "to": last, **told}
 
     async def _stood(self, number: int) -> tuple[Standing, str | None]:

@@ -50,7 +50,7 @@ class LintTests(SynchronousTestCase):
         self.addCleanup(os.environ.pop, "REVPROXY_LINT")
         text = (
             "routes:\n- {respond: {}, plugins: {quota: {api_key: abc}}}\n"
-            "plugins:\n  config:\n    auth: {deep: [{client-secret: hush, token_lifetime: 5, tokens: many}]}\n"
+            "plugins:\n  config:\n    auth: {deep: [{client-secret: hush, token_lifetime: 5, keys: many}]}\n"
             "    other: {password: {$env: REVPROXY_LINT}, passwords_file: x, secret: ''}\n"
         )
         self.assertEqual(self.found(text), [
