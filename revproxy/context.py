@@ -292,7 +292,7 @@ class Context(Routed):
 
     def over(self) -> None:
         """The request is over: what refers back to this lets go, so that nothing waits for the garbage collector."""
-        self._exchange = None
+        self._exchange = self._before = self._answerBefore = self._story = None
         for pieces in self._made:
             # Perhaps of an answer that another has taken the place of.
             pieces.stopProducing()

@@ -47,6 +47,9 @@ class Changes(msgspec.Struct, frozen=True, array_like=True):
 
 NO_CHANGES: Final = Changes()
 
+AWAITED: Final = "awaited in "
+"""Of a plugin whose answer was awaited when the request ended; in which method of its, follows."""
+
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
     """
@@ -92,7 +95,8 @@ class Explained(msgspec.Struct, frozen=True, array_like=True):
     :ivar request: what all plugins together have done to the request's fields; None: no plugin was asked.
     :ivar response: the same of the answer's.
     :ivar tries: targets that it was lost at, before the last one.
-    :ivar notes: of plugins, by name, what happened with them besides: ``quarantine``, ``probe``, ``rerouted to ROUTE``.
+    :ivar notes: of plugins, by name, what happened with them besides: ``quarantine``, ``probe``, ``rerouted to ROUTE``,
+        ``awaited in handle``.
     :ivar sent: seconds from its head to when it was sent to the origin; None: it was not.
     :ivar upstream: the upstream that a plugin has chosen, and ``origin``: the target; empty: none has.
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from revproxy.context import Context
-from revproxy.dataplane.story import Call, Story
+from revproxy.dataplane.story import Call, Story, noteAwaited
 from revproxy.destination import SETTLED
 from revproxy.errors import EdgeError
 from revproxy.explained import (
@@ -76,6 +76,7 @@ class Explainer:
     def _explained(self, because: str, context: Context, chain: Chain, story: Story, sent: float | None) -> bytes:
         goal, request = context._goal, context._request
         chosen = goal is not None and goal is not SETTLED
+        noteAwaited(story)
         return encodeExplained(
             Explained(
                 because,

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.context import Context
-from revproxy.explained import MOST_STEPS, Try
+from revproxy.explained import AWAITED, MOST_STEPS, Try
 from revproxy.headers import Field
 
 Call = tuple[Any, str, float, list[Field]]
@@ -24,6 +24,7 @@ class Story:
     """
     What is noted of one request.
 
+    :ivar awaited: a link whose answer is awaited now, which method of its was called, and when that was over.
     :ivar because: why it is to be explained in any case; empty: that depends on how it ends.
     :ivar calls: of one in the sample, each.
     :ivar waits: by link and method, seconds from the end of the call to its answer.
@@ -31,9 +32,10 @@ class Story:
     :ivar tries: targets that it was lost at.
     """
 
-    __slots__ = ("because", "calls", "notes", "tries", "waits")
+    __slots__ = ("awaited", "because", "calls", "notes", "tries", "waits")
 
     def __init__(self) -> None:
+        self.awaited: tuple[Any, str, float] | None = None
         self.because = ""
         self.calls: list[Call] = []
         self.waits: dict[tuple[Any, str], float] = {}
@@ -71,14 +73,31 @@ def lost(context: Context, one: Try, because: str) -> None:
 
 def timedWait(answer: Deferred[Any], context: Context, link: Any, method: str) -> Deferred[Any]:
     """Note how long a plugin's answer takes."""
-    return answer.addBoth(_waited, context, link, method, link.deadlines.now())
+    storyOf(context).awaited = link, method, link.deadlines.now()
+    return answer.addBoth(_waited, context)
 
 
-def _waited(result: Any, context: Context, link: Any, method: str, began: float) -> Any:
-    waits = storyOf(context).waits
-    if len(waits) < MOST_STEPS:
-        waits[link, method] = link.deadlines.now() - began
+def _waited(result: Any, context: Context) -> Any:
+    story: Story | None = context._story
+    if story is not None:  # the request is not over
+        _cameAfter(story)
     return result
+
+
+def _cameAfter(story: Story) -> None:
+    if story.awaited is not None:
+        link, method, began = story.awaited
+        story.awaited = None
+        if len(story.waits) < MOST_STEPS:
+            story.waits[link, method] = link.deadlines.now() - began
+
+
+def noteAwaited(story: Story) -> None:
+    """The request ends. If a plugin's answer is awaited, note whose, and how long it was."""
+    if story.awaited is not None:
+        link, method, _ = story.awaited
+        _cameAfter(story)
+        story.notes.insert(0, (link.name, f"{AWAITED}{method}"))
 
 
 def isSampled(context: Context) -> bool:

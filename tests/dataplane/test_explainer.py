@@ -230,6 +230,35 @@ class ExplainerTests(SynchronousTestCase):
         self.send().leave()
         self.assertEqual(self.explained().because, "failed")
 
+    def test_clientTired(self) -> None:
+        """Whose client left while a plugin's answer was awaited: which, where, and how long."""
+        for explains in (0, 1):
+            for where in ("handle", "handleResponse"):
+                never = {where: lambda context: Deferred()}
+                self.begin(Does("a"), Does("b", **never), Does("c"), explains=explains)
+                client = self.send()
+                if where == "handleResponse":
+                    self.leaf.answer(0)
+                self.edge.clock.advance(0.75)
+                client.leave()
+                told = self.explained()
+                self.assertEqual((told.because, told.notes), ("failed", (("b", f"awaited in {where}"),)))
+                step = next(step for step in told.steps if (step.plugin, step.call) == ("b", where))
+                self.assertEqual(step.waited, 0.75)
+
+    def test_letsGo(self) -> None:
+        """A plugin that keeps the context of a request keeps nothing of what was noted with it: no other plugin."""
+        kept: list[Context] = []
+
+        def keeps(context: Context) -> bool:
+            kept.append(context)
+            return True
+
+        self.begin(Does("a", keeps), Does("b", lambda context: Deferred()), explains=1)
+        self.send().leave()
+        self.assertEqual(self.explained().because, "failed")
+        self.assertEqual((kept[0]._story, kept[0]._before, kept[0]._answerBefore), (None, None, None))
+
     def test_notes(self) -> None:
         """What is noted on the way, and targets that failed."""
 

@@ -31,8 +31,8 @@ PLUGIN = record(
     ran={"type": ["boolean", "null"], "description": "null: that is not known."},
     decision={
         "enum": [
-            "passed", "answered", "failed", "failed open", "passed over", "refused", "rerouted", "missing", "not asked",
-            "unknown",
+            "passed", "answered", "failed", "failed open", "passed over", "refused", "rerouted", "missing", "awaited",
+            "not asked", "unknown",
         ],
     },
     why=optional(TEXT),

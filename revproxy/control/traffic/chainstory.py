@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from revproxy.control.traffic.pastplans import PastPlan, PastPlugin
-from revproxy.explained import Changes, Explained, Step
+from revproxy.explained import AWAITED, Changes, Explained, Step
 from revproxy.requestrecord import RequestRecord
 from revproxy.secrets import masked
 
 _BEFORE_THE_CHAIN: Final = ("NotFound", "AmbiguousPath", "MethodNotAllowed", "Misdirected")
 """Errors with which a request is refused before a plugin is asked, unless one has rerouted it."""
+
+_ON_THE_WAY_IN: Final = f"{AWAITED}handle"
+_ON_THE_WAY_OUT: Final = f"{AWAITED}handleResponse"
 
 _ENDED: Final = "the request ended before its way in was over"
 
@@ -54,7 +57,9 @@ def _ran(
     for name, text in told.notes:
         notes.setdefault(name, []).append(text)
     isSampled = any(step.call == "handle" and step.seconds is not None for step in told.steps)
-    isThrough = record.upstream is not None or record.error is None
+    texts = {text for _, text in told.notes}
+    isThrough = record.upstream is not None or record.error is None or _ON_THE_WAY_OUT in texts
+    isKnown = _ON_THE_WAY_IN in texts or _stopper(record)
     for plugin in chain:
         name = plugin.name
         wasSeen = (name, "handle") in steps
@@ -62,12 +67,12 @@ def _ran(
             yield _entry(plugin, False, "not asked", stop, steps)
             continue
         decision, why = _decision(name, record, notes.get(name, []))
-        if decision == "passed" and not wasSeen and not isThrough and not _stopper(record):
+        if decision == "passed" and not wasSeen and not isThrough and not isKnown:
             decision, why = ("not asked", _ENDED) if isSampled else ("unknown", f"{_ENDED}; where it was, is not known")
         ran = {"unknown": None, "not asked": False, "passed over": False, "refused": False}.get(decision, True)
         yield _entry(plugin, ran, decision, why, steps)
         # A plugin that failed may have done so on the way out.
-        if decision in ("answered", "refused") or (decision == "failed" and record.upstream is None):
+        if decision in ("answered", "refused", "awaited") or (decision == "failed" and record.upstream is None):
             stop = f"{name} stands before it, and {_did(decision)}"
 
 
@@ -97,13 +102,18 @@ def _decision(name: str, record: RequestRecord, notes: Sequence[str]) -> tuple[s
         if "quarantine" in notes:
             return "passed over", "it is in quarantine, and its on_error is open"
         return "failed open", failed or "it failed, or is in quarantine; its on_error is open, so the request went on"
+    if _ON_THE_WAY_IN in notes:
+        return "awaited", "the request ended before its answer came"
+    if _ON_THE_WAY_OUT in notes:
+        return "passed", "the request ended before its answer came, on the way out"
     if any(text.startswith("rerouted") for text in notes):
         return "rerouted", next(text for text in notes if text.startswith("rerouted"))
     return "passed", "it is in quarantine, and this was a probe" if "probe" in notes else None
 
 
 def _did(decision: str) -> str:
-    return {"answered": "has answered", "failed": "has failed", "refused": "is in quarantine"}[decision]
+    did = {"answered": "has answered", "failed": "has failed", "refused": "is in quarantine"}
+    return did.get(decision, "had not answered")
 
 
 def _entry(

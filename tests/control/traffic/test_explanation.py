@@ -122,6 +122,24 @@ class PluginsTests(ExplanationCase):
         self.assertEqual(known, ["passed", "passed", "not asked"])
         self.assertEqual(self.explain(**gone)["answered_by"], {"kind": "nobody", "name": None})
 
+    def test_awaited(self) -> None:
+        """
+        Whose client left while a plugin's answer was awaited: nobody below it was asked; on the way out, all were.
+        """
+        gone = {"status": 499, "error": "ClientGone: the client left"}
+        for steps in ((), tuple(Step(name, "1.0", "handle", 0.001) for name in "ab")):
+            told = Explained("failed", steps, notes=(("b", "awaited in handle"),))
+            self.assertEqual(
+                self.decisions(told, **gone), [("a", "passed", True), ("b", "awaited", True), ("c", "not asked", False)]
+            )
+        found = self.explain(told, **gone)["plugins"]
+        self.assertEqual(found[1]["why"], "the request ended before its answer came")
+        self.assertEqual(found[2]["why"], "b stands before it, and had not answered")
+        told = Explained("failed", notes=(("b", "awaited in handleResponse"),))
+        self.assertEqual(self.decisions(told, **gone), [(name, "passed", True) for name in "abc"])
+        why = "the request ended before its answer came, on the way out"
+        self.assertEqual(self.explain(told, **gone)["plugins"][1]["why"], why)
+
     def test_figures(self) -> None:
         """
         Times, and names of fields, where they were noted.

@@ -50,7 +50,7 @@ function Facts({ one }) {
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
 
-const TONE = { passed: "ok", answered: "warning", rerouted: "warning", "failed open": "warning", "passed over": "warning", failed: "failed", refused: "failed", missing: "failed" };
+const TONE = { passed: "ok", answered: "warning", rerouted: "warning", awaited: "warning", "failed open": "warning", "passed over": "warning", failed: "failed", refused: "failed", missing: "failed" };
 
 /** The way of a request. Shared by what was and what would be. */
 function Steps({ why, one, missing }) {
@@ -62,7 +62,7 @@ function Steps({ why, one, missing }) {
   return html`<div><ol class="steps">
     <li data-step=${number()} class=${route.name ? "" : "stop"}><h2>${route.name ? html`Route <a href=${link("requests", "", { route: route.name })}>${route.name}</a>` : "No route"}</h2>
       <p class="dim">${route.name ? [route.host ? `host ${route.host}` : "any host", route.path && `path ${route.path}`, route.answers && `answers by ${route.answers}`].filter(Boolean).join(", ") : "None matches the host and the path."}</p><${Losers} others=${route.others ?? []} /></li>
-    <li data-step=${number()} class=${plugins.some((each) => ["answered", "refused", "missing"].includes(each.decision)) ? "stop" : ""}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${phases?.duration_us} />`}</li>
+    <li data-step=${number()} class=${plugins.some((each) => ["answered", "refused", "missing", "awaited"].includes(each.decision)) ? "stop" : ""}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${phases?.duration_us} />`}</li>
     ${upstream && html`<li data-step=${number()} class=${upstream.tries.every((each) => each.outcome !== "answered") ? "stop" : ""}><h2>Upstream ${upstream.name}</h2><${Tries} upstream=${upstream} /></li>`}
     <li data-step=${number()} class=${one.status >= 500 ? "stop" : ""}><h2>Answered by ${by?.kind === "plugin" || by?.kind === "upstream" ? `${by.kind === "plugin" ? "the plugin " : ""}${by.name}` : by?.kind === "route" ? `the route: ${by.name}` : by?.kind === "nobody" ? "nobody: the client had left" : "the edge"}</h2>
       ${why.error && html`<p class="is-bad">■ ${why.error}</p>`}<${Phases} phases=${phases} /><${Changed} label="of the request" headers=${why.request_headers} /><${Changed} label="of the answer" headers=${why.response_headers} /></li></ol>
