@@ -67,7 +67,7 @@ class Admin:
         self._control = control
         self.tokens = Tokens(control.latestFile(state.tokensPath), control.events, reactor)
         self._files = TokenFiles(self.tokens, control.events, reactor, inThread)
-        sessions = Sessions(reactor.seconds, self.tokens.isGood)
+        sessions = Sessions(reactor.seconds, self.tokens.roleOf)
         attempts, streams = Attempts(reactor.seconds), Streams(reactor)
         self.router = Router([
             *allOperations(control),

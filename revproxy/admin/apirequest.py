@@ -159,7 +159,8 @@ class ApiRequest(Request):
             return
         self.isStreaming = True
         self.write(b"")
-        self._stream = self._site.streams.open(stream, self, self._visit.entry.actor)
+        entry = self._visit.entry
+        self._stream = self._site.streams.open(stream, self, entry.actor, entry.stays)
 
     def _sayHead(self, status: int, headers: Any) -> None:
         self.setResponseCode(status)

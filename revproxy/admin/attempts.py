@@ -15,8 +15,14 @@ from revproxy.admin.problem import Problem
 PER_MINUTE = 10
 """Of one address."""
 
-ALL_PER_MINUTE = 100
-"""Of all together that are recorded."""
+RECORDED = 100
+"""Of all together that are recorded, at once."""
+
+RECORDED_PER_MINUTE = 1
+"""
+Of them, from then on. The records are kept up to so many bytes, and the oldest go: whoever may not come in must not
+make others' go by trying.
+"""
 
 ADDRESSES = 1000
 """That are remembered."""
@@ -31,7 +37,7 @@ class Attempts:
         """:param now: seconds."""
         self._now = now
         self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()  # since when, and what is left
-        self._all = (0.0, float(ALL_PER_MINUTE))
+        self._all = (0.0, float(RECORDED))
 
     def failed(self, address: str) -> bool:
         """
@@ -41,20 +47,20 @@ class Attempts:
         :raises Problem: that address has tried too often (429).
         """
         key = _groupOf(address)
-        left = self._take(self._known.pop(key, (0.0, float(PER_MINUTE))), PER_MINUTE)
-        self._known[key] = left
+        left = self._left(self._known.pop(key, (0.0, float(PER_MINUTE))), PER_MINUTE, PER_MINUTE)
+        self._known[key] = self._now(), max(left - 1, -1.0)
         if len(self._known) > ADDRESSES:
             self._known.popitem(last=False)
-        if left[1] < 0:
+        if left < 1:
             text = "too many attempts from there have failed; try again in a minute"
             raise Problem(429, text, headers={"Retry-After": "60"})
-        self._all = self._take(self._all, ALL_PER_MINUTE)
-        return self._all[1] >= 0
+        left = self._left(self._all, RECORDED, RECORDED_PER_MINUTE)
+        isRecorded = left >= 1
+        self._all = self._now(), left - isRecorded
+        return isRecorded
 
-    def _take(self, before: tuple[float, float], most: int) -> tuple[float, float]:
-        now = self._now()
-        left = min(float(most), before[1] + (now - before[0]) * most / 60)
-        return now, max(left - 1, -1.0)
+    def _left(self, before: tuple[float, float], most: int, perMinute: int) -> float:
+        return min(float(most), before[1] + (self._now() - before[0]) * perMinute / 60)
 
 
 def _groupOf(address: str) -> str:

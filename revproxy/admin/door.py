@@ -4,7 +4,7 @@ A way into the API: who comes in by it, and what may be asked there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,11 +58,13 @@ class Entry:
 
     :ivar session: the key of the session by which it is; empty without one.
     :ivar expiresAt: when it has to show something else, in seconds since the epoch; None: never.
+    :ivar stays: whether whoever came in then would be let in now; a stream asks that now and then.
     """
 
     actor: Actor
     session: str = ""
     expiresAt: float | None = None
+    stays: Callable[[], bool] = lambda: True
 
 
 class Page(Protocol):

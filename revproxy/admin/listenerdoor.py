@@ -103,7 +103,8 @@ class ListenerDoor:
         if record is None:
             self._refused(Actor("http", address=address, role=""), None, address, "no token that is good now")
             raise _unknown("this token is unknown, was revoked, or has expired")
-        return Entry(Actor("http", record.name, record.id, record.role, address), expiresAt=record.expires_at)
+        actor, role = Actor("http", record.name, record.id, record.role, address), Role.named(record.role)
+        return Entry(actor, "", record.expires_at, lambda: (self._tokens.roleOf(record.id) or 0) >= role)
 
     def _byCookie(self, head: Head, address: str) -> Entry:
         secret = _cookie(head, self._cookieName)
@@ -116,7 +117,7 @@ class ListenerDoor:
             raise Problem(403, f"a change that comes with a cookie needs the header {OUR_HEADER}: 1")
         key, session = found
         actor = Actor("http", session.name, session.token, str(session.role), address)
-        return Entry(actor, key, session.expiresAt)
+        return Entry(actor, key, session.expiresAt, lambda: (self._sessions.roleIn(key) or 0) >= session.role)
 
     def _refused(self, actor: Actor, head: Head | None, address: str, why: str) -> None:
         """:raises Problem: it was refused too often."""

@@ -7,7 +7,7 @@ Sessions are in memory: they end with the edge. What is kept of a cookie is its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from revproxy.admin.problem import Problem
@@ -57,13 +57,13 @@ class _Code:
 class Sessions:
     """Those of one edge."""
 
-    def __init__(self, now: Callable[[], float], isGood: Callable[[str], bool]) -> None:
+    def __init__(self, now: Callable[[], float], roleOf: Callable[[str], Role | None]) -> None:
         """
         :param now: seconds since the epoch.
-        :param isGood: whether there still is a token with this id.
+        :param roleOf: what the token with an id may do now; None: there is none any more.
         """
         self._now = now
-        self._isGood = isGood
+        self._roleOf = roleOf
         self._sessions: dict[str, Session] = {}  # the one that was used longest ago comes first
         self._codes: dict[str, _Code] = {}
 
@@ -83,14 +83,26 @@ class Sessions:
 
     def find(self, secret: str) -> tuple[str, Session] | None:
         """The key of the session that a cookie is of, and the session; None if there is none any more."""
-        key, now = _key(secret), self._now()
-        session = self._sessions.pop(key, None)
+        key = _key(secret)
+        role, session = self.roleIn(key), self._sessions.pop(key, None)
+        if session is None or role is None:
+            return None
+        session = self._sessions[key] = replace(session, usedAt=self._now())
+        return key, replace(session, role=role)
+
+    def roleIn(self, key: str) -> Role | None:
+        """
+        What whoever has a session may do now: never more than its token may by now. None if it has ended. Does not
+        prolong it.
+        """
+        session, now = self._sessions.get(key), self._now()
         if session is None or now >= session.expiresAt or now >= session.usedAt + IDLE:
             return None
-        if session.token and not self._isGood(session.token):
-            return None
-        session = self._sessions[key] = Session(session.token, session.name, session.role, session.expiresAt, now)
-        return key, session
+        return self._least(session.token, session.role)
+
+    def _least(self, token: str, role: Role) -> Role | None:
+        now = self._roleOf(token) if token else role
+        return None if now is None else min(now, role)
 
     def end(self, key: str) -> None:
         """End one."""
@@ -120,7 +132,7 @@ class Sessions:
         :raises Problem: it is none, was used before, or is too old.
         """
         found = self._codes.pop(_key(code), None)
-        if found is None or self._now() >= found.ends or (found.token and not self._isGood(found.token)):
+        if found is None or self._now() >= found.ends or self._least(found.token, found.role) is None:
             raise Problem(401, "the code was used already, or is older than five minutes; have a new one made")
         return self.begin(found.token, found.name, found.role, found.until)
 

@@ -26,7 +26,10 @@ QUEUE = 1 << 20
 """Bytes that may wait for a client."""
 
 HEARTBEAT = 15.0
-"""Seconds after which a client that is told nothing is sent a comment: so both learn whether the other is there."""
+"""
+Seconds after which a client that is told nothing is sent a comment: so both learn whether the other is there. And after
+which a stream ends whose token, or session, has.
+"""
 
 STREAMS = 64
 """Clients that are told something, at a time."""
@@ -100,9 +103,13 @@ class Streams:
             text = f"{self.limit} streams are open, which are the most; end another, or try again later"
             raise Problem(503, text, headers={"Retry-After": "10"})
 
-    def open(self, stream: Stream, sink: Sink, actor: Actor) -> OpenStream:
-        """Begin; the head is sent already."""
-        made = OpenStream(self._clock, sink, self._ended)
+    def open(self, stream: Stream, sink: Sink, actor: Actor, stays: Callable[[], bool]) -> OpenStream:
+        """
+        Begin; the head is sent already.
+
+        :param stays: whether the client still may have it; asked with each heartbeat.
+        """
+        made = OpenStream(self._clock, sink, self._ended, stays)
         self._open[made] = actor
         made.start(stream)
         return made
@@ -128,8 +135,11 @@ class OpenStream:
 
     _log = Logger()
 
-    def __init__(self, clock: Any, sink: Sink, onEnd: Callable[[OpenStream], None]) -> None:
+    def __init__(
+        self, clock: Any, sink: Sink, onEnd: Callable[[OpenStream], None], stays: Callable[[], bool]
+    ) -> None:
         self._clock = clock
+        self._stays = stays
         self._sink: Sink | None = sink
         self._onEnd = onEnd
         self._stop: Callable[[], object] | None = None
@@ -216,6 +226,9 @@ class OpenStream:
             sink.write(data)
 
     def _heartbeat(self) -> None:
+        if not self._stays():
+            self.end()
+            return
         self._beat = self._clock.callLater(HEARTBEAT, self._heartbeat)
         if not self._waiting:
             self._put(b":\n\n")

@@ -109,9 +109,11 @@ class Tokens:
         self._note(found.id)
         return found
 
-    def isGood(self, number: str) -> bool:
-        """Whether there still is a token with this id."""
-        return any(record.expires_at > self._clock.seconds() for record in self._called(number))
+    def roleOf(self, number: str) -> Role | None:
+        """What the token with this id may do now; None if there is none any more."""
+        now = self._clock.seconds()
+        roles = [Role.named(record.role) for record in self._called(number) if record.expires_at > now]
+        return max(roles) if roles else None
 
     def new(self, name: str, role: Role, seconds: float, by: str) -> tuple[TokenRecord, str]:
         """

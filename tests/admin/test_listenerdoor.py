@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from revproxy.admin.operation import Operation
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
@@ -112,6 +114,27 @@ class BrowserTests(AdminCase):
         self.assertEqual(self.ask("DELETE", f"tokens/{number}?reason=gone", token=token).status, 200)
         self.assertEqual(self.ask("GET", "session", fields=fields).status, 401)
         self.assertEqual(self.ask("DELETE", "session", token=token).status, 409)
+
+    def test_stays(self) -> None:
+        """Who came in by a token or a session stays as long as that would let him in as the one he was."""
+        _, token = self.token(Role.ADMIN, "boss")
+        _, fields = self.login(Role.OPERATE)
+        entries = [
+            self.door.enter(self.head("GET", "session", fields), Role.READ),
+            self.door.enter(self.head("GET", "session", token=token), Role.READ),
+        ]
+        self.assertEqual([entry.stays() for entry in entries], [True, True])
+        self.ask("DELETE", "session", fields={**fields, "X-Revproxy": "1"})
+        self.assertEqual([entry.stays() for entry in entries], [False, True])
+        self.bench.clock.advance(86401)
+        self.assertEqual([entry.stays() for entry in entries], [False, False])
+        record, secret = self.admin.tokens.new("ci", Role.OPERATE, 86400.0, "root")
+        self.admin.tokens.revoke(record.id)
+        self.admin.tokens.others["f"] = (record,)
+        entry = self.door.enter(self.head("GET", "session", token=secret), Role.READ)
+        self.assertTrue(entry.stays())
+        self.admin.tokens.others["f"] = (msgspec.structs.replace(record, role="read"),)
+        self.assertFalse(entry.stays())
 
     def test_otherCookies(self) -> None:
         """Other cookies are nobody's business; two of ours are as good as none."""

@@ -6,7 +6,7 @@ from math import inf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.admin.attempts import ADDRESSES, ALL_PER_MINUTE, PER_MINUTE, Attempts
+from revproxy.admin.attempts import ADDRESSES, PER_MINUTE, RECORDED, Attempts
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
 from revproxy.admin.sessions import CODE_LASTS, CODES, IDLE, LASTS, SESSIONS, Sessions
@@ -17,8 +17,8 @@ class SessionTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.now = 1000.0
-        self.good = {"t1", "t2"}
-        self.sessions = Sessions(lambda: self.now, lambda number: number in self.good)
+        self.roles = {"t1": Role.ADMIN, "t2": Role.ADMIN}
+        self.sessions = Sessions(lambda: self.now, self.roles.get)
 
     def test_found(self) -> None:
         """Who has the cookie is known; nobody else."""
@@ -42,7 +42,7 @@ class SessionTests(SynchronousTestCase):
             if self.sessions.find(secret) is None:
                 break
         self.assertGreaterEqual(self.now, 2000 + LASTS)
-        for end in (self.sessions.revoked, self.good.discard):
+        for end in (self.sessions.revoked, self.roles.pop):
             secret, _ = self.sessions.begin("t2", "bob", Role.READ, inf)
             other, _ = self.sessions.begin("t1", "ann", Role.READ, inf)
             end("t2")
@@ -51,6 +51,30 @@ class SessionTests(SynchronousTestCase):
             assert found is not None
             self.sessions.end(found[0])
             self.assertIsNone(self.sessions.find(other))
+
+    def test_role(self) -> None:
+        """A session may what its token may by now, and no more than when it began."""
+        secret, _ = self.sessions.begin("t1", "ann", Role.OPERATE, inf)
+        for now, may in ((Role.READ, Role.READ), (Role.ADMIN, Role.OPERATE), (Role.OBSERVE, Role.OBSERVE)):
+            self.roles["t1"] = now
+            found = self.sessions.find(secret)
+            assert found is not None
+            self.assertEqual((found[1].role, self.sessions.roleIn(found[0])), (may, may))
+        code, _ = self.sessions.newCode("t1", "ann", Role.ADMIN, inf)
+        made, _ = self.sessions.useCode(code)
+        found = self.sessions.find(made)
+        assert found is not None
+        self.assertEqual(found[1].role, Role.OBSERVE)
+
+    def test_look(self) -> None:
+        """To look whether one is good does not prolong it."""
+        secret, _ = self.sessions.begin("t1", "ann", Role.READ, inf)
+        found = self.sessions.find(secret)
+        assert found is not None
+        self.now += IDLE - 1
+        self.assertEqual(self.sessions.roleIn(found[0]), Role.READ)
+        self.now += 1
+        self.assertIsNone(self.sessions.roleIn(found[0]))
 
     def test_idle(self) -> None:
         """One that is not used ends."""
@@ -76,7 +100,7 @@ class SessionTests(SynchronousTestCase):
         self.assertIsNotNone(self.sessions.find(secret))
         late, _ = self.sessions.newCode("", "root", Role.ADMIN, inf)
         ofNobody, _ = self.sessions.newCode("t2", "bob", Role.ADMIN, inf)
-        self.good.discard("t2")
+        self.roles.pop("t2")
         self.assertRaises(Problem, self.sessions.useCode, ofNobody)
         self.now += CODE_LASTS
         for bad in (code, late, "", "x"):
@@ -114,5 +138,14 @@ class AttemptTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """Not more of them are recorded than there may be of all together, and not more addresses are remembered."""
         recorded = sum(self.attempts.failed(f"10.0.{count // 256}.{count % 256}") for count in range(ADDRESSES * 2))
-        self.assertEqual(recorded, ALL_PER_MINUTE)
+        self.assertEqual(recorded, RECORDED)
         self.assertLessEqual(len(self.attempts._known), ADDRESSES)
+
+    def test_flood(self) -> None:
+        """Whoever goes on for days fills no disk with it, and there still is a record now and then."""
+        recorded = 0
+        for count in range(2 * 1440):
+            self.now += 30
+            recorded += sum(self.attempts.failed(f"10.{each}.{count // 250}.{count % 250}") for each in range(5))
+        self.assertLess(recorded, RECORDED + 1440 + 2)
+        self.assertGreater(recorded, 1440)

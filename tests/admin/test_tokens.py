@@ -71,10 +71,10 @@ class TokensTests(TokenCase):
         number, token = self.new(days=1)
         self.clock.advance(DAY - 1)
         self.assertIsNotNone(self.tokens.find(token))
-        self.assertTrue(self.tokens.isGood(number))
+        self.assertIsNotNone(self.tokens.roleOf(number))
         self.clock.advance(1)
         self.assertIsNone(self.tokens.find(token))
-        self.assertFalse(self.tokens.isGood(number))
+        self.assertIsNone(self.tokens.roleOf(number))
         self.assertTrue(self.tokens.all()[0]["is_expired"])
 
     def test_revoked(self) -> None:
