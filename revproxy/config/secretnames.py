@@ -24,6 +24,7 @@ _NAME = re.compile(
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _USER = re.compile(r"(?<=://)[^/?#@\s]+@")
+_QUERY = re.compile(r"(?i)(?<=[?&])([\w.-]*(?:key|token|secret|sig|signature|passw(?:or)?d|auth)=)[^&#\s]+")
 _HASH = re.compile(r"\$(2[abxy]?|argon2\w*|scrypt|pbkdf2\S*|apr1|y|[156])\$\S{8,}|\{S?SHA\d*\}\S{16,}")
 _DEEP = 60
 
@@ -35,9 +36,9 @@ def isSecretName(key: str) -> bool:
 
 
 def textWithout(text: str) -> str:
-    """The same without who has to log in with which password, where it is a URL, and without hashes of passwords."""
-    if "://" in text and "@" in text:
-        text = _USER.sub(f"{MASK}@", text)
+    """The same without hashes of passwords, and without what lets in: in a URL, user and password, and in its query."""
+    if "://" in text:
+        text = _QUERY.sub(rf"\1{MASK}", _USER.sub(f"{MASK}@", text))
     return _HASH.sub(MASK, text) if "$" in text or "{" in text else text
 
 

@@ -65,3 +65,4 @@ class ValueTests(SynchronousTestCase):
     def test_text(self) -> None:
         """URLs within a text."""
         self.assertEqual(textWithout("to http://a:b@c:1/d and x@y"), f"to http://{MASK}@c:1/d and x@y")
+        self.assertEqual(textWithout("http://h/?a=b&api_key=c&x"), f"http://h/?a=b&api_key={MASK}&x")
