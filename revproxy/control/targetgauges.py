@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, UpstreamConfig
 from revproxy.plan.counted import TargetNow
 from revproxy.plan.words import Counters
 
@@ -18,6 +18,7 @@ class TargetGauges:
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], dict[int, TargetNow]] = {}
+        self._upstreams: Mapping[str, UpstreamConfig] = {}
 
     def counted(self, worker: int, word: Counters) -> None:
         """A worker tells which have changed."""
@@ -26,8 +27,12 @@ class TargetGauges:
 
     def committed(self, config: Config) -> None:
         """Forget what the configuration does not have any more."""
+        if config.upstreams is self._upstreams:  # there may be ten thousand, and plugins come and go
+            return
+        self._upstreams = config.upstreams
         known = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
-        self._told = {key: told for key, told in self._told.items() if key in known}
+        if not self._told.keys() <= known:
+            self._told = {key: told for key, told in self._told.items() if key in known}
 
     def of(self, upstream: str, url: str) -> TargetNow:
         """Of one target, over all workers; nothing where nothing was told."""

@@ -69,9 +69,11 @@ class TargetStates:
 
     def committed(self, config: Config) -> None:
         """Forget what the configuration does not have any more, and say that it is not down."""
+        if config.upstreams is self._upstreams:
+            return
         self._upstreams = config.upstreams
-        known = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
-        for key in [key for key in self._states if key not in known]:
+        urls = {name: _urlsOf(config.upstreams.get(name)) for name in {name for name, _ in self._states}}
+        for key in [key for key in self._states if key[1] not in urls[key[0]]]:
             for worker in sorted(self._down.get(key, ())):
                 self.changed(worker, TargetChanged(*key, True, "it is no target of this upstream any more"))
             del self._states[key]
@@ -165,6 +167,10 @@ class TargetStates:
         """:returns: when."""
         about = {"upstream": upstream, "target": target} if target else {"upstream": upstream}
         return self._events.add(kind, f"upstream {upstream}: {text}", about=about).at
+
+
+def _urlsOf(upstream: UpstreamConfig | None) -> set[str]:
+    return set() if upstream is None else {target.url for target in upstream.targets}
 
 
 def _nobodyOf(count: int, serving: int) -> str:

@@ -27,26 +27,29 @@ class TargetReports:
         """
         self._upstreams = upstreams
         self._told: dict[tuple[str, str], TargetNow] = {}
+        # Of the round that is under way: so what is there no more is forgotten, in as many steps.
+        self._found: dict[tuple[str, str], TargetNow] = {}
         self._going: Iterator[tuple[str, Target]] | None = None
 
     def take(self) -> tuple[TargetNow, ...]:
         """:returns: those that are not as they were told last."""
         going = self._going or self._all()
         looked = tuple(islice(going, AT_ONCE))
-        self._going = going if len(looked) == AT_ONCE else None
         new = []
         for upstream, target in looked:
             now, key = targetNow(upstream, target), (upstream, target.url)
+            self._found[key] = now
             if self._told.get(key) != now:
-                self._told[key] = now
                 new.append(now)
+        if len(looked) == AT_ONCE:
+            self._going = going
+        else:
+            self._going, self._told, self._found = None, self._found, {}
         return tuple(new)
 
     def _all(self) -> Iterator[tuple[str, Target]]:
-        targets = [(name, target) for name, (_, upstream) in self._upstreams().items() for target in upstream.targets]
-        known = {(name, target.url) for name, target in targets}
-        self._told = {key: told for key, told in self._told.items() if key in known}
-        return iter(targets)
+        upstreams = [(name, upstream) for name, (_, upstream) in self._upstreams().items()]
+        return ((name, target) for name, upstream in upstreams for target in upstream.targets)
 
 
 def targetNow(upstream: str, target: Target) -> TargetNow:

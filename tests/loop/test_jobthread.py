@@ -78,3 +78,15 @@ class DaemonThreadTests(TestCase):
         self.assertEqual(await self.run_(divmod, 7, 2), (3, 1))
         with self.assertRaises(ZeroDivisionError):
             await self.run_(divmod, 7, 0)
+
+    async def test_notWaitedFor(self) -> None:
+        """The loop does not wait until the system lets a new thread run."""
+        waits, wait = [], threading.Event.wait
+
+        def counted(event: threading.Event, timeout: float | None = None) -> bool:
+            waits.append(threading.get_ident())
+            return wait(event, timeout)
+
+        self.patch(threading.Event, "wait", counted)
+        self.assertEqual(await self.run_(divmod, 7, 2), (3, 1))
+        self.assertNotIn(threading.get_ident(), waits)

@@ -60,3 +60,9 @@ class TargetReportsTests(OriginCase):
         self.upstreams["app"] = None, self.upstreamOf(*origins[:1])
         self.reports.take()
         self.assertEqual(len(self.reports._told), 1)
+
+    def test_noMoreThanASlice(self) -> None:
+        """A report touches no more targets than it looks at, however many there are."""
+        self.patch(targetreports, "AT_ONCE", 1)
+        self.upstreams["later"] = None, object()
+        self.assertEqual([each.url for each in self.reports.take()], ["http://origin"])

@@ -97,10 +97,13 @@ class EdgeFigures:
 
     def committed(self, before: Plan | None, plan: Plan) -> None:
         """Another plan is in force; forget routes and targets that it does not have."""
-        if before is None or before.config is not plan.config:
-            self._changedAt = self._now()
+        if before is not None and before.config is plan.config:
+            return
+        self._changedAt = self._now()
         self._busy &= {"", *(route.name for route in plan.config.routes)}
         known = set(_targetsOf(plan))
+        if {key[1:] for key in self._targets} <= known and self._failures.keys() <= known:
+            return
         self._targets = {key: now for key, now in self._targets.items() if key[1:] in known}
         self._failures = Counter({key: count for key, count in self._failures.items() if key in known})
 

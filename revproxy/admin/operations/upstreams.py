@@ -5,14 +5,18 @@ Upstreams and their targets: how they are, and which of them take requests.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from revproxy.admin.operation import Call, Handler, Operation, Parameter, Schema
 from revproxy.admin.problem import Problem
+from revproxy.admin.reply import SLICE
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import COUNT, REASON, TEXT, TIME, fields, items, optional, record
 from revproxy.admin.windows import FIGURES, figuresOf
-from revproxy.config.settings import TargetConfig
+from revproxy.config.settings import TargetConfig, UpstreamConfig
 from revproxy.control.actor import Actor
 from revproxy.control.control import Control
 from revproxy.control.targetoverrides import LONGEST, MOST_WEIGHT
@@ -71,10 +75,21 @@ class _Upstreams:
     async def all(self, call: Call) -> Any:
         control = self._control
         await control.coordinator.crew.ask()
-        return {"items": [self._upstream(name) for name in sorted(control.coordinator.config.upstreams)]}
+        found, until = [], perf_counter() + SLICE
+        for name, upstream in sorted(control.coordinator.config.upstreams.items()):
+            found.append(self._upstream(name, upstream))
+            if perf_counter() > until:
+                await self._turn()
+                until = perf_counter() + SLICE
+        return {"items": found}
 
-    def _upstream(self, name: str) -> dict[str, Any]:
-        upstream = self._control.coordinator.config.upstreams[name]
+    def _turn(self) -> Deferred[None]:
+        """Let others have the loop."""
+        turn: Deferred[None] = Deferred()
+        self._control.coordinator.callLater(0, turn.callback, None)
+        return turn
+
+    def _upstream(self, name: str, upstream: UpstreamConfig) -> dict[str, Any]:
         return {
             "name": name,
             "policy": upstream.policy,

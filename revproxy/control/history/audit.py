@@ -279,7 +279,7 @@ class Audit:
         :param head: that was noted elsewhere.
         :raises OSError: the records cannot be read.
         """
-        verdict: Verdict = await self._jobs.do(verify, self.files.folder, head)
+        verdict: Verdict = await self._jobs.do(lambda: verify(self.files.folder, head, self.files.head))
         return verdict
 
     @property

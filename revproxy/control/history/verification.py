@@ -53,27 +53,28 @@ class Verdict:
         }
 
 
-def verify(folder: Path, head: Head | None = None) -> Verdict:
+def verify(folder: Path, head: Head | None = None, written: Head = NOTHING) -> Verdict:
     """
     Blocks.
 
     :param folder: ``audit`` in the state folder.
     :param head: that was noted elsewhere.
+    :param written: what the edge that runs has written last.
     :raises OSError: something cannot be read.
     """
     for left in reversed(range(_TRIES)):
         try:
-            return _verify(folder, head)
+            return _verify(folder, head, written)
         except FileNotFoundError:
             if not left:
                 raise
     raise AssertionError
 
 
-def _verify(folder: Path, head: Head | None) -> Verdict:
+def _verify(folder: Path, head: Head | None, written: Head) -> Verdict:
     key = readKey(folder)
     if key is None:
-        there = any(recordFiles(folder)) or head is not None
+        there = any(recordFiles(folder)) or head is not None or written.seq > 0
         text = f"{folder}: there is no key, so nobody can say whether the records are true"
         return Verdict(problems=(text,) if there else ())
     told = readHead(folder, key)  # first: records may be added meanwhile
@@ -85,6 +86,7 @@ def _verify(folder: Path, head: Head | None) -> Verdict:
     else:
         reading.begin(told[0])
         reading.holds(told[1], "head.json")
+    reading.holds(written, "what the edge that runs has written")
     if head is not None:
         reading.holds(head, "the head that was given")
     problems = reading.problems

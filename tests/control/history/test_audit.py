@@ -62,6 +62,15 @@ class AuditTests(SynchronousTestCase):
         self.assertEqual(record["diff"].splitlines()[1:], [" {", '- "weight": 1', '+ "weight": 3', " }"])
         self.assertNotEqual(record["before_hash"], record["after_hash"])
 
+    def test_verifyWhileRunning(self) -> None:
+        """The edge knows what it has written: records that are gone are missed, also where all of them are."""
+        made = self.begun()
+        made.record(ALICE, "disable", "auth")
+        for path in self.folder.iterdir():
+            path.unlink()
+        verdict = self.successResultOf(Deferred.fromCoroutine(made.verify()))
+        self.assertFalse(verdict.isWhole)
+
     def test_head(self) -> None:
         """The head is in the events, after each change and each hour."""
         made = self.begun()
