@@ -23,7 +23,7 @@ python_use_unqualified_type_names = True
 # Every reference leads somewhere, but for those to others' documentation, which is not asked for over the network.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|logging|os|treq|twisted|zope)\..*"),
+    (r"py:.*", r"(collections|logging|msgspec|os|treq|twisted|zope)\..*"),
     (r"py:.*", r"revproxy\.dataplane\..*"),
     (r"py:class", r"Deferred|Failure|LoopingCall|revproxy\.checked\.T"),
     (r"py:mod", r"(?!revproxy).*"),

@@ -142,4 +142,4 @@ class ContainerTests(SynchronousTestCase):
         manifest = (CONTRIB.parent / "MANIFEST.in").read_text().splitlines()
         self.assertIn("recursive-include contrib *", manifest)
         self.assertEqual({path.name for path in CONTRIB.iterdir()},
-                         {"Containerfile", "revproxy.logrotate", "revproxy.service"})
+                         {"Containerfile", "grafana", "prometheus", "revproxy.logrotate", "revproxy.service"})
