@@ -86,12 +86,14 @@ class Recorder:
     def _tick(self) -> None:
         """One batch per turn of the loop; what is less than one waits for others."""
         self._timer = None
-        self._handOver()
+        count = self._handOver()
         if self._buffer and self._timer is None:
-            seconds = 0 if len(self._buffer) >= BATCH else self._interval
+            # What was left behind because of its bytes has waited its time, too.
+            seconds = self._interval if count == BATCH > len(self._buffer) else 0
             self._timer = self._clock.callLater(seconds, self._tick)
 
-    def _handOver(self) -> None:
+    def _handOver(self) -> int:
+        """:returns: how many that were."""
         batch = self._buffer[:BATCH]
         size = 0
         for at, record in enumerate(batch):
@@ -105,3 +107,4 @@ class Recorder:
                 take(batch)
             except Exception:
                 self._log.failure("a batch of {count} requests that are over", count=len(batch))
+        return len(batch)

@@ -97,6 +97,17 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual([[len(entry.target) for entry in batch] for batch in self.batches],
                          [[20_000, 10_000], [20_000], [100_000], [1]])  # fmt: skip
 
+    def test_longOnes(self) -> None:
+        """
+        However long targets are, none waits longer than the interval while the loop turns.
+        """
+        for number in range(200):
+            self.recorder.record(record(id=str(number), target=b"/" * 8000))
+        self.clock.advance(0.5)
+        self.clock.pump([0.0] * 50)
+        self.assertEqual((len(self.ids()), {len(batch) for batch in self.batches}), (200, {4}))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_stop(self) -> None:
         """
         Stopping hands over what is buffered and leaves no delayed call; later records are handed over at once.
