@@ -59,6 +59,12 @@ class QueryMaskTests(SynchronousTestCase):
         target = b"/?" + besides + b"".join(joint + key + b"=" + SECRET for key, joint in keys)
         self.assertNotIn(SECRET, MASK.masked(target))
 
+    def test_spaces(self) -> None:
+        """Spaces before a key are none of it, wherever they are written."""
+        mask = QueryMask([" +token"])
+        for before in ("", "+", "%20%2520", "++"):
+            self.assertEqual(mask.masked(f"/a?{before}token=s3cr3t".encode()), f"/a?{before}token=***".encode())
+
     @given(some.lists(some.tuples(some.text("abcxyz%+", max_size=5), some.text("abc=%+", max_size=5)), max_size=5))
     def test_others(self, pairs: list[tuple[str, str]]) -> None:
         """Other keys are left alone."""
