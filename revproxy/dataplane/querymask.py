@@ -16,7 +16,8 @@ from revproxy.requestrecord import RequestRecord
 __all__ = ["QueryMask"]
 
 _BLANK = b" +\t\n\v\f\r\0"
-_SPACES = rb"(?:[\s+]|%(?:25)*(?:20|09|00|0[aAdD]))*+""""No key begins with one: what was taken for spaces is not tried as a key, or 8 KB of them would take 13 ms."""
+_SPACES = rb"(?:[\s+]|%(?:25)*(?:20|09|00|0[aAdD]))*+"
+"""No key begins with one: what was taken for spaces is not tried as a key, or 8 KB of them would take 13 ms."""
 
 _BRACKETS = rb"(?:(?:\[|%(?:25)*5[bB])[^=&;]*)?"
 
