@@ -92,7 +92,7 @@ class _Peer:
         """Something has changed. While it does not answer, it is told when it is tried again."""
         if self._sending is not None:
             self._isAskedAgain = True
-        elif not self._inARow:
+        elif not self._inARow or self._later is None:  # there was nothing to try again with
             self._at(SOON)
 
     def again(self) -> None:

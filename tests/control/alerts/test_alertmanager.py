@@ -121,6 +121,19 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual({len(alerts) for alerts in self.told()}, {1})
         self.assertEqual(self.feed.over, {})
 
+    def test_nothingToTellMeanwhile(self) -> None:
+        """It did not answer, and then there was nothing to tell, for that was silenced: it is told what comes later."""
+        self.sender.says(NotSent("gone"))
+        self.fires("1")
+        self.passes(10)
+        self.firing.clear()
+        self.passes(120)
+        self.sender.says(Answer(200))
+        self.told()
+        self.fires("2")
+        self.passes(1)
+        self.assertEqual([n for n, _ in self.told()[0]], ["2"])
+
     def test_many(self) -> None:
         """Very many go in parts; while one of them does not answer, it is not asked again."""
         for n in range(450):
