@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from revproxy.config.problems import Problem
 from revproxy.config.settings import Config, documentOf
-from revproxy.control.changes import ChangeRefused, ChangeRequest, ConfigRefused
+from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.deferredremovals import DeferredRemovals
-from revproxy.control.planning.difference import Difference
+from revproxy.control.planning.difference import Difference, renewedIn
+from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
 from revproxy.control.planning.resolution import Resolution, resolve
 from revproxy.control.snapshot import Snapshot
@@ -246,6 +247,11 @@ class Attempt:
                 told.append(Difference("unpinned", line, name, UNKNOWN if entry is None else entry.version))
                 records = records.unpinned(name)
         return records, told
+
+    def wouldBe(self, plan: Plan, current: Plan) -> ChangeReport:
+        """What is told of a trial that would come to this plan."""
+        told = [*map(str, allDifferencesOf(current, plan)), *map(str, self.withoutReleased(plan)[1])]
+        return ChangeReport((*told, *renewedIn(current, plan)), tuple(self.refusals))
 
     def _isRequired(self, entry: CatalogEntry) -> bool:
         return isRequired(entry, self.snapshot.config)

@@ -370,17 +370,17 @@ class Coordinator:
                 # It goes with the files as they are, but not with what was asked for.
                 raise ChangeRefused(Refusal(request.plugin, "order", str(errors))) from None
             attempt.refuseAsked()
+            if plan.isLike(current) and request.isTrial:
+                return attempt.wouldBe(plan, current)
             if plan.isLike(current):
-                if not request.isTrial:
-                    await self.writing.write(request.edit)
+                await self.writing.write(request.edit)
                 return await self._record(attempt, current, ())
             attempt.refuseAnotherState(plan)
             self._refuseAtEnd()
             refusals = await self.prepare(plan, request)
             self.precedence.check(refusals)
             if not refusals and request.isTrial:
-                told = [*map(str, allDifferencesOf(current, plan)), *map(str, attempt.withoutReleased(plan)[1])]
-                return ChangeReport((*told, *renewedIn(current, plan)), tuple(attempt.refusals))
+                return attempt.wouldBe(plan, current)
             if not refusals:
                 refusals = await self._readyWith(request, plan)
             if refusals:

@@ -62,6 +62,7 @@ class SnapshotReader:
         self._text = None if config.document is None else config.document.text
         self._config: Config = config
         self._accepted = self._text
+        self._before: tuple[Config, str | None] = config, self._text
         self._errors: ConfigErrors | None = None
 
     @property
@@ -89,6 +90,7 @@ class SnapshotReader:
         :param useCurrent: pay no attention to the configuration file.
         :param edited: what it is about to say; None: what it says.
         """
+        self._keep(current)
         config, errors = (edited or current, None) if useCurrent or edited else self._read(current)
         certificates = self._certificates.read(config)
         place = _placeOf(config.plugins.directory)
@@ -106,6 +108,7 @@ class SnapshotReader:
         edited: Config | None = None,
     ) -> Snapshot:
         """What was read last, with certificates as they are now; as :meth:`read`. For where nobody watches the rest."""
+        self._keep(current)
         if useCurrent or self._path is None or edited is not None:
             config, errors = edited or current, None
         else:
@@ -124,12 +127,18 @@ class SnapshotReader:
 
     def textOf(self, config: Config) -> str | None:
         """
-        The text of a configuration; with its comments as they are by now, if it is the one that was read last. None if
-        it never was text.
+        The text of a configuration; with its comments as they are by now, if it is the one that was read last, or that
+        was in force then. None if it never was text.
         """
-        if config is self._config:
-            return self._accepted
+        for known, text in ((self._config, self._accepted), self._before):
+            if config is known:
+                return text
         return None if config.document is None else config.document.text
+
+    def _keep(self, current: Config) -> None:
+        """What is read next may be refused: the text of what is in force is to be known also then."""
+        if current is self._config:
+            self._before = current, self._accepted
 
     def _read(self, current: Config) -> tuple[Config, ConfigErrors | None]:
         if self._path is None:

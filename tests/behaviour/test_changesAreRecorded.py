@@ -291,6 +291,17 @@ class RevertTests(RecordedCase):
         self.assertTrue(any(line.startswith("a: 2.0") for line in told["text"]), told)
         self.assertEqual((self.bench.standing(), self.number()), (ran, count))
 
+    def test_dryRunOfPins(self) -> None:
+        """Nor does it where only a pin would be another, so that the plan would be the same."""
+        first = self.number()
+        self.bench.ask("pinPlugin", ANN, {}, name="a")
+        pinned, count = self.bench.standing(), self.number()
+        told = self.bench.ask("revert", ANN, {"to": first, "dry_run": True})
+        self.assertEqual(told["refused"], [])
+        self.assertEqual((self.bench.standing(), self.number()), (pinned, count))
+        self.bench.ask("revert", ANN, {"to": first})
+        self.assertEqual(self.bench.standing().pins, {})
+
     def test_failing(self) -> None:
         """A version that does not start any more refuses all of it."""
         flag = self.bench.root / "flag"
@@ -373,6 +384,30 @@ class WritingTests(RecordedCase):
         self.assertEqual((self.text(), self.bench.standing()), (now, ran))
         self.bench.ask("writePluginConfig", ANN, {"config": {"x": 8}}, name="a")
         self.assertEqual(self.bench.standing().config, self.bench.control.history.entries[-1]["config"])
+
+    def test_refusedAfterComments(self) -> None:
+        """A save that is refused changes nothing of what is in force, not even to the comments of before."""
+        self.bench.file.write_text(self.text() + "# more\n")
+        self.bench.apply()
+        now = self.bench.standing()
+        self.bench.write("a", (
+            "from zope.interface import implementer\nfrom revproxy.interfaces import IMiddleware\n"
+            "@implementer(IMiddleware)\nclass PluginMain:\n    name = 'a'\n"
+            "    def __init__(self, config):\n        assert config.get('x') != 7, 'no seven'\n"
+            "    def handle(self, context):\n        return True\n"
+        ), version="2.0", config_schema=SCHEMA)  # fmt: skip
+        self.bench.apply()
+        good = self.text()
+        config = self.bench.standing().config
+        self.assertEqual(config, now.config)
+        self.bench.file.write_text(good.replace("directory: plugins", "directory: plugins, config: {a: {x: 7}}"))
+        self.bench.apply()
+        self.assertEqual((self.bench.records()[-1]["result"], self.bench.standing().config), ("refused", config))
+        self.assertEqual(self.bench.control.history.entries[-1]["config"], config)
+        count = len(self.bench.records())
+        self.bench.file.write_text(good)
+        self.bench.apply()
+        self.assertEqual((len(self.bench.records()), self.bench.standing().config), (count, config))
 
     def test_seenByTheWatcher(self) -> None:
         """When the watcher tells of it afterwards, nothing is to be done."""
