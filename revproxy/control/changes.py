@@ -39,14 +39,17 @@ class Edit(Protocol):
     config: Config
     text: str
 
+    def begin(self) -> None:
+        """It is to be written, also if it was given up before."""
+
     def write(self) -> None:
         """Put it into the file. Blocks. :raises ChangeRefused: it cannot be, or the file is another one by now."""
 
     def undo(self) -> None:
         """Put back what was there, unless somebody has written since. Blocks. :raises OSError: it cannot be."""
 
-    def giveUp(self) -> None:
-        """Nobody waits for it any more: what is not written yet will not be."""
+    def giveUp(self) -> bool:
+        """Nobody waits for it any more: what is not written yet will not stay. :returns: False if it was written."""
 
 
 @dataclass(frozen=True, slots=True)

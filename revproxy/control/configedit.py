@@ -17,6 +17,7 @@ import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from revproxy.config.document import MAX_BYTES
 from revproxy.config.settings import Config
@@ -54,25 +55,43 @@ class ConfigEdit:
         self._after = text.encode()
         self._isGivenUp = False
         self._isWritten = False
+        self._lock = Lock()
+
+    def begin(self) -> None:
+        """It is to be written, also if it was given up before."""
+        with self._lock:
+            self._isGivenUp = False
 
     def write(self) -> None:
         """:raises ChangeRefused: it cannot be written, or somebody else has written it since."""
+        if self._isWritten:  # before, when it was given up and then asked for again
+            return
         try:
             self._put(self._before, self._after)
+            with self._lock:
+                self._isWritten = not self._isGivenUp
+            if not self._isWritten:  # so long has it taken
+                self._putBack()
         except OSError as error:
+            with suppress(OSError):  # it may be written, and not be certain to outlive a crash
+                self._putBack()
             raise _refused(UNWRITABLE, f"{self._path}: {_reason(error)}; change it where it comes from") from None
-        self._isWritten = True
 
     def undo(self) -> None:
         """:raises OSError: it cannot be put back."""
         if self._isWritten:
             self._isWritten = False
-            with suppress(ChangeRefused):  # somebody has written since: that is to stay
-                self._put(self._after, self._before)
+            self._putBack()
 
-    def giveUp(self) -> None:
+    def _putBack(self) -> None:
+        with suppress(ChangeRefused):  # somebody has written since: that is to stay
+            self._put(self._after, self._before)
+
+    def giveUp(self) -> bool:
         """For any thread."""
-        self._isGivenUp = True
+        with self._lock:
+            self._isGivenUp = not self._isWritten
+            return self._isGivenUp
 
     def _put(self, before: bytes, after: bytes) -> None:
         place = realPlace(self._path)

@@ -98,12 +98,12 @@ class Coordinator:
         self.onTried: list[Callable[[Tried], None]] = []
         self.crew = crew
         self.snapshots = snapshots
-        self.writing = ConfigWriting(files, events, snapshots)
         self.files = files
         self.now = now
         self.turns = turns
         self.callLater = callLater
         self.precedence = Precedence(turns, callLater, self._giveUp)
+        self.writing = ConfigWriting(files, events, snapshots, self.precedence.onDisk)
         self.broken: tuple[BrokenPlugin, ...] = ()
         self.removals = DeferredRemovals()
         self.mount = LostMount()

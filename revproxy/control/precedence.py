@@ -101,6 +101,8 @@ class Precedence:
         :raises GivenWay: instead of going on to wait.
         """
         waiting = self._disk = Deferred.fromCoroutine(work)
+        if self.isGivingWay:
+            waiting.cancel()
         try:
             return await waiting
         except CancelledError:

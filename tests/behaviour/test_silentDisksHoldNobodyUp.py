@@ -7,7 +7,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.commands import CommandError
+from revproxy.control.steering import Asker
 from revproxy.loop.jobthread import HURRY, READING
+from revproxy.plan.refusal import Refusal
+from revproxy.plan.words import Ready
 from tests.authority import Authority
 from tests.control.test_coordinator import LifecycleCase
 
@@ -54,6 +58,75 @@ class PluginFolderTests(LifecycleCase):
         self.bench.clock.advance(1)
         self.successResultOf(ended)
         self.failureResultOf(self.done, ChangeRefused)
+
+
+class ConfigurationFileTests(LifecycleCase):
+    """The configuration file, which somebody writes through the edge, is on a disk that does not answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bench.write("a")
+        self.bench.start()
+        self.file = self.bench.file
+        self.then = self.file.read_text()
+        self.new = f"{self.then}timeouts: {{idle: 7}}\n"
+        self.answers = self.bench.coordinator.files.inThread
+        self.hanging = "write"
+        self.bench.coordinator.files.inThread = self.inThread
+
+    def inThread(self, function: Any, *arguments: Any) -> Deferred[Any]:
+        if function.__name__ != self.hanging:
+            return self.answers(function, *arguments)
+        self.job = Deferred[Any]()
+        self.run_ = lambda: self.answers(function, *arguments).chainDeferred(self.job)
+        return self.job
+
+    def put(self) -> Deferred[Any]:
+        config = self.bench.control.configFile
+        etag = self.bench.result(config.read()).etag
+        return self.bench.later(config.write(Asker(), self.new, etag))
+
+    def rescue(self) -> None:
+        """Is done at once."""
+        done = self.bench.later(self.bench.control.steering.disable(Asker(), "a"))
+        self.assertEqual(self.successResultOf(done)["text"][0], "a: switched off")
+        self.assertEqual(self.bench.seen(), [])
+
+    def test_rescue(self) -> None:
+        """Who switches a plugin off does not wait for it; then it is written after all."""
+        done = self.put()
+        self.rescue()
+        self.assertEqual(self.file.read_text(), self.then)
+        self.hanging = ""
+        self.run_()
+        self.assertEqual(self.successResultOf(done).text, (f"{self.file} is in force",))
+        self.assertEqual((self.file.read_text(), self.bench.coordinator.config.timeouts.idle), (self.new, 7))
+
+    def test_silent(self) -> None:
+        """After so long it is refused; when the disk comes back, the file is as it was."""
+        done = self.put()
+        self.bench.clock.advance(READING)
+        self.failureResultOf(done, CommandError)
+        self.hanging = ""
+        self.run_()
+        self.assertEqual((self.file.read_text(), self.bench.seen()), (self.then, ["a 1.0.0"]))
+
+    def test_puttingBack(self) -> None:
+        """Nor does anybody wait for its being put back, once what comes last has been refused."""
+        self.hanging = "undo"
+        refused = (Refusal("", "listen", "no port"),)
+        ready, real = Deferred[Any](), self.bench.coordinator.crew.do
+        self.patch(self.bench.coordinator.crew, "do", lambda word: ready if isinstance(word, Ready) else real(word))
+        done = self.put()
+        self.assertEqual(self.file.read_text(), self.new)
+        self.patch(self.bench.coordinator.crew, "do", real)
+        ready.callback(refused)
+        self.rescue()
+        self.assertEqual(self.file.read_text(), self.new)
+        self.hanging = ""
+        self.run_()
+        self.successResultOf(done)
+        self.assertEqual((self.file.read_text(), self.bench.coordinator.config.timeouts.idle), (self.new, 7))
 
 
 class UpstreamFileTests(LifecycleCase):
