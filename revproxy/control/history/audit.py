@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -45,6 +45,20 @@ MOST_TEXT = 2000
 """Characters of a target, of a reason, and of what came of a change."""
 
 
+@dataclass(slots=True)
+class _Batch:
+    """
+    Records that are written together.
+
+    :ivar missing: how many before them are lost.
+    :ivar isWritten: assigned by the thread.
+    """
+
+    records: list[dict[str, Any]]
+    missing: int
+    isWritten: bool = False
+
+
 class Audit:
     """
     That of one edge.
@@ -77,6 +91,8 @@ class Audit:
         self._guarded = guarded
         self._waiting: deque[dict[str, Any]] = deque()
         self._missing = 0
+        self._batch: _Batch | None = None
+        self._unsigned = ""
         self._writing: Deferred[None] | None = None
         self._isWriting = False
         self._isFailing = False
@@ -155,7 +171,7 @@ class Audit:
 
     def tryAgain(self) -> None:
         """What has kept records from being written may be over."""
-        if self._isFailing and self._retry is not None:
+        if self._retry is not None:
             self._retry.reset(0)
 
     async def end(self) -> None:
@@ -194,40 +210,62 @@ class Audit:
         """What happens meanwhile is written next."""
         self._isWriting = True
         try:
-            while self._waiting:
-                taken = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
-                missing = self._missing
-                records = [_gap(missing, taken[0]["time"]), *taken] if missing else taken
+            while self._batch is not None or self._waiting:
+                batch = self._batch = self._batch or self._taken()
                 try:
                     if not self._isOurs():
                         raise OSError("the state folder is not ours any more")
-                    await self._jobs.do(self._append, records)
+                    await self._jobs.do(self._append, batch)
                 except OSError as error:
-                    self._waiting.extendleft(reversed(taken))
                     self._failed(error)
                     return
-                self._written(records[-1], missing)
+                except Exception:
+                    self._batch = None  # it would fail for ever
+                    raise
+                self._batch = None
+                self._written(batch)
         finally:
             self._isWriting = False
 
-    def _append(self, records: list[dict[str, Any]]) -> None:
-        """In the thread."""
-        for record in records:
+    def _taken(self) -> _Batch:
+        """What is to be written together."""
+        taken = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+        missing, self._missing = self._missing, 0
+        return _Batch([_gap(missing, taken[0]["time"]), *taken] if missing and taken else taken, missing)
+
+    def _append(self, batch: _Batch) -> None:
+        """In the thread. A disk that has taken long may have written it after all."""
+        if batch.isWritten:
+            return
+        for record in batch.records:
             if callable(record["diff"]):
                 record["diff"] = record["diff"]()
                 _bound(record)
-        self._guarded(self.files.append, records)
+        self._guarded(self.files.append, batch.records)
+        batch.isWritten = True
 
-    def _written(self, last: dict[str, Any], missing: int) -> None:
-        self._missing -= missing
+    def _written(self, batch: _Batch) -> None:
         if self._isFailing:
             self._isFailing = False
+            missing = batch.missing + self._missing
             text = f"{missing} of them are missing" if missing else "none is missing"
             self._events.add("audit-restored", f"audit records are written again; {text}")
-        if self.files.unsigned:
-            self._events.add("audit-failed", f"the head of the audit records cannot be written: {self.files.unsigned}")
+        self._tellUnsigned()
         self._tellDamage()
-        self._tellHead(f"{last['action']} {last['target']}".strip() + f" by {last['actor']['name']}")
+        if batch.records:
+            last = batch.records[-1]
+            self._tellHead(f"{last['action']} {last['target']}".strip() + f" by {last['actor']['name']}")
+
+    def _tellUnsigned(self) -> None:
+        """Told once, and once that it is over; tried again later."""
+        before, self._unsigned = self._unsigned, self.files.unsigned
+        if self._unsigned:
+            self._retryLater()
+            if not before:
+                text = f"the head of the audit records cannot be written: {self._unsigned}"
+                self._events.add("audit-failed", text)
+        elif before:
+            self._events.add("audit-restored", "the head of the audit records is written again")
 
     def _tellDamage(self) -> None:
         damaged, self.files.damaged = self.files.damaged, []
@@ -255,12 +293,18 @@ class Audit:
                 "recorded once that can be done"
             )
             self._events.add("audit-failed", text)
-        if not self._hasEnded:
+        self._retryLater()
+
+    def _retryLater(self) -> None:
+        if self._retry is None and not self._hasEnded:
             self._retry = self._clock.callLater(RETRY_INTERVAL, self._tryAgain)
 
     def _tryAgain(self) -> None:
+        """Also where nothing waits: only so it is found out that records can be written again."""
         self._retry = None
-        self._soon()
+        if not self._isWriting:
+            self._batch = self._batch or self._taken()
+            self._soon()
 
     # Reading
 

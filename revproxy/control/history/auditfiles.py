@@ -93,7 +93,10 @@ class AuditFiles:
         self._sign()
         if self._size >= self._fileBytes:
             self._path = None
-            self._prune()
+            try:
+                self._prune()
+            except OSError as error:
+                self.unsigned = f"{self.folder}: what is old cannot be removed: {error.strerror or error}"
 
     def page(self, before: int | None, count: int) -> list[dict[str, Any]]:
         """
@@ -177,7 +180,7 @@ class AuditFiles:
         self._path, self._size = path, size + len(data)
 
     def _sign(self) -> None:
-        """What could not be signed now is with the next record, and each hour."""
+        """What could not be signed now is with what is appended next, be it nothing."""
         assert self._key is not None
         value = {
             "first": self._first.seq + 1, "before": self._first.hash, "seq": self.head.seq, "hash": self.head.hash,

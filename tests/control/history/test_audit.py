@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.actor import EDGE, FILES, Actor
 from revproxy.control.history import audit
 from revproxy.control.history.audit import HEAD_INTERVAL, RETRY_INTERVAL, Audit
-from revproxy.control.history.auditfiles import AuditFiles
+from revproxy.control.history.auditfiles import HEAD, AuditFiles
 from revproxy.control.history.verification import verify
+from revproxy.loop.jobthread import SILENCE
 from revproxy.plan.events import EventLog
 from revproxy.secrets import hide
 
@@ -142,7 +144,7 @@ class AuditTests(SynchronousTestCase):
         self.assertIn("No space left on device", self.events.latest(1)[0].text)
         room = True
         self.clock.advance(RETRY_INTERVAL)
-        self.assertEqual(self.kinds(), ["audit-failed", "audit-restored", "audited"])
+        self.assertEqual(self.kinds(), ["audit-failed", "audit-restored", "audited", "audited"])
         self.assertEqual([record["target"] for record in self.records(made)], ["0", "1", "2"])
         self.assertEqual([record["time"] for record in self.records(made)], [1000.0] * 3)
 
@@ -163,10 +165,78 @@ class AuditTests(SynchronousTestCase):
         made.tryAgain()
         self.clock.advance(0)
         records = self.records(made)
-        self.assertEqual([record["target"] for record in records], ["", *"34567"])
-        self.assertEqual((records[0]["action"], records[0]["result"]), ("gap", "failed"))
-        self.assertIn("3 records before this one are missing", records[0]["text"])
+        self.assertEqual([record["target"] for record in records], ["0", "", *"34567"])
+        self.assertEqual((records[1]["action"], records[1]["result"]), ("gap", "failed"))
+        self.assertIn("2 records before this one are missing", records[1]["text"])
         self.assertTrue(verify(self.folder).isWhole)
+
+    def test_slow(self) -> None:
+        """A disk that answers late has written what it was given: that is not written once more."""
+        jobs: list[Callable[[], None]] = []
+
+        def slow(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            waiting: Deferred[Any] = Deferred()
+            jobs.append(lambda: maybeDeferred(function, *arguments).chainDeferred(waiting))
+            return waiting
+
+        made = self.begun(slow)
+        jobs.pop()()
+        made.record(FILES, "files", "a")
+        self.clock.advance(SILENCE)
+        self.assertEqual(self.kinds(), ["audit-failed"])
+        made.record(FILES, "files", "b")
+        self.clock.advance(RETRY_INTERVAL)
+        jobs.pop()()
+        self.clock.advance(RETRY_INTERVAL)
+        while jobs:
+            jobs.pop()()
+        self.assertEqual([record["target"] for record in AuditFiles.page(made.files, None, 10)], ["b", "a"])
+        self.assertEqual(self.kinds(), ["audit-failed", "audit-restored", "audited", "audited"])
+
+    def test_unsigned(self) -> None:
+        """That the head cannot be written is told once, and once that it can be again, be there records or none."""
+        made = self.begun()
+        made.record(FILES, "files", "a")
+        place = self.folder / HEAD
+        place.rename(self.folder / "aside")
+        place.mkdir()
+        made.record(FILES, "files", "b")
+        made.record(FILES, "files", "c")
+        self.assertEqual([kind for kind in self.kinds() if kind != "audited"], ["audit-failed"])
+        self.clock.advance(RETRY_INTERVAL)
+        place.rmdir()
+        self.clock.advance(RETRY_INTERVAL)
+        self.assertEqual([kind for kind in self.kinds() if kind != "audited"], ["audit-failed", "audit-restored"])
+        self.assertTrue(verify(self.folder, made.head).isWhole)
+        self.successResultOf(Deferred.fromCoroutine(made.end()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unopened(self) -> None:
+        """A folder that could not be read at first, while nothing was to be written, is tried again."""
+        room = False
+
+        def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+            if not room:
+                raise OSError(errno.EIO, "Input/output error")
+            return function(*arguments)
+
+        made = self.begun(guarded=guarded)
+        self.clock.advance(RETRY_INTERVAL)
+        room = True
+        self.clock.advance(RETRY_INTERVAL)
+        made.record(FILES, "files", "a")
+        self.assertEqual(self.kinds(), ["audit-failed", "audit-restored", "audited"])
+
+    def test_unpruned(self) -> None:
+        """Where what is old cannot be removed, what is new was written all the same, and once."""
+        files = AuditFiles(self.folder, fileBytes=1, files=1)
+        self.patch(Path, "unlink", lambda path, missing_ok=False: os.open("/nowhere", os.O_RDONLY))
+        made = Audit(files, self.events, self.clock, maybeDeferred)
+        made.begin()
+        for number in range(3):
+            made.record(FILES, "files", str(number))
+        self.assertEqual([record["target"] for record in self.records(made)], ["2", "1", "0"][::-1])
+        self.assertTrue(any("cannot be removed" in event.text for event in self.events.latest(9)))
 
     def test_end(self) -> None:
         """What waits is written before the edge ends, also where a disk takes its time."""
