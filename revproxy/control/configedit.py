@@ -22,6 +22,7 @@ from threading import Lock
 from revproxy.config.document import MAX_BYTES
 from revproxy.config.settings import Config
 from revproxy.control.changes import ChangeRefused
+from revproxy.control.state.replacement import syncFolder, writeAll
 from revproxy.plan.refusal import Refusal
 from revproxy.regularfile import NotAFile, readFile
 
@@ -116,7 +117,7 @@ class ConfigEdit:
         finally:
             with suppress(FileNotFoundError):
                 new.unlink()
-        _syncFolder(place.parent)
+        syncFolder(place.parent)
 
     def _changed(self) -> ChangeRefused:
         return _refused(CHANGED, f"{self._path} was changed by somebody else meanwhile; read it again")
@@ -169,9 +170,7 @@ def _make(path: Path, data: bytes, like: os.stat_result) -> None:
         if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
             os.fchown(descriptor, like.st_uid, like.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        writeAll(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -190,14 +189,6 @@ def _exchanged(one: Path, other: Path) -> bool:
     if number in _NOT_THERE:
         return False
     raise OSError(number, os.strerror(number), str(other))
-
-
-def _syncFolder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from revproxy.control.history.chain import MOST_BYTES, Head, checked, opened, sealed, signed
 from revproxy.control.state.recordfile import setAside
+from revproxy.control.state.replacement import replaceFile, syncFolder, writeAll
 from revproxy.regularfile import readFile
 
 FILE_BYTES = 4 << 20
@@ -167,7 +168,7 @@ class AuditFiles:
             size = 0 if isNew else self._size
             os.ftruncate(descriptor, size)  # what a crash or a full disk has left there
             try:
-                _writeAll(descriptor, data)
+                writeAll(descriptor, data)
                 os.fsync(descriptor)
             except OSError:
                 with suppress(OSError):
@@ -176,7 +177,7 @@ class AuditFiles:
         finally:
             os.close(descriptor)
         if isNew:
-            _syncFolder(self.folder)
+            syncFolder(self.folder)
         self._path, self._size = path, size + len(data)
 
     def _sign(self) -> None:
@@ -187,8 +188,8 @@ class AuditFiles:
         }
         try:
             if not os.path.lexists(self.folder / KEY):
-                _put(self.folder / KEY, self._key.hex().encode() + b"\n")
-            _put(self.folder / HEAD, signed(self._key, value))
+                replaceFile(self.folder / KEY, self._key.hex().encode() + b"\n")
+            replaceFile(self.folder / HEAD, signed(self._key, value))
             self.unsigned = ""
         except OSError as error:
             self.unsigned = f"{self.folder / HEAD}: {error.strerror or error}"
@@ -248,42 +249,8 @@ def _linesOf(path: Path) -> list[bytes]:
 
 def _makeKey(folder: Path) -> bytes:
     key = secrets.token_bytes(32)
-    _put(folder / KEY, key.hex().encode() + b"\n")
+    replaceFile(folder / KEY, key.hex().encode() + b"\n")
     return key
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Replace a file, so that a crash leaves the one or the other."""
-    new = path.with_name(f".{path.name}.new")
-    with suppress(FileNotFoundError):
-        new.unlink()
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            _writeAll(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(new, path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
-    _syncFolder(path.parent)
-
-
-def _writeAll(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _syncFolder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sizeOf(path: Path) -> int:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from revproxy.control.state.recordfile import setAside
+from revproxy.control.state.replacement import replaceFile, writeAll
 from revproxy.regularfile import readFile
 
 MOST = 1000
@@ -75,7 +75,7 @@ class HistoryFiles:
         self._makeFolders()
         for name, data in objects.items():
             if not os.path.lexists(self._objects / name):
-                _put(self._objects / name, data)
+                replaceFile(self._objects / name, data)
                 self._bytes += len(data)
         before = self._entries
         self._entries = [*before, *entries]
@@ -122,9 +122,7 @@ class HistoryFiles:
         try:
             size = _wholeLines(descriptor)
             try:
-                data = memoryview(_lines(entries))
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                writeAll(descriptor, _lines(entries))
                 os.fsync(descriptor)
             except OSError:
                 with suppress(OSError):
@@ -153,7 +151,7 @@ class HistoryFiles:
         self._bytes = sum(sizes.get(name, 0) for name in named)
 
     def _rewrite(self) -> None:
-        _put(self._path, _lines(self._entries))
+        replaceFile(self._path, _lines(self._entries))
         self._lines = len(self._entries)
 
     def _sizes(self) -> dict[str, int]:
@@ -181,22 +179,6 @@ def _parsed(line: bytes) -> Entry:
 
 def _lines(entries: Iterable[Entry]) -> bytes:
     return b"".join(json.dumps(entry, ensure_ascii=True).encode() + b"\n" for entry in entries)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """A whole file, or none."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(new, path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
 
 
 def _wholeLines(descriptor: int) -> int:

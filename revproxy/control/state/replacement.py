@@ -1,5 +1,5 @@
 """
-A file that is replaced as a whole.
+What is written is on disk: a file that is replaced as a whole, and what that takes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,33 @@ def replaceFile(path: Path, content: bytes) -> None:
         new.unlink()
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
+        try:
+            writeAll(descriptor, content)
             os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(new, path)
     except BaseException:
         with suppress(OSError):
             new.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    syncFolder(path.parent)
+
+
+def writeAll(descriptor: int, data: bytes) -> None:
+    """All of it, however little the disk takes at a time. Blocks. :raises OSError: not all was written."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def syncFolder(folder: Path) -> None:
+    """What a folder has is on disk. Blocks. :raises OSError: that is not certain."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
+
+
+__all__ = ["replaceFile", "syncFolder", "writeAll"]
