@@ -60,6 +60,7 @@ class History:
         self.entries: list[Entry] = []
         self.last: Standing = NOTHING
         self.isReady = False
+        self._isRead = False
         self._whenReady: list[Callable[[], None]] = []
         self._files = files
         self._events = events
@@ -160,19 +161,28 @@ class History:
     async def _begin(self) -> None:
         self._isWriting = True
         try:
-            entries, damaged = await self._jobs.do(self._guarded, self._files.open)
-            last = await self._jobs.do(self._lastStanding, entries)
+            self.last = await self._read()
         except OSError as error:
-            entries, last = [], NOTHING
-            damaged = [f"the history of changes cannot be read: {error}"]
+            self._failed(error)
+            return
         finally:
             self._isWriting = False
-        self.entries, self.last = entries[-MOST:], last
-        self._number = entries[-1]["number"] if entries else 0
+            self._ready()
+        await self._write()
+
+    async def _read(self) -> Standing:
+        """What was before. Changes that were made before that could be read follow it. :returns: how things stood."""
+        entries, damaged = await self._jobs.do(self._guarded, self._files.open)
+        last: Standing = await self._jobs.do(self._lastStanding, entries)
+        self._isRead = True
         for text in damaged:
             self._events.add("ledger-damaged", text)
-        self._ready()
-        await self._write()
+        before = entries[-1]["number"] if entries else 0
+        for entry in self.entries:
+            entry["number"] += before
+        self._number += before
+        self.entries = [*entries, *self.entries][-MOST:]
+        return last
 
     def _lastStanding(self, entries: list[Entry]) -> Standing:
         """Blocks."""
@@ -199,12 +209,14 @@ class History:
         """What happens meanwhile is written next."""
         self._isWriting = True
         try:
-            while self._waiting:
+            while self._waiting or not self._isRead:
                 taken, self._waiting = self._waiting, []
                 objects = {name: data for _, each in taken for name, data in each.items()}
                 try:
                     if not self._isOurs():
                         raise OSError("the state folder is not ours any more")
+                    if not self._isRead:
+                        await self._read()
                     kept = await self._jobs.do(
                         self._guarded, self._files.append, [entry for entry, _ in taken], objects
                     )

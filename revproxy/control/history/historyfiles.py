@@ -68,6 +68,8 @@ class HistoryFiles:
 
     def append(self, entries: Sequence[Entry], objects: Mapping[str, bytes]) -> list[Entry]:
         """
+        What is known already, for a disk that took long has written it after all, is not written once more.
+
         :param objects: by hash, what these changes name.
         :returns: what is kept.
         :raises OSError: that could not be done.
@@ -78,6 +80,8 @@ class HistoryFiles:
                 replaceFile(self._objects / name, data)
                 self._bytes += len(data)
         before = self._entries
+        last = before[-1]["number"] if before else 0
+        entries = [entry for entry in entries if entry["number"] > last]
         self._entries = [*before, *entries]
         isGone = self._lines > 0 and not os.path.lexists(self._path)
         isMuch = len(self._entries) > self._most + SLACK or self._bytes > self._mostBytes

@@ -18,6 +18,7 @@ from revproxy.control.history import historyfiles
 from revproxy.control.history.history import RETRY_INTERVAL, History
 from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.history.standing import NOTHING, Standing, hashOfText
+from revproxy.loop.jobthread import SILENCE
 from revproxy.plan.events import EventLog
 
 
@@ -136,6 +137,49 @@ class HistoryTests(SynchronousTestCase):
         self.end(made)
         self.assertEqual(self.events.latest(1)[0].kind, "history-restored")
         self.assertEqual(self.configOf(self.begun(), 2), "two")
+
+    def test_unread(self) -> None:
+        """What could not be read at first is not written over: what is new comes behind it once it can be."""
+        self.add(before := self.begun(), "one")
+        self.add(before, "two")
+        self.end(before)
+        isAway = True
+
+        def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+            if isAway:
+                raise OSError(errno.EIO, "Input/output error")
+            return function(*arguments)
+
+        made = self.begun(guarded=guarded)
+        self.add(made, "three")
+        isAway = False
+        self.clock.advance(RETRY_INTERVAL)
+        self.assertEqual([entry["number"] for entry in made.entries], [1, 2, 3])
+        self.assertEqual(self.add(made, "four"), 4)
+        self.assertEqual([self.configOf(made, number) for number in (1, 2, 3, 4)], ["one", "two", "three", "four"])
+        self.end(made)
+        self.assertEqual([entry["number"] for entry in self.begun().entries], [1, 2, 3, 4])
+
+    def test_slow(self) -> None:
+        """A disk that answers late has written what it was given: that is not written once more."""
+        jobs: list[Callable[[], None]] = []
+
+        def slow(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            waiting: Deferred[Any] = Deferred()
+            jobs.append(lambda: maybeDeferred(function, *arguments).chainDeferred(waiting))
+            return waiting
+
+        made = self.begun(slow)
+        jobs.pop()()
+        jobs.pop()()
+        self.add(made, "one")
+        self.clock.advance(SILENCE)
+        self.add(made, "two")
+        jobs.pop()()
+        self.clock.advance(RETRY_INTERVAL)
+        while jobs:
+            jobs.pop()()
+        self.assertEqual(len((self.folder / "changes.jsonl").read_text().splitlines()), 2)
 
     def test_tornAndDamaged(self) -> None:
         """Half a line at the end is cut off; what is no change is put aside, and the rest is kept."""
