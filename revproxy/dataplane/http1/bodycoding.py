@@ -5,13 +5,14 @@ The chunked transfer coding (RFC 9112 §7.1), taken off strictly and put on plai
 from __future__ import annotations
 
 from revproxy.dataplane.http.fieldnames import NOTED, PROXY, isForwarding
+from revproxy.dataplane.http.tracing import TRACE_FIELDS
 from revproxy.dataplane.http1.chunkgrammar import CHUNK, CHUNKS, EXTENSIONS, SMALL
 from revproxy.dataplane.http1.heads import listMembers
 from revproxy.errors import BadRequest
 from revproxy.headers import Field, isFieldValue, isToken, joined
 
 # RFC 9110 §6.5.1: fields that must not arrive in a trailer section, since they were acted upon already.
-_NEVER_TRAILING = NOTED | frozenset(
+_NEVER_TRAILING = NOTED | TRACE_FIELDS | frozenset(
     (
         PROXY,
         b"age",

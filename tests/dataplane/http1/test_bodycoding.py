@@ -214,6 +214,12 @@ class ChunkedTests(SynchronousTestCase):
         """Trailers that were not announced are dropped."""
         self.assertEqual(decoded([MESSAGE])[1].trailers, [])
 
+    def test_traces(self) -> None:
+        """What tells of a trace is said at the beginning, and checked there; not in a trailer."""
+        wire = b"0\r\ntraceparent: x\r\nTraceState: a=1\r\nX-Sum: 1\r\n\r\n"
+        decoder = decoded([wire], b"traceparent, Tracestate, X-Sum")[1]
+        self.assertEqual([name for name, _, _ in decoder.trailers], [b"x-sum"])
+
     def test_bad(self) -> None:
         """Whatever is not the coding is refused, cut or not."""
         for data in BAD_CHUNKS:
