@@ -139,7 +139,9 @@ class Retirement:
         busy = {chain for chain in instance.chains if chain.active}
         if busy and not await self._idle(busy, self.drainTime) and not self._isOver:
             busy = {chain for chain in busy if chain.active}
-            self._brokenOff(instance.version, self.breakOff(busy))
+            count = self.breakOff(busy)
+            if count:  # none: another that left with it had the same chains, and was first
+                self._brokenOff(instance.version, count)
             await self._idle(busy, BROKEN_OFF_TIMEOUT)
         if busy:
             # The last request tells that it is over before it cancels what it waits for; that comes before the stop.

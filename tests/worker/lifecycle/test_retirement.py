@@ -155,6 +155,13 @@ class RetireTests(RetirementCase):
         self.clock.advance(0)
         self.assertTrue(instance.closed)
 
+    def test_nothingToBreakOff(self) -> None:
+        """Where another that left with it has had them broken off, that is told once."""
+        self.retirement.breakOff = lambda chains: 0
+        self.retirement.retire([InstanceDouble(VersionDouble(), ChainDouble(1))])
+        self.clock.advance(DRAIN)
+        self.assertEqual(self.told(), [])
+
     def test_doesNotNotice(self) -> None:
         """What does not notice that it was broken off holds the stop up for some seconds, and no longer."""
         instance = InstanceDouble(VersionDouble(), ChainDouble(1), ChainDouble(1))
