@@ -24,6 +24,7 @@ from revproxy.explained import Explained, Step, decodeExplained
 from revproxy.hostport import splitPort, withoutBrackets
 from revproxy.plan.counted import METHODS, OTHER
 from revproxy.requestrecord import RequestRecord
+from revproxy.secrets import masked
 
 _SCOPE = InstrumentationScope("revproxy", __version__)
 _USUAL = {"http": 80, "https": 443}
@@ -56,16 +57,16 @@ class _Request:
         self._parent = trace[56:72]
         method = record.method.decode("latin-1")
         self._method = method if method in METHODS else OTHER
+        self._path = masked(record.target.partition(b"?")[0].decode("latin-1"))
 
     def server(self) -> ReadableSpan:
         """What the edge did, from the head of the request to the last byte of the answer."""
         record = self._record
         host, port = splitPort(record.host.decode("latin-1"))
-        path = record.target.partition(b"?")[0].decode("latin-1")
         attributes: dict[str, Any] = {
             "http.request.method": self._method,
             "url.scheme": record.scheme,
-            "url.path": path,
+            "url.path": self._path,
             "http.response.status_code": record.status,
             "client.address": record.peer,
             "network.protocol.name": "http",
@@ -116,7 +117,7 @@ class _Request:
             "server.address": parts.hostname or "",
             "server.port": parts.port or _USUAL.get(parts.scheme, 0),
             "url.scheme": parts.scheme,
-            "url.full": url + self._record.target.partition(b"?")[0].decode("latin-1"),
+            "url.full": url + self._path,
             "revproxy.upstream": self._record.pool,
         }
         if attempt > 1:

@@ -10,6 +10,7 @@ from revproxy import __version__
 from revproxy.control.traces.spans import Spans
 from revproxy.dataplane.http.tracing import ownOf, traceparentOf
 from revproxy.explained import Explained, Step, Try, encodeExplained
+from revproxy.secrets import hide
 from tests.control.traces.receiver import PARENT, SPAN, TRACE, record
 
 
@@ -121,6 +122,13 @@ class SpansTests(SynchronousTestCase):
         self.assertEqual(auth.attributes["revproxy.plugin.loop_seconds"], 0.01)
         self.assertEqual({span.parent.span_id for span in (auth, quota, out)}, {server.context.span_id})
         self.assertEqual(len({span.context.span_id for span in self.of(explained=encodeExplained(explained))}), 5)
+
+    def test_secrets(self) -> None:
+        """What is known to be secret is masked in the path, wherever that is."""
+        hide("hook-4711-correct-horse")
+        server, client = self.of(target=b"/hooks/hook-4711-correct-horse?a=1")
+        self.assertEqual(server.attributes["url.path"], "/hooks/***")
+        self.assertEqual(client.attributes["url.full"], "http://10.0.0.7:9000/hooks/***")
 
     def test_strange(self) -> None:
         """What clients send makes no name: unknown methods are one; without a host or a route there is none."""
