@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from revproxy.cli.duration import Duration
+from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.durations import durationText
 from revproxy.errors import printable
@@ -24,11 +25,16 @@ _RULE_COLUMNS = ("rule", "text", "for", "severity", "to", "firing", "no traffic"
 _RECEIVER_COLUMNS = ("receiver", "kind", "last delivery", "waiting", "given up", "text")
 
 
+_receivers = named("alerts", of="receivers")
+
+
 class _Listing(click.Group):
     """Without a command, it is ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
+        if ctx.resilient_parsing:  # a shell wants to know what may come
+            return super().parse_args(ctx, args)
         isList = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
         return super().parse_args(ctx, ["list", *args] if isList else args)
 
@@ -64,7 +70,7 @@ def silence(edge: RemoteEdge, matchers: Sequence[str], seconds: float, reason: s
 
 
 @alerts.command(short_help="End a silence.")
-@click.argument("known", metavar="ID")
+@click.argument("known", metavar="ID", shell_complete=named("alerts", key="id", of="silences"))
 @asking
 def unsilence(edge: RemoteEdge, known: str) -> None:
     """End the silence ID; what still fires is told then."""
@@ -73,7 +79,7 @@ def unsilence(edge: RemoteEdge, known: str) -> None:
 
 
 @alerts.command(short_help="Send a receiver a test.")
-@click.argument("receiver")
+@click.argument("receiver", shell_complete=_receivers)
 @asking
 def test(edge: RemoteEdge, receiver: str) -> None:
     """Send RECEIVER a message that says that it is a test, and say what came of it. Exits 1 if it did not take it."""
@@ -87,7 +93,7 @@ def test(edge: RemoteEdge, receiver: str) -> None:
 
 
 @alerts.command(short_help="Try again what was given up.")
-@click.argument("receiver")
+@click.argument("receiver", shell_complete=_receivers)
 @asking
 def redeliver(edge: RemoteEdge, receiver: str) -> None:
     """Try again the messages to RECEIVER that were given up after a day."""

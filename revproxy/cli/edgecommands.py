@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import click
 
+from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import repeat
 
+_name = click.argument("name", shell_complete=named("plugins"))
 _reason = click.option("--reason", help="Why, for the others.")
 
 
 @click.command(short_help="What plugins do; all about NAME; what was refused.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=named("plugins"))
 @click.option("-a", "--all", "removed", is_flag=True, help="Also those that were removed, as far as is remembered.")
 @click.option("-w", "--watch", "watching", is_flag=True, help="Again each second, until Ctrl-C.")
 @asking
@@ -37,16 +39,8 @@ def _plugins(edge: RemoteEdge, name: str | None, removed: bool) -> None:
         edge.report.configuration(answer["configuration"])
 
 
-@click.command(short_help="What has happened.")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@asking
-def events(edge: RemoteEdge, count: int) -> None:
-    """What has happened to plugins and configuration, the latest last."""
-    edge.show(edge.get("events", limit=count)["items"], edge.report.events)
-
-
 @click.command(short_help="Run the version of a plugin before.")
-@click.argument("name")
+@_name
 @click.argument("version", required=False)
 @_reason
 @asking
@@ -60,7 +54,7 @@ def rollback(edge: RemoteEdge, name: str, version: str | None, reason: str | Non
 
 
 @click.command(short_help="Keep a plugin at a version.")
-@click.argument("name")
+@_name
 @click.argument("version", required=False)
 @_reason
 @asking
@@ -70,7 +64,7 @@ def pin(edge: RemoteEdge, name: str, version: str | None, reason: str | None) ->
 
 
 @click.command(short_help="Let a plugin follow its folder again.")
-@click.argument("name")
+@_name
 @_reason
 @asking
 def unpin(edge: RemoteEdge, name: str, reason: str | None) -> None:
@@ -79,7 +73,7 @@ def unpin(edge: RemoteEdge, name: str, reason: str | None) -> None:
 
 
 @click.command(short_help="Switch a plugin on.")
-@click.argument("name")
+@_name
 @_reason
 @asking
 def enable(edge: RemoteEdge, name: str, reason: str | None) -> None:
@@ -88,7 +82,7 @@ def enable(edge: RemoteEdge, name: str, reason: str | None) -> None:
 
 
 @click.command(short_help="Switch a plugin off.")
-@click.argument("name")
+@_name
 @_reason
 @asking
 def disable(edge: RemoteEdge, name: str, reason: str | None) -> None:
@@ -105,5 +99,5 @@ def reload(edge: RemoteEdge, without_state: bool, reason: str | None) -> None:
     edge.change("reload", without_state=without_state, reason=reason)
 
 
-COMMANDS = (plugins, events, rollback, pin, unpin, enable, disable, reload)
+COMMANDS = (plugins, rollback, pin, unpin, enable, disable, reload)
 """All of them."""

@@ -15,6 +15,7 @@ from revproxy.cli import (
     bundlecommand,
     completion,
     doctorcommand,
+    eventcommands,
     historycommands,
     plugintests,
     requestcommands,
@@ -150,9 +151,9 @@ def testPlugin(directory: Path, timeout: float) -> None:
 
 
 for command in (
-    run, *statuscommands.COMMANDS, *COMMANDS, *requestcommands.COMMANDS, *upstreamcommands.COMMANDS,
-    *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS, *doctorcommand.COMMANDS,
-    *bundlecommand.COMMANDS, *completion.COMMANDS,
+    run, *statuscommands.COMMANDS, *COMMANDS, *eventcommands.COMMANDS, *requestcommands.COMMANDS,
+    *upstreamcommands.COMMANDS, *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS,
+    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *completion.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

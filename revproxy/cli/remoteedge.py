@@ -152,15 +152,25 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
             url = None
         if config is not None and state is not None:
             raise click.UsageError("--config and --state do not go together: the one names the other")
-        if url is not None:
-            command(RemoteEdge(EdgeClient(url, token or ""), asJSON), **arguments)
-            return
-        if config is None and state is None and _CONFIG.exists():
-            config = _CONFIG
-        folder = _stateFolder(config) if config is not None else state or _STATE
-        command(RemoteEdge(EdgeClient(folder / "control.sock"), asJSON, config, folder), **arguments)
+        command(edgeOf(config, state, url, token, asJSON), **arguments)
 
     return asked
+
+
+def edgeOf(
+    config: Path | None, state: Path | None, url: str | None, token: str | None, asJSON: bool = False
+) -> RemoteEdge:
+    """
+    The edge that these options name; of several the first, from the end.
+
+    :raises click.ClickException: the configuration file cannot be read.
+    """
+    if url is not None:
+        return RemoteEdge(EdgeClient(url, token or ""), asJSON)
+    if config is None and state is None and _CONFIG.exists():
+        config = _CONFIG
+    folder = _stateFolder(config) if config is not None else state or _STATE
+    return RemoteEdge(EdgeClient(folder / "control.sock"), asJSON, config, folder)
 
 
 def _stateFolder(config: Path) -> Path:
@@ -170,4 +180,4 @@ def _stateFolder(config: Path) -> Path:
         raise click.ClickException(str(errors)) from None
 
 
-__all__ = ["NoEdge", "RemoteEdge", "asking"]
+__all__ = ["NoEdge", "RemoteEdge", "asking", "edgeOf"]

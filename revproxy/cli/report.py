@@ -127,11 +127,12 @@ class Report:
         if not events:
             self._line("nothing has happened")
             return
-        rows = [
-            (_time(event["at"]), event["kind"], f"{event['plugin']} {event['version']}".strip() or "-", event["text"])
-            for event in events
-        ]
-        self._table(("time", "what", "plugin", "text"), rows)
+        self._table(("time", "what", "plugin", "text"), map(_eventRow, events))
+
+    def event(self, event: Facts) -> str:
+        """The line of one, where others come later."""
+        time, kind, plugin, text = _eventRow(event)
+        return f"{time}  {kind:<16}  {plugin}  {text}"
 
     def table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """A line for each row, below the names of the columns."""
@@ -212,6 +213,11 @@ def _removedRow(plugin: Facts) -> Row:
     kept = str(len(plugin["versions"]))
     at, because = plugin.get("removed_at"), plugin.get("removed_because")
     return plugin["name"], plugin["version"], _time(at), because or "", kept
+
+
+def _eventRow(event: Facts) -> Row:
+    about = f"{event['plugin']} {event['version']}".strip() or "-"
+    return _time(event["at"]), event["kind"], about, event["text"]
 
 
 def _versionRow(version: Facts) -> Row:

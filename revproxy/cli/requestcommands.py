@@ -11,12 +11,16 @@ from typing import Any
 import click
 
 from revproxy.cli.explainreport import show, showOutcome
+from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.requestreport import COLUMNS, cells, line
 
 Facts = Mapping[str, Any]
 
 _PAGE = 1000
+
+_NAMES = {"route": named("status", key="route", of="routes"), "plugin": named("plugins")}
+"""What completes the values of an option."""
 
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,7 +36,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         ("slower", "That took so long at least: 500ms, 2s."),
         ("since", "That began since: 10m, 1h, or a time as 2026-11-28T01:30:00Z."),
     )):
-        command = click.option(f"--{name}", help=description)(command)
+        command = click.option(f"--{name}", help=description, shell_complete=_NAMES.get(name))(command)
     return command
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import repeat
 from revproxy.config.problems import quoted
@@ -56,7 +57,8 @@ def status(edge: RemoteEdge) -> None:
 @click.option("-n", "count", type=click.IntRange(1), help="Routes that are shown.  [default: what fits; 20 in a pipe]")
 @click.option("--sort", type=click.Choice(list(_SORTS)), default="rate", show_default=True,
               help="What comes first; of routes that are equal in it, those with most requests in the last hour.")
-@click.option("--route", "routes", multiple=True, help="This route only; may be given again.")
+@click.option("--route", "routes", multiple=True, help="This route only; may be given again.",
+              shell_complete=named("status", key="route", of="routes"))
 @click.option("--once", is_flag=True, help="Once, instead of each second until Ctrl-C.")
 @asking
 def top(edge: RemoteEdge, count: int | None, sort: str, routes: Sequence[str], once: bool) -> None:

@@ -14,6 +14,7 @@ import click
 from revproxy.admin.role import Role
 from revproxy.admin.token import digestOf, newToken
 from revproxy.cli.duration import Duration
+from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.durations import durationText
 
@@ -85,7 +86,7 @@ def _printList(edge: RemoteEdge, found: Any) -> None:
 
 
 @token.command(short_help="End a token.")
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=named("tokens", key="id"))
 @click.option("--reason", help="Why, for the audit records.")
 @asking
 def revoke(edge: RemoteEdge, identifier: str, reason: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from revproxy.cli.duration import Duration
+from revproxy.cli.names import named, targets
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import repeat
 
@@ -27,7 +28,7 @@ _reason = click.option("--reason", help="Why, for the others.")
 
 
 @click.command(short_help="Targets: which answer, what goes on there.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=named("upstreams"))
 @click.option("-w", "--watch", "watching", is_flag=True, help="Again each second, until Ctrl-C.")
 @asking
 def upstreams(edge: RemoteEdge, name: str | None, watching: bool) -> None:
@@ -91,8 +92,8 @@ def _notes(target: Facts) -> list[str]:
 
 
 @click.command(short_help="Have a target take no new requests.")
-@click.argument("upstream")
-@click.argument("target")
+@click.argument("upstream", shell_complete=named("upstreams"))
+@click.argument("target", shell_complete=targets)
 @_for
 @_reason
 @click.option("--force", is_flag=True, help="Also if nobody else is there to answer.")
@@ -108,8 +109,8 @@ def drain(
 
 
 @click.command(short_help="Have a drained target take requests again.")
-@click.argument("upstream")
-@click.argument("target")
+@click.argument("upstream", shell_complete=named("upstreams"))
+@click.argument("target", shell_complete=targets)
 @_reason
 @asking
 def undrain(edge: RemoteEdge, upstream: str, target: str, reason: str | None) -> None:
@@ -118,8 +119,8 @@ def undrain(edge: RemoteEdge, upstream: str, target: str, reason: str | None) ->
 
 
 @click.command(short_help="Give a target another share of requests.")
-@click.argument("upstream")
-@click.argument("target")
+@click.argument("upstream", shell_complete=named("upstreams"))
+@click.argument("target", shell_complete=targets)
 @click.argument("weight", type=click.IntRange(1, 1000), required=False)
 @_for
 @_reason

@@ -13,6 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.cli.completion import SHELLS
 from revproxy.cli.main import main
+from tests.cli.test_edgecommands import CommandCase, Status
+
+
+def complete(*words: str) -> list[str]:
+    """What comes for the last of these words, which may be empty."""
+    environment = {"_REVPROXY_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(("revproxy", *words)),
+                   "COMP_CWORD": str(len(words))}
+    said = CliRunner().invoke(main, [], prog_name="revproxy", env=environment)
+    return [line.removeprefix("plain,") for line in said.stdout.splitlines() if line]
 
 
 class CompletionTests(SynchronousTestCase):
@@ -39,6 +48,11 @@ class CompletionTests(SynchronousTestCase):
             said = CliRunner().invoke(main, [], prog_name="revproxy", env=environment).stdout
             self.assertIn(wanted, said, words)
 
+    def test_groups(self) -> None:
+        """Commands of a group, also of one that has a command for whoever names none."""
+        self.assertEqual(complete("token", ""), ["list", "new", "revoke"])
+        self.assertEqual(complete("alerts", ""), ["list", "redeliver", "silence", "test", "unsilence"])
+
     def test_bash(self) -> None:
         """A real bash completes a command."""
         bash = shutil.which("bash")
@@ -58,3 +72,30 @@ class CompletionTests(SynchronousTestCase):
                        "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([bash, "-c", line], env=environment, capture_output=True, text=True, timeout=120)
         self.assertEqual(done.stdout.strip(), "rollback", done.stderr)
+
+
+class NamesTests(CommandCase):
+    """Names that a running edge knows."""
+
+    def test_plugins(self) -> None:
+        """Those that begin so."""
+        self.edge([{"name": "cors"}, {"name": "auth"}, {"name": "audit"}])
+        self.assertEqual(complete("rollback", "au"), ["audit", "auth"])
+        self.assertEqual(complete("requests", "--plugin", ""), ["audit", "auth", "cors"])
+        self.assertEqual(complete("plugins", "--state", "elsewhere", ""), [])
+
+    def test_targets(self) -> None:
+        """Those of the upstream that is named before."""
+        targets = [{"url": "http://a:1"}, {"url": "http://b:1"}]
+        self.edge([{"name": "web", "targets": targets}, {"name": "api", "targets": [{"url": "http://c:1"}]}])
+        self.assertEqual(complete("drain", ""), ["api", "web"])
+        self.assertEqual(complete("drain", "web", ""), ["http://a:1", "http://b:1"])
+
+    def test_none(self) -> None:
+        """Where nobody answers, or in another way, nothing is said."""
+        self.assertEqual(complete("rollback", ""), [])
+        for answer in (Status(403, {"title": "Forbidden", "status": 403}), {"items": [{}]}, {"items": None}, {}):
+            edge = self.edge(answer)
+            self.assertEqual(complete("rollback", ""), [])
+            edge.close()
+            Path("var/control.sock").unlink()

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ class Status:
 
 class EdgeThread:
     """
-    Gives every request the same answer.
+    Gives every request the same answer, or each the next of several.
 
     :ivar requests: as they came, in order: method, path below the API with its query, and body.
+    :ivar headers: of each, by names in lower case.
     """
 
     def __init__(self, path: Path, answer: Any) -> None:
-        """:param answer: what JSON can say; or a `Status`; or bytes as they are."""
+        """:param answer: what JSON can say; or a `Status`; or bytes as they are; a deque has several of these."""
+        self.headers: list[dict[str, str]] = []
         self.requests: list[tuple[str, str, Any]] = []
         self._answer = answer
         self._socket = socket.socket(socket.AF_UNIX)
@@ -61,16 +64,18 @@ class EdgeThread:
 
     def _request(self, lines: Any) -> None:
         first = lines.readline().decode().split()
-        length = 0
+        length, headers = 0, {}
         while (line := lines.readline().strip()):
             name, _, value = line.lower().partition(b": ")
+            headers[name.decode()] = value.decode()
             length = int(value) if name == b"content-length" else length
         body = json.loads(lines.read(length)) if length else None
         if first:
+            self.headers.append(headers)
             self.requests.append((first[0], first[1].removeprefix("/api/v1/"), body))
 
     def _said(self) -> bytes:
-        answer = self._answer
+        answer = self._answer.popleft() if isinstance(self._answer, deque) else self._answer
         if isinstance(answer, bytes):
             return answer
         one = answer if isinstance(answer, Status) else Status(200, answer)
@@ -191,6 +196,31 @@ class LookingTests(CommandCase):
         self.assertIn("loaded", self.run_("events", "-n", "7").stdout)
         self.assertEqual(edge.requests, [("GET", "events?limit=7", None)])
         self.run_("events", "-n", "0", status=2)
+
+    def test_follow(self) -> None:
+        """What has happened, and then what happens, from there on."""
+        first, second = ({"number": number, "at": 1.0, "kind": "refused", "plugin": "a", "version": "", "text": text}
+                         for number, text in ((7, "one"), (8, "two")))
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        stream = f"{head}id: 8\ndata: {json.dumps(second)}\n\n".encode()
+        edge = self.edge(deque([{"items": [first]}, stream]))
+        result = self.run_("events", "-f", "--kind", "refused", "--kind", "loaded", "--plugin", "a", status=1)
+        edge.close()
+        self.assertEqual([line.split()[2:] for line in result.stdout.splitlines()],
+                         [["refused", "a", "one"], ["refused", "a", "two"]])
+        self.assertIn("the edge has ended it", result.stderr)
+        query = "kind=refused&kind=loaded&plugin=a"
+        self.assertEqual([path for _, path, _ in edge.requests],
+                         [f"events?limit=20&{query}", f"events/stream?{query}"])
+        self.assertEqual(edge.headers[-1]["last-event-id"], "7")
+
+    def test_followJSON(self) -> None:
+        """A line of JSON for each."""
+        event = {"number": 7, "at": 0.0, "kind": "refused", "plugin": "a", "version": "", "text": "one"}
+        edge = self.edge(deque([{"items": [event]}, Status(503, {"title": "Service Unavailable", "status": 503})]))
+        result = self.run_("events", "-f", "--json", status=1)
+        edge.close()
+        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [event])
 
     def test_json(self) -> None:
         """The result as it came."""
