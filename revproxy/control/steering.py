@@ -11,7 +11,7 @@ from typing import Any
 
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.actor import EDGE, Actor
-from revproxy.control.changes import ChangeReport, ChangeRequest
+from revproxy.control.changes import ChangeReport, ChangeRequest, Tried
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.pinning import broughtBack, digestIn, meantVersion, shownVersion
@@ -65,7 +65,14 @@ class Steering:
         return await self._telling.outcomeOf(making, f"{name}: pinned until its folder has something new", name, True)
 
     async def _goBack(self, asker: Asker, name: str, version: str | None) -> ChangeReport:
-        target, left = (version, ()) if version is not None else await self._earlierGood(name)
+        if asker.actor.deed is not None:  # whoever asks is answered before the store is, if that takes long
+            asker.actor.deed.isTaken = True
+        try:
+            target, left = (version, ()) if version is not None else await self._earlierGood(name)
+        except CommandError as error:
+            coordinator, asked = self._coordinator, asker.request("rollback", name)
+            coordinator.tell(Tried.failed(asked, coordinator.plan, coordinator.records, error))
+            raise
         change = asker.request(
             "rollback", name, self._pinning(name, target, "rollback", left), withoutState=True, isRescue=True
         )

@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.admin.operation import Answer, Call
@@ -175,6 +176,21 @@ class AllWaysTests(RecordedCase):
         happened = self.bench.events.latest(10_000)[told:]
         news = [event for event in happened if event.kind in ("refused", "quarantined")]
         return 1 if news or standing != self.bench.standing() else 0
+
+    def test_late(self) -> None:
+        """A rollback that is answered before the store has said what there is is recorded once, as it ended."""
+        self.bench.write("a", version="2.0", config_schema=SCHEMA)
+        self.bench.apply()
+        for isThere in (False, True):
+            stored, found = Deferred[Any](), self.bench.coordinator.records.goodBefore("a", "")[-1]
+            self.patch(self.bench.coordinator.keeper, "firstStored", lambda *_, stored=stored: stored)
+            before = len(self.bench.records())
+            self.bench.ask("rollbackPlugin", ANN, {"reason": "why"}, name="a")
+            self.assertEqual(len(self.bench.records()), before)
+            stored.callback(found if isThere else None)
+            records = self.bench.records()
+            shown = [(record["action"], record["result"], record["reason"]) for record in records[before:]]
+            self.assertEqual(shown, [("rollback", "done" if isThere else "refused", "why")])
 
     def test_expiry(self) -> None:
         """What ends by itself is recorded as done by the edge."""
