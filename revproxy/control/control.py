@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from revproxy.config.settings import Config
 from revproxy.control.alertmeasures import AlertMeasures, standsFor
@@ -89,6 +91,8 @@ class Control:
     :ivar recent: the last requests; and ``pastPlans``, what the plans had that they came in with.
     :ivar events: what has happened.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -212,13 +216,13 @@ class Control:
         self.certificates.stop()
         self.alerts.stop()
 
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("writing what is to be kept", failure)
+
     async def end(self) -> None:
-        """Write what is to be kept."""
+        """Write what is to be kept, all at once: a disk that does not answer is waited for once, not for each part."""
         self.alerts.save()
-        for file in self.files:
-            await file.end()
-        await self.history.end()
-        await self.traces.end()
-        await self.audit.end()
+        ends = [file.end() for file in self.files] + [self.history.end(), self.traces.end(), self.audit.end()]
+        await DeferredList([Deferred.fromCoroutine(end).addErrback(self._failed) for end in ends])
         self.lifetime.ended()
         await self.eventKeeper.end()

@@ -105,6 +105,7 @@ class TargetOverrides:
         self._audit = audit
         self._upstreams: Mapping[str, UpstreamConfig] = {}
         self._next: IDelayedCall | None = None
+        self._isStopped = False
         kept, damaged = file.read(msgspec.json.Decoder(tuple[Override, ...]).decode, ())
         if damaged is not None:
             events.add("ledger-damaged", damaged)
@@ -193,19 +194,23 @@ class TargetOverrides:
 
     def stop(self) -> None:
         """Nothing ends by itself any more."""
+        self._isStopped = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._next is not None:
             self._next.cancel()
             self._next = None
 
     def _expire(self) -> None:
         """End what is due, and come back for the next."""
-        self.stop()
+        self._cancel()
         now = self._clock.seconds()
         for key, override in list(self._overrides.items()):
             if override.until is not None and override.until <= now:
                 self._end(key, EDGE, "its time is over")
         due = [override.until for override in self._overrides.values() if override.until is not None]
-        if due:
+        if due and not self._isStopped:
             self._next = self._clock.callLater(min(max(0.0, min(due) - now), _LATE), self._expired)
 
     def _expired(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.commands import CommandError
@@ -13,6 +15,7 @@ from revproxy.loop.jobthread import HURRY, READING
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Ready
 from tests.authority import Authority
+from tests.behaviour.test_changesAreRecorded import UPSTREAMS, Recorded
 from tests.control.test_coordinator import LifecycleCase
 
 
@@ -162,3 +165,29 @@ class UpstreamFileTests(LifecycleCase):
         self.bench.clock.advance(HURRY)
         self.successResultOf(ended)
         self.failureResultOf(self.done, ChangeRefused)
+
+
+class StateFolderTests(SynchronousTestCase):
+    """The disk of the state folder does not answer any more, and much is to be written."""
+
+    def test_end(self) -> None:
+        """The edge waits for it once for its records, once for all that is kept besides, and once for the events."""
+        bench = Recorded(Path(self.mktemp()), "[{upstream: o}]", UPSTREAMS)
+        bench.write("a")
+        bench.begin()
+        control = bench.control
+        control.eventKeeper.begin()
+        control.alerts.start()
+        everywhere = (*control.files, control.history, control.audit, control.eventKeeper)
+        for jobs in (control.keeper.disk, *(part._jobs for part in everywhere)):
+            jobs.inThread = lambda *job: Deferred()
+        bench.ask("drainTarget", body={"target": "http://127.0.0.1:1"}, name="o")
+        bench.ask("disablePlugin", body={}, name="a")
+        control.stop()
+        ended = bench.later(self.end(bench))
+        bench.clock.pump([0.5] * int(3 * HURRY / 0.5))
+        self.successResultOf(ended)
+
+    async def end(self, bench: Recorded) -> None:
+        await bench.end()
+        await bench.control.end()

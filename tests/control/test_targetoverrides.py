@@ -140,6 +140,12 @@ class TargetOverridesTests(SynchronousTestCase):
         self.clock.advance(3600)
         self.assertEqual(len(self.edge.words), 2)
 
+    def test_stop(self) -> None:
+        """What is said while the edge ends leaves no clock running."""
+        self.edge.overrides.stop()
+        self.drain("web", "http://a", 3600, "disk", ANN)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_restart(self) -> None:
         """What is in force still is told to the worker before its first plan; what is over by then has ended."""
         self.drain("web", "http://a", 3600, "disk", ANN)
