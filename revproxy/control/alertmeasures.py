@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from revproxy.control.alerts.alerts import Stands
+from revproxy.control.alerts.labels import cut
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.inbox import Inbox
 from revproxy.control.slowplugins import SlowPlugins
@@ -88,5 +89,11 @@ def standsFor(coordinator: Coordinator, inbox: Inbox) -> Stands:
         "refused": lambda labels: labels.get("plugin", "") in coordinator.refused,
         "target-down": lambda labels: not inbox.targets.of(labels.get("upstream", ""), labels.get("target", "")).isUp,
         "upstream-down": lambda labels: inbox.targets.isDown(labels.get("upstream", "")),
-        "certificate-refused": lambda labels: any(state.problems for state in inbox.certificates.values()),
+        "certificate-refused": lambda labels: _isRefused(labels.get("certificate", ""), inbox),
     }
+
+
+def _isRefused(path: str, inbox: Inbox) -> bool:
+    """Whether something is wrong with a file of certificates."""
+    problems = [problem for state in inbox.certificates.values() for problem in state.problems]
+    return any(cut(problem.partition(": ")[0]) == path for problem in problems)

@@ -62,7 +62,7 @@ class Inbox:
     def committed(self, before: Plan | None, plan: Plan) -> None:
         """Forget what the configuration does not have any more."""
         config = plan.config
-        endpoints = {listener.endpoint for listener in config.listeners}
+        endpoints = {listener.endpoint for listener in config.listeners if listener.tls is not None}
         self.certificates = {place: word for place, word in self.certificates.items() if place in endpoints}
         self.targets.committed(config)
 
@@ -120,4 +120,5 @@ class Inbox:
         kept = "; none of the new ones can be used, and the certificates stay as they were" if word.isKept else ""
         for problem in word.problems:
             if problem not in known:
-                self._events.add("certificate-refused", problem + kept)
+                path = problem.partition(": ")[0]
+                self._events.add("certificate-refused", problem + kept, about={"certificate": path})

@@ -4,12 +4,14 @@ What workers say, and who hears it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config.settings import TLSConfig
 from revproxy.control.inbox import Inbox
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.state.totals import Totals
@@ -25,6 +27,7 @@ from revproxy.plan.words import (
     Failures,
     Notice,
     Records,
+    Rehearsed,
     Remains,
     Restored,
     Stalled,
@@ -147,6 +150,7 @@ class InboxTests(SynchronousTestCase):
             ("certificate-refused", "a.pem: expired"),
         ])  # fmt: skip
         self.assertEqual(self.inbox.certificates, {"tcp:1": first})
+        self.assertEqual(self.events.latest(1)[0].about, {"certificate": "a.pem"})
 
     def test_oneFolderOfTwo(self) -> None:
         """
@@ -171,9 +175,12 @@ class InboxTests(SynchronousTestCase):
         Of listeners and targets that the configuration does not have any more nothing is kept.
         """
         config = makeConfig("upstreams: {web: {targets: ['http://a']}}\n")
+        secure: Any = replace(config.listeners[0], endpoint="tcp:1", tls=TLSConfig(certificates=Path("/c")))
+        config = replace(config, listeners=(secure, replace(secure, endpoint="tcp:3", tls=None)))
         plan = Plan(2, config, {}, (), ())
         kept = CertificateState("tcp:1", "/c", (), None)
-        gone = [CertificateState("tcp:2", "/c", (), None), TargetChanged("web", "http://b", False, "refused")]
+        gone = [CertificateState(f"tcp:{n}", "/c", (), None) for n in (2, 3)]
+        gone += [TargetChanged("web", "http://b", False, "refused")]  # type: ignore[list-item]
         for word in (kept, *gone):
             self.inbox.receive(0, word)
         self.inbox.committed(None, plan)
@@ -192,7 +199,7 @@ class InboxTests(SynchronousTestCase):
         There is no word that nobody hears; answers are heard by the crew.
         """
         for word in examples(Path(self.mktemp()).absolute()):
-            if isinstance(word, get_args(Up)) and not isinstance(word, Answer | Connections):
+            if isinstance(word, get_args(Up)) and not isinstance(word, Answer | Connections | Rehearsed):
                 parts: list[Any] = [Heard() for _ in range(5)]
                 inbox: Any = Inbox(*parts)
                 parts += (Heard(), Heard())

@@ -37,7 +37,7 @@ only found out by a request."""
 MOST_EARLY = 1000
 """Events that are kept until the edge has started."""
 
-_OF_EVENTS = ("route", "upstream", "target", "listener", "receiver")
+_OF_EVENTS = ("route", "upstream", "target", "listener", "certificate", "receiver")
 """What an event may be about, besides a plugin: these become labels."""
 
 _NOT_ENDING = 0.9
