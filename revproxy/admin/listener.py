@@ -19,7 +19,7 @@ from revproxy.admin.apisite import ApiSite
 from revproxy.admin.door import Page
 from revproxy.admin.listenerdoor import ListenerDoor
 from revproxy.config.settings import AdminConfig, TLSConfig, documentOf
-from revproxy.dataplane.net.eagerreactor import EagerReactor, described
+from revproxy.dataplane.net.eagerreactor import FEW_ACCEPTS, EagerReactor, described
 from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -167,6 +167,7 @@ class AdminListener:
             self._serveWith = self._certified(config.tls, plan, config == old)
         if old is None or old.endpoint != config.endpoint:
             self._preparedPort = await serverFromString(EagerReactor(self._reactor), config.endpoint).listen(self._site)
+            self._preparedPort.acceptsPerTurn = FEW_ACCEPTS  # requests go on, however many come here
             if self._isOver:
                 await self.abandon()
                 return

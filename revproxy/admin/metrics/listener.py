@@ -18,7 +18,7 @@ from revproxy.admin.metrics.scraper import Scraper
 from revproxy.admin.metrics.site import MetricsSite
 from revproxy.config.problems import quoted
 from revproxy.config.settings import Config, documentOf
-from revproxy.dataplane.net.eagerreactor import EagerReactor, described
+from revproxy.dataplane.net.eagerreactor import FEW_ACCEPTS, EagerReactor, described
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
@@ -112,6 +112,7 @@ class MetricsListener:
         if endpoint is not None and endpoint != self._endpoint:
             site = MetricsSite(self._scraper, self._reactor)
             self._preparedPort = await serverFromString(EagerReactor(self._reactor), endpoint).listen(site)
+            self._preparedPort.acceptsPerTurn = FEW_ACCEPTS
             self._preparedSite = site
             if self._isOver:
                 await self.abandon()

@@ -31,6 +31,9 @@ DEFAULT_BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
 """Connections accepted before others get their turn."""
 
+FEW_ACCEPTS = 4
+"""The same for ports beside those for requests."""
+
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the process ran out of descriptors or memory; clients wait in the backlog."""
 
@@ -78,10 +81,11 @@ class EagerPort(tcp.Port):
     (Twisted's port accepts and drops them, one log line each, and spins when its spare descriptor is gone.)
 
     Set ``transport`` to change what it makes of an accepted socket; a factory whose ``buildProtocol`` returns
-    :obj:`None` has the socket closed.
+    :obj:`None` has the socket closed. Set ``acceptsPerTurn`` where others are to have their turn sooner.
     """
 
     reactor: Any
+    acceptsPerTurn = ACCEPTS_PER_TURN
     transport: Any = EagerServer
     _log = Logger()
     _pause: Any = None
@@ -89,8 +93,8 @@ class EagerPort(tcp.Port):
     _failed = 0.0
 
     def doRead(self) -> None:
-        """Accept what waits, up to :data:`ACCEPTS_PER_TURN`."""
-        for _ in range(ACCEPTS_PER_TURN):
+        """Accept what waits, up to so many."""
+        for _ in range(self.acceptsPerTurn):
             try:
                 skt, addr = self.socket.accept()
             except BlockingIOError:
@@ -109,7 +113,7 @@ class EagerPort(tcp.Port):
 
     def acceptRest(self) -> None:
         """For a port that is about to close: take who already waits, up to a whole backlog; closing resets the rest."""
-        for _ in range(0, DEFAULT_BACKLOG, ACCEPTS_PER_TURN):
+        for _ in range(0, DEFAULT_BACKLOG, self.acceptsPerTurn):
             if self._pause is None:
                 self.doRead()
 

@@ -20,7 +20,14 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.dataplane.net.eagerclient import EagerClient
-from revproxy.dataplane.net.eagerreactor import ACCEPT_PAUSE, ACCEPT_QUIET, EagerPort, described
+from revproxy.dataplane.net.eagerreactor import (
+    ACCEPT_PAUSE,
+    ACCEPT_QUIET,
+    ACCEPTS_PER_TURN,
+    FEW_ACCEPTS,
+    EagerPort,
+    described,
+)
 from tests.dataplane.wire import Recorder, Recorders, WireCase
 from tests.socketfolder import socketFolder
 
@@ -192,6 +199,15 @@ class ScarcityTests(SynchronousTestCase):
     def told(self, logged: Any) -> list[str]:
         """What the log says."""
         return [formatEvent(event) for event in logged]
+
+    def test_turns(self) -> None:
+        """Not all that wait are accepted in one turn; of a port beside those for requests, few."""
+        self.port.socket = Accepting([self.pair() for _ in range(ACCEPTS_PER_TURN + FEW_ACCEPTS + 1)])
+        self.port.doRead()
+        self.assertEqual(len(self.port.socket.answers), FEW_ACCEPTS + 1)
+        self.port.acceptsPerTurn = FEW_ACCEPTS
+        self.port.doRead()
+        self.assertEqual(len(self.port.socket.answers), 1)
 
     def test_noSpin(self) -> None:
         """Without descriptors it stops looking for a while, says so once, and says when it goes on."""
