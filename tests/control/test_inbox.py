@@ -48,7 +48,7 @@ class Heard:
         self.calls: list[tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *arguments: self.calls.append((name, *arguments))
+        return lambda *arguments, **named: self.calls.append((name, *arguments))
 
 
 class InboxTests(SynchronousTestCase):
