@@ -199,6 +199,10 @@ class Control:
         self.recent.adopt(logging.remember, logging.rememberBytes)
         self.pastPlans.committed(plan, self.recent.clock.seconds())
 
+    def kept(self) -> tuple[str, ...]:
+        """The small files that have to be in the state folder, as paths below it."""
+        return tuple(name for file in self.files for name in file.kept)
+
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""
         self.eventKeeper.tryAgain()

@@ -49,11 +49,13 @@ class StateWatch:
         clock: Any,
         inTurn: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
         onRestored: Callable[[], None],
+        besides: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param inTurn: does something while no change is made.
         :param onRestored: called when all was made anew.
+        :param besides: paths below the folder of what else has to be there; `onRestored` makes it anew.
         """
         self._state = state
         self._keeper = keeper
@@ -62,6 +64,7 @@ class StateWatch:
         self._clock = clock
         self._inTurn = inTurn
         self._onRestored = onRestored
+        self._besides = besides
         self._next: IDelayedCall | None = None
         self._isStopped = False
         self._lost = ""  # why it is not ours, as it was told
@@ -85,7 +88,7 @@ class StateWatch:
         looking.addCallback(lambda _: self.start())
 
     async def _compare(self) -> None:
-        expected = (self._state.socketPath.name, *self._keeper.written)
+        expected = (self._state.socketPath.name, *self._keeper.written, *self._besides())
         try:
             missing = await self._keeper.disk.do(self._state.missing, expected)
         except (DiskSilent, OSError):

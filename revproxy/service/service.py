@@ -111,9 +111,9 @@ class EdgeService(Service):  # type: ignore[misc]
         _resultOf(preparing)
         self._admin = Admin(reactor, self.control, self._state, AdminTLS(), inThread)
         keeper, inTurn = self.control.keeper, self.control.coordinator.turns.takeUnlessEnded
-        restored = self.control.restored
+        restored, kept = self.control.restored, self.control.kept
         self._stateWatch = StateWatch(
-            self._state, keeper, self._admin.socket, self.events, reactor, inTurn, restored
+            self._state, keeper, self._admin.socket, self.events, reactor, inTurn, restored, kept
         )
         self._watcher: Watcher | None = None
         self._roots: list[Path | Root] = []

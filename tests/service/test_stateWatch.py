@@ -87,6 +87,10 @@ class DeletedTests(RunCase):
         self.until(lambda: self.edge.said().count("state-restored") == 3)
         self.assertEqual(len(list((self.state / "versions" / "a").glob("*.sha256"))), 1)
         self.assertIsNotNone(self.command("plugins"))
+        self.assertIsNotNone(self.command("token", "new", "ci", "--role", "read"))
+        self.until((self.state / "tokens.json").exists)
+        (self.state / "tokens.json").unlink()
+        self.until((self.state / "tokens.json").exists, "tokens would be gone after a restart")
 
     def test_secondEdge(self) -> None:
         """In the moment in which it is gone a second edge of the same configuration has no port, and leaves nothing."""

@@ -93,6 +93,11 @@ class LatestFile:
         if self._latest is not None:
             self.save(self._latest)
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Its name, if it has to be in the folder."""
+        return (self._path.name,) if self._latest is not None and self._isWritten and self._writing is None else ()
+
     async def end(self) -> None:
         """Write what is not written."""
         self._hasEnded = True
