@@ -5,6 +5,7 @@ Tokens: ``revproxy token new``, ``list`` and ``revoke``; and ``revproxy login``.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from datetime import datetime
 from typing import Any
@@ -48,12 +49,16 @@ def new(edge: RemoteEdge, name: str, role: str, expires: float, reason: str | No
     body = {"name": name, "role": role, "expires_in": expires, **({"reason": reason} if reason else {})}
     made = edge.ask("POST", "tokens", body=body)
     edge.show(made, lambda made: _printNew(made))
+    if made.get("unwritten"):  # an older edge does not say it
+        sys.exit(1)
 
 
 def _printNew(made: Any) -> None:
     click.echo(made["token"])
     about = f"{made['name']} ({made['id']}): {made['role']}, until {_day(made['expires_at'])}"
     click.echo(f"{about}; it is not shown again", err=True)
+    if made.get("unwritten"):
+        click.echo(f"not written down: {made['unwritten']}; it is lost with a restart until it can be", err=True)
 
 
 def _printEntry(name: str, role: str, until: float) -> None:

@@ -133,6 +133,7 @@ class Control:
         self.configFile = ConfigFile(self.coordinator, path)
         self.reverting = Reverting(self.coordinator, self.history, self.configFile)
         self.coordinator.onTried.append(Recorder(self.audit, self.history, snapshots.textOf).tried)
+        self.coordinator.onTried.append(lambda tried: self.tryAgain())
         self.lifetime = Lifetime(self.coordinator)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
@@ -151,8 +152,9 @@ class Control:
         self._sources = JobThread(clock, readsIn)
         self._store = state.store
         self._latestFile = partial(
-            LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded
-        )
+            LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded,
+            tell=events.add,
+        )  # fmt: skip
         self.files: list[LatestFile] = []
         self.overrides = TargetOverrides(
             self.inbox.targets, crew, events, clock, self.latestFile(state.targetsPath), self.audit
@@ -205,11 +207,17 @@ class Control:
 
     def restored(self) -> None:
         """The state folder is there again: what is kept in it is written once more."""
+        self.tryAgain()
+        for file in self.files:
+            file.restore()
+
+    def tryAgain(self) -> None:
+        """What could not be written may be written now: somebody has made room, and gives a command."""
         self.eventKeeper.tryAgain()
         self.audit.tryAgain()
         self.history.tryAgain()
         for file in self.files:
-            file.restore()
+            file.tryAgain()
 
     def stop(self) -> None:
         """Nothing happens by itself any more; the edge is about to end."""

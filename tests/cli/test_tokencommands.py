@@ -29,6 +29,14 @@ class TokenCommandTests(CommandCase):
         self.assertEqual(json.loads(self.run_("token", "new", "ci", "--role", "read", "--json").stdout), made)
         self.assertEqual(edge.requests[1][2]["expires_in"], 90 * 86400)
 
+    def test_unwritten(self) -> None:
+        """A token that a restart would forget is told of."""
+        made = {"id": "abcd1234", "name": "ci", "role": "read", "expires_at": 1.7e9, "token": "rvp_x"}
+        self.edge(Status(201, {**made, "unwritten": "tokens.json: No space left on device"}))
+        result = self.run_("token", "new", "ci", "--role", "read", status=1)
+        self.assertEqual(result.stdout, "rvp_x\n")
+        self.assertIn("not written down: tokens.json: No space left on device", result.stderr)
+
     def test_wrong(self) -> None:
         """Without a role, or with one that there is not, nothing is asked."""
         self.assertIn("--role", self.run_("token", "new", "ci", status=2).stderr)

@@ -10,7 +10,7 @@ import platform
 import resource
 import ssl
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from revproxy import __version__
@@ -30,8 +30,22 @@ def machineChecks(maxConnections: int, proc: Path = PROC) -> list[Check]:
     """
     :param maxConnections: of clients, as the configuration has it.
     """
-    checks = [interpreter(), descriptors(maxConnections, proc), *memory(proc), *kernel(proc), clock()]
-    return [check for check in checks if check is not None]
+    looks: dict[str, Callable[[], Iterable[Check | None]]] = {
+        "interpreter": lambda: (interpreter(),),
+        "descriptors": lambda: (descriptors(maxConnections, proc),),
+        "memory": lambda: memory(proc),
+        "kernel": lambda: kernel(proc),
+        "clock": lambda: (clock(),),
+    }
+    return [check for name, look in looks.items() for check in _looked(name, look)]
+
+
+def _looked(name: str, look: Callable[[], Iterable[Check | None]]) -> list[Check]:
+    """The machine may be one on which something is not to be had: that is no reason to say nothing of the rest."""
+    try:
+        return [check for check in look() if check is not None]
+    except (ImportError, OSError, ValueError) as error:
+        return [Check(name, "warning", f"cannot be looked at: {error}", "Nothing, if all else is well.")]
 
 
 def interpreter(options: str | None = None) -> Check:
@@ -40,7 +54,10 @@ def interpreter(options: str | None = None) -> Check:
 
     :param options: with which it was built.
     """
-    made = sysconfig.get_config_var("CONFIG_ARGS") if options is None else options
+    try:
+        made = sysconfig.get_config_var("CONFIG_ARGS") if options is None else options
+    except ImportError:  # Python is where the edge's user cannot read
+        made = None
     python = f"{platform.python_implementation()} {platform.python_version()}"
     text = f"revproxy {__version__}, {python}, {ssl.OPENSSL_VERSION}"
     if made and "--enable-optimizations" not in made:

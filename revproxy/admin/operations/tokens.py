@@ -57,7 +57,7 @@ class _Tokens:
             self._audit.record(
                 actor, "token-new", made.id, after={"name": name, "role": str(role)}, reason=body.get("reason", "")
             )
-            return Answer(shown, 201)
+            return Answer({**shown, "unwritten": await self._tokens.file.settled()}, 201)
 
         return await self._audit.around(call.actor, "token-new", name, body.get("reason", ""), do)
 
@@ -68,7 +68,11 @@ class _Tokens:
             gone = self._tokens.revoke(number)
             self._sessions.revoked(number)
             self._streams.endThose(lambda listener: listener.token == number)
-            return {"text": [f"{gone.name}: the token {number} is good for nothing any more"], "refused": []}
+            text = [f"{gone.name}: the token {number} is good for nothing any more"]
+            unwritten = await self._tokens.file.settled()
+            if unwritten:
+                text.append(f"but not written down: {unwritten}; it is good again after a restart until it can be")
+            return {"text": text, "refused": []}
 
         return await self._audit.around(call.actor, "token-revoke", number, call.values["reason"] or "", do)
 
@@ -84,7 +88,9 @@ def tokenOperations(tokens: Tokens, sessions: Sessions, streams: Streams, audit:
         Operation(
             "POST", "/tokens", Role.ADMIN, "newToken", "Make a token; it is shown this once.", handlers.new,
             body=fields("name", "role", name=_NAME, role=_ROLE, expires_in=_EXPIRES, reason=REASON),
-            answer=record(id=TEXT, name=TEXT, role=_ROLE, expires_at=TIME, token=TEXT),
+            answer=record(id=TEXT, name=TEXT, role=_ROLE, expires_at=TIME, token=TEXT, unwritten={
+                **TEXT, "description": "Why it would be gone after a restart; empty: it is written down.",
+            }),
             problems={409: "There are too many."}, done=(201,),
         ),
         Operation(

@@ -143,7 +143,7 @@ class _Upstreams:
 
         target = f"{call.values['name']} {call.body['target']}"
         text = await self._control.audit.around(call.actor, action, target, _reason(call.body), done)
-        unwritten = self._control.overrides.file.unwritten
+        unwritten = await self._control.overrides.file.settled()
         return {"text": [text, *([f"in force, but not written down: {unwritten}"] if unwritten else [])]}
 
 

@@ -23,8 +23,14 @@ from revproxy.regularfile import readFile
 RETRY_INTERVAL = 60.0
 """Seconds between two tries to write what could not be written."""
 
+PATIENCE = 1.0
+"""Seconds that somebody waits who wants to know whether it is written."""
+
 MAX_BYTES = 4 << 20
 """How large it may be, where nothing else is said."""
+
+
+_SILENT = "the disk has not answered yet"
 
 
 class LatestFile:
@@ -44,6 +50,7 @@ class LatestFile:
         isOurs: Callable[[], bool] = lambda: True,
         guarded: Callable[..., Any] = lambda function, *arguments: function(*arguments),
         maxBytes: int = MAX_BYTES,
+        tell: Callable[[str, str], Any] = lambda kind, text: None,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
@@ -51,6 +58,7 @@ class LatestFile:
         :param isOurs: whether the state folder still is, as far as is known.
         :param guarded: calls what writes there, or raises `OSError` because it is not. Blocks.
         :param maxBytes: how large it may be.
+        :param tell: is told, as an event, that it cannot be written, and that it is at last.
         """
         self.unwritten = ""
         self._maxBytes = maxBytes
@@ -59,6 +67,9 @@ class LatestFile:
         self._jobs = JobThread(clock, inThread)
         self._isOurs = isOurs
         self._guarded = guarded
+        self._tell = tell
+        self._isTold = False
+        self._waiting: list[Deferred[None]] = []
         self._latest: bytes | None = None
         self._isWritten = True
         self._writing: Deferred[None] | None = None
@@ -98,6 +109,26 @@ class LatestFile:
         """Its name, if it has to be in the folder."""
         return (self._path.name,) if self._latest is not None and self._isWritten and self._writing is None else ()
 
+    async def settled(self) -> str:
+        """
+        Wait until what was saved is written, or cannot be; but not for long.
+
+        :returns: why it would not outlive a restart; empty if it would.
+        """
+        if self._writing is not None:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            late = self._clock.callLater(PATIENCE, waiting.callback, None)
+            await waiting
+            if late.active():
+                late.cancel()
+        return self.unwritten or ("" if self._isWritten and self._writing is None else _SILENT)
+
+    def tryAgain(self) -> None:
+        """What has kept it from being written may be over."""
+        if self._retry is not None:
+            self._write()
+
     async def end(self) -> None:
         """Write what is not written."""
         self._hasEnded = True
@@ -121,6 +152,10 @@ class LatestFile:
 
     def _written(self, _: None) -> None:
         self._writing = None
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.called:
+                one.callback(None)
         if not self._isWritten and not self._hasEnded:
             self._retry = self._clock.callLater(RETRY_INTERVAL, self._tryAgain)
 
@@ -141,9 +176,16 @@ class LatestFile:
                 self._failed(error)
                 return
             self.unwritten = ""
+            if self._isTold:
+                self._isTold = False
+                self._tell("written", f"{self._path.name} is written again")
 
     def _failed(self, error: OSError) -> None:
         """Told once."""
         before, self.unwritten = self.unwritten, f"{self._path}: {error.strerror or error}"
         if not before:
             self._log.warn("cannot be written: {reason}; it is tried again", reason=self.unwritten)
+        if not self._isTold and self._isOurs():  # else that is told of the whole folder
+            self._isTold = True
+            text = f"{self._path}: {error.strerror or error}; what it is to say is in force until a restart"
+            self._tell("store-failed", text)

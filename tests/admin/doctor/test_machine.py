@@ -34,6 +34,17 @@ class MachineTests(SynchronousTestCase):
         """Of those that are not well."""
         return [check.text for check in checks if check.state != "ok"]
 
+    def test_notToBeHad(self) -> None:
+        """What cannot be looked at is told, and the rest all the same: Python's own files may be out of reach."""
+        def gone(*arguments: object) -> None:
+            raise ModuleNotFoundError("No module named '_sysconfigdata__linux_x86_64-linux-gnu'")
+
+        self.patch(machine.sysconfig, "get_config_var", gone)
+        self.assertEqual(interpreter().state, "ok")
+        self.patch(machine, "clock", gone)
+        [check] = [check for check in machineChecks(10, self.root) if check.name == "clock"]
+        self.assertIn("_sysconfigdata", check.text)
+
     def limit(self, soft: int, used: int) -> Check | None:
         """Descriptors, with so many open."""
         self.patch(resource, "getrlimit", lambda which: (soft, soft))

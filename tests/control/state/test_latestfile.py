@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.state.latestfile import RETRY_INTERVAL, LatestFile
+from revproxy.control.state.latestfile import PATIENCE, RETRY_INTERVAL, LatestFile
 from revproxy.loop.jobthread import HURRY
 
 
@@ -96,6 +96,43 @@ class LatestFileTests(SynchronousTestCase):
         for _ in range(2):
             self.clock.advance(HURRY)
         self.successResultOf(ending)
+
+    def test_full(self) -> None:
+        """A full disk is an event, and another when there is room again; whoever comes may have it tried before."""
+        told: list[str] = []
+        isFull = [True]
+
+        def guarded(function: Any, *arguments: Any) -> Any:
+            if isFull[0]:
+                raise OSError(28, "No space left on device")
+            return function(*arguments)
+
+        file = self.file(guarded=guarded, tell=lambda kind, text: told.append(kind))
+        for content in (b"1", b"2"):
+            file.save(content)
+            file.tryAgain()
+            self.assertIn("No space left", self.successResultOf(Deferred.fromCoroutine(file.settled())))
+        self.assertEqual(told, ["store-failed"])
+        isFull[0] = False
+        file.tryAgain()
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(file.settled())), "")
+        self.assertEqual((self.path.read_bytes(), told), (b"2", ["store-failed", "written"]))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_settled(self) -> None:
+        """Who asks whether it is written waits for that, but not long for a disk that does not answer."""
+        jobs: list[Deferred[None]] = []
+        file = self.file(lambda *arguments: jobs.append(Deferred()) or jobs[-1])
+        file.save(b"1")
+        settled = Deferred.fromCoroutine(file.settled())
+        self.clock.advance(PATIENCE / 2)
+        self.assertNoResult(settled)
+        jobs[0].callback(None)
+        self.assertEqual((self.successResultOf(settled), self.clock.getDelayedCalls()), ("", []))
+        file.save(b"2")
+        settled = Deferred.fromCoroutine(file.settled())
+        self.clock.advance(PATIENCE)
+        self.assertEqual(self.successResultOf(settled), "the disk has not answered yet")
 
     def test_restore(self) -> None:
         """What the file held is written once more when the folder is another one, also if it was only read."""
