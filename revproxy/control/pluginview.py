@@ -14,9 +14,10 @@ from revproxy.control.commands import NotThere
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import PluginRecord, VersionRecord
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.plan.counted import ThreadFigures, VersionCounters
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN
-from revproxy.plan.words import LastFailure, ThreadFigures, VersionCounters
+from revproxy.plan.words import LastFailure
 
 
 class PluginView:

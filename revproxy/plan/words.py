@@ -31,12 +31,14 @@ from revproxy.plan.counted import (
     ConnectionNow,
     EdgeCounters,
     HostCount,
-    PhaseCounters,
+    OwnFigure,
     PluginNow,
     ProcessNow,
     RequestSeries,
     RouteNow,
     TargetNow,
+    ThreadFigures,
+    VersionCounters,
 )
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -262,76 +264,6 @@ class Remains(Word, frozen=True):
     seconds: float
     kinds: tuple[str, ...]
     holders: tuple[str, ...]
-
-
-class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """
-    What one version did since it was told last.
-
-    :ivar seconds: self time.
-    :ivar longCalls: calls that held the event loop for long, as far as they were timed; ``longSeconds``: how long.
-    :ivar phases: the same by phase, of those in which there is anything new.
-    """
-
-    plugin: str
-    version: VersionId
-    calls: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    interrupts: int = 0
-    stalls: int = 0
-    seconds: float = 0.0
-    longCalls: int = 0
-    longSeconds: float = 0.0
-    phases: tuple[PhaseCounters, ...] = ()
-
-
-class ThreadFigures(msgspec.Struct, frozen=True):
-    """
-    What is in the threads of a plugin now.
-
-    :ivar most: threads that a version may have.
-    :ivar busy: how many are at work.
-    :ivar queued: calls that wait for one.
-    :ivar rejected: calls that were not taken because too many waited, since the version began to run.
-    :ivar left: threads still at work for versions that ended. Nobody waits for them.
-    """
-
-    plugin: str
-    most: int
-    busy: int = 0
-    queued: int = 0
-    rejected: int = 0
-    left: int = 0
-
-
-class Series(msgspec.Struct, frozen=True):
-    """
-    What a figure has counted under one combination of label values, since it was told last.
-
-    :ivar value: the sum.
-    :ivar counts: of a histogram, how many values are in each bucket; the last is for what is above all bounds.
-    """
-
-    labels: tuple[str, ...]
-    value: float
-    counts: tuple[int, ...] = ()
-
-
-class OwnFigure(msgspec.Struct, frozen=True):
-    """
-    A figure that a plugin counts by itself.
-
-    :ivar labels: names; ``buckets``: upper bounds.
-    """
-
-    plugin: str
-    name: str
-    kind: Literal["counter", "histogram"]
-    description: str
-    labels: tuple[str, ...]
-    buckets: tuple[float, ...]
-    series: tuple[Series, ...]
 
 
 class Counters(Word, frozen=True, omit_defaults=True):

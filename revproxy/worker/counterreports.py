@@ -15,7 +15,7 @@ from revproxy.dataplane.counters import FINISHED, HANDLE, RESPONSE, Counters, Ph
 from revproxy.figures import MOST_SERIES, OTHER, Figures
 from revproxy.loop.threads import Threads
 from revproxy.plan import words
-from revproxy.plan.counted import PhaseCounters, PluginNow
+from revproxy.plan.counted import OwnFigure, PhaseCounters, PluginNow, Series, ThreadFigures, VersionCounters
 from revproxy.worker.edgereports import EdgeReports
 from revproxy.worker.lifecycle.instance import Version
 
@@ -26,7 +26,7 @@ _FIGURES = (
     *("calls", "errors", "timeouts", "interrupts", "stalls", "seconds", "longCalls", "longSeconds"),
     *("responses", "observed"),
 )
-"""Of `Counters`, and, but for the last two, of `words.VersionCounters`."""
+"""Of `Counters`, and, but for the last two, of `VersionCounters`."""
 
 _figures: Callable[[Counters], tuple[Any, ...]] = attrgetter(*_FIGURES)
 _NONE = _figures(Counters())
@@ -118,7 +118,7 @@ class CounterReports:
         self._later = self._clock.callLater(INTERVAL, self._tick)
         self.report()
 
-    def _newOf(self, version: Version) -> words.VersionCounters | None:
+    def _newOf(self, version: Version) -> VersionCounters | None:
         now, before = _figures(version.counters), self._told[version]
         if version.instances:
             self._told[version] = now
@@ -134,15 +134,15 @@ class CounterReports:
             return None
         new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
         calls = {HANDLE: new["calls"], RESPONSE: new.pop("responses"), FINISHED: new.pop("observed")}
-        return words.VersionCounters(version.name, version.id, **new, phases=tuple(_told(calls, phases)))
+        return VersionCounters(version.name, version.id, **new, phases=tuple(_told(calls, phases)))
 
-    def _figures(self) -> Iterator[words.OwnFigure]:
+    def _figures(self) -> Iterator[OwnFigure]:
         """What plugins have counted by themselves."""
         for name, figures in [*((version.name, version.figures) for version in self._told), *self._endedFigures]:
             for each in figures.take():
-                series = tuple(words.Series(*found) for found in each.series)
+                series = tuple(Series(*found) for found in each.series)
                 kind: Any = each.kind
-                yield words.OwnFigure(name, each.name, kind, each.description, each.labels, each.buckets, series)
+                yield OwnFigure(name, each.name, kind, each.description, each.labels, each.buckets, series)
         self._endedFigures.clear()
         for version in self._told:
             if version.figures.isFull and version not in self._toldManySeries:
@@ -153,15 +153,15 @@ class CounterReports:
                 )
                 self._tell(words.Notice("figures-full", text, version.name, version.id))
 
-    def _threads(self) -> tuple[words.ThreadFigures, ...]:
-        figures: dict[str, words.ThreadFigures] = {}
+    def _threads(self) -> tuple[ThreadFigures, ...]:
+        figures: dict[str, ThreadFigures] = {}
         for version in self._told:
             threads = version.threads
             if threads.rejected:
                 self._tellIfFull(version)
             if threads.busy or threads.queued or threads.rejected:
-                known = figures.get(version.name) or words.ThreadFigures(version.name, 0)
-                figures[version.name] = words.ThreadFigures(
+                known = figures.get(version.name) or ThreadFigures(version.name, 0)
+                figures[version.name] = ThreadFigures(
                     version.name,
                     max(known.most, threads.most),
                     known.busy + threads.busy,
@@ -170,7 +170,7 @@ class CounterReports:
                 )
         self._left = [(name, threads) for name, threads in self._left if threads.busy]
         for name, threads in self._left:
-            known = figures.get(name) or words.ThreadFigures(name, threads.most)
+            known = figures.get(name) or ThreadFigures(name, threads.most)
             figures[name] = structs.replace(known, left=known.left + threads.busy)
         return tuple(figures.values())
 

@@ -56,6 +56,7 @@ from revproxy.control.state.records import PluginRecords
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry
+from revproxy.plan.counted import VersionCounters
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -73,7 +74,6 @@ from revproxy.plan.words import (
     Restored,
     Stalled,
     Up,
-    VersionCounters,
 )
 
 CONFIG = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\nstate: /nowhere\n"

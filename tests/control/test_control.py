@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.control import Control
 from revproxy.control.crew import Crew
 from revproxy.control.state.records import PluginRecords
+from revproxy.plan.counted import VersionCounters
 from revproxy.plan.events import EventLog
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Answer, Counters, Down, DropIns, Notice, Prepare, Records, VersionCounters
+from revproxy.plan.words import Answer, Counters, Down, DropIns, Notice, Prepare, Records
 from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.control.conversations import FakeLink, FakeStateFolder, makeConfig
 from tests.control.traffic.records import numbered

@@ -15,6 +15,7 @@ from revproxy.config.settings import TLSConfig
 from revproxy.control.inbox import Inbox
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.state.totals import Totals
+from revproxy.plan.counted import VersionCounters
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import UNKNOWN, VersionId
@@ -33,7 +34,6 @@ from revproxy.plan.words import (
     Stalled,
     TargetChanged,
     Up,
-    VersionCounters,
 )
 from tests.control.conversations import makeConfig
 from tests.plan.test_words import examples

@@ -13,10 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.settings import PluginsConfig, QuarantineConfig
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.plan.catalog import CatalogEntry, Selected
+from revproxy.plan.counted import VersionCounters
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import UNKNOWN, VersionId
-from revproxy.plan.words import Counters, Stalled, VersionCounters
+from revproxy.plan.words import Counters, Stalled
 from tests.control.conversations import makeConfig
 from tests.plan.plans import entry
 

@@ -17,12 +17,16 @@ from revproxy.plan.counted import (
     ConnectionNow,
     EdgeCounters,
     HostCount,
+    OwnFigure,
     PhaseCounters,
     PluginNow,
     ProcessNow,
     RequestSeries,
     RouteNow,
+    Series,
     TargetNow,
+    ThreadFigures,
+    VersionCounters,
 )
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.refusal import Refusal
@@ -41,7 +45,6 @@ from revproxy.plan.words import (
     Failures,
     LastFailure,
     Notice,
-    OwnFigure,
     Prepare,
     Readiness,
     Ready,
@@ -50,13 +53,10 @@ from revproxy.plan.words import (
     Rehearsed,
     Remains,
     Restored,
-    Series,
     Stalled,
     Target,
     TargetChanged,
-    ThreadFigures,
     Up,
-    VersionCounters,
 )
 from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.plan import plans

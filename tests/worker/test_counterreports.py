@@ -11,9 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.dataplane import counters
 from revproxy.errors import PluginTimeout
 from revproxy.figures import MOST_SERIES, Figures
-from revproxy.plan.counted import EdgeCounters, PhaseCounters, PluginNow
+from revproxy.plan.counted import (
+    EdgeCounters,
+    OwnFigure,
+    PhaseCounters,
+    PluginNow,
+    Series,
+    ThreadFigures,
+    VersionCounters,
+)
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, Notice, OwnFigure, Series, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Notice
 from revproxy.worker.counterreports import FULL_AGAIN, INTERVAL, CounterReports
 
 

@@ -16,7 +16,7 @@ from revproxy.admin.metrics import families
 from revproxy.admin.metrics.exposition import Source
 from revproxy.admin.metrics.family import Family, Point, distribution
 from revproxy.control.state.ownfigures import OwnFigures, OwnSums
-from revproxy.plan.words import OwnFigure
+from revproxy.plan.counted import OwnFigure
 
 PREFIX = "revproxy_plugin_own_"
 

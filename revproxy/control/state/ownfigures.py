@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from revproxy.figures import MOST_FIGURES, MOST_SERIES, OTHER
-from revproxy.plan.words import OwnFigure
+from revproxy.plan.counted import OwnFigure
 
 _MOST_FIGURES = 2 * MOST_FIGURES
 _MOST_SERIES = 2 * MOST_SERIES

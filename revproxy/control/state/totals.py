@@ -9,8 +9,9 @@ from collections.abc import Collection
 import msgspec
 
 from revproxy.control.state.ownfigures import OwnFigures
+from revproxy.plan.counted import ThreadFigures, VersionCounters
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, Failures, LastFailure, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Failures, LastFailure
 
 _FIGURES = ("calls", "errors", "timeouts", "interrupts", "stalls", "seconds")
 _THREADS = ("busy", "queued", "rejected", "left")

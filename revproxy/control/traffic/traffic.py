@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from revproxy.control.traffic.course import HOUR, Course
 from revproxy.control.traffic.window import Sum, Window, windowOf
-from revproxy.plan.counted import AttemptSeries, RequestSeries
+from revproxy.plan.counted import AttemptSeries, RequestSeries, VersionCounters
 from revproxy.plan.durations import FINE, SELF_TIME
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.plan.words import Counters
 
 Of = Literal["total", "route", "upstream", "target", "plugin"]
 """Of what there are sums."""

@@ -16,8 +16,9 @@ from revproxy.config.configfile import parseConfig
 from revproxy.control.actor import EDGE
 from revproxy.control.state.records import Pin, PluginRecord, PluginRecords
 from revproxy.plan.catalog import Catalog
+from revproxy.plan.counted import ThreadFigures
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import CertificateFacts, CertificateState, Counters, TargetChanged, ThreadFigures
+from revproxy.plan.words import CertificateFacts, CertificateState, Counters, TargetChanged
 from tests.admin.metrics.edges import FiguresCase
 from tests.plan.plans import entry
 

@@ -13,7 +13,8 @@ from revproxy.admin.metrics.exposition import Exposition
 from revproxy.admin.metrics.ownfamilies import OwnFamilies
 from revproxy.control.state.ownfigures import OwnFigures
 from revproxy.figures import Figures
-from revproxy.plan.words import Counters, OwnFigure, Series
+from revproxy.plan.counted import OwnFigure, Series
+from revproxy.plan.words import Counters
 from tests.admin.metrics.edges import FiguresCase
 from tests.admin.metrics.reading import ofName, parsed, value
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from revproxy.admin.metrics import pluginfigures
 from revproxy.plan.catalog import CatalogEntry
-from revproxy.plan.counted import PhaseCounters, PluginNow
+from revproxy.plan.counted import PhaseCounters, PluginNow, ThreadFigures, VersionCounters
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Counters, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters
 from tests.admin.metrics.edges import FiguresCase
 from tests.admin.metrics.reading import ofName, value
 from tests.plan.plans import entry

@@ -6,8 +6,9 @@ from twisted.internet.defer import Deferred
 
 from revproxy.admin.operations.traffic import trafficOperations
 from revproxy.admin.problem import Problem
+from revproxy.plan.counted import VersionCounters
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.plan.words import Counters
 from tests.admin.operations.controls import NOW, ControlCase
 from tests.control.traffic.test_traffic import attempts, requests
 

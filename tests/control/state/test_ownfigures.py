@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.state.ownfigures import OwnFigures
 from revproxy.figures import MOST_FIGURES, MOST_SERIES, OTHER
-from revproxy.plan.words import OwnFigure, Series
+from revproxy.plan.counted import OwnFigure, Series
 
 
 def counter(name: str, *series: Series, labels: tuple[str, ...] = ("x",), plugin: str = "a") -> OwnFigure:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.state.totals import Totals
+from revproxy.plan.counted import ThreadFigures, VersionCounters
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, Failures, LastFailure, ThreadFigures, VersionCounters
+from revproxy.plan.words import Counters, Failures, LastFailure
 
 OLD, NEW, DROPIN = VersionId("1.0", "1" * 64), VersionId("2.0", "2" * 64), VersionId("1.0")
 

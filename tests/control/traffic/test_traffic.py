@@ -14,10 +14,10 @@ from revproxy.control.traffic import traffic as trafficModule
 from revproxy.control.traffic.course import Course
 from revproxy.control.traffic.traffic import SHARE, Traffic
 from revproxy.control.traffic.window import Sum, Window
-from revproxy.plan.counted import AttemptSeries, PhaseCounters, RequestSeries
+from revproxy.plan.counted import AttemptSeries, PhaseCounters, RequestSeries, VersionCounters
 from revproxy.plan.durations import SELF_TIME, fine
 from revproxy.plan.versionid import VersionId
-from revproxy.plan.words import Counters, VersionCounters
+from revproxy.plan.words import Counters
 
 
 def requests(route: str = "shop", status: int = 200, *seconds: float) -> RequestSeries:
