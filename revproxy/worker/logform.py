@@ -12,6 +12,7 @@ that is the key ``traceback``.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,12 @@ from zope.interface import implementer
 
 from revproxy.config.settings import LoggingConfig
 from revproxy.secrets import masked
+
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""
+What steers a terminal, or turns lines around: a plugin's error may say what its client has sent. Line feeds and tabs
+are as Twisted writes them, within an event.
+"""
 
 _PLUGIN = "plugin."
 """What the namespaces of plugins begin with."""
@@ -58,7 +65,7 @@ class LogForm:
         if self._isJSON:
             return _asJSON(event)
         text = formatEventAsClassicLogText(event, _time)
-        return None if text is None else _maskedLine(text, event)
+        return None if text is None else _UNSHOWN.sub(_escaped, _maskedLine(text, event))
 
 
 ownForm = LogForm()
@@ -79,6 +86,10 @@ class Leveled:
         """Tell it, or not."""
         if self._form.takes(event):
             self._observer(event)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def _maskedLine(text: str, event: dict[str, Any]) -> str:

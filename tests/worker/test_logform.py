@@ -45,6 +45,24 @@ class LogFormCase(SynchronousTestCase):
         return [json.loads(line) for line in self.written().splitlines()]
 
 
+class TerminalTests(LogFormCase):
+    """
+    What somebody else says does nothing to who reads the log.
+    """
+
+    def test_controls(self) -> None:
+        """
+        What steers a terminal, or turns a line around, is written as an escape, in messages and in tracebacks.
+        """
+        said = "\x1b[2J\x9b1m \r2026\x00 \u202eback\u2028 \ud800 \x07 Zaphod\tü"
+        self.log.error("{said}", said=said)
+        self.log.failure("broken", Failure(ValueError(said)))
+        text = self.written()
+        for character in "\x1b\x9b\r\x00\u202e\u2028\ud800\x07":
+            self.assertNotIn(character, text)
+        self.assertEqual(text.count("\\x1b[2J\\x9b1m \\r2026\\x00 \\u202eback\\u2028 \\ud800 \\x07 Zaphod\tü"), 2)
+
+
 class LevelTests(LogFormCase):
     """
     From a level on there are lines.
