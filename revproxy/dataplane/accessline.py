@@ -86,7 +86,7 @@ class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     user_agent: str = ""
     referer: str = ""
     fields: dict[str, LogValue] | None = None
-    trace: str = ""
+    trace_id: str = ""
     cut: tuple[str, ...] = ()
 
 

@@ -69,7 +69,7 @@ class TraceTests(SynchronousTestCase):
         self.assertEqual((heard[:50], heard[52:]), (seen[:50], seen[52:]))
         self.assertNotEqual(heard, seen)
         line = json.loads(formatJSON(site.log.records))
-        self.assertEqual(line["trace"], record[3:35])
+        self.assertEqual(line["trace_id"], record[3:35])
 
     def test_continued(self) -> None:
         """A trusted proxy's goes on, and its state; the parent is remembered."""
@@ -158,7 +158,7 @@ class TraceTests(SynchronousTestCase):
         self.assertEqual(site.log.records[0].trace, b"")
         [origin] = [origin for origin in site.origins.values() if origin.heard]
         self.assertEqual([value for name, value in origin.heard[0].headers if name == b"traceparent"], [b"x", b"y"])
-        self.assertNotIn("trace", json.loads(formatJSON(site.log.records)))
+        self.assertNotIn("trace_id", json.loads(formatJSON(site.log.records)))
 
     def test_switched(self) -> None:
         """Switched while a request is under way, that request goes on as it began."""

@@ -45,11 +45,11 @@ class ExportTests(EdgeCase):
         self.until(lambda: self.get(running, "/a?token=s3cret")[1] == b"ok")
         self.until(lambda: len(receiver.spans) >= 2)
         line = self.recordOf(running, "/a?token=s3cret")
-        spans = [span for _, span in receiver.spans if span.trace_id.hex() == line["trace"]]
+        spans = [span for _, span in receiver.spans if span.trace_id.hex() == line["trace_id"]]
         server, client = sorted(spans, key=lambda span: span.kind)
         self.assertEqual((server.name, client.parent_span_id), ("GET /", server.span_id))
         self.assertEqual(attributesOf(server)["revproxy.request_id"], line["id"])
-        self.assertIn(f"00-{line['trace']}-{client.span_id.hex()}-03".encode(), b"".join(heard))
+        self.assertIn(f"00-{line['trace_id']}-{client.span_id.hex()}-03".encode(), b"".join(heard))
         self.assertNotIn("s3cret", repr(receiver.spans))
 
     def test_silentReceiver(self) -> None:
