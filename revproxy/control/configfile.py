@@ -121,7 +121,7 @@ class ConfigFile:
     async def drift(self) -> dict[str, Any]:
         """Whether what runs is what the file says, and if not, what is different and why."""
         coordinator = self._coordinator
-        running = coordinator.snapshots.textOf(coordinator.config) or configText(coordinator.config)
+        running = coordinator.snapshots.textOf(coordinator.config)
         refusal = coordinator.refused.of("")
         failure = "" if refusal is None else refusal.message
         try:

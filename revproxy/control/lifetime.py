@@ -8,7 +8,7 @@ import os
 
 from revproxy import __version__
 from revproxy.control.coordinator import Coordinator
-from revproxy.control.history.standing import configText, hashOfText
+from revproxy.control.history.standing import hashOfText
 
 _NAMED = 10
 """So many plugins are named, at most."""
@@ -27,7 +27,7 @@ class Lifetime:
         if plan is None:
             return
         self._hasStarted = True
-        text = coordinator.snapshots.textOf(plan.config) or configText(plan.config)
+        text = coordinator.snapshots.textOf(plan.config)
         records = coordinator.records.plugins.items()
         found = [
             f"revproxy {__version__} serves by {plan.config.source}",

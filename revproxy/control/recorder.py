@@ -16,7 +16,7 @@ from revproxy.control.changes import Tried
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.difference import textDifference
 from revproxy.control.history.history import History
-from revproxy.control.history.standing import Standing, configText, differenceOf, linesOf
+from revproxy.control.history.standing import Standing, differenceOf, linesOf
 
 FILES_CHANGED = "files"
 """What a change is called that nobody asked for."""
@@ -27,7 +27,7 @@ class Recorder:
     One edge's.
     """
 
-    def __init__(self, audit: Audit, history: History, textOf: Callable[[Config], str | None]) -> None:
+    def __init__(self, audit: Audit, history: History, textOf: Callable[[Config], str]) -> None:
         """:param textOf: the text of a configuration, with its comments as they are by now."""
         self._textOf = textOf
         self._audit = audit
@@ -42,7 +42,7 @@ class Recorder:
         request, before = tried.request, self._history.last
         if tried.plan is None:
             return
-        config = self._textOf(tried.plan.config) or configText(tried.plan.config)
+        config = self._textOf(tried.plan.config)
         after = Standing.of(tried.plan, tried.records, config)
         hasChanged = before != after
         isAsked = bool(request.action)

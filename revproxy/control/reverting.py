@@ -23,7 +23,7 @@ from revproxy.control.configfile import ConfigFile, Found, Outcome, Unwritable, 
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.history.history import History
 from revproxy.control.history.historyfiles import Entry
-from revproxy.control.history.standing import Standing, configText
+from revproxy.control.history.standing import Standing
 from revproxy.control.pinning import digestIn
 from revproxy.control.planning.switching import runsSomewhere
 from revproxy.control.state.records import Pin, PluginRecords
@@ -99,7 +99,7 @@ class Reverting:
     async def _editOf(self, found: Found, text: str) -> tuple[ConfigEdit | None, list[str]]:
         """What the file is to be given, if it has something else; and why that cannot be."""
         coordinator = self._coordinator
-        running = coordinator.snapshots.textOf(coordinator.config) or configText(coordinator.config)
+        running = coordinator.snapshots.textOf(coordinator.config)
         if text == found.text == running:
             return None, []
         try:

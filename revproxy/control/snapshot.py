@@ -18,6 +18,7 @@ from revproxy.config.references import isCurrent
 from revproxy.config.settings import Config
 from revproxy.control.catalogreader import CatalogReader
 from revproxy.control.certificatefiles import CertificateReader
+from revproxy.control.history.standing import configText
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.words import DropIns
@@ -125,15 +126,15 @@ class SnapshotReader:
         self._config, self._errors = config, None
         self._text = self._accepted = text
 
-    def textOf(self, config: Config) -> str | None:
+    def textOf(self, config: Config) -> str:
         """
         The text of a configuration; with its comments as they are by now, if it is the one that was read last, or that
-        was in force then. None if it never was text.
+        was in force then. Of options, the same as JSON.
         """
         for known, text in ((self._config, self._accepted), self._before):
-            if config is known:
+            if config is known and text is not None:
                 return text
-        return None if config.document is None else config.document.text
+        return configText(config)
 
     def _keep(self, current: Config) -> None:
         """What is read next may be refused: the text of what is in force is to be known also then."""

@@ -13,7 +13,6 @@ from revproxy.admin.doctor.places import placeChecks
 from revproxy.admin.doctor.running import fileDiffers, runningChecks
 from revproxy.config.settings import Config
 from revproxy.control.control import Control
-from revproxy.control.history.standing import configText
 from revproxy.loop.jobthread import DiskSilent, JobThread
 
 PATIENCE = 5.0
@@ -58,7 +57,7 @@ class Doctor:
         if path is None:
             return []
         try:
-            differs = fileDiffers(path, self._control.snapshots.textOf(config) or configText(config))
+            differs = fileDiffers(path, self._control.snapshots.textOf(config))
         except (OSError, ValueError) as error:
             return [Check("drift", "failing", f"{path} cannot be read: {error}", "A restart would fail.")]
         if not differs:

@@ -15,7 +15,7 @@ from revproxy.control.actor import Actor
 from revproxy.control.control import Control
 from revproxy.control.history.comparison import compared
 from revproxy.control.history.historyfiles import Entry
-from revproxy.control.history.standing import Standing, configText
+from revproxy.control.history.standing import Standing
 from revproxy.control.reverting import Lost
 from revproxy.control.steering import Asker
 from revproxy.secrets import masked
@@ -117,7 +117,7 @@ class _History:
         if coordinator.plan is None:
             raise Problem(409, "the edge is starting; try again")
         config = coordinator.plan.config
-        text = coordinator.snapshots.textOf(config) or configText(config)
+        text = coordinator.snapshots.textOf(config)
         return Standing.of(coordinator.plan, coordinator.records, text), text
 
     def _entry(self, number: int) -> Entry:

@@ -343,8 +343,8 @@ def actorAsDict(actor: Actor) -> dict[str, str]:
     }
 
 
-def _short(text: str) -> str:
-    """Halves of surrogate pairs cannot be written."""
+def shortened(text: str) -> str:
+    """As it is kept: without secrets, and not too long. Halves of surrogate pairs cannot be written."""
     text = masked(text).encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
 
@@ -364,13 +364,13 @@ def _record(
         "time": time,
         "actor": actorAsDict(actor),
         "action": action,
-        "target": _short(target),
+        "target": shortened(target),
         "before_hash": hashes[0],
         "after_hash": hashes[1],
         "diff": diff,
-        "reason": _short(reason),
+        "reason": shortened(reason),
         "result": result,
-        "text": _short(text),
+        "text": shortened(text),
     }
 
 
@@ -386,4 +386,4 @@ def _bound(record: dict[str, Any]) -> None:
         record["diff"] = f"too long to be recorded: {size} bytes"
 
 
-__all__ = ["Audit", "actorAsDict"]
+__all__ = ["Audit", "actorAsDict", "shortened"]

@@ -16,12 +16,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from revproxy.control.actor import Actor
-from revproxy.control.history.audit import actorAsDict
+from revproxy.control.history.audit import actorAsDict, shortened
 from revproxy.control.history.historyfiles import MOST, Entry, HistoryFiles
 from revproxy.control.history.standing import NOTHING, Standing
 from revproxy.loop.jobthread import JobThread
 from revproxy.plan.events import EventLog
-from revproxy.secrets import masked
 
 RETRY_INTERVAL = 60.0
 """Seconds between two tries to write what could not be written."""
@@ -31,9 +30,6 @@ MOST_WAITING = 100
 
 MOST_LINES = 50
 """Lines that are kept of what has changed, and of what was refused."""
-
-MOST_TEXT = 2000
-"""Characters of each, and of a reason."""
 
 
 class History:
@@ -111,10 +107,10 @@ class History:
             "actor": actorAsDict(actor),
             "action": action,
             "plugin": plugin,
-            "reason": _short(reason),
+            "reason": shortened(reason),
             "result": result,
-            "text": [_short(line) for line in text[:MOST_LINES]],
-            "refused": [{name: _short(value) for name, value in each.items()} for each in refused[:MOST_LINES]],
+            "text": [shortened(line) for line in text[:MOST_LINES]],
+            "refused": [{name: shortened(value) for name, value in each.items()} for each in refused[:MOST_LINES]],
             "standing": standing.hash,
             "config": standing.config,
         }
@@ -276,12 +272,6 @@ class History:
                 return objects[name]
         data: bytes | None = await self._jobs.do(self._files.object, name)
         return data
-
-
-def _short(text: str) -> str:
-    """Halves of surrogate pairs cannot be written."""
-    text = masked(text).encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
 
 
 __all__ = ["History"]
