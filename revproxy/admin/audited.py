@@ -5,6 +5,7 @@ who knows more of it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,15 @@ from revproxy.admin.operation import Call, Operation
 from revproxy.control.actor import Actor
 from revproxy.control.history.audit import Audit
 
+_ACTION = re.compile("([A-Z])")
+"""Records say test-receiver, as they say token-new; operations are named as programs write it."""
+
 
 def audited(operation: Operation, audit: Audit) -> Operation:
     """The same operation; one record of each call that is to change something, done or refused."""
     if operation.method == "GET" or not operation.isChange:
         return operation
-    handler = operation.handler
+    handler, action = operation.handler, _ACTION.sub(r"-\1", operation.name).lower()
 
     async def handle(call: Call) -> Any:
         body: Any = call.body if isinstance(call.body, dict) else {}
@@ -30,7 +34,7 @@ def audited(operation: Operation, audit: Audit) -> Operation:
         async def do(actor: Actor) -> Any:
             return await handler(replace(call, actor=actor))
 
-        return await audit.around(call.actor, operation.name, target, reason, do)
+        return await audit.around(call.actor, action, target, reason, do)
 
     return replace(operation, handler=handle)
 

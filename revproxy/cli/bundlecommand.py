@@ -10,7 +10,7 @@ import os
 import platform
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -78,7 +78,7 @@ def bundle(edge: RemoteEdge, output: Path | None, clients: bool) -> None:
     result = {"file": str(output), "contents": sorted(files), "missing": missing}
     edge.show(result, lambda result: edge.report.lines([
         f"wrote {output}: {', '.join(sorted(files))}",
-        *(f"not in it: {name}: {why}" for name, why in missing.items()),
+        *_absent(missing),
         "secrets are masked; look through it before you send it to anybody",
     ]))  # fmt: skip
 
@@ -173,12 +173,20 @@ def _peers(found: dict[str, Any]) -> Iterator[str]:
                 yield each["peer"]
 
 
+def _absent(missing: Mapping[str, str]) -> list[str]:
+    """A line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, why in sorted(missing.items()):
+        names.setdefault(why, []).append(name)
+    return [f"not in it: {', '.join(each)}: {why}" for why, each in names.items()]
+
+
 def _write(output: Path, folder: str, files: dict[str, str], missing: dict[str, str], clients: bool) -> None:
     """For nobody else to read. :raises OSError:"""
     said = "" if clients else ", and addresses of clients"
     lines = [_HEAD.format(at=time.strftime("%Y-%m-%d %H:%M:%S %z"), version=__version__, clients=said)]
     lines += [f"{name}: {len(text.encode())} bytes\n" for name, text in sorted(files.items())]
-    lines += [f"not in it: {name}: {why}\n" for name, why in sorted(missing.items())]
+    lines += [f"{line}\n" for line in _absent(missing)]
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive:
         for name, text in {"CONTENTS.txt": "".join(lines), **files}.items():

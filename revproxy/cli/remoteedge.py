@@ -46,12 +46,14 @@ class RemoteEdge:
     :ivar indent: of that JSON; None for one line.
     :ivar report: prints them otherwise.
     :ivar folder: the edge's state folder; None: it is asked by its listener.
+    :ivar url: of that listener; empty: it is asked by its control socket.
     """
 
     def __init__(
-        self, client: EdgeClient, json: bool, config: Path | None = None, folder: Path | None = None
+        self, client: EdgeClient, json: bool, config: Path | None = None, folder: Path | None = None, url: str = ""
     ) -> None:
         """:param config: the file that names the state folder, if one does."""
+        self.url = url
         self.config = config
         self.folder = folder
         self.json = json
@@ -96,6 +98,8 @@ class RemoteEdge:
         text = str(error)
         if isinstance(error, EdgeNotRunning) and self.config is not None and isGuessed(self.config):
             text = f"{self.config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
+        if isinstance(error, Refused) and error.status == 401:
+            text += "; a token goes into REVPROXY_TOKEN, and revproxy token new, on the edge's machine, makes one"
         text = printable(" ".join(text.split("\n")))
         return NoEdge(text) if isinstance(error, EdgeNotRunning) else click.ClickException(text)
 
@@ -166,7 +170,7 @@ def edgeOf(
     :raises click.ClickException: the configuration file cannot be read.
     """
     if url is not None:
-        return RemoteEdge(EdgeClient(url, token or ""), asJSON)
+        return RemoteEdge(EdgeClient(url, token or ""), asJSON, url=url)
     if config is None and state is None and _CONFIG.exists():
         config = _CONFIG
     folder = _stateFolder(config) if config is not None else state or _STATE

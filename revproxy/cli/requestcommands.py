@@ -62,7 +62,7 @@ def requests(edge: RemoteEdge, count: int, following: bool, **wanted: str | None
     if following:
         _follow(edge, wanted)
     elif not found and not edge.json:
-        edge.report.lines(["no requests" if not any(wanted.values()) else "no requests that are so"])
+        edge.report.lines(["no requests" if not any(wanted.values()) else "no request matches"])
 
 
 def _found(edge: RemoteEdge, count: int, wanted: Mapping[str, str | None]) -> list[Facts]:

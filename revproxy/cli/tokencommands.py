@@ -5,6 +5,7 @@ Tokens: ``revproxy token new``, ``list`` and ``revoke``; and ``revproxy login``.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from datetime import datetime
@@ -18,7 +19,11 @@ from revproxy.cli.duration import Duration
 from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.durations import durationText
+from revproxy.errors import printable
 
+_ID = re.compile("[0-9A-Za-z]{8}")
+_TCP = re.compile(r"tcp6?:(?:port=)?([0-9]+)")
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
 _ROLES = [str(role) for role in Role]
 _USUAL = 90 * 86400.0
 
@@ -96,6 +101,8 @@ def _printList(edge: RemoteEdge, found: Any) -> None:
 @asking
 def revoke(edge: RemoteEdge, identifier: str, reason: str | None) -> None:
     """End the token ID, the sessions that it has begun, and what it follows."""
+    if not _ID.fullmatch(identifier):
+        raise click.ClickException(f"{printable(identifier)} is no id of a token; revproxy token list shows them")
     edge.show(edge.ask("DELETE", "tokens", identifier, query={"reason": reason}),
               lambda done: edge.report.lines(done["text"]))
 
@@ -106,7 +113,29 @@ def revoke(edge: RemoteEdge, identifier: str, reason: str | None) -> None:
 def login(edge: RemoteEdge, role: str) -> None:
     """Print a code for signing in to the dashboard: behind #login= of its address, once, within five minutes."""
     made = edge.ask("POST", "login-codes", body={"role": role})
-    edge.show(made, lambda made: click.echo(made["code"]))
+    edge.show(made, lambda made: _printCode(edge, made["code"]))
+
+
+def _printCode(edge: RemoteEdge, code: str) -> None:
+    click.echo(code)
+    try:
+        address = edge.url or _address(edge.get("config", "effective")["admin"])
+    except (click.ClickException, LookupError, TypeError):
+        return
+    if address:
+        click.echo(f"it signs in at {printable(address.rstrip('/'))}/#login={code}", err=True)
+    else:
+        click.echo("there is no listener to sign in at: add `admin: {endpoint: …}` to revproxy.yaml", err=True)
+
+
+def _address(admin: Any) -> str:
+    """Where browsers find the dashboard; empty: nowhere."""
+    if admin is None or not (found := _TCP.match(admin["endpoint"])):
+        return ""
+    scheme = "http" if admin["tls"] is None else "https"
+    here = _INTERFACE.search(admin["endpoint"])
+    host = next(iter(admin["hosts"]), here[1].replace("\\:", ":") if here else "localhost")
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{found[1]}"
 
 
 def _rounded(seconds: float) -> float:

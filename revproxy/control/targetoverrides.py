@@ -235,7 +235,8 @@ class TargetOverrides:
             why = "all others are drained"
         else:
             why = f"of the others none answers: {', '.join(serving)}"
-        return f"{url} of upstream {upstream}: {why}, and requests would be answered 503; with force it is drained"
+        what = f"{url} of upstream {upstream}: {why}, and requests would be answered 503"
+        return f"{what}; with force (--force) it is drained all the same"
 
     def _terms(self, seconds: float | None) -> tuple[float | None, float]:
         """:returns: until when, and since when."""

@@ -60,6 +60,13 @@ class BundleTests(CommandCase):
         self.assertIn('"password": "***"', found["config.json"])
         self.assertNotIn("Trillian", "".join(found.values()))
 
+    def test_oneReason(self) -> None:
+        """What is missing for the same reason is told in one line."""
+        said = self.run_("bundle", "-o", "a.tar.gz").stdout
+        self.assertEqual(said.count("no edge listens there"), 1, said)
+        self.assertIn("not in it: alerts, certificates, ", said)
+        self.assertEqual(contents(Path("a.tar.gz"))["CONTENTS.txt"].count("no edge listens there"), 1)
+
     def test_there(self) -> None:
         """A file that is there is left as it is; without a name it has the time."""
         Path("a.tar.gz").write_text("mine")

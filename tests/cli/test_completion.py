@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
@@ -94,7 +95,9 @@ class NamesTests(CommandCase):
     def test_none(self) -> None:
         """Where nobody answers, or in another way, nothing is said."""
         self.assertEqual(complete("rollback", ""), [])
-        for answer in (Status(403, {"title": "Forbidden", "status": 403}), {"items": [{}]}, {"items": None}, {}):
+        wrong: tuple[Any, ...] = (Status(403, {"title": "Forbidden", "status": 403}), {"items": [{}]}, {"items": None},
+                                  {})
+        for answer in wrong:
             edge = self.edge(answer)
             self.assertEqual(complete("rollback", ""), [])
             edge.close()

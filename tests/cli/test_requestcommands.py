@@ -35,7 +35,7 @@ class RequestsTests(CommandCase):
         edge = self.edge([])
         output = self.run_("requests", "--status", "5xx", "--plugin", "auth", "--since", "10m", "-n", "5").stdout
         edge.close()
-        self.assertEqual(output, "no requests that are so\n")
+        self.assertEqual(output, "no request matches\n")
         self.assertEqual(edge.requests[0][1], "requests?status=5xx&plugin=auth&since=10m&limit=5")
 
     def test_none(self) -> None:

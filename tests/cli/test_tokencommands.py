@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from pathlib import Path
 
 import msgspec
 
@@ -67,11 +69,39 @@ class TokenCommandTests(CommandCase):
         self.assertIn("good for nothing", self.run_("token", "revoke", "abcd1234", "--reason", "lost").stdout)
         self.assertEqual(edge.requests, [("DELETE", "tokens/abcd1234?reason=lost", None)])
 
+    def test_revokeName(self) -> None:
+        """A name is no id."""
+        self.assertIn("ci is no id of a token; revproxy token list shows them",
+                      self.run_("token", "revoke", "ci", status=1).stderr)
+
     def test_login(self) -> None:
-        """A code, and nothing else, for scripts."""
-        edge = self.edge(Status(201, {"code": "xyz", "role": "read", "expires_at": 1.0}))
-        self.assertEqual(self.run_("login", "--role", "read").stdout, "xyz\n")
-        self.assertEqual(edge.requests, [("POST", "login-codes", {"role": "read"})])
+        """A code, and nothing else, for scripts; beside that, for people, the address that it belongs to."""
+        made = Status(201, {"code": "xyz", "role": "read", "expires_at": 1.0})
+        for endpoint, tls, hosts, said in (
+            ("tcp:9900:interface=127.0.0.1", None, [], "it signs in at http://127.0.0.1:9900/#login=xyz\n"),
+            ("tcp6:9900:interface=\\:\\:1", None, [], "it signs in at http://[::1]:9900/#login=xyz\n"),
+            ("tcp:9900", {"certificates": "/c"}, ["a.example"], "it signs in at https://a.example:9900/#login=xyz\n"),
+            ("tcp:port=9900", {"certificates": "/c"}, [], "it signs in at https://localhost:9900/#login=xyz\n"),
+            ("", None, [], "there is no listener to sign in at: add `admin: {endpoint: …}` to revproxy.yaml\n"),
+        ):
+            admin = {"endpoint": endpoint, "tls": tls, "hosts": hosts} if endpoint else None
+            edge = self.edge(deque([made, {"admin": admin}]))
+            result = self.run_("login", "--role", "read")
+            self.assertEqual((result.stdout, result.stderr), ("xyz\n", said))
+            self.assertEqual(edge.requests[0], ("POST", "login-codes", {"role": "read"}))
+            edge.close()
+            Path("var/control.sock").unlink()
+
+    def test_loginStranger(self) -> None:
+        """An edge that does not tell its configuration has made a code all the same."""
+        self.edge(Status(201, {"code": "xyz", "role": "read", "expires_at": 1.0}))
+        self.assertEqual(self.run_("login").output, "xyz\n")
+
+    def test_noToken(self) -> None:
+        """Who is not known is told where a token goes, and where it comes from."""
+        self.edge(Status(401, {"title": "Unauthorized", "status": 401, "detail": "a token is needed"}))
+        said = self.run_("token", "list", status=1).stderr
+        self.assertIn("a token is needed; a token goes into REVPROXY_TOKEN, and revproxy token new, on", said)
 
 
 class OtherDoorTests(CommandCase):

@@ -177,7 +177,7 @@ class TargetOverridesTests(SynchronousTestCase):
         self.drain("web", "http://a", None, "", ANN)
         refused = self.assertRaises(LastTarget, self.drain, "web", "http://b", None, "", ANN)
         self.assertEqual(str(refused), "http://b of upstream web: all others are drained, and requests would be "
-                         "answered 503; with force it is drained")
+                         "answered 503; with force (--force) it is drained all the same")
         self.drain("web", "http://b", None, "", ANN, force=True)
         self.assertEqual(self.edge.told()[2:], [
             "upstream-down upstream web: all of its 2 targets are drained"])

@@ -126,7 +126,8 @@ class _Alerts:
         name = str(call.values["name"])
         receivers = list(self._alerts.receivers)
         if name not in receivers:
-            raise Problem(404, f"no receiver is named {quoted(name)}{suggestion(name, receivers)}")
+            known = suggestion(name, receivers) if receivers else "; there are none (alerts.receivers in revproxy.yaml)"
+            raise Problem(404, f"no receiver is named {quoted(name)}{known}")
         return name
 
 

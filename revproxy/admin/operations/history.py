@@ -123,7 +123,9 @@ class _History:
     def _entry(self, number: int) -> Entry:
         entry = self._history.find(number)
         if entry is None:
-            raise Problem(404, f"there is no change {number}; GET /history has those that are kept")
+            entries = self._history.entries
+            kept = f"kept are {entries[0]['number']} to {entries[-1]['number']}" if entries else "none is kept"
+            raise Problem(404, f"there is no change {number}; {kept}")
         return entry
 
     async def revert(self, call: Call) -> Answer:
