@@ -432,14 +432,7 @@ class Exchange:
             status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
         if chain is not None and chain.hasObservers:
             context._outcome = Outcome(
-                status,
-                bytesIn,
-                bytesOut,
-                seconds,
-                self.upstream,
-                self.upstreamSeconds,
-                context._interruptedBy,
-                self.error,
+                status, bytesIn, bytesOut, seconds, self.upstream, self.upstreamSeconds, context._interruptedBy, self.error
             )
             later = chain.finished(context)
             if later is not None:

@@ -14,7 +14,8 @@ What is no well-formed message is refused and never repaired:
 
 In the order in which a request and its answer meet them:
 
-- `server`: the connection to a client; `requestreader` is the half of it that reads, `connectionstate` where it is;
+- `server`: the connection to a client; `requestreader` is the half of it that reads, `connectionstate` where it is,
+  `connectionview` what others see of it;
 - `heads`: what heads of requests and answers have in common;
 - `partialhead`: heads that have not come whole, given up early; `requesthead`: those that have;
 - `bodycoding`: where a body ends, by its length or in chunks; `chunkgrammar`: chunks as patterns;

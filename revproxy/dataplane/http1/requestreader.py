@@ -14,7 +14,8 @@ from revproxy.context import Peer, Request
 from revproxy.dataplane.http.forwarding import Membership, clientBehind
 from revproxy.dataplane.http.interfaces import IExchange, IListener
 from revproxy.dataplane.http1.bodycoding import ChunkedDecoder, LengthDecoder
-from revproxy.dataplane.http1.connectionstate import BODY, BUSY, CLOSED, HEAD, LINGER, STATE_NAMES, TUNNEL, State
+from revproxy.dataplane.http1.connectionstate import BODY, BUSY, CLOSED, HEAD, LINGER, TUNNEL, State
+from revproxy.dataplane.http1.connectionview import ConnectionView
 from revproxy.dataplane.http1.heads import CHUNKED
 from revproxy.dataplane.http1.partialhead import checkPartialHead, emptyLines
 from revproxy.dataplane.http1.requesthead import RequestHead, parseRequestHead
@@ -37,7 +38,7 @@ DRAIN_UP_TO = 262144
 
 
 @implementer(IBodySource)
-class RequestReader:
+class RequestReader(ConnectionView):
     """
     Reads heads and bodies from the transport of one connection, and begins an exchange with each head.
 
@@ -102,11 +103,6 @@ class RequestReader:
         # Of the request being answered, as the client sent it: a plugin may assign what it likes to its own view.
         self._version = "1.1"
 
-    @property
-    def listener(self) -> IListener:
-        """What accepted it."""
-        return self._listener
-
     def _meet(self) -> Peer:
         """Learn who the client is; once per connection."""
         address = self.transport.getPeer()
@@ -120,34 +116,6 @@ class RequestReader:
     def isReceiving(self) -> bool:
         """Whether it is the client's turn to send more of the request's body."""
         return self._state is BODY and (self._body is None or not self._body.isPaused)
-
-    @property
-    def chain(self) -> Any:
-        """That of the running request, or of the tunnel it has become; None if it is idle, or was broken off."""
-        exchange = self._exchange
-        return None if exchange is None or self._state is CLOSED else exchange.chain
-
-    @property
-    def exchange(self) -> IExchange | None:
-        """The running request, or the one that became a tunnel; None between requests."""
-        return self._exchange
-
-    @property
-    def peer(self) -> str:
-        """The address of the client; empty as long as a PROXY header may still say it, or where there is none."""
-        return "" if self._peer is None else self._peer.host
-
-    @property
-    def protocol(self) -> str:
-        """The version of HTTP that it speaks."""
-        return self._version
-
-    @property
-    def stateName(self) -> str:
-        """What it is at, for people."""
-        if self._state is HEAD and self._exchange is None:
-            return "head" if self._ahead or not self.served else "idle"
-        return STATE_NAMES[self._state]
 
     def bodyDeadline(self) -> float:
         """The time by which a body has to have gone on."""
