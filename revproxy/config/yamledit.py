@@ -71,9 +71,9 @@ def _with(before: Any, path: Sequence[str], value: Any) -> Any:
 def _isSameKind(one: Any, other: Any) -> bool:
     """1, 1.0 and true are equal, and not the same."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) or all(_isSameKind(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(_isSameKind(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
-        return all(map(_isSameKind, one, other))
+        return len(one) == len(other) and all(map(_isSameKind, one, other))
     return type(one) is type(other)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.config import yamledit
 from revproxy.config.yamledit import NotEdited, withValue
 from revproxy.config.yamlreader import readYAML
 
@@ -156,6 +157,11 @@ class WithValueTests(SynchronousTestCase):
         self.assertEqual(repr(told(made)), repr(before))
         for line in ("# The edge of the shop.   (do not touch on Fridays)", "-   endpoint:   'tcp:81'"):
             self.assertIn(f"\n{line}\n", f"\n{made}")
+
+    def test_kinds(self) -> None:
+        """What is written is read once more, and 1 is not taken for true, wherever it stands."""
+        self.assertFalse(yamledit._isSameKind({"a": [{"b": 1}]}, {"a": [{"b": True}]}))
+        self.assertTrue(yamledit._isSameKind({"a": 1, "b": 2}, {"b": 2, "a": 1}))
 
     def test_refused(self) -> None:
         """What is no mapping is not made one."""
