@@ -34,6 +34,9 @@ BELIEVED_AFTER = 60.0
 """Seconds after the start from which on it is believed that something does not stand any more: a target that is down is
 only found out by a request."""
 
+ABSENCE = 60.0
+"""Seconds that an edge may be away while the time of a condition that is about to fire goes on."""
+
 MOST_EARLY = 1000
 """Events that are kept until the edge has started."""
 
@@ -101,8 +104,9 @@ class Alerts:
         state, damaged = self.file.read(parseState, AlertState())
         if damaged is not None:
             self._events.add("ledger-damaged", damaged)
-        self._book.restore(state.alerts, state.resolved)
-        self.silences.restore(state.silences, self._clock.seconds())
+        now = self._clock.seconds()
+        self._book.restore([alert for alert in state.alerts if _goesOn(alert, now)], state.resolved)
+        self.silences.restore(state.silences, now)
         return state  # type: ignore[no-any-return]
 
     # Beginning and end
@@ -388,6 +392,12 @@ class Alerts:
             receivers=self.receivers.state(), isRunning=not self._hasStopped,
         )
         self.file.save(formatState(state))
+
+
+def _goesOn(alert: Alert, now: float) -> bool:
+    """Nobody has looked whether a condition held while the edge was away: not for long, or it begins anew."""
+    isSeen = alert.state is not State.PENDING or "event" in alert.labels
+    return isSeen or now < alert.lastAt + ABSENCE
 
 
 def _subjectOf(event: Event) -> dict[str, str]:

@@ -404,6 +404,21 @@ class RestartTests(AlertsCase):
         self.passes(310)
         self.assertEqual(self.sender.told(), [("errors api", "firing"), ("errors api", "resolved")])
 
+    def test_pending(self) -> None:
+        """What was about to fire has not held while the edge was away: it begins anew, but for a short absence."""
+        waits = replace(ERRORS, wait=300.0)
+        self.config = configOf(PAGER, rules=(waits,), groupWait=0.0)
+        self.alerts.adopt(self.config)
+        self.measures.values["error_share", "api"] = 0.5
+        self.passes(100)
+        self.assertEqual(self.states(), ["errors pending"])
+        for away, states in ((3600, ["errors pending"]), (30, ["errors firing"])):
+            self.end()
+            self.clock.advance(away)
+            self.begin()
+            self.passes(250)
+            self.assertEqual(self.states(), states, str(away))
+
     def test_standing(self) -> None:
         """What control does not know yet is not taken for over at once, but after a minute."""
         self.events.add("refused", "no", "auth")
