@@ -432,8 +432,9 @@ class Exchange:
             status = BrokenOff.status if isinstance(self.error, BrokenOff) else ClientGone.status
         if chain is not None and chain.hasObservers:
             context._outcome = Outcome(
-                status, bytesIn, bytesOut, seconds, self.upstream, self.upstreamSeconds, context._interruptedBy, self.error
-            )
+                status, bytesIn, bytesOut, seconds, self.upstream, self.upstreamSeconds, context._interruptedBy,
+                self.error,
+            )  # fmt: skip
             later = chain.finished(context)
             if later is not None:
                 # Its release, below, is not the last one.
