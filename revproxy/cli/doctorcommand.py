@@ -31,6 +31,9 @@ def doctor(edge: RemoteEdge, showsAll: bool) -> None:
     if result["state"] == "failing":
         raise SystemExit(1)
 
+_START = "Start it: revproxy run, or systemctl start revproxy."
+_ASK = "Ask as the user that the edge runs as, or as root."
+
 
 def examined(edge: RemoteEdge) -> dict[str, Any]:
     """What is found, as JSON has it."""
@@ -39,7 +42,7 @@ def examined(edge: RemoteEdge) -> dict[str, Any]:
         checks = [Check(**check) for check in result["checks"]]
         checks += _version(edge)
     except NoEdge as error:
-        advice = "Start it: revproxy run, or systemctl start revproxy. What follows can be seen without it."
+        advice = f"{_ASK if error.mayBe else _START} What follows can be seen without it."
         checks = [Check("edge", "failing", str(error), advice), *outsideChecks(edge.config)]
     return {"state": worst(checks), "checks": [check.asDict() for check in checks]}
 

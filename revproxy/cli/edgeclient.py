@@ -45,6 +45,10 @@ class EdgeNotRunning(Exception):
     """There is no edge to ask; the text says at which socket, and what to do."""
 
 
+class OutOfReach(EdgeNotRunning):
+    """There may be one, and whoever asks may not."""
+
+
 class NoAnswer(Exception):
     """The edge was asked and has not answered; it may still do what it was asked."""
 
@@ -207,7 +211,8 @@ class EdgeClient:
         except OSError as error:
             reason = error.strerror or str(error) or "it does not take the connection"
             advice = "; the user that the edge runs as can reach it" if isinstance(place, Path) else ""
-            raise EdgeNotRunning(f"{place}: {reason}{advice}") from None
+            kind = OutOfReach if isinstance(error, PermissionError) else EdgeNotRunning
+            raise kind(f"{place}: {reason}{advice}") from None
 
     def _answer(self, response: HTTPResponse) -> Any:
         """:raises Refused: it is a problem."""
@@ -294,4 +299,4 @@ def _events(response: HTTPResponse) -> Iterator[tuple[str, Any]]:
             yield last, told
 
 
-__all__ = ["EdgeClient", "EdgeNotRunning", "NoAnswer", "Refused", "isGuessed", "pathOf", "statePath"]
+__all__ = ["EdgeClient", "EdgeNotRunning", "NoAnswer", "OutOfReach", "Refused", "isGuessed", "pathOf", "statePath"]

@@ -16,7 +16,16 @@ from typing import Any
 
 import click
 
-from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused, isGuessed, pathOf, statePath
+from revproxy.cli.edgeclient import (
+    EdgeClient,
+    EdgeNotRunning,
+    NoAnswer,
+    OutOfReach,
+    Refused,
+    isGuessed,
+    pathOf,
+    statePath,
+)
 from revproxy.cli.report import Report, refusal
 from revproxy.config.problems import ConfigErrors
 from revproxy.errors import printable
@@ -32,9 +41,14 @@ _STATE = Path("var")
 
 
 class NoEdge(click.ClickException):
-    """There is no edge to ask."""
+    """
+    There is no edge to ask.
+
+    :ivar mayBe: there may be one all the same, which whoever asks may not reach.
+    """
 
     exit_code = 3
+    mayBe = False
 
 
 class RemoteEdge:
@@ -101,7 +115,11 @@ class RemoteEdge:
         if isinstance(error, Refused) and error.status == 401:
             text += "; a token goes into REVPROXY_TOKEN, and revproxy token new, on the edge's machine, makes one"
         text = printable(" ".join(text.split("\n")))
-        return NoEdge(text) if isinstance(error, EdgeNotRunning) else click.ClickException(text)
+        if not isinstance(error, EdgeNotRunning):
+            return click.ClickException(text)
+        ending = NoEdge(text)
+        ending.mayBe = isinstance(error, OutOfReach)
+        return ending
 
     def show(self, result: Any, present: Callable[[Any], None]) -> None:
         """Print a result: as JSON if the user wants that, else by ``present``."""

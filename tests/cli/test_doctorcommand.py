@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy import __version__
+from revproxy.cli import edgeclient
 from tests.cli.test_edgecommands import CommandCase
 
 WELL = {"name": "edge", "state": "ok", "text": "it is ready", "advice": ""}
@@ -56,6 +57,18 @@ class DoctorTests(CommandCase):
         self.answering(WELL, version="0.0.1")
         said = self.run_("doctor").stdout
         self.assertIn(f"version: the edge is revproxy 0.0.1, and this command {__version__}", said)
+
+    def test_outOfReach(self) -> None:
+        """An edge of another user is not to be started, but asked by that user."""
+
+        def refused(path: Path, timeout: float) -> Any:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(edgeclient, "connect", refused)
+        said = self.run_("doctor", status=1).stdout
+        self.assertIn("control.sock: Permission denied", said)
+        self.assertIn("Ask as the user that the edge runs as, or as root. What follows", said)
+        self.assertNotIn("Start it", said)
 
     def test_noEdge(self) -> None:
         """Where none runs, that is failing, and the rest is looked at."""
