@@ -36,7 +36,8 @@ def explanation(record: RequestRecord, plan: PastPlan | None, current: int) -> d
         except msgspec.MsgspecError:
             notes.append("what was noted of it cannot be read")
     if not told.because:
-        notes.append("it went well and was not in the sample: times of plugins and names of fields were not noted")
+        how = "the edge itself did not fail, and it" if record.status >= 500 else "it went well and"
+        notes.append(f"{how} was not in the sample: times of plugins and names of fields were not noted")
     if plan is None:
         notes.append(f"plan {record.generation} is not remembered any more: only what the record says is known")
     return {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from revproxy.casefolding import folded
+from revproxy.config.routeconfig import LEAVES
 from revproxy.config.settings import Config, RouteConfig
 from revproxy.plan.plan import Plan
 
@@ -31,7 +32,7 @@ class PastRoute:
     A route, as a plan had it.
 
     :ivar host: empty for any.
-    :ivar answers: what is at its end: ``upstream NAME``, ``redirect``, ``respond``, ``static`` or ``resource``.
+    :ivar answers: what is at its end: ``upstream NAME``, ``redirect``, ``respond``, ``health``, ``static`` or ``resource``.
     :ivar group: of routes that have their plugins in common.
     """
 
@@ -174,7 +175,7 @@ def _plain(path: str) -> bytes:
 def _answers(route: RouteConfig) -> str:
     if route.upstream is not None:
         return f"upstream {route.upstream}"
-    kinds = ("redirect", "respond", "static", "resource")
+    kinds = (leaf for leaf in LEAVES if leaf != "upstream")
     return next((kind for kind in kinds if getattr(route, kind) is not None), "")
 
 

@@ -240,6 +240,15 @@ class RestTests(ExplanationCase):
             "it went well and was not in the sample: times of plugins and names of fields were not noted"
         ])  # fmt: skip
 
+    def test_answeredBadly(self) -> None:
+        """
+        A bad answer that is not the edge's own failure is not said to have gone well.
+        """
+        self.assertEqual(self.explain(status=503, upstream="http://one", upstreamSeconds=0.001)["notes"], [
+            "the edge itself did not fail, and it was not in the sample: times of plugins and names of fields were not "
+            "noted"
+        ])  # fmt: skip
+
     def test_broken(self) -> None:
         """
         What cannot be read is not shown, and keeps nothing else from being.

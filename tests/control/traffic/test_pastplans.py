@@ -25,11 +25,11 @@ class PastPlansTests(SynchronousTestCase):
         """
         Its routes, and the plugins of each group in order.
         """
-        routes = "routes: [{host: shop, upstream: u}, {path: /x/, respond: {}}]\n"
+        routes = "routes: [{host: shop, upstream: u}, {path: /x/, respond: {}}, {path: /up, health: ready}]\n"
         self.past.committed(planOf(7, routes, "auth", "tag"), 5.0)
         had = self.past.find(7)
         assert had is not None
-        self.assertEqual([route.answers for route in had.routes.byName.values()], ["upstream u", "respond"])
+        self.assertEqual([route.answers for route in had.routes.byName.values()], ["upstream u", "respond", "health"])
         self.assertEqual([plugin.name for plugin in had.chains[0]], ["auth", "tag"])
         self.assertIsInstance(had.chains[0][0], PastPlugin)
         self.assertEqual((had.number, had.at, self.past.current), (7, 5.0, had))
