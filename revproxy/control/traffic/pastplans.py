@@ -32,7 +32,7 @@ class PastRoute:
     A route, as a plan had it.
 
     :ivar host: empty for any.
-    :ivar answers: what is at its end: ``upstream NAME``, ``redirect``, ``respond``, ``health``, ``static`` or ``resource``.
+    :ivar answers: what is at its end: ``upstream NAME``, or another of `LEAVES`.
     :ivar group: of routes that have their plugins in common.
     """
 

@@ -27,13 +27,16 @@ function colour(element, name) {
   return seen;
 }
 
+/** Steps that can be written with one digit. */
+const STEPS = Array.from({ length: 16 }, (_, i) => i - 5).flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+
 function axis(element, format) {
   const ink = colour(element, "ink-3"), line = colour(element, "line"), font = "11px " + getComputedStyle(element).fontFamily;
   const both = { stroke: ink, font, ticks: { show: false }, grid: { stroke: line, width: 1 } };
   const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   return [
     { ...both, grid: { show: false }, size: 24, space: 70, values: (_, ticks) => ticks.map((at) => hour.format(at * 1000)) },
-    { ...both, size: 58, gap: 4, space: 34, values: (_, ticks) => ticks.map((value) => format(value)) },
+    { ...both, size: 58, gap: 4, space: 34, incrs: STEPS, values: (_, ticks) => ticks.map((value) => format(value).replace(/\.0(?!\d)/, "")) },
   ];
 }
 

@@ -1,6 +1,6 @@
-/** Numbers, times and sizes as people read them. Nothing is shown with more digits than it has meaning. */
+/** Numbers, times and sizes as people read them: no more digits than they have meaning, and as many as their neighbours. */
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const oneDigit = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const twoDigits = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
@@ -21,7 +21,7 @@ export function duration(seconds) {
   if (seconds < 1e-3) return `${grouped.format(Math.max(1, seconds * 1e6))} µs`;
   if (seconds < 0.1) return `${oneDigit.format(seconds * 1e3)} ms`;
   if (seconds < 1) return `${grouped.format(seconds * 1e3)} ms`;
-  if (seconds < 60) return `${oneDigit.format(seconds)} s`;
+  if (seconds < 60) return `${seconds < 10 ? oneDigit.format(seconds) : grouped.format(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min${seconds % 60 >= 1 ? ` ${Math.floor(seconds % 60)} s` : ""}`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h${seconds % 3600 >= 60 ? ` ${Math.floor((seconds % 3600) / 60)} min` : ""}`;
   return `${Math.floor(seconds / 86400)} d${seconds < 10 * 86400 && seconds % 86400 >= 3600 ? ` ${Math.floor((seconds % 86400) / 3600)} h` : ""}`;
@@ -39,6 +39,8 @@ export function time(at) {
   const date = when.getFullYear() === now.getFullYear() ? day : dayYear;
   return `${date.format(when)} ${clock.format(when).slice(0, 5)}`;
 }
+/** @param {number} at to the millisecond, as this machine's clock has it */
+export const moment = (at) => at ? `${date(at)} ${clock.format(new Date(at * 1000))}.${String(Math.floor((at % 1) * 1000)).padStart(3, "0")}` : NONE;
 /** @param {number} at */
 export const date = (at) => at ? dayYear.format(new Date(at * 1000)) : NONE;
 /** @param {number} at seconds since the epoch */

@@ -50,8 +50,8 @@ function Form({ plugin, path, first, again }) {
   };
   const not = broken ? "The JSON is not whole." : !isChanged ? "Nothing has been changed." : first.is_writable ? "" : "The edge cannot write its configuration file.";
   return html`<section class="card"><header><h2>plugins.config.${plugin.name}</h2>${!hasSchema && html`<span class="faint small">This plugin has no schema: anything goes that it takes.</span>`}</header>
-    <div class="pad narrow"><${Tabs} label="How to edit" tabs=${[["form", "Form"], ["json", "JSON"]]} at=${view} pick=${setView} />
-      ${view === "json" ? html`<${Raw} value=${value} set=${edit} label="Configuration" path="" wrong=${wrong} rows=${12} isBroken=${setBroken} />` : html`<${SchemaForm} schema=${schema} value=${value} set=${edit} wrong=${wrong} />`}
+    <div class="pad narrow form"><${Tabs} label="How to edit" tabs=${[["form", "Form"], ["json", "JSON"]]} at=${view} pick=${setView} />
+      ${view === "json" ? html`<${Raw} value=${value} set=${edit} label="Configuration" path="" wrong=${wrong} rows=${12} isBroken=${setBroken} />` : html`<${SchemaForm} schema=${schema} value=${value} set=${edit} wrong=${wrong} defaults=${first.defaults} />`}
       ${first.config === false && html`<p class="note">The configuration file says that it is off. Saving says that it is on, with this.</p>`}
       <${Groups} groups=${first.groups} defaults=${first.defaults} />
       <${Told} answer=${answer} />

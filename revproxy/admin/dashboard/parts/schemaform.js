@@ -65,12 +65,12 @@ function matches(pattern, value) {
 }
 
 /** @param {{schema: object, value: any, set: (value: any) => void, wrong: Record<string, string>}} props */
-export function SchemaForm({ schema, value, set, wrong }) {
+export function SchemaForm({ schema, value, set, wrong, defaults }) {
   if (typeOf(schema) !== "object" || !Object.keys(schema.properties ?? {}).length) return html`<${Raw} value=${value} set=${set} label="Configuration" path="" wrong=${wrong} />`;
-  return html`<div class="form"><${Members} schema=${schema} value=${value ?? {}} set=${set} path="" wrong=${wrong} /></div>`;
+  return html`<div class="form"><${Members} schema=${schema} value=${value ?? {}} set=${set} path="" wrong=${wrong} defaults=${defaults} /></div>`;
 }
 
-function Members({ schema, value, set, path, wrong }) {
+function Members({ schema, value, set, path, wrong, defaults }) {
   const change = (name, next) => {
     const { [name]: _, ...rest } = value;
     set(next === undefined ? rest : { ...value, [name]: next });
@@ -78,19 +78,22 @@ function Members({ schema, value, set, path, wrong }) {
   const known = Object.keys(schema.properties ?? {});
   const others = Object.keys(value).filter((name) => !known.includes(name));
   return html`${[...known, ...others].map((name) => html`<${Field} key=${name} name=${name} schema=${schema.properties?.[name] ?? {}} isRequired=${schema.required?.includes(name)} value=${value[name]}
-    set=${(next) => change(name, next)} path=${path ? `${path}.${name}` : name} wrong=${wrong} />`)}`;
+    set=${(next) => change(name, next)} path=${path ? `${path}.${name}` : name} wrong=${wrong} fall=${schema.properties?.[name]?.default ?? defaults?.[name]} />`)}`;
 }
 
-function Field({ name, schema, value, set, path, wrong, isRequired }) {
+function Field({ name, schema, value, set, path, wrong, isRequired, fall }) {
   const type = typeOf(schema), label = schema.title ?? name;
   const isReference = value && typeof value === "object" && ("$env" in value || "$file" in value);
   if (type === "object" && schema.properties && !isReference) {
     return html`<fieldset class="field"><legend>${label}</legend>${schema.description && html`<span class="help">${schema.description}</span>`}
-      <${Members} schema=${schema} value=${value ?? {}} set=${set} path=${path} wrong=${wrong} /></fieldset>`;
+      <${Members} schema=${schema} value=${value ?? {}} set=${set} path=${path} wrong=${wrong} defaults=${fall} /></fieldset>`;
   }
   const id = `field-${path}`, about = { id, "aria-invalid": wrong[path] ? "true" : undefined, "aria-describedby": `${id}-help` };
-  const fallback = schema.default === undefined ? "" : `left out: ${JSON.stringify(schema.default)}`;
+  const fallback = fall === undefined ? "" : `left out: ${JSON.stringify(fall)}`;
   let control;
+  if (type === "array" && isFew(schema.items) && (value === undefined || (Array.isArray(value) && value.every((one) => schema.items.enum.includes(one))))) {
+    return html`<${Few} label=${label} schema=${schema} value=${value} set=${set} fallback=${fallback} wrong=${wrong[path]} />`;
+  }
   if (type === "boolean") {
     control = html`<select ...${about} value=${value === undefined ? "" : String(value)} onChange=${(e) => set({ "": undefined, true: true, false: false }[e.target.value])}>
       <option value="">${fallback || "left out"}</option><option value="true">true</option><option value="false">false</option></select>`;
@@ -110,6 +113,15 @@ function Field({ name, schema, value, set, path, wrong, isRequired }) {
 }
 
 const mayBeText = (schema) => [].concat(schema.type ?? []).includes("string") || (schema.oneOf ?? schema.anyOf ?? []).some((one) => mayBeText(one));
+
+const isFew = (items) => items?.enum?.length <= 12 && items.enum.every((one) => typeof one === "string");
+
+/** Some of a few. */
+function Few({ label, schema, value, set, fallback, wrong }) {
+  const flip = (one) => { const next = schema.items.enum.filter((each) => (value ?? []).includes(each) !== (each === one)); set(next.length ? next : undefined); };
+  return html`<fieldset class="field"><legend>${label}</legend><div class="row">${schema.items.enum.map((one) => html`<label class="check"><input type="checkbox" checked=${(value ?? []).includes(one)} onChange=${() => flip(one)} />${one}</label>`)}</div>
+    <span class="help">${schema.description} ${value === undefined && fallback}</span>${wrong && html`<span class="wrong">${wrong}</span>`}</fieldset>`;
+}
 
 /** A list of texts, one a line. */
 function Texts({ about, value, set, fallback }) {

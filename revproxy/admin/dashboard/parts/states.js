@@ -1,7 +1,7 @@
 /** Small things that many screens show in the same way. */
 import { session, mayNot, Refused } from "./api.js";
 import { ago, time } from "./format.js";
-import { html } from "./html.js";
+import { html, useEffect, useRef } from "./html.js";
 import { useStore } from "./store.js";
 
 const TONES = {
@@ -54,7 +54,9 @@ export function Tabs({ tabs, at, pick, label }) {
     pick(tabs[next][0]);
     event.currentTarget.children[next].focus();
   };
-  return html`<div class="tabs" role="tablist" aria-label=${label} onKeyDown=${move}>${tabs.map(([name, text]) => html`
+  const list = useRef();
+  useEffect(() => { const { current } = list, tab = current.querySelector("[aria-selected=true]"); if (tab) current.scrollLeft = tab.offsetLeft - (current.clientWidth - tab.clientWidth) / 2; }, [at]);
+  return html`<div class="tabs" ref=${list} role="tablist" aria-label=${label} onKeyDown=${move}>${tabs.map(([name, text]) => html`
     <button type="button" role="tab" aria-selected=${String(name === at)} tabindex=${name === at ? 0 : -1} onClick=${() => pick(name)}>${text}</button>`)}</div>`;
 }
 

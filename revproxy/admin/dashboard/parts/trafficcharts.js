@@ -10,11 +10,11 @@ const NONE = [];
 
 /**
  * The points of a span whose time is over: what is being counted yet would look like a fall.
- * @param {string} span seconds @param {string} [of] route, upstream or plugin @param {string} [name]
+ * @param {string} span seconds @param {string} [of] route, upstream or plugin @param {string} [name] @param {boolean} [isAny] whether there is something to ask for
  */
-export function useTraffic(span, of, name) {
+export function useTraffic(span, of, name, isAny = true) {
   const seconds = span in STEPS ? span : "900";
-  const asked = useAsk(`/traffic${query({ seconds, step: STEPS[seconds], of, name })}`, 10);
+  const asked = useAsk(isAny ? `/traffic${query({ seconds, step: STEPS[seconds], of, name })}` : null, 10);
   return useMemo(() => {
     const points = asked.data?.points ?? NONE, step = asked.data?.step_seconds ?? 10;
     const isOver = !points.length || points[points.length - 1].at + step <= Date.now() / 1000;

@@ -11,6 +11,8 @@ import { events } from "../parts/stream.js";
 import { toast } from "../parts/toast.js";
 
 const VIA = { socket: "by the socket", http: "by the dashboard or the API", files: "by saving files", edge: "the edge itself" };
+const ACTIONS = { files: "files saved", quarantine: "taken out", config: "configuration" };
+const action = (one) => ACTIONS[one.action] ?? one.action;
 const actor = ({ actor: { name, via, address } }) => via === "edge" || via === "files" ? VIA[via] : `${name || "somebody"}, ${VIA[via]}${address ? `, from ${address}` : ""}`;
 
 export default function Changes() {
@@ -32,14 +34,14 @@ export default function Changes() {
 
 function Line({ one, isShown, isRunning }) {
   const bad = one.result !== "done", lines = bad ? one.refused.map((each) => `${each.plugin ? each.plugin + ": " : ""}${each.stage}: ${each.message}`) : one.text;
-  return html`<li><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${one.action} ${one.plugin}</button>
+  return html`<li class=${isShown ? "shown" : ""}><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${action(one)}${one.plugin ? `: ${one.plugin}` : ""}</button>
     ${isRunning && html`<${State} of="running">in force<//>`}${bad && html`<${State} of="failed">${one.result}<//>`}</div>
     <div class="dim said">${lines.join("; ")}</div><div class="small faint">${actor(one)}${one.reason ? html`: “${one.reason}”` : ""}</div></div></li>`;
 }
 
 function Detail({ number, from, running, again, items }) {
   const single = useAsk(`/history/${number}`), one = single.data;
-  const before = from ?? items.find((item) => item.number < number)?.number;
+  const before = from ?? items.find((item) => item.number < number && item.result === "done")?.number;
   const compared = useAsk(before == null ? null : `/diff${params({ from: before, to: number })}`);
   const revert = async () => {
     const tried = await ask("/revert", { method: "POST", body: { to: number, dry_run: true } });

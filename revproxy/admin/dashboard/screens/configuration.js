@@ -34,7 +34,6 @@ function File({ server, again }) {
   const [base, setBase] = useState(kept ? { text: kept.base, etag: kept.etag } : server);
   const [text, setText] = useState(kept?.text ?? server.text);
   const [answer, setAnswer] = useState(null);
-  const [reason, setReason] = useState("");
   const isChanged = text !== base.text, isConflict = server.etag !== base.etag;
   useEffect(() => { if (!isChanged && isConflict) { setBase(server); setText(server.text); } }, [server.etag]);
   useEffect(() => { draft.set(isChanged ? { text, base: base.text, etag: base.etag } : null); }, [text, base]);
@@ -45,7 +44,7 @@ function File({ server, again }) {
     document.addEventListener("visibilitychange", seen);
     return () => { removeEventListener("beforeunload", stay); document.removeEventListener("visibilitychange", seen); };
   }, [isChanged]);
-  const put = async (isDry, what = text, etag = base.etag, why = reason) => {
+  const put = async (isDry, what = text, etag = base.etag, why = "") => {
     try {
       const told = await ask(`/config${isDry ? "?dry_run=true" : ""}`, { method: "PUT", headers: { "If-Match": `"${etag}"` }, body: { text: what, ...(why ? { reason: why } : {}) } });
       setAnswer(told);
@@ -58,11 +57,12 @@ function File({ server, again }) {
   };
   const save = async () => {
     const tried = await put(true);
-    if (!tried || !(await confirm({ title: "Save and put in force", verb: "Save", hasReason: false, what: html`<p>revproxy.yaml is written, comments kept, and goes the way of any save: as a whole or not at all.</p><div class="card"><${Diff} text=${tried.diff} /></div>` }))) return;
-    const before = base.text, told = await put(false);
+    if (!tried) return;
+    const sure = await confirm({ title: "Save and put in force", verb: "Save", what: html`<p>revproxy.yaml is written, comments kept, and goes the way of any save: as a whole or not at all.</p><div class="card"><${Diff} text=${tried.diff} /></div>` });
+    if (!sure) return;
+    const before = base.text, told = await put(false, text, base.etag, sure.reason);
     if (!told) return;
     setBase({ text, etag: told.etag });
-    setReason("");
     await again();
     toast("In force.", { undo: async () => { await put(false, before, told.etag, "undo"); setText(before); await again(); } });
   };
@@ -72,8 +72,7 @@ function File({ server, again }) {
   return html`<div class="stack">
     ${isConflict && isChanged && html`<div class="note warn" role="alert"><strong>The file has changed since you began.</strong> Yours is kept. <button type="button" class="link" onClick=${() => setBase(server)}>Put mine over it when I save</button> or <button type="button" class="link" onClick=${take}>take the new one</button>.</div>`}
     ${kept && isChanged && html`<p class="small faint">A draft of yours from before was kept.</p>`}
-    <section class="card"><header><h2>revproxy.yaml</h2>${isChanged && html`<span class="tag accent">changed, not saved</span>`}${!server.is_writable && html`<span class="tag" title=${server.unwritable}>read-only</span>`}<span class="end">
-        <input class="at-desk" aria-label="Reason" value=${reason} placeholder="Reason, for the history" onInput=${(e) => setReason(e.target.value)} /><button type="button" class="button quiet" onClick=${take} aria-disabled=${isChanged ? undefined : "true"}>Discard</button>
+    <section class="card"><header><h2>revproxy.yaml</h2>${isChanged && html`<span class="tag accent">changed, not saved</span>`}${!server.is_writable && html`<span class="tag" title=${server.unwritable}>read-only</span>`}<span class="end"><button type="button" class="button quiet" onClick=${take} aria-disabled=${isChanged ? undefined : "true"}>Discard</button>
         <${Action} role="configure" not=${isChanged ? "" : "Nothing has been changed."} run=${() => put(true)}>Try<//><${Action} role="configure" kind="main" not=${not} run=${save}>Save …<//></span></header>
       <${Editor} text=${text} set=${(next) => { setText(next); setAnswer(null); }} problems=${list} save=${save} isReadOnly=${false} /></section>
     <div aria-live="polite"><${Told} answer=${answer} /></div></div>`;

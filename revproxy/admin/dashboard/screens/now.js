@@ -1,4 +1,5 @@
 /** Now: what passes, how much of it fails, how long it takes; what fires and what has changed. */
+import { Labels, worstFirst } from "../parts/alert.js";
 import { ask, query, useAsk } from "../parts/api.js";
 import { Spark } from "../parts/chart.js";
 import { count, duration, ms, plural, rate, share } from "../parts/format.js";
@@ -11,6 +12,7 @@ import { SPANS, TrafficCharts, useTraffic } from "../parts/trafficcharts.js";
 
 const SPARKED = 16;
 const MOST = 60;
+const FIRING = 6;
 const CHANGES = new Set(["loaded", "replaced", "removed", "configured", "unpinned", "restored", "quarantined", "refused", "reverted"]);
 
 export default function Now() {
@@ -86,20 +88,23 @@ function Routes({ status }) {
       <tbody>${shown.map((one, i) => html`<${Route} key=${one.route} one=${one} rates=${i < SPARKED ? rates[one.route] : null} />`)}</tbody></table><//>${shown.length < found.length && html`<p class="pad dim small">The busiest ${MOST} of ${count(found.length)}.</p>`}</section>`;
 }
 
+/** What is not there is quieter than what is. */
+const zero = (value) => value ? "" : " faint";
+
 function Route({ one, rates }) {
   const now = one.last_10s, bad = now.share_5xx >= 0.01;
-  return html`<tr><th scope="row" class="name"><a href=${link("requests", "", { route: one.route })}>${one.route || "(no route)"}</a>
-      ${one.upstream && html`<div class="small faint">→ ${one.upstream}</div>`}</th>
+  return html`<tr><th scope="row" class="name wide"><a href=${link("requests", "", { route: one.route })}>${one.route || "(no route)"}</a>
+      ${one.upstream && one.upstream !== one.route && html`<div class="small faint">→ ${one.upstream}</div>`}</th>
     <td class="num">${rate(now.rate)}</td><td class="tight">${rates && html`<${Spark} values=${rates} />`}</td>
-    <td class="num">${share(now.share_4xx)}</td><td class=${"num" + (bad ? " is-bad" : "")}>${bad ? "■ " : ""}${share(now.share_5xx)}</td>
+    <td class=${"num" + zero(now.share_4xx)}>${share(now.share_4xx)}</td><td class=${"num" + (bad ? " is-bad" : zero(now.share_5xx))}>${bad ? "■ " : ""}${share(now.share_5xx)}</td>
     <td class="num">${ms(now.p50_ms)}</td><td class="num">${ms(now.p95_ms)}</td><td class="num">${ms(now.p99_ms)}</td><td class="num dim">${ms(one.last_hour.p99_ms)}</td>
-    <td class="num">${count(one.in_flight)}</td><td class="num dim">${one.in_flight ? duration(one.oldest_seconds) : ""}</td></tr>`;
+    <td class=${"num" + zero(one.in_flight)}>${count(one.in_flight)}</td><td class="num dim">${one.in_flight ? duration(one.oldest_seconds) : ""}</td></tr>`;
 }
 
 function Firing({ status }) {
-  const asked = useAsk("/alerts", 10), firing = asked.data?.firing ?? [];
+  const asked = useAsk("/alerts", 10), firing = worstFirst(asked.data?.firing ?? []);
   return html`<section class="card" aria-labelledby="firing"><header><h2 id="firing">Firing</h2><span class="end small"><a href=${link("events")}>All alerts</a></span></header>
-    ${firing.length ? html`<ul class="timeline">${firing.slice(0, 6).map((one) => html`<li><span class="small faint"><${When} at=${one.fired_at ?? one.since} isShort /></span><div><${State} of="firing">${one.rule}<//><div class="dim said">${one.text || one.summary}</div></div></li>`)}</ul>`
+    ${firing.length ? html`<ul class="timeline">${firing.slice(0, FIRING).map((one) => html`<li key=${one.fingerprint}><span class="small faint"><${When} at=${one.fired_at ?? one.since} isShort /></span><div><div class="row"><${State} of=${one.labels.severity === "critical" ? "firing" : "warning"}>${one.rule}<//><${Labels} of=${one} isShort /></div><div class="dim said" title=${one.text || one.summary}>${one.text || one.summary}</div></div></li>`)}</ul>${firing.length > FIRING && html`<p class="pad rest small"><a href=${link("events")}>${count(firing.length - FIRING)} more</a></p>`}`
       : html`<p class="pad dim">${status.alerts_firing ? plural(status.alerts_firing, "alert") : html`<${State} of="ok">Nothing fires<//>`}</p>`}</section>`;
 }
 
@@ -107,6 +112,6 @@ function Changed() {
   const all = useStore(events), last = all.filter((event) => CHANGES.has(event.kind)).slice(-8).reverse();
   return html`<section class="card" aria-labelledby="changed"><header><h2 id="changed">Last changes</h2><span class="end small"><a href=${link("changes")}>History</a></span></header>
     ${last.length ? html`<ul class="timeline">${last.map((event) => html`<li key=${event.number}><span class="small faint"><${When} at=${event.at} isShort /></span>
-      <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version.split(" ")[0]}</a>`}<div class="dim said">${event.text}</div></div></li>`)}</ul>`
+      <div><strong>${event.kind}</strong> ${event.plugin && html`<a href=${link("plugin", event.plugin)}>${event.plugin} ${event.version.split(" ")[0]}</a>`}<div class="dim said" title=${event.text}>${event.text}</div></div></li>`)}</ul>`
       : html`<p class="pad dim">Nothing has changed since the edge began to remember.</p>`}</section>`;
 }

@@ -23,7 +23,7 @@ export default function Plugin() {
   const tabs = TABS.map(([id, label]) => [id, id === "failures" && failures ? `Failures (${failures})` : id === "versions" ? `Versions (${plugin.versions.length})` : label]);
   return html`<${Head} title=${html`${name} <span class="crumb">${plugin.version}</span>`} crumb=${html`<a href=${link("plugins")}>Plugins</a>`}><${Buttons} plugin=${plugin} again=${asked.again} /><//>
     <div class="row dim below"><${State} of=${plugin.state} />${plugin.required && html`<span class="tag accent">required</span>`}${plugin.pinned && html`<span class="tag">pinned to ${plugin.pinned.version || digest(plugin.pinned.digest)} by ${plugin.pinned.by}</span>`}
-      <span class="mono small faint">${digest(plugin.digest)}</span><span class="small">${plugin.origin === "directory" ? "a folder" : "a drop-in"}</span></div>
+      <span class="mono small faint">${digest(plugin.digest)}</span><span class="small">${plugin.origin === "directory" ? "from its folder" : "from an installed package"}</span></div>
     <${Tabs} label="About the plugin" tabs=${tabs} at=${tab} pick=${(tab) => setQuery({ tab })} />
     <div role="tabpanel" aria-label=${TABS.find(([id]) => id === tab)?.[1] ?? "Overview"}>
     ${tab === "config" ? html`<${PluginConfig} plugin=${plugin} />` : tab === "versions" ? html`<${Versions} plugin=${plugin} again=${asked.again} />` : tab === "failures" ? html`<${Failures} plugin=${plugin} />` : html`<${Overview} plugin=${plugin} />`}</div>`;
@@ -63,20 +63,25 @@ function Buttons({ plugin, again }) {
 }
 
 function Overview({ plugin }) {
-  const traffic = useTraffic("900", "plugin", plugin.name);
+  const isAny = plugin.calls > 0 || plugin.state === "running", traffic = useTraffic("900", "plugin", plugin.name, isAny);
   const all = useStore(events), { order, holders } = plugin;
   const own = all.filter((event) => event.plugin === plugin.name).slice(-10).reverse();
-  const tiles = [["Calls", count(plugin.calls)], ["Errors", count(plugin.errors)], ["Time-outs", count(plugin.timeouts)], ["Interrupts", count(plugin.interrupts)], ["Stalls", count(plugin.stalls)],
+  const tiles = [["Calls", count(plugin.calls)], ["Errors", plugin.errors ? html`<a class="is-bad" href=${link("plugin", plugin.name, { tab: "failures" })}>■ ${count(plugin.errors)}</a>` : "0"], ["Time-outs", count(plugin.timeouts)], ["Interrupts", count(plugin.interrupts)], ["Stalls", count(plugin.stalls)],
     ["Self time a call", plugin.calls ? us((plugin.self_seconds / plugin.calls) * 1e6) : "–"], ["Versions alive", plugin.generations_alive]];
-  return html`<div class="stack"><dl class="tiles">${tiles.map(([label, value]) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
-    <${TrafficCharts} traffic=${traffic} words=${["calls", "answered itself", "failed"]} titles=${["Calls a second", "Its own time"]} />
-    ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} was refused at ${plugin.failure.stage}.</strong> ${plugin.failure.message}</div>`}
-    <div class="split">
+  const failed = plugin.versions.filter((one) => one.last_failure).sort((a, b) => b.last_failure.at - a.last_failure.at)[0], taken = plugin.versions.filter((one) => one.quarantined);
+  const last = failed && html`<a href=${link("plugin", plugin.name, { tab: "failures" })}>The last failure</a> of ${failed.version || digest(failed.digest)}, <${When} at=${failed.last_failure.at} />: ${failed.last_failure.message}`;
+  return html`<div class="stack">
+    ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} was refused at ${plugin.failure.stage}.</strong> ${plugin.failure.message} ${plugin.state === "running" && html`<span>${plugin.version} runs on.</span>`}</div>`}
+    ${taken.length > 0 ? html`<div class="note warn">${taken.map((one) => html`<p><strong>${one.version || digest(one.digest)} was taken out.</strong> ${one.quarantined}. ${one.digest === failed?.digest && last}</p>`)}</div>` : last && html`<div class="note warn said">${last}</div>`}
+    ${!isAny && html`<div class="note">It runs on no route. Switch it on under <a href=${link("plugin", plugin.name, { tab: "config" })}>Configuration</a>, or in a route.</div>`}
+    <dl class="tiles">${tiles.map(([label, value]) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
+    ${isAny && html`<${TrafficCharts} traffic=${traffic} words=${["calls", "answered itself", "failed"]} titles=${["Calls a second", "Its own time"]} />`}
+    <div class="split"><div class="stack">
       <section class="card"><header><h2>What remains in memory</h2></header><div class="pad">${plugin.generations_alive > 1 ? html`<p>${plural(plugin.generations_alive - 1, "earlier version")} still there. ${holders.length ? "" : "Nobody has been found who holds it; streams may use it yet."}</p>${holders.map((one) => html`<p><span class="faint">${one.version}, <${When} at=${one.at} />:</span> ${one.text}</p>`)}` : html`<${State} of="ok">Nothing: what was replaced is gone<//>`}</div></section>
-      <section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span>${one.position} of ${one.of}</span><span>${one.rule}<div class="small faint">${one.routes.slice(0, 8).join(", ")}${one.routes.length > 8 ? ` and ${count(one.routes.length - 8)} more` : ""}</div></span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>
       ${plugin.figures?.length > 0 && html`<${Figures} figures=${plugin.figures} />`}
       ${plugin.threads && html`<section class="card"><header><h2>Threads</h2></header><div class="pad">${plugin.threads.busy} of ${plugin.threads.most} busy <${Bar} of=${plugin.threads.busy / Math.max(1, plugin.threads.most)} />, ${plugin.threads.queued} waiting, ${plugin.threads.rejected} rejected</div></section>`}
-      <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version.split(" ")[0]}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section>
+      <section class="card"><header><h2>Lately</h2></header>${own.length ? html`<ul class="timeline">${own.map((event) => html`<li><span class="small faint"><${When} at=${event.at} isShort /></span><div><strong>${event.kind}</strong> <span class="faint">${event.version.split(" ")[0]}</span><div class="dim said">${event.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing.</p>`}</section></div>
+      <section class="card"><header><h2>Where it stands</h2><span class="end small"><a href=${link("chain")}>Chain</a></span></header>${order.length ? html`<ul class="problems">${order.map((one) => html`<li><span>${one.position} of ${one.of}</span><span>${one.rule}<div class="small faint">${one.routes.slice(0, 8).join(", ")}${one.routes.length > 8 ? ` and ${count(one.routes.length - 8)} more` : ""}</div></span></li>`)}</ul>` : html`<p class="pad dim">In no chain now.</p>`}</section>
     </div></div>`;
 }
 
@@ -108,7 +113,7 @@ function Source({ plugin, from, to }) {
 function Failures({ plugin }) {
   const failed = plugin.versions.filter((one) => one.last_failure).map((one) => [one, one.last_failure]).reverse();
   if (plugin.failure) failed.unshift([plugin.failure, { ...plugin.failure, isRefusal: true }]);
-  if (!failed.length) return html`<div class="card"><${Empty} title="Nothing has failed" /></div>`;
+  if (!failed.length) return html`<div class="card"><${Empty} title="Nothing has failed since the edge started" /></div>`;
   return html`<div class="stack">${failed.map(([version, failure]) => html`<section class="card"><header><${State} of="failed">${failure.isRefusal ? `refused at ${failure.stage}` : "failed at work"}<//><span class="dim">${version.version || digest(version.digest)}</span><span class="end faint small"><${When} at=${failure.at} /></span></header>
     <div class="pad stack"><p><strong>${failure.message}</strong>${failure.function && html`<span class="dim"> in <code>${failure.function}</code></span>`}${failure.where && html`<span class="dim"> at <code>${failure.where}</code></span>`}</p>${failure.traceback && html`<pre class="note" tabindex="0" role="group" aria-label="Traceback">${failure.traceback}</pre>`}</div></section>`)}</div>`;
 }

@@ -129,15 +129,15 @@ function Found({ found, isLive, isFiltered }) {
   if (!isDone) return html`<p class="wait" role="status">Searching …</p>`;
   if (!items.length) return html`<${Empty} title=${isFiltered ? "No request is like that" : "No requests yet"}>${isFiltered ? `Among the last ${count(remembered)}, which are remembered. Take a filter away, or follow what comes.` : "They appear here as soon as one is answered."}<//>`;
   const slowest = Math.max(...items.slice(0, PAGE).map((one) => one.duration_us), 1);
-  return html`<div class="list-head" aria-hidden="true"><span>Time</span><span>Status</span><span>Method</span><span>Host and path</span><span>Route</span><span class="at-wide">Answered by</span><span class="took"><i></i>Took</span><span>Client</span></div>
+  return html`<div class="list-head" aria-hidden="true"><span>Time</span><span>Status</span><span>Method</span><span>Host and path</span><span>Route</span><span class="at-wide">Answered by</span><span class="took"><i></i>Took</span><span class="l-peer">Client</span></div>
     <${Lines} items=${items} more=${more} label=${`Requests, ${count(items.length)}${next ? " and more" : ""}, the latest first`} draw=${(one) => html`<${Line} one=${one} slowest=${slowest} />`} />
     <p class="sr" aria-live="polite">${isLive ? "" : `${count(items.length)} requests`}</p>`;
 }
 
 function Line({ one, slowest }) {
-  const who = one.interrupted_by ? html`<span class="tag warn">${one.interrupted_by}</span>` : one.plugin_errors?.length ? html`<span class="tag bad">${one.plugin_errors[0]}</span>`
-    : one.error ? html`<span class="tag bad">${one.error}</span>` : one.upstream;
+  const who = one.interrupted_by ? html`<span class="tag warn">${one.interrupted_by}</span>` : one.plugin_errors?.length ? html`<span class="tag bad" title=${one.plugin_errors.join("\n")}>${one.plugin_errors[0]}</span>`
+    : one.error ? html`<span class="tag bad" title=${one.error}>${one.error}</span>` : one.upstream ? html`<span title=${one.upstream}>${one.upstream.replace(/^https?:\/\//, "")}</span>` : one.status === 499 ? "nobody" : one.route ? "the route" : "the edge";
   return html`<a class="line" href=${link("why", one.id)}><span class="l-time">${time(one.at)}</span><${Status} of=${one.status} /><span>${one.method}</span>
-    <span class="l-path" title=${one.host + one.target}><span class="faint">${one.host}</span>${one.target}</span><span class="l-route dim">${one.route || "–"}</span>
-    <span class="l-up dim at-wide">${who || "–"}</span><span class="took"><${Bar} of=${Math.sqrt(one.duration_us / slowest)} />${us(one.duration_us)}</span><span class="l-peer dim">${one.peer}</span></a>`;
+    <span class="l-path" title=${one.host + one.target}><span class="faint">${one.host}</span>${one.target}</span><span class="l-route dim" title=${one.route}>${one.route || "–"}</span>
+    <span class="l-up dim at-wide">${who}</span><span class="took"><${Bar} of=${Math.sqrt(one.duration_us / slowest)} />${us(one.duration_us)}</span><span class="l-peer dim">${one.peer}</span></a>`;
 }

@@ -26,7 +26,7 @@ export function SignIn({ isAgain }) {
       aria-invalid=${wrong ? "true" : undefined} aria-describedby=${wrong ? "signin-wrong" : undefined} onInput=${(e) => setToken(e.target.value)} />
       ${wrong && html`<span class="wrong" id="signin-wrong" role="alert">${wrong}</span>`}</label>
     <button type="submit" class="button main" aria-busy=${isBusy ? "true" : undefined}>Sign in</button>
-    <p class="small dim">On the edge's machine: <code>revproxy token new NAME --role ROLE</code></p></form>`;
+    <p class="small dim">Made on the edge's machine: <code>revproxy token new NAME --role ROLE</code></p></form>`;
   if (isAgain) return html`<dialog ref=${dialog} aria-labelledby="dialog-title" onCancel=${(e) => e.preventDefault()}>${form}</dialog>`;
   return html`<main class="signin"><div class="brand"><svg viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
     <path d="M2 10h4l3-6 3 12 2-6h4" /></svg>revproxy</div>${form}</main>`;

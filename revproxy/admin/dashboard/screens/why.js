@@ -1,12 +1,15 @@
 /** Why: how one request went, step by step; or how one would go that nobody has sent. */
 import { ask, useAsk } from "../parts/api.js";
 import { Action } from "../parts/action.js";
-import { bytes, us } from "../parts/format.js";
+import { bytes, moment, us } from "../parts/format.js";
 import { html, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
 import { Head, Missing, Scroll, State, Status } from "../parts/states.js";
 import { useStore } from "../parts/store.js";
 import { toast } from "../parts/toast.js";
+
+const LEAVES = { redirect: "its redirect", respond: "its fixed answer", health: "its health check", static: "its files", resource: "its own code" };
+const leaf = (name) => LEAVES[name] ?? name ?? "itself";
 
 export default function Why() {
   const { rest: id } = useStore(place);
@@ -31,7 +34,7 @@ function Verdict({ one, why }) {
   if (kind === "nobody") return html`${status}: the client had left${after}.`;
   if (one.error) return html`${status} from the edge${after}: ${one.error.replace(/\.$/, "")}.`;
   if (kind === "upstream" || one.upstream) return html`${status} from <span class="mono">${name ?? one.upstream}</span>${after}${one.upstream_us ? `, ${us(one.upstream_us)} of which it waited there` : ""}.`;
-  return html`${status} from ${kind === "route" ? `the route: ${name}` : "the edge"}${after}.`;
+  return html`${status} from ${kind === "route" ? html`the route <a href=${link("requests", "", { route: one.route })}>${one.route}</a>, by ${leaf(name)},` : "the edge"}${after}.`;
 }
 
 function Would({ answer }) {
@@ -40,16 +43,17 @@ function Would({ answer }) {
   if (kind === "plugin") return html`The plugin <a href=${link("plugin", name)}>${name}</a> would answer <${Status} of=${answer.status} />.`;
   if (answer.is_sent_on && kind === "upstream") return html`It would be sent on to ${name}.`;
   if (kind === "nobody") return "Its plugins did not come to an end in time.";
-  return html`${kind === "route" ? `The route would answer: ${name}` : "The edge would answer"}${answer.status ? html`, <${Status} of=${answer.status} />` : ""}${answer.error ? `: ${answer.error}` : ""}.`;
+  return html`${kind === "route" ? `The route would answer by ${leaf(name)}` : "The edge would answer"}${answer.status ? html`, <${Status} of=${answer.status} />` : ""}${answer.error ? `: ${answer.error}` : ""}.`;
 }
 
 function Facts({ one }) {
-  const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", one.time], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
+  const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", html`<time datetime=${one.time}>${moment(one.at)}</time>`], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
     ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
     ...Object.entries(one.fields ?? {}).map(([name, value]) => [name, String(value)])];
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
 
+const FAILED = new Set(["failed", "failed open", "refused"]);
 const TONE = { passed: "ok", answered: "warning", rerouted: "warning", awaited: "warning", "failed open": "warning", "passed over": "warning", failed: "failed", refused: "failed", missing: "failed" };
 
 /** The way of a request. Shared by what was and what would be. */
@@ -61,10 +65,10 @@ function Steps({ why, one, missing }) {
   const number = () => String(++step);
   return html`<div><ol class="steps">
     <li data-step=${number()} class=${route.name ? "" : "stop"}><h2>${route.name ? html`Route <a href=${link("requests", "", { route: route.name })}>${route.name}</a>` : "No route"}</h2>
-      <p class="dim">${route.name ? [route.host ? `host ${route.host}` : "any host", route.path && `path ${route.path}`, route.answers && `answers by ${route.answers}`].filter(Boolean).join(", ") : "None matches the host and the path."}</p><${Losers} others=${route.others ?? []} /></li>
-    <li data-step=${number()} class=${plugins.some((each) => ["answered", "refused", "missing", "awaited"].includes(each.decision)) ? "stop" : ""}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${phases?.duration_us} />`}</li>
+      <p class="dim">${route.name ? [route.host ? `host ${route.host}` : "any host", route.path && `path ${route.path}`, route.answers && `answers by ${LEAVES[route.answers] ?? route.answers}`].filter(Boolean).join(", ") : "None matches the host and the path."}</p><${Losers} others=${route.others ?? []} /></li>
+    <li data-step=${number()} class=${plugins.some((each) => ["answered", "refused", "missing", "awaited", "failed"].includes(each.decision)) ? "stop" : ""}><h2>${plugins.length ? "Plugins" : "No plugins"}</h2>${plugins.length > 0 && html`<${Waterfall} plugins=${plugins} total=${phases?.duration_us} />`}</li>
     ${upstream && html`<li data-step=${number()} class=${upstream.tries.every((each) => each.outcome !== "answered") ? "stop" : ""}><h2>Upstream ${upstream.name}</h2><${Tries} upstream=${upstream} /></li>`}
-    <li data-step=${number()} class=${one.status >= 500 ? "stop" : ""}><h2>Answered by ${by?.kind === "plugin" || by?.kind === "upstream" ? `${by.kind === "plugin" ? "the plugin " : ""}${by.name}` : by?.kind === "route" ? `the route: ${by.name}` : by?.kind === "nobody" ? "nobody: the client had left" : "the edge"}</h2>
+    <li data-step=${number()} class=${one.status >= 500 ? "stop" : ""}><h2>Answered by ${by?.kind === "plugin" || by?.kind === "upstream" ? `${by.kind === "plugin" ? "the plugin " : ""}${by.name}` : by?.kind === "route" ? `the route, by ${leaf(by.name)}` : by?.kind === "nobody" ? "nobody: the client had left" : "the edge"}</h2>
       ${why.error && html`<p class="is-bad">■ ${why.error}</p>`}<${Phases} phases=${phases} /><${Changed} label="of the request" headers=${why.request_headers} /><${Changed} label="of the answer" headers=${why.response_headers} /></li></ol>
     ${(why.notes ?? []).map((text) => html`<p class="small faint">${text}</p>`)}</div>`;
 }
@@ -85,7 +89,7 @@ function Waterfall({ plugins, total }) {
   const isTimed = plugins.some((each) => each.request || each.response);
   return html`<div class="card"><${Scroll} label="Plugins of this request"><table><thead><tr><th scope="col" class="name">Plugin</th><th scope="col" class="text">Decision</th>${isTimed && html`<th scope="col" class="num">Request</th><th scope="col" class="num">Answer</th><th scope="col"><span class="sr">When</span></th>`}</tr></thead>
     <tbody>${plugins.map((each, i) => html`<tr><th scope="row"><a href=${link("plugin", each.name)}>${each.name}</a> <span class="faint">${each.version}</span></th>
-      <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}<//> <span class="dim">${each.why}</span>${each.rule && html` <span class="faint small">${each.rule}</span>`}${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
+      <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}${each.why ? ":" : ""}<//> <span class="dim">${each.why}</span>${FAILED.has(each.decision) && html` <a class="small" href=${link("plugin", each.name, { tab: "failures" })}>its failures</a>`}${each.rule && html` <span class="faint small">${each.rule}</span>`}${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
       ${isTimed && html`<td class="num">${each.request?.us != null ? us(each.request.us) : ""}</td><td class="num">${each.response?.us != null ? us(each.response.us) : ""}</td><td><div class="fall" aria-hidden="true">
         ${forth[i] > 0 && html`<i class=${["answered", "failed", "refused"].includes(each.decision) ? "bad" : ""} style=${{ left: `${left(forth.slice(0, i)) * 100}%`, width: `${(forth[i] / whole) * 100}%` }}></i>`}
         ${back[i] > 0 && html`<i class="back" style=${{ left: `${(left(forth) + left(back.slice(i + 1))) * 100}%`, width: `${(back[i] / whole) * 100}%` }}></i>`}</div></td>`}</tr>`)}</tbody>
@@ -129,7 +133,7 @@ function DryRun() {
   };
   return html`<${Head} title="Why" text="What would happen to a request that nobody has sent. Nothing goes to an origin. To see what happened to one, open it from the list of requests." />
     <div class="stack"><section class="card"><form class="pad form" onSubmit=${(e) => e.preventDefault()}>
-      <div class="row"><label class="field"><span>Method</span><input value=${typed.method} list="methods" size="8" onInput=${set("method")} /></label><label class="field grow"><span>URL</span><input value=${typed.url} placeholder="https://shop.example.com/api/cart" spellcheck="false" onInput=${set("url")} /></label>
+      <div class="row tight-row"><label class="field"><span>Method</span><input value=${typed.method} list="methods" size="8" onInput=${set("method")} /></label><label class="field grow wide-field"><span>URL</span><input value=${typed.url} placeholder="https://shop.example.com/api/cart" spellcheck="false" onInput=${set("url")} /></label>
         <label class="field"><span>Client</span><input value=${typed.client} placeholder="203.0.113.9" size="16" onInput=${set("client")} /></label></div>
       <datalist id="methods">${["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"].map((one) => html`<option value=${one}></option>`)}</datalist>
       <label class="field"><span>Headers, one a line</span><textarea class="mono" rows="3" value=${typed.headers} placeholder="Authorization: Bearer …" spellcheck="false" onInput=${set("headers")}></textarea></label>
