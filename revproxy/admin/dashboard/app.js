@@ -14,7 +14,8 @@ const SCREENS = new Set(["now", "requests", "why", "connections", "plugins", "pl
 const TITLES = Object.fromEntries(PLACES.flatMap(([, places]) => places.map(([name, label]) => [name, label])));
 const loaded = {};
 
-const get = async (name) => { loaded[name] ??= (await import(`./screens/${name}.js`)).default; };
+/** @param {number} [tries] a browser remembers that a file could not be had: each try has an address of its own */
+const get = async (name, tries = 0) => { loaded[name] ??= (await import(`./screens/${name}.js${tries ? `?${tries}` : ""}`)).default; };
 
 /** Once the first screen stands, all others are fetched: they are there when the edge is not. */
 function getAll() {
@@ -44,7 +45,10 @@ function Screen() {
   useEffect(() => {
     document.title = `${rest ? rest + " · " : ""}${TITLES[name] ?? "Plugin"} · revproxy`;
     if (loaded[name]) return;
-    get(name).then(() => drawn((n) => n + 1), () => {});
+    let timer, isOver = false, tries = 0;
+    const load = () => get(name, tries++).then(() => { if (!isOver) drawn((n) => n + 1); }, () => { if (!isOver) timer = setTimeout(load, 1000); });
+    load();
+    return () => { isOver = true; clearTimeout(timer); };
   }, [name, rest]);
   const Shown = loaded[name];
   return Shown ? html`<${Shown} key=${name} />` : html`<p class="wait" role="status">Loading …</p>`;

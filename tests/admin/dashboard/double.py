@@ -46,6 +46,7 @@ class Double(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 100
     allow_reuse_address = True
 
     def __init__(self, port: int = 0, role: str = "admin") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.admin.dashboard.browsing import DashboardCase
-from tests.admin.dashboard.double import Double
+from tests.admin.dashboard.double import CODE, Double
 from tests.tools import needs
 
 
@@ -200,6 +200,26 @@ class EdgeGoneTests(DashboardCase):
         self.double.sessions, self.double.edge = sessions, edge
         page.wait_for_selector(".banner", state="detached")
         self.assertEqual(page.get_by_label("revproxy.yaml").input_value(), "# mine\n")
+
+
+    def test_screenFails(self) -> None:
+        """A screen whose file cannot be had at first is shown when it can."""
+        self.meant = ("net::ERR", "Failed to fetch")
+        context = self.context()
+        page = self.page(context)
+        failed: list[str] = []
+
+        def fail(route: Any) -> None:
+            failed.append(route.request.url)
+            route.abort()
+            page.unroute("**/screens/chain.js*")
+
+        page.route("**/screens/chain.js*", fail)
+        page.goto(f"{self.double.url}#login={CODE}")
+        page.wait_for_selector("main h1")
+        self.open(page, "chain")
+        page.wait_for_selector("h1 >> text=Chain")
+        self.assertEqual(len(failed), 1)
 
 
 @needs("chromium")

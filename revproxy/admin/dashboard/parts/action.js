@@ -38,6 +38,6 @@ export function told(answer, undo) {
   const refused = (answer?.refused ?? []).filter((one) => one.stage !== "late");
   const isLate = refused.length < (answer?.refused ?? []).length;
   if (refused.length) toast(refused.map((one) => `${one.plugin ? one.plugin + ": " : ""}${one.stage}: ${one.message}`).join("\n"), { bad: true });
-  else toast(isLate ? "It takes longer, and goes on; the events tell how it ends." : [].concat(answer?.text?.length ? answer.text : "Done.").join(" "), { undo });
+  else toast(isLate ? "It takes longer, and goes on; the events tell how it ends." : [].concat(answer?.text?.length ? answer.text : "Done.").join("\n"), { undo });
   return !refused.length;
 }

@@ -8,7 +8,8 @@ let number = 0;
 /** @param {string} text @param {{bad?: boolean, undo?: () => Promise<any>, seconds?: number}} [options] */
 export function toast(text, { bad = false, undo, seconds = undo ? 30 : bad ? 15 : 6 } = {}) {
   const made = { number: ++number, text, bad, undo };
-  toasts.set([...toasts.get().slice(-3), made]);
+  // Only what was done last can be taken back: an undo of something before it would undo both.
+  toasts.set([...toasts.get().filter((one) => !(undo && one.undo)).slice(-3), made]);
   setTimeout(() => drop(made), seconds * 1000);
 }
 

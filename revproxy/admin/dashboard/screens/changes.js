@@ -12,7 +12,9 @@ import { toast } from "../parts/toast.js";
 
 const VIA = { socket: "by the socket", http: "by the dashboard or the API", files: "by saving files", edge: "the edge itself" };
 const ACTIONS = { files: "files saved", quarantine: "taken out", config: "configuration" };
-const action = (one) => ACTIONS[one.action] ?? one.action;
+const action = (one) => one.action === "revert" ? `revert to #${one.plugin}` : `${ACTIONS[one.action] ?? one.action}${one.plugin ? `: ${one.plugin}` : ""}`;
+/** The first line of what a revert tells, with whom it is about. */
+const whole = (text) => text.map((line) => line.replace(/^(is|would be) as after/, "The edge $1 as after"));
 const actor = ({ actor: { name, via, address } }) => via === "edge" || via === "files" ? VIA[via] : `${name || "somebody"}, ${VIA[via]}${address ? `, from ${address}` : ""}`;
 
 export default function Changes() {
@@ -34,7 +36,7 @@ export default function Changes() {
 
 function Line({ one, isShown, isRunning }) {
   const bad = one.result !== "done", lines = bad ? one.refused.map((each) => `${each.plugin ? each.plugin + ": " : ""}${each.stage}: ${each.message}`) : one.text;
-  return html`<li class=${isShown ? "shown" : ""}><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${action(one)}${one.plugin ? `: ${one.plugin}` : ""}</button>
+  return html`<li class=${isShown ? "shown" : ""}><span class="small faint"><${When} at=${one.at} isShort /></span><div><div class="row"><button type="button" class="link" aria-current=${isShown ? "true" : undefined} onClick=${() => setQuery({ at: one.number, from: "" })}><strong>#${one.number}</strong> ${action(one)}</button>
     ${isRunning && html`<${State} of="running">in force<//>`}${bad && html`<${State} of="failed">${one.result}<//>`}</div>
     <div class="dim said">${lines.join("; ")}</div><div class="small faint">${actor(one)}${one.reason ? html`: “${one.reason}”` : ""}</div></div></li>`;
 }
@@ -45,10 +47,10 @@ function Detail({ number, from, running, again, items }) {
   const compared = useAsk(before == null ? null : `/diff${params({ from: before, to: number })}`);
   const revert = async () => {
     const tried = await ask("/revert", { method: "POST", body: { to: number, dry_run: true } });
-    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, what: html`<p>The file, pins and switches become what they were after #${number}; versions come back as pins. All of it, or nothing. This would change:</p><ul>${tried.text.map((line) => html`<li>${line}</li>`)}</ul>${tried.diff && html`<div class="card"><${Diff} text=${tried.diff} /></div>`}` });
+    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, what: html`<p>The file, pins and switches become what they were after #${number}; versions come back as pins. All of it, or nothing. This would change:</p><ul>${whole(tried.text).map((line) => html`<li>${line}</li>`)}</ul>${tried.diff && html`<div class="card"><${Diff} text=${tried.diff} /></div>`}` });
     if (!answer) return;
     const done = await ask("/revert", { method: "POST", body: { to: number, dry_run: false, ...(answer.reason ? { reason: answer.reason } : {}) } });
-    toast(done.text.join(" "), { undo: async () => { await ask("/revert", { method: "POST", body: { to: running, dry_run: false, reason: "undo" } }); again(); } });
+    toast(whole(done.text).join("\n"), { undo: async () => { await ask("/revert", { method: "POST", body: { to: running, dry_run: false, reason: "undo" } }); again(); } });
     again();
   };
   return html`<section class="card" aria-label=${`Change ${number}`}><header><h2>${before == null ? `#${number}` : `#${before} → #${number}`}</h2><label class="row small dim">compare with <select value=${String(before ?? "")} onChange=${(e) => setQuery({ at: number, from: e.target.value })}>${items.filter((item) => item.number !== number).map((item) => html`<option value=${String(item.number)}>#${item.number}</option>`)}</select></label>
