@@ -11,11 +11,11 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.web.http import Request
 
 from revproxy.admin.api import EVENT_STREAM, Visit
+from revproxy.admin.beginnings import Beginnings
 from revproxy.admin.callers import Caller, Callers
 from revproxy.admin.door import Head
 from revproxy.admin.problem import Problem
@@ -29,7 +29,7 @@ DISCARDED = 65536
 class Site(Protocol):
     """What connections and requests need to know of where they belong to; see `revproxy.admin.apisite.ApiSite`."""
 
-    clock: Any
+    beginnings: Beginnings
     callers: Callers
     streams: Streams
 
@@ -57,7 +57,6 @@ class ApiRequest(Request):
         self._visit: Visit | None = None
         self._refused: Problem | None = None
         self._size = 0
-        self._due: IDelayedCall | None = None
         self._isGone = False
         self._stream: OpenStream | None = None
 
@@ -106,10 +105,10 @@ class ApiRequest(Request):
     def process(self) -> None:
         """It is there to its end; it begins in a turn of its own."""
         self.isAsked = True
-        self._due = self._site.clock.callLater(0, self._begin)
+        found = None if self._visit is None else self._visit.found
+        self._site.beginnings.soon(self._begin, found is not None and found.operation.isRescue)
 
     def _begin(self) -> None:
-        self._due = None
         if self._isGone or not self.channel.mayBegin(self._begin):
             return
         answering = Deferred.fromCoroutine(self._answer())
@@ -178,9 +177,6 @@ class ApiRequest(Request):
         """The client is gone; what it has asked for goes on, if it has begun."""
         self._isGone = True
         self.isAsked = False
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.over()

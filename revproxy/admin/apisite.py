@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
 from revproxy.admin.api import Api, Visit
+from revproxy.admin.beginnings import Beginnings
 from revproxy.admin.callers import Caller, Callers
 from revproxy.admin.channel import ApiChannel
 from revproxy.admin.door import Door, Head
@@ -19,7 +20,7 @@ from revproxy.admin.stream import Stream, Streams
 
 class ApiSite(Factory):  # type: ignore[misc]
     """
-    :ivar clock: provides `IReactorTime`.
+    :ivar beginnings: requests that are about to begin.
     :ivar callers: its connections.
     :ivar streams: those that are being told something.
     """
@@ -27,8 +28,11 @@ class ApiSite(Factory):  # type: ignore[misc]
     noisy = False
 
     def __init__(self, clock: Any, api: Api, door: Door, callers: Callers, streams: Streams, prefix: str) -> None:
-        """:param prefix: what the log calls it."""
-        self.clock = clock
+        """
+        :param clock: provides `IReactorTime`.
+        :param prefix: what the log calls it.
+        """
+        self.beginnings = Beginnings(clock)
         self.callers = callers
         self.streams = streams
         self._api = api

@@ -4,7 +4,7 @@ One connection of the API: HTTP/1.1 as twisted.web speaks it, within bounds of o
 twisted.web keeps a whole body before a request begins, waits as long as bytes come now and then, and answers requests
 that were sent together within each other. Here a request is looked at when its head is complete; a body has a limit,
 and whatever is refused is read no further; the time for a request runs from the end of the one before; and each
-request begins in a turn of the loop of its own.
+request begins in a turn of the loop of its own (`revproxy.admin.beginnings`).
 """
 
 # twisted.web carries few annotations.
