@@ -37,8 +37,7 @@ routes:
   # - host: shop.example.com                   # exact, *.example.com, or left out: any
   #   path: /old/
   #   redirect: {url: https://example.com/, status: 308}
-  # - path: /healthz
-  #   respond: {status: 200, body: "ok\\n"}
+  # - {path: /readyz, health: ready}           # for load balancers: 200 or 503
 
 plugins:
   directory: ./plugins                         # each folder with a plugin.json in it runs; see revproxy new-plugin
@@ -49,6 +48,12 @@ state: ./var                                   # versions of plugins, pins, the 
 # limits: {max_body_bytes: 10485760, max_connections_per_client: 100}
 # timeouts: {header: 10, body: 60, idle: 60, connect: 5, response: 60, tunnel: 3600, drain: 30}
 logging: {access: "-", format: json}           # "-" is standard output
+
+# admin: {endpoint: "tcp:9900:interface=127.0.0.1"}         # the dashboard, and the API; revproxy login signs in
+# metrics: {endpoint: "tcp:9901:interface=127.0.0.1"}       # what Prometheus reads, at /metrics
+# alerts:                                                   # the usual rules are there
+#   receivers: [{name: ops, alertmanager: ["http://127.0.0.1:9093"]}]
+# traces: {otlp: "http://127.0.0.1:4318"}                   # spans for OpenTelemetry; takes the extra otel
 """
 
 def schemaLine(directory: Path) -> str:

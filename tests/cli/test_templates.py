@@ -11,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import revproxy
 from revproxy.bundles.bundle import readBundle
 from revproxy.cli.templates import CONFIG, pluginFiles, schemaLine, writeConfig, writePlugin
+from revproxy.config.configfile import parseConfig
+from revproxy.config.document import parseYAML
 from revproxy.config.manifest import parseManifest
 
 SCHEMA = Path(revproxy.__file__).parent / "config" / "schemas" / "revproxy.schema.json"
@@ -30,6 +32,15 @@ class TemplateTests(SynchronousTestCase):
         schema = line.removeprefix("# yaml-language-server: $schema=file://")
         self.assertTrue(Path(schema).samefile(SCHEMA), line)
         self.assertTrue((path.parent / "plugins").is_dir())
+
+    def test_comments(self) -> None:
+        """What is a comment at its end is a configuration, too, as soon as it is none."""
+        head, mark, rest = CONFIG.partition("# admin:")
+        text = "".join(line.removeprefix("# ") for line in (mark + rest).splitlines(keepends=True))
+        config = parseConfig(head + text.partition("traces:")[0], "revproxy.yaml", writeConfig(self.root).parent)
+        self.assertEqual(config.admin and config.admin.endpoint, "tcp:9900:interface=127.0.0.1")
+        self.assertEqual([receiver.name for receiver in config.alerts.receivers], ["ops"])
+        self.assertIn("otlp", parseYAML(text, "").value["traces"])
 
     def test_schemaBelow(self) -> None:
         """Where the schema is below the file, its name there is enough, and the folder may move."""
