@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -35,7 +36,34 @@ from revproxy.loop.interpreter import importBeside
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
-@click.group()
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "Begin": ("init", "check", "run", "new-plugin", "test-plugin", "schema", "completion"),
+    "See": ("status", "top", "requests", "explain", "connections", "plugins", "upstreams", "certificates", "events",
+            "alerts", "history", "diff", "audit", "doctor", "bundle"),
+    "Change": ("rollback", "disable", "enable", "pin", "unpin", "reload", "revert", "drain", "undrain", "weight",
+               "login", "token"),
+}  # fmt: skip
+"""All commands, in the order in which they are listed."""
+
+
+class _Commands(click.Group):
+    """Lists its commands by what they are for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See `click.Group`."""
+        return [name for names in SECTIONS.values() for name in names]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See `click.Group`."""
+        longest = max(map(len, self.commands))
+        limit = formatter.width - 6 - longest
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), self.commands[name].get_short_help_str(limit))
+                                    for name in names])  # fmt: skip
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="revproxy")
 def main() -> None:
     """A programmable edge. To start it: revproxy run"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -45,7 +46,8 @@ def tracesOf(root: Section) -> TracesConfig:
     if otlp is not None and not propagate:
         section.refuse("spans are of traces: take propagate: false away, or this", "otlp")
     elif otlp is not None and not _isInstalled():
-        section.refuse('needs OpenTelemetry, which is not installed: pip install "revproxy[otel]"', "otlp")
+        command = f'{sys.executable} -m pip install "revproxy[otel]"'
+        section.refuse(f"needs OpenTelemetry, which is not installed where the edge runs: {command}", "otlp")
     return TracesConfig(
         propagate=propagate,
         accept=cast(Literal["trusted", "always", "never"], section.text("accept", plain.accept)),

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy import __version__
-from revproxy.cli.main import main
+from revproxy.cli.main import SECTIONS, main
 
 
 class CommandTests(SynchronousTestCase):
@@ -30,6 +30,15 @@ class CommandTests(SynchronousTestCase):
         result = CliRunner().invoke(main, list(arguments))
         self.flushLoggedErrors()
         return result
+
+    def test_sections(self) -> None:
+        """Each command is listed, once, below what it is for."""
+        listed = [name for names in SECTIONS.values() for name in names]
+        self.assertEqual(sorted(listed), sorted(main.commands))
+        said = self.run_("--help").stdout
+        for title, names in SECTIONS.items():
+            section = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+            self.assertEqual([line.split()[0] for line in section.splitlines() if line[2] != " "], list(names))
 
     def test_schema(self) -> None:
         """The schemas, as an editor needs them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from revproxy.config import tracesconfig
 from revproxy.config.tracesconfig import TracesConfig
 from tests.config.test_configfile import START, ConfigTestCase
@@ -35,7 +37,8 @@ class TracesTests(ConfigTestCase):
         """Without OpenTelemetry, what to install is said, with the place."""
         self.patch(tracesconfig, "_NEEDED", ("opentelemetry.no.such.package", "json"))
         self.assertEqual(self.refused(START + "traces: {otlp: 'http://127.0.0.1:4318'}"), [
-            'r.yaml:3:10: $.traces.otlp: needs OpenTelemetry, which is not installed: pip install "revproxy[otel]"'])
+            'r.yaml:3:10: $.traces.otlp: needs OpenTelemetry, which is not installed where the edge runs: '
+            f'{sys.executable} -m pip install "revproxy[otel]"'])
 
     def test_wrong(self) -> None:
         """What is no URL, no share, no field, and what does not go together, is named with its place."""
