@@ -55,6 +55,17 @@ class SignInTests(DashboardCase):
         page.wait_for_selector("dialog", state="detached")
         self.assertEqual(area.input_value(), "# mine\n")
 
+    def test_asksAgain(self) -> None:
+        """What could not be shown because the session had ended is shown after signing in."""
+        self.meant = ("401",)
+        page = self.signedIn()
+        self.double.sessions.clear()
+        page.goto(f"{self.double.url}#/configuration")
+        page.wait_for_selector("dialog input[name=token]")
+        page.fill("dialog input[name=token]", "rvp_again")
+        page.press("dialog input[name=token]", "Enter")
+        page.get_by_label("revproxy.yaml").wait_for()
+
 
 @needs("chromium")
 class RoleTests(DashboardCase):
@@ -165,11 +176,14 @@ class ConfigurationTests(DashboardCase):
         page.get_by_role("button", name="Save").click()
         page.wait_for_selector("dialog .diff .add >> text=60/s")
         page.locator("dialog button[type=submit]").click()
-        page.wait_for_selector(".toast >> text=In force")
+        page.wait_for_selector(".toast >> text=in force")
         self.assertIn("60/s", self.double.edge.text)
         page.get_by_role("button", name="Undo").click()
         page.wait_for_function("(text) => document.querySelector('.editor textarea').value === text", arg=before)
         self.assertEqual(self.double.edge.text, before)
+        page.wait_for_selector(".toast >> text=As it was before")
+        self.assertEqual(page.get_by_text("changed, not saved").count(), 0)
+        self.assertEqual(page.get_by_text("The file has changed since you began").count(), 0)
 
     def test_conflict(self) -> None:
         """When somebody else has saved meanwhile, nothing is lost, and nothing overwritten unasked."""

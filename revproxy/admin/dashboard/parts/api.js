@@ -125,19 +125,32 @@ export function query(values) {
   return pairs.length ? "?" + new URLSearchParams(pairs) : "";
 }
 
+/** The last answers by path: what a screen shows at once when one comes back to it, and while the edge is gone. */
+const kept = new Map();
+const MOST_KEPT = 60;
+
+function keep(path, data) {
+  if (/\/config|\/requests/.test(path)) return;
+  kept.delete(path);
+  kept.set(path, data);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+}
+session.hear((who) => { if (!who) kept.clear(); });
+
 /**
  * What the edge answers, kept while it is asked again: each so many seconds while the page is seen, and when the edge is back.
  * @param {string | null} path null: ask nothing
  * @param {number} [every] seconds
  */
 export function useAsk(path, every) {
-  const [state, setState] = useState({ data: undefined, error: undefined, path });
+  const [state, setState] = useState({ data: kept.get(path), error: undefined, path });
   const current = useRef(path);
   current.current = path;
   const again = useCallback(async () => {
     if (path === null) return;
     try {
       const data = await ask(path);
+      keep(path, data);
       if (current.current === path) setState({ data, error: undefined, path, at: Date.now() });
     } catch (error) {
       if (current.current === path) setState((before) => ({ ...before, data: before.path === path ? before.data : undefined, error, path }));
@@ -153,14 +166,15 @@ export function useAsk(path, every) {
     const seen = () => { if (!document.hidden) turn(); };
     turn();
     document.addEventListener("visibilitychange", seen);
-    const unheard = lost.hear((gone) => { if (!gone) turn(); });
+    const unheard = lost.hear((gone) => { if (!gone) turn(); }), unheardWho = session.hear((who) => { if (who) turn(); });
     return () => {
       isOver = true;
+      unheardWho();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", seen);
       unheard();
     };
   }, [again, every]);
   const isOld = state.path !== path;
-  return { data: isOld ? undefined : state.data, error: isOld ? undefined : state.error, at: state.at, again };
+  return { data: isOld ? kept.get(path) : state.data, error: isOld ? undefined : state.error, at: state.at, again };
 }

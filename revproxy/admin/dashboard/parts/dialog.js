@@ -33,10 +33,10 @@ export function Dialogs() {
 
 /**
  * Ask before something is done.
- * @param {{title: string, what: any, verb: string, danger?: boolean, hasReason?: boolean, fields?: {name: string, label: string, value?: string, help?: string, type?: string, options?: string[][]}[]}} about
+ * @param {{title: string, what: any, verb: string, danger?: boolean, isWide?: boolean, hasReason?: boolean, fields?: {name: string, label: string, value?: string, help?: string, type?: string, options?: string[][]}[]}} about
  * @returns {Promise<{reason?: string} | undefined>} what was typed; undefined: it is not to be done
  */
-export const confirm = (about) => show((close) => html`<${Confirmation} about=${about} close=${close} />`);
+export const confirm = (about) => show((close) => html`<${Confirmation} about=${about} close=${close} />`, about.isWide ? "wide" : "");
 
 function Confirmation({ about, close }) {
   const fields = [...(about.fields ?? []), ...(about.hasReason === false ? [] : [{ name: "reason", label: "Reason", help: "Kept in the history. Optional." }])];

@@ -45,7 +45,7 @@ function Form({ plugin, path, first, again }) {
   const save = async () => {
     const told = await send(false);
     if (!told) return;
-    toast(`${plugin.name} has its new configuration.`, { undo: async () => { await send(false, first.config ?? true, "undo"); again(); } });
+    toast(`${plugin.name} has its new configuration.`, { undo: async () => { if (await send(false, first.config ?? true, "undo")) toast(`${plugin.name} has the configuration it had before.`); again(); } });
     again();
   };
   const not = broken ? "The JSON is not whole." : !isChanged ? "Nothing has been changed." : first.is_writable ? "" : "The edge cannot write its configuration file.";
@@ -78,7 +78,7 @@ export function Told({ answer }) {
   if (!answer) return null;
   if (answer.error) {
     const list = answer.error.problem.problems ?? [];
-    return html`<div class="note bad" role="alert"><strong>Not taken; what runs keeps running.</strong> ${answer.error.message}
+    return html`<div class="note bad" role="alert"><strong>Not taken; what runs keeps running.</strong> ${!list.length && answer.error.message}
       ${list.length > 0 && html`<ul>${list.map((one) => html`<li><code>${[one.source, ...(one.line ? [one.line, one.column] : [])].join(":")}</code> ${one.path} ${one.message}</li>`)}</ul>`}</div>`;
   }
   return html`<div class="note good" role="status"><strong>${!answer.dry_run ? "In force." : "It would be taken."}</strong> ${answer.text.join(" ")}${answer.refused.length > 0 && html`<ul>${answer.refused.map((one) => html`<li class="is-bad">■ ${one.plugin ? `${one.plugin}: ` : ""}${one.stage}: ${one.message}</li>`)}</ul>`}</div>${answer.diff != null && html`<div class="card"><${Diff} text=${answer.diff} /></div>`}`;

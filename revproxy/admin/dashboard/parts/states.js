@@ -1,5 +1,5 @@
 /** Small things that many screens show in the same way. */
-import { session, mayNot, Refused } from "./api.js";
+import { lost, session, mayNot, Refused } from "./api.js";
 import { ago, time } from "./format.js";
 import { html, useEffect, useRef } from "./html.js";
 import { useStore } from "./store.js";
@@ -30,12 +30,12 @@ export const Bar = ({ of }) => html`<span class="bar" aria-hidden="true"><i styl
  */
 export function Missing({ asked, what }) {
   useStore(session);
-  const { data, error } = asked;
+  const isLost = useStore(lost), { data, error } = asked;
   if (error instanceof Refused && error.status === 403) return html`<div class="card empty"><strong>Not yours to see</strong>${error.message}</div>`;
   if (error instanceof Refused && error.status === 404) return html`<div class="card empty"><strong>Not found</strong>${error.message}</div>`;
   if (data !== undefined) return null;
   if (error instanceof Refused && error.status !== 401) return html`<div class="note bad" role="alert"><strong>The edge cannot tell ${what}.</strong> ${error.message}</div>`;
-  return html`<p class="wait" role="status">Asking for ${what} …</p>`;
+  return html`<p class="wait" role="status">${isLost ? `Once the edge answers, ${what} will be here.` : `Asking for ${what} …`}</p>`;
 }
 
 /** Nothing is there, and that is fine. */

@@ -47,7 +47,7 @@ function Detail({ number, from, running, again, items }) {
   const compared = useAsk(before == null ? null : `/diff${params({ from: before, to: number })}`);
   const revert = async () => {
     const tried = await ask("/revert", { method: "POST", body: { to: number, dry_run: true } });
-    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, what: html`<p>The file, pins and switches become what they were after #${number}; versions come back as pins. All of it, or nothing. This would change:</p><ul>${whole(tried.text).map((line) => html`<li>${line}</li>`)}</ul>${tried.diff && html`<div class="card"><${Diff} text=${tried.diff} /></div>`}` });
+    const answer = await confirm({ title: `Go back to #${number}`, verb: "Revert", danger: true, isWide: true, what: html`<p>The file, pins and switches become what they were after #${number}; versions come back as pins. All of it, or nothing. This would change:</p><ul>${whole(tried.text).map((line) => html`<li>${line}</li>`)}</ul>${tried.diff && html`<div class="card"><${Diff} text=${tried.diff} /></div>`}` });
     if (!answer) return;
     const done = await ask("/revert", { method: "POST", body: { to: number, dry_run: false, ...(answer.reason ? { reason: answer.reason } : {}) } });
     toast(whole(done.text).join("\n"), { undo: async () => { await ask("/revert", { method: "POST", body: { to: running, dry_run: false, reason: "undo" } }); again(); } });

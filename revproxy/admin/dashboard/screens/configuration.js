@@ -58,13 +58,20 @@ function File({ server, again }) {
   const save = async () => {
     const tried = await put(true);
     if (!tried) return;
-    const sure = await confirm({ title: "Save and put in force", verb: "Save", what: html`<p>revproxy.yaml is written, comments kept, and goes the way of any save: as a whole or not at all.</p><div class="card"><${Diff} text=${tried.diff} /></div>` });
+    const sure = await confirm({ title: "Save and put in force", verb: "Save", isWide: true, what: html`<p>revproxy.yaml is written, comments kept, and goes the way of any save: as a whole or not at all.</p><div class="card"><${Diff} text=${tried.diff} /></div>` });
     if (!sure) return;
     const before = base.text, told = await put(false, text, base.etag, sure.reason);
     if (!told) return;
     setBase({ text, etag: told.etag });
     await again();
-    toast("In force.", { undo: async () => { await put(false, before, told.etag, "undo"); setText(before); await again(); } });
+    toast("Saved, and in force.", { undo: async () => {
+      const back = await put(false, before, told.etag, "undo");
+      if (!back) return;
+      setBase({ text: before, etag: back.etag });
+      setText(before);
+      await again();
+      toast("As it was before, and in force.");
+    } });
   };
   const take = () => { setBase(server); setText(server.text); setAnswer(null); };
   const list = answer?.error?.problem.problems ?? [];

@@ -1,5 +1,5 @@
 /** Requests: the last ones, found by what one knows of them, and as they come. */
-import { ask, lost, mayNot, query as params, Refused, useAsk } from "../parts/api.js";
+import { ask, lost, mayNot, query as params, Refused, session, useAsk } from "../parts/api.js";
 import { count, time, us } from "../parts/format.js";
 import { html, useEffect, useRef, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
@@ -78,9 +78,9 @@ function useRequests(key, isLive) {
       }
     };
     first();
-    const unheard = lost.hear((gone) => { if (!gone) first(); });
+    const unheard = lost.hear((gone) => { if (!gone) first(); }), unheardWho = session.hear((who) => { if (who) first(); });
     const stop = isLive && !mayNot("observe") ? follow(key, ends.signal, add) : null;
-    return () => { ends.abort(); unheard(); stop?.(); };
+    return () => { ends.abort(); unheard(); unheardWho(); stop?.(); };
   }, [key, isLive]);
   const more = async () => {
     const { next } = state_.current, ends = current.current;
@@ -124,9 +124,9 @@ function follow(key, signal, add) {
 }
 
 function Found({ found, isLive, isFiltered }) {
-  const { items, error, isDone, next, more, remembered } = found;
+  const { items, error, isDone, next, more, remembered } = found, isLost = useStore(lost);
   if (error) return html`<div class="pad"><div class="note bad" role="alert">${error.message}</div></div>`;
-  if (!isDone) return html`<p class="wait" role="status">Searching …</p>`;
+  if (!isDone) return html`<p class="wait" role="status">${isLost ? "Once the edge answers, requests will be here." : "Searching …"}</p>`;
   if (!items.length) return html`<${Empty} title=${isFiltered ? "No request is like that" : "No requests yet"}>${isFiltered ? `Among the last ${count(remembered)}, which are remembered. Take a filter away, or follow what comes.` : "They appear here as soon as one is answered."}<//>`;
   const slowest = Math.max(...items.slice(0, PAGE).map((one) => one.duration_us), 1);
   return html`<div class="list-head" aria-hidden="true"><span>Time</span><span>Status</span><span>Method</span><span>Host and path</span><span>Route</span><span class="at-wide">Answered by</span><span class="took"><i></i>Took</span><span class="l-peer">Client</span></div>
