@@ -13,6 +13,9 @@ from revproxy.admin.problem import Problem
 CONNECTIONS = 32
 """Clients at a time. For one more, who asks nothing gives way."""
 
+NEW = 1.0
+"""Seconds in which whoever has come is about to ask something."""
+
 RESCUERS = 4
 """More of them, where all wait for answers, which may take long; these may rescue, and nothing else."""
 
@@ -45,11 +48,14 @@ class Callers:
     :ivar isUrgent: whether what they ask comes before requests for the data plane; see `revproxy.loop.reactor`.
     """
 
-    def __init__(self, clock: Any, isUrgent: bool, limit: int = CONNECTIONS) -> None:
+    def __init__(self, clock: Any, isUrgent: bool, limit: int = CONNECTIONS, areKnown: bool = False) -> None:
+        """:param areKnown: whether nobody is a stranger here: whoever has come this far may."""
         self.clock = clock
         self.isUrgent = isUrgent
         self.limit = limit
-        self._connected: dict[Caller, None] = {}  # the one that has asked nothing for longest comes first
+        self.areKnown = areKnown
+        # The one that has asked nothing for longest comes first. Each with when it is no newcomer any more.
+        self._connected: dict[Caller, float] = {}
         self._leaving: set[Caller] = set()
         self._ended: list[Deferred[None]] = []
 
@@ -58,21 +64,26 @@ class Callers:
 
     def connected(self, caller: Caller) -> None:
         """There is one more."""
+        caller.isKnown = caller.isKnown or self.areKnown
         if len(self._connected) >= self.limit:
-            silent = self._silent()
-            if silent is not None:
+            silent, hasRoom = self._silent(), len(self._connected) < self.limit + RESCUERS
+            if silent is not None and not (hasRoom and self._isNew(silent)):
                 silent.refuse(Problem(503, "others need the place of who has asked nothing for longest"), False)
-            elif len(self._connected) < self.limit + RESCUERS:
+            elif hasRoom:
                 caller.isExtra = True
             else:
                 caller.refuse(self._full(), False)
                 return
-        self._connected[caller] = None
+        self._connected[caller] = self.clock.seconds() + NEW
 
     def _silent(self) -> Caller | None:
         """Who is to give way: strangers before others."""
         silent = [other for other in self._connected if not other.isAnswering]
         return next((other for other in silent if not other.isKnown), silent[0] if silent else None)
+
+    def _isNew(self, caller: Caller) -> bool:
+        """Whether what it has sent is about to be read, and may be a rescue. Of strangers nobody believes that."""
+        return self.areKnown and self.clock.seconds() < self._connected[caller]
 
     def checkPlace(self, caller: Caller, isRescue: bool) -> None:
         """:raises Problem: it has a place only for a rescue, and asks for something else."""
@@ -83,7 +94,7 @@ class Callers:
         """It goes to the end of those that may have to give way."""
         if caller in self._connected:
             del self._connected[caller]
-            self._connected[caller] = None
+            self._connected[caller] = 0.0
 
     def leaving(self, caller: Caller) -> None:
         """It gives up its place, and is about to go."""

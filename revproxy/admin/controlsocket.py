@@ -87,7 +87,7 @@ class ControlSocket:
         self._reactor = reactor
         self._path = path
         door = SocketDoor(pages or {})
-        callers, streams = Callers(reactor, True), Streams(reactor, STREAMS)
+        callers, streams = Callers(reactor, True, areKnown=True), Streams(reactor, STREAMS)
         self.site = ApiSite(reactor, api, door, callers, streams, "control socket")
         self._port: Any = None
         self._shortName = ExitStack()

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, globalLogPublisher
 
-from revproxy.admin import channel
+from revproxy.admin import callers, channel
 from revproxy.admin.callers import CONNECTIONS, RESCUERS
 from revproxy.admin.channel import FIELDS, HEAD_LIMIT
 from revproxy.admin.controlsocket import ControlSocket
@@ -106,6 +106,7 @@ class ConnectionTests(DoorCase):
 
     async def test_silent(self) -> None:
         """Who is connected and asks nothing gives way, who has been silent longest first; others are answered."""
+        self.patch(callers, "NEW", 0.0)
         clients = [self.client() for _ in range(CONNECTIONS)]
         await self.until(lambda: len(self.socket.site.callers) == CONNECTIONS)
         clients[0].socket.sendall(request("do/wait"))
