@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import Scanner
 
 from revproxy.config.places import MAX_DEPTH, SURROGATE, Place, lineOf
 from revproxy.config.problems import ConfigErrors, Problem, Step, pathText, quoted
@@ -34,7 +35,9 @@ def readYAML(text: str, source: str) -> tuple[Any, Place]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a reused anchor is legal
-            node = YAML(typ="safe", pure=True).compose(text)
+            yaml = YAML(typ="safe", pure=True)
+            yaml.Scanner = _Scanner
+            node = yaml.compose(text)
     except MarkedYAMLError as error:
         raise ConfigErrors([_syntaxProblem(error, source)]) from None
     except RecursionError:
@@ -49,6 +52,18 @@ def readYAML(text: str, source: str) -> tuple[Any, Place]:
     if reader.problems:
         raise ConfigErrors(reader.problems)
     return value, root
+
+
+class _Scanner(Scanner):
+    """
+    Each bracket that is open costs time with each token; so not many more are opened than may be.
+    """
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        """A bracket opens."""
+        if self.flow_level > 2 * MAX_DEPTH:
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass, to_push)
 
 
 def _syntaxProblem(error: MarkedYAMLError, source: str) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import thread_time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +76,10 @@ class YAMLTests(SynchronousTestCase):
         """Deep nesting is refused, also when aliases build it, or when it exhausts the parser."""
         self.assertIn("nested too deeply", refused(parseYAML, "[" * 80 + "]" * 80)[0])
         self.assertIn("nested too deeply", refused(parseYAML, "[" * 5000 + "]" * 5000)[0])
+        begun = thread_time()
+        for text in ("[" * 100_000, "{a: " * 100_000, "[a, " * 100_000):
+            self.assertIn("nested too deeply", refused(parseYAML, text)[0])
+        self.assertLess(thread_time() - begun, 2.0)
         chain = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [[*a{n - 1}]]" for n in range(1, 40))])
         self.assertIn("nested too deeply", refused(parseYAML, chain)[0])
 
