@@ -16,6 +16,7 @@ from revproxy.admin.attempts import Attempts
 from revproxy.admin.door import Entry, Head, Page
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
+from revproxy.admin.router import PREFIX
 from revproxy.admin.sessions import Sessions
 from revproxy.admin.tokens import Tokens
 from revproxy.control.actor import Actor
@@ -136,7 +137,9 @@ class ListenerDoor:
         """The field that gives a browser a session; or, if that is empty, takes it."""
         name, secure = self._cookieName, "; Secure" if self.isSecure else ""
         ends = "" if session else "; Max-Age=0"
-        return f"{name}={session}; Path=/; HttpOnly; SameSite=Strict{secure}{ends}"
+        # To whatever else has this host's name, on whatever port, browsers send it as well; `__Host-` needs the path.
+        path = "/" if self.isSecure else PREFIX.rstrip("/")
+        return f"{name}={session}; Path={path}; HttpOnly; SameSite=Strict{secure}{ends}"
 
 
 def _unknown(text: str) -> Problem:

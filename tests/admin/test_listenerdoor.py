@@ -85,12 +85,12 @@ class BrowserTests(AdminCase):
         number, token = self.token(Role.OBSERVE)
         said = self.ask("POST", "session", {"token": token})
         name, _, rest = said.headers["Set-Cookie"].partition("=")
-        self.assertEqual((name, rest.partition("; ")[2]), ("revproxy-9900", "Path=/; HttpOnly; SameSite=Strict"))
+        self.assertEqual((name, rest.partition("; ")[2]), ("revproxy-9900", "Path=/api/v1; HttpOnly; SameSite=Strict"))
         self.assertEqual((said.json["name"], said.json["role"], said.json["token"]), ("ann", "observe", number))
         self.assertNotIn(token, str(said))
         self.door.isSecure = True
         said = self.ask("POST", "session", {"token": token})
-        self.assertRegex(said.headers["Set-Cookie"], r"^__Host-revproxy=\w{43}; .*; Secure$")
+        self.assertRegex(said.headers["Set-Cookie"], r"^__Host-revproxy=\w{43}; Path=/; .*; Secure$")
         self.assertEqual([each[:2] for each in self.audited], [("ann", "login"), ("ann", "login")])
 
     def test_session(self) -> None:
