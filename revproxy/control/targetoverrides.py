@@ -186,7 +186,8 @@ class TargetOverrides:
     def committed(self, config: Config) -> None:
         """Another configuration is in force: what it has no target for has ended."""
         self._upstreams = config.upstreams
-        known = {(name, target.url) for name, upstream in config.upstreams.items() for target in upstream.targets}
+        named = {name: config.upstreams[name] for name, _, _ in self._overrides if name in config.upstreams}
+        known = {(name, target.url) for name, upstream in named.items() for target in upstream.targets}
         for key in [key for key in self._overrides if key[:2] not in known]:
             self._end(key, EDGE, "it is no target of this upstream any more")
         self._tellDrained()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from revproxy import __version__
@@ -70,7 +70,7 @@ class EdgeFigures:
         self._edges: dict[int, EdgeCounters] = {}
         self._processes: dict[int, ProcessNow] = {}
         self._routes: dict[int, tuple[RouteNow, ...]] = {}
-        self._targets: dict[tuple[int, str, str], TargetNow] = {}
+        self._targets: dict[tuple[str, str], dict[int, TargetNow]] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
         # Routes on which requests were under way once: they go on to be told of, with zeros.
         self._busy: set[str] = set()
@@ -88,12 +88,13 @@ class EdgeFigures:
             for name in self._sums:
                 self._sums[name] += getattr(word.edge, name)
         for now in word.targets:
-            key = worker, now.upstream, now.url
-            before = self._targets.get(key)
+            key = now.upstream, now.url
+            told = self._targets.setdefault(key, {})
+            before = told.get(worker)
             # Where it is less, the target was made anew.
             new = now.failures - (before.failures if before is not None and before.failures <= now.failures else 0)
-            self._failures[now.upstream, now.url] += new
-            self._targets[key] = now
+            self._failures[key] += new
+            told[worker] = now
 
     def committed(self, before: Plan | None, plan: Plan) -> None:
         """Another plan is in force; forget routes and targets that it does not have."""
@@ -102,9 +103,9 @@ class EdgeFigures:
         self._changedAt = self._now()
         self._busy &= {"", *(route.name for route in plan.config.routes)}
         known = set(_targetsOf(plan))
-        if {key[1:] for key in self._targets} <= known and self._failures.keys() <= known:
+        if self._targets.keys() <= known and self._failures.keys() <= known:
             return
-        self._targets = {key: now for key, now in self._targets.items() if key[1:] in known}
+        self._targets = {key: told for key, told in self._targets.items() if key in known}
         self._failures = Counter({key: count for key, count in self._failures.items() if key in known})
 
     def sources(self, dropped: Callable[[], int]) -> list[Source]:
@@ -167,10 +168,9 @@ class EdgeFigures:
         return (((name,), int(not self._inbox.targets.isDown(name))) for name in names)
 
     def _atTargets(self, what: str) -> Iterator[Point]:
-        found: Counter[tuple[str, str]] = Counter(dict.fromkeys(self._configured(), 0))
-        for (_, *key), now in self._targets.items():
-            found[key[0], key[1]] += getattr(now, what)
-        return scalar(found.items())
+        nothing: Mapping[int, TargetNow] = {}
+        told = ((key, self._targets.get(key, nothing).values()) for key in self._configured())
+        return scalar((key, sum(getattr(now, what) for now in nows)) for key, nows in told)
 
     def _targetFailures(self) -> Iterator[tuple[Labels, float]]:
         return ((key, self._failures[key]) for key in self._configured())
