@@ -83,6 +83,7 @@ class Request:
 
     __slots__ = (
         "_absent",
+        "_asSent",
         "_body",
         "_context",
         "_headers",
@@ -131,6 +132,8 @@ class Request:
         self._absent: _AbsentBody | None = None
         self._body = body
         self._context: Any = None
+        # Method, target and host as the client sent them, once a plugin has put another in the place of one of them.
+        self._asSent: tuple[bytes, bytes, bytes] | None = None
         self._upgrade: bytes | None = None
         self.expectsContinue = False
         self.wantsTrailers = False
@@ -149,6 +152,7 @@ class Request:
         raw = text(method, "a method").encode("latin-1", "replace")
         if not isToken(raw):
             raise ValueError(f"not a method: {method!r} (RFC 9110 §9.1)")
+        self._keepAsSent()
         self._rawMethod = raw
 
     @property
@@ -172,6 +176,7 @@ class Request:
         fault = targetFault(raw)
         if fault is not None:
             raise ValueError(f"{fault}: {target!r}; what is no character of a URL is percent-encoded (RFC 3986 §2.1)")
+        self._keepAsSent()
         self._rawTarget = raw
 
     @property
@@ -217,8 +222,13 @@ class Request:
         raw = text(host, "a host").encode("ascii", "replace")
         if not raw or not _HOST.issuperset(raw):
             raise ValueError(f"not a host: {host!r} (RFC 9110 §7.2)")
+        self._keepAsSent()
         self._headers.setRaw(b"host", b"Host", raw)
         self._rawHost = raw
+
+    def _keepAsSent(self) -> None:
+        if self._asSent is None:
+            self._asSent = self._rawMethod, self._rawTarget, self._rawHost
 
     @property
     def body(self) -> Body:

@@ -15,8 +15,9 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
     :param seconds: how long it took.
     """
     context, error, edge = exchange.context, exchange.error, exchange._edge
-    request = context._request
-    explained = b""
+    request, explained = context._request, b""
+    # What a plugin has put in the place of these is for the origin.
+    method, target, host = request._asSent or (request._rawMethod, request._rawTarget, request._rawHost)
     sent = exchange._sentAt - exchange.began if exchange._sentAt else None
     if error is not None or context._story is not None or seconds > edge.slow or context._interruptedBy is not None:
         explained = edge.explain(context, exchange.chain, error, seconds, sent)
@@ -25,9 +26,9 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
         seconds,
         context._id or context._serial.decode("ascii"),
         request._peer.host,
-        request._rawMethod,
-        request._rawTarget,
-        request._rawHost,
+        method,
+        target,
+        host,
         request._version,
         request._scheme,
         status,

@@ -156,6 +156,7 @@ class ReroutingTests(SynchronousTestCase):
         )
         [record] = site.log.records
         self.assertEqual((record.route, record.upstream), ("admin", "http://admin0"))
+        self.assertEqual((record.method, record.target, record.host), (b"GET", b"/old?a=b", b"x"))
         self.assertEqual(site.active, [0, 0])
 
     def test_guardIsNotSkipped(self) -> None:

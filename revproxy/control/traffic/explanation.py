@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from revproxy.control.traffic.chainstory import chainStory, changesDict
-from revproxy.control.traffic.contest import losers
+from revproxy.control.traffic.contest import Loser, losers
 from revproxy.control.traffic.pastplans import PastPlan, PastRoute
 from revproxy.explained import Explained, decodeExplained
 from revproxy.requestrecord import RequestRecord
@@ -43,7 +43,7 @@ def explanation(record: RequestRecord, plan: PastPlan | None, current: int) -> d
     return {
         "because": told.because or None,
         "plan": {"number": record.generation, "is_current": record.generation == current, "is_known": plan is not None},
-        "route": routeStory(plan, record.host, record.target, record.route),
+        "route": routeStory(plan, record.host, record.target, record.route, told),
         "plugins": chainStory(record, told, plan),
         "request_headers": changesDict(told.request),
         "response_headers": changesDict(told.response),
@@ -55,20 +55,42 @@ def explanation(record: RequestRecord, plan: PastPlan | None, current: int) -> d
     }
 
 
-def routeStory(plan: PastPlan | None, host: bytes, target: bytes, chosen: str) -> dict[str, Any]:
+def routeStory(
+    plan: PastPlan | None, host: bytes, target: bytes, chosen: str, told: Explained = _NOTHING
+) -> dict[str, Any]:
     """
     The route that was chosen, and those that were not.
 
     :param host: as the client wrote it.
     :param chosen: its name; empty: none was.
+    :param told: what else is known: whether a plugin has had it chosen anew.
     """
     route = None if plan is None else plan.routes.byName.get(chosen)
-    others = [] if plan is None else losers(plan.routes, hostname(host), target, chosen)
+    others = [] if plan is None else _others(plan, hostname(host), target, chosen, told)
     return {
         "name": chosen or None,
         **routeFacts(route),
         "others": [{"name": each.route.name, **routeFacts(each.route), "why": each.why} for each in others],
     }
+
+
+def _others(plan: PastPlan, host: str, target: bytes, chosen: str, told: Explained) -> list[Loser]:
+    """What the client wrote has led to the first route; where that was left, nobody knows what led to the second."""
+    plugin, first = _left(plan, told)
+    if first is None or first.name == chosen:
+        return losers(plan.routes, host, target, chosen)
+    why = f"it was taken first: {plugin} has had the route chosen anew"
+    found = losers(plan.routes, host, target, first.name)
+    return [Loser(first, why), *(each for each in found if each.route.name != chosen)]
+
+
+def _left(plan: PastPlan, told: Explained) -> tuple[str, PastRoute | None]:
+    """The plugin that first had the route chosen anew, and which it was before."""
+    for plugin, text in told.notes:
+        if text.startswith("rerouted from "):
+            names = (name for name in plan.routes.byName if text.startswith(f"rerouted from {name} to "))
+            return plugin, plan.routes.byName.get(next(names, ""))
+    return "", None
 
 
 def routeFacts(route: PastRoute | None) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def outcome(
     record = _record.decode(word.record) if word.record else None
     told = Explained("") if record is None or not record.explained else decodeExplained(record.explained)
     chosen = "" if record is None else record.route
-    route = routeStory(plan, asked.host.encode("latin-1", "replace"), asked.target.encode("latin-1", "replace"), chosen)
+    host, target = asked.host.encode("latin-1", "replace"), asked.target.encode("latin-1", "replace")
+    route = routeStory(plan, host, target, chosen, told)
     return {
         "plan": word.plan,
         "refused": masked(word.refused) or None,

@@ -265,6 +265,8 @@ class RestTests(ExplanationCase):
         found = self.explain(told, route="api")
         self.assertIn("a: rerouted from shop to api", found["notes"])
         self.assertEqual(found["plugins"][0]["decision"], "rerouted")
+        why = "it was taken first: a has had the route chosen anew"
+        self.assertEqual([(each["name"], each["why"]) for each in found["route"]["others"]], [("shop", why)])
 
     def test_secrets(self) -> None:
         """
