@@ -21,6 +21,7 @@ from revproxy.admin.door import Head
 from revproxy.admin.problem import Problem
 from revproxy.admin.reply import ALWAYS, Reply, problemReply
 from revproxy.admin.stream import OpenStream, Stream, Streams
+from revproxy.config.problems import textOf
 
 DISCARDED = 65536
 """Bytes of the body of a request that was refused by its head; of a longer one nothing is waited for."""
@@ -128,7 +129,7 @@ class ApiRequest(Request):
         except BaseException as error:  # a mistake of ours must cost neither the connection nor the edge
             name = self.method.decode("latin-1")
             self._log.failure("admin API: {method} {path} failed", method=name, path=self.path.decode("latin-1"))
-            result = problemReply(Problem(500, f"{type(error).__name__}: {error}; the edge's log has more"))
+            result = problemReply(Problem(500, f"{type(error).__name__}: {textOf(error)}; the edge's log has more"))
         if self._isGone:
             return
         if isinstance(result, Stream):

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from revproxy.admin.operation import Call, Operation, Parameter
+from revproxy.admin.operation import Call, Operation, Parameter, Schema
 from revproxy.admin.problem import Problem
 from revproxy.config import problems
 from revproxy.config.schema import checkAgainst
@@ -98,7 +98,20 @@ class CallReader:
             found.append(_wrong("body", f"it is no JSON: {printable(str(error), 200)}"))
             return None
         found.extend(_refused("body", schema, content))
-        return content
+        return _whole(schema, content)
+
+
+def _whole(schema: Schema, value: Any) -> Any:
+    """The same, with 1 in place of 1.0 where a whole number is wanted: to JSON Schema both are one."""
+    if isinstance(value, float) and value.is_integer():
+        kind = schema.get("type", ())
+        return int(value) if "integer" in ((kind,) if isinstance(kind, str) else kind) else value
+    if isinstance(value, dict) and "properties" in schema:
+        inner = schema["properties"]
+        return {name: _whole(inner.get(name, {}), each) for name, each in value.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [_whole(schema["items"], each) for each in value]
+    return value
 
 
 def _plain(text: str) -> str:

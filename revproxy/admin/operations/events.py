@@ -27,7 +27,7 @@ EVENT = record(
 _KIND = Parameter("kind", "Of these kinds only.", {"type": "array", "items": _WORD, "maxItems": 50})
 _PLUGIN = Parameter("plugin", "About this plugin only.", _WORD)
 _AFTER = Parameter("after", "Those that come after the one with this number, the first of them.",
-                   {"type": "integer", "minimum": 0})  # fmt: skip
+                   {"type": "integer", "minimum": 0, "maximum": 1 << 53})  # fmt: skip
 _LIMIT = Parameter("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 100})
 
 
