@@ -54,6 +54,8 @@ class Recorder:
         difference = differenceOf(before, after)
         name = name or _only(difference, {refusal.plugin for refusal in tried.refused})
         text = tried.text or tuple(linesOf(difference))
+        if not text and before.config and "config" in difference:
+            text = (f"{tried.plan.config.source} has another text",)
         refused = tuple(
             {"plugin": each.plugin, "stage": each.stage, "message": each.message} for each in tried.refused
         )

@@ -443,6 +443,15 @@ class WritingTests(RecordedCase):
         self.bench.ask("revert", ANN, {"to": first})
         self.assertEqual(self.text(), then)
 
+    def test_whileItDidNotRun(self) -> None:
+        """What was written into the file while no edge ran is told of the start, and not with nothing."""
+        self.bench.end_()
+        self.bench.file.write_text(self.text() + "# as it was found\n")
+        self.bench.begin()
+        last = self.bench.control.history.entries[-1]
+        self.assertEqual((last["action"], last["text"]), ("start", [f"{self.bench.file} has another text"]))
+        self.assertIn("has another text", self.bench.records()[-1]["text"])
+
     def test_unwatched(self) -> None:
         """Where files are not watched, what was written is in force, and stays so with the next command."""
         self.bench.ask("writeConfig", ANN, {
