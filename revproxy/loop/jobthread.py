@@ -46,7 +46,7 @@ class JobThread:
         self._limit = limit
         self._asked = 0.0
         self._job: Deferred[Any] | None = None
-        self._waiting: Deferred[Any] | None = None
+        self._waiting: set[Deferred[Any]] = set()
 
     async def do(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """
@@ -69,12 +69,13 @@ class JobThread:
     def hurry(self) -> None:
         """The edge ends: from now on, wait at most :data:`HURRY` seconds for any job."""
         self._limit = HURRY
-        if self._waiting is not None:
-            self._giveUp(self._waiting, HURRY)
+        for waiting in self._waiting:
+            self._giveUp(waiting, HURRY)
 
     def _ended(self, seconds: float) -> Deferred[Any]:
         """The job's result, or, after so many seconds, `DiskSilent`; the job then goes on by itself."""
-        waiting = self._waiting = Deferred[Any]()
+        waiting = Deferred[Any]()
+        self._waiting.add(waiting)
 
         def answered(result: Any) -> None:
             self._job = None
@@ -96,8 +97,7 @@ class JobThread:
         late = self._clock.callLater(seconds, silent)
 
         def answered(result: Any) -> Any:
-            if self._waiting is waiting:
-                self._waiting = None
+            self._waiting.discard(waiting)
             if late.active():
                 late.cancel()
             return result

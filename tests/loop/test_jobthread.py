@@ -63,6 +63,15 @@ class JobThreadTests(SynchronousTestCase):
         self.clock.advance(HURRY)
         self.failureResultOf(first, DiskSilent)
 
+    def test_hurryOfSeveral(self) -> None:
+        """All of them are: who has asked first, and who waits for that."""
+        asked = [self.do(), self.do(), self.do()]
+        self.disk.hurry()
+        self.clock.advance(HURRY)
+        for each in asked:
+            self.failureResultOf(each, DiskSilent)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class DaemonThreadTests(TestCase):
     """`DaemonThreads`, with the reactor."""
