@@ -49,7 +49,7 @@ def new(edge: RemoteEdge, name: str, role: str, expires: float, reason: str | No
     what those before it may.
     """
     if forFile:
-        _printEntry(name, role, time.time() + expires)
+        edge.show(_entry(name, role, time.time() + expires), _printEntry)
         return
     body = {"name": name, "role": role, "expires_in": expires, **({"reason": reason} if reason else {})}
     made = edge.ask("POST", "tokens", body=body)
@@ -66,11 +66,15 @@ def _printNew(made: Any) -> None:
         click.echo(f"not written down: {made['unwritten']}; it is lost with a restart until it can be", err=True)
 
 
-def _printEntry(name: str, role: str, until: float) -> None:
+def _entry(name: str, role: str, until: float) -> dict[str, Any]:
     number, text = newToken()
     entry = {"id": number, "name": name, "role": role, "sha256": digestOf(text), "expires_at": round(until)}
-    click.echo(text)
-    click.echo(f"tokens:\n- {json.dumps(entry)}")
+    return {"token": text, "entry": entry}
+
+
+def _printEntry(made: Any) -> None:
+    click.echo(made["token"])
+    click.echo(f"tokens:\n- {json.dumps(made['entry'])}")
 
 
 @token.command("list", short_help="All tokens, without what makes one.")

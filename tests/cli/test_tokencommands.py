@@ -50,6 +50,12 @@ class TokenCommandTests(CommandCase):
         (record,) = msgspec.convert(parseYAML(entry, "x").value, TokenFile).tokens
         self.assertEqual((record.id, record.sha256, record.role), (idOf(token), digestOf(token), "read"))
 
+    def test_forFileAsJSON(self) -> None:
+        """The same for programs."""
+        made = json.loads(self.run_("token", "new", "ci", "--role", "read", "--for-file", "--json").stdout)
+        (record,) = msgspec.convert({"tokens": [made["entry"]]}, TokenFile).tokens
+        self.assertEqual((record.id, record.sha256), (idOf(made["token"]), digestOf(made["token"])))
+
     def test_list(self) -> None:
         """A table, in which nothing does what terminals understand."""
         self.edge([_TOKEN, {**_TOKEN, "is_expired": True, "last_used_at": 1.7e9, "file": "/etc/t.yaml"}])
