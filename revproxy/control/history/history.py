@@ -117,14 +117,17 @@ class History:
         objects = {standing.hash: standing.encoded()}
         if config:
             objects[standing.config] = config.encode("utf-8", "surrogatepass")
+        self.last = standing
+        self._keep(entry, objects)
+        return entry
+
+    def _keep(self, entry: Entry, objects: Mapping[str, bytes]) -> None:
         self.entries.append(entry)
         del self.entries[:-MOST]
-        self.last = standing
         self._waiting.append((entry, objects))
         del self._waiting[:-MOST_WAITING]
         if not self._isFailing:
             self._soon()
-        return entry
 
     # Beginning and end
 

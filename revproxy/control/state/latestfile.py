@@ -88,7 +88,7 @@ class LatestFile:
             parsed = parse(content)
         except FileNotFoundError:
             return default, None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             return default, setAside(self._path, f"{self._path}: {reason}; what was in it is forgotten")
         self._latest = content

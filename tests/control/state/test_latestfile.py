@@ -43,10 +43,11 @@ class LatestFileTests(SynchronousTestCase):
 
     def test_damaged(self) -> None:
         """What cannot be understood is put aside, and told."""
-        self.path.write_bytes(b"[")
-        value, text = self.file().read(json.loads, [])
-        self.assertEqual((value, sorted(os.listdir(self.folder))), ([], ["x.json.damaged-1"]))
-        self.assertIn(f"{self.path}: ", text or "")
+        for number, content in enumerate((b"[", b"[" * 100_000), 1):
+            self.path.write_bytes(content)
+            value, text = self.file().read(json.loads, [])
+            self.assertEqual((value, sorted(os.listdir(self.folder))[-1]), ([], f"x.json.damaged-{number}"))
+            self.assertIn(f"{self.path}: ", text or "")
 
     def test_onlyTheLast(self) -> None:
         """While one is written, any number may be saved: the last of them is written next, and no other."""
