@@ -149,7 +149,7 @@ class ApiRequest(Request):
     def _beginStream(self, stream: Stream) -> None:
         assert self._visit is not None
         try:
-            self._site.streams.check()
+            self._site.streams.check(self._visit.entry.actor)
         except Problem as problem:
             self._reply(problemReply(problem))
             return

@@ -23,6 +23,9 @@ IDLE = 2 * 3600.0
 SESSIONS = 200
 """At a time; the one that was used longest ago gives way."""
 
+OF_ONE = 20
+"""Of one token: whoever has a lesser one must not log everybody else out."""
+
 CODES = 50
 """For logging in, at a time; the oldest gives way."""
 
@@ -76,6 +79,9 @@ class Sessions:
         :returns: what is in the cookie, and the session.
         """
         secret, now = newCode(), self._now()
+        same = [key for key, each in self._sessions.items() if each.token == token]
+        for key in same[: len(same) - OF_ONE + 1] if len(same) >= OF_ONE else ():
+            del self._sessions[key]
         session = Session(token, name, role, min(until, now + LASTS), now)
         self._sessions[_key(secret)] = session
         self._sweep()

@@ -34,6 +34,9 @@ which a stream ends whose token, or session, has.
 STREAMS = 64
 """Clients that are told something, at a time."""
 
+OF_ONE = 24
+"""Of one token: whoever has it must not keep all others from being told."""
+
 RETRY = 2000
 """Milliseconds after which a browser comes again."""
 
@@ -97,8 +100,11 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def check(self) -> None:
+    def check(self, actor: Actor) -> None:
         """:raises Problem: there is no room for another."""
+        if actor.token and sum(each.token == actor.token for each in self._open.values()) >= OF_ONE:
+            text = f"{OF_ONE} streams are open for this token, which are the most; end another"
+            raise Problem(503, text, headers={"Retry-After": "10"})
         if self._isOver or len(self._open) >= self.limit:
             text = f"{self.limit} streams are open, which are the most; end another, or try again later"
             raise Problem(503, text, headers={"Retry-After": "10"})

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.admin.attempts import ADDRESSES, PER_MINUTE, RECORDED, Attempts
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
-from revproxy.admin.sessions import CODE_LASTS, CODES, IDLE, LASTS, SESSIONS, Sessions
+from revproxy.admin.sessions import CODE_LASTS, CODES, IDLE, LASTS, OF_ONE, SESSIONS, Sessions
 
 
 class SessionTests(SynchronousTestCase):
@@ -66,6 +66,13 @@ class SessionTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual(found[1].role, Role.OBSERVE)
 
+    def test_ofOne(self) -> None:
+        """One token has not more than its share: the one of its own that was used longest ago gives way."""
+        other, _ = self.sessions.begin("t2", "boss", Role.ADMIN, inf)
+        mine = [self.sessions.begin("t1", "ann", Role.READ, inf)[0] for _ in range(SESSIONS + 5)]
+        self.assertIsNotNone(self.sessions.find(other))
+        self.assertEqual([bool(self.sessions.find(each)) for each in mine[-OF_ONE - 1 :]], [False] + [True] * OF_ONE)
+
     def test_look(self) -> None:
         """To look whether one is good does not prolong it."""
         secret, _ = self.sessions.begin("t1", "ann", Role.READ, inf)
@@ -84,9 +91,11 @@ class SessionTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """There are so many; who has used one longest ago gives way."""
-        secrets = [self.sessions.begin("t1", "ann", Role.READ, inf)[0] for _ in range(SESSIONS)]
+        tokens = [f"t{count % (SESSIONS // OF_ONE)}" for count in range(SESSIONS)]
+        self.roles |= dict.fromkeys(tokens, Role.READ)
+        secrets = [self.sessions.begin(token, "ann", Role.READ, inf)[0] for token in tokens]
         self.sessions.find(secrets[0])
-        self.sessions.begin("t1", "ann", Role.READ, inf)
+        self.sessions.begin("boss", "boss", Role.READ, inf)
         self.assertEqual(len(self.sessions), SESSIONS)
         self.assertIsNotNone(self.sessions.find(secrets[0]))
         self.assertIsNone(self.sessions.find(secrets[1]))

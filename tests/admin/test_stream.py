@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.admin.stream import HEARTBEAT, Stream, StreamEvent, Streams, Tell
+from revproxy.admin.problem import Problem
+from revproxy.admin.stream import HEARTBEAT, OF_ONE, STREAMS, Stream, StreamEvent, Streams, Tell
 from revproxy.control.actor import Actor
 
 
@@ -54,3 +55,16 @@ class StreamTests(SynchronousTestCase):
             clock.advance(HEARTBEAT / 3)
         self.assertTrue(sink.isCut)
         self.assertEqual((len(streams), stopped, clock.getDelayedCalls()), (0, [1], []))
+
+    def test_ofOne(self) -> None:
+        """One token has not more than its share; the socket, which has none, may have all."""
+        streams, stream = Streams(Clock()), Stream(lambda tell: lambda: None)
+        ann, bob, root = Actor("http", "ann", "t1"), Actor("http", "bob", "t2"), Actor("socket", "root")
+        for actor, most in ((ann, OF_ONE), (bob, 1), (root, STREAMS - OF_ONE - 1)):
+            for _ in range(most):
+                streams.check(actor)
+                streams.open(stream, FakeSink(), actor, lambda: True)
+            if actor is ann:
+                self.assertRaises(Problem, streams.check, ann)
+        self.assertRaises(Problem, streams.check, root)
+        streams.close()
