@@ -14,18 +14,27 @@ SCREENS = (
     "events?tab=receivers", "doctor",
 )  # fmt: skip
 
+FEW = ("now", "requests", "why/{failed}", "plugin/quota?tab=config", "upstreams", "events")
+"""Those that have most kinds of things on them; all of them: `tests.thorough`."""
+
 ALERTS = ("firing", "silenced", "pending", "resolved", "silences", "rules", "receivers")
 
 
 @needs("chromium")
 class ScreenTests(DashboardCase):
-    """All of them, one after the other."""
+    """
+    One after the other.
+
+    :ivar names: of the screens.
+    """
+
+    names: tuple[str, ...] = FEW
 
     def screens(self) -> list[str]:
         """With the ids of two requests."""
         found = {kind: next(one["id"] for one in self.double.edge.requests if one["status"] == status)
                  for kind, status in (("failed", 502), ("refused", 429))}  # fmt: skip
-        return [screen.format(**found) for screen in SCREENS]
+        return [screen.format(**found) for screen in self.names]
 
     def sticksOut(self, page: Any) -> list[str]:
         """Whether a telephone would have to scroll the page sideways."""

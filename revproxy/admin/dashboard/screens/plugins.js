@@ -23,7 +23,7 @@ export default function Plugins() {
       ${failed.map((one) => html`<div class=${`note ${one.state === "failed" ? "bad" : "warn"}`} key=${one.name}><strong><a href=${link("plugin", one.name)}>${one.name}</a> ${one.failure.version}</strong> ${one.state === "failed" ? "does not run" : "was refused; what ran before runs on"}: ${one.failure.stage}: ${one.failure.message}</div>`)}
       ${taken.map((one) => html`<div class="note warn" key=${`taken ${one.name}`}><strong><a href=${link("plugin", one.name, { tab: "failures" })}>${one.name}</a></strong> failed too often and was taken out; ${one.version} runs in its place until the folder has something new.</div>`)}
       <section class="card"><${Scroll} label="Plugins"><table><thead><tr><th scope="col">Plugin</th><th scope="col">State</th><th scope="col">Version</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Errors</th><th scope="col" class="num">Time-outs</th>
-        <th scope="col" class="num">Interrupts</th><th scope="col" class="num">Self time a call</th><th scope="col" class="num">Versions alive</th></tr></thead><tbody>${order.map((one) => html`<${Plugin} key=${one.name} one=${one} />`)}</tbody></table><//></section></div>`}`;
+        <th scope="col" class="num">Interrupts</th><th scope="col" class="num" title="Of its own, in each call">Self time</th><th scope="col" class="num" title="Versions that are still in memory">Alive</th></tr></thead><tbody>${order.map((one) => html`<${Plugin} key=${one.name} one=${one} />`)}</tbody></table><//></section></div>`}`;
 }
 
 function Plugin({ one }) {
