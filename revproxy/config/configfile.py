@@ -34,7 +34,7 @@ from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import Secret
 
-__all__ = ["configFromOptions", "loadConfig", "parseConfig"]
+__all__ = ["configFromOptions", "configOf", "loadConfig", "parseConfig"]
 
 
 def loadConfig(path: Path) -> Config:
@@ -53,7 +53,7 @@ def parseConfig(text: str, source: str, base: Path) -> Config:
     :param base: the folder relative paths start at.
     :raises ConfigErrors: with all problems.
     """
-    return _configOf(parseYAML(text, source), base)
+    return configOf(parseYAML(text, source), base)
 
 
 def configFromOptions(
@@ -88,7 +88,7 @@ def configFromOptions(
     if plugins is not None:
         value["plugins"] = {"directory": plugins}
     try:
-        return _configOf(documentFromValue(value, "command line"), base or Path.cwd())
+        return configOf(documentFromValue(value, "command line"), base or Path.cwd())
     except ConfigErrors as errors:
         raise ConfigErrors([_optionProblem(problem) for problem in errors.problems]) from None
 
@@ -110,7 +110,8 @@ def _optionProblem(problem: Problem) -> Problem:
     return problem
 
 
-def _configOf(document: Document, base: Path) -> Config:
+def configOf(document: Document, base: Path) -> Config:
+    """As :func:`parseConfig`, of a text that is parsed already. :raises ConfigErrors:"""
     references = OwnReferences(document, base)
     value = references.resolve(document.value)
     problems = checkPublished(document, "revproxy", value)

@@ -20,8 +20,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from revproxy.config.document import Document, parseYAML
 from revproxy.config.problems import ConfigErrors
-from revproxy.config.yamlreader import readYAML
+from revproxy.config.yamlreader import composeYAML, readNode, readYAML
 
 _WIDE = 1 << 20
 """Characters of a line before the library breaks it: it does not."""
@@ -44,15 +45,20 @@ def withValue(text: str, path: Sequence[str], value: Any) -> str:
     :param value: what JSON can say.
     :raises NotEdited: it cannot be done.
     """
-    before, _ = readYAML(text, "")
+    return edited(text, path, value, "").text or ""
+
+
+def edited(text: str, path: Sequence[str], value: Any, source: str) -> Document:
+    """As :func:`withValue`; the result has been read, which for a long text takes seconds. ``source`` is its name."""
+    node = composeYAML(text, "")
+    before, _ = readNode(node, "")
     if before is not None and not isinstance(before, dict):
         raise NotEdited("it is no mapping")
     wanted = _with(before or {}, path, value)
     for attempt in (_spliced, _again):
         try:
-            made = attempt(text, path, value)
-            said, _ = readYAML(made, "")
-            if said == wanted and _isSameKind(said, wanted):
+            made = parseYAML(attempt(text, node, path, value), source)
+            if made.value == wanted and _isSameKind(made.value, wanted):
                 return made
         except Exception:  # the library raises several kinds for what it cannot do
             continue
@@ -80,8 +86,7 @@ def _isSameKind(one: Any, other: Any) -> bool:
 # Only the text of the value
 
 
-def _spliced(text: str, path: Sequence[str], value: Any) -> str:
-    root = YAML(typ="safe", pure=True).compose(text)
+def _spliced(text: str, root: Node | None, path: Sequence[str], value: Any) -> str:
     if root is None:
         end = "" if not text or text.endswith("\n") else "\n"
         return text + end + _dumped(_nested(path, value), 0)
@@ -187,7 +192,7 @@ def _nested(path: Sequence[str], value: Any) -> Any:
 # By the library
 
 
-def _again(text: str, path: Sequence[str], value: Any) -> str:
+def _again(text: str, root: Node | None, path: Sequence[str], value: Any) -> str:
     """The whole text, written by the library."""
     yaml = _roundTrip()
     data = yaml.load(text)
@@ -284,4 +289,4 @@ def _flow(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-__all__ = ["NotEdited", "withValue"]
+__all__ = ["NotEdited", "edited", "withValue"]

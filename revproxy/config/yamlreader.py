@@ -32,18 +32,28 @@ def readYAML(text: str, source: str) -> tuple[Any, Place]:
 
     :raises ConfigErrors: not YAML, several documents, duplicate or non-text keys, tags, values JSON cannot express.
     """
+    return readNode(composeYAML(text, source), source)
+
+
+def composeYAML(text: str, source: str) -> Node | None:
+    """The nodes of a YAML 1.2 text; None if it is empty. :raises ConfigErrors: it is not YAML, or several documents."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a reused anchor is legal
             yaml = YAML(typ="safe", pure=True)
             yaml.Scanner = _Scanner
-            node = yaml.compose(text)
+            node: Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         raise ConfigErrors([_syntaxProblem(error, source)]) from None
     except RecursionError:
         raise ConfigErrors([Problem(source, 1, 1, "", "nested too deeply")]) from None
     except Exception as error:  # the scanner raises several kinds for what it cannot read
         raise ConfigErrors([_unreadable(error, text, source)]) from None
+    return node
+
+
+def readNode(node: Node | None, source: str) -> tuple[Any, Place]:
+    """As :func:`readYAML`, of nodes. :raises ConfigErrors: what JSON cannot express is in it."""
     if node is None:
         return None, Place(1, 1)
     reader = _NodeReader(source)

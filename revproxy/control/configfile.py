@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from revproxy.config.configfile import parseConfig
-from revproxy.config.document import MAX_BYTES, decodeText
+from revproxy.config.configfile import configOf, parseConfig
+from revproxy.config.document import MAX_BYTES, Document, decodeText
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config
-from revproxy.config.yamledit import NotEdited, withValue
+from revproxy.config.yamledit import NotEdited, edited
 from revproxy.control.changes import ChangeRefused, ChangeReport
 from revproxy.control.commands import CommandError
 from revproxy.control.configedit import CHANGED, UNWRITABLE, ConfigEdit, etagOf, whyUnwritable
@@ -135,7 +135,14 @@ class ConfigFile:
     # Writing
 
     async def write(
-        self, asker: Asker, text: str, etag: str, isTrial: bool = False, action: str = "config", name: str = ""
+        self,
+        asker: Asker,
+        text: str,
+        etag: str,
+        isTrial: bool = False,
+        action: str = "config",
+        name: str = "",
+        document: Document | None = None,
     ) -> Outcome:
         """
         Give the file another text, and have the edge take it up; all of it or nothing.
@@ -143,6 +150,7 @@ class ConfigFile:
         :param etag: of what it is made of.
         :param isTrial: only say what would come of it.
         :param name: of the plugin that it is about.
+        :param document: the text, if it was parsed already: that of two thousand routes takes a second.
         :raises Stale: the file is another one by now.
         :raises Unwritable: it cannot be written.
         :raises Wrong: the text is no configuration, or not one that goes with the plugins.
@@ -151,7 +159,7 @@ class ConfigFile:
         found = await self.read()
         if found.etag != etag:
             raise Stale(f"{self.path} is another one by now; read it again, and make the change in that")
-        edit = await self.edit(found, text)
+        edit = await self.edit(found, text, document)
         request = asker.request(action, edit=edit, isTrial=isTrial, subject=name)
         try:
             report = await self._coordinator.apply(request)
@@ -159,7 +167,7 @@ class ConfigFile:
             raise errorOf(refused) from None
         return await self.outcome(report, found, edit)
 
-    async def edit(self, found: Found, text: str) -> ConfigEdit:
+    async def edit(self, found: Found, text: str, document: Document | None = None) -> ConfigEdit:
         """
         :raises Unwritable: the file cannot be written.
         :raises Wrong: the text is no configuration.
@@ -168,19 +176,22 @@ class ConfigFile:
             raise Unwritable(found.unwritable)
         try:
             text.encode()
-            config: Config = await self._coordinator.files.do(self._parse, self.path, text)
+            config: Config = await self._coordinator.files.do(self._parse, self.path, text, document)
         except UnicodeEncodeError:
             raise Wrong("the text has half of a surrogate pair", ()) from None
         except ConfigErrors as errors:
             raise Wrong(str(errors), errors.problems) from None
         return ConfigEdit(self.path, found.data, text, config)
 
-    def _parse(self, path: Path, text: str) -> Config:
+    def _parse(self, path: Path, text: str, document: Document | None) -> Config:
         """The one that is in force, if only comments are others."""
         if len(text.encode()) > MAX_BYTES:
             raise ConfigErrors([Problem(str(path), 0, 0, "", f"it has more than {MAX_BYTES} bytes")])
         running = self._coordinator.config
-        config = parseConfig(text, running.source, path.parent)
+        if document is None:
+            config = parseConfig(text, running.source, path.parent)
+        else:
+            config = configOf(document, path.parent)
         return running if config == running else config
 
     async def outcome(self, report: ChangeReport, found: Found, edit: ConfigEdit | None) -> Outcome:
@@ -232,12 +243,13 @@ class ConfigFile:
             raise Stale(f"{self.path} is another one by now; read it again, and make the change in that")
         path = ("plugins", "config", name)
         try:
-            text = await self._coordinator.files.do(partial(withValue, found.text, path, value))
+            source = self._coordinator.config.source
+            made: Document = await self._coordinator.files.do(partial(edited, found.text, path, value, source))
         except NotEdited as error:
             raise Unwritable(f"{self.path}: plugins.config.{name}: {error}") from None
         except ConfigErrors as errors:
             raise Wrong(str(errors), errors.problems) from None
-        return await self.write(asker, text, found.etag, isTrial, "plugin-config", name)
+        return await self.write(asker, made.text or "", found.etag, isTrial, "plugin-config", name, made)
 
 
 def errorOf(refused: ChangeRefused) -> CommandError:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.config import yamledit
-from revproxy.config.yamledit import NotEdited, withValue
+from revproxy.config import yamledit, yamlreader
+from revproxy.config.yamledit import NotEdited, edited, withValue
 from revproxy.config.yamlreader import readYAML
 
 PATH = ("plugins", "config", "a")
@@ -168,3 +168,19 @@ class WithValueTests(SynchronousTestCase):
         for text in ("- 1\n", "plugins: 1\n", "plugins: {config: [a]}\n"):
             with self.assertRaises(NotEdited):
                 withValue(text, PATH, True)
+
+    def test_readTwice(self) -> None:
+        """A long text takes seconds to read: it is read once before and once after, and given to whoever wants it."""
+        read: list[str] = []
+
+        class Counted(yamlreader.YAML):
+            def compose(self, stream: Any) -> Any:
+                read.append(stream)
+                return super().compose(stream)
+
+        text = f"routes: {list(range(500))}\n{USUAL.partition('routes:')[0]}"
+        for module in (yamlreader, yamledit):
+            self.patch(module, "YAML", Counted)
+        made = edited(text, PATH, {"limit": 11}, "revproxy.yaml")
+        self.assertEqual((made.value["plugins"]["config"]["a"], made.source), ({"limit": 11}, "revproxy.yaml"))
+        self.assertEqual(sum(len(each) >= len(text) - 200 for each in read), 2)
