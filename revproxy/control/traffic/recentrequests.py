@@ -158,6 +158,24 @@ class RecentRequests:
         """The newest request with an id; ``next`` tells whether older ones have it, too."""
         return self.search(RequestFilter(id=id), 1)
 
+    def inSlices(self, steps: Iterator[None]) -> Deferred[Any]:
+        """
+        Do something that takes long as searches are done, a little at a time.
+
+        :returns: cancelling it ends that.
+        """
+        task = self._slices.cooperate(steps)
+        done: Deferred[Any] = Deferred(lambda _: task.stop())
+
+        def over(result: Any) -> None:
+            if not isinstance(result, Failure):
+                done.callback(None)
+            elif not result.check(TaskStopped):
+                done.errback(result)
+
+        task.whenDone().addBoth(over)
+        return done
+
     def _look(
         self, wanted: RequestFilter, most: int, before: int | None, found: list[tuple[int, RequestRecord]]
     ) -> Iterator[None]:

@@ -8,9 +8,10 @@ from twisted.internet.defer import Deferred
 
 from revproxy.admin.callreader import CallReader
 from revproxy.admin.operation import Call
-from revproxy.admin.operations.requests import AT_ONCE, GATHERED
+from revproxy.admin.operations.requests import AT_ONCE, GATHERED, SHOWN
 from revproxy.admin.problem import Problem
 from revproxy.admin.stream import StreamEvent
+from revproxy.control.traffic import recentrequests
 from revproxy.control.traffic.livetail import MOST_TAILS
 from revproxy.control.traffic.recentrequests import MOST_SEARCHES
 from revproxy.control.traffic.requestfilter import RequestFilter
@@ -57,6 +58,15 @@ class RequestsTests(OperationCase):
         third = self.call("listRequests", query=f"limit=2&cursor={second['next']}")
         ids = [one["id"] for page in (first, second, third) for one in page["items"]]
         self.assertEqual((ids, third["next"]), (["5", "4", "3", "2", "1"], None))
+
+    def test_longAnswers(self) -> None:
+        """What is found is described some requests at a time: others have the loop in between."""
+        self.patch(recentrequests, "SLICE", 0.0)
+        self.crew.heard(0, Records(numbered(1, 400), 400))
+        turns, later = [], self.clock.callLater
+        self.patch(self.clock, "callLater", lambda *given: turns.append(given) or later(*given))
+        self.assertEqual(len(self.call("listRequests", query="limit=400")["items"]), 400)
+        self.assertGreater(len(turns), 400 // SHOWN)
 
     def test_otherLife(self) -> None:
         """A cursor of an edge that was started before is none."""
