@@ -244,20 +244,20 @@ def upstreamHead(
         host = request._rawHost
     parts += (b"Host: ", host, b"\r\n")
     body = request._body
+    if trace and (attempt > 1 or len(trace) > LENGTH):
+        trace = traceparentOf(trace, attempt)
     passedOn = False
     for lower, name, value in fields:
         if lower in _REWRITTEN:
             if lower != b"traceparent":
                 passedOn = True
             elif shown and value == shown:
-                parts += (b"traceparent: ", traceparentOf(trace, attempt), b"\r\n")
+                parts += (b"traceparent: ", trace, b"\r\n")
             else:
                 parts += (name, b": ", value, b"\r\n")
         elif lower != b"host" and (body is None or lower != b"content-length"):
             parts += (name, b": ", value, b"\r\n")
     if trace and not shown:
-        if attempt > 1 or len(trace) > LENGTH:
-            trace = traceparentOf(trace, attempt)
         parts += (b"traceparent: ", trace, b"\r\n")
     if passedOn:
         parts.append(_hopAfterProxy(fields, request))

@@ -50,6 +50,9 @@ _LONG_MEMBER = 128
 _BATCH = 64
 """Traces that are made at a time."""
 
+_RANDOM = 23
+"""Bytes of a trace that are random: its id, and the span but for its last byte."""
+
 _HEX = b"0123456789abcdef"
 _DASHES = b"---"
 _NO_TRACE = b"0" * 32
@@ -96,13 +99,15 @@ class Tracing:
 
     def _made(self) -> list[bytes]:
         """Some new traces: in one go, so that what they have in common is done once."""
-        traces = urandom(16 * _BATCH).hex("-", -16).encode().split(b"-")
-        spans = urandom(7 * _BATCH).hex("-", -7).encode().split(b"-")
-        least = self._least
-        if least is None:
-            return [b"00-%b-%b01-02" % each for each in zip(traces, spans, strict=True)]
-        flags = [b"03" if each[18:] >= least else b"02" for each in traces]
-        return [b"00-%b-%b01-%b" % each for each in zip(traces, spans, flags, strict=True)]
+        digits, least = urandom(_RANDOM * _BATCH).hex().encode(), self._least
+        return [
+            b"00-%b-%b01-%b" % (
+                digits[at : at + 32],
+                digits[at + 32 : at + 46],
+                b"03" if least is not None and digits[at + 18 : at + 32] >= least else b"02",
+            )
+            for at in range(0, len(digits), 2 * _RANDOM)
+        ]  # fmt: skip
 
 
 def traceparentOf(trace: bytes, attempt: int) -> bytes:
