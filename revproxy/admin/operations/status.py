@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from time import perf_counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,13 +14,11 @@ from twisted.internet.defer import Deferred
 from revproxy import __version__
 from revproxy.admin.operation import Call, Operation
 from revproxy.admin.operations.figures import FIGURES, figures
+from revproxy.admin.reply import SLICE
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import COUNT, FLAG, NUMBER, TEXT, TIME, optional, record
 from revproxy.control.control import Control
 from revproxy.plan.counted import RouteNow
-
-SLICE = 25
-"""Routes that are looked at in one turn of the loop: half a millisecond."""
 
 STATES = ("running", "quarantined", "failed", "off")
 """Of plugins, those that are counted."""
@@ -87,8 +86,8 @@ class _Status:
         known = {} if plan is None else {route.name: route.upstream for route in plan.config.routes}
         goings = self._control.goings.routes()
         names = [*known, *([""] if "" in goings or traffic.window(3600, route="").requests else [])]
-        found = []
-        for at, name in enumerate(names, 1):
+        found, until = [], perf_counter() + SLICE
+        for name in names:
             now = goings.get(name)
             found.append({
                 "route": name,
@@ -97,8 +96,9 @@ class _Status:
                 "last_hour": figures(traffic.window(3600, route=name)),
                 **self._goesOn(now),
             })
-            if not at % SLICE:
+            if perf_counter() >= until:
                 await self._turn()
+                until = perf_counter() + SLICE
         return found
 
     def _goesOn(self, now: RouteNow | None) -> dict[str, Any]:

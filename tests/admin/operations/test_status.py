@@ -85,7 +85,7 @@ class StatusTests(ControlCase):
 
     def test_slices(self) -> None:
         """Many routes are looked at some at a time: others have the loop between."""
-        self.patch(statusModule, "SLICE", 10)
+        self.patch(statusModule, "SLICE", 0.0)
         routes = "".join(f"  - {{path: /{number}, respond: {{}}}}\n" for number in range(35))
         self.commit("", f"listeners: [{{endpoint: 'tcp:1'}}]\nroutes:\n{routes}")
         coordinator, turns = self.control.coordinator, []
@@ -97,4 +97,4 @@ class StatusTests(ControlCase):
 
         coordinator.callLater = noted
         status = self.ask("getStatus")
-        self.assertEqual((len(status["routes"]), turns), (35, [0, 0, 0]))
+        self.assertEqual((len(status["routes"]), turns), (35, [0] * 35))
