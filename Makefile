@@ -8,6 +8,7 @@
 # make bench-hostile   CPU, memory and others' waiting under hostile clients, beside nginx, HAProxy and Caddy
 # make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
+# make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -25,7 +26,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -71,6 +72,9 @@ bench-instructions: $(VENV)/.has-run
 
 bench-observability: $(VENV)/.has-run
 	$(BIN)/python -m benchmarks.observability $(ARGS)
+
+bench-operating: $(VENV)/.has-run
+	$(BIN)/python -m benchmarks.operating $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
