@@ -27,6 +27,9 @@ from revproxy.loop.threads import Threads
 LONG = 0.1
 """Seconds that the events of one look may take, if they are not all dealt with then."""
 
+BACK = 0.5
+"""Seconds by which the machine's clock is set back before that is seen to."""
+
 RESOLVING = 16
 """Names that are resolved at a time; more wait."""
 
@@ -38,9 +41,23 @@ class EdgeReactor(EPollReactor):  # type: ignore[misc]
     Where something that was ready holds it for :data:`LONG`, what else is ready waits for another look, and whatever
     has a true ``isUrgent`` comes first then: so a command is heard between two requests whose plugins take their time,
     however many have come at once.
+
+    Twisted's timers go by the machine's clock. When that is set back, all of them would wait for as long: no timeout,
+    no deadline, no report of what happens. So they are set back with it.
     """
 
     _isHeldUp = False
+    _ahead: float | None = None
+
+    def timeout(self) -> float | None:
+        """How long the next look may wait for events."""
+        ahead = self.seconds() - monotonic()
+        if self._ahead is not None and ahead < self._ahead - BACK:
+            for call in (*self._pendingTimedCalls, *self._newTimedCalls):
+                call.time += ahead - self._ahead  # of all, so they stay in their order
+        self._ahead = ahead
+        left: float | None = super().timeout()
+        return left
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events and deliver them."""

@@ -49,6 +49,23 @@ class Descriptor:
 class EdgeReactorTests(SynchronousTestCase):
     """Events reach descriptors as under Twisted's own reactor."""
 
+    def test_clockSetBack(self) -> None:
+        """When the machine's clock is set back by hours, what was to come in five seconds comes in five seconds."""
+        made = EdgeReactor()
+        self.addCleanup(made.disconnectAll)
+        now, came = [1e9], []
+        made.seconds = lambda: now[0]
+        made.callLater(5, came.append, "first")
+        made.runUntilCurrent()
+        made.timeout()
+        made.callLater(6, came.append, "second")
+        now[0] -= 3 * 3600
+        self.assertLessEqual(made.timeout(), 5.0)
+        for wanted in (["first"], ["first", "second"]):
+            now[0] += 5
+            made.runUntilCurrent()
+            self.assertEqual(came, wanted)
+
     def setUp(self) -> None:
         self.reactor = EdgeReactor()
         self.addCleanup(self.reactor._poller.close)
