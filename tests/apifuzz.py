@@ -41,6 +41,11 @@ may those that say that they do (412, 422, 428).
 """
 
 SETTINGS = """
+[checks]
+negative_data_rejection.expected-statuses = [
+    "400", "401", "403", "404", "405", "406", "409", "413", "415", "421", "422", "428", "429", "431", "5xx",
+]
+
 [[operations]]
 include-operation-id-regex = "{semantic}"
 checks.positive_data_acceptance.enabled = false

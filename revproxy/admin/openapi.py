@@ -32,6 +32,7 @@ _ALWAYS = {
     406: "What is asked for is not to be had in that form.",
     421: "The name in Host is none that is answered to.",
     429: "Too many attempts from there have failed.",
+    431: "The head is longer than it may be.",
     500: "A mistake of the edge; its log says more.",
     503: "Too many are connected.",
 }
