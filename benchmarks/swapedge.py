@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.peers import twistdCommand
 from benchmarks.processes import BenchmarkError, Running, freePorts
-from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer
+from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused
 from revproxy.control.commands import CommandError
 
 STAMPED = """\
@@ -189,7 +189,7 @@ class SwapEdge:
         return time.perf_counter() - began
 
     def control(self, method: str, path: str, timeout: float = _PATIENCE, **query: Any) -> Any:
-        """Ask the edge by its control socket.
+        """Ask the edge by its control socket. That it refuses some of what it was to do is an answer.
 
         :raises BenchmarkError: when it does not answer, or says that it cannot.
         """
@@ -198,6 +198,8 @@ class SwapEdge:
         try:
             return EdgeClient(control).ask(method, path, query, timeout=timeout)
         except (EdgeNotRunning, NoAnswer, CommandError) as error:
+            if isinstance(error, Refused) and "refused" in error.problem:
+                return error.problem  # it has answered: what it did, and what it refused
             if not self.process.alive:
                 raise BenchmarkError(f"the edge has died: {self.process.lastWords()}") from error
             raise BenchmarkError(f"{path}: {type(error).__name__}: {error}") from error

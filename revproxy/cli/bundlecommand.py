@@ -89,8 +89,10 @@ def collected(edge: RemoteEdge, redaction: Redaction) -> tuple[dict[str, str], d
     missing: dict[str, str] = {}
     _hideReferred(edge)
     config = _asked(missing, "config", lambda: edge.get(*_LEARNED))
+    own = _ownConfig(edge)
+    redaction.learn(own)  # what the edge tells of it has the values masked that are to be found elsewhere
     if config is None:
-        config = _ownConfig(edge)
+        config = own
     if config is not None:
         redaction.learn(config)
         found["config"] = config

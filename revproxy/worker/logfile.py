@@ -278,13 +278,8 @@ class LogFile:
         with self._changed:
             before, self._health = self._health, _Health.FAILING
         if before is _Health.WELL:
-            self._report(
-                "access log {path}: {error}; keeping up to {limit} bytes and trying again",
-                path=self.path,
-                error=str(error),
-                limit=self._maxBacklog,
-            )
-            self._tell(False, f"access log {self.path}: {error}; lines are kept up to {self._maxBacklog} bytes")
+            kept = self._maxBacklog
+            self._tell(False, "{error}; keeping up to {kept} bytes and trying again", error=str(error), kept=kept)
 
     def _succeeded(self) -> None:
         """
@@ -300,12 +295,12 @@ class LogFile:
                 return
             self._health = _Health.WELL
             lost, self._lost = self._lost, 0
-        self._report("access log {path}: writing again; {lost} lines were lost", path=self.path, lost=lost)
-        self._tell(True, f"access log {self.path}: it is written again; {lost} lines were lost")
+        self._tell(True, "writing again; {lost} lines were lost", lost=lost)
 
-    def _tell(self, isWell: bool, text: str) -> None:
+    def _tell(self, isWell: bool, format: str, **values: object) -> None:
+        """Once: whoever is told writes it into the edge's own log."""
+        format, values = f"access log {{path}}: {format}", {"path": self.path, **values}
         if self._onTrouble is not None:
-            self._callInReactor(self._onTrouble, isWell, text)
-
-    def _report(self, format: str, **values: object) -> None:
-        self._callInReactor(self._log.warn, format, **values)
+            self._callInReactor(self._onTrouble, isWell, format.format(**values))
+        else:
+            self._callInReactor(self._log.warn, format, **values)

@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone
 
+from revproxy.control.traffic.pastplans import MOST_PLANS
 from revproxy.plan.versionid import VersionId
 from revproxy.worker.lifecycle.bundlefinder import ROOT
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
@@ -45,6 +46,8 @@ class NothingStaysTests(ChangingCase):
         self.bench.stamp("a", "0")
         self.bench.stamp("b", "0")
         self.bench.start()
+        self.bench.control.history.beginWithout()
+        self.bench.control.alerts.start()
         self.client = self.bench.connect()
         self.swaps = self.requests = 0
         # Its memory is bounded, and full from the beginning.
@@ -101,6 +104,8 @@ class NothingStaysTests(ChangingCase):
         gc.collect()
         gc.collect()
         types = Counter(filter(None, map(_ours, gc.get_objects())))
+        for past in ("PastPlan", "PastPlugin", "PastRoute"):  # of the last plans, as explain needs them: few values
+            self.assertLessEqual(types.pop(past, 0), MOST_PLANS * 8)
         worker: Any = self.bench.worker
         control: Any = self.bench.control
         retirement, records, running = worker.retirement, control.keeper.records, worker.staging.running

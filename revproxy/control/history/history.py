@@ -80,6 +80,7 @@ class History:
             call()
         else:
             self._whenReady.append(call)
+            del self._whenReady[:-MOST_WAITING]  # a disk that does not answer must not keep every plan in memory
 
     def add(
         self,
