@@ -107,7 +107,7 @@ class AsyncioTests(ReconfiguringCase):
         for version, closes in (("2", False), ("3", True)):
             self.replace(edge, self.files(version, closes))
             self.until(lambda version=version: self.says(edge).startswith(version), edge.said())  # type: ignore[misc]
-        self.until(lambda: self.call(edge, "plugins", name="says")[0]["generations_alive"] == 1, edge.said())
+        self.until(lambda: self.ask(edge, "GET", "plugins", "says")["generations_alive"] == 1, edge.said())
         self.until(lambda: self.clients() == 2, edge.said())  # one for the commands, one that listens
         self.assertEqual(self.kinds(edge).count("remains"), 0)
         edge.terminate()

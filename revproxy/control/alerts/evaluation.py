@@ -1,5 +1,6 @@
 """
-Compares figures with what rules say, every few seconds, in slices that hold the loop for two thousandths of a second.
+Compares figures with what rules say, every few seconds, in slices that hold the loop for half a millisecond. There are
+pauses between them: a request needs several turns of the loop, and would wait for a slice in each of them.
 
 Without traffic there is no share of errors and no percentile: that is a verdict of its own, neither true nor false. The
 rate is 0 then, and can be compared. It is known when the edge has run for as long as it is taken over.
@@ -24,8 +25,11 @@ from revproxy.durations import durationText
 INTERVAL = 5.0
 """Seconds between two comparisons."""
 
-SLICE = 0.002
+SLICE = 0.0005
 """Seconds that the loop is held at most, apart from one comparison."""
+
+PAUSE = 0.005
+"""Seconds between two slices, which are the requests'."""
 
 MOST = 0.02
 """The share of the time that comparing may take: with more to compare it is done less often."""
@@ -158,7 +162,7 @@ class Evaluation:
                 self._onFinding(finding)
                 if self._spent() >= begun + SLICE:
                     self._took += self._spent() - begun
-                    self._later = self._clock.callLater(0, self._continue, findings)
+                    self._later = self._clock.callLater(PAUSE, self._continue, findings)
                     return
             self._onRound(frozenset(self._compared))
         except Exception:  # whatever figures do: the next round is to come

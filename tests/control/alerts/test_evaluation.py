@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.alertexpression import parseExpression
 from revproxy.config.alertsettings import AlertRule
-from revproxy.control.alerts.evaluation import INTERVAL, Evaluation, Finding, Verdict, compare
+from revproxy.control.alerts.evaluation import INTERVAL, PAUSE, SLICE, Evaluation, Finding, Verdict, compare
 from tests.control.alerts.doubles import FakeMeasures
 
 ERRORS = AlertRule("errors", when=parseExpression("error_share > 2%"), of="route")
@@ -92,7 +92,7 @@ class EvaluationTests(SynchronousTestCase):
         """Of many things, as many at once as the loop may be held for; comparing has a fiftieth of the time."""
         self.measures.known = [str(n) for n in range(100)]
         self.evaluation.rules = (ERRORS,)
-        takes = 0.001
+        takes = SLICE / 2
 
         def value(*_: object) -> None:
             self.spent += takes
@@ -101,13 +101,13 @@ class EvaluationTests(SynchronousTestCase):
         later, delays = self.clock.callLater, []
         self.clock.callLater = lambda delay, *rest: (delays.append(delay), later(delay, *rest))[1]  # type: ignore
         self.evaluation.start()
-        self.clock.pump([5, 5])
+        self.clock.pump([5, 5, *[PAUSE] * 51])
         self.assertEqual((len(self.names()), len(self.rounds)), (100, 2))
-        self.assertEqual(delays[:-1], [5, 5, *[0] * 50])
+        self.assertEqual(delays[:-1], [5, 5, *[PAUSE] * 50])
         self.assertAlmostEqual(delays[-1], INTERVAL)
         takes = 0.01
-        self.clock.advance(INTERVAL + 1)
-        self.assertEqual(delays[53:-1], [0] * 100)
+        self.clock.pump([INTERVAL + 1, *[PAUSE] * 101])
+        self.assertEqual(delays[53:-1], [PAUSE] * 100)
         self.assertAlmostEqual(delays[-1], 50)
 
     def test_failure(self) -> None:
