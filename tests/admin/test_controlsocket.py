@@ -245,6 +245,7 @@ class StreamTests(DoorCase):
         one.socket.close()
         await self.until(lambda: self.double.stopped)
         self.double.tell("too late")
+        self.assertEqual((self.double.stopped, len(self.socket.site.streams)), (1, 0))
 
     async def test_neverReads(self) -> None:
         """Who does not take what it is told is dropped, and not much is kept for it."""
