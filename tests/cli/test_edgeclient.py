@@ -7,6 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -152,3 +154,5 @@ class CallTests(DoorCase):
         await self.socket.close()
         self.assertIn("ended before it had answered", str(await waiting))
         self.double.gate.callback("")
+        # Writing the answer may pause for a turn.
+        await deferLater(reactor, 0)  # type: ignore[arg-type]
