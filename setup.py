@@ -28,6 +28,9 @@ INSTALL = [
     "rich>=15",
     "argon2-cffi>=25.1",
     "bcrypt>=5",
+    # Signatures of plugins: ssh-keygen -Y sign, and minisign.
+    "sshsig==0.3.1",
+    "py-minisign>=0.21.1,<0.22",
 ]
 
 TEST = [

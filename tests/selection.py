@@ -12,6 +12,7 @@ THOROUGH = "tests.thorough"
 """What takes minutes, or programs that most machines do not have: for ``make test-all`` alone."""
 
 SLOW = (
+    "tests.loading",
     "tests.worker.lifecycle",
     "tests.integration",
     "tests.behaviour",

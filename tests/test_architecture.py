@@ -21,6 +21,7 @@ ROOTS = "root"
 
 _ALL = ("*",)
 _PLAN = ("plan", "config", "bundles", "root", "loop")
+_WORKER = (*_PLAN, "loading", "isolation", "dataplane.*")
 _HTTP = ("root", "loop", "dataplane.http")
 
 MAY: dict[str, tuple[str, ...]] = {
@@ -33,19 +34,24 @@ MAY: dict[str, tuple[str, ...]] = {
     "dataplane.upstream": (*_HTTP, "dataplane.http1"),
     "dataplane.leaves": ("root", "dataplane.http", "dataplane.upstream", "dataplane"),
     "dataplane": ("root", "loop", "dataplane.net", "dataplane.http", "dataplane.http1", "dataplane.upstream"),
-    "isolation": ("root", "loop"),
+    "loading": ("bundles", "config", "root"),
+    "isolation.lock": (),
+    "isolation.process": ("isolation", "isolation.lock", "root", "loop"),
+    "isolation.inside": ("isolation", "loading", "bundles", "config", "root", "loop"),
+    "isolation": ("isolation.*", "config", "root", "loop"),
     "config": ("root", "dataplane.http.limits"),
     "bundles": ("config", "root"),
     "plan": ("config", "bundles", "root"),
-    "worker.lifecycle": (*_PLAN, "isolation", "dataplane.*", "plugins"),
-    "worker.guard": (*_PLAN, "isolation", "dataplane.*", "worker.lifecycle"),
-    "worker": (*_PLAN, "isolation", "dataplane.*", "worker.lifecycle", "worker.guard"),
+    "worker.lifecycle": (*_WORKER, "plugins"),
+    "worker.guard": (*_WORKER, "worker.lifecycle"),
+    "worker": (*_WORKER, "worker.lifecycle", "worker.guard"),
     "control.watch": _PLAN,
     "control.state": _PLAN,
     "control.planning": (*_PLAN, "control.state"),
     "control.traffic": _PLAN,
     "control.traces": _PLAN,
     "control.history": (*_PLAN, "control.state", "control.actor"),
+    "control.trust": (*_PLAN, "control.state"),
     "control.alerts": (*_PLAN, "control.state", "control.traffic"),
     "control": (*_PLAN, "control.*", "dataplane.net.eagerreactor"),
     "admin.operations": ("admin", "admin.doctor", "control.*", *_PLAN),

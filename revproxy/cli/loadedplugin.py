@@ -17,10 +17,10 @@ from revproxy.config.problems import Problem, textOf
 from revproxy.config.references import grantedConfig
 from revproxy.control.catalogreader import readPlugin
 from revproxy.interfaces import IConfigurable
+from revproxy.loading.contract import PluginError
+from revproxy.loading.loader import LoadedBundle, instantiate, loadBundle, unload
+from revproxy.loading.tracebacks import tracebackOf
 from revproxy.plan.catalog import BrokenPlugin
-from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle, unload
-from revproxy.worker.lifecycle.tracebacks import tracebackOf
 
 
 class PluginRefused(Exception):

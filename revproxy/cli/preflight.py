@@ -32,14 +32,14 @@ from revproxy.control.state.recordfile import peekRecords
 from revproxy.control.state.records import PluginRecords
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
+from revproxy.loading.contract import PluginError
+from revproxy.loading.loader import instantiate, instantiateFactory, loadBundle, unload
 from revproxy.plan.catalog import Catalog, Selected
 from revproxy.plan.pemfiles import authorityFiles
 from revproxy.regularfile import readFile
 from revproxy.worker.certificates import CertificateError, CertificateFolder
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.dropins import DropInFactories
-from revproxy.worker.lifecycle.loader import instantiate, instantiateFactory, loadBundle, unload
 from revproxy.worker.upstreamfactory import PEM_LIMIT
 
 HOLD = 5.0

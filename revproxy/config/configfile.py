@@ -23,6 +23,7 @@ from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
 from revproxy.config.settings import (
+    ISOLATIONS,
     Config,
     GrantConfig,
     LoggingConfig,
@@ -30,6 +31,7 @@ from revproxy.config.settings import (
     QuarantineConfig,
 )
 from revproxy.config.tracesconfig import tracesOf
+from revproxy.config.trustconfig import permissionsAt, trustOf
 from revproxy.config.upstreamconfig import upstreamsOf
 from revproxy.dataplane.http.limits import Limits, Timeouts
 from revproxy.secrets import Secret
@@ -131,6 +133,7 @@ def configOf(document: Document, base: Path) -> Config:
         traces=tracesOf(root),
         alerts=alertsOf(root),
         explain=explainOf(root),
+        trust=trustOf(root),
         source=document.source,
         document=document,
         referredFiles=references.files,
@@ -147,6 +150,7 @@ def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
         directory=section.pathAt("directory", "folder"),
         config=pluginSettings(section, "config"),
         required=_names(section, "required"),
+        isolation={glob: tier for glob, tier in section.section("isolation").value.items() if tier in ISOLATIONS},
         settle=section.seconds("settle", 0.15),
         keepVersions=section.integer("keep_versions", 5),
         maxBytes=section.integer("max_bytes", PluginsConfig().maxBytes),
@@ -172,6 +176,7 @@ def _grant(section: Section, references: OwnReferences) -> GrantConfig:
     return GrantConfig(
         _granted(section, "environment", partial(references.valueOf, ENVIRONMENT)),
         _granted(section, "files", partial(references.valueOf, FILE)),
+        permissionsAt(section),
     )
 
 

@@ -15,6 +15,7 @@ from revproxy import __version__
 from revproxy.config.document import Document, decodeText, documentFromValue, parseJSON
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted
 from revproxy.config.schema import checkAgainst, checkPublished, checkSchema
+from revproxy.permissions import Permissions
 
 DEFAULT_TIMEOUT_MS = 1000
 """Milliseconds an asynchronous call of a plugin may take when its manifest does not say."""
@@ -42,12 +43,13 @@ class Manifest:
     :ivar conflicts: name to the versions it cannot run with.
     :ivar provides: further names it answers to.
     :ivar onError: ``"closed"`` or ``"open"``.
-    :ivar isolation: ``"inline"``.
+    :ivar isolation: ``"inline"`` or ``"process"``.
+    :ivar revision: counts up with each release; ``None``: it does not say.
     :ivar timeoutMs: milliseconds one asynchronous call may take; ``None``: no bound.
     :ivar threads: how many threads one version may have.
-    :ivar memoryMb: megabytes, for ``isolation: process``.
+    :ivar memoryMb: megabytes that it may take; ``None``: it does not say.
     :ivar bodyBytes: the most bytes of a body the plugin may buffer; ``None``: what the edge allows.
-    :ivar permissions: for ``isolation: process``.
+    :ivar permissions: what it asks for; ``None``: it does not say.
     :ivar shadowSafe: whether it may run on copies of requests.
     :ivar source: the file, as messages call it.
     :ivar document: knows the line of every value.
@@ -73,7 +75,8 @@ class Manifest:
     threads: int = DEFAULT_THREADS
     memoryMb: int | None = None
     bodyBytes: int | None = None
-    permissions: Mapping[str, Any] = field(default_factory=dict)
+    permissions: Permissions | None = None
+    revision: int | None = None
     shadowSafe: bool = False
     edge: SpecifierSet | None = None
     dependencies: tuple[Requirement, ...] = ()
@@ -137,7 +140,8 @@ def _manifestOf(document: Document) -> Manifest:
         threads=int(limits.get("threads", DEFAULT_THREADS)),
         memoryMb=_whole(limits.get("memory_mb")),
         bodyBytes=_whole(limits.get("body_bytes")),
-        permissions=value.get("permissions", {}),
+        permissions=Permissions.of(value["permissions"]) if "permissions" in value else None,
+        revision=_whole(value.get("revision")),
         shadowSafe=value.get("shadow_safe", False),
         edge=reader.edge(),
         dependencies=reader.dependencies(),

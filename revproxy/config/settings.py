@@ -17,11 +17,19 @@ from revproxy.config.document import Document
 from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.tracesconfig import TracesConfig
+from revproxy.config.trustconfig import TrustConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.permissions import NOTHING, Permissions
 from revproxy.secrets import masked
 
 PluginSetting: TypeAlias = "bool | Mapping[str, Any]"
 """What a user may say about a plugin: off, on as it is, or on with these values over its own configuration."""
+
+
+Isolation: TypeAlias = Literal["inline", "process"]
+"""Where a plugin runs: in the edge's own process, or in a locked one."""
+
+ISOLATIONS: tuple[Isolation, ...] = ("inline", "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +228,16 @@ class QuarantineConfig:
 
 @dataclass(frozen=True, slots=True)
 class GrantConfig:
-    """What a plugin's own plugin.json may refer to.
+    """What a plugin is granted.
 
+    :ivar permissions: all of it.
     :ivar environment: by name of a variable, its value.
     :ivar files: by path, as revproxy.yaml has it, what is in the file.
     """
 
     environment: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)
+    permissions: Permissions = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,7 @@ class PluginsConfig:
     :ivar drain: seconds that requests and streams may still use what was replaced; ``None``: as ``timeouts.drain``.
     :ivar quarantine: when versions are taken out.
     :ivar grants: plugin name to what it is granted.
+    :ivar isolation: by name or glob, ``"inline"`` or ``"process"``, whatever a plugin.json says.
     :ivar storeBytes: what one plugin may keep over restarts.
     """
 
@@ -254,6 +265,7 @@ class PluginsConfig:
     quarantine: QuarantineConfig = QuarantineConfig()
     grants: Mapping[str, GrantConfig] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    isolation: Mapping[str, Isolation] = field(default_factory=dict)
     watch: bool = True
     drain: float | None = None
     storeBytes: int = 16 * 1024 * 1024
@@ -327,6 +339,7 @@ class Config:
     traces: TracesConfig = field(default_factory=TracesConfig)
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
     explain: ExplainConfig = field(default_factory=ExplainConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
     source: str = "configuration"
     document: Document | None = field(default=None, compare=False, repr=False)
     referredFiles: Mapping[str, str] = field(default_factory=dict, repr=False)

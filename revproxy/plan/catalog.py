@@ -12,6 +12,8 @@ from revproxy.bundles.bundle import Bundle
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest, parseManifest
 from revproxy.config.problems import ConfigErrors, Problem, quoted
+from revproxy.config.settings import Isolation
+from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
 
 
@@ -117,6 +119,8 @@ class Selected:
 
     :ivar config: its effective configuration in every route group that ``perGroup`` does not name; ``None``: off there.
     :ivar perGroup: index of a route group to the configuration on its routes; ``None``: off there.
+    :ivar isolation: where it runs.
+    :ivar permissions: what it may touch; ``None``: everything.
 
     Equal configurations of one plugin are one object, so that instances can be shared by identity.
     """
@@ -124,6 +128,8 @@ class Selected:
     entry: CatalogEntry
     config: Mapping[str, Any] | None
     perGroup: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
+    isolation: Isolation = "inline"
+    permissions: Permissions | None = None
 
     @property
     def name(self) -> str:

@@ -18,7 +18,8 @@ from packaging.version import Version
 
 from revproxy.config.document import Document
 from revproxy.config.problems import writable
-from revproxy.config.settings import Config
+from revproxy.config.settings import Config, Isolation
+from revproxy.permissions import Permissions
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.plan import Plan
@@ -40,6 +41,8 @@ class _Selected(msgspec.Struct, frozen=True):
     name: str
     config: int | None
     perGroup: dict[int, int | None]
+    isolation: Isolation = "inline"
+    permissions: Permissions | None = None
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -120,7 +123,9 @@ def _written(plan: Plan) -> _Plan:
     numbers = {selected.name: number for number, selected in enumerate(plan.selected)}
     selected = tuple(
         _Selected(
-            each.name, configs.orNone(each.config), {at: configs.orNone(own) for at, own in each.perGroup.items()}
+            each.name, configs.orNone(each.config), {at: configs.orNone(own) for at, own in each.perGroup.items()},
+            each.isolation,
+            each.permissions,
         )
         for each in plan.selected
     )
@@ -155,6 +160,8 @@ def _read(written: _Plan) -> Plan:
             written.entries[each.name],
             configOf(each.config),
             {group: configOf(number) for group, number in each.perGroup.items()},
+            each.isolation,
+            each.permissions,
         )
         for each in written.selected
     )

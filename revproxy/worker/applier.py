@@ -19,9 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from revproxy.errors import Foreign
+from revproxy.loading.tracebacks import described
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Abandon, Answer, Commit, Prepare, Ready, Step
-from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Participant, Refused
 
 _GIVEN_UP = Refusal("", "stop", "the change was given up")

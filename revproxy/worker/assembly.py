@@ -21,13 +21,13 @@ from revproxy.config.manifest import Manifest
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.link import Link
+from revproxy.loading.tracebacks import described
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Order, Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.worker.guard.barrier import Barrier
 from revproxy.worker.lifecycle.instance import Instance
-from revproxy.worker.lifecycle.tracebacks import described
 from revproxy.worker.participant import Refused
 from revproxy.worker.routetable import RouteTable
 

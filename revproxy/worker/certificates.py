@@ -26,10 +26,10 @@ from OpenSSL import SSL
 
 from revproxy.config.settings import ClientAuthConfig, TLSConfig
 from revproxy.dataplane.net.tlscontexts import HostTLS, serverContext
+from revproxy.loading.tracebacks import described
 from revproxy.plan.pemfiles import PemFiles, authorityFiles
 from revproxy.plan.words import CertificateFacts
 from revproxy.worker.certificatefacts import factsOf
-from revproxy.worker.lifecycle.tracebacks import described
 
 MAX_TOLD = 20
 """Problems of a folder that are told one by one."""

@@ -17,11 +17,11 @@ from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.net.servertransport import serverTransport
 from revproxy.dataplane.net.tlscontexts import ServerContexts
+from revproxy.loading.tracebacks import described
 from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import CertificateState
 from revproxy.worker.certificates import CertificateError, CertificateFolder, Loaded
-from revproxy.worker.lifecycle.tracebacks import described
 
 _log = Logger()
 

@@ -26,9 +26,9 @@ from twisted.logger import Logger, LogLevel
 
 from revproxy.config.settings import LoggingConfig
 from revproxy.errors import printable
+from revproxy.loading.tracebacks import MAX_TRACEBACK, plainFile
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.lifecycle.instance import Version
-from revproxy.worker.lifecycle.tracebacks import MAX_TRACEBACK, plainFile
 
 MAX_TEXT = 8_000
 """Characters of a message that are shown."""

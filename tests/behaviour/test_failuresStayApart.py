@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.changes import ChangeRequest
-from revproxy.worker.lifecycle.bundlefinder import finder
+from revproxy.loading.bundlefinder import finder
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 from tests.behaviour.pipeline import Client
 

@@ -14,8 +14,8 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 
 from revproxy.control.traffic.pastplans import MOST_PLANS
+from revproxy.loading.bundlefinder import ROOT
 from revproxy.plan.versionid import VersionId
-from revproxy.worker.lifecycle.bundlefinder import ROOT
 from tests.behaviour.changes import UPSTREAMS, ChangingCase
 
 FAILING = "    def checkHealth(self): raise LookupError('unwell')"

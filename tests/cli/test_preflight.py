@@ -18,7 +18,7 @@ from revproxy.control.state.recordfile import writeRecords
 from revproxy.control.state.records import PluginRecords
 from revproxy.demo.selfsigned import selfSigned
 from revproxy.dropin import DropIn
-from revproxy.worker.lifecycle.bundlefinder import ROOT
+from revproxy.loading.bundlefinder import ROOT
 
 resource = Resource()
 

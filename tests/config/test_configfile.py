@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from revproxy.config.settings import (
     UpstreamTLSConfig,
 )
 from revproxy.config.tracesconfig import TracesConfig
+from revproxy.config.trustconfig import SignerConfig, TrustConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
+from revproxy.permissions import Permissions
 
 START = "listeners: [{endpoint: 'tcp:8080'}]\nupstreams: {app: {targets: [http://127.0.0.1:9000]}}\n"
 
@@ -91,7 +94,10 @@ plugins:
   store_bytes: 100000
   required: [cors]
   settle: 1.5
-  grants: {cors: {environment: [], files: [ca.pem]}}
+  isolation: {"vendor-*": process}
+  grants:
+    cors: {environment: [], files: [ca.pem], read_headers: [X-Tenant], write_headers: [X-User], body: read,
+      respond: true, upstreams: [api], store: true, figures: true}
   watch: false
   drain: 2h
   quarantine: {failures: 9, share: 12.5%, window: 1m, loop_share: 30%}
@@ -128,7 +134,22 @@ alerts:
   group_interval: 1m
   repeat_interval: 1h
 explain: {collect: false, sample: 12.5%, slower: 250ms}
+trust:
+  mode: signed+lock
+  minimum_level: B
+  signers:
+    alice: {key: "ssh-ed25519 AAAA", plugins: ["quota-*"], tier: inline, permissions: {body: read},
+      not_after: 2027-12-31}
+    bob: {key: RWQ}
+  lock: ./plugins.lock
+  revoked: ./revoked
+  uids: 300000-300999
 """
+
+GRANTED = Permissions(
+    frozenset(["x-tenant"]), frozenset(["x-user"]), "read", True, frozenset(["api"]), True, True,
+    files=frozenset(["ca.pem"]),
+)
 
 
 class ConfigTestCase(SynchronousTestCase):
@@ -205,8 +226,8 @@ class FullTests(ConfigTestCase):
         config = self.parse(FULL)
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
-            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": "PEM"})}, ("cors",),
-            False, 7200.0, storeBytes=100000, maxBytes=200000))
+            QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": "PEM"}, GRANTED)}, ("cors",),
+            {"vendor-*": "process"}, False, 7200.0, storeBytes=100000, maxBytes=200000))
         self.assertEqual(config.pluginDrain, 7200.0)
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))
@@ -223,6 +244,11 @@ class FullTests(ConfigTestCase):
         receiver = "http://127.0.0.1:4318/v1/traces"
         self.assertEqual(config.traces, TracesConfig(True, "always", 0.05, receiver, {"X-Key": "k"}, "edge"))
         self.assertEqual(config.explain, ExplainConfig(False, 0.125, 0.25))
+        end = datetime(2028, 1, 1, tzinfo=UTC).timestamp()
+        alice = SignerConfig("alice", "ssh-ed25519 AAAA", ("quota-*",), "inline", Permissions(body="read"), end)
+        self.assertEqual(config.trust, TrustConfig(
+            "signed+lock", "B", (alice, SignerConfig("bob", "RWQ")), self.base / "plugins.lock", self.base / "revoked",
+            (300000, 300999)))
         self.assertEqual(config.source, "r.yaml")
 
     def test_schemaKnowsEveryKey(self) -> None:

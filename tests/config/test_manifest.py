@@ -25,13 +25,15 @@ from revproxy.config.manifest import (
 )
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.schema import publishedSchema
+from revproxy.permissions import Permissions
 
 FULL: dict[str, Any] = {
     "$schema": "plugin.schema.json", "name": "rate-limit", "version": "1.2.0", "description": "d",
     "entry_point": "Main", "enabled": False, "config": {"rate": "100/s"}, "config_schema": {"type": "object"},
     "priority": -5, "before": ["b"], "after": ["auth"], "requires": {"auth": ">=2,<3", "any": ""},
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
-    "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "permissions": {"net": []},
+    "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "revision": 7,
+    "permissions": {"read_headers": ["X-Tenant"], "body": "read", "respond": True},
     "shadow_safe": True, "edge": ">=0.1", "required": False,
     "dependencies": ["pyjwt[crypto]>=2.8,<3; python_version >= '3'"],
 }
@@ -63,7 +65,8 @@ class ManifestTests(SynchronousTestCase):
         self.assertEqual((manifest.onError, manifest.isolation, manifest.shadowSafe), ("open", "inline", True))
         self.assertEqual((manifest.timeoutMs, manifest.threads), (250, 64))
         self.assertEqual((manifest.memoryMb, manifest.bodyBytes), (128, 1048576))
-        self.assertEqual(manifest.permissions, {"net": []})
+        self.assertEqual(manifest.permissions, Permissions(frozenset(["x-tenant"]), body="read", respond=True))
+        self.assertEqual(manifest.revision, 7)
         self.assertEqual((str(manifest), manifest.edge), ("rate-limit 1.2.0", SpecifierSet(">=0.1")))
 
     def test_required(self) -> None:

@@ -15,6 +15,7 @@ from revproxy.config.manifest import ConfigLayer, Manifest, parseManifest
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.references import MAX_BYTES, grantedConfig, isCurrent
 from revproxy.config.settings import Config, GrantConfig
+from revproxy.permissions import Permissions
 from revproxy.secrets import Secret, masked
 
 START = "listeners: [{endpoint: 'tcp:1'}]\nroutes: [{respond: {}}]\n"
@@ -174,14 +175,16 @@ class GrantedTests(ReferencesTestCase):
         """What is granted is had when revproxy.yaml is read; what cannot be had is wrong there."""
         self.write(b"Vogon-poem")
         plugins = self.parse("plugins: {grants: {p: {environment: [ARTHUR], files: [keys/one]}, q: {}}}\n").plugins
-        self.assertEqual(plugins.grants, {"p": GrantConfig({"ARTHUR": "Dent-of-Earth"}, {"keys/one": "Vogon-poem"}),
+        self.assertEqual(plugins.grants, {"p": GrantConfig(
+            {"ARTHUR": "Dent-of-Earth"}, {"keys/one": "Vogon-poem"},
+            Permissions(environment=frozenset(["ARTHUR"]), files=frozenset(["keys/one"]))),
                                           "q": GrantConfig()})
         self.assertEqual(self.refused("plugins:\n  grants: {p: {environment: [FORD, 5], files: [keys/two], x: 1}}\n"), [
             "r.yaml:4:30: $.plugins.grants.p.environment[0]: the environment has no FORD; "
             "set it where the edge is started",
             "r.yaml:4:36: $.plugins.grants.p.environment[1]: expected text, not 5",
             "r.yaml:4:48: $.plugins.grants.p.files[0]: the file keys/two cannot be read: No such file or directory",
-            'r.yaml:4:59: $.plugins.grants.p.x: unknown key; there are "environment", "files"',
+            'r.yaml:4:59: $.plugins.grants.p.x: unknown key',
         ])
 
     def test_granted(self) -> None:

@@ -262,7 +262,7 @@ class BytesTests(PlanCase):
         """
         bundles = [entry.bundle for entry in self.plan.entries.values() if entry.bundle is not None]
         files = sum(len(content) for bundle in bundles for content in bundle.files.values())
-        self.assertLess(len(self.data), 3 * files + 2 * len(plans.CONFIG) + 4000)
+        self.assertLess(len(self.data), 3 * files + 2 * len(plans.CONFIG) + 4500)
 
     def test_manyGroups(self) -> None:
         """

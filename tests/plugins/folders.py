@@ -5,7 +5,7 @@ from typing import Any
 
 from revproxy.bundles.bundle import readBundle
 from revproxy.config.manifest import Manifest, checkConfig, effectiveConfig, parseManifest
-from revproxy.worker.lifecycle.loader import loadBundle, unload
+from revproxy.loading.loader import loadBundle, unload
 
 FOLDER = Path(__file__).resolve().parents[2] / "plugins"
 

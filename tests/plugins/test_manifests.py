@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 import revproxy.plugins
 from revproxy.config.manifest import manifestFromMapping
 from revproxy.interfaces import IMiddleware, IMiddlewareFactory
-from revproxy.worker.lifecycle.contract import verifyMiddleware
+from revproxy.loading.contract import verifyMiddleware
 from tests.plugins.folders import FOLDER, mainOf, manifestOf, problemsOf
 
 BCRYPT = "$2b$04$suFGhHj85PKGYeoqHm5Lg.ROPsqaGBKrWiohSCo3CCJpLXT2RDlzK"

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.interfaces import IResponseMiddleware
+from revproxy.loading.contract import verifyMiddleware
 from revproxy.plugins.rate_limit import Limiter, Rate, RateLimit, compileKey
 from revproxy.testing import Answer, EdgeDouble, makeContext
-from revproxy.worker.lifecycle.contract import verifyMiddleware
 
 
 class RateTests(SynchronousTestCase):

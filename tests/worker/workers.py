@@ -17,12 +17,12 @@ from revproxy.bundles.bundle import makeBundle
 from revproxy.config.configfile import parseConfig
 from revproxy.config.settings import Config
 from revproxy.control.certificatefiles import CertificateReader
+from revproxy.loading.bundlefinder import ROOT
+from revproxy.loading.loader import unload
 from revproxy.plan.catalog import CatalogEntry, Selected, entryOf
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Abandon, Answer, Commit, Down, Prepare, Ready, Up
 from revproxy.testing import makeContext
-from revproxy.worker.lifecycle.bundlefinder import ROOT
-from revproxy.worker.lifecycle.loader import unload
 from revproxy.worker.worker import Worker
 from tests.coordinators import Loopless
 

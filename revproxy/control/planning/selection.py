@@ -16,6 +16,7 @@ from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.control.planning.switching import isOn, saysOff
+from revproxy.control.planning.tiers import isolationOf, permissionsOf
 from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
 from revproxy.plan.plan import Order
 
@@ -178,7 +179,8 @@ class _Selection:
             perGroup[index] = self._inGroup(entry, self.groups[index], own, layers) if isOn(entry, own) else None
         if config is None and all(settings is None for settings in perGroup.values()):
             return None
-        return Selected(entry, config, perGroup)
+        isolation = isolationOf(entry, self.plugins)
+        return Selected(entry, config, perGroup, isolation, permissionsOf(entry, self.plugins, isolation))
 
     def _inGroup(
         self, entry: CatalogEntry, group: RouteGroup, own: PluginSetting, layers: Sequence[ConfigLayer]

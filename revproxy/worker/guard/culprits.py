@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
+from revproxy.loading.bundlefinder import ROOT
+from revproxy.loading.tracebacks import stampIn, stampOf
 from revproxy.worker.guard.stacksampler import Culprit
-from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.instance import Instance, Version
-from revproxy.worker.lifecycle.tracebacks import stampIn, stampOf
 
 
 class Culprits:

@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 
 from revproxy.config.problems import writable
 from revproxy.errors import WrongAnswer
+from revproxy.loading.tracebacks import described, plainFile, stampIn
 from revproxy.plan.words import LastFailure
 from revproxy.secrets import masked
 from revproxy.worker.lifecycle.instance import Instance
-from revproxy.worker.lifecycle.tracebacks import described, plainFile, stampIn
 
 HEAD = 2_000
 """Characters of a traceback's beginning that are told, if it is long; and ``TAIL`` of its end."""

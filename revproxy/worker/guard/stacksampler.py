@@ -19,7 +19,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from operator import itemgetter
 from types import FrameType
 
-from revproxy.worker.lifecycle.tracebacks import plainFile
+from revproxy.loading.tracebacks import plainFile
 
 _RESUMED = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR
 _OURS = ("revproxy.", "twisted.")

@@ -18,9 +18,9 @@ import revproxy.plugins
 from revproxy.config.manifest import manifestFromMapping
 from revproxy.config.problems import ConfigErrors, Problem, textOf
 from revproxy.interfaces import IMiddlewareFactory
+from revproxy.loading.tracebacks import described
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, CatalogEntry
 from revproxy.plan.words import DropIns
-from revproxy.worker.lifecycle.tracebacks import described
 
 _log = Logger()
 

@@ -18,8 +18,8 @@ from twisted.logger import LogPublisher
 from twisted.python.failure import Failure
 from zope.interface.adapter import AdapterLookupBase, BaseAdapterRegistry
 
-from revproxy.worker.lifecycle.bundlefinder import ROOT
-from revproxy.worker.lifecycle.tracebacks import plainFile
+from revproxy.loading.bundlefinder import ROOT
+from revproxy.loading.tracebacks import plainFile
 
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 

@@ -31,18 +31,18 @@ from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
+from revproxy.loading.bundlefinder import compileFile
+from revproxy.loading.contract import PluginError
+from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
+from revproxy.loading.tracebacks import described, lastLineIn, stampOf, tracebackOf
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
-from revproxy.worker.lifecycle.bundlefinder import compileFile
-from revproxy.worker.lifecycle.contract import PluginError
 from revproxy.worker.lifecycle.handover import throughJSON
-from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
-from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, stampOf, tracebackOf
 
 COMPILED_AHEAD = 64 * 1024
 """Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""

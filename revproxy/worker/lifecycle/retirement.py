@@ -16,10 +16,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.dataplane.chain import Chain
+from revproxy.loading.loader import unload
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.instance import Instance, Version
-from revproxy.worker.lifecycle.loader import unload
 from revproxy.worker.lifecycle.stages import StageFailed
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
 

@@ -25,9 +25,9 @@ from weakref import ref
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.components import globalRegistry
 
+from revproxy.loading.bundlefinder import ROOT, Sentinel
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Remains
-from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel
 from revproxy.worker.lifecycle.holdersearch import HolderSearch
 
 _LONGEST_PAUSE = 10.0
@@ -112,7 +112,7 @@ class UnloadProof:
         """
         Watch a version that was retired.
 
-        :param sentinel: of its :class:`~revproxy.worker.lifecycle.loader.LoadedBundle`; None for a drop-in, whose
+        :param sentinel: of its :class:`~revproxy.loading.loader.LoadedBundle`; None for a drop-in, whose
             module stays.
         :param instances: every one it had, or weak references to them; what no weak reference can be made of is
             not watched.

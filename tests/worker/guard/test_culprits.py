@@ -9,9 +9,9 @@ from zope.interface import implementer
 from revproxy.context import Context
 from revproxy.dropin import DropIn
 from revproxy.interfaces import IMiddleware
+from revproxy.loading.bundlefinder import ROOT
 from revproxy.plan.words import Ask, DropIns
 from revproxy.worker.guard.culprits import Culprits
-from revproxy.worker.lifecycle.bundlefinder import ROOT
 from revproxy.worker.lifecycle.instance import Version
 from tests.worker.workers import WorkerCase, entry
 

@@ -8,11 +8,11 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.loading.loader import instantiate, loadBundle, unload
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Remains
-from revproxy.worker.lifecycle.loader import instantiate, loadBundle, unload
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
-from tests.worker.lifecycle.test_loader import GOOD, bundle, manifest
+from tests.loading.test_loader import GOOD, bundle, manifest
 
 KEPT: list[Any] = []
 """What somebody else keeps."""

@@ -13,10 +13,10 @@ from twisted.internet.task import Clock, LoopingCall
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.loading.loader import loadBundle, unload
 from revproxy.testing import HostDouble
 from revproxy.worker.lifecycle.holdernames import describeHandler, endOf, kindOf, nameOf, placeOf, wayOf
-from revproxy.worker.lifecycle.loader import loadBundle, unload
-from tests.worker.lifecycle.test_loader import bundle, manifest
+from tests.loading.test_loader import bundle, manifest
 
 
 class Ticker:

@@ -11,15 +11,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.loading.bundlefinder import finder
+from revproxy.loading.loader import LoadedBundle, instantiate, loadBundle
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Notice, Remains
-from revproxy.worker.lifecycle.bundlefinder import finder
-from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, loadBundle
 from revproxy.worker.lifecycle.retirement import BROKEN_OFF_TIMEOUT, Retirement
 from revproxy.worker.lifecycle.stages import StageFailed
+from tests.loading.test_loader import bundle, manifest
 from tests.worker.lifecycle.retired import KEPT
-from tests.worker.lifecycle.test_loader import bundle, manifest
 
 DRAIN = 10.0
 

@@ -13,9 +13,9 @@ from zope.interface import Interface
 
 from revproxy.plan.versionid import VersionId
 from revproxy.worker.lifecycle.unloadproof import UnloadProof
+from tests.loading.test_loader import bundle
 from tests.worker.lifecycle import retired
 from tests.worker.lifecycle.retired import PLUGIN, ProofTestCase
-from tests.worker.lifecycle.test_loader import bundle
 
 FIRST = VersionId("1", "d")
 

@@ -8,9 +8,9 @@ import pkgutil
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import makeBundle
-from revproxy.worker.lifecycle.bundleresources import BundleFile
-from revproxy.worker.lifecycle.loader import loadBundle, unload
-from tests.worker.lifecycle.test_loader import PLACE, LoaderTestCase, manifest
+from revproxy.loading.bundleresources import BundleFile
+from revproxy.loading.loader import loadBundle, unload
+from tests.loading.test_loader import PLACE, LoaderTestCase, manifest
 
 FILES = {"a.txt": b"gr\xc3\xbc\xc3\x9fe\n", "deep/er/b.bin": b"\0\1", "deep/c.txt": b"c", "plugin.py": b""}
 

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
-from revproxy.worker.lifecycle.bundleresources import BundleFile
+from revproxy.loading.bundleresources import BundleFile
 
 SHARED = frozenset(("typing_extensions",))
 """

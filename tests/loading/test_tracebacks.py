@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import Bundle, makeBundle
-from revproxy.worker.lifecycle.tracebacks import (
+from revproxy.loading.tracebacks import (
     MAX_TRACEBACK,
     described,
     lastLineIn,

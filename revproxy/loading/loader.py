@@ -19,11 +19,11 @@ from revproxy.bundles.bundle import Bundle
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
-from revproxy.worker.lifecycle.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
-from revproxy.worker.lifecycle.contract import PluginError, verifyMiddleware
-from revproxy.worker.lifecycle.dependencies import dependencyProblems
-from revproxy.worker.lifecycle.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
-from revproxy.worker.lifecycle.vendoring import reservedProblems
+from revproxy.loading.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
+from revproxy.loading.contract import PluginError, verifyMiddleware
+from revproxy.loading.dependencies import dependencyProblems
+from revproxy.loading.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
+from revproxy.loading.vendoring import reservedProblems
 
 _serial = itertools.count(1)
 

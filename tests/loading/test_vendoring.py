@@ -15,12 +15,12 @@ from threading import Thread
 from typing import Any
 
 from revproxy.bundles.bundle import makeBundle
+from revproxy.loading.contract import PluginError
+from revproxy.loading.loader import LoadedBundle, loadBundle, unload
+from revproxy.loading.vendoring import vendoredNames
 from revproxy.worker.guard.culprits import Culprits
-from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.loader import LoadedBundle, loadBundle, unload
 from revproxy.worker.lifecycle.unloadproof import forgetCaches
-from revproxy.worker.lifecycle.vendoring import vendoredNames
-from tests.worker.lifecycle.test_loader import PLACE, LoaderTestCase, manifest
+from tests.loading.test_loader import PLACE, LoaderTestCase, manifest
 
 MOON = {
     "vendor/moon/__init__.py": """

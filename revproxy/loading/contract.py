@@ -20,7 +20,7 @@ from revproxy.interfaces import (
     IResponseMiddleware,
     IStateful,
 )
-from revproxy.worker.lifecycle.tracebacks import plainFile, stampIn
+from revproxy.loading.tracebacks import plainFile, stampIn
 
 COMPANIONS: tuple[InterfaceClass, ...] = (
     IResponseMiddleware,

@@ -25,9 +25,9 @@ from types import CodeType, ModuleType
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.ignorerules import FILE, IgnoreRules
-from revproxy.worker.lifecycle.bundleresources import BundleResources
-from revproxy.worker.lifecycle.tracebacks import stampedFile, stampIn, stampOf
-from revproxy.worker.lifecycle.vendoring import Vendoring, forgetFinders, vendoredNames
+from revproxy.loading.bundleresources import BundleResources
+from revproxy.loading.tracebacks import stampedFile, stampIn, stampOf
+from revproxy.loading.vendoring import Vendoring, forgetFinders, vendoredNames
 
 ROOT = "revproxy_plugins"
 SENTINEL = "__revproxy_sentinel__"

@@ -18,9 +18,9 @@ from revproxy.bundles.bundle import Bundle, makeBundle
 from revproxy.config.manifest import Manifest, manifestFromMapping
 from revproxy.dropin import DropIn
 from revproxy.interfaces import IMiddleware
-from revproxy.worker.lifecycle.bundlefinder import ROOT, SENTINEL
-from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
+from revproxy.loading.bundlefinder import ROOT, SENTINEL
+from revproxy.loading.contract import PluginError
+from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle, unload
 
 GOOD = """\
 from zope.interface import implementer

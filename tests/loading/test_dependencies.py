@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted
 from revproxy.bundles.bundle import makeBundle
 from revproxy.config.manifest import parseManifest
-from revproxy.worker.lifecycle.contract import PluginError
-from revproxy.worker.lifecycle.dependencies import dependencyProblems
-from revproxy.worker.lifecycle.loader import loadBundle, unload
-from tests.worker.lifecycle.test_loader import PLACE
+from revproxy.loading.contract import PluginError
+from revproxy.loading.dependencies import dependencyProblems
+from revproxy.loading.loader import loadBundle, unload
+from tests.loading.test_loader import PLACE
 
 PIP = f"{sys.executable} -m pip install"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from twisted.python.failure import Failure
 
 from revproxy.bundles.bundle import makeBundle, readBundle
-from revproxy.worker.lifecycle.bundlefinder import ROOT, compileFile, finder
-from revproxy.worker.lifecycle.loader import (
+from revproxy.loading.bundlefinder import ROOT, compileFile, finder
+from revproxy.loading.loader import (
     loadBundle,
     unload,
 )
-from tests.worker.lifecycle.test_loader import PLACE, LoaderTestCase, manifest
+from tests.loading.test_loader import PLACE, LoaderTestCase, manifest
 
 
 class FinderTests(LoaderTestCase):

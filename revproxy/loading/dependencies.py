@@ -21,7 +21,7 @@ from revproxy.bundles.bundle import Bundle
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
 from revproxy.config.problems import Problem, quoted
-from revproxy.worker.lifecycle.vendoreddistributions import Distributions, vendoredDistributions
+from revproxy.loading.vendoreddistributions import Distributions, vendoredDistributions
 
 _MOST = 200
 """Distributions that are looked at for one plugin: extras ask for others, which may have extras."""

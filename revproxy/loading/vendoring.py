@@ -34,7 +34,7 @@ from typing import Any
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import Problem
-from revproxy.worker.lifecycle.vendoreddistributions import SHARED, VendoredDistribution, vendoredDistributions
+from revproxy.loading.vendoreddistributions import SHARED, VendoredDistribution, vendoredDistributions
 
 RESERVED = frozenset(("revproxy", "revproxy_plugins", "twisted", "zope"))
 """What there must be only once: two ``zope.interface`` would not know each other's interfaces."""

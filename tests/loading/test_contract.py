@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from revproxy.worker.lifecycle.loader import instantiate
-from tests.worker.lifecycle.test_loader import GOOD, LoaderTestCase, manifest
+from revproxy.loading.loader import instantiate
+from tests.loading.test_loader import GOOD, LoaderTestCase, manifest
 
 
 class MiddlewareTests(LoaderTestCase):

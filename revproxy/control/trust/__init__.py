@@ -1,0 +1,3 @@
+"""
+Whose code may run, and what it may touch.
+"""

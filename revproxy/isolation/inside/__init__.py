@@ -1,0 +1,3 @@
+"""
+The inside of a locked process: a loop, and doubles of what plugins are given.
+"""

@@ -1,0 +1,3 @@
+"""
+What a process gives up before code comes into it that nobody trusts, and the proof that it has.
+"""

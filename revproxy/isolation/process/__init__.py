@@ -1,0 +1,3 @@
+"""
+Locked processes: made, kept ready, watched, ended.
+"""

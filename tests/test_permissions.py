@@ -1,0 +1,52 @@
+"""What a plugin may touch."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.permissions import NOTHING, UNASKED, Permissions
+
+WANTED = Permissions.of({
+    "read_headers": ["X-Tenant", "Cookie", ":path"], "write_headers": ["*"], "body": "write", "respond": True,
+    "upstreams": ["billing"], "store": True, "figures": True, "environment": ["REGION"], "files": ["/run/key"],
+})  # fmt: skip
+
+
+class PermissionsTests(SynchronousTestCase):
+    """`Permissions`."""
+
+    def test_asDict(self) -> None:
+        """What is written comes back, in lower case and in order."""
+        self.assertEqual(Permissions.of(WANTED.asDict()), WANTED)
+        self.assertEqual(WANTED.asDict()["read_headers"], [":path", "cookie", "x-tenant"])
+        self.assertEqual(NOTHING.asDict()["body"], "none")
+
+    def test_all(self) -> None:
+        """The asterisk is all but what lets people in, and but the parts of the request line."""
+        every = Permissions.of({"read_headers": ["*"]})
+        self.assertEqual([name for name in ("x-a", "cookie", "authorization", ":path", "set-cookie")
+                          if every.mayRead(name)], ["x-a"])
+        self.assertTrue(WANTED.mayRead("cookie"))
+        self.assertFalse(WANTED.mayRead("authorization"))
+        self.assertTrue(WANTED.mayWrite("x-anything"))
+
+    def test_lacks(self) -> None:
+        """Each that is not there, in words."""
+        self.assertEqual(NOTHING.lacks(WANTED), (
+            "read_headers: :path", "read_headers: Cookie", "read_headers: X-Tenant", "write_headers: *", "body: write",
+            "respond", "upstreams: billing", "store", "figures", "environment: REGION", "files: /run/key",
+        ))  # fmt: skip
+        self.assertEqual(WANTED.lacks(WANTED), ())
+        self.assertTrue(WANTED.covers(UNASKED))
+        self.assertEqual(Permissions(body="read").lacks(WANTED)[4], "body: write")
+
+    def test_within(self) -> None:
+        """What both have; an asterisk on one side takes what the other names."""
+        bound = Permissions.of({"read_headers": ["*"], "write_headers": ["X-A"], "body": "read", "files": ["/run/key"]})
+        self.assertEqual(WANTED.within(bound).asDict(), {
+            "read_headers": ["x-tenant"], "write_headers": ["x-a"], "body": "read", "respond": False, "upstreams": [],
+            "store": False, "figures": False, "environment": [], "files": ["/run/key"],
+        })  # fmt: skip
+        self.assertEqual(WANTED.within(WANTED), WANTED)
+        self.assertTrue(WANTED.covers(WANTED.within(bound)))
+        self.assertTrue(bound.covers(WANTED.within(bound)))
