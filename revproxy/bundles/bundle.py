@@ -56,8 +56,8 @@ class Bundle:
     :ivar directory: where it was read; for messages only.
     :ivar tests: path to content of the tests that came with it. They are no part of it: two bundles that differ in
         nothing else are one version.
-    :ivar signature: the signed manifest and its envelopes, by their names. They are no part of it, either: to sign again
-        makes no new version.
+    :ivar signature: the signed manifest and its envelopes, by their names. They are no part of it, either: to sign
+        again makes no new version.
     """
 
     name: str
