@@ -1,0 +1,38 @@
+"""
+The lock that a process puts on itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from revproxy.isolation.lock.descriptors import Descriptors
+from revproxy.isolation.lock.layers import Layer, Layers, Lock, Report
+from revproxy.isolation.lock.limits import Limits
+from revproxy.isolation.lock.privileges import NoCapabilities, NoNewPrivileges, OwnUser, ParentDeath, Undumpable
+from revproxy.isolation.lock.seccomp import Filter
+from revproxy.isolation.lock.step import Step
+
+
+def order(lock: Lock) -> tuple[type[Step], ...]:
+    """The layers, as they are to be put on one after the other."""
+    return (Descriptors, Limits, OwnUser, NoCapabilities, Undumpable, ParentDeath, NoNewPrivileges, Filter)
+
+
+def lockDown(lock: Lock, steps: Sequence[type[Step]] | None = None) -> Report:
+    """
+    Locks the calling process, for good, and tries whether the lock holds.
+
+    To be called in a process with one thread, that has imported everything it will need, before any byte comes in that
+    nobody trusts. Does not return if the parent is gone.
+
+    :param steps: for tests; else :func:`order`.
+    :return: with the level that was reached. Without a level, or with a lower one than is demanded, the caller must
+        end the process.
+    """
+    done = [_run(step, lock) for step in (order(lock) if steps is None else steps)]
+    return Report(Layers(tuple(done)))
+
+
+def _run(step: type[Step], lock: Lock) -> Layer:
+    return step(lock).run()
