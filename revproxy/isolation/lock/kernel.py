@@ -19,15 +19,16 @@ def _libc() -> Any:
     return libc
 
 
-def attempt(name: str, *arguments: Any) -> int:
+def attempt(name: str | int, *arguments: Any) -> int:
     """
     Makes a system call.
 
+    :param name: or its number.
     :param arguments: numbers, bytes, None for a null pointer, or what ctypes makes.
     :return: what the kernel says; an error as the negative of its number, as inside the kernel.
     :raises UnknownMachine: on a machine whose numbers are not known.
     """
-    number = thisMachine().numbers[name]
+    number = thisMachine().numbers[name] if isinstance(name, str) else name
     said: int = _libc().syscall(ctypes.c_long(number), *map(_argument, arguments))
     return -ctypes.get_errno() if said == -1 else said
 

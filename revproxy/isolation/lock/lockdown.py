@@ -7,16 +7,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from revproxy.isolation.lock.descriptors import Descriptors
-from revproxy.isolation.lock.layers import Layer, Layers, Lock, Report
+from revproxy.isolation.lock.landlock import Landlock
+from revproxy.isolation.lock.layers import NAMES, Layer, Layers, Lock, Report
 from revproxy.isolation.lock.limits import Limits
+from revproxy.isolation.lock.namespaces import ROOM_STEPS, UserNamespace
+from revproxy.isolation.lock.newcode import NoNewCode
 from revproxy.isolation.lock.privileges import NoCapabilities, NoNewPrivileges, OwnUser, ParentDeath, Undumpable
+from revproxy.isolation.lock.probes import holes
 from revproxy.isolation.lock.seccomp import Filter
 from revproxy.isolation.lock.step import Step
 
 
 def order(lock: Lock) -> tuple[type[Step], ...]:
-    """The layers, as they are to be put on one after the other."""
-    return (Descriptors, Limits, OwnUser, NoCapabilities, Undumpable, ParentDeath, NoNewPrivileges, Filter)
+    """
+    The layers, as they are to be put on one after the other: each needs what a later one takes away.
+
+    With a user namespace the user comes first, and in there it may have rooms of its own; without one only root may
+    have them, and root is what it will not be for long.
+    """
+    rooms = (OwnUser, UserNamespace, *ROOM_STEPS) if "user-namespace" in lock.use else (*ROOM_STEPS, OwnUser)
+    return (
+        Descriptors,
+        Limits,
+        *rooms,
+        NoCapabilities,
+        Undumpable,
+        ParentDeath,
+        NoNewPrivileges,
+        Landlock,
+        NoNewCode,
+        Filter,
+    )
 
 
 def lockDown(lock: Lock, steps: Sequence[type[Step]] | None = None) -> Report:
@@ -30,9 +51,5 @@ def lockDown(lock: Lock, steps: Sequence[type[Step]] | None = None) -> Report:
     :return: with the level that was reached. Without a level, or with a lower one than is demanded, the caller must
         end the process.
     """
-    done = [_run(step, lock) for step in (order(lock) if steps is None else steps)]
-    return Report(Layers(tuple(done)))
-
-
-def _run(step: type[Step], lock: Lock) -> Layer:
-    return step(lock).run()
+    done = {layer.name: layer for layer in (step(lock).run() for step in (order(lock) if steps is None else steps))}
+    return Report(Layers(tuple(done.get(name, Layer(name, "not to be used")) for name in NAMES)), holes(lock))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from revproxy.isolation.lock.layers import Layer, Lock
+from revproxy.isolation.lock.layers import OPTIONAL, Layer, Lock
 
 
 class NotHeld(Exception):
@@ -50,6 +50,8 @@ class Step:
 
     def run(self) -> Layer:
         """Puts it on and tries it; whatever goes wrong is a reason why it does not hold."""
+        if self.name in OPTIONAL and self.name not in self.lock.use:
+            return Layer(self.name, "not to be used")
         if reason := self.reasonAgainst():
             return Layer(self.name, reason)
         try:
