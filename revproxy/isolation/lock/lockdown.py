@@ -25,7 +25,9 @@ def order(lock: Lock) -> tuple[type[Step], ...]:
     With a user namespace the user comes first, and in there it may have rooms of its own; without one only root may
     have them, and root is what it will not be for long.
     """
-    rooms = (OwnUser, UserNamespace, *ROOM_STEPS) if "user-namespace" in lock.use else (*ROOM_STEPS, OwnUser)
+    rooms: tuple[type[Step], ...] = (*ROOM_STEPS, OwnUser)
+    if "user-namespace" in lock.use:
+        rooms = (OwnUser, UserNamespace, *ROOM_STEPS)
     return (
         Descriptors,
         Limits,
