@@ -12,18 +12,19 @@ from typing import Final
 
 from revproxy.isolation.lock.kernel import prepare
 from revproxy.isolation.lock.layers import NAMES, Layer, Layers, Lock, Report
+from revproxy.isolation.lock.limits import addressSpace
 from revproxy.isolation.lock.lockdown import lockDown
 from revproxy.isolation.lock.syscalls import UnknownMachine, thisMachine
 from revproxy.isolation.lock.trial import attemptInChild
 
-ROOM_TO_TRY: Final = 1 << 30
-"""Bytes of address space of a child that tries the lock: that of the process it comes from and some more."""
+ROOM_TO_TRY: Final = 64 << 20
+"""Bytes of address space that a child which tries the lock has, beside those of the process it comes from."""
 
 
 def detect(uid: int | None = None) -> Layers:
     """
-    Which layers can be had here, each tried in children of this process, that has to have one thread. What can be had
-    is tried all together: that is the lock which every process puts on.
+    Which layers can be had here: children of this process put the whole lock on, and what cannot be had is left out of
+    the next one's. Takes 10 to 100 ms. The process should have one thread, as every one that forks.
 
     :param uid: a user that processes may become; None: there is none.
     :return: `usable` of it is what `Lock.use` is to be, and `level` what will be reached.
@@ -33,7 +34,10 @@ def detect(uid: int | None = None) -> Layers:
     except UnknownMachine as error:
         return nothing(str(error))
     prepare()
-    lock = Lock(ROOM_TO_TRY, os.getpid(), (), uid)
+    try:
+        lock = Lock(addressSpace() + ROOM_TO_TRY, os.getpid(), (), uid)
+    except OSError as error:
+        return nothing(f"there is no /proc to look at: {error}")
     without: dict[str, Layer] = {}
     while True:
         report = _attempt(lock)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import resource
+from pathlib import Path
 from typing import Final
 
 from revproxy.isolation.lock.step import NotHeld, Step, demand
@@ -25,6 +26,15 @@ NOTHING_OF: Final = {
 No core dump, no byte in a file, no process beside it, no locked memory, no message queue, no higher priority. CPU time
 is not among them: the edge counts it, for each call, and its limit would be the process's whole life.
 """
+
+
+def addressSpace() -> int:
+    """
+    Bytes of address space that this process has now. `Lock.memoryBytes` has to leave room above that.
+
+    :raises OSError: where there is no /proc.
+    """
+    return int(Path("/proc/self/statm").read_bytes().split()[0]) * mmap.PAGESIZE
 
 
 class Limits(Step):

@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 
 from revproxy.isolation.lock.kernel import call, prctl
 from revproxy.isolation.lock.layers import Lock
-from revproxy.isolation.lock.privileges import PR_SET_DUMPABLE
+from revproxy.isolation.lock.privileges import PR_SET_DUMPABLE, dropGroups
 from revproxy.isolation.lock.step import NotHeld, Step, demand
 
 HOST_NAME: Final = "locked"
@@ -77,6 +77,7 @@ class UserNamespace(Namespace):
         """
         Enters it, and says who is in it.
         """
+        dropGroups()
         uid, gid = os.geteuid(), os.getegid()
         # After a change of user the files below belong to root, until this is said.
         prctl(PR_SET_DUMPABLE, 1)

@@ -70,7 +70,8 @@ class NoCapabilities(Step):
     name = "capabilities"
 
     def apply(self) -> None:
-        """The bounding set first, which takes a capability to drop."""
+        """Groups and the bounding set first, which take a capability to drop."""
+        dropGroups()
         dropBounding()
         try:
             prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
@@ -85,6 +86,7 @@ class NoCapabilities(Step):
         demand(not any(sets), "it has capabilities")
         # In a user namespace of its own a process without a right to drop can have none either.
         demand(os.geteuid() != 0 or not _bounding(), f"it could gain {len(_bounding())} capabilities")
+        demand(os.geteuid() != 0 or not os.getgroups(), f"it is in groups besides: {os.getgroups()}")
         demand(attempt("chroot", b"/") < 0, "it may change its root folder")
         return "none"
 
@@ -142,6 +144,16 @@ class NoNewPrivileges(Step):
         """Asks for it."""
         demand(prctl(PR_GET_NO_NEW_PRIVS) == 1, "a set-user-id program could give it more rights")
         return ""
+
+
+def dropGroups() -> None:
+    """
+    Leaves all groups but its own, if this process may; who is not root may not.
+    """
+    try:
+        os.setgroups([])
+    except OSError:
+        pass  # Whoever is root is asked afterwards whether it has worked.
 
 
 def dropBounding() -> None:

@@ -88,6 +88,9 @@ Check = OneOf | Without | Null
 
 _PROT_EXEC: Final = 4
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX = 0x5421, 0x541B, 0x5451, 0x5450
+_FUTEX_OPERATIONS: Final = (0, 1, 9, 10)
+"""To wait and to wake, with and without a mask: what locks of one thread take. The others have had more faults."""
+_FUTEX_FLAGS: Final = (0, 128, 256, 128 | 256)
 _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = 1, 2, 3, 4
 
 
@@ -99,7 +102,7 @@ ALLOWED: Final = _words(
     """
 read write readv writev recvfrom close lseek shutdown fstat
 epoll_wait epoll_pwait epoll_ctl epoll_create1 poll ppoll select pselect6
-futex munmap mremap brk madvise rt_sigreturn rt_sigaction rt_sigprocmask sigaltstack restart_syscall
+munmap mremap brk madvise rt_sigreturn rt_sigaction rt_sigprocmask sigaltstack restart_syscall
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getitimer setitimer times getrusage
 getrandom getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid uname sysinfo
 sched_yield sched_getaffinity getcpu getsockname getpeername getsockopt exit exit_group
@@ -129,6 +132,7 @@ def checked(pid: int) -> dict[str, tuple[Check, ...]]:
         "sendto": (Null(4),),
         "mmap": (Without(2, _PROT_EXEC),),
         "mprotect": (Without(2, _PROT_EXEC),),
+        "futex": (OneOf(1, tuple(op | flags for op in _FUTEX_OPERATIONS for flags in _FUTEX_FLAGS)),),
         "ioctl": (OneOf(1, (_FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX)),),
         "fcntl": (OneOf(1, (_F_GETFL, _F_SETFL, _F_GETFD, _F_SETFD)),),
         "tgkill": (OneOf(0, (pid,)), OneOf(2, (signal.SIGABRT,))),
