@@ -18,7 +18,7 @@ from sshsig.sshsig import SshsigSignature, SshsigWrapper
 from revproxy.bundles.envelope import Key, Kind
 from revproxy.bundles.signaturefiles import SSHSIG
 from revproxy.bundles.signedmanifest import FORMAT
-from revproxy.bundles.sshkey import NotTouched, SSHKey, fingerprint
+from revproxy.bundles.sshkey import NotTouched, SSHKey, fingerprint, lineOf
 from revproxy.bundles.untrusted import Untrusted
 from revproxy.config.problems import quoted
 
@@ -47,6 +47,15 @@ class SSHEnvelope:
     def keyId(self) -> str:
         """The id of that key."""
         return fingerprint(self.identity)
+
+    @property
+    def line(self) -> str:
+        """
+        The line of that public key.
+
+        :raises ValueError: it is none.
+        """
+        return lineOf(self.identity)
 
     def check(self, key: Key, message: bytes) -> None:
         """

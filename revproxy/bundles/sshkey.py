@@ -82,7 +82,7 @@ class SSHKey:
     @property
     def line(self) -> str:
         """As OpenSSH writes it, without a comment."""
-        return f"{self.kind} {base64.b64encode(self.blob).decode('ascii')}"
+        return lineOf(self.blob)
 
 
 def sshKey(line: str) -> SSHKey:
@@ -110,6 +110,16 @@ def sshKey(line: str) -> SSHKey:
     except Exception as error:  # hostile input raises anything in the libraries
         raise ValueError(f"is no sound {kind} key: {type(error).__name__}") from None
     return SSHKey(blob, fingerprint(blob), kind, verifier)
+
+
+def lineOf(blob: bytes) -> str:
+    """
+    As OpenSSH writes a public key, without a comment.
+
+    :raises ValueError: it is none.
+    """
+    kind, _ = _string(blob, 0)
+    return f"{kind.decode('ascii')} {base64.b64encode(blob).decode('ascii')}"
 
 
 def fingerprint(blob: bytes) -> str:
