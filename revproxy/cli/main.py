@@ -24,6 +24,7 @@ from revproxy.cli import (
     statuscommands,
     tokencommands,
     upstreamcommands,
+    verifycommand,
 )
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
@@ -183,7 +184,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *eventcommands.COMMANDS, *requestcommands.COMMANDS,
     *upstreamcommands.COMMANDS, *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS,
-    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *signcommands.COMMANDS, *completion.COMMANDS,
+    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *signcommands.COMMANDS, *verifycommand.COMMANDS,
+    *completion.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -1,25 +1,21 @@
 """
-Signatures of plugins: ``revproxy keygen``, ``sign`` and ``verify``.
+Signatures of plugins: ``revproxy keygen`` and ``sign``; ``verify`` is in `revproxy.cli.verifycommand`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from revproxy.bundles.bundle import LARGEST, Bundle, readBundle
-from revproxy.bundles.signature import BadKey, Signers, publicKey
-from revproxy.bundles.signature import verify as verdictOn
+from revproxy.bundles.signature import Signers, publicKey, verify
 from revproxy.bundles.signaturefiles import ENVELOPES, MANIFEST, SSHSIG
-from revproxy.bundles.signedmanifest import SignedManifest, manifestOf, parseSigned
+from revproxy.bundles.signedmanifest import FORMAT, SignedManifest, manifestOf, parseSigned
 from revproxy.bundles.sshenvelope import readSSHEnvelope
 from revproxy.bundles.untrusted import Untrusted
 from revproxy.cli.signingkey import (
@@ -32,14 +28,9 @@ from revproxy.cli.signingkey import (
     newSSHKey,
     readSigningKey,
 )
-from revproxy.config.configfile import loadConfig
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.trustconfig import SignerConfig
-from revproxy.errors import printable
 from revproxy.regularfile import readFile
-
-_SIGNERS = 1 << 20
-"""Bytes of a file with public keys."""
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -120,18 +111,22 @@ def _passphrase(path: Path | None) -> Passphrase:
 @click.command(short_help="Sign plugins: what is in their folders now.")
 @click.argument("folders", metavar="FOLDER...", nargs=-1, required=True,
                 type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--key", type=_FILE, required=True,
+@click.option("--key", type=_FILE,
               help="The private key, of OpenSSH or minisign; or FILE.pub of one that ssh-agent has.")
 @_passphraseFile
-def sign(folders: tuple[Path, ...], key: Path, passphraseFile: Path | None) -> None:
+@click.option("--manifest-only", "isList", is_flag=True,
+              help="Write plugin.manifest.json alone: it is signed elsewhere, by ssh-keygen or minisign.")
+def sign(folders: tuple[Path, ...], key: Path | None, passphraseFile: Path | None, isList: bool) -> None:
     """Sign the plugin in each FOLDER, as its files are now.
 
     Writes plugin.manifest.json, which lists each file, and beside it the signature: .sshsig, or .minisig. To sign the
     same again with another kind of key adds to it. plugin.json has to have a revision, which counts up with each
     release. With security keys, and keys that an agent has, ssh-keygen signs.
     """
+    if (key is None) != isList:
+        raise click.UsageError("give either --key or --manifest-only")
     try:
-        signing = readSigningKey(key, _passphrase(passphraseFile))
+        signing = None if key is None else readSigningKey(key, _passphrase(passphraseFile))
         for folder in folders:
             _signFolder(folder, signing)
     except (KeyProblem, ConfigErrors, Untrusted) as error:
@@ -140,22 +135,38 @@ def sign(folders: tuple[Path, ...], key: Path, passphraseFile: Path | None) -> N
         raise click.ClickException(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
-def _signFolder(folder: Path, key: SigningKey) -> None:
+def _signFolder(folder: Path, key: SigningKey | None) -> None:
+    """:param key: None: it is signed elsewhere."""
     bundle = readBundle(folder, LARGEST)
     manifest = manifestOf(bundle)
     signed = parseSigned(manifest)
     _warnOfRevision(bundle, signed)
-    envelope = key.sign(manifest)
     isSame = bundle.signature.get(MANIFEST) == manifest
     kept = {file: bundle.signature[file] for file in ENVELOPES if isSame and file in bundle.signature}
-    signature = {MANIFEST: manifest, **kept, key.envelope: envelope}
-    line = key.public if key.envelope != SSHSIG else readSSHEnvelope(envelope).line
+    about = f"{folder}: {signed.name} {signed.version}, revision {signed.revision}: {_count(len(signed.files))}"
+    if key is None:
+        _writeSignature(folder, {MANIFEST: manifest, **kept})
+        click.echo(f"{about} to be signed for {FORMAT} in {folder / MANIFEST}")
+        return
+    envelope = key.sign(manifest)
+    keyId = _checked(bundle, manifest, key, envelope)
+    _writeSignature(folder, {MANIFEST: manifest, **kept, key.envelope: envelope})
+    click.echo(f"{about} signed by {keyId}")
+
+
+def _checked(bundle: Bundle, manifest: bytes, key: SigningKey, envelope: bytes) -> str:
+    """
+    What will be written is what an edge takes.
+
+    :returns: the id of the key.
+    """
+    line = readSSHEnvelope(envelope).line if key.envelope == SSHSIG else key.public
     own = replace(bundle, signature={MANIFEST: manifest, key.envelope: envelope})
-    keyId = verdictOn(own, Signers([SignerConfig("it", line)]), now=None).keyId
-    _writeSignature(folder, signature)
-    count = len(signed.files)
-    click.echo(f"{folder}: {signed.name} {signed.version}, revision {signed.revision}: "
-               f"{count} file{'s' if count != 1 else ''} signed by {keyId}")
+    return verify(own, Signers([SignerConfig("it", line)]), now=None).keyId
+
+
+def _count(files: int) -> str:
+    return f"{files} file{'s' if files != 1 else ''}"
 
 
 def _warnOfRevision(bundle: Bundle, signed: SignedManifest) -> None:
@@ -180,87 +191,5 @@ def _writeSignature(folder: Path, signature: dict[str, bytes]) -> None:
         os.replace(new, folder / file)
 
 
-@click.command(short_help="Whether somebody who is trusted has signed plugins.")
-@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True,
-                type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--signers", "keys", type=_FILE,
-              help="A file with public keys, one a line.  [default: trust.signers of revproxy.yaml]")
-@click.option("--config", type=_FILE, default="revproxy.yaml", show_default=True, help="That file.")
-@click.option("--json", "asJSON", is_flag=True, help="Print the result as JSON.")
-def verify(folders: tuple[Path, ...], keys: Path | None, config: Path, asJSON: bool) -> None:
-    """Whether the plugin in each FOLDER is what somebody has signed who is trusted.
-
-    No edge is needed, and nothing is asked of anybody. Each refusal is one line: the file, the rule that it breaks, and
-    what to do. Exits 0 when each of them is trusted, else 1.
-    """
-    try:
-        signers = _signersIn(keys) if keys is not None else _signersOf(config)
-    except (BadKey, ConfigErrors) as error:
-        raise click.ClickException(str(error)) from None
-    found = [_verified(folder, signers) for folder in folders]
-    if asJSON:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        for each in found:
-            click.echo(_told(each), err=not each["trusted"])
-    if not all(each["trusted"] for each in found):
-        raise SystemExit(1)
-
-
-def _signersIn(path: Path) -> Signers:
-    """Whoever has a line in a file; they are called by the comments of their keys."""
-    try:
-        lines = readFile(path, _SIGNERS).decode("utf-8", "replace").splitlines()
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.startswith(("#", "untrusted comment:")):
-            try:
-                key = publicKey(line)
-            except ValueError as error:
-                raise click.ClickException(f"{path}:{number}: {error}") from None
-            comment = line.strip().removeprefix(key.line).strip()
-            found.append(SignerConfig(comment or key.keyId, key.line))
-    if not found:
-        raise click.ClickException(f"{path}: there is no key in it; put public keys there, one a line")
-    return Signers(found)
-
-
-def _signersOf(path: Path) -> Signers:
-    if not path.exists():
-        raise click.ClickException(f"there is no {path} whose trust.signers could count: give --signers or --config")
-    signers = loadConfig(path).trust.signers
-    if not signers:
-        raise click.ClickException(f"{path}: names nobody under trust.signers; name them there, or give --signers FILE")
-    return Signers(signers)
-
-
-def _verified(folder: Path, signers: Signers) -> dict[str, Any]:
-    try:
-        bundle = readBundle(folder, LARGEST)
-        verdict = verdictOn(bundle, signers, now=time.time())
-    except ConfigErrors as errors:
-        problem = errors.problems[0]
-        return {"folder": str(folder), "trusted": False, "file": problem.source, "rule": "folder",
-                "message": problem.message}
-    except Untrusted as refusal:
-        return {"folder": str(folder), "trusted": False, "file": str(folder / refusal.file), "rule": refusal.rule,
-                "message": refusal.message}
-    signed = parseSigned(bundle.signature[MANIFEST])
-    return {
-        "folder": str(folder), "trusted": True, "name": signed.name, "version": signed.version,
-        "revision": verdict.revision, "digest": bundle.digest, "files": len(signed.files), "signer": verdict.signer,
-        "key_id": verdict.keyId, "envelope": verdict.envelope, "permissions": signed.permissions,
-    }  # fmt: skip
-
-
-def _told(each: dict[str, Any]) -> str:
-    if not each["trusted"]:
-        return printable(f"{each['file']}: {each['rule']}: {each['message']}")
-    about = f"{each['name']} {each['version']}, revision {each['revision']}"
-    return printable(f"{each['folder']}: {about}: signed by {each['signer']} ({each['key_id']})")
-
-
-COMMANDS = (keygen, sign, verify)
+COMMANDS = (keygen, sign)
 """All of them."""
