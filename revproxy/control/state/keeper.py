@@ -100,6 +100,11 @@ class StateKeeper:
         entry = entryOf(bundle, str(bundle.directory / "plugin.json"))
         if isinstance(entry, BrokenPlugin):
             raise ConfigErrors(entry.problems)
+        if entry.manifest.name != name:
+            raise StoreError(
+                f"{entry.source}: what is stored for {name} is {entry.manifest.name}: somebody has written in the state "
+                "folder; take another version"
+            )
         return entry
 
     def ranBefore(self, plugins: Path | None) -> dict[str, CatalogEntry]:
@@ -115,18 +120,30 @@ class StateKeeper:
                     self.lost[name] = self._unkept[name, record.running] = str(error)
         return found
 
-    async def firstStored(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
-        """The first of these versions that can be had from the store, whole; None if none can."""
+    async def firstStored(
+        self,
+        name: str,
+        versions: Iterable[VersionRecord],
+        whyNot: Callable[[CatalogEntry], str] = lambda entry: "",
+    ) -> VersionRecord | None:
+        """
+        The first of these versions that can be had from the store, whole; None if none can.
+
+        :param whyNot: why a version may not run; empty if it may.
+        """
         for version in versions:
             try:
-                await self.disk.do(self.stored, name, version.digest, None)
+                why = whyNot(await self.disk.do(self.stored, name, version.digest, None))
             except DiskSilent:
                 return None
             except (StoreError, ConfigErrors, OSError) as error:
                 self._log.warn("plugin {name}: {version} is not gone back to: {error}", name=name, version=version.id,
                                error=error)
             else:
-                return version
+                if not why:
+                    return version
+                self._log.warn("plugin {name}: {version} is not gone back to: {why}", name=name, version=version.id,
+                               why=why)
         return None
 
     @property
