@@ -1,6 +1,6 @@
 """
-plugins.lock: which version of each plugin may run, and which distributions of drop-ins. ``revproxy lock`` writes it, and
-people look at what has changed in it.
+plugins.lock: which version of each plugin may run, and which distributions of drop-ins. ``revproxy lock`` writes it,
+and people look at what has changed in it.
 
     plugins:
       quota:

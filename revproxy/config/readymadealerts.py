@@ -24,7 +24,7 @@ EVENTS = frozenset((
     "signer-expired", "signer-expiring", "slow-plugin", "slow-plugin-over", "stalled", "started", "state-lost",
     "state-restored", "stop-failed", "stopping", "store-failed", "target-down", "target-drained", "target-undrained",
     "target-up", "target-weighed", "threads-full", "tier-lowered", "tokens-damaged", "traces-dropped",
-    "traces-restored", "trust-file", "undo-failed", "unpinned", "untrusted", "upstream-down", "upstream-up", "written",
+    "traces-restored", "trust-file", "trust-file-read", "undo-failed", "unpinned", "untrusted", "upstream-down", "upstream-up", "written",
 ))
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 

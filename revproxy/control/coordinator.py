@@ -443,6 +443,7 @@ class Coordinator:
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
+        await self.keepSignatures(plan)
         self.looked(plan)
         only = None if attempt.isWhole else attempt.request.plugin
         news = self.refused.note(attempt.refusals, plan, self.catalog, only)
@@ -461,6 +462,11 @@ class Coordinator:
         """The files were read, and what runs is recorded."""
         plugins = self.records.plugins.items()
         self.trust.looked(plan.config, {(name, known.digest) for name, record in plugins for known in record.versions})
+
+    async def keepSignatures(self, plan: Plan) -> None:
+        """What runs may have been signed anew, while nothing else of it has changed."""
+        for name, digest, signature in self.trust.signedAnew(plan):
+            await self.keeper.keepSignature(name, digest, signature)
 
     async def firstUsable(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
         """The first of these versions that can be had from the store, and may run; None if none is."""

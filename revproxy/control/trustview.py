@@ -87,7 +87,7 @@ class TrustView:
     def _placed(self, tier: Tier | None) -> dict[str, Any]:
         locking = self._inbox.locking
         if tier is None:
-            permissions = {"asked": None, "granted": None, "missing": [], "beyond": []}
+            permissions: dict[str, Any] = {"asked": None, "granted": None, "missing": [], "beyond": []}
             return {"tier": "inline", "wanted_tier": "inline", "level": None, "permissions": permissions}
         return {
             "tier": tier.isolation,

@@ -19,7 +19,8 @@ _LEVEL = optional({**TEXT, "description": "A, B or C: how well it is locked; nul
 
 _PERMISSIONS = optional(
     record(
-        read_headers=_TEXTS, write_headers=_TEXTS, body=TEXT, respond=FLAG, upstreams=_TEXTS, store=FLAG, figures=FLAG, environment=_TEXTS, files=_TEXTS,
+        read_headers=_TEXTS, write_headers=_TEXTS, body=TEXT, respond=FLAG, upstreams=_TEXTS, store=FLAG, figures=FLAG,
+        environment=_TEXTS, files=_TEXTS,
     )
 )  # fmt: skip
 

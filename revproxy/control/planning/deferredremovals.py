@@ -61,9 +61,8 @@ class DeferredRemovals:
         newcomers = {name: entry for name, entry in choice.entries.items() if name not in running}
         refused = self.refused.keys() - {entry.source for entry in newcomers.values()}
         while True:
-            waiting = {
-                name: came & refused for name, came in sorted(self.waiting.items()) if came & refused and name in running
-            }
+            gone = sorted((name, came & refused) for name, came in self.waiting.items() if name in running)
+            waiting = {name: came for name, came in gone if came}
             staying = {name: running[name] for name in waiting}
             resolution = resolved(replace(choice, entries={**choice.entries, **staying}))
             told = {refusal.plugin for refusal in resolution.refusals}

@@ -102,8 +102,8 @@ class StateKeeper:
             raise ConfigErrors(entry.problems)
         if entry.manifest.name != name:
             raise StoreError(
-                f"{entry.source}: what is stored for {name} is {entry.manifest.name}: somebody has written in the state "
-                "folder; take another version"
+                f"{entry.source}: what is stored for {name} is {entry.manifest.name}: somebody else has written in the "
+                "state folder; take another version"
             )
         return entry
 
@@ -172,6 +172,14 @@ class StateKeeper:
                 if known != str(error):
                     self._isTold = True
                     self._events.add("store-failed", str(error), name, plugin.entry.version)
+
+    async def keepSignature(self, name: str, digest: str, signature: Mapping[str, bytes]) -> None:
+        """Keep this signature, which was verified, with a version that runs, instead of the one there is."""
+        if self.isWritable:
+            try:
+                await self._do(self._state.store.keepSignature, name, digest, signature)
+            except (StoreError, OSError) as error:
+                self._log.warn("plugin {name}: its new signature is not kept: {error}", name=name, error=error)
 
     async def record(self, records: PluginRecords, plan: Plan, found: Catalog | None = None) -> None:
         """

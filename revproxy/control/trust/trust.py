@@ -4,8 +4,9 @@ Whose code runs on one edge: what was verified, what is remembered of it, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from revproxy.config.problems import Problem
 from revproxy.config.settings import Config
@@ -24,7 +25,7 @@ class Trust:
     """
     That of one edge.
 
-    Its events are ``tier-lowered``, ``permission-missing`` and ``trust-file``.
+    Its events are ``tier-lowered``, ``permission-missing``, ``trust-file`` and ``trust-file-read``.
 
     :ivar files: what the files say that the section ``trust`` names.
     :ivar memory: what is remembered.
@@ -41,6 +42,7 @@ class Trust:
         self._answers = Answers()
         # Signatures of files in the folder: of what runs there may be another one by now.
         self._signatures: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        self._kept: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._told: tuple[Problem, ...] = ()
 
     def under(self, config: Config) -> Policy:
@@ -120,6 +122,21 @@ class Trust:
             self._tell(each, was, plan)
         self.memory.save()
 
+    def signedAnew(self, plan: Plan) -> Iterator[tuple[str, str, Mapping[str, bytes]]]:
+        """
+        Names and digests of what runs and has another signature in its folder than it began with; those that are good,
+        and each once. They are to be kept: the one before may be of a key that is about to go.
+        """
+        policy = self.under(plan.config)
+        for each in plan.selected if policy.trust.isSigned else ():
+            bundle = each.entry.bundle
+            seen = None if bundle is None else self._signatures.get((each.name, bundle.digest))
+            if bundle is None or seen is None or seen in (bundle.signature, self._kept.get((each.name, bundle.digest))):
+                continue
+            self._kept[each.name, bundle.digest] = seen
+            if policy.judge(replace(each.entry, bundle=replace(bundle, signature=seen)), True).mayRun:
+                yield each.name, bundle.digest, seen
+
     def looked(self, config: Config, stored: Container[tuple[str, str]] = ()) -> None:
         """
         The files were read: tell what is wrong with them, once.
@@ -131,7 +148,7 @@ class Trust:
             if problem not in self._told:
                 self._events.add("trust-file", str(problem))
         if self._told and not problems:
-            self._events.add("trust-file", "the lock file, and the file of what is revoked, can be read again")
+            self._events.add("trust-file-read", "the lock file, and the file of what is revoked, can be read again")
         self._told = problems
         self.memory.keepOnly(stored)
         self.memory.save()
