@@ -8,7 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from revproxy.isolation.lock.layers import Lock
+from revproxy.isolation.lock.limits import MOST_DESCRIPTORS
 
+_NONE = (
+    "Max core file size",
+    "Max file size",
+    "Max processes",
+    "Max locked memory",
+    "Max msgqueue size",
+    "Max nice priority",
+    "Max realtime priority",
+)
 _CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
@@ -52,7 +62,7 @@ def _isSome(name: str, status: Mapping[str, str]) -> bool:
 
 
 def _limitsOf(limits: str, lock: Lock) -> Iterator[str]:
-    wanted = {"Max address space": lock.memoryBytes, "Max core file size": 0, "Max file size": 0, "Max processes": 0}
+    wanted = {"Max address space": lock.memoryBytes, "Max open files": MOST_DESCRIPTORS, **dict.fromkeys(_NONE, 0)}
     for name, most in wanted.items():
         line = next((line for line in limits.splitlines() if line.startswith(name)), "")
         if line[len(name) :].split()[:2] != [str(most)] * 2:
