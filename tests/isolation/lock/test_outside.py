@@ -80,7 +80,7 @@ class OutsideTests(SynchronousTestCase):
             self.assertEqual(self.check(STATUS.replace(old, new)), (told,))
 
     def test_containersFilter(self) -> None:
-        """The filter of a container, which everybody in it has, is not that of the process; older kernels count none."""
+        """A container's filter, which everybody in it has, is not that of the process; older kernels do not count."""
         same = STATUS.replace("Seccomp_filters:	2", "Seccomp_filters:	1")
         self.assertEqual(self.check(same), ("there is no filter of system calls",))
         self.assertEqual(self.check(same, own=OWN.replace("filters:	1", "filters:	0")), ())
