@@ -34,6 +34,7 @@ from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle
 from revproxy.loading.bundlefinder import compileFile
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
+from revproxy.loading.stepanswers import checkPlain, notGenerator, throughJSON
 from revproxy.loading.tracebacks import described, lastLineIn, stampOf, tracebackOf
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
@@ -41,8 +42,7 @@ from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
-from revproxy.worker.lifecycle.handover import throughJSON
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 
 COMPILED_AHEAD = 64 * 1024
 """Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""
