@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from inspect import iscoroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
@@ -24,12 +24,14 @@ from zope.interface import implementer
 
 from revproxy.errors import Foreign, asException
 from revproxy.figures import BUCKETS, Counter, Figures, Histogram
-from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
-from revproxy.loop.asyncioloop import Tasks
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
 from revproxy.store import BookedStore, MemoryStore
+
+if TYPE_CHECKING:
+    from revproxy.hostclient import HostClient
+    from revproxy.loop.asyncioloop import Tasks
 
 THREADS = 8
 """Threads of a plugin that does not say how many it needs."""
@@ -117,6 +119,9 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
+            # As below: it brings much of twisted.web.
+            from revproxy.hostclient import HostClient
+
             self._client = HostClient(self._makeClient(), self)
         return self._client
 
@@ -201,6 +206,9 @@ class Host:
                 work.close()
             raise
         if self._tasks is None:
+            # Imported by whoever uses it first: it brings all of asyncio.
+            from revproxy.loop.asyncioloop import Tasks
+
             self._tasks = Tasks(self._reactor, self._unheard)
         result = self._tasks.begin(work)
         result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(work))

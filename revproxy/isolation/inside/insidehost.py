@@ -43,6 +43,11 @@ class InsideHost(Host):
         self.log = log
         self._failedIn = failedIn
 
+    @property
+    def client(self) -> Any:
+        """As `Host.client`; it books by itself."""
+        return self._makeClient()
+
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> NoReturn:
         """:raises NotInLockedProcess: always."""
         raise NotInLockedProcess(

@@ -100,7 +100,7 @@ class Runtime:
         self._plugin = plugin
         self._directory = plugin.directory
         permissions = plugin.permissions
-        client = EdgeClient(self._asks, permissions, self._requestNow)
+        client = EdgeClient(self._asks, permissions, self._requestNow, lambda: self._host)
         log = self._log.logger(plugin.name)
         self._host = InsideHost(
             self._clock,
