@@ -145,6 +145,7 @@ class Worker:
             onAdopted=self.counters.watch,
             onFailure=self.health.failed,
             storeOf=self._stores.of,
+            destinations=self.routes.destinations,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)

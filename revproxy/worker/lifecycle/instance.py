@@ -27,6 +27,7 @@ from zope.interface import providedBy
 from revproxy.config.problems import Problem, textOf
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import OUTSIDE, Counters
+from revproxy.destination import Destinations
 from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
@@ -37,6 +38,7 @@ from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactor
 from revproxy.loading.tracebacks import described, lastLineIn, stampOf, tracebackOf
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
+from revproxy.permissions import Permissions
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
@@ -170,11 +172,15 @@ class Version:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> Instance:
         """
         An instance that is not started.
 
         :param onFailure: told of each failure of its code outside of requests, after it was counted.
+        :param permissions: what it may touch; None: everything.
+        :param destinations: gives the upstreams there are.
         :raises StageFailed:
         """
         self.load()
@@ -187,7 +193,9 @@ class Version:
                     made = instantiateFactory(self._factory, manifest, config)
             except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
-            instance = Instance(self, made, config, reactor, makeClient, onFailure)
+            instance = Instance(
+                self, made, config, reactor, makeClient, onFailure, permissions=permissions, destinations=destinations
+            )
             self.instances.add(instance)
             try:
                 instance.validate(config)
@@ -255,6 +263,9 @@ class Instance:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        *,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         self.version = version
         self.object: Any = made
@@ -270,6 +281,8 @@ class Instance:
             threads=threads,
             figures=version.figures,
             makeStore=partial(version.storeOf, version.name),
+            permissions=permissions,
+            destinations=destinations,
         )
         self._onFailure = onFailure
         self.chains: WeakSet[Chain] = WeakSet()
