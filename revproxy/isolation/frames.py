@@ -229,7 +229,8 @@ class Failed(Frame, frozen=True):
     :ivar stage: of `Load`: ``import``, ``main``; else empty.
     :ivar kind: the name of its class; ``text``: in one line.
     :ivar where: ``FILE:LINE`` of the plugin's code, or empty.
-    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none.
+    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none. Its ``fields``
+        and its ``body`` then are that answer's.
     """
 
     number: _Number
@@ -240,6 +241,7 @@ class Failed(Frame, frozen=True):
     traceback: _Text = ""
     status: int = 0
     fields: Fields = ()
+    body: bytes = b""
 
 
 class Waiting(Frame, frozen=True):
@@ -278,7 +280,8 @@ class Answered(Frame, frozen=True):
     What a plugin has answered, and what it has changed.
 
     :ivar verdict: of ``handle``: whether the request goes on.
-    :ivar fields: of the request that were changed; ``responseFields``: of the answer.
+    :ivar fields: of the request that were changed; ``responseFields``: of the answer. What the plugin may set and not
+        read it may also delete, without seeing whether there is any: then its name is here, with no field.
     :ivar method, target, host: None: as it was.
     :ivar upstream: the name it has chosen; empty: none. ``origin``: likewise.
     :ivar status, reason: of the answer that is there; None: as it was.
