@@ -16,9 +16,9 @@ from revproxy.bodyfilters import Filter
 from revproxy.checked import finalStatus
 from revproxy.context import Context, Response
 from revproxy.errors import WrongAnswer
-from revproxy.headers import Field, Headers, isFieldValue
+from revproxy.headers import Headers, isFieldValue
 from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
-from revproxy.isolation.frames import Answered, BodyChanged, NewResponse
+from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse
 from revproxy.isolation.plainvalues import NotPlain, Told, decodedValues, takeOver
 from revproxy.logfields import LogFields, LogValue
 from revproxy.messages import Peer, Request
@@ -27,7 +27,8 @@ from revproxy.permissions import Permissions
 MOST_INFORMATIONAL: Final = 16
 """Interim answers of one call."""
 
-_Fields = list[tuple[bytes, list[Field]]]
+Interim = tuple[tuple[int, Fields], ...]
+"""1xx answers, as they are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Edits:
             self._head(context._request, answered),
             self._body(context._request.body if answered.body else None, answered.body, False, streams),
             self._answer(context, answered, phase, streams),
-            self._informational(context, answered),
+            self._informational(context, answered.informational),
             self._notes(context, answered, told),
         ]
         for step in steps:
@@ -115,10 +116,11 @@ class Edits:
         def choose() -> None:
             if answered.reroutes:
                 context.reroute()
-            if upstream is not None:
+            # Nothing chosen is nothing said, unless it takes a choice back.
+            if upstream or (upstream == "" and not answered.reroutes and context._goal is not None):
                 context.upstream = upstream or None
-            if origin is not None:
-                context.origin = origin or None
+            if origin:
+                context.origin = origin
 
         return choose
 
@@ -257,15 +259,28 @@ class Edits:
             raise _Refusal("a reason phrase with control characters (RFC 9112 §4)")
         return reason
 
-    def _informational(self, context: Context, answered: Answered) -> Callable[[], None] | None:
-        if not answered.informational:
+    def sendInformational(self, context: Context, answers: Interim) -> None:
+        """
+        Send 1xx answers before there is another.
+
+        :raises WrongAnswer: none is sent.
+        """
+        try:
+            send = self._informational(context, answers)
+        except (BadField, _Refusal) as refused:
+            raise WrongAnswer("handle", str(refused)) from None
+        if send is not None:
+            send()
+
+    def _informational(self, context: Context, answers: Interim) -> Callable[[], None] | None:
+        if not answers:
             return None
         if not self._permissions.respond:
             raise _Refusal("an interim answer, which it is not granted (respond)")
-        if len(answered.informational) > MOST_INFORMATIONAL:
-            raise _Refusal(f"{len(answered.informational)} interim answers, and {MOST_INFORMATIONAL} are the most")
+        if len(answers) > MOST_INFORMATIONAL:
+            raise _Refusal(f"{len(answers)} interim answers, and {MOST_INFORMATIONAL} are the most")
         sent = []
-        for status, fields in answered.informational:
+        for status, fields in answers:
             if not 102 <= status <= 199:
                 raise _Refusal(f"an interim status of {status}; it is from 102 to 199")
             sent.append((status, Headers(checkedFields(fields, self._permissions))))

@@ -148,7 +148,10 @@ class Call(Frame, frozen=True):
 
     :ivar request: the same number for all calls of one request.
     :ivar head: None if this process has had it.
-    :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last.
+    :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last,
+        with None for what is gone.
+    :ivar targets: by the name of an upstream that the plugin may choose, the URLs of its targets, and whether each is
+        available; None: as they were told last, with any call.
     """
 
     number: int
@@ -158,6 +161,7 @@ class Call(Frame, frozen=True):
     response: ResponseHead | None = None
     values: bytes = b""
     outcome: OutcomeSeen | None = None
+    targets: dict[str, tuple[tuple[str, bool], ...]] | None = None
 
 
 class Cancel(Frame, frozen=True):
@@ -229,8 +233,8 @@ class Failed(Frame, frozen=True):
     :ivar stage: of `Load`: ``import``, ``main``; else empty.
     :ivar kind: the name of its class; ``text``: in one line.
     :ivar where: ``FILE:LINE`` of the plugin's code, or empty.
-    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none. Its ``fields``
-        and its ``body`` then are that answer's.
+    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none. Then ``fields``
+        and ``body`` are the rest of its answer.
     """
 
     number: _Number
@@ -245,9 +249,15 @@ class Failed(Frame, frozen=True):
 
 
 class Waiting(Frame, frozen=True):
-    """Its code waits for something: it does not hold the process any more."""
+    """
+    Its code waits for something: it does not hold the process any more. Said once more when there are further 1xx
+    answers.
+
+    :ivar informational: 1xx answers that go before, which `Answered` does not tell again.
+    """
 
     number: _Number
+    informational: tuple[tuple[int, Fields], ...] = ()
 
 
 class BodyChanged(msgspec.Struct, frozen=True, array_like=True):
@@ -288,7 +298,7 @@ class Answered(Frame, frozen=True):
     :ivar response: another answer in its place.
     :ivar values: ``context.values`` as MessagePack: what was changed of it, with None for what is gone; empty: nothing.
     :ivar logged: ``context.fields``.
-    :ivar informational: 1xx answers that go before.
+    :ivar informational: 1xx answers that go before, and were not told with `Waiting`.
     """
 
     number: _Number

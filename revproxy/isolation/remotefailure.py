@@ -11,6 +11,7 @@ from revproxy.headers import Headers
 from revproxy.isolation.fieldchecks import BadField, checkedFields
 from revproxy.isolation.frames import Failed, FailedOutside
 from revproxy.permissions import Permissions
+from revproxy.secrets import masked
 
 MOST_TEXT = 1_000
 """Characters of a text that comes from a process; more are cut."""
@@ -34,10 +35,10 @@ class RemoteFailure(Exception):
         self, kind: str, text: str, where: str = "", function: str = "", traceback: str = "", stage: str = ""
     ) -> None:
         self.kind = printable(kind, 100).replace("\n", " ")
-        self.text = printable(text, MOST_TEXT)
+        self.text = printable(masked(text), MOST_TEXT)
         self.where = printable(where, 300).replace("\n", " ")
         self.function = printable(function, 200).replace("\n", " ")
-        self.traceback = printable(traceback[-MOST_TRACEBACK:])
+        self.traceback = printable(masked(traceback)[-MOST_TRACEBACK:])
         self.stage = stage
         super().__init__(self.kind, self.text)
 
