@@ -30,6 +30,26 @@ class PermissionsTests(SynchronousTestCase):
         self.assertFalse(WANTED.mayRead("authorization"))
         self.assertTrue(WANTED.mayWrite("x-anything"))
 
+    def test_host(self) -> None:
+        """The host and the field that has it are one thing, which the asterisk is not."""
+        for name in ("Host", ":authority"):
+            named = Permissions.of({"read_headers": [name]})
+            self.assertTrue(named.seesHost and named.mayRead("host"), name)
+            self.assertEqual(named.lacks(Permissions.of({"read_headers": ["host", ":authority"]})), ())
+        every = Permissions.of({"read_headers": ["*"]})
+        self.assertFalse(every.seesHost or every.mayRead("host") or every.seesQuery)
+
+    def test_client(self) -> None:
+        """Whoever sees a field that has the client's address sees the client."""
+        for names, sees in ((["Forwarded"], True), (["X-Forwarded-For"], True), (["*"], True), (["X-A"], False)):
+            self.assertEqual(Permissions.of({"read_headers": names}).seesClient, sees)
+
+    def test_bodies(self) -> None:
+        """Whoever changes bodies reads them."""
+        each = [Permissions.of({"body": body}) for body in ("none", "read", "write")]
+        found = [(permissions.seesBody, permissions.changesBody) for permissions in each]
+        self.assertEqual(found, [(False, False), (True, False), (True, True)])
+
     def test_lacks(self) -> None:
         """Each that is not there, in words."""
         self.assertEqual(NOTHING.lacks(WANTED), (
