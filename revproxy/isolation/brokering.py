@@ -14,7 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from revproxy.errors import EdgeError, printable
+from revproxy.errors import BodyTooLarge, EdgeError, LimitName, NotPermitted, printable
 from revproxy.headers import EDGES_OWN, isFieldValue, isToken
 from revproxy.isolation.frames import ReadBody, Reply, SendRequest, UseStore
 from revproxy.isolation.guestlimits import GuestLimits, Rate
@@ -46,10 +46,6 @@ class Place(Protocol):
         """Send the answer."""
 
 
-class NotGranted(PermissionError):
-    """What a plugin has asked for was not granted; the text says what that takes."""
-
-
 class TooMuch(Exception):
     """A plugin has asked for more than it may; the text says of what."""
 
@@ -68,7 +64,7 @@ class Broker:
         storeOf: Callable[[], Any],
         now: Callable[[], float],
         *,
-        exceeded: Callable[[str, str], None],
+        exceeded: Callable[[LimitName, str], None],
         notRepeatable: Callable[[int | None], None],
     ) -> None:
         """
@@ -100,7 +96,7 @@ class Broker:
             else:
                 self._count()
                 answer = self._sendRequest(frame) if isinstance(frame, SendRequest) else self._useStore(frame)
-        except (NotGranted, TooMuch, ValueError, LookupError) as error:
+        except (NotPermitted, TooMuch, ValueError, LookupError) as error:
             place.send(_failed(frame.number, error))
             return
         self._waiting.add(answer)
@@ -118,11 +114,11 @@ class Broker:
     def _count(self) -> None:
         if self.underWay >= self._limits.underWay:
             text = f"{self._limits.underWay} requests to upstreams and operations on its store are under way"
-            self._exceeded("brokered", text)
+            self._exceeded("calls", text)
             raise TooMuch(text)
         if not self._rate.takes():
             text = f"it asks the edge for more than {self._limits.brokered:g} things in a second"
-            self._exceeded("brokered", text)
+            self._exceeded("calls", text)
             raise TooMuch(text)
 
     def _over(self, result: Any, answer: Deferred[Any], isReading: bool) -> Any:
@@ -143,7 +139,7 @@ class Broker:
 
     def _readBody(self, place: Place, frame: ReadBody) -> Deferred[bytes]:
         if self._permissions.body == "none":
-            raise NotGranted("bodies are not granted to this plugin (permissions.body: read)")
+            raise NotPermitted("to read a body", "body: read")
         visit = self._visits.find(frame.request)
         if visit is None or visit.place is not place:
             raise LookupError("the request is over")
@@ -155,8 +151,9 @@ class Broker:
         if body.isBeingRead:
             raise ValueError("this body is already being read")
         visit.readings += 1
+        isOurs = frame.limit >= self._limits.body
         return body.read(min(frame.limit, self._limits.body)).addCallbacks(
-            self._bodyRead, self._bodyBroken, callbackArgs=(visit,), errbackArgs=(visit,)
+            self._bodyRead, self._bodyBroken, callbackArgs=(visit,), errbackArgs=(visit, isOurs)
         )
 
     @staticmethod
@@ -164,10 +161,12 @@ class Broker:
         visit.readings = max(0, visit.readings - 1)
         return data
 
-    @staticmethod
-    def _bodyBroken(failure: Failure, visit: Visit) -> Failure:
+    def _bodyBroken(self, failure: Failure, visit: Visit, isOurs: bool) -> Failure:
+        """:param isOurs: whether the limit of what it reads is the edge's."""
         visit.readings = max(0, visit.readings - 1)
         error = failure.value
+        if isOurs and isinstance(error, BodyTooLarge):
+            self._exceeded("body", f"it reads a body of more than {self._limits.body} bytes")
         if isinstance(error, EdgeError) and visit.context.bodyBrokenBy(error):
             visit.broken.append(error)
         return failure
@@ -177,7 +176,7 @@ class Broker:
     def _sendRequest(self, frame: SendRequest) -> Deferred[bytes]:
         if frame.upstream not in self._permissions.upstreams:
             name = printable(frame.upstream, 100)
-            raise NotGranted(f"upstream {name} is not granted to this plugin (permissions.upstreams)")
+            raise NotPermitted(f"to send a request to {name}", f"upstreams: {name}")
         _checkRequest(frame)
         if frame.method not in SAFE:
             self._notRepeatable(frame.request)
@@ -189,7 +188,7 @@ class Broker:
 
     def _useStore(self, frame: UseStore) -> Deferred[bytes]:
         if not self._permissions.store:
-            raise NotGranted("the store is not granted to this plugin (permissions.store)")
+            raise NotPermitted("to use the store", "store")
         store = self._storeOf()
         done: Deferred[Any]
         if frame.action == "get":
@@ -238,5 +237,5 @@ def _checkRequest(frame: SendRequest) -> None:
 
 
 def _failed(number: int, error: Exception) -> Reply:
-    kind = PermissionError if isinstance(error, NotGranted) else type(error)
+    kind = PermissionError if isinstance(error, NotPermitted) else type(error)
     return Reply(number, b"", kind.__name__, str(error)[:1000] or kind.__name__)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
-from revproxy.errors import PluginStalled, PluginTimeout
+from revproxy.errors import LimitExceeded, LimitName, PluginStalled, PluginTimeout
 from revproxy.isolation.frames import (
     Answered,
     Cancel,
@@ -36,7 +36,7 @@ from revproxy.isolation.frames import (
 from revproxy.isolation.holdpage import Hold
 from revproxy.isolation.line import UNBOUNDED, Ask, Line
 from revproxy.isolation.process.gone import Gone
-from revproxy.isolation.remotefailure import ProcessBusy, ProcessEnded
+from revproxy.isolation.remotefailure import ProcessEnded
 from revproxy.loop.deadlines import Deadlines
 
 PERIOD: Final = 0.02
@@ -92,7 +92,7 @@ class Desk(Protocol):
     def isReading(self, request: int) -> bool:
         """Whether it waits for a body of this request."""
 
-    def exceeded(self, limit: str, text: str) -> None:
+    def exceeded(self, limit: LimitName, text: str) -> None:
         """It has gone beyond a limit."""
 
 
@@ -184,8 +184,7 @@ class Cell:
             self._waits(frame)  # type: ignore[arg-type]
         elif self._isFlood():
             text = f"it says more than {MOST_SAID} things a second that it was not asked"
-            self._desk.exceeded("frames", text)
-            self._lose(Lost([], None, ProcessEnded(text)), text)
+            self._lose(Lost([], None, LimitExceeded("calls", text)), text)
         elif kind is ReadBody or kind is SendRequest or kind is UseStore:
             self._desk.serve(self, frame)  # type: ignore[arg-type]
         else:
@@ -215,8 +214,7 @@ class Cell:
             text = f"it has answered {number}, which it was not asked" if number > self._last else (
                 f"it gives more than {MOST_STRAYS} answers a second that nobody waits for"
             )
-            self._desk.exceeded("answers", text)
-            self._lose(Lost([], None, ProcessEnded(text)), text)
+            self._lose(Lost([], None, LimitExceeded("reply", text)), text)
 
     def _rest(self) -> None:
         if not len(self.line):
@@ -233,7 +231,7 @@ class Cell:
             else:
                 self._giveUp(ask, PluginTimeout(f"no answer within {ask.limit:g} s"))
         for ask in self.line.behind(now - LONGEST_BEHIND):
-            self._giveUp(ask, ProcessBusy(f"its process has not come to it within {LONGEST_BEHIND:g} s"))
+            self._giveUp(ask, PluginTimeout(f"its process has not come to it within {LONGEST_BEHIND:g} s"))
         self._lookAt(now)
 
     def _giveUp(self, ask: Ask, error: Exception) -> None:
@@ -247,9 +245,9 @@ class Cell:
         used = self._watch.used(ask.number, since, now)
         held = now - since
         if used >= ask.hold:
-            self._stalled(ask, "cpu", f"its code has computed for {used:.3g} s in one go")
+            self._stalled(ask, PluginStalled, f"its code has computed for {used:.3g} s in one go")
         elif held >= WALL * ask.hold:
-            self._stalled(ask, "time", f"its code has held its process for {held:.3g} s")
+            self._stalled(ask, PluginTimeout, f"its code has held its process for {held:.3g} s")
         else:
             self._lookSoon(min(ask.hold - used, WALL * ask.hold - held))
 
@@ -276,9 +274,8 @@ class Cell:
         if not self.isLost:
             self._lookAt(self._deadlines.now())
 
-    def _stalled(self, ask: Ask, limit: str, text: str) -> None:
-        self._desk.exceeded(limit, text)
-        stalled = PluginStalled(f"{text}, and its process was ended")
+    def _stalled(self, ask: Ask, kind: type[BaseException], text: str) -> None:
+        stalled = kind(f"{text}, and its process was ended")
         isHeld = self.process.held() is not None or ask.number == 0
         # That nobody says to hold it is a timer's doing, or a lie: the head is asked once more, and blamed then.
         culprit = ask if isHeld or ask.isRepeated or not ask.isRepeatable else None

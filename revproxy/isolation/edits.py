@@ -15,10 +15,11 @@ from revproxy.body import Body
 from revproxy.bodyfilters import Filter
 from revproxy.checked import finalStatus
 from revproxy.context import Context, Response
-from revproxy.errors import WrongAnswer
+from revproxy.errors import LimitExceeded, WrongAnswer
 from revproxy.headers import Headers, isFieldValue
 from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
 from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse
+from revproxy.isolation.guestlimits import MOST_BODY
 from revproxy.isolation.plainvalues import NotPlain, Told, decodedValues, takeOver
 from revproxy.logfields import LogFields, LogValue
 from revproxy.messages import Peer, Request
@@ -47,13 +48,10 @@ class Streams:
 class Edits:
     """
     Of one plugin.
-
-    :param bodyBytes: the most of a body that it may put in the place of another.
     """
 
-    def __init__(self, permissions: Permissions, bodyBytes: int) -> None:
+    def __init__(self, permissions: Permissions) -> None:
         self._permissions = permissions
-        self._bodyBytes = bodyBytes
         self._seesField = lambda lower: permissions.mayRead(lower.decode("latin-1"))
         names = permissions.writeHeaders
         self._writesHost = ":authority" in names or "host" in names
@@ -67,7 +65,7 @@ class Edits:
         :param phase: ``handle`` or ``handleResponse``.
         :param told: what the process knows of the context's values.
         :returns: the verdict, of ``handle``.
-        :raises WrongAnswer: nothing was changed.
+        :raises WrongAnswer, LimitExceeded: nothing was changed.
         """
         try:
             return self._apply(context, answered, phase, told, streams)
@@ -181,8 +179,8 @@ class Edits:
         if self._permissions.body != "write":
             raise _Refusal("another body, which it is not granted (body: write)")
         data = change.replaced
-        if data is not None and len(data) > self._bodyBytes:
-            raise _Refusal(f"a body of {len(data)} bytes, and {self._bodyBytes} are the most (limits.body_bytes)")
+        if data is not None and len(data) > MOST_BODY:
+            raise _tooLarge(len(data))
         if body._sink is not None or body.sealed:
             raise _Refusal("another body, when the body was on its way")
 
@@ -230,6 +228,8 @@ class Edits:
     def _newAnswer(self, context: Context, new: NewResponse, streams: Streams) -> Callable[[], None]:
         if not self._permissions.respond:
             raise _Refusal("an answer of its own, which it is not granted (respond)")
+        if new.body is not None and len(new.body) > MOST_BODY:
+            raise _tooLarge(len(new.body))
         status, reason = self._status(new.status), self._reason(new.reason)
         assert status is not None
         fields = Headers(checkedFields(new.fields, self._permissions))
@@ -322,6 +322,10 @@ class Edits:
         except (TypeError, ValueError) as error:
             raise _Refusal(str(error)[:300]) from None
         return fields
+
+
+def _tooLarge(size: int) -> LimitExceeded:
+    return LimitExceeded("reply", f"a body of {size} bytes, and {MOST_BODY} are the most")
 
 
 class _Refusal(Exception):

@@ -2,7 +2,7 @@
 What a locked process says by itself: who does what it asks for, and where it is put down what it tells.
 
 All of it is bounded, for a process may say anything at any rate: lines of the log are counted and dropped, figures have
-few labels, and a limit that is exceeded is told once in a while, and counted each time.
+few labels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger, LogLevel
 
-from revproxy.errors import WrongAnswer, printable
+from revproxy.errors import LimitName, WrongAnswer, printable
 from revproxy.isolation.brokering import Broker
 from revproxy.isolation.cell import Cell
 from revproxy.isolation.frames import Counted, FailedOutside, Fields, Logged, ReadBody, SendRequest, UseStore
@@ -22,9 +22,6 @@ from revproxy.isolation.remotefailure import RemoteFailure, failureOutside
 from revproxy.isolation.visits import Visits
 from revproxy.permissions import Permissions
 from revproxy.secrets import masked
-
-AGAIN: Final = 60.0
-"""Seconds after which it is told again that a limit was exceeded."""
 
 MOST_TEXT: Final = 8_000
 """Characters of a line that are shown."""
@@ -49,11 +46,11 @@ class FrontDesk:
         now: Callable[[], float],
         *,
         failed: Callable[[BaseException], None],
-        tellExceeded: Callable[[str, str, bool], None],
+        exceeded: Callable[[LimitName, str], None],
     ) -> None:
         """
         :param failed: told what the plugin's code has raised outside of calls.
-        :param tellExceeded: told of a limit that was exceeded: its name, in words, and whether people are to be told.
+        :param exceeded: told of a limit that was exceeded, in words.
         """
         self.broker: Broker
         self.sendInterim: Callable[[int, tuple[tuple[int, Fields], ...]], None] = lambda request, answers: None
@@ -62,10 +59,8 @@ class FrontDesk:
         self._permissions = permissions
         self._visits = visits
         self._figures = figures
-        self._now = now
         self._failed = failed
-        self._tellExceeded = tellExceeded
-        self._told: dict[str, float] = {}
+        self._exceeded = exceeded
         self._lines = Rate(limits.lines, 10 * limits.lines, now)
         self._linesPerSecond = limits.lines
         self._own = Logger(namespace=f"plugin.{name}")
@@ -107,13 +102,9 @@ class FrontDesk:
         if self._takesLine():
             self._own.info("{text}", text=printable(masked(line), MOST_TEXT))
 
-    def exceeded(self, limit: str, text: str) -> None:
+    def exceeded(self, limit: LimitName, text: str) -> None:
         """As `revproxy.isolation.cell.Desk.exceeded`."""
-        now = self._now()
-        isNews = now - self._told.get(limit, -AGAIN) >= AGAIN
-        if isNews:
-            self._told[limit] = now
-        self._tellExceeded(limit, text, isNews)
+        self._exceeded(limit, text)
 
     # What it tells
 

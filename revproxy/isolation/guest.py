@@ -63,7 +63,7 @@ class Guest:
         self.visits = visits
         self._sight = Sight(permissions)
         self._permissions = permissions
-        self._edits = Edits(permissions, tenancy.limits.body)
+        self._edits = Edits(permissions)
         self._stop = stop
         self._counters = counters
         self._observes = False

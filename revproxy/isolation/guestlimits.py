@@ -15,6 +15,10 @@ DEFAULT_MEMORY: Final = 256 << 20
 """Bytes that a plugin may take, where it says nothing (``limits.memory_mb``)."""
 
 
+MOST_CALLS: Final = 1_000
+"""Calls of a plugin that may be under way at once, where it says nothing (``limits.concurrency``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuestLimits:
     """
@@ -40,7 +44,7 @@ class GuestLimits:
     start: float = 10.0
     memory: int = DEFAULT_MEMORY
     body: int = MOST_BODY
-    calls: int = 1_000
+    calls: int = MOST_CALLS
     brokered: float = 1_000.0
     underWay: int = 256
     lines: float = 100.0

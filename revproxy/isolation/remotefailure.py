@@ -50,10 +50,6 @@ class ProcessEnded(Exception):
     """A plugin's process has ended, and with it what it was doing; the text says how."""
 
 
-class ProcessBusy(Exception):
-    """A plugin's process has as many calls under way as it may, or one has waited for the others for too long."""
-
-
 def failureOf(failed: Failed) -> RemoteFailure:
     """What a process says of a call that has raised."""
     return RemoteFailure(failed.kind, failed.text, failed.where, "", failed.traceback, failed.stage)

@@ -30,11 +30,12 @@ class Sight:
         names = permissions.readHeaders
         self._seesAll = ALL in names
         self._names = frozenset(name.encode("latin-1") for name in names)
-        self._hidden = frozenset(name.encode("ascii") for name in NAMED_ONLY - names)
-        self._seesHost = permissions.mayRead(":authority") or permissions.mayRead("host")
-        self._seesQuery = permissions.mayRead(":path")
-        self._seesPeer = permissions.mayRead("x-forwarded-for") or permissions.mayRead("forwarded")
-        self._seesBody = permissions.body != "none"
+        hidden = NAMED_ONLY - names if permissions.seesHost else (NAMED_ONLY - names) | {"host"}
+        self._hidden = frozenset(name.encode("ascii") for name in hidden)
+        self._seesHost = permissions.seesHost
+        self._seesQuery = permissions.seesQuery
+        self._seesPeer = permissions.seesClient
+        self._seesBody = permissions.seesBody
 
     def request(self, context: Context) -> RequestHead:
         """The request of a context, as it is now."""

@@ -17,13 +17,13 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from revproxy.errors import Foreign
+from revproxy.errors import Foreign, LimitExceeded
 from revproxy.isolation.cell import Cell, Desk, Lost, Process
 from revproxy.isolation.cpushare import SAMPLE, CpuShare
 from revproxy.isolation.frames import Done, Down, Failed, Load, Loaded, Step, StepName
 from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.line import UNBOUNDED, Ask
-from revproxy.isolation.remotefailure import ProcessBusy, ProcessEnded, RemoteFailure, failureOf
+from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure, failureOf
 from revproxy.loop.deadlines import Deadlines
 
 STEADY: Final = 60.0
@@ -120,8 +120,8 @@ class Tenancy:
         ask.request = request
         ask.isRepeatable = isRepeatable
         if self.asked >= self.limits.calls:
-            self._desk.exceeded("concurrency", f"{self.limits.calls} calls are under way in it")
-            ask.answer.errback(ProcessBusy(f"{self.limits.calls} calls are under way in its process"))
+            text = f"{self.limits.calls} calls are under way in its process, and more are not made"
+            ask.answer.errback(LimitExceeded("concurrency", text))
         else:
             self._enter(ask)
         return ask.answer
@@ -316,8 +316,7 @@ class Tenancy:
         share = self._share.add(self._deadlines.now(), cell.process.cpuSeconds())
         if share is not None and share > self.limits.share:
             text = f"it has used {share:.0%} of a processor over a minute, and {self.limits.share:.0%} are the most"
-            self._desk.exceeded("cpu-share", text)
-            cell.end(ProcessEnded(f"{text}: its process was ended"), text)
+            cell.end(LimitExceeded("cpu-share", f"{text}; its process was ended"), text)
 
     async def _pause(self) -> None:
         waiting: Deferred[None] = Deferred(lambda _: call.cancel())

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from revproxy.errors import LimitName
 from revproxy.figures import Figures
 from revproxy.isolation.brokering import AskUpstream, Broker
 from revproxy.isolation.cell import Process
@@ -73,14 +74,14 @@ class Books:
     :ivar counters: what its version does: `revproxy.dataplane.counters.Counters`.
     :ivar storeOf: gives what it keeps over restarts.
     :ivar failed: told what its code has raised outside of calls, and how its process has ended by itself.
-    :ivar exceeded: told of a limit that was exceeded: its name, in words, and whether people are to be told.
+    :ivar exceeded: told of a limit that was exceeded, in words, where no failure tells of it.
     """
 
     figures: Figures
     counters: Any
     storeOf: Callable[[], Any]
     failed: Callable[[BaseException], None]
-    exceeded: Callable[[str, str, bool], None]
+    exceeded: Callable[[LimitName, str], None]
 
 
 class ProcessTier:
@@ -114,7 +115,7 @@ class ProcessTier:
         figures = GuestFigures(books.figures, lambda text: desk.exceeded("labels", text))
         desk = FrontDesk(
             resident.name, resident.version, permissions, limits, visits, figures, now,
-            failed=books.failed, tellExceeded=books.exceeded,
+            failed=books.failed, exceeded=books.exceeded,
         )  # fmt: skip
         take: Callable[[], Deferred[Process]] = partial(
             self._take, f"{resident.name} {resident.digest}", limits.memory

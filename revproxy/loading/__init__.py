@@ -28,7 +28,8 @@ A bundle becomes modules, and what its entry point returns a middleware: from th
 The edge does this in its own process (`worker.lifecycle`), and a locked process does it in the same way (`isolation`).
 In the order of a load:
 
-- `dependencies`: whether the distributions are there that it needs;
+- `dependencies`: whether the distributions are there that it needs; `libraries` reads them, for a process that has no
+  files;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
 - `vendoring`: libraries that the plugin brings along, `vendoreddistributions` what is known of them,
   `bundleresources` its other files;

@@ -19,7 +19,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.culprits import Culprits
-from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.worker.lifecycle.instance import Instance, Locked, Version
 from revproxy.worker.lifecycle.retirement import AFTER_RESCUE, Retirement
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.participant import Refused
@@ -53,6 +53,7 @@ class Staging:
         onAdopted: Callable[[Iterable[Version]], None] = lambda versions: None,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
+        locked: Locked | None = None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -61,6 +62,7 @@ class Staging:
         :param onAdopted: given the versions that run, with each commit.
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
+        :param locked: makes what runs in locked processes.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -74,6 +76,7 @@ class Staging:
         self._onAdopted = onAdopted
         self._onFailure = onFailure
         self._storeOf = storeOf
+        self._locked = locked
         self._change: StagedChange | None = None
         self._isHurried = self._isRescue = False
 
@@ -91,6 +94,7 @@ class Staging:
                 word.withoutState,
                 self._onFailure,
                 self._storeOf,
+                self._locked,
             )
         change = self._change
         self._isRescue = word.isRescue
