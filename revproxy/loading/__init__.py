@@ -35,5 +35,6 @@ In the order of a load:
   `bundleresources` its other files;
 - `tracebacks`: what their code calls its files, and what is told of an exception that came through it;
 - `loader`: a bundle becomes a module, and what its entry point returns a middleware;
-- `contract`: whether that is one, and what is said if it is not.
+- `contract`: whether that is one, and what is said if it is not;
+- `stepanswers`: what the steps of its life may answer, and what of its state is handed over.
 """

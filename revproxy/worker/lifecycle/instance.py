@@ -38,6 +38,7 @@ from revproxy.isolation.tenancy import NotLoaded
 from revproxy.loading.bundlefinder import compileFile
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
+from revproxy.loading.stepanswers import checkPlain, notGenerator, throughJSON
 from revproxy.loading.tracebacks import described, lastLineIn, stampOf, tracebackOf
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
@@ -47,8 +48,7 @@ from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
 from revproxy.worker.lifecycle import guests
-from revproxy.worker.lifecycle.handover import throughJSON
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 
 Locked = Callable[["Instance"], Deferred[Guest]]
 """Makes of an instance what runs in its locked process; fails with a PluginError."""
