@@ -136,12 +136,6 @@ class Host:
             raise NotPermitted("a request of its own", "upstreams: NAME")
         return GuardedClient(self._makeClient(), self, permissions.upstreams, self._destinations)
 
-    def permit(self, permissions: Permissions | None) -> None:
-        """From now on it may touch these; None: everything."""
-        if permissions != self._permissions:
-            self._permissions = permissions
-            self._client = None
-
     def _permitFigures(self) -> None:
         if self._permissions is not None and not self._permissions.figures:
             raise NotPermitted("a figure of its own", "figures: true")
@@ -193,7 +187,7 @@ class Host:
 
         loop = LoopingCall(call)
         loop.clock = self._reactor
-        unbook = self.booked(f"looping call {_nameOf(function)}", end)
+        unbook = self.booked(f"looping call {nameOf(function)}", end)
         loop.start(interval, now).addBoth(lambda _: unbook())
         return loop
 
@@ -210,8 +204,8 @@ class Host:
             return function(*args, **kwargs)
 
         result = deferToThreads(self._reactor, self._threads, call)
-        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(function))
-        return self.untilFired(f"thread {_nameOf(function)}", result)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(function))
+        return self.untilFired(f"thread {nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
@@ -231,8 +225,8 @@ class Host:
         if self._tasks is None:
             self._tasks = Tasks(self._reactor, self._unheard)
         result = self._tasks.begin(work)
-        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(work))
-        return self.untilFired(f"asyncio {_nameOf(work)}", result)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(work))
+        return self.untilFired(f"asyncio {nameOf(work)}", result)
 
     def _unhandled(self, function: str, failure: Failure) -> None:
         """A result was a failure, and the plugin has not looked at it."""
@@ -380,7 +374,7 @@ class Host:
             return
         self.errors += 1
         self.log.failure(
-            "{function} of version {version} failed", failure, function=_nameOf(function), version=self.version
+            "{function} of version {version} failed", failure, function=nameOf(function), version=self.version
         )
         self._tellFailed(failure)
 
@@ -428,7 +422,7 @@ class _Call:
 
     def kind(self) -> str:
         """What it is, in words."""
-        return f"delayed call {_nameOf(self._function)}"
+        return f"delayed call {nameOf(self._function)}"
 
     def getTime(self) -> float:
         """As :meth:`IDelayedCall.getTime`."""
@@ -448,7 +442,7 @@ class _Call:
         return bool(self._delayed.active())
 
 
-def _nameOf(function: Any) -> str:
+def nameOf(function: Any) -> str:
     if isinstance(function, str):
         return function
     while isinstance(function, partial):

@@ -151,7 +151,6 @@ def _manifestOf(document: Document) -> Manifest:
         source=document.source,
         document=document,
     )
-    reader.checkIsolation(manifest)
     reader.checkRequired(manifest)
     if manifest.configSchema is not None:
         reader.problems.extend(checkSchema(document, ("config_schema",), manifest.configSchema))
@@ -242,11 +241,6 @@ class _ManifestReader:
             else:
                 found.append(requirement)
         return tuple(found)
-
-    def checkIsolation(self, manifest: Manifest) -> None:
-        if manifest.isolation != "inline":
-            self._refuse(["isolation"], "process is not available in this version of revproxy; "
-                         'write "inline" if the plugin may run in the edge\'s own process')
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,8 @@ class _Assembly:
             manifest.name,
             str(manifest.version),
             open=manifest.onError == "open" and manifest.name not in self.plan.required,
-            timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+            # What is in a process waits behind others there: its time is taken by whoever knows when it began.
+            timeout=None if manifest.timeoutMs is None or instance.guest else manifest.timeoutMs / 1000,
             pieceTimeout=self.plan.config.timeouts.body,
             deadlines=self.answers,
             destinations=self.table.destinations,

@@ -24,7 +24,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.instance import Instance, Version, configKey
+from revproxy.worker.lifecycle.instance import Instance, Locked, Version, configKey
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.running import Members, Running
 
@@ -66,6 +66,7 @@ class StagedChange:
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
         destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param tell: takes what people may want to know.
@@ -75,6 +76,7 @@ class StagedChange:
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
         :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self._before = before
         self._limits = limits
@@ -87,6 +89,7 @@ class StagedChange:
         self._onFailure = onFailure
         self._storeOf = storeOf
         self._destinations = destinations
+        self._locked = locked
         self._isHurried = False
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
@@ -113,7 +116,7 @@ class StagedChange:
         """The same, and requests are served between one new instance and the next. :raises StageFailed:"""
         members = {}
         for plugin in plan.selected:
-            await self._version(plugin.entry).compile(self._reactor)
+            await self._version(plugin).compile(self._reactor)
         for key, instance, isNew in self._making(plan):
             members[key] = instance
             if isNew:
@@ -128,7 +131,7 @@ class StagedChange:
         self._updates.clear()
         for plugin, settings, key in keys:
             name = plugin.name
-            version = self._version(plugin.entry)
+            version = self._version(plugin)
             instance = self._fresh.get((version, key)) or self._running(plan, plugin, settings, version, key)
             if instance is None:
                 instance = self._inPlace(plan, plugin, settings, version, wanted[name])
@@ -138,12 +141,7 @@ class StagedChange:
                 try:
                     with self._bounded():
                         instance = version.make(
-                            settings,
-                            self._reactor,
-                            self._makeClient,
-                            self._onFailure,
-                            plugin.guardedBy,
-                            self._destinations,
+                            settings, self._reactor, self._makeClient, self._onFailure, self._destinations
                         )
                 finally:
                     self._loading(None)
@@ -154,16 +152,19 @@ class StagedChange:
         """Before the first start there is no reactor whose guard would end what does not come back."""
         return nullcontext() if self._before is not None else noLongerThan(self._limits.hold)
 
-    def _version(self, entry: CatalogEntry) -> Version:
-        name = entry.manifest.name
+    def _version(self, plugin: Selected) -> Version:
+        entry, name = plugin.entry, plugin.name
         running = self._before.versions.get(name) if self._before is not None else None
-        if running is not None and running.isCodeOf(entry):
+        if running is not None and running.isAs(plugin):
             return running
-        key = name, entry.digest
-        if key not in self._versions:
+        known = self._versions.get((name, entry.digest))
+        if known is None or not known.isAs(plugin):
             factory = self._factoryOf(entry) if entry.bundle is None else None
-            self._versions[key] = Version(entry, self._limits, factory, self._storeOf)
-        return self._versions[key]
+            known = Version(
+                entry, self._limits, factory, self._storeOf, plugin.isolation, plugin.permissions, self._locked
+            )
+            self._versions[name, entry.digest] = known
+        return known
 
     def _running(
         self, plan: Plan, plugin: Selected, settings: Mapping[str, Any], version: Version, key: str
@@ -242,6 +243,8 @@ class StagedChange:
 
         :raises StageFailed: one of them will not do, and is not tried again.
         """
+        for old, config in list(self._updates.items()):
+            await old.validateLater(config)
         fresh = set(self._fresh.values())
         for plugin, settings in plan.pairs():
             instance = members[plugin.name, configKey(settings)]
@@ -255,6 +258,7 @@ class StagedChange:
                     raise
 
     async def _begin(self, instance: Instance, predecessors: list[Instance]) -> None:
+        await instance.load()
         # The nearest last: where a state takes the place of another, it is its own.
         for old in reversed(predecessors):
             if await self._handOver(old, instance):

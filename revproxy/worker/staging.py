@@ -20,7 +20,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.culprits import Culprits
-from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.worker.lifecycle.instance import Instance, Locked, Version
 from revproxy.worker.lifecycle.retirement import AFTER_RESCUE, Retirement
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.participant import Refused
@@ -55,6 +55,7 @@ class Staging:
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
         destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -64,6 +65,7 @@ class Staging:
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
         :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -78,6 +80,7 @@ class Staging:
         self._onFailure = onFailure
         self._storeOf = storeOf
         self._destinations = destinations
+        self._locked = locked
         self._change: StagedChange | None = None
         self._isHurried = self._isRescue = False
 
@@ -96,6 +99,7 @@ class Staging:
                 self._onFailure,
                 self._storeOf,
                 self._destinations,
+                self._locked,
             )
         change = self._change
         self._isRescue = word.isRescue
@@ -131,8 +135,6 @@ class Staging:
             version = running.versions.get(plugin.name)
             if version is not None and version.entry is not plugin.entry:
                 version.rebase(plugin.entry)
-            for instance in running.of(plugin.name):
-                instance.host.permit(plugin.guardedBy)
         for instance in running.members.values():
             if instance.since is None:
                 instance.since = running.plan.number
