@@ -290,7 +290,8 @@ class Answered(Frame, frozen=True):
     What a plugin has answered, and what it has changed.
 
     :ivar verdict: of ``handle``: whether the request goes on.
-    :ivar fields: of the request that were changed; ``responseFields``: of the answer.
+    :ivar fields: of the request that were changed; ``responseFields``: of the answer. What the plugin may set and not
+        read it may also delete, without seeing whether there is any: then its name is here, with no field.
     :ivar method, target, host: None: as it was.
     :ivar upstream: the name it has chosen; empty: none. ``origin``: likewise.
     :ivar status, reason: of the answer that is there; None: as it was.

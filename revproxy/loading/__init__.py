@@ -29,7 +29,8 @@ The edge does this in its own process (`worker.lifecycle`), and a locked process
 In the order of a load:
 
 - `loadable`: what is to be known of a plugin;
-- `dependencies`: whether the distributions are there that it needs;
+- `dependencies`: whether the distributions are there that it needs; `libraries` reads them, for a process that has no
+  files;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
 - `vendoring`: libraries that the plugin brings along, `vendoreddistributions` what is known of them,
   `bundleresources` its other files;

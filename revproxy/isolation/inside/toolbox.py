@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
+from revproxy.errors import LimitName
 from revproxy.permissions import Permissions
 
 
@@ -102,6 +103,9 @@ class InsideToolbox:
     def blame(self, failure: Failure, message: str) -> None:
         """As `Toolbox.blame`."""
         self._blamed(failure, message)
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.exceeded`: the edge sees it itself, for it gives the bodies."""
 
     def filterFailed(self, context: Any, failure: Failure, isFirst: bool) -> Failure | None:
         """As `Toolbox.filterFailed`: the edge, which is told, decides whether the body goes on without it."""
