@@ -8,9 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
-from revproxy.config.manifest import manifestFromMapping
+from revproxy.config.manifest import Manifest
 from revproxy.interfaces import IMiddleware
 from revproxy.isolation.frames import Load
 from revproxy.loading.contract import COMPANIONS
@@ -53,8 +55,9 @@ class InsidePlugin:
         self.bodyBytes = load.bodyBytes
         self.permissions = Permissions.of(json.loads(load.permissions))
         bundle = Bundle(load.name, filesOf(load), load.digest, load.digest, self.directory)
-        described = {"name": load.name, "version": load.version, "entry_point": load.entryPoint}
-        manifest = manifestFromMapping(described, str(self.directory / "plugin.json"))
+        # The edge has read it; to read it once more would take its schema, which is a file.
+        source = str(self.directory / "plugin.json")
+        manifest = Manifest(load.name, Version(load.version), entryPoint=load.entryPoint, source=source)
         try:
             loaded = loadBundle(bundle, manifest)
         except BaseException as error:  # foreign code
