@@ -22,13 +22,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.errors import Foreign, asException
+from revproxy.destination import Destinations
+from revproxy.errors import Foreign, NotPermitted, asException
 from revproxy.figures import BUCKETS, Counter, Figures, Histogram
+from revproxy.guardedclient import GuardedClient
 from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
 from revproxy.loop.asyncioloop import Tasks
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
+from revproxy.permissions import Permissions
 from revproxy.store import BookedStore, MemoryStore
 
 THREADS = 8
@@ -85,6 +88,8 @@ class Host:
         threads: Threads | None = None,
         figures: Figures | None = None,
         makeStore: Callable[[], Any] = MemoryStore,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         """
         :param reactor: the clock, and whose thread results arrive in.
@@ -94,6 +99,8 @@ class Host:
             own.
         :param figures: those of its version; None: the instance has some of its own.
         :param makeStore: gives the plugin's store, when it is first asked for.
+        :param permissions: what the plugin may touch; None: everything.
+        :param destinations: gives the upstreams there are, for plugins with permissions.
         """
         self.name = name
         self.version = version
@@ -105,6 +112,8 @@ class Host:
         self._threads = threads or Threads(threadsName(name, version), THREADS, QUEUE)
         self.figures = Figures() if figures is None else figures
         self._makeStore = makeStore
+        self._permissions = permissions
+        self._destinations = destinations
         self._store: BookedStore | None = None
         self._client: HostClient | None = None
         self._tasks: Tasks | None = None
@@ -117,12 +126,31 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
-            self._client = HostClient(self._makeClient(), self)
+            self._client = self._clientFor(self._permissions)
         return self._client
+
+    def _clientFor(self, permissions: Permissions | None) -> HostClient:
+        if permissions is None:
+            return HostClient(self._makeClient(), self)
+        if not permissions.upstreams or self._destinations is None:
+            raise NotPermitted("a request of its own", "upstreams: NAME")
+        return GuardedClient(self._makeClient(), self, permissions.upstreams, self._destinations)
+
+    def permit(self, permissions: Permissions | None) -> None:
+        """From now on it may touch these; None: everything."""
+        if permissions != self._permissions:
+            self._permissions = permissions
+            self._client = None
+
+    def _permitFigures(self) -> None:
+        if self._permissions is not None and not self._permissions.figures:
+            raise NotPermitted("a figure of its own", "figures: true")
 
     @property
     def store(self) -> BookedStore:
         """As :attr:`~revproxy.interfaces.IHost.store`."""
+        if self._permissions is not None and not self._permissions.store:
+            raise NotPermitted("host.store", "store: true")
         if self._store is None:
             self._store = BookedStore(self._makeStore(), self)
         return self._store
@@ -217,12 +245,14 @@ class Host:
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
         """As :meth:`~revproxy.interfaces.IHost.counter`."""
+        self._permitFigures()
         return self.figures.counter(name, description, labels)
 
     def histogram(
         self, name: str, description: str = "", labels: Sequence[str] = (), buckets: Sequence[float] = BUCKETS
     ) -> Histogram:
         """As :meth:`~revproxy.interfaces.IHost.histogram`."""
+        self._permitFigures()
         return self.figures.histogram(name, description, labels, buckets)
 
     # Things

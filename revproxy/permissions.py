@@ -29,7 +29,7 @@ Parts of a request's head, as HTTP/2 calls them (RFC 9113 §8.3.1), which stand 
 """
 
 HOST: Final = frozenset((":authority", "host"))
-"""Two names of one thing: whoever may see or change the host may do so with its field, too. ``*`` is neither."""
+"""Two names of one thing. ``*`` is the field, which is seen then, and not the host, which is not changed by it."""
 
 CLIENT: Final = ("x-forwarded-for", "forwarded")
 """Fields that have the client's address: whoever may see one of them sees who the client is."""
@@ -98,7 +98,12 @@ class Permissions:
     @property
     def seesHost(self) -> bool:
         """Whether the host that a request is for is seen, and what is known of the TLS session, which names it."""
-        return _has(self.readHeaders, ":authority")
+        return self.mayRead("host")
+
+    @property
+    def changesHost(self) -> bool:
+        """Whether the host that a request is for is changed, and its field."""
+        return self.mayWrite(":authority")
 
     @property
     def seesQuery(self) -> bool:
@@ -168,8 +173,8 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 
 
 def _has(own: frozenset[str], name: str) -> bool:
-    if name in HOST:
-        return not HOST.isdisjoint(own)
+    if name in HOST and not HOST.isdisjoint(own):
+        return True
     return name in own or (ALL in own and name not in NAMED_ONLY and name not in PSEUDO)
 
 

@@ -31,13 +31,15 @@ class PermissionsTests(SynchronousTestCase):
         self.assertTrue(WANTED.mayWrite("x-anything"))
 
     def test_host(self) -> None:
-        """The host and the field that has it are one thing, which the asterisk is not."""
+        """The host and the field that has it are one thing; the asterisk sees it, and does not change it."""
         for name in ("Host", ":authority"):
             named = Permissions.of({"read_headers": [name]})
             self.assertTrue(named.seesHost and named.mayRead("host"), name)
             self.assertEqual(named.lacks(Permissions.of({"read_headers": ["host", ":authority"]})), ())
-        every = Permissions.of({"read_headers": ["*"]})
-        self.assertFalse(every.seesHost or every.mayRead("host") or every.seesQuery)
+        every = Permissions.of({"read_headers": ["*"], "write_headers": ["*"]})
+        self.assertTrue(every.seesHost)
+        self.assertFalse(every.seesQuery or every.changesHost)
+        self.assertTrue(Permissions.of({"write_headers": ["Host"]}).changesHost)
 
     def test_client(self) -> None:
         """Whoever sees a field that has the client's address sees the client."""

@@ -172,10 +172,15 @@ class _Assembly:
             try:
                 return link(**services)
             except BaseException as error:  # foreign code: it was verified, and is another thing now
-                text = f"it cannot be put into a chain: {described(error)}"
-                raise Refused(Refusal(manifest.name, "build", text, instance.version.id)) from None
+                raise notInChain(instance, error) from None
 
         return makeLink
+
+
+def notInChain(instance: Instance, error: BaseException) -> Refused:
+    """What is raised when an instance cannot be put into a chain."""
+    version = instance.version
+    return Refused(Refusal(version.name, "build", f"it cannot be put into a chain: {described(error)}", version.id))
 
 
 def _nobodysClient() -> Any:

@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from revproxy.config.settings import Config
+from revproxy.destination import Destinations
 from revproxy.interfaces import IConfigurable, IStateful
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.plan import Plan
@@ -65,6 +66,7 @@ class StagedChange:
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
         locked: Locked | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         """
         :param tell: takes what people may want to know.
@@ -74,6 +76,7 @@ class StagedChange:
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
         :param locked: makes what runs in locked processes.
+        :param destinations: gives the upstreams there are.
         """
         self._before = before
         self._limits = limits
@@ -86,6 +89,7 @@ class StagedChange:
         self._onFailure = onFailure
         self._storeOf = storeOf
         self._locked = locked
+        self._destinations = destinations
         self._isHurried = False
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
@@ -136,7 +140,14 @@ class StagedChange:
                 self._loading(version)
                 try:
                     with self._bounded():
-                        instance = version.make(settings, self._reactor, self._makeClient, self._onFailure)
+                        instance = version.make(
+                            settings,
+                            self._reactor,
+                            self._makeClient,
+                            self._onFailure,
+                            plugin.guardedBy,
+                            self._destinations,
+                        )
                 finally:
                     self._loading(None)
                 self._fresh[version, key] = instance

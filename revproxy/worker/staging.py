@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from revproxy.destination import Destinations
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
@@ -54,6 +55,7 @@ class Staging:
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
         locked: Locked | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -63,6 +65,7 @@ class Staging:
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
         :param locked: makes what runs in locked processes.
+        :param destinations: gives the upstreams there are.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -77,6 +80,7 @@ class Staging:
         self._onFailure = onFailure
         self._storeOf = storeOf
         self._locked = locked
+        self._destinations = destinations
         self._change: StagedChange | None = None
         self._isHurried = self._isRescue = False
 
@@ -95,6 +99,7 @@ class Staging:
                 self._onFailure,
                 self._storeOf,
                 self._locked,
+                self._destinations,
             )
         change = self._change
         self._isRescue = word.isRescue
@@ -130,6 +135,8 @@ class Staging:
             version = running.versions.get(plugin.name)
             if version is not None and version.entry is not plugin.entry:
                 version.rebase(plugin.entry)
+            for instance in running.of(plugin.name):
+                instance.host.permit(plugin.guardedBy)
         for instance in running.members.values():
             if instance.since is None:
                 instance.since = running.plan.number

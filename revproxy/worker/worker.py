@@ -152,6 +152,7 @@ class Worker:
             onFailure=self.health.failed,
             storeOf=self._stores.of,
             locked=self.locked.make,
+            destinations=self.routes.destinations,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)

@@ -28,6 +28,7 @@ from revproxy.config.problems import Problem, textOf
 from revproxy.config.settings import Isolation
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import OUTSIDE, Counters
+from revproxy.destination import Destinations
 from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
@@ -173,8 +174,11 @@ class Version:
 
     def isAs(self, plugin: Selected) -> bool:
         """Whether it is the code of a plugin that is selected, where that is to run, with what it may touch."""
-        sameRoom = self.isolation == plugin.isolation and self.permissions == plugin.permissions
-        return sameRoom and self.isCodeOf(plugin.entry)
+        if self.isolation != plugin.isolation:
+            return False
+        # A process is told what it may; inline, whoever guards it is told.
+        isToldSo = self.isolation == "inline" or self.permissions == plugin.permissions
+        return isToldSo and self.isCodeOf(plugin.entry)
 
     def load(self) -> None:
         """Import it, if that is still to be done. :raises StageFailed:"""
@@ -192,11 +196,15 @@ class Version:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> Instance:
         """
         An instance that is not started.
 
         :param onFailure: told of each failure of its code outside of requests, after it was counted.
+        :param permissions: what it may touch; None: everything.
+        :param destinations: gives the upstreams there are.
         :raises StageFailed:
         """
         if self.isolation == "process":
@@ -211,7 +219,9 @@ class Version:
                     made = instantiateFactory(self._factory, manifest, config)
             except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
-            instance = Instance(self, made, config, reactor, makeClient, onFailure)
+            instance = Instance(
+                self, made, config, reactor, makeClient, onFailure, permissions=permissions, destinations=destinations
+            )
             self.instances.add(instance)
             try:
                 instance.validate(config)
@@ -299,6 +309,9 @@ class Instance:
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         locked: Locked | None = None,
+        *,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         """:param locked: makes what runs in its locked process; None: it is in the edge's own."""
         self.version = version
@@ -315,6 +328,8 @@ class Instance:
             threads=threads,
             figures=version.figures,
             makeStore=partial(version.storeOf, version.name),
+            permissions=permissions,
+            destinations=destinations,
         )
         self._onFailure = onFailure
         self._locked = locked

@@ -60,6 +60,11 @@ class PlanDouble:
         self.number = number
         self.gates = gates
         self.required: tuple[str, ...] = ()
+        self.plugin: Any = None
+
+    def find(self, name: str) -> Any:
+        """The plugin of that name, if there is one."""
+        return self.plugin
 
 
 class HealthCase(SynchronousTestCase):
