@@ -30,10 +30,6 @@ class GuardedMiddleware:
         self._handleResponse = middleware.handleResponse if IResponseMiddleware.providedBy(middleware) else None
         self._finished = middleware.finished if IObserver.providedBy(middleware) else None
 
-    def permit(self, permissions: Permissions) -> None:
-        """From now on it may touch these."""
-        self._permit = Permit(permissions)
-
     def __getattr__(self, name: str) -> Any:
         if name == "middleware":  # being copied or unpickled
             raise AttributeError(name)

@@ -136,12 +136,6 @@ class Host:
             raise NotPermitted("a request of its own", "upstreams: NAME")
         return GuardedClient(self._makeClient(), self, permissions.upstreams, self._destinations)
 
-    def permit(self, permissions: Permissions | None) -> None:
-        """From now on it may touch these; None: everything."""
-        if permissions != self._permissions:
-            self._permissions = permissions
-            self._client = None
-
     def _permitFigures(self) -> None:
         if self._permissions is not None and not self._permissions.figures:
             raise NotPermitted("a figure of its own", "figures: true")

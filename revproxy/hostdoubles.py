@@ -24,6 +24,7 @@ from revproxy.context import Context
 from revproxy.errors import Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
+from revproxy.permissions import Permissions
 from revproxy.store import MemoryStore
 
 __all__ = ["ClientAnswer", "ClientDouble", "DestinationsDouble", "HostDouble", "ToolboxDouble"]
@@ -210,14 +211,35 @@ class HostDouble(Host):
     :ivar clock: moves when told to.
     :ivar clientDouble: answers the requests of ``client``.
     :ivar storeDouble: what ``store`` has; give it to another host, and that one goes on with it, as after a restart.
+    :ivar destinationsDouble: the upstreams there are.
     :ivar events: what was logged.
     """
 
-    def __init__(self, name: str = "plugin", version: str = "1", storeDouble: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "plugin",
+        version: str = "1",
+        storeDouble: MemoryStore | None = None,
+        permissions: Permissions | Mapping[str, Any] | None = None,
+        upstreams: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """
+        :param permissions: what the plugin may touch, as plugin.json has it; None: everything.
+        :param upstreams: by name, the URLs of targets; for plugins with permissions.
+        """
         self.clock = _ReactorDouble()
         self.clientDouble = ClientDouble()
         self.storeDouble = storeDouble or MemoryStore()
-        super().__init__(self.clock, name, version, lambda: self.clientDouble, makeStore=lambda: self.storeDouble)
+        self.destinationsDouble = DestinationsDouble(upstreams)
+        super().__init__(
+            self.clock,
+            name,
+            version,
+            lambda: self.clientDouble,
+            makeStore=lambda: self.storeDouble,
+            permissions=Permissions.of(permissions) if isinstance(permissions, Mapping) else permissions,
+            destinations=lambda: self.destinationsDouble,
+        )
         self._threads: Any = self.clock
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]

@@ -141,11 +141,6 @@ class Selected:
         """The plugin's manifest."""
         return self.entry.manifest
 
-    @property
-    def guardedBy(self) -> Permissions | None:
-        """What guards it in the edge's own process; ``None``: nothing. In a locked process, that does."""
-        return self.permissions if self.isolation == "inline" else None
-
     def configFor(self, group: int) -> Mapping[str, Any] | None:
         """The configuration in a route group, by its index; ``None`` when the plugin is off there."""
         return self.perGroup.get(group, self.config)

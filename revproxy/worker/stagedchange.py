@@ -65,8 +65,8 @@ class StagedChange:
         withoutState: bool = False,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
-        locked: Locked | None = None,
         destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param tell: takes what people may want to know.
@@ -75,8 +75,8 @@ class StagedChange:
         :param withoutState: a handover that fails is an event and no failure.
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
-        :param locked: makes what runs in locked processes.
         :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self._before = before
         self._limits = limits
@@ -88,8 +88,8 @@ class StagedChange:
         self._withoutState = withoutState
         self._onFailure = onFailure
         self._storeOf = storeOf
-        self._locked = locked
         self._destinations = destinations
+        self._locked = locked
         self._isHurried = False
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
@@ -141,12 +141,7 @@ class StagedChange:
                 try:
                     with self._bounded():
                         instance = version.make(
-                            settings,
-                            self._reactor,
-                            self._makeClient,
-                            self._onFailure,
-                            plugin.guardedBy,
-                            self._destinations,
+                            settings, self._reactor, self._makeClient, self._onFailure, self._destinations
                         )
                 finally:
                     self._loading(None)

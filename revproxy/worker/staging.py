@@ -54,8 +54,8 @@ class Staging:
         onAdopted: Callable[[Iterable[Version]], None] = lambda versions: None,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
-        locked: Locked | None = None,
         destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -64,8 +64,8 @@ class Staging:
         :param onAdopted: given the versions that run, with each commit.
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
-        :param locked: makes what runs in locked processes.
         :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -79,8 +79,8 @@ class Staging:
         self._onAdopted = onAdopted
         self._onFailure = onFailure
         self._storeOf = storeOf
-        self._locked = locked
         self._destinations = destinations
+        self._locked = locked
         self._change: StagedChange | None = None
         self._isHurried = self._isRescue = False
 
@@ -98,8 +98,8 @@ class Staging:
                 word.withoutState,
                 self._onFailure,
                 self._storeOf,
-                self._locked,
                 self._destinations,
+                self._locked,
             )
         change = self._change
         self._isRescue = word.isRescue
@@ -135,8 +135,6 @@ class Staging:
             version = running.versions.get(plugin.name)
             if version is not None and version.entry is not plugin.entry:
                 version.rebase(plugin.entry)
-            for instance in running.of(plugin.name):
-                instance.host.permit(plugin.guardedBy)
         for instance in running.members.values():
             if instance.since is None:
                 instance.since = running.plan.number

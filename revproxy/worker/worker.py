@@ -151,8 +151,8 @@ class Worker:
             onAdopted=self.counters.watch,
             onFailure=self.health.failed,
             storeOf=self._stores.of,
-            locked=self.locked.make,
             destinations=self.routes.destinations,
+            locked=self.locked.make,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)

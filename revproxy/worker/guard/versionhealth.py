@@ -11,8 +11,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.python.failure import Failure
 
-from revproxy.guardedmiddleware import GuardedMiddleware, guardedMiddleware
-from revproxy.permissions import Permissions
+from revproxy.guardedmiddleware import guardedMiddleware
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Failures, LastFailure, Notice, Restored
 from revproxy.worker.guard.gate import Gate
@@ -77,7 +76,7 @@ class VersionHealth:
         """
         began = plan.gates.get(instance.version.name)
         if began is None or instance.since is None or instance.since >= began:
-            return _guarded(instance, plan)
+            return _guarded(instance)
         gate = self._gates.get(instance) or self._next.get(instance)
         if gate is None:
             gate = self._next[instance] = self._gateBefore(instance, plan)
@@ -95,9 +94,6 @@ class VersionHealth:
         }
         for instance, gate in self._gates.items():
             gate.open = _isOpen(instance.version, plan)
-            permissions = _permissions(instance, plan)
-            if permissions is not None and isinstance(gate.instance, GuardedMiddleware):
-                gate.instance.permit(permissions)
 
     def abandon(self) -> None:
         """
@@ -133,7 +129,7 @@ class VersionHealth:
     def _gateBefore(self, instance: Instance, plan: Plan) -> Gate:
         version = instance.version
         return Gate(
-            _guarded(instance, plan),
+            _guarded(instance),
             version.name,
             _isOpen(version, plan),
             self._now,
@@ -152,14 +148,9 @@ class VersionHealth:
         self._tell(Restored(instance.version.name, instance.version.id, remaining))
 
 
-def _permissions(instance: Instance, plan: Plan) -> Permissions | None:
-    plugin = plan.find(instance.version.name)
-    return None if plugin is None else plugin.guardedBy
-
-
-def _guarded(instance: Instance, plan: Plan) -> Any:
+def _guarded(instance: Instance) -> Any:
     """An instance's object, or what guards it."""
-    return guardedMiddleware(instance.object, _permissions(instance, plan))
+    return guardedMiddleware(instance.object, instance.version.guardedBy)
 
 
 def _isOpen(version: Version, plan: Plan) -> bool:

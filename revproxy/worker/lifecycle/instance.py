@@ -137,6 +137,11 @@ class Version:
         timeout = self.entry.manifest.timeoutMs
         return None if timeout is None else timeout / 1000
 
+    @property
+    def guardedBy(self) -> Permissions | None:
+        """What guards it in the edge's own process; None: nothing. In a locked process, that does."""
+        return self.permissions if self.isolation == "inline" else None
+
     @contextmanager
     def outsideRequests(self) -> Any:
         """While a step that is no request runs: it may hold the reactor longer."""
@@ -174,11 +179,8 @@ class Version:
 
     def isAs(self, plugin: Selected) -> bool:
         """Whether it is the code of a plugin that is selected, where that is to run, with what it may touch."""
-        if self.isolation != plugin.isolation:
-            return False
-        # A process is told what it may; inline, whoever guards it is told.
-        isToldSo = self.isolation == "inline" or self.permissions == plugin.permissions
-        return isToldSo and self.isCodeOf(plugin.entry)
+        sameRoom = self.isolation == plugin.isolation and self.permissions == plugin.permissions
+        return sameRoom and self.isCodeOf(plugin.entry)
 
     def load(self) -> None:
         """Import it, if that is still to be done. :raises StageFailed:"""
@@ -196,14 +198,12 @@ class Version:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
-        permissions: Permissions | None = None,
         destinations: Callable[[], Destinations] | None = None,
     ) -> Instance:
         """
         An instance that is not started.
 
         :param onFailure: told of each failure of its code outside of requests, after it was counted.
-        :param permissions: what it may touch; None: everything.
         :param destinations: gives the upstreams there are.
         :raises StageFailed:
         """
@@ -219,9 +219,7 @@ class Version:
                     made = instantiateFactory(self._factory, manifest, config)
             except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
-            instance = Instance(
-                self, made, config, reactor, makeClient, onFailure, permissions=permissions, destinations=destinations
-            )
+            instance = Instance(self, made, config, reactor, makeClient, onFailure, destinations=destinations)
             self.instances.add(instance)
             try:
                 instance.validate(config)
@@ -309,11 +307,12 @@ class Instance:
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         locked: Locked | None = None,
-        *,
-        permissions: Permissions | None = None,
         destinations: Callable[[], Destinations] | None = None,
     ) -> None:
-        """:param locked: makes what runs in its locked process; None: it is in the edge's own."""
+        """
+        :param locked: makes what runs in its locked process; None: it is in the edge's own.
+        :param destinations: gives the upstreams there are.
+        """
         self.version = version
         self.object: Any = made
         self.config = config
@@ -328,7 +327,7 @@ class Instance:
             threads=threads,
             figures=version.figures,
             makeStore=partial(version.storeOf, version.name),
-            permissions=permissions,
+            permissions=version.guardedBy,
             destinations=destinations,
         )
         self._onFailure = onFailure

@@ -42,6 +42,7 @@ class VersionDouble:
         self.counters = counters.Counters()
         self.entry = entry(name, on_error=onError)
         self.module = None
+        self.guardedBy = None
 
 
 class InstanceDouble:
@@ -60,11 +61,6 @@ class PlanDouble:
         self.number = number
         self.gates = gates
         self.required: tuple[str, ...] = ()
-        self.plugin: Any = None
-
-    def find(self, name: str) -> Any:
-        """The plugin of that name, if there is one."""
-        return self.plugin
 
 
 class HealthCase(SynchronousTestCase):
