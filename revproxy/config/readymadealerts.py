@@ -17,13 +17,14 @@ EVENTS = frozenset((
     "access-log-failed", "access-log-written", "alert-delivered", "alert-undelivered", "alerts-full", "asked",
     "audit-damaged", "audit-failed", "audit-restored", "audited", "broken-off", "certificate-expired",
     "certificate-expiring", "certificate-refused", "certificate-renewed", "configured", "crashed", "ended",
-    "figures-full", "half-open", "handover-lost", "history-failed", "history-restored", "ledger-damaged", "loaded",
-    "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed", "probe-well", "quarantined",
-    "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended", "required-folder-gone",
-    "required-missing", "required-off", "restarted", "restored", "rolled-back", "slow-plugin", "slow-plugin-over",
-    "stalled", "started", "state-lost", "state-restored", "stop-failed", "stopping", "store-failed", "target-down",
-    "target-drained", "target-undrained", "target-up", "target-weighed", "threads-full", "tokens-damaged",
-    "traces-dropped", "traces-restored", "undo-failed", "unpinned", "upstream-down", "upstream-up", "written",
+    "figures-full", "half-open", "handover-lost", "history-failed", "history-restored", "ledger-damaged",
+    "limit-exceeded", "loaded", "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed",
+    "probe-well", "quarantined", "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended",
+    "required-folder-gone", "required-missing", "required-off", "restarted", "restored", "rolled-back",
+    "slow-plugin", "slow-plugin-over", "stalled", "started", "state-lost", "state-restored", "stop-failed",
+    "stopping", "store-failed", "target-down", "target-drained", "target-undrained", "target-up", "target-weighed",
+    "threads-full", "tokens-damaged", "traces-dropped", "traces-restored", "undo-failed", "unpinned",
+    "upstream-down", "upstream-up", "written",
 ))
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 
