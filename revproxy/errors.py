@@ -300,6 +300,16 @@ and values of labels.
 """
 
 
+class FailedElsewhere(Exception):
+    """
+    A plugin's code has failed in another process.
+
+    :ivar traceback: as that process tells it; empty if it does not.
+    """
+
+    traceback = ""
+
+
 class LimitExceeded(Exception):
     """
     A plugin had too much of something.

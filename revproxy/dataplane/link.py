@@ -21,6 +21,7 @@ from revproxy.dataplane.story import note
 from revproxy.destination import Destinations
 from revproxy.errors import (
     EdgeError,
+    FailedElsewhere,
     LimitExceeded,
     LimitName,
     PluginFailed,
@@ -219,7 +220,12 @@ class Link:
         :param message: for the log, with ``{name}`` and ``{version}``.
         """
         self.counters.failed(failure, phase)
-        self.log.failure(message, failure, name=self.name, version=self.version)
+        error = failure.value
+        if isinstance(error, FailedElsewhere):
+            told = error.traceback.rstrip() or str(error)  # how it came here says nothing
+            self.log.error(message + "\n{error}", name=self.name, version=self.version, error=told)
+        else:
+            self.log.failure(message, failure, name=self.name, version=self.version)
         if self.onFailure is not None:
             try:
                 self.onFailure(failure)

@@ -139,7 +139,10 @@ class Edits:
 
     def _head(self, request: Request, answered: Answered) -> Callable[[], None] | None:
         method, target, host = answered.method, answered.target, answered.host
-        fields = checkedChanges(answered.fields, self._permissions, "request")
+        changed = answered.fields
+        if host is not None:  # its field follows
+            changed = tuple([each for each in changed if each[0] != b"host"])
+        fields = checkedChanges(changed, self._permissions, "request")
         if method is target is host is None:
             return (lambda: changedFields(request._headers, fields, self._seesField)) if fields else None
         for value, isWritten, name in (

@@ -72,7 +72,8 @@ def checkWritable(lower: bytes, permissions: Permissions, what: str) -> None:
 
 def changedFields(headers: Headers, changes: Iterable[tuple[bytes, Sequence[Field]]], seen: Any) -> None:
     """
-    Have the fields be what a plugin wants. They stand where the first of that name stood, else at the end.
+    Have the fields be what a plugin wants. What is added to those of a name stands at the end, as it does where the
+    plugin adds it itself; other fields stand where the first of that name stood, if there was one.
 
     What the plugin does not see it does not know of: of a name that it may set and not read, its fields take the place
     of all others, but for ``Set-Cookie``, of which each is a thing of its own: there they are added.
@@ -86,14 +87,22 @@ def changedFields(headers: Headers, changes: Iterable[tuple[bytes, Sequence[Fiel
         if name == b"set-cookie" and fields and not seen(name):
             headers.fields.extend(new)
             continue
-        kept: list[Field] = []
-        for field in headers.fields:
-            if field[0] == name:
-                kept += new
-                new = []
-            else:
-                kept.append(field)
-        headers.fields = kept + new
+        before = [field for field in headers.fields if field[0] == name]
+        if before == new[: len(before)]:
+            headers.fields.extend(new[len(before) :])
+        else:
+            headers.fields = _replaced(headers.fields, name, new)
+
+
+def _replaced(fields: list[Field], name: bytes, new: list[Field]) -> list[Field]:
+    found: list[Field] = []
+    for field in fields:
+        if field[0] == name:
+            found += new
+            new = []
+        else:
+            found.append(field)
+    return found + new
 
 
 def _checkSize(fields: Sequence[tuple[bytes, bytes]], names: int) -> None:

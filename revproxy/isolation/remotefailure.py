@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from revproxy.errors import Refused, printable
+from revproxy.errors import FailedElsewhere, Refused, printable
 from revproxy.headers import Headers
 from revproxy.isolation.fieldchecks import BadField, checkedFields
 from revproxy.isolation.frames import Failed, FailedOutside
@@ -19,7 +19,7 @@ MOST_TEXT = 1_000
 MOST_TRACEBACK = 8_000
 
 
-class RemoteFailure(Exception):
+class RemoteFailure(FailedElsewhere):
     """
     A plugin's code has raised in its process.
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import json as jsonLibrary
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 
 from revproxy.isolation.frames import Fields, SendRequest
@@ -187,7 +188,9 @@ class EdgeAnswer:
         """As :meth:`twisted.web.iweb.IResponse.deliverBody`."""
         if self._body:
             protocol.dataReceived(self._body)
-        protocol.connectionLost(Failure(ResponseDone()))
+        # Whoever knows twisted.web's reason has imported it; here it is megabytes that hardly anybody needs.
+        client: Any = sys.modules.get("twisted.web.client")
+        protocol.connectionLost(Failure(ConnectionDone() if client is None else client.ResponseDone()))
 
 
 def _fieldsOf(headers: Any) -> list[tuple[bytes, bytes]]:

@@ -5,17 +5,28 @@ The plugin of a locked process: from the bytes that were sent to a middleware.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
-from revproxy.config.manifest import manifestFromMapping
 from revproxy.interfaces import IMiddleware
 from revproxy.isolation.frames import Load
 from revproxy.loading.contract import COMPANIONS
 from revproxy.loading.loader import instantiate, loadBundle
 from revproxy.permissions import Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What loading has to know. The edge has looked at all else: at what it depends on, too."""
+
+    name: str
+    entryPoint: str
+    source: str
+    dependencies: tuple[Any, ...] = ()
+    document: None = None
 
 
 class LoadFailed(Exception):
@@ -53,8 +64,7 @@ class InsidePlugin:
         self.bodyBytes = load.bodyBytes
         self.permissions = Permissions.of(json.loads(load.permissions))
         bundle = Bundle(load.name, filesOf(load), load.digest, load.digest, self.directory)
-        described = {"name": load.name, "version": load.version, "entry_point": load.entryPoint}
-        manifest = manifestFromMapping(described, str(self.directory / "plugin.json"))
+        manifest = _Described(load.name, load.entryPoint, str(self.directory / "plugin.json"))
         try:
             loaded = loadBundle(bundle, manifest)
         except BaseException as error:  # foreign code
