@@ -20,9 +20,11 @@ from revproxy.cli import (
     historycommands,
     plugintests,
     requestcommands,
+    signcommands,
     statuscommands,
     tokencommands,
     upstreamcommands,
+    verifycommand,
 )
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
@@ -38,6 +40,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Begin": ("init", "check", "run", "new-plugin", "test-plugin", "schema", "completion"),
+    "Trust": ("keygen", "sign", "verify"),
     "See": ("status", "top", "requests", "explain", "connections", "plugins", "upstreams", "certificates", "events",
             "alerts", "history", "diff", "audit", "doctor", "bundle"),
     "Change": ("rollback", "disable", "enable", "pin", "unpin", "reload", "revert", "drain", "undrain", "weight",
@@ -181,7 +184,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *eventcommands.COMMANDS, *requestcommands.COMMANDS,
     *upstreamcommands.COMMANDS, *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS,
-    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *completion.COMMANDS,
+    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *signcommands.COMMANDS, *verifycommand.COMMANDS,
+    *completion.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 
