@@ -51,7 +51,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "control.traffic": _PLAN,
     "control.traces": _PLAN,
     "control.history": (*_PLAN, "control.state", "control.actor"),
-    "control.trust": (*_PLAN, "control.state"),
+    "control.trust": (*_PLAN, "control.state", "control.planning"),
     "control.alerts": (*_PLAN, "control.state", "control.traffic"),
     "control": (*_PLAN, "control.*", "dataplane.net.eagerreactor"),
     "admin.operations": ("admin", "admin.doctor", "control.*", *_PLAN),

@@ -268,12 +268,14 @@ class EdgeService(Service):  # type: ignore[misc]
     # Changing
 
     def _watched(self, config: Config) -> list[Path | Root]:
+        revoked = [Root(str(path), depth=0) for path in (config.trust.revoked,) if path is not None]
         if not config.plugins.watch:
-            return [*certificateRoots(config)]
+            return [*revoked, *certificateRoots(config)]
         # Also those of a configuration that is refused: the file may be what is corrected.
         files = sorted({*config.referredFiles, *self.control.snapshots.referredFiles})
         referred = [Root(path, depth=0) for path in files]
-        return [*self._codePaths(config), *referred, *certificateRoots(config)]
+        locked = [Root(str(path), depth=0) for path in (config.trust.lock,) if path is not None]
+        return [*self._codePaths(config), *referred, *locked, *revoked, *certificateRoots(config)]
 
     def _watchWhatIsSaid(self) -> None:
         """Watch what the configuration says now."""

@@ -96,6 +96,11 @@ class StateFolder:
         return self.path / "history"
 
     @property
+    def trustPath(self) -> Path:
+        """For `revproxy.control.trust.memory`."""
+        return self.path / "trust.json"
+
+    @property
     def tokensPath(self) -> Path:
         """For `revproxy.admin.tokens`."""
         return self.path / "tokens.json"
