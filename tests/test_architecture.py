@@ -55,7 +55,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "control.alerts": (*_PLAN, "control.state", "control.traffic"),
     "control": (*_PLAN, "control.*", "dataplane.net.eagerreactor"),
     "admin.operations": ("admin", "admin.doctor", "control.*", *_PLAN),
-    "admin.doctor": ("admin", "control.*", *_PLAN),
+    "admin.doctor": ("admin", "control.*", "isolation.lock", *_PLAN),
     "admin.metrics": ("admin", "control.*", *_PLAN, "dataplane.net.eagerreactor"),
     "admin": ("admin.*", "control.*", *_PLAN, "dataplane.net.eagerreactor"),
     "service": ("admin.*", "control.*", "worker.*", *_PLAN, "dataplane.*"),

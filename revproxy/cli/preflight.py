@@ -24,7 +24,7 @@ from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.config.settings import Config, documentOf
 from revproxy.control.catalogreader import readCatalog
 from revproxy.control.certificatefiles import CertificateFiles
-from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.control.custody import configWarnings, lookWarnings, ownerOf, stateWarnings, users
 from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.control.planning.switching import saysOff
 from revproxy.control.state.directory import StateFolder
@@ -265,6 +265,7 @@ def checkFile(path: Path) -> Findings:
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
     """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
     where = documentOf(config)
-    for warning in stateWarnings(config.state, users(ownerOf(config.state))):
+    trusted = users(ownerOf(config.state))
+    for warning in (*stateWarnings(config.state, trusted), *lookWarnings(config.state)):
         yield str(where.problem(("state",), warning))
-    yield from codeWarnings([each for each in (path, config.plugins.directory) if each is not None])
+    yield from configWarnings(config, path)
