@@ -7,8 +7,9 @@ The files in this folder are what plugins' authors import: :mod:`revproxy.interf
 :mod:`revproxy.regularfile`, :mod:`revproxy.secrets` and :mod:`revproxy.testing`. What they get through
 :class:`revproxy.interfaces.IHost` is :mod:`revproxy.host`, :mod:`revproxy.hostclient`, :mod:`revproxy.figures`
 and :mod:`revproxy.store`; what they reach through the context, :mod:`revproxy.toolbox`, :mod:`revproxy.destination` and
-:mod:`revproxy.logfields`. `bodydoubles` and `hostdoubles` are parts of `testing`; `bookedclient` is a
-former name of `hostclient`, and `requestrecord` is what is known of a request when it is over.
+:mod:`revproxy.logfields`. Plugins with permissions (:mod:`revproxy.permissions`) reach it through
+:mod:`revproxy.guardedcontext`, and what that is made of. `bodydoubles` and `hostdoubles` are parts of `testing`;
+`bookedclient` is a former name of `hostclient`, and `requestrecord` is what is known of a request when it is over.
 
 The folders, in the order in which one stands on the other:
 

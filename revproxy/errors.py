@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Literal
 
 from twisted.python.failure import Failure
 
@@ -287,6 +288,52 @@ class PluginStalled(BaseException):
 
 class PluginTimeout(Exception):
     """A plugin's code did not answer within its time."""
+
+
+LimitName = Literal[
+    "wall", "cpu", "cpu-share", "memory", "concurrency", "body", "reply", "calls", "log", "stderr", "labels"
+]
+"""
+What a plugin has too much of: time for one call; processor time for one call, or in a minute; memory; calls at a time;
+bytes of a body that it reads; bytes that it answers with; requests of its own in a second; lines of the log; output;
+and values of labels.
+"""
+
+
+class FailedElsewhere(Exception):
+    """
+    A plugin's code has failed in another process.
+
+    :ivar traceback: as that process tells it; empty if it does not.
+    """
+
+    traceback = ""
+
+
+class LimitExceeded(Exception):
+    """
+    A plugin had too much of something.
+
+    :ivar limit: of what.
+    """
+
+    def __init__(self, limit: LimitName, text: str) -> None:
+        super().__init__(text)
+        self.limit = limit
+
+
+class NotPermitted(PermissionError):
+    """
+    A plugin did what it has no permission for.
+
+    :ivar permission: what to ask for, as ``read_headers: Cookie``.
+    """
+
+    def __init__(self, what: str, permission: str) -> None:
+        super().__init__(
+            f"{what} is not permitted: ask for it in plugin.json, under permissions ({permission}), and have it granted"
+        )
+        self.permission = permission
 
 
 Foreign = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError, PluginStalled)

@@ -193,6 +193,24 @@ class Histogram(_Figure):
             counts[0] += value
             counts[bucket + 1] += 1
 
+    def add(self, total: float, counts: Sequence[int], /, **labels: Any) -> None:
+        """
+        Count values that were counted elsewhere. Any thread may.
+
+        :param total: their sum.
+        :param counts: how many of them are in each bucket, infinity's last.
+        :raises ValueError: it is no finite number, or there are other buckets, or less than nothing in one.
+        """
+        if not isfinite(total) or len(counts) != len(self.buckets) + 1 or min(counts) < 0:
+            raise ValueError(f"{self.name}: these are no counts of its {len(self.buckets) + 1} buckets")
+        key = self._keyOf(labels) if labels or self.labels else ()
+        with self._lock:
+            known = self._pending.get(key)
+            if known is None:
+                known = self._pending.setdefault(self._entered(key), [0.0] + [0] * len(counts))
+            known[0] += total
+            known[1:] = [have + new for have, new in zip(known[1:], counts, strict=True)]
+
     def _told(self, pending: dict[Key, Any]) -> Iterator[tuple[Key, float, tuple[int, ...]]]:
         for key, counts in pending.items():
             yield key, float(counts[0]), tuple(counts[1:])
@@ -261,6 +279,11 @@ class Figures:
             return False
         self._series += 1
         return True
+
+    @property
+    def isUsed(self) -> bool:
+        """Whether there are any."""
+        return bool(self._figures)
 
     def take(self) -> tuple[Counted, ...]:
         """What was counted since it was taken last, of each figure that has counted anything."""

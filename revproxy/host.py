@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from inspect import iscoroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
@@ -22,14 +22,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from revproxy.errors import Foreign, asException
+from revproxy.destination import Destinations
+from revproxy.errors import Foreign, NotPermitted, asException
 from revproxy.figures import BUCKETS, Counter, Figures, Histogram
-from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
-from revproxy.loop.asyncioloop import Tasks
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
+from revproxy.permissions import Permissions
 from revproxy.store import BookedStore, MemoryStore
+
+if TYPE_CHECKING:
+    from revproxy.hostclient import HostClient
+    from revproxy.loop.asyncioloop import Tasks
 
 THREADS = 8
 """Threads of a plugin that does not say how many it needs."""
@@ -85,6 +89,8 @@ class Host:
         threads: Threads | None = None,
         figures: Figures | None = None,
         makeStore: Callable[[], Any] = MemoryStore,
+        permissions: Permissions | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
         """
         :param reactor: the clock, and whose thread results arrive in.
@@ -94,6 +100,8 @@ class Host:
             own.
         :param figures: those of its version; None: the instance has some of its own.
         :param makeStore: gives the plugin's store, when it is first asked for.
+        :param permissions: what the plugin may touch; None: everything.
+        :param destinations: gives the upstreams there are, for plugins with permissions.
         """
         self.name = name
         self.version = version
@@ -105,6 +113,8 @@ class Host:
         self._threads = threads or Threads(threadsName(name, version), THREADS, QUEUE)
         self.figures = Figures() if figures is None else figures
         self._makeStore = makeStore
+        self._permissions = permissions
+        self._destinations = destinations
         self._store: BookedStore | None = None
         self._client: HostClient | None = None
         self._tasks: Tasks | None = None
@@ -117,12 +127,29 @@ class Host:
     def client(self) -> Any:
         """A treq client over the edge's connections."""
         if self._client is None:
-            self._client = HostClient(self._makeClient(), self)
+            self._client = self._clientFor(self._permissions)
         return self._client
+
+    def _clientFor(self, permissions: Permissions | None) -> HostClient:
+        # Imported by whoever asks for one first: it brings much of twisted.web.
+        from revproxy.guardedclient import GuardedClient
+        from revproxy.hostclient import HostClient
+
+        if permissions is None:
+            return HostClient(self._makeClient(), self)
+        if not permissions.upstreams or self._destinations is None:
+            raise NotPermitted("a request of its own", "upstreams: NAME")
+        return GuardedClient(self._makeClient(), self, permissions.upstreams, self._destinations)
+
+    def _permitFigures(self) -> None:
+        if self._permissions is not None and not self._permissions.figures:
+            raise NotPermitted("a figure of its own", "figures: true")
 
     @property
     def store(self) -> BookedStore:
         """As :attr:`~revproxy.interfaces.IHost.store`."""
+        if self._permissions is not None and not self._permissions.store:
+            raise NotPermitted("host.store", "store: true")
         if self._store is None:
             self._store = BookedStore(self._makeStore(), self)
         return self._store
@@ -165,7 +192,7 @@ class Host:
 
         loop = LoopingCall(call)
         loop.clock = self._reactor
-        unbook = self.booked(f"looping call {_nameOf(function)}", end)
+        unbook = self.booked(f"looping call {nameOf(function)}", end)
         loop.start(interval, now).addBoth(lambda _: unbook())
         return loop
 
@@ -182,8 +209,8 @@ class Host:
             return function(*args, **kwargs)
 
         result = deferToThreads(self._reactor, self._threads, call)
-        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(function))
-        return self.untilFired(f"thread {_nameOf(function)}", result)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(function))
+        return self.untilFired(f"thread {nameOf(function)}", result)
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As :meth:`~revproxy.interfaces.IHost.callFromThread`."""
@@ -201,10 +228,13 @@ class Host:
                 work.close()
             raise
         if self._tasks is None:
+            # Imported by whoever uses it first: it brings all of asyncio.
+            from revproxy.loop.asyncioloop import Tasks
+
             self._tasks = Tasks(self._reactor, self._unheard)
         result = self._tasks.begin(work)
-        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, _nameOf(work))
-        return self.untilFired(f"asyncio {_nameOf(work)}", result)
+        result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(work))
+        return self.untilFired(f"asyncio {nameOf(work)}", result)
 
     def _unhandled(self, function: str, failure: Failure) -> None:
         """A result was a failure, and the plugin has not looked at it."""
@@ -217,12 +247,14 @@ class Host:
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
         """As :meth:`~revproxy.interfaces.IHost.counter`."""
+        self._permitFigures()
         return self.figures.counter(name, description, labels)
 
     def histogram(
         self, name: str, description: str = "", labels: Sequence[str] = (), buckets: Sequence[float] = BUCKETS
     ) -> Histogram:
         """As :meth:`~revproxy.interfaces.IHost.histogram`."""
+        self._permitFigures()
         return self.figures.histogram(name, description, labels, buckets)
 
     # Things
@@ -350,7 +382,7 @@ class Host:
             return
         self.errors += 1
         self.log.failure(
-            "{function} of version {version} failed", failure, function=_nameOf(function), version=self.version
+            "{function} of version {version} failed", failure, function=nameOf(function), version=self.version
         )
         self._tellFailed(failure)
 
@@ -398,7 +430,7 @@ class _Call:
 
     def kind(self) -> str:
         """What it is, in words."""
-        return f"delayed call {_nameOf(self._function)}"
+        return f"delayed call {nameOf(self._function)}"
 
     def getTime(self) -> float:
         """As :meth:`IDelayedCall.getTime`."""
@@ -418,7 +450,7 @@ class _Call:
         return bool(self._delayed.active())
 
 
-def _nameOf(function: Any) -> str:
+def nameOf(function: Any) -> str:
     if isinstance(function, str):
         return function
     while isinstance(function, partial):

@@ -21,9 +21,10 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context
-from revproxy.errors import Refused
+from revproxy.errors import LimitName, Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
+from revproxy.permissions import Permissions
 from revproxy.store import MemoryStore
 
 __all__ = ["ClientAnswer", "ClientDouble", "DestinationsDouble", "HostDouble", "ToolboxDouble"]
@@ -183,6 +184,10 @@ class ToolboxDouble:
         """As :meth:`revproxy.toolbox.Toolbox.blame`: it is among the events."""
         self.log.failure(message, failure, name=self.name, version="")
 
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.exceeded`: it is among the events."""
+        self.log.warn("{limit}: {text}", limit=limit, text=text)
+
     def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
         """As :meth:`revproxy.toolbox.Toolbox.awaited`, however long it takes."""
         return answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(_awaited(answer))
@@ -210,14 +215,35 @@ class HostDouble(Host):
     :ivar clock: moves when told to.
     :ivar clientDouble: answers the requests of ``client``.
     :ivar storeDouble: what ``store`` has; give it to another host, and that one goes on with it, as after a restart.
+    :ivar destinationsDouble: the upstreams there are.
     :ivar events: what was logged.
     """
 
-    def __init__(self, name: str = "plugin", version: str = "1", storeDouble: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "plugin",
+        version: str = "1",
+        storeDouble: MemoryStore | None = None,
+        permissions: Permissions | Mapping[str, Any] | None = None,
+        upstreams: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """
+        :param permissions: what the plugin may touch, as plugin.json has it; None: everything.
+        :param upstreams: by name, the URLs of targets; for plugins with permissions.
+        """
         self.clock = _ReactorDouble()
         self.clientDouble = ClientDouble()
         self.storeDouble = storeDouble or MemoryStore()
-        super().__init__(self.clock, name, version, lambda: self.clientDouble, makeStore=lambda: self.storeDouble)
+        self.destinationsDouble = DestinationsDouble(upstreams)
+        super().__init__(
+            self.clock,
+            name,
+            version,
+            lambda: self.clientDouble,
+            makeStore=lambda: self.storeDouble,
+            permissions=Permissions.of(permissions) if isinstance(permissions, Mapping) else permissions,
+            destinations=lambda: self.destinationsDouble,
+        )
         self._threads: Any = self.clock
         self.events: list[Any] = []
         self.log = Logger(namespace=f"plugin.{name}", observer=self.events.append)  # type: ignore[arg-type]

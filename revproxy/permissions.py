@@ -28,6 +28,12 @@ Parts of a request's head, as HTTP/2 calls them (RFC 9113 §8.3.1), which stand 
 ``:authority`` is to see the host, to read ``:path`` is to see the query, too. Method and path are always seen.
 """
 
+HOST: Final = frozenset((":authority", "host"))
+"""Two names of one thing. ``*`` is the field, which is seen then, and not the host, which is not changed by it."""
+
+CLIENT: Final = ("x-forwarded-for", "forwarded")
+"""Fields that have the client's address: whoever may see one of them sees who the client is."""
+
 Body = Literal["none", "read", "write"]
 _BODIES: Final = ("none", "read", "write")
 
@@ -89,6 +95,36 @@ class Permissions:
         """Whether a field may be set and deleted. :param name: in lower case."""
         return _has(self.writeHeaders, name)
 
+    @property
+    def seesHost(self) -> bool:
+        """Whether the host that a request is for is seen, and what is known of the TLS session, which names it."""
+        return self.mayRead("host")
+
+    @property
+    def changesHost(self) -> bool:
+        """Whether the host that a request is for is changed, and its field."""
+        return self.mayWrite(":authority")
+
+    @property
+    def seesQuery(self) -> bool:
+        """Whether the query is seen."""
+        return _has(self.readHeaders, ":path")
+
+    @property
+    def seesClient(self) -> bool:
+        """Whether the client's address is seen."""
+        return any(map(self.mayRead, CLIENT))
+
+    @property
+    def seesBody(self) -> bool:
+        """Whether bodies are read."""
+        return self.body != "none"
+
+    @property
+    def changesBody(self) -> bool:
+        """Whether bodies are changed."""
+        return self.body == "write"
+
     def covers(self, asked: Permissions) -> bool:
         """Whether all that is asked for is in these."""
         return not self.lacks(asked)
@@ -137,6 +173,8 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 
 
 def _has(own: frozenset[str], name: str) -> bool:
+    if name in HOST and not HOST.isdisjoint(own):
+        return True
     return name in own or (ALL in own and name not in NAMED_ONLY and name not in PSEUDO)
 
 

@@ -33,8 +33,10 @@ from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
 from revproxy.context import Body, Context, Headers, Outcome, Peer, Request, Response
 from revproxy.destination import SETTLED, NamedPlace
 from revproxy.errors import EdgeError, Refused
+from revproxy.guardedmiddleware import guardedMiddleware
 from revproxy.hostdoubles import ClientAnswer, ClientDouble, DestinationsDouble, HostDouble, ToolboxDouble
 from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
+from revproxy.permissions import Permissions
 
 __all__ = [
     "Answer",
@@ -177,10 +179,16 @@ class EdgeDouble:
         *chain: IMiddleware,
         toolbox: ToolboxDouble | None = None,
         upstreams: Mapping[str, Sequence[str]] | None = None,
+        permissions: Permissions | Mapping[str, Any] | None = None,
     ) -> None:
-        """:param upstreams: what plugins may choose among: by name, the URLs of targets. Not with a toolbox."""
+        """
+        :param upstreams: what plugins may choose among: by name, the URLs of targets. Not with a toolbox.
+        :param permissions: what they may touch, as plugin.json has it: ``plugin.manifest.permissions`` of
+            :func:`loadPlugin`. None: everything.
+        """
         self.toolbox = ToolboxDouble(upstreams=upstreams) if toolbox is None else toolbox
-        self._chain = chain
+        may = Permissions.of(permissions) if isinstance(permissions, Mapping) else permissions
+        self._chain: tuple[IMiddleware, ...] = tuple(guardedMiddleware(middleware, may) for middleware in chain)
         self.originAnswers()
 
     def originAnswers(self, status: int = 200, headers: HeaderPairs = (), body: Pieces = b"") -> None:

@@ -30,6 +30,28 @@ class PermissionsTests(SynchronousTestCase):
         self.assertFalse(WANTED.mayRead("authorization"))
         self.assertTrue(WANTED.mayWrite("x-anything"))
 
+    def test_host(self) -> None:
+        """The host and the field that has it are one thing; the asterisk sees it, and does not change it."""
+        for name in ("Host", ":authority"):
+            named = Permissions.of({"read_headers": [name]})
+            self.assertTrue(named.seesHost and named.mayRead("host"), name)
+            self.assertEqual(named.lacks(Permissions.of({"read_headers": ["host", ":authority"]})), ())
+        every = Permissions.of({"read_headers": ["*"], "write_headers": ["*"]})
+        self.assertTrue(every.seesHost)
+        self.assertFalse(every.seesQuery or every.changesHost)
+        self.assertTrue(Permissions.of({"write_headers": ["Host"]}).changesHost)
+
+    def test_client(self) -> None:
+        """Whoever sees a field that has the client's address sees the client."""
+        for names, sees in ((["Forwarded"], True), (["X-Forwarded-For"], True), (["*"], True), (["X-A"], False)):
+            self.assertEqual(Permissions.of({"read_headers": names}).seesClient, sees)
+
+    def test_bodies(self) -> None:
+        """Whoever changes bodies reads them."""
+        each = [Permissions.of({"body": body}) for body in ("none", "read", "write")]
+        found = [(permissions.seesBody, permissions.changesBody) for permissions in each]
+        self.assertEqual(found, [(False, False), (True, False), (True, True)])
+
     def test_lacks(self) -> None:
         """Each that is not there, in words."""
         self.assertEqual(NOTHING.lacks(WANTED), (

@@ -21,6 +21,11 @@ VENDOR = "vendor/"
 """Where a plugin has libraries of its own."""
 
 
+def isNative(path: str) -> bool:
+    """Whether a file is machine code, by its name."""
+    return _NATIVE.fullmatch(path.rpartition("/")[2]) is not None
+
+
 def nativeProblems(directory: Path, paths: Iterable[str]) -> Iterator[Problem]:
     """A problem for each file that is machine code.
 
@@ -28,7 +33,7 @@ def nativeProblems(directory: Path, paths: Iterable[str]) -> Iterator[Problem]:
     :param paths: of its files, below it.
     """
     for path in paths:
-        if _NATIVE.fullmatch(path.rpartition("/")[2]):
+        if isNative(path):
             yield Problem(str(directory / path), 0, 0, "", f"{_WHY}; {_wayOut(path)}")
 
 

@@ -30,6 +30,7 @@ from revproxy.control.planning.switching import saysOff
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.recordfile import peekRecords
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.trust.checking import trustProblems
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
 from revproxy.loading.contract import PluginError
@@ -79,13 +80,16 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         *_upstreamProblems(config, where),
     ]
     try:
-        installed = DropInFactories(dropins)
+        installed = DropInFactories(dropins, config.trust)
         catalog = readCatalog(config.plugins.directory, installed.told, config.plugins.maxBytes)
         records = peekRecords(StateFolder(config.state).recordsPath)
         selected = select(catalog, config, remembered=records.plugins.keys())
         orderPerGroup(selected, config)
+        trusted = trustProblems(config, selected, records)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
+    if trusted:  # none of their code is run
+        raise ConfigErrors([*trusted, *problems])
     placeOf = partial(_configPlace, config, where)
     for plugin in selected:
         problems += _tryPlugin(plugin, placeOf, installed)

@@ -48,6 +48,7 @@ class Manifest:
     :ivar timeoutMs: milliseconds one asynchronous call may take; ``None``: no bound.
     :ivar threads: how many threads one version may have.
     :ivar memoryMb: megabytes that it may take; ``None``: it does not say.
+    :ivar concurrency: how many of its answers may be awaited at a time, of one version; ``None``: no bound.
     :ivar bodyBytes: the most bytes of a body the plugin may buffer; ``None``: what the edge allows.
     :ivar permissions: what it asks for; ``None``: it does not say.
     :ivar shadowSafe: whether it may run on copies of requests.
@@ -74,6 +75,7 @@ class Manifest:
     timeoutMs: int | None = DEFAULT_TIMEOUT_MS
     threads: int = DEFAULT_THREADS
     memoryMb: int | None = None
+    concurrency: int | None = None
     bodyBytes: int | None = None
     permissions: Permissions | None = None
     revision: int | None = None
@@ -139,6 +141,7 @@ def _manifestOf(document: Document) -> Manifest:
         timeoutMs=_whole(limits.get("timeout_ms", DEFAULT_TIMEOUT_MS)),
         threads=int(limits.get("threads", DEFAULT_THREADS)),
         memoryMb=_whole(limits.get("memory_mb")),
+        concurrency=_whole(limits.get("concurrency")),
         bodyBytes=_whole(limits.get("body_bytes")),
         permissions=Permissions.of(value["permissions"]) if "permissions" in value else None,
         revision=_whole(value.get("revision")),
@@ -148,7 +151,6 @@ def _manifestOf(document: Document) -> Manifest:
         source=document.source,
         document=document,
     )
-    reader.checkIsolation(manifest)
     reader.checkRequired(manifest)
     if manifest.configSchema is not None:
         reader.problems.extend(checkSchema(document, ("config_schema",), manifest.configSchema))
@@ -239,11 +241,6 @@ class _ManifestReader:
             else:
                 found.append(requirement)
         return tuple(found)
-
-    def checkIsolation(self, manifest: Manifest) -> None:
-        if manifest.isolation != "inline":
-            self._refuse(["isolation"], "process is not available in this version of revproxy; "
-                         'write "inline" if the plugin may run in the edge\'s own process')
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ EVENTS = frozenset((
     "audit-damaged", "audit-failed", "audit-restored", "audited", "broken-off", "certificate-expired",
     "certificate-expiring", "certificate-refused", "certificate-renewed", "configured", "crashed", "ended",
     "figures-full", "half-open", "handover-lost", "held", "history-failed", "history-restored", "ledger-damaged",
-    "loaded", "permission-missing", "plugin-store-damaged", "plugin-store-volatile", "plugins-gone", "probe-failed",
-    "probe-well", "quarantined", "receiver-disabled", "refused", "remains", "removed", "replaced", "required-ended",
-    "required-folder-gone", "required-missing", "required-off", "restarted", "restored", "revoked", "rolled-back",
-    "signer-expired", "signer-expiring", "slow-plugin", "slow-plugin-over", "stalled", "started", "state-lost",
-    "state-restored", "stop-failed", "stopping", "store-failed", "target-down", "target-drained", "target-undrained",
-    "target-up", "target-weighed", "threads-full", "tier-lowered", "tokens-damaged", "traces-dropped",
-    "traces-restored", "trust-file", "trust-file-read", "undo-failed", "unpinned", "untrusted", "upstream-down", "upstream-up", "written",
+    "limit-exceeded", "loaded", "permission-missing", "plugin-store-damaged", "plugin-store-volatile", "plugins-gone",
+    "probe-failed", "probe-well", "quarantined", "receiver-disabled", "refused", "remains", "removed", "replaced",
+    "required-ended", "required-folder-gone", "required-missing", "required-off", "restarted", "restored", "revoked",
+    "rolled-back", "signer-expired", "signer-expiring", "slow-plugin", "slow-plugin-over", "stalled", "started",
+    "state-lost", "state-restored", "stop-failed", "stopping", "store-failed", "target-down", "target-drained",
+    "target-undrained", "target-up", "target-weighed", "threads-full", "tier-lowered", "tokens-damaged",
+    "traces-dropped", "traces-restored", "trust-file", "trust-file-read", "undo-failed", "unpinned", "untrusted",
+    "upstream-down", "upstream-up", "written",
 ))
 """Kinds of events that rules may name; ``docs/operations.md`` says what they are."""
 

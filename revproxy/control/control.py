@@ -55,6 +55,7 @@ from revproxy.control.traffic.pastplans import PastPlans
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
 from revproxy.control.trust.expiries import Expiries
+from revproxy.control.trust.memory import MAX_BYTES as TRUST_BYTES
 from revproxy.control.trust.memory import Memory
 from revproxy.control.trust.trust import Trust
 from revproxy.control.trustview import TrustView
@@ -63,9 +64,6 @@ from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Down
-
-TRUST_BYTES = 64 << 20
-"""Bytes that what is remembered of verifications may have."""
 
 InThread = Callable[..., Deferred[Any]]
 """Runs a function, with arguments, in a thread."""

@@ -11,11 +11,6 @@ from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, REVOKED, UNGRANTED, UNTRUSTED, Refusal
 
-_KINDS = {
-    HELD_BY_REQUIREMENT: "required-folder-gone", UNTRUSTED: "untrusted", REVOKED: "revoked", UNGRANTED: "held",
-}  # fmt: skip
-"""Kinds of events, by the stage of the refusal, where it is not ``refused``."""
-
 
 class RefusalBook:
     """
@@ -78,9 +73,16 @@ class RefusalBook:
             news.append(refusal)
             if refusal.stage == HELD_BY_MOUNT:
                 mounts.append(refusal)
+            elif refusal.stage == HELD_BY_REQUIREMENT:
+                self._events.add("required-folder-gone", refusal.message, name, refusal.version)
+            elif refusal.stage == UNTRUSTED:
+                self._events.add("untrusted", refusal.message, name, refusal.version)
+            elif refusal.stage == REVOKED:
+                self._events.add("revoked", refusal.message, name, refusal.version)
+            elif refusal.stage == UNGRANTED:
+                self._events.add("held", refusal.message, name, refusal.version)
             else:
-                kind = _KINDS.get(refusal.stage, "refused")
-                self._events.add(kind, refusal.message, name, refusal.version, refusal.traceback)
+                self._events.add("refused", refusal.message, name, refusal.version, refusal.traceback)
         if mounts:
             names = ", ".join(refusal.plugin for refusal in mounts)
             self._events.add("plugins-gone", f"{mounts[0].message} ({names})")

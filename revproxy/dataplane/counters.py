@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from twisted.python.failure import Failure
 
-from revproxy.errors import PluginStalled, PluginTimeout, WrongAnswer
+from revproxy.errors import LimitExceeded, LimitName, PluginStalled, PluginTimeout, WrongAnswer
 
 SAMPLE = 16
 """Self time is measured in one request of so many. To read a clock around every call would cost more than counting."""
@@ -64,6 +64,7 @@ class Counters:
 
     __slots__ = (
         "_bounds",
+        "_exceeded",
         "_phases",
         "calls",
         "errors",
@@ -85,6 +86,7 @@ class Counters:
         """
         self._bounds = bounds
         self._phases: dict[str, PhaseFigures] = {}
+        self._exceeded: dict[LimitName, tuple[int, str]] = {}
         self.responses = 0
         self.observed = 0
         self.passed = 0
@@ -102,16 +104,35 @@ class Counters:
         """Its code has failed, in a request or outside of one."""
         self.errors += 1
         kind = "error"
+        error = failure.value
         if failure.check(PluginTimeout):
             self.timeouts += 1
             kind = "timeout"
+            self.exceeded("wall", str(error))
         elif failure.check(PluginStalled):
             self.stalls += 1
             kind = "stall"
+            self.exceeded("cpu", str(error))
+        elif isinstance(error, LimitExceeded):
+            self.exceeded(error.limit, str(error))
         elif failure.check(WrongAnswer):
             kind = "answer"
         failures = self._in(phase).failures
         failures[kind] = failures.get(kind, 0) + 1
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """
+        It had too much of something. Failures that say so themselves are counted by :meth:`failed`.
+
+        :param text: how much, and how much it may have.
+        """
+        count, _ = self._exceeded.get(limit, (0, ""))
+        self._exceeded[limit] = count + 1, text
+
+    def takeExceeded(self) -> dict[LimitName, tuple[int, str]]:
+        """:returns: by limit, how often it had too much since this was asked last, and what there is to say of it."""
+        exceeded, self._exceeded = self._exceeded, {}
+        return exceeded
 
     def interrupted(self, phase: str) -> None:
         """It has answered a request instead of its route."""

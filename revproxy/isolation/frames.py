@@ -148,7 +148,10 @@ class Call(Frame, frozen=True):
 
     :ivar request: the same number for all calls of one request.
     :ivar head: None if this process has had it.
-    :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last.
+    :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last,
+        with None for what is gone.
+    :ivar targets: by the name of an upstream that the plugin may choose, the URLs of its targets, and whether each is
+        available; None: as they were told last, with any call.
     """
 
     number: int
@@ -158,6 +161,7 @@ class Call(Frame, frozen=True):
     response: ResponseHead | None = None
     values: bytes = b""
     outcome: OutcomeSeen | None = None
+    targets: dict[str, tuple[tuple[str, bool], ...]] | None = None
 
 
 class Cancel(Frame, frozen=True):
@@ -229,7 +233,8 @@ class Failed(Frame, frozen=True):
     :ivar stage: of `Load`: ``import``, ``main``; else empty.
     :ivar kind: the name of its class; ``text``: in one line.
     :ivar where: ``FILE:LINE`` of the plugin's code, or empty.
-    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none.
+    :ivar status: of a `revproxy.errors.Refused`, with which the plugin answers by that; 0: it is none. Then ``fields``
+        and ``body`` are the rest of its answer.
     """
 
     number: _Number
@@ -240,12 +245,19 @@ class Failed(Frame, frozen=True):
     traceback: _Text = ""
     status: int = 0
     fields: Fields = ()
+    body: bytes = b""
 
 
 class Waiting(Frame, frozen=True):
-    """Its code waits for something: it does not hold the process any more."""
+    """
+    Its code waits for something: it does not hold the process any more. Said once more when there are further 1xx
+    answers.
+
+    :ivar informational: 1xx answers that go before, which `Answered` does not tell again.
+    """
 
     number: _Number
+    informational: tuple[tuple[int, Fields], ...] = ()
 
 
 class BodyChanged(msgspec.Struct, frozen=True, array_like=True):
@@ -278,14 +290,15 @@ class Answered(Frame, frozen=True):
     What a plugin has answered, and what it has changed.
 
     :ivar verdict: of ``handle``: whether the request goes on.
-    :ivar fields: of the request that were changed; ``responseFields``: of the answer.
+    :ivar fields: of the request that were changed; ``responseFields``: of the answer. What the plugin may set and not
+        read it may also delete, without seeing whether there is any: then its name is here, with no field.
     :ivar method, target, host: None: as it was.
     :ivar upstream: the name it has chosen; empty: none. ``origin``: likewise.
     :ivar status, reason: of the answer that is there; None: as it was.
     :ivar response: another answer in its place.
     :ivar values: ``context.values`` as MessagePack: what was changed of it, with None for what is gone; empty: nothing.
     :ivar logged: ``context.fields``.
-    :ivar informational: 1xx answers that go before.
+    :ivar informational: 1xx answers that go before, and were not told with `Waiting`.
     """
 
     number: _Number

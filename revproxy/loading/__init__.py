@@ -28,11 +28,14 @@ A bundle becomes modules, and what its entry point returns a middleware: from th
 The edge does this in its own process (`worker.lifecycle`), and a locked process does it in the same way (`isolation`).
 In the order of a load:
 
-- `dependencies`: whether the distributions are there that it needs;
+- `loadable`: what is to be known of a plugin;
+- `dependencies`: whether the distributions are there that it needs; `libraries` reads them, for a process that has no
+  files;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
 - `vendoring`: libraries that the plugin brings along, `vendoreddistributions` what is known of them,
   `bundleresources` its other files;
 - `tracebacks`: what their code calls its files, and what is told of an exception that came through it;
 - `loader`: a bundle becomes a module, and what its entry point returns a middleware;
-- `contract`: whether that is one, and what is said if it is not.
+- `contract`: whether that is one, and what is said if it is not;
+- `stepanswers`: what the steps of its life may answer, and what of its state is handed over.
 """

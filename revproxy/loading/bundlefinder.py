@@ -22,12 +22,14 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TYPE_CHECKING
 
-from revproxy.bundles.bundle import Bundle
-from revproxy.bundles.ignorerules import FILE, IgnoreRules
 from revproxy.loading.bundleresources import BundleResources
 from revproxy.loading.tracebacks import stampedFile, stampIn, stampOf
 from revproxy.loading.vendoring import Vendoring, forgetFinders, vendoredNames
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 ROOT = "revproxy_plugins"
 SENTINEL = "__revproxy_sentinel__"
@@ -48,6 +50,9 @@ class Sentinel:
 
 def reasonIn(bundle: Bundle, *paths: str) -> str:
     """Why the first of these paths that is no part of the plugin is none; empty if all would be."""
+    # Imported where something is missing: a locked process has no room for it otherwise.
+    from revproxy.bundles.ignorerules import FILE, IgnoreRules
+
     rules = IgnoreRules(bundle.files.get(FILE, b""))
     return next(filter(None, map(rules.reason, paths)), "")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable, TraversableResources
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from revproxy.bundles.bundle import Bundle
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 
 class BundleFile(Traversable):

@@ -19,15 +19,15 @@ from packaging.version import Version
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.config.document import Document
-from revproxy.config.manifest import Manifest
 from revproxy.config.problems import Problem, quoted
+from revproxy.loading.loadable import Loadable
 from revproxy.loading.vendoreddistributions import Distributions, vendoredDistributions
 
 _MOST = 200
 """Distributions that are looked at for one plugin: extras ask for others, which may have extras."""
 
 
-def dependencyProblems(manifest: Manifest, bundle: Bundle | None) -> list[Problem]:
+def dependencyProblems(manifest: Loadable, bundle: Bundle | None) -> list[Problem]:
     """What of a plugin's ``dependencies`` is not there. What was installed a moment ago is found."""
     if not manifest.dependencies:
         return []
@@ -37,7 +37,7 @@ def dependencyProblems(manifest: Manifest, bundle: Bundle | None) -> list[Proble
     return []
 
 
-def _problems(manifest: Manifest, bundle: Bundle | None) -> Iterator[Problem]:
+def _problems(manifest: Loadable, bundle: Bundle | None) -> Iterator[Problem]:
     where = manifest.document or Document(manifest.source, None)
     check = _Check(None if bundle is None else vendoredDistributions(bundle))
     for index, requirement in enumerate(manifest.dependencies):

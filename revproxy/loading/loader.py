@@ -13,17 +13,18 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from revproxy.bundles.bundle import Bundle
-from revproxy.config.manifest import Manifest
 from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.loading.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
 from revproxy.loading.contract import PluginError, verifyMiddleware
-from revproxy.loading.dependencies import dependencyProblems
+from revproxy.loading.loadable import Loadable
 from revproxy.loading.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
 from revproxy.loading.vendoring import reservedProblems
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 _serial = itertools.count(1)
 
@@ -45,7 +46,7 @@ class LoadedBundle:
     sentinel: weakref.ref[Sentinel]
 
 
-def loadBundle(bundle: Bundle, manifest: Manifest, codes: Mapping[str, CodeType] | None = None) -> LoadedBundle:
+def loadBundle(bundle: Bundle, manifest: Loadable, codes: Mapping[str, CodeType] | None = None) -> LoadedBundle:
     """Import the plugin.py of a bundle; its other files are modules of the same package.
 
     :param codes: path to what `compileFile` has made of it, for as many files as there are.
@@ -83,9 +84,14 @@ def _importedByPath(bundle: Bundle, before: Set[str]) -> list[str]:
     return found
 
 
-def checkDependencies(bundle: Bundle | None, manifest: Manifest) -> None:
+def checkDependencies(bundle: Bundle | None, manifest: Loadable) -> None:
     """:raises PluginError: a distribution that it needs is not there; names the first, and the others."""
-    problems = [*dependencyProblems(manifest, bundle), *([] if bundle is None else reservedProblems(bundle))]
+    problems = [] if bundle is None else reservedProblems(bundle)
+    if manifest.dependencies:
+        # Imported where they are looked at: in a locked process, where nobody does, this would be megabytes.
+        from revproxy.loading.dependencies import dependencyProblems
+
+        problems = [*dependencyProblems(manifest, bundle), *problems]
     if problems:
         first, *others = problems
         where = f"{first.source}:{first.line}:{first.column}" if first.line else first.source
@@ -97,7 +103,7 @@ def unload(loaded: LoadedBundle) -> None:
     forget(loaded.package)
 
 
-def instantiate(loaded: LoadedBundle, manifest: Manifest, config: Mapping[str, Any]) -> Any:
+def instantiate(loaded: LoadedBundle, manifest: Loadable, config: Mapping[str, Any]) -> Any:
     """Call the entry point with a copy of ``config``.
 
     :returns: an object that provides `IMiddleware`, verified, companions included.
@@ -113,7 +119,7 @@ def instantiate(loaded: LoadedBundle, manifest: Manifest, config: Mapping[str, A
     return _instance(main, manifest, config, where, manifest.entryPoint)
 
 
-def instantiateFactory(factory: IMiddlewareFactory, manifest: Manifest, config: Mapping[str, Any]) -> Any:
+def instantiateFactory(factory: IMiddlewareFactory, manifest: Loadable, config: Mapping[str, Any]) -> Any:
     """Call the factory of a drop-in with a copy of ``config``.
 
     :returns: and raises what :func:`instantiate` does.
@@ -122,7 +128,7 @@ def instantiateFactory(factory: IMiddlewareFactory, manifest: Manifest, config: 
     return _instance(factory.create, manifest, config, manifest.source, "create")
 
 
-def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: str, name: str) -> Any:
+def _instance(main: Any, manifest: Loadable, config: Mapping[str, Any], where: str, name: str) -> Any:
     try:
         made = main(deepcopy(dict(config)))
     except BaseException as error:  # foreign code
@@ -136,7 +142,7 @@ def _instance(main: Any, manifest: Manifest, config: Mapping[str, Any], where: s
     return made
 
 
-def _importError(bundle: Bundle, manifest: Manifest, error: BaseException) -> PluginError:
+def _importError(bundle: Bundle, manifest: Loadable, error: BaseException) -> PluginError:
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(f"{bundle.directory}/"):
         where = f"{plainFile(error.filename)}:{error.lineno or 1}:{error.offset or 1}"
         return PluginError(manifest.name, where, f"{type(error).__name__}: {error.msg}")

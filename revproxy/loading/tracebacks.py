@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zope.interface import Invalid
 
-from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import textOf, writable
 from revproxy.errors import hintFor
 from revproxy.secrets import masked
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept; the end is what tells."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
-from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.loading.bundleresources import BundleFile
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 SHARED = frozenset(("typing_extensions",))
 """
@@ -48,14 +49,19 @@ class Distributions:
                 name = folder.removesuffix(_SUFFIX).partition("-")[0]
                 if name in SHARED:
                     continue
-                self._known.setdefault(canonicalize_name(name), VendoredDistribution(bundle, VENDOR + folder))
+                self._known.setdefault(_canonical(name), VendoredDistribution(bundle, VENDOR + folder))
 
     def __iter__(self) -> Iterator[VendoredDistribution]:
         return iter(self._known.values())
 
     def get(self, name: str) -> VendoredDistribution | None:
         """The one of a name, if there is one."""
-        return self._known.get(canonicalize_name(name))
+        return self._known.get(_canonical(name))
+
+
+def _canonical(name: str) -> str:
+    """As `packaging.utils.canonicalize_name`, without the megabyte that comes with it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def vendoredDistributions(bundle: Bundle) -> Distributions:

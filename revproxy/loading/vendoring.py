@@ -29,12 +29,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.config.problems import Problem
 from revproxy.loading.vendoreddistributions import SHARED, VendoredDistribution, vendoredDistributions
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
 
 RESERVED = frozenset(("revproxy", "revproxy_plugins", "twisted", "zope"))
 """What there must be only once: two ``zope.interface`` would not know each other's interfaces."""

@@ -116,6 +116,7 @@ class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     :ivar seconds: self time.
     :ivar longCalls: calls that held the event loop for long, as far as they were timed; ``longSeconds``: how long.
     :ivar phases: the same by phase, of those in which there is anything new.
+    :ivar exceeded: by limit (`revproxy.errors.LimitName`), how often it had too much.
     """
 
     plugin: str
@@ -129,6 +130,7 @@ class VersionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     longCalls: int = 0
     longSeconds: float = 0.0
     phases: tuple[PhaseCounters, ...] = ()
+    exceeded: Mapping[str, int] = {}
 
 
 class ThreadFigures(msgspec.Struct, frozen=True):

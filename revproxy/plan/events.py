@@ -20,7 +20,7 @@ MOST_ABOUT_TEXT = 1000
 #: Kinds of events that are somebody's business at night.
 WARNINGS = frozenset((
     "refused", "handover-lost", "undo-failed", "quarantined", "probe-failed", "stalled", "slow-plugin", "stop-failed",
-    "threads-full", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
+    "threads-full", "limit-exceeded", "remains", "broken-off", "figures-full", "ledger-damaged", "store-failed",
     "plugin-store-damaged", "plugin-store-volatile", "certificate-refused",
     "target-down", "upstream-down", "certificate-expiring", "certificate-expired",
     "traces-dropped", "untrusted", "revoked", "held", "permission-missing", "trust-file", "signer-expiring",

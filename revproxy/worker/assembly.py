@@ -157,7 +157,8 @@ class _Assembly:
             manifest.name,
             str(manifest.version),
             open=manifest.onError == "open" and manifest.name not in self.plan.required,
-            timeout=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
+            # What is in a process waits behind others there: its time is taken by whoever knows when it began.
+            timeout=None if manifest.timeoutMs is None or instance.guest else manifest.timeoutMs / 1000,
             pieceTimeout=self.plan.config.timeouts.body,
             deadlines=self.answers,
             destinations=self.table.destinations,
@@ -165,16 +166,23 @@ class _Assembly:
             bodyBytes=manifest.bodyBytes,
             counters=instance.version.counters,
             onFailure=member.onFailure,
+            concurrency=None if instance.guest else manifest.concurrency,
+            memory=instance.version.memory,
         )
 
         def makeLink(**services: Any) -> Link:
             try:
                 return link(**services)
             except BaseException as error:  # foreign code: it was verified, and is another thing now
-                text = f"it cannot be put into a chain: {described(error)}"
-                raise Refused(Refusal(manifest.name, "build", text, instance.version.id)) from None
+                raise notInChain(instance, error) from None
 
         return makeLink
+
+
+def notInChain(instance: Instance, error: BaseException) -> Refused:
+    """What is raised when an instance cannot be put into a chain."""
+    version = instance.version
+    return Refused(Refusal(version.name, "build", f"it cannot be put into a chain: {described(error)}", version.id))
 
 
 def _nobodysClient() -> Any:

@@ -18,6 +18,7 @@ from revproxy.plan import words
 from revproxy.plan.counted import OwnFigure, PhaseCounters, PluginNow, Series, ThreadFigures, VersionCounters
 from revproxy.worker.edgereports import EdgeReports
 from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.limitreports import LimitReports
 
 INTERVAL = 1.0
 """Seconds between two reports."""
@@ -39,8 +40,9 @@ class CounterReports:
     """
     Tells what versions did since it was told last. Versions that ended are told of once more.
 
-    Its events are ``threads-full``: calls for the threads of a version were not taken; once in :data:`FULL_AGAIN`
-    seconds at most; and ``figures-full``: a version's own figures have too many combinations of label values; once.
+    Its events are ``limit-exceeded`` (see `revproxy.worker.limitreports`); ``threads-full``: calls for the threads of a
+    version were not taken; once in :data:`FULL_AGAIN` seconds at most; and ``figures-full``: a version's own figures
+    have too many combinations of label values; once.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class CounterReports:
         self._left: list[tuple[str, Threads]] = []
         self._endedFigures: list[tuple[str, Figures]] = []
         self._toldManySeries: set[Version] = set()
+        self._limits = LimitReports(clock.seconds, tell)
         self._later: IDelayedCall | None = None
 
     def watch(self, versions: Iterable[Version]) -> None:
@@ -129,12 +132,12 @@ class CounterReports:
             self._left.append((version.name, version.threads))
             self._endedFigures.append((version.name, version.figures))
             self._toldManySeries.discard(version)
-        phases = version.counters.takePhases()
-        if now == before and not phases:
+        phases, exceeded = version.counters.takePhases(), self._limits.take(version)
+        if now == before and not (phases or exceeded):
             return None
         new = {name: after - earlier for name, after, earlier in zip(_FIGURES, now, before, strict=True)}
         calls = {HANDLE: new["calls"], RESPONSE: new.pop("responses"), FINISHED: new.pop("observed")}
-        return VersionCounters(version.name, version.id, **new, phases=tuple(_told(calls, phases)))
+        return VersionCounters(version.name, version.id, **new, phases=tuple(_told(calls, phases)), exceeded=exceeded)
 
     def _figures(self) -> Iterator[OwnFigure]:
         """What plugins have counted by themselves."""

@@ -12,7 +12,7 @@ from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
 from revproxy.plan.words import Prepare
-from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration
+from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration, notInChain
 from revproxy.worker.guard.versionhealth import VersionHealth
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.routes import Routes
@@ -70,7 +70,10 @@ class Generations:
 
     def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
         instance = running.member(plugin.name, settings)
-        middleware = self._health.inChain(instance, running.plan)
+        try:
+            middleware = self._health.inChain(instance, running.plan)
+        except BaseException as error:  # foreign code: it was verified, and is another thing now
+            raise notInChain(instance, error) from None
         return Member(instance, middleware, partial(self._health.failed, instance))
 
     def _successor(self, name: str) -> Instance | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
+from revproxy.dataplane.leaves.destinations import Destinations
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Prepare, Target
@@ -82,6 +83,17 @@ class Routes:
         if self.next is not None and (self.table is None or self.next.config is config):
             return self.next
         return self.table
+
+    def destinations(self) -> Destinations:
+        """
+        The upstreams there are, for plugins that ask for them.
+
+        :raises ValueError: there are none yet.
+        """
+        table = self.table or self.next
+        if table is None:
+            raise ValueError("no upstream is configured yet")
+        return table.destinations
 
     async def ready(self) -> None:
         """Nothing comes last."""

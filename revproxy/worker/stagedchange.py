@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from revproxy.config.settings import Config
+from revproxy.destination import Destinations
 from revproxy.interfaces import IConfigurable, IStateful
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.plan import Plan
@@ -23,7 +24,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.timelimit import noLongerThan
-from revproxy.worker.lifecycle.instance import Instance, Version, configKey
+from revproxy.worker.lifecycle.instance import Instance, Locked, Version, configKey
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.running import Members, Running
 
@@ -64,6 +65,8 @@ class StagedChange:
         withoutState: bool = False,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
+        destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param tell: takes what people may want to know.
@@ -72,6 +75,8 @@ class StagedChange:
         :param withoutState: a handover that fails is an event and no failure.
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
+        :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self._before = before
         self._limits = limits
@@ -83,6 +88,8 @@ class StagedChange:
         self._withoutState = withoutState
         self._onFailure = onFailure
         self._storeOf = storeOf
+        self._destinations = destinations
+        self._locked = locked
         self._isHurried = False
         self._versions: dict[tuple[str, str | None], Version] = {}
         self._fresh: dict[tuple[Version, str], Instance] = {}
@@ -109,7 +116,7 @@ class StagedChange:
         """The same, and requests are served between one new instance and the next. :raises StageFailed:"""
         members = {}
         for plugin in plan.selected:
-            await self._version(plugin.entry).compile(self._reactor)
+            await self._version(plugin).compile(self._reactor)
         for key, instance, isNew in self._making(plan):
             members[key] = instance
             if isNew:
@@ -124,7 +131,7 @@ class StagedChange:
         self._updates.clear()
         for plugin, settings, key in keys:
             name = plugin.name
-            version = self._version(plugin.entry)
+            version = self._version(plugin)
             instance = self._fresh.get((version, key)) or self._running(plan, plugin, settings, version, key)
             if instance is None:
                 instance = self._inPlace(plan, plugin, settings, version, wanted[name])
@@ -133,7 +140,9 @@ class StagedChange:
                 self._loading(version)
                 try:
                     with self._bounded():
-                        instance = version.make(settings, self._reactor, self._makeClient, self._onFailure)
+                        instance = version.make(
+                            settings, self._reactor, self._makeClient, self._onFailure, self._destinations
+                        )
                 finally:
                     self._loading(None)
                 self._fresh[version, key] = instance
@@ -143,16 +152,19 @@ class StagedChange:
         """Before the first start there is no reactor whose guard would end what does not come back."""
         return nullcontext() if self._before is not None else noLongerThan(self._limits.hold)
 
-    def _version(self, entry: CatalogEntry) -> Version:
-        name = entry.manifest.name
+    def _version(self, plugin: Selected) -> Version:
+        entry, name = plugin.entry, plugin.name
         running = self._before.versions.get(name) if self._before is not None else None
-        if running is not None and running.isCodeOf(entry):
+        if running is not None and running.isAs(plugin):
             return running
-        key = name, entry.digest
-        if key not in self._versions:
+        known = self._versions.get((name, entry.digest))
+        if known is None or not known.isAs(plugin):
             factory = self._factoryOf(entry) if entry.bundle is None else None
-            self._versions[key] = Version(entry, self._limits, factory, self._storeOf)
-        return self._versions[key]
+            known = Version(
+                entry, self._limits, factory, self._storeOf, plugin.isolation, plugin.permissions, self._locked
+            )
+            self._versions[name, entry.digest] = known
+        return known
 
     def _running(
         self, plan: Plan, plugin: Selected, settings: Mapping[str, Any], version: Version, key: str
@@ -231,6 +243,8 @@ class StagedChange:
 
         :raises StageFailed: one of them will not do, and is not tried again.
         """
+        for old, config in list(self._updates.items()):
+            await old.validateLater(config)
         fresh = set(self._fresh.values())
         for plugin, settings in plan.pairs():
             instance = members[plugin.name, configKey(settings)]
@@ -244,6 +258,7 @@ class StagedChange:
                     raise
 
     async def _begin(self, instance: Instance, predecessors: list[Instance]) -> None:
+        await instance.load()
         # The nearest last: where a state takes the place of another, it is its own.
         for old in reversed(predecessors):
             if await self._handOver(old, instance):

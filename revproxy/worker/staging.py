@@ -14,12 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from revproxy.destination import Destinations
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Notice, Prepare
 from revproxy.store import MemoryStore
 from revproxy.worker.guard.culprits import Culprits
-from revproxy.worker.lifecycle.instance import Instance, Version
+from revproxy.worker.lifecycle.instance import Instance, Locked, Version
 from revproxy.worker.lifecycle.retirement import AFTER_RESCUE, Retirement
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.participant import Refused
@@ -53,6 +54,8 @@ class Staging:
         onAdopted: Callable[[Iterable[Version]], None] = lambda versions: None,
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
+        destinations: Callable[[], Destinations] | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param factoryOf: the `IMiddlewareFactory` of a drop-in.
@@ -61,6 +64,8 @@ class Staging:
         :param onAdopted: given the versions that run, with each commit.
         :param onFailure: told of each failure of an instance's code outside of requests.
         :param storeOf: what a plugin keeps over restarts, by its name.
+        :param destinations: gives the upstreams there are.
+        :param locked: makes what runs in locked processes.
         """
         self.running: Running | None = None
         self.next: Running | None = None
@@ -74,6 +79,8 @@ class Staging:
         self._onAdopted = onAdopted
         self._onFailure = onFailure
         self._storeOf = storeOf
+        self._destinations = destinations
+        self._locked = locked
         self._change: StagedChange | None = None
         self._isHurried = self._isRescue = False
 
@@ -91,6 +98,8 @@ class Staging:
                 word.withoutState,
                 self._onFailure,
                 self._storeOf,
+                self._destinations,
+                self._locked,
             )
         change = self._change
         self._isRescue = word.isRescue

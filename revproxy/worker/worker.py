@@ -28,6 +28,7 @@ from revproxy.plan.words import (
     Ask,
     Commit,
     Down,
+    Notice,
     Prepare,
     Readiness,
     Ready,
@@ -52,7 +53,9 @@ from revproxy.worker.lifecycle.instance import Version
 from revproxy.worker.lifecycle.retirement import Retirement
 from revproxy.worker.lifecycle.stages import StageLimits
 from revproxy.worker.listeners import ListenerSet
+from revproxy.worker.lockedplugins import LockedPlugins
 from revproxy.worker.logform import ownForm
+from revproxy.worker.namedupstreams import NamedUpstreams
 from revproxy.worker.participant import Participant
 from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
@@ -73,6 +76,7 @@ class Worker:
     :ivar edge: the data plane.
     :ivar routes: its route table; the first of the participants in a change, as are the five after it.
     :ivar staging: its plugins.
+    :ivar locked: those of them that run in locked processes.
     :ivar listeners: its endpoints.
     :ivar accessLogging: its log.
     :ivar recording: who wants to know of requests that are over.
@@ -132,8 +136,11 @@ class Worker:
             reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest, reports
         )
         self._stores = PluginStores(reactor, config, tell)
-        dropInFactories = DropInFactories(dropIns)
+        dropInFactories = DropInFactories(dropIns, config.trust)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
+        self.locked = LockedPlugins(
+            reactor, config.trust, self._answers, NamedUpstreams(self._upstreams, reactor).ask, inPool or inThread
+        )
         self.staging = Staging(
             reactor,
             limits or StageLimits(),
@@ -145,6 +152,8 @@ class Worker:
             onAdopted=self.counters.watch,
             onFailure=self.health.failed,
             storeOf=self._stores.of,
+            destinations=self.routes.destinations,
+            locked=self.locked.make,
         )
         self.listeners = ListenerSet(reactor, self.edge, self._files, tell)
         self.connections = ConnectionReports(reactor, self.edge, self.listeners.endpoints, tell)
@@ -154,6 +163,8 @@ class Worker:
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
         tell(dropInFactories.told)
+        for text in dropInFactories.untrusted:
+            tell(Notice("untrusted", text))
 
     def _participants(self) -> Sequence[Participant]:
         """
@@ -213,6 +224,7 @@ class Worker:
         """Stop all plugins, and wait for those that are leaving. Requests are over by now."""
         self.routes.end()
         await self.staging.end()
+        await self.locked.close()
         self._client.close()
         self.recording.flush()
         self.counters.report()
@@ -236,6 +248,7 @@ class Worker:
         self.retirement.drainTime = config.pluginDrain
         self._client.adopt(config)
         self._stores.adopt(config)
+        self.locked.adopt(config.trust)
         self.recording.adopt(config)
         self._takeLogging(config.logging)
         self._takeExplain(config.explain)

@@ -143,7 +143,6 @@ class ManifestTests(SynchronousTestCase):
             ({"before": ["a", "a"]}, "$.before: has the same item twice"),
             ({"before": ["A"]}, "$.before[0]: "),
             ({"entry_point": "a.b"}, "$.entry_point: \"a.b\": must be the name of a function"),
-            ({"isolation": "process"}, "$.isolation: process is not available in this version"),
             ({"isolation": "thread"}, '$.isolation: "thread" is not one of "inline", "process"'),
             ({"on_error": "ignore"}, "$.on_error: "),
             ({"limits": {"timeout_ms": 0}}, "$.limits.timeout_ms: 0 is less than"),

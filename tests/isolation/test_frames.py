@@ -19,9 +19,7 @@ from revproxy.isolation.frames import (
     encode,
 )
 
-HEAD = RequestHead(
-    b"GET", b"/", b"", "https", "1.1", ((b"X-Tenant", b"a"),), ("", 0, ""), None, "id-1", "shop", "app"
-)
+HEAD = RequestHead(b"GET", b"/", b"", "https", "1.1", ((b"X-Tenant", b"a"),), ("", 0, ""), None, "id-1", "shop", "app")
 CALL = Call(7, 3, "handle", HEAD)
 ANSWER = Answered(7, True, fields=((b"x-user", ((b"X-User", b"ann"),)), (b"x-old", ())))
 

@@ -92,7 +92,7 @@ class ReportTests(ReportCase):
         self.version.instances = set()
         self.reports.report()
         self.reports.report()
-        (first, second) = [word.versions[0].phases for word in self.told]
+        (first, second) = [word.versions[0].phases for word in self.told if isinstance(word, Counters)]
         self.assertEqual(first, (
             PhaseCounters("handle", 9, {}, 1, {"gate": 1}, 8.0, (0, 16)),
             PhaseCounters("handleResponse", 4), PhaseCounters("finished", 2), PhaseCounters("body", 0, {"timeout": 1}),
@@ -201,6 +201,15 @@ class ReportTests(ReportCase):
         self.reports.watch([self.version])
         self.reports.report()
         self.assertEqual(self.calls(), [("a", 1)])
+
+    def test_exceeded(self) -> None:
+        """What a version had too much of is told with what it did, and as an event; also if it did nothing else."""
+        self.version.counters.exceeded("memory", "300 MB")
+        self.reports.report()
+        self.reports.report()
+        notice, word = self.told
+        self.assertEqual((notice.kind, notice.plugin), ("limit-exceeded", "a"))
+        self.assertEqual(word.versions[0].exceeded, {"memory": 1})
 
     def test_gated(self) -> None:
         """Which plugins have gates is told when it changes."""

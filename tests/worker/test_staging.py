@@ -116,9 +116,9 @@ class PrepareTests(StagingCase):
         made: list[str] = []
         init = Instance.__init__
 
-        def noting(instance: Any, version: Any, *arguments: Any) -> None:
+        def noting(instance: Any, version: Any, *arguments: Any, **options: Any) -> None:
             made.append(version.name)
-            init(instance, version, *arguments)
+            init(instance, version, *arguments, **options)
 
         self.patch(Instance, "__init__", noting)
         return made

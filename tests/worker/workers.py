@@ -139,7 +139,9 @@ class WorkerCase(SynchronousTestCase):
         self, number: int, config: Config, *entries: CatalogEntry, gates: Mapping[str, int] | None = None
     ) -> Plan:
         """All plugins run on all routes, in this order, as their plugin.json says."""
-        selected = tuple(Selected(entry, entry.manifest.config) for entry in entries)
+        selected = tuple(
+            Selected(entry, entry.manifest.config, permissions=entry.manifest.permissions) for entry in entries
+        )
         order = tuple((plugin, plugin.entry.manifest.config) for plugin in selected)
         return Plan(
             number,

@@ -115,6 +115,13 @@ PLUGIN_IN_FLIGHT = Family(
 PLUGIN_STALLED = Family(
     "revproxy_plugin_stalled_total", "counter", "Calls that held the event loop until they were ended.", ("plugin",)
 )
+PLUGIN_LIMIT_EXCEEDED = Family(
+    "revproxy_plugin_limit_exceeded_total",
+    "counter",
+    "How often a plugin had too much; limit is wall, cpu, cpu-share, memory, concurrency, body, reply, calls, log, "
+    "stderr or labels.",
+    ("plugin", "limit"),
+)
 PLUGIN_GENERATIONS = Family(
     "revproxy_plugin_generations_alive",
     "gauge",

@@ -68,6 +68,7 @@ class PluginFigures:
         # By plugin and number of version.
         self._sums: dict[str, dict[str, _Phases]] = {}
         self._stalled: dict[str, int] = {}
+        self._exceeded: dict[str, dict[str, int]] = {}
         self._shown: dict[str, tuple[str, ...]] = {}
         self._inFlight: dict[int, Mapping[tuple[str, str], int]] = {}
 
@@ -77,6 +78,9 @@ class PluginFigures:
         for told in word.versions:
             if told.stalls:
                 self._stalled[told.plugin] = self._stalled.get(told.plugin, 0) + told.stalls
+            for limit, count in told.exceeded.items():
+                limits = self._exceeded.setdefault(told.plugin, {})
+                limits[limit] = limits.get(limit, 0) + count
             if told.phases:
                 phases = self._phasesOf(told.plugin, self._label(told.plugin, told.version.number))
                 for phase in told.phases:
@@ -93,6 +97,7 @@ class PluginFigures:
             del self._shown[gone]
             self._sums.pop(gone, None)
             self._stalled.pop(gone, None)
+            self._exceeded.pop(gone, None)
 
     def sources(self) -> list[Source]:
         """What there is to be read."""
@@ -104,6 +109,7 @@ class PluginFigures:
             Source(families.PLUGIN_SELF, self._selfTimes),
             Source(families.PLUGIN_IN_FLIGHT, lambda: scalar(self._inFlightNow().items())),
             Source(families.PLUGIN_STALLED, lambda: scalar(((name,), n) for name, n in [*self._stalled.items()])),
+            Source(families.PLUGIN_LIMIT_EXCEEDED, lambda: scalar(self._limits())),
             Source(families.PLUGIN_GENERATIONS, lambda: scalar(self._generations())),
             Source(families.PLUGIN_QUARANTINED, lambda: scalar(self._flags(self._totals.isGated))),
             Source(families.PLUGIN_REFUSED, lambda: scalar(self._flags(self._isRefused))),
@@ -150,6 +156,11 @@ class PluginFigures:
                 key = name, self._label(name, number)
                 found[key] = found.get(key, 0) + count
         return found
+
+    def _limits(self) -> Iterator[tuple[Labels, float]]:
+        for name, limits in [*self._exceeded.items()]:
+            for limit, count in [*limits.items()]:
+                yield (name, limit), count
 
     def _running(self) -> list[str]:
         plan = self._coordinator.plan

@@ -42,6 +42,7 @@ ENDINGS: Mapping[str, Ending] = {
     "slow-plugin": Ending(("slow-plugin-over", *_REPLACED)),
     "stalled": Ending(_REPLACED, after=900.0),
     "threads-full": Ending(_REPLACED, after=900.0),
+    "limit-exceeded": Ending(_REPLACED, after=900.0),
     "figures-full": Ending(_REPLACED, after=_DAY),
     "undo-failed": Ending(("loaded", *_REPLACED), after=_DAY),
     "required-missing": Ending(("loaded", *_REPLACED)),

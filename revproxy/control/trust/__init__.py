@@ -8,7 +8,8 @@ In the order in which a change passes through:
 - `policy` says of one version whether it may run, under one configuration: pure;
 - `sieve` takes out of what was chosen what may not, and says what has to go: pure;
 - `trust` has all that of one edge, and tells what happens;
-- `expiries` looks at keys that near their end, and at what was revoked, by the clock.
+- `expiries` looks at keys that near their end, and at what was revoked, by the clock;
+- `checking` says what would become of plugins, for ``revproxy check``.
 
 `revproxy.control.trustview` is what is shown of it, `revproxy.control.granting` gives plugins what they ask for.
 

@@ -105,7 +105,7 @@ class Expiries:
         about = {"signer": signer.name}
         last = f"{datetime.fromtimestamp(end - 1, UTC):%Y-%m-%d}"
         if days == _OVER:
-            text = f"nothing new is taken that {signer.name} has signed: {last} was the last day. What has run may go on"
+            text = f"nothing new is taken that {signer.name} has signed: {last} was its end. What has run may go on"
             self._events.add("signer-expired", text, about=about)
         else:
             left = max(1, round((end - now) / _DAY))

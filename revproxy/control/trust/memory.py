@@ -10,9 +10,15 @@ write the state folder comes no further with it than to versions that somebody h
 from __future__ import annotations
 
 from collections.abc import Container
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
+
+from revproxy.regularfile import readFile
+
+MAX_BYTES = 64 << 20
+"""Bytes that the file may have."""
 
 MAX_VERSIONS = 50
 """Verified versions of one plugin that are remembered: the last ones."""
@@ -102,6 +108,14 @@ class Memory:
             raise ValueError(f"has format {found.format}: a newer revproxy wrote it")
         return found
 
+    @classmethod
+    def peek(cls, path: Path) -> Memory:
+        """What is remembered, for who only looks: nothing where that cannot be read."""
+        try:
+            return cls(cls.parse(readFile(path, MAX_BYTES)))
+        except (OSError, ValueError):
+            return cls()
+
     @property
     def seen(self) -> float:
         """The time is later than this, whatever the clock says; seconds since the epoch."""
@@ -161,4 +175,4 @@ class Memory:
         self._isChanged = False
 
 
-__all__ = ["MAX_VERSIONS", "Memory", "Verified"]
+__all__ = ["MAX_BYTES", "MAX_VERSIONS", "Memory", "Verified"]

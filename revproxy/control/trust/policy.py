@@ -20,6 +20,7 @@ from revproxy.config.trustconfig import SignerConfig
 from revproxy.control.trust.memory import Memory, Verified
 from revproxy.control.trust.trustfiles import Lists
 from revproxy.plan.catalog import CatalogEntry
+from revproxy.plan.installedrule import whyNotInstalled
 from revproxy.plan.versionid import SHOWN
 
 MAX_KNOWN = 1000
@@ -202,30 +203,12 @@ class Policy:
 
     def _installed(self, entry: CatalogEntry) -> Judgement:
         """A drop-in, which was looked at before it was imported."""
-        found = entry.distribution
-        if found is not None and f"sha256:{found.record}" in self.lists.revoked:
-            return _revoked(found.name, f"the distribution {found.record} was revoked; uninstall it")
-        if self.trust.mode == "off" or (found is not None and found.isOwn):
-            return UNCHECKED
-        if found is None or not found.record:
-            text = "what is installed with Python is looked at before it is imported: restart the edge for that"
-            return _untrusted(entry.source, "distribution", text)
-        return self._listed(entry.source, found.name, found.version, found.record)
-
-    def _listed(self, source: str, name: str, version: str, record: str) -> Judgement:
-        lock = self.lists.lock
-        locked = None if lock is None else lock.distributions.get(name)
-        where = "plugins.lock" if lock is None else lock.source
-        if locked is None:
-            text = (
-                f"nobody signs what is installed with Python, so the lock file has to have it, and has no {name}: "
-                "name one under trust.lock, and run `revproxy lock`"
-            )
-            return _untrusted(where, "distribution", text)
-        if (locked.version, locked.record) != (version, record):
-            text = f"it has {name} {locked.version}, and {version} is installed, or its files are others"
-            return _untrusted(where, "distribution", f"{text}; if they are to run, `revproxy lock`")
-        return Judgement("trusted")
+        lists, found = self.lists, entry.distribution
+        refused = whyNotInstalled(entry.source, found, self.trust, lists.lock, lists.revoked)
+        if refused is not None:
+            state: State = "revoked" if refused.rule == "revoked" else "untrusted"
+            return Judgement(state, file=refused.file, rule=refused.rule, message=refused.message)
+        return UNCHECKED if self.trust.mode == "off" or (found is not None and found.isOwn) else Judgement("trusted")
 
 
 def _notLocked(lock: LockFile, entry: CatalogEntry, isKept: bool) -> Judgement | None:

@@ -86,6 +86,11 @@ class Layers:
             return "C"
         return "A" if held.issuperset(ROOMS) else "B"
 
+    def lacking(self, lock: Lock) -> tuple[Layer, ...]:
+        """Those that a lock asks for and that do not hold. What was found to be usable has to hold each time."""
+        asked = {*FLOOR, *lock.use} - ({"user"} if lock.uid is None else set())
+        return tuple(layer for layer in self.missing if layer.name in asked)
+
     def asList(self) -> list[dict[str, str]]:
         """As plain data, in the order of the lock."""
         return [{"name": one.name, "reason": one.reason, "detail": one.detail} for one in self.all]

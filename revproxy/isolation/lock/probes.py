@@ -21,6 +21,9 @@ from revproxy.isolation.lock.layers import Lock
 from revproxy.isolation.lock.syscalls import thisMachine
 
 _AT_FDCWD: Final = -100
+_NO_SIGNAL: Final = 9999
+"""There is none of that number, and the kernel says so before it looks who asks."""
+
 _CLONE_THREAD: Final = 0x00010000
 
 
@@ -55,18 +58,18 @@ def probes(lock: Lock) -> Iterator[Probe]:
     yield Probe("hand over a descriptor", ("sendmsg", -1, None, 0))
     yield Probe("start a process", ("clone", _CLONE_THREAD, None, None, None, None))
     yield Probe("start a process the newer way", ("clone3", None, 0), errno.ENOSYS)
-    yield Probe("signal its parent", ("kill", parent, 0))
-    yield Probe("signal another's thread", ("tgkill", parent, parent, 0))
+    yield Probe("signal its parent", ("kill", parent, _NO_SIGNAL))
+    yield Probe("signal another's thread", ("tgkill", parent, parent, _NO_SIGNAL))
     yield Probe("stop itself", ("tgkill", os.getpid(), os.getpid(), 0))
     yield Probe("type into a terminal", ("ioctl", -1, 0x5412, room))
     yield Probe("have signals sent for it", ("fcntl", -1, 8, parent))
-    yield Probe("see its parent's limits", ("prlimit64", parent, 7, None, room))
+    yield Probe("see or change a limit", ("prlimit64", 0, 7, None, room))
     yield Probe("have memory that is code", ("mmap", None, mmap.PAGESIZE, 7, 0x22, -1, 0))
     yield Probe("make memory code", ("mprotect", 0, 0, 4))
     yield Probe("share memory", ("shmget", 1, 0, 0))
     yield Probe("change who it is", ("setresuid", -1, -1, -1))
     yield Probe("change what it is", ("prctl", 3, 0, 0, 0, 0))
-    yield Probe("lock memory", ("mlock", 0, 0))
+    yield Probe("lock or release memory", ("munlock", 0, 0))
     yield Probe("watch files", ("inotify_init1", 0))
     yield Probe("make a call newer than the list", (thisMachine().highest + 1,), errno.ENOSYS)
     yield Probe("have more memory than it may", ("mmap", None, lock.memoryBytes, 3, 0x22, -1, 0), errno.ENOMEM)

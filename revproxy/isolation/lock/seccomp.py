@@ -19,6 +19,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ Check = OneOf | Without | Null
 
 _PROT_EXEC: Final = 4
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX = 0x5421, 0x541B, 0x5451, 0x5450
+_ASKED_OF_SOCKETS: Final = (socket.SO_TYPE, socket.SO_ERROR, socket.SO_PROTOCOL, socket.SO_DOMAIN)
+"""Not who the peer is (SO_PEERCRED), and no descriptor of it (SO_PEERPIDFD)."""
 _FUTEX_OPERATIONS: Final = (0, 1, 9, 10)
 """To wait and to wake, with and without a mask: what locks of one thread take. The others have had more faults."""
 _FUTEX_FLAGS: Final = (0, 128, 256, 128 | 256)
@@ -105,7 +108,7 @@ epoll_wait epoll_pwait epoll_ctl epoll_create1 poll ppoll select pselect6
 munmap mremap brk madvise rt_sigreturn rt_sigaction rt_sigprocmask sigaltstack restart_syscall
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getitimer setitimer times getrusage
 getrandom getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid uname sysinfo
-sched_yield sched_getaffinity getcpu getsockname getpeername getsockopt exit exit_group
+sched_yield sched_getaffinity getcpu getsockname getpeername exit exit_group
 """
 )
 """With any arguments; the most frequent first, for kernels that go through the list at each call (before 5.11)."""
@@ -135,6 +138,7 @@ def checked(pid: int) -> dict[str, tuple[Check, ...]]:
         "futex": (OneOf(1, tuple(op | flags for op in _FUTEX_OPERATIONS for flags in _FUTEX_FLAGS)),),
         "ioctl": (OneOf(1, (_FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX)),),
         "fcntl": (OneOf(1, (_F_GETFL, _F_SETFL, _F_GETFD, _F_SETFD)),),
+        "getsockopt": (OneOf(1, (socket.SOL_SOCKET,)), OneOf(2, _ASKED_OF_SOCKETS)),
         "tgkill": (OneOf(0, (pid,)), OneOf(2, (signal.SIGABRT,))),
     }
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from revproxy.config.problems import writable
 from revproxy.errors import WrongAnswer
+from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.loading.tracebacks import described, plainFile, stampIn
 from revproxy.plan.words import LastFailure
 from revproxy.secrets import masked
@@ -35,6 +36,9 @@ def lastFailureOf(failure: Failure, instance: Instance, at: float) -> LastFailur
     :param at: seconds since the epoch.
     """
     error: Any = failure.value
+    if isinstance(error, RemoteFailure):
+        where = error.where.rpartition("/")[2]
+        return LastFailure(at, _shortMessage(str(error)), error.function, where, _shortened(error.traceback))
     steps = _stepsOf(error.__traceback__ or failure.getTracebackObject(), instance)
     if not steps:
         return LastFailure(at, _message(error), *_answering(error, instance))
@@ -76,7 +80,10 @@ def _formatted(error: BaseException, first: TracebackType) -> Iterator[str]:
 
 
 def _message(error: BaseException) -> str:
-    text = described(error)
+    return _shortMessage(described(error))
+
+
+def _shortMessage(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.python.failure import Failure
 
+from revproxy.guardedmiddleware import guardedMiddleware
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Failures, LastFailure, Notice, Restored
 from revproxy.worker.guard.gate import Gate
@@ -70,12 +71,12 @@ class VersionHealth:
 
     def inChain(self, instance: Instance, plan: Plan) -> Any:
         """
-        What stands in the chain of a plan: the gate before an instance, or the instance's object. Gates are for those
-        that ran when the quarantine began.
+        What stands in the chain of a plan: the gate before an instance, or the instance's object, with what it may
+        touch. Gates are for those that ran when the quarantine began.
         """
         began = plan.gates.get(instance.version.name)
         if began is None or instance.since is None or instance.since >= began:
-            return instance.object
+            return _guarded(instance)
         gate = self._gates.get(instance) or self._next.get(instance)
         if gate is None:
             gate = self._next[instance] = self._gateBefore(instance, plan)
@@ -128,7 +129,7 @@ class VersionHealth:
     def _gateBefore(self, instance: Instance, plan: Plan) -> Gate:
         version = instance.version
         return Gate(
-            instance.object,
+            _guarded(instance),
             version.name,
             _isOpen(version, plan),
             self._now,
@@ -145,6 +146,11 @@ class VersionHealth:
         instance.since = self._number  # while others have gates yet, the next plan gives it none
         remaining = sum(other.version is instance.version for other in self._gates)
         self._tell(Restored(instance.version.name, instance.version.id, remaining))
+
+
+def _guarded(instance: Instance) -> Any:
+    """An instance's object, or what guards it."""
+    return guardedMiddleware(instance.object, instance.version.guardedBy)
 
 
 def _isOpen(version: Version, plan: Plan) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -25,24 +25,35 @@ from twisted.python.failure import Failure
 from zope.interface import providedBy
 
 from revproxy.config.problems import Problem, textOf
+from revproxy.config.settings import Isolation
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import OUTSIDE, Counters
+from revproxy.dataplane.memorymeter import meterFor
+from revproxy.destination import Destinations
 from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
+from revproxy.isolation.guest import Guest
+from revproxy.isolation.remotefailure import RemoteFailure
+from revproxy.isolation.tenancy import NotLoaded
 from revproxy.loading.bundlefinder import compileFile
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
+from revproxy.loading.stepanswers import checkPlain, notGenerator, throughJSON
 from revproxy.loading.tracebacks import described, lastLineIn, stampOf, tracebackOf
 from revproxy.loop.threads import Threads
 from revproxy.loop.waiting import notLonger
-from revproxy.plan.catalog import CatalogEntry
+from revproxy.permissions import Permissions
+from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
-from revproxy.worker.lifecycle.handover import throughJSON
-from revproxy.worker.lifecycle.stages import StageFailed, StageLimits, checkPlain, notGenerator
+from revproxy.worker.lifecycle import guests
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
+
+Locked = Callable[["Instance"], Deferred[Guest]]
+"""Makes of an instance what runs in its locked process; fails with a PluginError."""
 
 COMPILED_AHEAD = 64 * 1024
 """Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""
@@ -71,6 +82,7 @@ class Version:
     :ivar name: of the plugin.
     :ivar id: which version it is.
     :ivar counters: what it did.
+    :ivar memory: what its code takes of this process's memory; None: nobody asks.
     :ivar threads: what its instances call in threads.
     :ivar figures: what its code counts by itself.
     :ivar instances: all that exist and are not closed.
@@ -83,15 +95,24 @@ class Version:
         limits: StageLimits,
         factory: Any = None,
         storeOf: Callable[[str], Any] = lambda name: MemoryStore(),
+        isolation: Isolation = "inline",
+        permissions: Permissions | None = None,
+        locked: Locked | None = None,
     ) -> None:
         """
         :param factory: a drop-in's `IMiddlewareFactory`.
         :param storeOf: what a plugin keeps over restarts, by its name.
+        :param permissions: what it may touch; None: everything.
+        :param locked: makes what runs in locked processes; None where nothing does.
         """
         self.storeOf = storeOf
+        self.isolation = isolation
+        self.permissions = permissions
+        self._locked = locked
         self.entry = entry
         self.module: LoadedBundle | None = None
         self.counters = Counters(SELF_TIME)
+        self.memory = meterFor(entry.manifest.memoryMb) if isolation == "inline" else None
         self._factory = factory
         self.limits = limits
         name = threadsName(entry.manifest.name, entry.version.number)
@@ -119,12 +140,18 @@ class Version:
         timeout = self.entry.manifest.timeoutMs
         return None if timeout is None else timeout / 1000
 
+    @property
+    def guardedBy(self) -> Permissions | None:
+        """What guards it in the edge's own process; None: nothing. In a locked process, that does."""
+        return self.permissions if self.isolation == "inline" else None
+
     @contextmanager
     def outsideRequests(self) -> Any:
         """While a step that is no request runs: it may hold the reactor longer."""
         self._holding += 1
         try:
-            yield
+            with nullcontext() if self.memory is None else self.memory.measuring():
+                yield
         finally:
             self._holding -= 1
 
@@ -154,6 +181,11 @@ class Version:
             if code is not None:
                 self._codes[path] = code
 
+    def isAs(self, plugin: Selected) -> bool:
+        """Whether it is the code of a plugin that is selected, where that is to run, with what it may touch."""
+        sameRoom = self.isolation == plugin.isolation and self.permissions == plugin.permissions
+        return sameRoom and self.isCodeOf(plugin.entry)
+
     def load(self) -> None:
         """Import it, if that is still to be done. :raises StageFailed:"""
         if self.module is None and self.entry.bundle is not None:
@@ -170,13 +202,17 @@ class Version:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> Instance:
         """
         An instance that is not started.
 
         :param onFailure: told of each failure of its code outside of requests, after it was counted.
+        :param destinations: gives the upstreams there are.
         :raises StageFailed:
         """
+        if self.isolation == "process":
+            return self._makeGuest(config, reactor, makeClient, onFailure)
         self.load()
         manifest = self.entry.manifest
         with self.outsideRequests():
@@ -187,7 +223,7 @@ class Version:
                     made = instantiateFactory(self._factory, manifest, config)
             except BaseException as error:  # what it made may raise when it is only looked at
                 raise self.failed("main", error) from None
-            instance = Instance(self, made, config, reactor, makeClient, onFailure)
+            instance = Instance(self, made, config, reactor, makeClient, onFailure, destinations=destinations)
             self.instances.add(instance)
             try:
                 instance.validate(config)
@@ -199,8 +235,25 @@ class Version:
                 raise
         return instance
 
+    def _makeGuest(
+        self,
+        config: Mapping[str, Any],
+        reactor: Any,
+        makeClient: Callable[[], Any],
+        onFailure: Callable[[Instance, Failure], None],
+    ) -> Instance:
+        """Nothing of it runs here, nor anywhere before `Instance.load`."""
+        if self.entry.bundle is None or self._locked is None:
+            raise self.failed("import", ImportError(), guests.DROP_IN.format(name=self.name))
+        instance = Instance(self, None, config, reactor, makeClient, onFailure, self._locked)
+        self.instances.add(instance)
+        return instance
+
     def failed(self, stage: str, error: BaseException, reason: str = "") -> StageFailed:
         """What a step raised, without what that keeps alive."""
+        if isinstance(error, RemoteFailure):
+            text = error.traceback
+            return StageFailed(self._refusal(stage, error.where or self.place, reason or str(error), text))
         if isinstance(error, PluginError):
             cause = error.__cause__
             text = "" if cause is None else tracebackOf(cause)
@@ -243,6 +296,8 @@ class Instance:
     :ivar since: the number of the plan with which it began to serve, or was let back after a quarantine; None before
         that.
     :ivar retiring: True once no new request comes to it.
+    :ivar guest: what it is in a locked process, once it is loaded; None in the edge's own.
+    :ivar isGone: False if its process, which was killed, does not end.
     :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not
         keep the others in it alive.
     """
@@ -255,12 +310,18 @@ class Instance:
         reactor: Any,
         makeClient: Callable[[], Any],
         onFailure: Callable[[Instance, Failure], None] = lambda instance, failure: None,
+        locked: Locked | None = None,
+        destinations: Callable[[], Destinations] | None = None,
     ) -> None:
+        """
+        :param locked: makes what runs in its locked process; None: it is in the edge's own.
+        :param destinations: gives the upstreams there are.
+        """
         self.version = version
         self.object: Any = made
         self.config = config
         self.key = configKey(config)
-        threads, failed = version.threads, self._failedOutside
+        threads, failed = version.threads, self.failedOutside
         self.host = Host(
             reactor,
             version.name,
@@ -270,14 +331,20 @@ class Instance:
             threads=threads,
             figures=version.figures,
             makeStore=partial(version.storeOf, version.name),
+            permissions=version.guardedBy,
+            destinations=destinations,
         )
         self._onFailure = onFailure
+        self._locked = locked
+        self.guest: Guest | None = None
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
+        self.isGone = True
         self.retiring = False
         self.since: int | None = None
         self._waiting: Deferred[Any] | None = None
         self._reactor = reactor
+        self._limits = version.limits
 
     def __str__(self) -> str:
         return f"{self.version.name} {self.version}"
@@ -289,10 +356,45 @@ class Instance:
         except BaseException:  # foreign code: it said so when it was verified, and does not any more
             return False
 
-    def _failedOutside(self, failure: Failure) -> None:
+    def failedOutside(self, failure: Failure) -> None:
         """Its code has failed outside of requests: in a timer, a thread, a task."""
         self.version.counters.failed(failure, OUTSIDE)
         self._onFailure(self, failure)
+
+    async def load(self) -> None:
+        """
+        If it is to run in a locked process: have one become it.
+
+        :raises StageFailed: of the stage ``import``, ``main``, ``validate`` or ``attach``.
+        """
+        if self._locked is None or self.guest is not None:
+            return
+        version = self.version
+        try:
+            guest = await self._locked(self)
+        except PluginError as error:
+            raise version.failed("import", error) from None
+        self.object = self.guest = guest
+        self._waiting = loading = Deferred.fromCoroutine(guest.load())
+        try:
+            await loading
+        except NotLoaded as failed:
+            await guest.end()
+            if isinstance(failed.error, PluginError):
+                raise version.failed(failed.stage, failed.error) from None
+            raise version.failed(failed.stage, failed.error, _whyNotLoaded(failed)) from None
+        except CancelledError as error:
+            await guest.end()
+            raise version.failed("import", error, "it was cancelled") from None
+
+    async def validateLater(self, config: Mapping[str, Any]) -> None:
+        """What :meth:`validate` cannot ask, because it is in a locked process. :raises StageFailed:"""
+        if self.guest is not None and self.provides(IConfigurable):
+            try:
+                await notLonger(Deferred.fromCoroutine(self.guest.validate(config)), self._limits.start, self._reactor)
+            except Foreign as error:
+                message = f"validateConfig refused the configuration: {_saidBy(error)}"
+                raise self.version.failed("validate", error, message) from None
 
     def validate(self, config: Mapping[str, Any]) -> None:
         """:raises StageFailed: the plugin does not take this configuration."""
@@ -384,6 +486,9 @@ class Instance:
             except StageFailed as error:
                 failed = error
         await self.host.close()
+        guest, self.guest = self.guest, None
+        if guest is not None:
+            self.isGone = await guest.end()
         self.version.instances.discard(self)
         if not self.version.instances:
             self.version.threads.end()
@@ -413,6 +518,26 @@ class Instance:
     def _howFailed(self, error: BaseException, seconds: float) -> str:
         if isinstance(error, DeferredTimeout):
             return f"did not come back within {seconds:g} s"
+        if self._locked is not None:
+            return f"raised {error}" if isinstance(error, RemoteFailure) else f"failed: {textOf(error)}"
         if isinstance(error, PluginStalled):
             return f"held the reactor for more than {self.version.limits.hold:g} s"
         return f"raised {described(error)}"
+
+
+def _whyNotLoaded(failed: NotLoaded) -> str:
+    error = failed.error
+    if failed.stage == "validate":
+        return f"validateConfig refused the configuration: {_saidBy(error)}"
+    if failed.stage == "attach":
+        return f"attach raised {error}"
+    if isinstance(error, RemoteFailure):
+        return error.text if error.kind == "PluginError" else str(error)
+    return textOf(error) or type(error).__name__
+
+
+def _saidBy(error: BaseException) -> str:
+    """The text of a ValueError, which says what is wrong; of anything else what it is, too."""
+    if isinstance(error, RemoteFailure):
+        return error.text if error.kind == "ValueError" else str(error)
+    return described(error)

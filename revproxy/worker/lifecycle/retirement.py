@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.dataplane.chain import Chain
+from revproxy.isolation.tenancy import ENDING
 from revproxy.loading.loader import unload
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Notice, Remains
@@ -182,6 +183,8 @@ class Retirement:
         failed = await instance.close()
         if failed is not None:
             self._stopFailed(version, failed)
+        if not instance.isGone:
+            self._tell(Remains(version.name, version.id, ENDING, ("process",), ("its locked process was killed",)))
 
     def _unload(self, version: Version) -> None:
         module, version.module = version.module, None

@@ -1,16 +1,11 @@
-"""The steps of a plugin's life outside of requests: what they may take and answer, and how they fail.
+"""The steps of a plugin's life outside of requests: what they may take, and how they fail.
 
     import → main → validate → attach → handover → start → health → … → update → … → stop
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import isawaitable, isgenerator
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from revproxy.plan.refusal import Refusal
 
@@ -52,25 +47,3 @@ class StageFailed(Exception):
     def __str__(self) -> str:
         refusal = self.refusal
         return f"plugin {refusal.plugin} {refusal.version}: {refusal.stage}: {refusal.message}"
-
-
-def notGenerator(step: Callable[[], Any]) -> Any:
-    """What a step answers.
-
-    :raises TypeError: of a generator, whose code would never run.
-    """
-    answer = step()
-    if isgenerator(answer):
-        raise TypeError("it is a generator, whose code would never run; write async def, or inlineCallbacks")
-    return answer
-
-
-def checkPlain(method: str, answer: Any) -> None:
-    """Whether a step that is not waited for has done everything.
-
-    :raises TypeError: of an answer that would have to be waited for.
-    """
-    if isawaitable(answer) or isgenerator(answer) or isinstance(answer, Deferred):
-        if hasattr(answer, "close"):
-            answer.close()
-        raise TypeError(f"{method} answered {type(answer).__name__}, which nobody waits for; write a plain function")

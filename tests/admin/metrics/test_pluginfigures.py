@@ -53,6 +53,18 @@ class PluginFiguresTests(FiguresCase):
         self.assertEqual(value(found, "revproxy_plugin_interrupts_total", **labels), 1)
         self.assertEqual(value(found, "revproxy_plugin_stalled_total", plugin="a"), 1)
 
+    def test_limits(self) -> None:
+        """
+        How often a plugin had too much, by limit, whichever version and worker it was.
+        """
+        one = self.versions["1.0"]
+        self.commit(one)
+        for worker, exceeded in enumerate(({"memory": 2}, {"memory": 1, "wall": 1})):
+            self.tell(Counters((VersionCounters("a", one.version, exceeded=exceeded),)), worker)
+        name = "revproxy_plugin_limit_exceeded_total"
+        self.assertEqual(value(self.read(), name, plugin="a", limit="memory"), 3)
+        self.assertEqual(value(self.read(), name, plugin="a", limit="wall"), 1)
+
     def test_selfTime(self) -> None:
         """
         How long calls took is a histogram.

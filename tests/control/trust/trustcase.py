@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.bundles.bundle import readBundle
+from revproxy.bundles.signature import publicKey
+from revproxy.config.lockfile import LockedPlugin, LockedVersion, LockFile, formatLock
 from revproxy.config.problems import ConfigErrors
 from revproxy.control.changes import ChangeRequest
-from revproxy.config.lockfile import LockedPlugin, LockedVersion, LockFile, formatLock
 from tests.bundles.signing import Key, signed, sshKey
 from tests.control.test_coordinator import LifecycleCase
 
@@ -82,8 +83,6 @@ class TrustCase(LifecycleCase):
 
     def keyId(self, name: str) -> str:
         """Of somebody's key, as messages call it."""
-        from revproxy.bundles.signature import publicKey
-
         return publicKey(self.keys[name].line).keyId
 
     def start(self) -> None:

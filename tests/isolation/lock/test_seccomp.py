@@ -50,11 +50,12 @@ class FilterTests(SynchronousTestCase):
 
     def test_nothingOpens(self) -> None:
         """No call that makes a descriptor of a name or an address, or a process, is allowed."""
-        opens = """open openat openat2 creat socket socketpair connect accept accept4 bind listen sendmsg sendmmsg recvmsg
-        recvmmsg dup dup2 dup3 pipe pipe2 memfd_create memfd_secret clone fork vfork stat lstat newfstatat statx access
-        faccessat faccessat2 readlink readlinkat getdents getdents64 chdir kill tkill rt_sigqueueinfo rt_tgsigqueueinfo
-        prlimit64 setrlimit prctl seccomp shmat shmget remap_file_pages pkey_mprotect personality setuid setresuid
-        sched_setaffinity setpriority splice tee vmsplice sendfile landlock_restrict_self"""
+        opens = """open openat openat2 creat socket socketpair connect accept accept4 bind listen sendmsg
+        sendmmsg recvmsg recvmmsg dup dup2 dup3 pipe pipe2 memfd_create memfd_secret clone fork vfork stat
+        lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents getdents64 chdir kill
+        tkill rt_sigqueueinfo rt_tgsigqueueinfo prlimit64 setrlimit prctl seccomp shmat shmget
+        remap_file_pages pkey_mprotect personality setuid setresuid sched_setaffinity setpriority splice tee
+        vmsplice sendfile landlock_restrict_self"""
         for machine in MACHINES.values():
             for name in opens.split():
                 if name in machine.numbers:
@@ -113,6 +114,12 @@ class FilterTests(SynchronousTestCase):
                     self.assertEqual(self.says(machine, name, 3, value), ALLOW, f"{name} {value}")
                 for value in bad:
                     self.assertEqual(self.says(machine, name, 3, value), REFUSE, f"{name} {value}")
+
+    def test_sockets(self) -> None:
+        """Of a socket it may be asked what kind it is and what went wrong; not who is at the other end."""
+        for machine in MACHINES.values():
+            for level, name, wanted in ((1, 3, ALLOW), (1, 4, ALLOW), (1, 17, REFUSE), (1, 77, REFUSE), (6, 3, REFUSE)):
+                self.assertEqual(self.says(machine, "getsockopt", 3, level, name), wanted, f"{level} {name}")
 
     def test_length(self) -> None:
         """The kernel takes 4,096 instructions."""

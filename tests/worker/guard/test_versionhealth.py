@@ -42,6 +42,7 @@ class VersionDouble:
         self.counters = counters.Counters()
         self.entry = entry(name, on_error=onError)
         self.module = None
+        self.guardedBy = None
 
 
 class InstanceDouble:

@@ -68,6 +68,7 @@ class InstanceDouble:
         self.chains: set[Any] = set(chains)
         self.retiring = False
         self.closed = False
+        self.isGone = True
         self.stopping: Stopping = stopping or succeed(None)
         version.instances.add(self)
 

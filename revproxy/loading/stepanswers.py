@@ -1,16 +1,42 @@
-"""A plugin's state on its way to a successor: what JSON holds of it, and nothing else.
+"""What the steps of a plugin's life may answer, and what of a state is handed over.
 
-No object of the old version may live on in the new one, or the old version's modules would stay in memory.
+A state goes to the successor as what JSON holds of it, and nothing else. No object of the old version may live on in
+the new one, or the old version's modules would stay in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import isawaitable, isgenerator
 from math import isfinite
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 
 from revproxy.config.problems import quoted
+
+
+def notGenerator(step: Callable[[], Any]) -> Any:
+    """What a step answers.
+
+    :raises TypeError: of a generator, whose code would never run.
+    """
+    answer = step()
+    if isgenerator(answer):
+        raise TypeError("it is a generator, whose code would never run; write async def, or inlineCallbacks")
+    return answer
+
+
+def checkPlain(method: str, answer: Any) -> None:
+    """Whether a step that is not waited for has done everything.
+
+    :raises TypeError: of an answer that would have to be waited for.
+    """
+    if isawaitable(answer) or isgenerator(answer) or isinstance(answer, Deferred):
+        if hasattr(answer, "close"):
+            answer.close()
+        raise TypeError(f"{method} answered {type(answer).__name__}, which nobody waits for; write a plain function")
 
 
 def throughJSON(state: Any, limit: int) -> Any:

@@ -1,0 +1,356 @@
+"""
+One locked process with one plugin in it: what it is asked, how long that may take, and its end.
+
+The code of a plugin may hold its process, or wait for something. What holds it is bounded by CPU time, and by twice as
+much of anybody's time, so that a busy machine is not the plugin's fault; what waits is bounded by its own limit. Who it
+is that holds the process the process says itself, in a page of memory; if it says nothing, it is the head of the line.
+A process that is held for too long is killed, for nothing else ends foreign code for sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+
+from revproxy.errors import LimitExceeded, LimitName, PluginStalled, PluginTimeout
+from revproxy.isolation.frames import (
+    Answered,
+    Cancel,
+    Counted,
+    Done,
+    Down,
+    Failed,
+    FailedOutside,
+    Fields,
+    Loaded,
+    Logged,
+    Piece,
+    ReadBody,
+    SendRequest,
+    Up,
+    UseStore,
+    Waiting,
+)
+from revproxy.isolation.holdpage import Hold
+from revproxy.isolation.line import UNBOUNDED, Ask, Line
+from revproxy.isolation.process.gone import Gone
+from revproxy.isolation.remotefailure import ProcessEnded
+from revproxy.loop.deadlines import Deadlines
+
+PERIOD: Final = 0.02
+"""Seconds between two looks at a process that is asked something."""
+
+WALL: Final = 2.0
+"""So many times the CPU that a call may take is what it may hold its process in all."""
+
+LONGEST_BEHIND: Final = 30.0
+"""Seconds that anything may be behind others."""
+
+MOST_STRAYS: Final = 1_000
+"""Answers that nobody waits for, in one second; more are the end of a process."""
+
+
+MOST_SAID: Final = 20_000
+"""Things that a process may say by itself in one second: what it asks for, and tells; more are its end."""
+
+
+class Process(Protocol):
+    """What is needed of a `revproxy.isolation.process.lockedprocess.LockedProcess`."""
+
+    def attach(
+        self, onFrame: Callable[[Up], None], onGone: Callable[[Gone], None], onOutput: Callable[[str], None]
+    ) -> None: ...
+
+    def send(self, frame: Down) -> None: ...
+
+    def kill(self, why: str, isFault: bool = True) -> None: ...
+
+    def held(self) -> Hold | None: ...
+
+    def cpuSeconds(self) -> float: ...
+
+    def memoryBytes(self) -> int: ...
+
+
+class Desk(Protocol):
+    """Who serves what a process asks for by itself."""
+
+    def serve(self, cell: Cell, frame: ReadBody | SendRequest | UseStore) -> None:
+        """It wants something; the answer is sent later."""
+
+    def hear(self, cell: Cell, frame: Logged | Counted | FailedOutside) -> None:
+        """It tells something."""
+
+    def interim(self, request: int, answers: tuple[tuple[int, Fields], ...]) -> None:
+        """It sends 1xx answers."""
+
+    def output(self, line: str) -> None:
+        """It has written a line to stdout or stderr."""
+
+    def isReading(self, request: int) -> bool:
+        """Whether it waits for a body of this request."""
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """It has gone beyond a limit."""
+
+
+class Cell:
+    """
+    One process, from when it was taken to its end.
+
+    :ivar line: what it was asked and has not answered.
+    :ivar process: the process itself.
+    :ivar isLost: whether nothing can be asked any more: it has ended, or was killed.
+    :ivar gone: fires when it has ended.
+    """
+
+    def __init__(
+        self, process: Process, clock: Any, deadlines: Deadlines, desk: Desk, onLost: Callable[[Cell, Lost], None]
+    ) -> None:
+        """
+        :param clock: for the last stretch before a call is ended, which the deadlines are too coarse for.
+        :param deadlines: whose clock times calls; swept each `PERIOD` or so.
+        :param onLost: told once, when nothing can be asked any more. What was asked then is in the `Lost`.
+        """
+        self.process = process
+        self.line = Line()
+        self.isLost = False
+        self.gone: Deferred[Gone] = Deferred()
+        self.deadline = 0.0
+        self._clock = clock
+        self._deadlines = deadlines
+        self._desk = desk
+        self._onLost = onLost
+        self._watch = CpuWatch(process)
+        self._soon: Any = None
+        self._last = 0
+        self._strays = 0
+        self._strayWindow = 0.0
+        self._said = 0
+        self._saidSince = 0.0
+        process.attach(self._came, self._gone, desk.output)
+
+    # What it is asked
+
+    def ask(self, ask: Ask) -> None:
+        """Send what it is to do. The answer comes to the ask."""
+        now = self._deadlines.now()
+        line = self.line
+        if not len(line):
+            self._watch.rest(now)
+            self._deadlines.watch(self)
+        line.add(ask, now)
+        self._last = max(self._last, ask.number)
+        self.process.send(ask.make(self, ask.number))
+
+    def send(self, frame: Down) -> None:
+        """Send what needs no answer."""
+        if not self.isLost:
+            self.process.send(frame)
+
+    def withdraw(self, ask: Ask) -> None:
+        """Nobody waits for its answer any more."""
+        if self.line.take(ask.number, self._deadlines.now()) is not None:
+            self.send(Cancel(ask.number))
+            self._rest()
+
+    def kill(self, why: str) -> None:
+        """End it: it is not needed any more, and nobody is to be blamed."""
+        self._lose(Lost([], None, ProcessEnded(why)), why, isFault=False)
+
+    def end(self, error: BaseException, why: str) -> None:
+        """End it for what it does, which no call is to blame for."""
+        self._lose(Lost([], None, error), why, isFault=False)
+
+    # What comes from it
+
+    def _came(self, frame: Up) -> None:
+        if self.isLost:
+            return
+        kind = type(frame)
+        if kind is Answered or kind is Failed or kind is Done or kind is Piece or kind is Loaded:
+            number = 0 if kind is Loaded else frame.number  # type: ignore[union-attr]
+            ask = self.line.take(number, self._deadlines.now())
+            if ask is None:
+                self._stray(number)
+                return
+            self._rest()
+            if kind is Failed and frame.kind == "MemoryError":  # type: ignore[union-attr]
+                self._desk.exceeded("memory", "it needs more memory than it may have (limits.memory_mb)")
+            ask.answer.callback(frame)
+        elif kind is Waiting:
+            self._waits(frame)  # type: ignore[arg-type]
+        elif self._isFlood():
+            text = f"it says more than {MOST_SAID} things a second that it was not asked"
+            self._lose(Lost([], None, LimitExceeded("calls", text)), text)
+        elif kind is ReadBody or kind is SendRequest or kind is UseStore:
+            self._desk.serve(self, frame)  # type: ignore[arg-type]
+        else:
+            self._desk.hear(self, frame)  # type: ignore[arg-type]
+
+    def _isFlood(self) -> bool:
+        now = self._deadlines.now()
+        if now - self._saidSince >= 1.0:
+            self._saidSince, self._said = now, 0
+        self._said += 1
+        return self._said > MOST_SAID
+
+    def _waits(self, frame: Waiting) -> None:
+        ask = self.line.find(frame.number)
+        if ask is not None:
+            self.line.waits(frame.number, self._deadlines.now())
+            if frame.informational:
+                self._desk.interim(ask.request, frame.informational)
+
+    def _stray(self, number: int) -> None:
+        """An answer that nobody waits for: it was given up, unless nobody has ever asked."""
+        now = self._deadlines.now()
+        if now - self._strayWindow >= 1.0:
+            self._strayWindow, self._strays = now, 0
+        self._strays += 1
+        if number > self._last or self._strays > MOST_STRAYS:
+            text = f"it has answered {number}, which it was not asked" if number > self._last else (
+                f"it gives more than {MOST_STRAYS} answers a second that nobody waits for"
+            )
+            self._lose(Lost([], None, LimitExceeded("reply", text)), text)
+
+    def _rest(self) -> None:
+        if not len(self.line):
+            self._deadlines.forget(self)
+
+    # How long it takes
+
+    def deadlineExpired(self) -> None:
+        """Look at what it is at."""
+        now = self._deadlines.now()
+        for ask in self.line.due(now):
+            if self._desk.isReading(ask.request):
+                self.line.prolong(ask, now)
+            else:
+                self._giveUp(ask, PluginTimeout(f"no answer within {ask.limit:g} s"))
+        for ask in self.line.behind(now - LONGEST_BEHIND):
+            self._giveUp(ask, PluginTimeout(f"its process has not come to it within {LONGEST_BEHIND:g} s"))
+        self._lookAt(now)
+
+    def _giveUp(self, ask: Ask, error: Exception) -> None:
+        self.withdraw(ask)
+        ask.answer.errback(error)
+
+    def _lookAt(self, now: float) -> None:
+        ask, since = self._holder(now)
+        if ask is None or self.isLost:
+            return
+        used = self._watch.used(ask.number, since, now)
+        held = now - since
+        if used >= ask.hold:
+            self._stalled(ask, PluginStalled, f"its code has computed for {used:.3g} s in one go")
+        elif held >= WALL * ask.hold:
+            self._stalled(ask, PluginTimeout, f"its code has held its process for {held:.3g} s")
+        else:
+            self._lookSoon(min(ask.hold - used, WALL * ask.hold - held))
+
+    def _holder(self, now: float) -> tuple[Ask | None, float]:
+        """Whose code runs, and since when: as the process says, if that can be; else the head of the line."""
+        line = self.line
+        hold = self.process.held()
+        head, headSince = line.head, line.headSince
+        ask = None if hold is None else line.find(hold.number)
+        if ask is None or hold is None:
+            return head, headSince
+        since = min(max(hold.since, ask.asked), now)
+        # A page that always says "just now" does not help: what has not come to its head is held.
+        if head is not None and now - headSince >= WALL * head.hold:
+            since = min(since, headSince)
+        return ask, since
+
+    def _lookSoon(self, seconds: float) -> None:
+        if seconds < PERIOD and self._soon is None:
+            self._soon = self._clock.callLater(max(seconds, 0.0005), self._lookNow)
+
+    def _lookNow(self) -> None:
+        self._soon = None
+        if not self.isLost:
+            self._lookAt(self._deadlines.now())
+
+    def _stalled(self, ask: Ask, kind: type[BaseException], text: str) -> None:
+        stalled = kind(f"{text}, and its process was ended")
+        isHeld = self.process.held() is not None or ask.number == 0
+        # That nobody says to hold it is a timer's doing, or a lie: the head is asked once more, and blamed then.
+        culprit = ask if isHeld or ask.isRepeated or not ask.isRepeatable else None
+        self._lose(Lost([], culprit, stalled), text, isFault=False)
+
+    # Its end
+
+    def _gone(self, gone: Gone) -> None:
+        if not self.isLost:
+            hold = self.process.held()
+            culprit = self.line.find(0) if hold is None else self.line.find(hold.number)
+            self._lose(Lost([], culprit, ProcessEnded(f"its process has ended: {gone.text}"), isCrash=True), "")
+        self.gone.callback(gone)
+
+    def _lose(self, lost: Lost, why: str, isFault: bool = True) -> None:
+        if self.isLost:
+            return
+        self.isLost = True
+        self._deadlines.forget(self)
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        lost.asks[:] = self.line.clear()
+        if why:
+            self.process.kill(why, isFault)
+        self._onLost(self, lost)
+
+
+class Lost:
+    """
+    What is to be told of the end of a process.
+
+    :ivar asks: what it was asked and has not answered, in order.
+    :ivar culprit: which of these has ended it; None: none, or nobody knows.
+    :ivar error: how it has ended: what the culprit fails with.
+    :ivar isCrash: whether it has ended by itself.
+    """
+
+    __slots__ = ("asks", "culprit", "error", "isCrash")
+
+    def __init__(self, asks: list[Ask], culprit: Ask | None, error: BaseException, isCrash: bool = False) -> None:
+        self.asks = asks
+        self.culprit = culprit
+        self.error = error
+        self.isCrash = isCrash
+
+
+class CpuWatch:
+    """
+    How much a call has computed, of a process of which it is only known how much it has computed in all.
+
+    What was used between two looks is taken for that of the call that held the process at the second, as far as it has
+    held it since: it is never taken for less than it is, and for too much by one period at most.
+    """
+
+    __slots__ = ("_base", "_cpu", "_key", "_process")
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._key: tuple[int, float] = (-1, 0.0)
+        self._cpu = 0.0
+        self._base = 0.0
+
+    def rest(self, now: float) -> None:
+        """It is asked nothing yet."""
+        self._cpu = self._process.cpuSeconds()
+
+    def used(self, number: int, since: float, now: float) -> float:
+        """
+        :param number: whose code holds the process; ``since``: since when.
+        :returns: seconds of CPU.
+        """
+        cpu = self._process.cpuSeconds()
+        if self._key != (number, since):
+            self._key = number, since
+            self._base = max(self._cpu, cpu - (now - since))
+        self._cpu = cpu
+        return min(cpu - self._base, UNBOUNDED)

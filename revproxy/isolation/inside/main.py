@@ -1,0 +1,21 @@
+"""
+Where a locked process begins: importing this, in a process that has imported little else, makes it ready for the lock;
+:func:`serve` is called behind it.
+
+The order of these lines is the point: what is light has to be there before Twisted is.
+"""
+
+from __future__ import annotations
+
+from revproxy.isolation.inside import preimports
+
+_isAlone = preimports.lighten()
+
+from revproxy.isolation.inside.serving import serve  # noqa: E402
+
+__all__ = ["serve"]
+
+if _isAlone:
+    # Not where others share the process, as tests do: they have modules of their own, and can open files.
+    preimports.importAhead()
+    preimports.mapLate()

@@ -1,0 +1,131 @@
+"""
+The plugins of a worker that run in locked processes, and these processes.
+
+What they are locked with is settled by the section ``trust`` of the configuration. When that changes, what is loaded
+from then on has processes of the new kind; what runs goes on as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from revproxy.config.trustconfig import TrustConfig
+from revproxy.isolation.brokering import AskUpstream
+from revproxy.isolation.guest import Guest
+from revproxy.isolation.process.processes import Processes
+from revproxy.isolation.remotefailure import RemoteFailure
+from revproxy.isolation.tier import Books, ProcessTier
+from revproxy.loop.deadlines import Deadlines
+from revproxy.worker.lifecycle.guests import neededBy, residentOf
+from revproxy.worker.lifecycle.instance import Instance
+
+
+class Pool(Protocol):
+    """What is needed of a `revproxy.isolation.process.processes.Processes`."""
+
+    def take(self, version: str, memoryBytes: int = ...) -> Deferred[Any]: ...
+
+    def close(self) -> Deferred[None]: ...
+
+
+MakePool = Callable[[TrustConfig], Pool]
+
+
+class LockedPlugins:
+    """
+    Of one worker. It costs nothing until the first is made.
+
+    :ivar processes: what the next is made with; None: nothing was made yet.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: TrustConfig,
+        answers: Deadlines,
+        askUpstream: AskUpstream,
+        inThread: Callable[..., Deferred[Any]],
+        makePool: MakePool | None = None,
+    ) -> None:
+        """
+        :param answers: deadlines of calls.
+        :param askUpstream: sends their requests.
+        :param inThread: runs a function, with arguments, in a thread.
+        """
+        self._makePool = makePool or partial(_processes, reactor)
+        self._config = config
+        self._pools: list[Pool] = []
+        self._inThread = inThread
+        self._tier = ProcessTier(reactor, answers, self._take, askUpstream)
+        self._isOver = False
+        self.processes: Pool | None = None
+
+    def adopt(self, config: TrustConfig) -> None:
+        """What is loaded from now on is locked as this configuration says."""
+        if _kindOf(config) != _kindOf(self._config):
+            self.processes = None
+        self._config = config
+
+    def make(self, instance: Instance) -> Deferred[Guest]:
+        """
+        What an instance is in a locked process that is not loaded yet.
+
+        :returns: fails with a `revproxy.loading.contract.PluginError` if what it depends on cannot be had there.
+        """
+        return Deferred.fromCoroutine(self._make(instance))
+
+    async def _make(self, instance: Instance) -> Guest:
+        version = instance.version
+        libraries = await self._inThread(neededBy, version.entry) if version.entry.manifest.dependencies else {}
+        resident = residentOf(version.entry, version.permissions, instance.config, version.limits, libraries)
+        books = Books(
+            version.figures,
+            version.counters,
+            lambda: instance.host.store,
+            partial(_failedOutside, instance),
+            version.counters.exceeded,
+        )
+        return self._tier.guest(resident, books)
+
+    def close(self) -> Deferred[None]:
+        """End all processes. Nothing is made after that."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        self._isOver = True
+        for pool in self._pools:
+            try:
+                await pool.close()
+            except Exception:
+                self._log.failure("ending locked processes")
+
+    def _take(self, version: str, memoryBytes: int) -> Deferred[Any]:
+        if self._isOver:
+            return fail(RuntimeError("the edge ends"))
+        if self.processes is None:
+            self.processes = self._makePool(self._config)
+            self._pools.append(self.processes)
+        return self.processes.take(version, memoryBytes)
+
+
+def _failedOutside(instance: Instance, error: BaseException) -> None:
+    """Its code has failed in no call, or its process has ended."""
+    if not isinstance(error, RemoteFailure):  # those were logged with where they come from
+        instance.host.log.error("version {version}: {error}", version=instance.version.id.number, error=error)
+    instance.failedOutside(Failure(error))
+
+
+def _kindOf(config: TrustConfig) -> tuple[Any, ...]:
+    return config.minimumLevel, config.uids
+
+
+def _processes(reactor: Any, config: TrustConfig) -> Pool:
+    return Processes(reactor, config.minimumLevel, config.uids)
