@@ -9,6 +9,8 @@
 # make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
+# make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
+# make demo-trust   plugins that steal, fork, eat memory and spin: each is stopped, and the events say so
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -26,7 +28,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation demo-trust docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -75,6 +77,12 @@ bench-observability: $(VENV)/.has-run
 
 bench-operating: $(VENV)/.has-run
 	$(BIN)/python -m benchmarks.operating $(ARGS)
+
+bench-isolation: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks.isolation $(ARGS)
+
+demo-trust: $(VENV)/.has-run
+	@exec $(BIN)/python -m revproxy.demo.trust $(ARGS)
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
