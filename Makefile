@@ -10,7 +10,8 @@
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
 # make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
-# make demo-trust   plugins that steal, fork, eat memory and spin: each is stopped, and the events say so
+# make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
+# make requirements   lock the versions and hashes of what setup.py asks for anew: requirements/*.txt
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -28,7 +29,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation demo-trust docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -81,8 +82,15 @@ bench-operating: $(VENV)/.has-run
 bench-isolation: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.isolation $(ARGS)
 
-demo-trust: $(VENV)/.has-run
-	@exec $(BIN)/python -m revproxy.demo.trust $(ARGS)
+audit: $(VENV)/.has-test $(VENV)/.has-audit
+	@$(BIN)/python -m tests.packaging.audit
+
+# For every Python and machine that an edge runs on, whichever this one is.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+    --custom-compile-command "make requirements" setup.py
+requirements: $(VENV)/.has-audit
+	$(LOCK) --upgrade --output-file requirements/development.txt --all-extras
+	$(LOCK) --output-file requirements/runtime.txt --constraints requirements/development.txt
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
