@@ -59,6 +59,7 @@ class Body:
         "_failure",
         "_filters",
         "_finished",
+        "_isBounded",
         "_length",
         "_limit",
         "_paused",
@@ -101,6 +102,7 @@ class Body:
         self._filters: Filters | None = None
         self._reader: Deferred[bytes] | None = None
         self._limit = 0
+        self._isBounded = False
         self._paused = False
 
     @classmethod
@@ -137,21 +139,29 @@ class Body:
             return readAlready(RuntimeError("this body is already on its way: read it in handle or handleResponse"))
         if self._reader is not None:
             return readAlready(RuntimeError("this body is already being read"))
-        if self.readLimit is not None:
-            limit = min(limit, self.readLimit)
+        bound = self.readLimit
+        self._isBounded = bound is not None and bound < limit
+        self._limit = limit = bound if bound is not None and bound < limit else limit
         if self._buffered > limit or (self._length is not None and self._length > limit):
-            return readAlready(BodyTooLarge(f"body is larger than {limit} bytes"))
+            return readAlready(self._tooLarge())
         if self._finished:
             return readAlready(b"".join(self._chunks))
         if self._failure is not None:
             return readAlready(self._failure)
-        self._limit = limit
         self._reader = Reading(self._readCancelled)
         reader = self._reader
         if self.onRead is not None:
             self.onRead()
         self._resumeSource()
         return reader
+
+    def _tooLarge(self) -> BodyTooLarge:
+        """What a reader is told, and its plugin's limits if it was these."""
+        context = getattr(self, "_context", None)
+        if self._isBounded and context is not None and context._toolbox is not None:
+            text = f"a body of more than {self._limit} bytes, which are limits.body_bytes"
+            context._toolbox.exceeded("body", text)
+        return BodyTooLarge(f"body is larger than {self._limit} bytes")
 
     def replace(self, data: bytes | bytearray | memoryview) -> None:
         """
@@ -266,7 +276,7 @@ class Body:
         self._buffered += len(data)
         if self._reader is not None:
             if self._buffered > self._limit:
-                self._readDone(Failure(BodyTooLarge(f"body is larger than {self._limit} bytes")))
+                self._readDone(Failure(self._tooLarge()))
         elif self._buffered >= HIGH_WATER:
             self.pauseProducing()
 
@@ -304,7 +314,7 @@ class Body:
             return
         # A filter's last words count too.
         if self._buffered > self._limit:
-            self._readDone(Failure(BodyTooLarge(f"body is larger than {self._limit} bytes")))
+            self._readDone(Failure(self._tooLarge()))
         else:
             self._readDone(b"".join(self._chunks))
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from inspect import iscoroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
@@ -25,14 +25,15 @@ from zope.interface import implementer
 from revproxy.destination import Destinations
 from revproxy.errors import Foreign, NotPermitted, asException
 from revproxy.figures import BUCKETS, Counter, Figures, Histogram
-from revproxy.guardedclient import GuardedClient
-from revproxy.hostclient import HostClient
 from revproxy.interfaces import IHost
-from revproxy.loop.asyncioloop import Tasks
 from revproxy.loop.threads import Job, Threads, ThreadsFull, deferToThreads
 from revproxy.loop.waiting import notLonger
 from revproxy.permissions import Permissions
 from revproxy.store import BookedStore, MemoryStore
+
+if TYPE_CHECKING:
+    from revproxy.hostclient import HostClient
+    from revproxy.loop.asyncioloop import Tasks
 
 THREADS = 8
 """Threads of a plugin that does not say how many it needs."""
@@ -130,6 +131,10 @@ class Host:
         return self._client
 
     def _clientFor(self, permissions: Permissions | None) -> HostClient:
+        # Imported by whoever asks for one first: it brings much of twisted.web.
+        from revproxy.guardedclient import GuardedClient
+        from revproxy.hostclient import HostClient
+
         if permissions is None:
             return HostClient(self._makeClient(), self)
         if not permissions.upstreams or self._destinations is None:
@@ -223,6 +228,9 @@ class Host:
                 work.close()
             raise
         if self._tasks is None:
+            # Imported by whoever uses it first: it brings all of asyncio.
+            from revproxy.loop.asyncioloop import Tasks
+
             self._tasks = Tasks(self._reactor, self._unheard)
         result = self._tasks.begin(work)
         result.onUnhandled = partial(self._reactor.callFromThread, self._unhandled, nameOf(work))

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context
-from revproxy.errors import Refused
+from revproxy.errors import LimitName, Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
 from revproxy.permissions import Permissions
@@ -183,6 +183,10 @@ class ToolboxDouble:
     def blame(self, failure: Failure, message: str) -> None:
         """As :meth:`revproxy.toolbox.Toolbox.blame`: it is among the events."""
         self.log.failure(message, failure, name=self.name, version="")
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.exceeded`: it is among the events."""
+        self.log.warn("{limit}: {text}", limit=limit, text=text)
 
     def awaited(self, context: Context, answer: Any, isPiece: bool = False) -> Deferred[Any]:
         """As :meth:`revproxy.toolbox.Toolbox.awaited`, however long it takes."""

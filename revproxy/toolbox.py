@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zope.interface.interface import InterfaceClass
 
 from revproxy.destination import Destinations
+from revproxy.errors import LimitName
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -53,6 +54,13 @@ class Toolbox(Protocol):
         Book a failure of the plugin's code.
 
         :param message: for the log, with ``{name}`` and ``{version}``.
+        """
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """
+        The plugin wanted too much of something.
+
+        :param text: how much, and how much it may have.
         """
 
     def filterFailed(self, context: Any, failure: Failure, isFirst: bool) -> Failure | None:

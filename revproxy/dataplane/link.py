@@ -16,11 +16,14 @@ from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context, Response
 from revproxy.dataplane.counters import BODY, FINISHED, HANDLE, RESPONSE, Counters
+from revproxy.dataplane.memorymeter import MemoryMeter
 from revproxy.dataplane.story import note
 from revproxy.destination import Destinations
 from revproxy.errors import (
     EdgeError,
     FailedElsewhere,
+    LimitExceeded,
+    LimitName,
     PluginFailed,
     PluginTimeout,
     Refused,
@@ -51,6 +54,8 @@ class Link:
     :param bodyBytes: the most of a body that it may hold in memory, or None.
     :param counters: of its version; by default one of its own.
     :param onFailure: told of each of its failures, after it was counted.
+    :param concurrency: how many of its version's answers may be awaited at a time, or None.
+    :param memory: what its version's calls have taken; None: nobody asks.
     :ivar counters: what its version has done, here and elsewhere.
     :ivar finishing: how many calls of its ``finished`` are awaited.
     """
@@ -69,6 +74,7 @@ class Link:
         "handleResponse",
         "instance",
         "log",
+        "memory",
         "name",
         "onFailure",
         "open",
@@ -93,6 +99,8 @@ class Link:
         bodyBytes: int | None = None,
         counters: Counters | None = None,
         onFailure: Callable[[Failure], None] | None = None,
+        concurrency: int | None = None,
+        memory: MemoryMeter | None = None,
     ) -> None:
         self.instance = instance
         self.name = name
@@ -113,6 +121,13 @@ class Link:
         self.log = Logger(namespace=f"plugin.{name}")
         self.counters = Counters() if counters is None else counters
         self.onFailure = onFailure
+        self.memory = memory
+        if memory is not None:
+            self.handle = memory.checked(self.handle)
+            if self.handleResponse is not None:
+                self.handleResponse = memory.measured(self.handleResponse)
+        if concurrency is not None:
+            self.handle = _notMoreThan(concurrency, self.handle, self.counters)
         self.finishing = 0
         self._makeClient = makeClient
         self._client: Any = None
@@ -166,6 +181,10 @@ class Link:
         """As :meth:`revproxy.toolbox.Toolbox.later`."""
         return self.deadlines.later(function)
 
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.exceeded`."""
+        self.counters.exceeded(limit, text)
+
     def filterFailed(self, context: Context, failure: Failure, isFirst: bool) -> Failure | None:
         """As :meth:`revproxy.toolbox.Toolbox.filterFailed`; with ``on_error: open`` the first piece passes as it is."""
         error = failure.value
@@ -212,6 +231,18 @@ class Link:
                 self.onFailure(failure)
             except Exception:
                 self.log.failure("while hearing of a failure of {name} {version}", name=self.name, version=self.version)
+
+
+def _notMoreThan(most: int, handle: Callable[[Context], Any], counters: Counters) -> Callable[[Context], Any]:
+    """The same call, which is not made while so many answers are awaited."""
+
+    def bounded(context: Context) -> Any:
+        if counters.inFlight >= most:
+            text = f"{counters.inFlight} of its answers are awaited, and limits.concurrency is {most}"
+            raise LimitExceeded("concurrency", text)
+        return handle(context)
+
+    return bounded
 
 
 _PHASES = frozenset((HANDLE, RESPONSE, FINISHED))
@@ -300,6 +331,8 @@ def waitFor(
     elif isawaitable(answer):
         # A coroutine begins to run only here.
         phase = method if method in _PHASES else BODY
+        if link.memory is not None:
+            answer = link.memory.steps(answer)
         inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now, phase))
     else:
         raise WrongAnswer(method, f"{answer!r}: it must be {wanted}, or a Deferred or coroutine of that")

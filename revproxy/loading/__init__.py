@@ -28,6 +28,7 @@ A bundle becomes modules, and what its entry point returns a middleware: from th
 The edge does this in its own process (`worker.lifecycle`), and a locked process does it in the same way (`isolation`).
 In the order of a load:
 
+- `loadable`: what is to be known of a plugin;
 - `dependencies`: whether the distributions are there that it needs; `libraries` reads them, for a process that has no
   files;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -20,10 +20,8 @@ from packaging.version import Version
 from revproxy.bundles.bundle import Bundle
 from revproxy.config.document import Document
 from revproxy.config.problems import Problem, quoted
+from revproxy.loading.loadable import Loadable
 from revproxy.loading.vendoreddistributions import Distributions, vendoredDistributions
-
-if TYPE_CHECKING:
-    from revproxy.loading.loader import Loadable
 
 _MOST = 200
 """Distributions that are looked at for one plugin: extras ask for others, which may have extras."""

@@ -13,39 +13,22 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from revproxy.config.problems import textOf
 from revproxy.interfaces import IMiddlewareFactory
 from revproxy.loading.bundlefinder import ROOT, Sentinel, finder, forget, reasonIn
 from revproxy.loading.contract import PluginError, verifyMiddleware
+from revproxy.loading.loadable import Loadable
 from revproxy.loading.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
 from revproxy.loading.vendoring import reservedProblems
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-
     from revproxy.bundles.bundle import Bundle
-    from revproxy.config.document import Document
 
 _serial = itertools.count(1)
 
 _CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)' from ")
-
-
-class Loadable(Protocol):
-    """What is to be known of a plugin to load it: as `revproxy.config.manifest.Manifest` has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def entryPoint(self) -> str: ...
-    @property
-    def dependencies(self) -> tuple[Requirement, ...]: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def document(self) -> Document | None: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

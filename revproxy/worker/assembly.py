@@ -166,6 +166,8 @@ class _Assembly:
             bodyBytes=manifest.bodyBytes,
             counters=instance.version.counters,
             onFailure=member.onFailure,
+            concurrency=None if instance.guest else manifest.concurrency,
+            memory=instance.version.memory,
         )
 
         def makeLink(**services: Any) -> Link:

@@ -11,7 +11,7 @@ import base64
 import json as jsonLibrary
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -20,6 +20,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
+from revproxy.errors import NotPermitted
 from revproxy.isolation.frames import Fields, SendRequest
 from revproxy.isolation.inside.asks import Asks
 from revproxy.permissions import Permissions
@@ -36,6 +37,16 @@ class _Sent(NamedTuple):
     body: bytes
 
 
+class Book(Protocol):
+    """As `revproxy.hostclient.Book`."""
+
+    def check(self) -> None:
+        """:raises RuntimeError: if the plugin was stopped."""
+
+    def untilFired(self, kind: str, waiting: Deferred[Any]) -> Deferred[Any]:
+        """Book a Deferred until it fires. :returns: the same."""
+
+
 _decoder = msgspec.msgpack.Decoder(_Sent)
 
 
@@ -44,10 +55,14 @@ class EdgeClient:
     Sends requests to ``http://NAME/…``, where NAME is that of an upstream.
     """
 
-    def __init__(self, asks: Asks, permissions: Permissions, requestOf: Callable[[], int]) -> None:
+    def __init__(
+        self, asks: Asks, permissions: Permissions, requestOf: Callable[[], int], bookOf: Callable[[], Book]
+    ) -> None:
         """
         :param requestOf: tells the number of the request in whose call it is used; 0: in none.
+        :param bookOf: gives what ends its requests with the plugin.
         """
+        self._bookOf = bookOf
         self._asks = asks
         self._permissions = permissions
         self._requestOf = requestOf
@@ -68,10 +83,13 @@ class EdgeClient:
         """
         As :meth:`treq.client.HTTPClient.request`.
 
-        :raises PermissionError: the upstream was not granted.
+        :raises RuntimeError: the plugin was stopped.
+        :raises NotPermitted: the upstream was not granted.
         :raises ValueError: the URL is none.
         :raises TypeError: of ``files`` and ``cookies``, which cannot be had here.
         """
+        book = self._bookOf()
+        book.check()
         refused = others.keys() - _PASSED_OVER
         if refused:
             raise TypeError(f"in a locked process, the client takes no {', '.join(sorted(refused))}")
@@ -87,7 +105,7 @@ class EdgeClient:
         asked = self._asks.ask(
             lambda number: SendRequest(number, request, verb, upstream, target, tuple(fields), body, timeout)
         )
-        return asked.addCallback(EdgeAnswer)
+        return book.untilFired(f"request {method}", asked).addCallback(EdgeAnswer)
 
     def _placeOf(self, url: Any, params: Any) -> tuple[str, bytes]:
         text = url if isinstance(url, str) else url.decode("ascii") if isinstance(url, bytes) else url.to_text()
@@ -96,10 +114,8 @@ class EdgeClient:
         if parts.scheme not in ("http", "https") or not upstream:
             raise ValueError(f"not a URL of an upstream: {text!r}; http://NAME/path, with the name of an upstream")
         if upstream not in self._permissions.upstreams:
-            raise PermissionError(
-                f"this plugin may not send requests to {upstream!r}: in a locked process they go to upstreams, by "
-                f"http://NAME/path; plugin.json asks for them with permissions.upstreams, and they have to be granted"
-            )
+            what = f"a request to {upstream}, which in a locked process is the name of an upstream,"
+            raise NotPermitted(what, f"upstreams: {upstream}")
         query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True) if params else "")))
         target = (parts.path or "/") + (f"?{query}" if query else "")
         return upstream, quote(target, _TARGET).encode("ascii")

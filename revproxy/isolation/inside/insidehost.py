@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from revproxy.host import Host, nameOf
+from revproxy.permissions import Permissions
 
 
 class NotInLockedProcess(RuntimeError):
@@ -33,15 +34,21 @@ class InsideHost(Host):
         version: str,
         makeClient: Callable[[], Any],
         makeStore: Callable[[], Any],
+        permissions: Permissions,
         log: Any,
         failedIn: Callable[[Failure, str], None],
     ) -> None:
         """
         :param failedIn: told of each failure of the plugin's code that nobody waits for, and the name of the function.
         """
-        super().__init__(reactor, name, version, makeClient, makeStore=makeStore)
+        super().__init__(reactor, name, version, makeClient, makeStore=makeStore, permissions=permissions)
         self.log = log
         self._failedIn = failedIn
+
+    @property
+    def client(self) -> Any:
+        """As `Host.client`; it books by itself."""
+        return self._makeClient()
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> NoReturn:
         """:raises NotInLockedProcess: always."""

@@ -5,17 +5,30 @@ The plugin of a locked process: from the bytes that were sent to a middleware.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.interfaces import IMiddleware
 from revproxy.isolation.frames import Load
 from revproxy.loading.contract import COMPANIONS
 from revproxy.loading.loader import instantiate, loadBundle
 from revproxy.permissions import Permissions
+
+if TYPE_CHECKING:
+    from revproxy.bundles.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class _SentBundle:
+    """As `revproxy.bundles.bundle.Bundle`, without what reads folders, which would be in memory for nothing."""
+
+    name: str
+    files: dict[str, bytes] = field(repr=False)
+    digest: str
+    codeDigest: str
+    directory: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,8 @@ class InsidePlugin:
         self.directory = Path(load.directory)
         self.bodyBytes = load.bodyBytes
         self.permissions = Permissions.of(json.loads(load.permissions))
-        bundle = Bundle(load.name, filesOf(load), load.digest, load.digest, self.directory)
+        sent = _SentBundle(load.name, filesOf(load), load.digest, load.digest, self.directory)
+        bundle = cast("Bundle", sent)
         manifest = _Described(load.name, load.entryPoint, str(self.directory / "plugin.json"))
         try:
             loaded = loadBundle(bundle, manifest)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
+from revproxy.errors import LimitName, NotPermitted
 from revproxy.permissions import Permissions
 
 
@@ -27,7 +28,7 @@ class KnownTargets:
         self.known: Mapping[str, Sequence[tuple[str, bool]]] = {}
 
     def origins(self, upstream: str) -> Sequence[str]:
-        """:raises ValueError: if there is no such upstream, or it may not be chosen."""
+        """:raises ValueError: if there is no such upstream. :raises NotPermitted: if it may not be chosen."""
         return [url for url, _ in self._of(upstream)]
 
     def available(self, upstream: str) -> Sequence[str]:
@@ -38,10 +39,7 @@ class KnownTargets:
         if upstream in self.known:
             return self.known[upstream]
         if upstream not in self._permissions.upstreams:
-            raise ValueError(
-                f"this plugin may not choose upstream {upstream!r}: name it in plugin.json under permissions.upstreams,"
-                " and have that granted"
-            )
+            raise NotPermitted(f"the choice of upstream {upstream}", f"upstreams: {upstream}")
         raise ValueError(f"no upstream: {upstream!r}; there are {', '.join(self.known) or 'none'}")
 
     def leaf(self, upstream: str, origin: str | None, strip: bytes) -> Any:
@@ -102,6 +100,9 @@ class InsideToolbox:
     def blame(self, failure: Failure, message: str) -> None:
         """As `Toolbox.blame`."""
         self._blamed(failure, message)
+
+    def exceeded(self, limit: LimitName, text: str) -> None:
+        """As :meth:`revproxy.toolbox.Toolbox.exceeded`: the edge sees it itself, for it gives the bodies."""
 
     def filterFailed(self, context: Any, failure: Failure, isFirst: bool) -> Failure | None:
         """As `Toolbox.filterFailed`: the edge, which is told, decides whether the body goes on without it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -28,6 +28,7 @@ from revproxy.config.problems import Problem, textOf
 from revproxy.config.settings import Isolation
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import OUTSIDE, Counters
+from revproxy.dataplane.memorymeter import meterFor
 from revproxy.destination import Destinations
 from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
@@ -81,6 +82,7 @@ class Version:
     :ivar name: of the plugin.
     :ivar id: which version it is.
     :ivar counters: what it did.
+    :ivar memory: what its code takes of this process's memory; None: nobody asks.
     :ivar threads: what its instances call in threads.
     :ivar figures: what its code counts by itself.
     :ivar instances: all that exist and are not closed.
@@ -110,6 +112,7 @@ class Version:
         self.entry = entry
         self.module: LoadedBundle | None = None
         self.counters = Counters(SELF_TIME)
+        self.memory = meterFor(entry.manifest.memoryMb) if isolation == "inline" else None
         self._factory = factory
         self.limits = limits
         name = threadsName(entry.manifest.name, entry.version.number)
@@ -147,7 +150,8 @@ class Version:
         """While a step that is no request runs: it may hold the reactor longer."""
         self._holding += 1
         try:
-            yield
+            with nullcontext() if self.memory is None else self.memory.measuring():
+                yield
         finally:
             self._holding -= 1
 
