@@ -22,7 +22,7 @@ def cpuSeconds(pid: int) -> float:
 
 
 def isRunnable(pid: int) -> bool:
-    """Whether it computes now, or would if there were a processor for it; False if it waits, is stopped, or not there."""
+    """Whether it computes now, or would if there were a processor for it. False if it waits, or is not there."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b") ")[2][:1] == b"R"
