@@ -20,6 +20,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
+from revproxy.errors import NotPermitted
 from revproxy.isolation.frames import Fields, SendRequest
 from revproxy.isolation.inside.asks import Asks
 from revproxy.permissions import Permissions
@@ -83,7 +84,7 @@ class EdgeClient:
         As :meth:`treq.client.HTTPClient.request`.
 
         :raises RuntimeError: the plugin was stopped.
-        :raises PermissionError: the upstream was not granted.
+        :raises NotPermitted: the upstream was not granted.
         :raises ValueError: the URL is none.
         :raises TypeError: of ``files`` and ``cookies``, which cannot be had here.
         """
@@ -113,10 +114,8 @@ class EdgeClient:
         if parts.scheme not in ("http", "https") or not upstream:
             raise ValueError(f"not a URL of an upstream: {text!r}; http://NAME/path, with the name of an upstream")
         if upstream not in self._permissions.upstreams:
-            raise PermissionError(
-                f"this plugin may not send requests to {upstream!r}: in a locked process they go to upstreams, by "
-                f"http://NAME/path; plugin.json asks for them with permissions.upstreams, and they have to be granted"
-            )
+            what = f"a request to {upstream}, which in a locked process is the name of an upstream,"
+            raise NotPermitted(what, f"upstreams: {upstream}")
         query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True) if params else "")))
         target = (parts.path or "/") + (f"?{query}" if query else "")
         return upstream, quote(target, _TARGET).encode("ascii")

@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred
 
 from revproxy.isolation.frames import UseStore
 from revproxy.isolation.inside.asks import Asks
-from revproxy.permissions import Permissions
 from revproxy.store import checkedKey, encoded
 
 
@@ -20,9 +19,8 @@ class EdgeStore:
     As `revproxy.interfaces.IStore`.
     """
 
-    def __init__(self, asks: Asks, permissions: Permissions) -> None:
+    def __init__(self, asks: Asks) -> None:
         self._asks = asks
-        self._permissions = permissions
 
     def get(self, key: str, default: Any = None) -> Deferred[Any]:
         """As :meth:`~revproxy.interfaces.IStore.get`."""
@@ -41,9 +39,6 @@ class EdgeStore:
         return self._ask("keys", checkedKey(prefix) if prefix else "")
 
     def _ask(self, action: Literal["get", "set", "delete", "keys"], key: str, value: bytes = b"") -> Deferred[Any]:
-        if not self._permissions.store:
-            raise PermissionError("this plugin may not use host.store: plugin.json asks for it with permissions.store, "
-                                  "and it has to be granted")
         asked = self._asks.ask(lambda number: UseStore(number, action, key, value))
         return asked.addCallback(msgspec.msgpack.decode)
 

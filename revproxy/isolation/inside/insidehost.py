@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from revproxy.host import Host, nameOf
+from revproxy.permissions import Permissions
 
 
 class NotInLockedProcess(RuntimeError):
@@ -33,13 +34,14 @@ class InsideHost(Host):
         version: str,
         makeClient: Callable[[], Any],
         makeStore: Callable[[], Any],
+        permissions: Permissions,
         log: Any,
         failedIn: Callable[[Failure, str], None],
     ) -> None:
         """
         :param failedIn: told of each failure of the plugin's code that nobody waits for, and the name of the function.
         """
-        super().__init__(reactor, name, version, makeClient, makeStore=makeStore)
+        super().__init__(reactor, name, version, makeClient, makeStore=makeStore, permissions=permissions)
         self.log = log
         self._failedIn = failedIn
 

@@ -27,12 +27,31 @@ from revproxy.isolation.frames import (
 )
 from revproxy.isolation.inside.asks import Asks
 from revproxy.isolation.inside.bodysource import EdgesBody
-from revproxy.isolation.inside.plainvalues import PlainValues
+from revproxy.isolation.plainvalues import Told, changedSince, decodedValues, takeOver
+
+
+class ToldHeaders(Headers):
+    """
+    Fields that the edge has told of: not all that there are.
+
+    :ivar removed: names in lower case of those that the plugin has deleted, whether it saw any or not.
+    """
+
+    __slots__ = ("removed",)
+
+    def __init__(self, fields: list[Field] | None = None) -> None:
+        super().__init__(fields)
+        self.removed: set[bytes] = set()
+
+    def removeRaw(self, lower: bytes) -> None:
+        """As :meth:`Headers.removeRaw`."""
+        self.removed.add(lower)
+        super().removeRaw(lower)
 
 
 def headersOf(fields: Fields) -> Headers:
     """As plugins have them."""
-    return Headers([(name.lower(), name, value) for name, value in fields])
+    return ToldHeaders([(name.lower(), name, value) for name, value in fields])
 
 
 def fieldsOf(headers: Headers) -> Fields:
@@ -40,13 +59,18 @@ def fieldsOf(headers: Headers) -> Fields:
     return tuple((name, value) for _, name, value in headers.fields)
 
 
-def changedFields(before: list[Field], now: list[Field]) -> Changed:
-    """By name, what there is to be now of each of which there was something else."""
-    if before == now:
+def changedFields(before: list[Field], headers: Headers) -> Changed:
+    """By name, what there is to be now of each of which there was something else, or which was deleted unseen."""
+    now = headers.fields
+    removed: set[bytes] = getattr(headers, "removed", set())
+    if before == now and not removed:
         return ()
     was, there = _grouped(before), _grouped(now)
-    return tuple(
-        (lower, tuple(there.get(lower, ()))) for lower in {**was, **there} if was.get(lower) != there.get(lower)
+    gone = sorted(name for name in removed if name not in was and name not in there)
+    removed.clear()
+    return (
+        *((lower, tuple(there.get(lower, ()))) for lower in {**was, **there} if was.get(lower) != there.get(lower)),
+        *((lower, ()) for lower in gone),
     )
 
 
@@ -99,7 +123,7 @@ class InsideRequest:
         self._head = head
         self._asks = asks
         self._most = most
-        self._values: PlainValues | None = None
+        self._told: Told = {}
         self._logged: dict[str, Any] = {}
         self._id = head.id
         self.requestBody = self._bodyOf(head.length, False)
@@ -135,15 +159,25 @@ class InsideRequest:
     def begin(self, call: Call) -> None:
         """A call comes: what is told with it is so, and what is there now is what it begins with."""
         context = self.context
+        if call.head is not None and call.head is not self._head:
+            self._hearHead(call.head)
         if call.values:
-            self._values = self._values or PlainValues()
-            self._values.heard(call.values, context.values)
+            takeOver(self._told, context.values, decodedValues(call.values))
         if call.response is not None:
             self._hearResponse(call.response)
         if call.outcome is not None:
             context._outcome = _outcomeOf(call.outcome)
             self.interim.isAnswered = True
         self._fields = context._request._headers.fields.copy()
+
+    def _hearHead(self, head: RequestHead) -> None:
+        """Others have changed the request since this process was told of it."""
+        self._head = head
+        request = self.context._request
+        request._rawMethod, request._rawTarget, request._rawHost = self._raw = head.method, head.target, head.host
+        request._headers = headersOf(head.fields)
+        request._peer = Peer(*head.peer)
+        self.context._route = NamedPlace(head.route, head.upstream)
 
     def _hearResponse(self, head: ResponseHead) -> None:
         source = self.responseBody = self._bodyOf(head.length, True)
@@ -181,8 +215,12 @@ class InsideRequest:
                 now if now != was else None for now, was in zip((method, target, host), self._raw, strict=True)
             )
             self._raw = method, target, host
-        if request._headers.fields != self._fields:
-            told["fields"] = changedFields(self._fields, request._headers.fields)
+        changed = changedFields(self._fields, request._headers)
+        if changed:
+            # Of a host that was set, the field is a part.
+            told["fields"] = changed if told.get("host") is None else tuple(
+                each for each in changed if each[0] != b"host"
+            )
         if call.phase == "handle":
             self._tellWayIn(told, verdict)
         else:
@@ -213,8 +251,9 @@ class InsideRequest:
             return
         if (response._status, response._rawReason) != self._responseRaw:
             told["status"], told["reason"] = response._status, response._rawReason
-        if response._headers.fields != self._responseFields:
-            told["responseFields"] = changedFields(self._responseFields, response._headers.fields)
+        changed = changedFields(self._responseFields, response._headers)
+        if changed:
+            told["responseFields"] = changed
         body = response._body
         if body is not None and body.changed:
             told["responseBody"] = _bodyChange(body)
@@ -227,10 +266,8 @@ class InsideRequest:
 
     def _tellRest(self, told: dict[str, Any]) -> None:
         context = self.context
-        if context._values:
-            self._values = self._values or PlainValues()
-        if self._values is not None:
-            told["values"] = self._values.changed(context.values)
+        if context._values or self._told:
+            told["values"] = changedSince(self._told, context._values)
         if context._fields is not None:
             logged = dict(context._fields)
             if logged != self._logged:

@@ -16,6 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from revproxy.errors import WrongAnswer, asException
+from revproxy.guardedmiddleware import guardedMiddleware
+from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.isolation.frames import (
     Call,
     Cancel,
@@ -107,7 +109,8 @@ class Runtime:
             plugin.name,
             plugin.version,
             lambda: client,
-            lambda: EdgeStore(self._asks, permissions),
+            lambda: EdgeStore(self._asks),
+            permissions,
             log,
             self._failedOutside,
         )
@@ -122,9 +125,13 @@ class Runtime:
             self._failedOutside,
         )
         self._steps = Steps(plugin, self._host)
-        self._methods = {
-            name: getattr(plugin.object, name) for name in _WANTED if callable(getattr(plugin.object, name, None))
-        }
+        # The edge enforces permissions; here they say at once, and in the plugin's own line, what is not permitted.
+        guarded = guardedMiddleware(plugin.object, permissions)
+        self._methods = {"handle": guarded.handle}
+        if plugin.provides(IResponseMiddleware):
+            self._methods["handleResponse"] = guarded.handleResponse
+        if plugin.provides(IObserver):
+            self._methods["finished"] = guarded.finished
         self._send(Loaded(plugin.interfaces))
 
     def _failedOutside(self, failure: Failure, function: str) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
-from revproxy.errors import LimitName
+from revproxy.errors import LimitName, NotPermitted
 from revproxy.permissions import Permissions
 
 
@@ -28,7 +28,7 @@ class KnownTargets:
         self.known: Mapping[str, Sequence[tuple[str, bool]]] = {}
 
     def origins(self, upstream: str) -> Sequence[str]:
-        """:raises ValueError: if there is no such upstream, or it may not be chosen."""
+        """:raises ValueError: if there is no such upstream. :raises NotPermitted: if it may not be chosen."""
         return [url for url, _ in self._of(upstream)]
 
     def available(self, upstream: str) -> Sequence[str]:
@@ -39,10 +39,7 @@ class KnownTargets:
         if upstream in self.known:
             return self.known[upstream]
         if upstream not in self._permissions.upstreams:
-            raise ValueError(
-                f"this plugin may not choose upstream {upstream!r}: name it in plugin.json under permissions.upstreams,"
-                " and have that granted"
-            )
+            raise NotPermitted(f"the choice of upstream {upstream}", f"upstreams: {upstream}")
         raise ValueError(f"no upstream: {upstream!r}; there are {', '.join(self.known) or 'none'}")
 
     def leaf(self, upstream: str, origin: str | None, strip: bytes) -> Any:
