@@ -23,6 +23,8 @@ from tests.isolation.process.stage import INSIDES, OBEDIENT, isThere
 
 ROOT = Path(__file__).parents[3]
 
+PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
 EDGE = f"""
 import sys
 sys.path.append({INSIDES!r})
@@ -76,7 +78,7 @@ class KilledEdgeTests(SynchronousTestCase):
     def test_nothingOutlivesIt(self) -> None:
         """Whatever its processes do, the one that spins too, all end with it, by the kernel."""
         edge = subprocess.Popen(
-            [sys.executable, "-c", EDGE], stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            [sys.executable, "-c", EDGE], stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": PATH}
         )
         self.addCleanup(edge.wait)
         self.addCleanup(edge.kill)
