@@ -113,6 +113,7 @@ class Runtime:
             permissions,
             log,
             self._failedOutside,
+            lambda: self._figures.begin(),
         )
         self._figures = EdgeFigures(self._host.figures, self._clock, self._send)
         self._targets = KnownTargets(permissions)
@@ -151,12 +152,14 @@ class Runtime:
         self._holding.enter(step.number)
         try:
             waiting = Deferred.fromCoroutine(self._steps.take(step)).addErrback(asException)
-            self._await(step.number, waiting, self._stepDone, self._brokenOff)
+            self._await(step.number, waiting, self._stopped if step.step == "stop" else self._stepDone, self._brokenOff)
         finally:
             self._holding.leave()
-        self._figures.begun()
 
     def _stepDone(self, value: bytes, number: int) -> None:
+        self._send(Done(number, value))
+
+    def _stopped(self, value: bytes, number: int) -> None:
         self._figures.tell()
         self._send(Done(number, value))
 
