@@ -9,6 +9,8 @@
 # make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
+# make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
+# make requirements   lock the versions and hashes of what setup.py asks for anew: requirements/*.txt
 # make docs     docs/_build/index.html
 # make clean    remove everything that was built, .venv included; var/ stays
 #
@@ -26,7 +28,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -75,6 +77,16 @@ bench-observability: $(VENV)/.has-run
 
 bench-operating: $(VENV)/.has-run
 	$(BIN)/python -m benchmarks.operating $(ARGS)
+
+audit: $(VENV)/.has-test $(VENV)/.has-audit
+	@$(BIN)/python -m tests.packaging.audit
+
+# For every Python and machine that an edge runs on, whichever this one is.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+    --custom-compile-command "make requirements" setup.py
+requirements: $(VENV)/.has-audit
+	$(LOCK) --upgrade --output-file requirements/development.txt --all-extras
+	$(LOCK) --output-file requirements/runtime.txt --constraints requirements/development.txt
 
 docs: $(VENV)/.has-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build

@@ -36,6 +36,8 @@ INSTALL = [
 TEST = [
     "aiohttp>=3.14",
     "coverage>=7.10",
+    # The schema of bills of materials.
+    "cyclonedx-python-lib[json-validation]>=11.12,<12",
     "h11>=0.16",
     "hypothesis>=6.150",
     # Libraries that tests vendor into plugins.
@@ -61,6 +63,9 @@ TEST = [
 BENCH = ["aiohttp>=3.14", "py-spy>=0.4", "uvloop>=0.22"]
 
 DOCS = ["furo>=2025.12.19", "myst-parser>=4", "sphinx>=8.2", "sphinx-copybutton>=0.5.2"]
+
+# Locked requirements, and what is known of them.
+AUDIT = ["pip-audit>=2.10,<3", "uv>=0.13,<0.14"]
 
 OTEL = ["opentelemetry-exporter-otlp-proto-http>=1.45", "opentelemetry-sdk>=1.45"]
 
@@ -88,7 +93,7 @@ setup(
     packages=[*find_packages(include=["revproxy", "revproxy.*"]), "twisted.plugins"],
     package_data={"revproxy": ["py.typed", "config/schemas/*.json", "admin/dashboard/**/*"]},
     install_requires=INSTALL,
-    extras_require={"otel": OTEL, "test": TEST, "bench": BENCH, "docs": DOCS},
+    extras_require={"otel": OTEL, "test": TEST, "bench": BENCH, "docs": DOCS, "audit": AUDIT},
     entry_points={"console_scripts": ["revproxy = revproxy.cli.main:main"]},
     zip_safe=False,
 )

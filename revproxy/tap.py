@@ -5,7 +5,7 @@ from __future__ import annotations
 import pwd
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from twisted.python.usage import UsageError
 
 from revproxy.config.configfile import configFromOptions, loadConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.loop.closedprocess import closeToOthers
 from revproxy.loop.interpreter import importBeside, tuneInterpreter
 from revproxy.loop.reactor import installUnlessChosen, keepThreadsApart
+from revproxy.loop.remotedebug import withoutRemoteDebug
 from revproxy.service.reloader import superviseUnlessSupervised
 from revproxy.service.service import EdgeService
 from revproxy.service.signals import EarlySignals
@@ -36,7 +38,10 @@ class Options(TwistedOptions):  # type: ignore[misc]
         "A TLS-terminating reverse proxy whose middleware are plugins. Either --config, or --listen and --upstream. "
         "`revproxy init` writes a commented configuration to begin with, `revproxy check FILE` looks it over."
     )
-    optFlags = [["reload", None, "For development: restart when imported code changes. Plugins need no restart."]]
+    optFlags = [
+        ["reload", None, "For development: restart when imported code changes. Plugins need no restart."],
+        ["debuggable", None, "Let debuggers of the same user look into the edge, keys and all; and core dumps."],
+    ]
     optParameters = [
         ["config", "c", None, "Configuration file (revproxy.yaml)."],
         ["plugins", "p", None, "Folder of plugins, where there is no configuration file."],
@@ -72,9 +77,12 @@ class Options(TwistedOptions):  # type: ignore[misc]
             raise UsageError("give --config FILE, or --listen and --upstream (revproxy init writes a file)")
         if self.parent is not None:
             EarlySignals(signal.SIGHUP)
+        if self["reload"] and (self.parent is None or not self.parent.get("nodaemon")):
+            raise UsageError("--reload needs a process in the foreground: twistd -n revproxy --reload ...")
+        if self.parent is not None and not self["debuggable"]:
+            withoutRemoteDebug()
+            closeToOthers()
         if self["reload"]:
-            if self.parent is None or not self.parent.get("nodaemon"):
-                raise UsageError("--reload needs a process in the foreground: twistd -n revproxy --reload ...")
             superviseUnlessSupervised([Path(self["config"])] if self["config"] is not None else [])
         installUnlessChosen()
         if self.parent is not None:
@@ -116,7 +124,8 @@ def makeEdge(options: Mapping[str, Any], owner: tuple[int, int] | None) -> EdgeS
                 state=options["state"] or "./var",
             )
         keepThreadsApart(reactor)
-        return EdgeService(config, reactor, path, tuneInterpreter, owner)
+        closes: Callable[[], str | None] = (lambda: None) if options["debuggable"] else closeToOthers
+        return EdgeService(config, reactor, path, tuneInterpreter, owner, closes)
     except ConfigErrors as errors:
         for problem in errors.problems:
             print(problem, file=sys.stderr)

@@ -171,6 +171,7 @@ class Bench:
     async def end(self) -> None:
         """As far as ports, plugins, and what is remembered of them are concerned."""
         self.coordinator.halt()
+        self.control.expiries.stop()
         self.worker.hurry()
         await self.worker.stopAccepting()
         await self.coordinator.end()

@@ -24,6 +24,7 @@ PACKAGES = {
     "git": "git",
     "haproxy": "haproxy",
     "logrotate": "logrotate",
+    "minisign": "minisign",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "prometheus": "prometheus",
@@ -33,6 +34,8 @@ PACKAGES = {
     "redis-server": "redis-server",
     "setpriv": "util-linux",
     "sha256sum": "coreutils",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "systemd-analyze": "systemd",
     "unshare": "util-linux",
 }

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
@@ -20,6 +19,7 @@ from revproxy.admin.door import Page
 from revproxy.admin.listenerdoor import ListenerDoor
 from revproxy.config.settings import AdminConfig, TLSConfig, documentOf
 from revproxy.dataplane.net.eagerreactor import FEW_ACCEPTS, EagerReactor, described
+from revproxy.loop.serverendpoint import serverEndpoint
 from revproxy.plan.pemfiles import PemFiles, pemKey
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -166,7 +166,7 @@ class AdminListener:
         if config.tls is not None:
             self._serveWith = self._certified(config.tls, plan, config == old)
         if old is None or old.endpoint != config.endpoint:
-            self._preparedPort = await serverFromString(EagerReactor(self._reactor), config.endpoint).listen(self._site)
+            self._preparedPort = await serverEndpoint(EagerReactor(self._reactor), config.endpoint).listen(self._site)
             self._preparedPort.acceptsPerTurn = FEW_ACCEPTS  # requests go on, however many come here
             if self._isOver:
                 await self.abandon()

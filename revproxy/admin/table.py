@@ -25,6 +25,7 @@ from revproxy.admin.operations.requests import requestOperations
 from revproxy.admin.operations.sources import sourceOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
+from revproxy.admin.operations.trust import trustOperations
 from revproxy.admin.operations.upstreams import upstreamOperations
 from revproxy.control.control import Control
 
@@ -33,6 +34,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     trafficOperations,
     connectionOperations,
     pluginOperations,
+    trustOperations,
     sourceOperations,
     chainOperations,
     eventOperations,

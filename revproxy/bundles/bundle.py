@@ -70,12 +70,17 @@ class Bundle:
 
 
 def makeBundle(
-    name: str, files: Mapping[str, bytes], directory: Path | None = None, tests: Mapping[str, bytes] | None = None
+    name: str,
+    files: Mapping[str, bytes],
+    directory: Path | None = None,
+    tests: Mapping[str, bytes] | None = None,
+    signature: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """A bundle from files that are in memory already.
 
     :param directory: what messages and tracebacks call its place.
     :param tests: that came with it.
+    :param signature: that vouches for it; nothing is verified here.
     """
     digest, codeDigest = hashlib.sha256(), hashlib.sha256()
     ordered = dict(sorted(files.items()))
@@ -85,7 +90,7 @@ def makeBundle(
             hashed.update(b"%d:%b%d:" % (len(encoded), encoded, len(content)))
             hashed.update(content)
     return Bundle(name, ordered, digest.hexdigest(), codeDigest.hexdigest(), directory or Path(name),
-                  dict(tests or {}))
+                  dict(tests or {}), dict(signature or {}))
 
 
 def readBundle(directory: Path, maxBytes: int = MAX_BYTES, maxFiles: int = MAX_FILES) -> Bundle:
@@ -110,7 +115,8 @@ class BundleReader:
         self._known: dict[Path, _Reading] = {}
 
     def read(self, directory: Path, maxBytes: int = MAX_BYTES) -> Bundle:
-        """As `readBundle`; the very same object as before when the folder has the same content, tests included.
+        """As `readBundle`; the very same object as before when the folder has the same content, tests and signature
+        included.
 
         :raises ConfigErrors: as `readBundle` does; what was known of the folder is forgotten.
         """
@@ -135,8 +141,9 @@ class BundleReader:
         started = self._now()
         bundle, fingerprint, rules = _readStable(directory, maxBytes, MAX_FILES)
         if known is not None and known.bundle.digest == bundle.digest:
-            isSame = known.bundle.tests == bundle.tests
-            bundle = known.bundle if isSame else replace(known.bundle, tests=bundle.tests)
+            isSame = known.bundle.tests == bundle.tests and known.bundle.signature == bundle.signature
+            bundle = known.bundle if isSame else replace(
+                known.bundle, tests=bundle.tests, signature=bundle.signature)
         return _Reading(bundle, fingerprint, rules, fingerprintTime(fingerprint) < started - SETTLED)
 
 
@@ -171,7 +178,7 @@ def _readStable(directory: Path, maxBytes: int, maxFiles: int) -> tuple[Bundle, 
             os.close(descriptor)
         isOfRules = files.get(FILE, b"") == rules.text
         if isOfRules and _fingerprintOf(directory, maxFiles, rules) == reader.fingerprint:
-            return _complete(directory, files, reader.tests), reader.fingerprint, rules
+            return _complete(directory, files, reader), reader.fingerprint, rules
     raise refusal(directory, "keeps changing while it is read; it is read again once it is left alone")
 
 
@@ -192,11 +199,11 @@ def _fingerprintOf(directory: Path, maxFiles: int, rules: IgnoreRules) -> Finger
         os.close(descriptor)
 
 
-def _complete(directory: Path, files: Mapping[str, bytes], tests: Mapping[str, bytes]) -> Bundle:
+def _complete(directory: Path, files: Mapping[str, bytes], reader: FolderReader) -> Bundle:
     for required in ("plugin.json", "plugin.py"):
         if required not in files:
             raise refusal(directory / required, f"there is no {required}; a plugin's folder needs one")
     native = list(nativeProblems(directory, files))
     if native:
         raise ConfigErrors(native)
-    return makeBundle(directory.name, files, directory, tests)
+    return makeBundle(directory.name, files, directory, reader.tests, reader.signature)

@@ -3,7 +3,8 @@
 Everything is opened relative to the descriptor of its folder and without following links; a link inside could name any
 file of the machine. What is passed over is not opened, so it may be anything.
 
-Tests are read as far as they can be: nothing that is wrong with them keeps the plugin from being read.
+Tests are read as far as they can be: nothing that is wrong with them keeps the plugin from being read. A signature is
+read whole, or the plugin is not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from revproxy import regularfile
 from revproxy.bundles.ignorerules import Part, PartOf
+from revproxy.bundles.signaturefiles import limitOf
 from revproxy.config.problems import ConfigErrors, Problem
 
 Fingerprint = dict[str, tuple[int, ...]]
@@ -109,14 +111,17 @@ class FolderReader:
     :param maxBytes: of all files together.
     :param maxDepth: of folders in folders.
     :param partOf: what each path in it is.
+    :param tooMuch: what to say of more bytes.
     :ivar fingerprint: of what was walked through so far, each file as it was before its content was read; without what
         is passed over.
+    :ivar signature: name and content of each file that vouches for the plugin.
     """
 
-    def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, partOf: PartOf) -> None:
+    def __init__(self, maxBytes: int, maxFiles: int, maxDepth: int, partOf: PartOf, tooMuch: str = "") -> None:
         self.fingerprint: Fingerprint = {}
+        self.signature: dict[str, bytes] = {}
         self._bytesAllowed = maxBytes
-        self._maxBytes = maxBytes
+        self._tooMuch = tooMuch or f"the plugin has more than the {maxBytes} bytes of plugins.max_bytes"
         self._maxFiles = maxFiles
         self._maxDepth = maxDepth
         self._partOf = partOf
@@ -164,6 +169,8 @@ class FolderReader:
                 yield from self._entry(descriptor, directory, path, depth, content, known)
             elif known is not None and part is Part.TEST:
                 self._test(descriptor, directory, path, depth, content, known)
+            elif known is not None and part is Part.SIGNATURE:
+                self._vouching(descriptor, name, directory / path, content, known)
 
     def _entry(
         self, descriptor: int, directory: Path, path: str, depth: int, content: _Content, found: os.stat_result
@@ -178,11 +185,18 @@ class FolderReader:
                 os.close(inner)
         elif stat.S_ISREG(found.st_mode):
             self._count(directory / path)
-            self.fingerprint[path] = (stat.S_IFREG, found.st_dev, found.st_ino,
-                                    found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            self.fingerprint[path] = _measured(found)
             yield path, content(self, descriptor, name, directory / path)
         else:
             raise refusal(directory / path, _LINK if stat.S_ISLNK(found.st_mode) else _SPECIAL)
+
+    def _vouching(self, descriptor: int, name: str, place: Path, content: _Content, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            raise refusal(place, _LINK if stat.S_ISLNK(found.st_mode) else "is no plain file, as a signature is")
+        self.fingerprint[name] = _measured(found)
+        limit = limitOf(name)
+        reader = FolderReader(limit, 1, 0, self._partOf, f"has more than {limit} bytes, the most that it may have")
+        self.signature[name] = content(reader, descriptor, name, place)
 
     def _test(
         self, descriptor: int, directory: Path, path: str, depth: int, content: _Content, found: os.stat_result
@@ -223,7 +237,7 @@ class FolderReader:
         try:
             return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         except OSError as error:
-            if self._partOf(path, False) is not Part.PLUGIN and error.errno not in _GONE:
+            if self._partOf(path, False) in (Part.TEST, Part.NOTHING) and error.errno not in _GONE:
                 return None
             raise _failure(place, error) from None
 
@@ -257,8 +271,13 @@ class FolderReader:
                 return
             self._bytesAllowed -= len(chunk)
             if self._bytesAllowed < 0:
-                raise refusal(path, f"the plugin has more than the {self._maxBytes} bytes of plugins.max_bytes")
+                raise refusal(path, self._tooMuch)
             yield chunk
+
+
+def _measured(found: os.stat_result) -> tuple[int, ...]:
+    """A file's part in the fingerprint."""
+    return stat.S_IFREG, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _statOf(descriptor: int, path: Path) -> os.stat_result:

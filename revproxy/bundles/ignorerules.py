@@ -7,7 +7,7 @@ Three lists decide, the first that says something:
 2. ``.pluginignore`` in the folder: patterns as in ``.gitignore``. A pattern with ``!`` takes back what 3. passes over;
 3. tests and well-known documents, but not those of vendored libraries.
 
-plugin.json, plugin.py and .pluginignore itself are always part of it.
+plugin.json, plugin.py and .pluginignore itself are always part of it. What a signature consists of never is.
 
 A pattern is a regular expression in the end, and one with many stars takes for ever, in which nothing else runs. So
 lines, stars and paths are bounded, and so is the time that one walk through a folder spends with patterns.
@@ -22,6 +22,7 @@ from enum import Enum
 
 from pathspec import GitIgnoreSpec
 
+from revproxy.bundles.signaturefiles import FILES as SIGNATURE
 from revproxy.config.problems import ConfigErrors, Problem, quoted
 from revproxy.regularfile import readFile
 
@@ -72,6 +73,7 @@ class Part(Enum):
 
     PLUGIN = "part of the plugin"
     TEST = "a test of it: kept beside the plugin, and no part of it"
+    SIGNATURE = "what vouches for it: kept beside the plugin, and no part of it"
     NOTHING = "passed over: never read, run or kept"
 
 
@@ -159,6 +161,8 @@ class IgnoreRules:
     def _partOf(self, path: str, isFolder: bool) -> Part:
         if path in _ALWAYS:
             return Part.PLUGIN
+        if path in SIGNATURE:
+            return Part.SIGNATURE
         if isPassing(_nameOf(path)):
             return Part.NOTHING
         own = self._own(path, isFolder)
@@ -179,6 +183,8 @@ class IgnoreRules:
         return found.include, found.index
 
     def _reason(self, path: str, isFolder: bool) -> str:
+        if path in SIGNATURE:
+            return f"{quoted(path)} is what vouches for the plugin, and so no part of it"
         if isPassing(_nameOf(path)):
             return f"{quoted(path)} is hidden, or left behind by a tool, and never part of a plugin"
         own = self._own(path, isFolder)

@@ -4,6 +4,7 @@
     versions/rate-limit/6f1d…c2/plugin.py
     versions/rate-limit/6f1d…c2.sha256
     versions/rate-limit/6f1d…c2.tests/test_plugin.py
+    versions/rate-limit/6f1d…c2.signature/plugin.manifest.json
 
 Plain files, so that ``diff -r`` and ``sha256sum -c`` work on them. A version counts only under its final name, which it
 gets by one rename after everything is on the disk, and loses by one rename before anything is removed: a crash leaves
@@ -11,6 +12,7 @@ hidden folders at worst, which the next `VersionStore.keep` removes. What is rea
 ``.sha256`` beside it proves nothing; it is there to name the file when something is damaged.
 
 The tests beside a version are the last that were seen with it. They are no part of it, and nothing vouches for them.
+The signature beside it is the last that it was kept with; whoever reads it, verifies it again.
 
 Names come from requests too. Whatever they are, nothing outside the store is touched: names and digests have fixed
 forms, and folders are opened relative to each other and without following links.
@@ -37,7 +39,8 @@ from revproxy.regularfile import readFile
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NEW, _OLD, _SUMS, _TESTS = ".new-", ".old-", ".sha256", ".tests"
+_NEW, _OLD, _SUMS, _TESTS, _SIGNATURE = ".new-", ".old-", ".sha256", ".tests", ".signature"
+_BESIDE = (_TESTS, _SIGNATURE)
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = FLAGS | os.O_DIRECTORY
@@ -62,6 +65,9 @@ class VersionStore:
     def keep(self, name: str, bundle: Bundle) -> None:
         """Store a bundle, so that it outlives a crash of the machine. One that is there and sound stays as it is.
 
+        The tests and the signature beside it are this bundle's from then on; but one without a signature takes none
+        away.
+
         :param name: the plugin's.
         :raises StoreError: it cannot be written; nothing of it remains.
         """
@@ -75,22 +81,36 @@ class VersionStore:
                 _sweep(plugin)
                 if not self._isSound(name, bundle):
                     _write(plugin, bundle)
-                _keepTests(plugin, bundle.digest, bundle.tests)
+                _keepBeside(plugin, bundle.digest + _TESTS, bundle.tests)
+                if bundle.signature:
+                    _keepBeside(plugin, bundle.digest + _SIGNATURE, bundle.signature)
 
     def keepTests(self, name: str, digest: str, tests: Mapping[str, bytes]) -> None:
         """Keep these tests with a version, instead of those there are. Nothing happens if it is not kept.
 
         :raises StoreError: they cannot be written.
         """
+        self._keepBeside(name, digest, _TESTS, tests)
+
+    def keepSignature(self, name: str, digest: str, signature: Mapping[str, bytes]) -> None:
+        """Keep this signature with a version, instead of the one there is. Nothing happens if it is not kept.
+
+        It is for whoever calls this to have it verified: a bad one in the place of a good one would end rollbacks.
+
+        :raises StoreError: it cannot be written.
+        """
+        self._keepBeside(name, digest, _SIGNATURE, signature)
+
+    def _keepBeside(self, name: str, digest: str, kind: str, files: Mapping[str, bytes]) -> None:
         place = self._place(name, digest)
-        for path in tests:
+        for path in files:
             _checkPath(place, path)
         with self._lock, _writing(place), suppress(FileNotFoundError), self._plugin(name) as plugin:
             if digest in os.listdir(plugin):
-                _keepTests(plugin, digest, tests)
+                _keepBeside(plugin, digest + kind, files)
 
     def read(self, name: str, digest: str, directory: Path | None = None) -> Bundle:
-        """A bundle, each byte of it checked.
+        """A bundle, each byte of it checked against the digest; its tests and its signature are as they are found.
 
         :param directory: what messages and tracebacks call its place: the plugin's folder, whose name is the bundle's.
         :raises StoreError: it is not there, or not what was kept.
@@ -99,7 +119,7 @@ class VersionStore:
         try:
             with self._plugin(name) as plugin, _opened(digest, plugin) as version:
                 bundle = _found(version, place, digest, directory or Path(name))
-                tests = _testsOf(plugin, digest)
+                tests, signature = (_besideOf(plugin, digest + kind) for kind in _BESIDE)
         except (FileNotFoundError, Vanished):
             raise StoreError(f"{place}: there is no such version of {name}{self._others(name)}") from None
         except OSError as error:
@@ -108,7 +128,7 @@ class VersionStore:
             raise _damaged(place, str(errors)) from None
         if bundle is None:
             raise _damaged(place, self._difference(name, digest, place))
-        return replace(bundle, tests=tests)
+        return replace(bundle, tests=tests, signature=signature)
 
     def digests(self, name: str) -> tuple[str, ...]:
         """The versions of a plugin that are kept. Their files are not read.
@@ -269,27 +289,25 @@ def _write(plugin: int, bundle: Bundle) -> None:
         _sweep(plugin)
 
 
-def _keepTests(plugin: int, digest: str, tests: Mapping[str, bytes]) -> None:
+def _keepBeside(plugin: int, name: str, files: Mapping[str, bytes]) -> None:
     """As with versions: under the final name they are whole."""
-    if _testsOf(plugin, digest) == tests:
+    if _besideOf(plugin, name) == files:
         return
-    name = digest + _TESTS
     try:
-        if tests:
+        if files:
             with _made(_NEW + name, plugin) as folder:
-                _writeTree(folder, tests)
+                _writeTree(folder, files)
         if name in os.listdir(plugin):
             os.rename(name, _OLD + name, src_dir_fd=plugin, dst_dir_fd=plugin)
-        if tests:
+        if files:
             os.rename(_NEW + name, name, src_dir_fd=plugin, dst_dir_fd=plugin)
         os.fsync(plugin)
     finally:
         _sweep(plugin)
 
 
-def _testsOf(plugin: int, digest: str) -> Mapping[str, bytes]:
-    """What is kept with a version; nothing if that cannot be read."""
-    name = digest + _TESTS
+def _besideOf(plugin: int, name: str) -> Mapping[str, bytes]:
+    """The tests, or the signature, that are kept with a version; nothing if they cannot be read."""
     try:
         with _opened(name, plugin) as folder:
             return FolderReader(MAX_TEST_BYTES, MAX_TESTS, MAX_DEPTH, everything).read(folder, Path(name))
@@ -338,7 +356,7 @@ def _sweep(plugin: int) -> None:
     """Remove what does not count; what cannot be removed now stays for the next time."""
     names = os.listdir(plugin)
     for name in names:
-        isAlone = name.endswith(_TESTS) and name.removesuffix(_TESTS) not in names
+        isAlone = any(name.endswith(kind) and name.removesuffix(kind) not in names for kind in _BESIDE)
         if isAlone or name.startswith((_NEW, _OLD)):
             shutil.rmtree(name, ignore_errors=True, dir_fd=plugin)
         elif name.endswith(_SUMS) and name.removesuffix(_SUMS) not in names:

@@ -18,11 +18,15 @@ from revproxy.cli import (
     doctorcommand,
     eventcommands,
     historycommands,
+    lockcommand,
     plugintests,
     requestcommands,
+    signcommands,
     statuscommands,
     tokencommands,
+    trustcommands,
     upstreamcommands,
+    verifycommand,
 )
 from revproxy.cli.duration import Duration
 from revproxy.cli.edgecommands import COMMANDS
@@ -38,6 +42,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Begin": ("init", "check", "run", "new-plugin", "test-plugin", "schema", "completion"),
+    "Trust": ("keygen", "sign", "verify", "lock", "trust", "grant"),
     "See": ("status", "top", "requests", "explain", "connections", "plugins", "upstreams", "certificates", "events",
             "alerts", "history", "diff", "audit", "doctor", "bundle"),
     "Change": ("rollback", "disable", "enable", "pin", "unpin", "reload", "revert", "drain", "undrain", "weight",
@@ -181,7 +186,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
 for command in (
     run, *statuscommands.COMMANDS, *COMMANDS, *eventcommands.COMMANDS, *requestcommands.COMMANDS,
     *upstreamcommands.COMMANDS, *historycommands.COMMANDS, *alertcommands.COMMANDS, *tokencommands.COMMANDS,
-    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *completion.COMMANDS,
+    *doctorcommand.COMMANDS, *bundlecommand.COMMANDS, *signcommands.COMMANDS, *verifycommand.COMMANDS,
+    *lockcommand.COMMANDS, *trustcommands.COMMANDS, *completion.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 

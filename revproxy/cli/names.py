@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from revproxy.cli.remoteedge import RemoteEdge, edgeOf
+from revproxy.cli.remoteedge import RemoteEdge, edgeOf, tokenFrom
 
 WAIT = 1.0
 """Seconds that somebody waits for a completion."""
@@ -40,8 +40,10 @@ def _targets(context: click.Context, edge: RemoteEdge) -> Iterator[str]:
 
 def _completing(found: Callable[[click.Context, RemoteEdge], Any]) -> Complete:
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-        config, state, url, token = (context.params.get(name) for name in ("config", "state", "url", "token"))
+        config, state, url, file = (context.params.get(name) for name in ("config", "state", "url", "tokenFile"))
         try:
+            # Standard input is the terminal of who types.
+            token = "" if url is None or str(file) == "-" else tokenFrom(file, tells=False)
             edge = edgeOf(config, state, url, token)
             return sorted(name for name in found(context, edge) if name and name.startswith(begun))
         except (click.ClickException, LookupError, TypeError):

@@ -24,12 +24,13 @@ from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, textOf
 from revproxy.config.settings import Config, documentOf
 from revproxy.control.catalogreader import readCatalog
 from revproxy.control.certificatefiles import CertificateFiles
-from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.control.custody import configWarnings, lookWarnings, ownerOf, stateWarnings, users
 from revproxy.control.planning.selection import orderPerGroup, select
 from revproxy.control.planning.switching import saysOff
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.recordfile import peekRecords
 from revproxy.control.state.records import PluginRecords
+from revproxy.control.trust.checking import trustProblems
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
 from revproxy.loading.contract import PluginError
@@ -79,13 +80,16 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         *_upstreamProblems(config, where),
     ]
     try:
-        installed = DropInFactories(dropins)
+        installed = DropInFactories(dropins, config.trust)
         catalog = readCatalog(config.plugins.directory, installed.told, config.plugins.maxBytes)
         records = peekRecords(StateFolder(config.state).recordsPath)
         selected = select(catalog, config, remembered=records.plugins.keys())
         orderPerGroup(selected, config)
+        trusted = trustProblems(config, selected, records)
     except ConfigErrors as errors:
         raise ConfigErrors([*errors.problems, *problems]) from None
+    if trusted:  # none of their code is run
+        raise ConfigErrors([*trusted, *problems])
     placeOf = partial(_configPlace, config, where)
     for plugin in selected:
         problems += _tryPlugin(plugin, placeOf, installed)
@@ -261,6 +265,7 @@ def checkFile(path: Path) -> Findings:
 def _custodyWarnings(path: Path, config: Config) -> Iterator[str]:
     """Whoever checks may be somebody else than the edge's user, whose the state folder is."""
     where = documentOf(config)
-    for warning in stateWarnings(config.state, users(ownerOf(config.state))):
+    trusted = users(ownerOf(config.state))
+    for warning in (*stateWarnings(config.state, trusted), *lookWarnings(config.state)):
         yield str(where.problem(("state",), warning))
-    yield from codeWarnings([each for each in (path, config.plugins.directory) if each is not None])
+    yield from configWarnings(config, path)

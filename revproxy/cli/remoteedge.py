@@ -8,6 +8,7 @@ given wrongly; 3 when there is no edge.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -35,6 +36,9 @@ ASK_TIMEOUT = 15.0
 
 CHANGE_TIMEOUT = 300.0
 """Seconds that an edge may take for a change; the plugins in it have deadlines of their own."""
+
+_TOKEN_LIMIT = 4096
+"""Bytes of a file with a token."""
 
 _CONFIG = Path("revproxy.yaml")
 _STATE = Path("var")
@@ -113,7 +117,7 @@ class RemoteEdge:
         if isinstance(error, EdgeNotRunning) and self.config is not None and isGuessed(self.config):
             text = f"{self.config} cannot be parsed and names no state folder, so the usual one was tried. {text}"
         if isinstance(error, Refused) and error.status == 401:
-            text += "; a token goes into REVPROXY_TOKEN, and revproxy token new, on the edge's machine, makes one"
+            text += "; a token goes into REVPROXY_TOKEN or --token-file, and revproxy token new makes one there"
         text = printable(" ".join(text.split("\n")))
         if not isinstance(error, EdgeNotRunning):
             return click.ClickException(text)
@@ -159,12 +163,12 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--state", type=click.Path(path_type=Path, file_okay=False),
                   help="The edge's state folder itself.  [default: var, where there is no revproxy.yaml]")
     @click.option("--url", envvar="REVPROXY_URL", help="The edge's admin listener, such as https://edge.example:9900.")
-    @click.option("--token", envvar="REVPROXY_TOKEN",
-                  help="For --url; better in REVPROXY_TOKEN, where others do not see it.")
+    @click.option("--token-file", "tokenFile", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+                  help="For --url: the file that the token is in, - for standard input.  [default: $REVPROXY_TOKEN]")
     @click.option("--json", "asJSON", is_flag=True, help="Print the result as JSON.")
     @wraps(command)
     def asked(
-        config: Path | None, state: Path | None, url: str | None, token: str | None, asJSON: bool, **arguments: Any
+        config: Path | None, state: Path | None, url: str | None, tokenFile: Path | None, asJSON: bool, **arguments: Any
     ) -> None:
         context = click.get_current_context()
         isNamed = config is not None or state is not None
@@ -174,13 +178,38 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
             url = None
         if config is not None and state is not None:
             raise click.UsageError("--config and --state do not go together: the one names the other")
+        token = "" if url is None else tokenFrom(tokenFile)
         command(edgeOf(config, state, url, token, asJSON), **arguments)
 
     return asked
 
 
+def tokenFrom(file: Path | None, tells: bool = True) -> str:
+    """
+    The token to ask with: never an argument, which every user of the machine can see.
+
+    :param file: it is in; ``-``: standard input; None: the environment has it, or nobody.
+    :param tells: whether to warn of a file that others can read.
+    :raises click.ClickException: the file cannot be read, or has none in it.
+    """
+    if file is None:
+        return os.environ.get("REVPROXY_TOKEN", "")
+    isStandard = str(file) == "-"
+    try:
+        with open(0 if isStandard else file, "rb", closefd=not isStandard) as source:
+            text = source.read(_TOKEN_LIMIT).decode("ascii").strip()
+            if tells and not isStandard and os.fstat(source.fileno()).st_mode & 0o077:
+                click.echo(f"{file}: others can read this token; chmod 600 {file}", err=True)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", error)
+        raise click.ClickException(f"--token-file: {file} cannot be read: {why}") from None
+    if not text:
+        raise click.ClickException(f"--token-file: there is no token in {file}; revproxy token new makes one")
+    return text
+
+
 def edgeOf(
-    config: Path | None, state: Path | None, url: str | None, token: str | None, asJSON: bool = False
+    config: Path | None, state: Path | None, url: str | None, token: str, asJSON: bool = False
 ) -> RemoteEdge:
     """
     The edge that these options name; of several the first, from the end.
@@ -188,7 +217,7 @@ def edgeOf(
     :raises click.ClickException: the configuration file cannot be read.
     """
     if url is not None:
-        return RemoteEdge(EdgeClient(url, token or ""), asJSON, url=url)
+        return RemoteEdge(EdgeClient(url, token), asJSON, url=url)
     if config is None and state is None and _CONFIG.exists():
         config = _CONFIG
     folder = _stateFolder(config) if config is not None else state or _STATE

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from revproxy.cli.trustreport import trustLines
 from revproxy.errors import printable
 from revproxy.plan.refusal import HELD
 
@@ -97,6 +98,8 @@ class Report:
             self._line("  required  runs until `disable` or revproxy.yaml says otherwise")
         if plugin["pinned"] is not None:
             self._line(f"  pinned    to {_version(plugin['pinned'])}, by {plugin['pinned']['by']}")
+        if plugin.get("trust") is not None:
+            self.lines(trustLines(plugin["trust"]))
         self._line("  counted   " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts))
         self._line(f"  self time {_perCall(plugin)} ms per call, {plugin['self_seconds']:.3f} s in total")
         self._line(f"  alive     {plugin['generations_alive']}")

@@ -12,7 +12,9 @@ from typing import Any
 
 import click
 
+from revproxy.loop.closedprocess import closeToOthers
 from revproxy.loop.reactor import installUnlessChosen
+from revproxy.loop.remotedebug import withoutRemoteDebug
 
 CONFIG = Path("revproxy.yaml")
 """What is run when nothing is given."""
@@ -36,6 +38,8 @@ _EARLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 @click.option("--gid", metavar="GROUP", help="And this group; left out: the user's own, and all others it has.")
 @click.option("--logfile", type=click.Path(path_type=Path), metavar="FILE",
               help="The edge's own log; opened anew on SIGUSR1.  [default: standard output]")
+@click.option("--debuggable", is_flag=True,
+              help="Let debuggers of the same user look into the edge, keys and all; and core dumps.")
 @click.option("--reload", is_flag=True,
               help="For development: restart when imported code changes. Plugins need no restart.")
 def run(
@@ -52,6 +56,9 @@ def run(
     if file is not None and config is not None:
         raise click.UsageError("FILE and --config are the same: give one of them")
     _keepStandardStreams()
+    if not given["debuggable"]:
+        withoutRemoteDebug()
+        closeToOthers()
     early = EarlySignals(*_EARLY)
     options = _options(config or file, given)
     beChildOfFirst()

@@ -44,8 +44,11 @@ def adminOf(root: Section) -> AdminConfig | None:
 
 def isOfThisMachine(endpoint: str) -> bool:
     """Whether nobody on another machine can connect to an endpoint."""
+    kind = endpoint.partition(":")[0]
+    if kind == "systemd":  # who may connect is written in another file
+        return endpoint.startswith("systemd:domain=UNIX:")
     made = serverFromString(None, endpoint)
-    if endpoint.partition(":")[0] == "unix":
+    if kind == "unix":
         return True
     interface = getattr(made, "_interface", None)
     if interface == "localhost":

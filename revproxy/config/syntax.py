@@ -22,6 +22,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
+_SYSTEMD = re.compile(r"systemd:domain=(INET|INET6|UNIX):(index=\d{1,4}|name=[^:=]{1,255})\Z")
 _AUTHORITY_END = re.compile(r"[/?#]|\{path\}|\{target\}")
 """Path and target begin with a slash."""
 
@@ -48,6 +49,12 @@ def endpoint(text: str) -> str:
         raise ValueError(f'{quoted(text)}: give "tcp:…" here and the certificates in a "tls" section')
     if text.isdigit():
         raise ValueError(f'{quoted(text)} is no endpoint; did you mean "tcp:{text}"?')
+    if kind == "systemd":
+        # Which sockets there are is known only to the process that systemd has started.
+        if not _SYSTEMD.match(text):
+            raise ValueError(f"{quoted(text)}: write systemd:domain=INET:name=NAME, with FileDescriptorName= of the "
+                             "socket's unit, or systemd:domain=INET:index=0")
+        return text
     try:
         # No endpoint touches its reactor before it listens.
         made = serverFromString(None, text)

@@ -13,13 +13,15 @@ In the order in which a change passes through:
 - `recorder` takes each transaction that is over to :mod:`~revproxy.control.history`, with its `actor`; `lifetime` tells
   of beginning and end;
 - `configfile` reads and writes revproxy.yaml for others: `configedit` is a new text, which `configwriting` has written
-  with the change, `configview` what is shown of it; `reverting` goes back to how things stood;
+  with the change, `configview` what is shown of it; `granting` gives plugins what they ask for, `reverting` goes back
+  to how things stood;
 - :mod:`~revproxy.control.state` remembers, over restarts too;
 - `statewatch` sees to it that the state folder stays there, and ours;
 - `inbox` takes what workers say by themselves to its place: `quarantine` (with `breaker`) takes out versions that fail,
   `slowplugins` (with `loopshare`) tells of those that hold the event loop again and again;
 - `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them
   out;
+- :mod:`~revproxy.control.trust` says whose code may run, and `trustview` shows it;
 - `custody` says who else could change what runs;
 - `control` puts all this together.
 """

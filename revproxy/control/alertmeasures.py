@@ -85,8 +85,15 @@ class AlertMeasures:
 
 def standsFor(coordinator: Coordinator, inbox: Inbox) -> Stands:
     """By kind of event, whether what one told of still stands."""
+
+    def isRefused(labels: Mapping[str, str]) -> bool:
+        return labels.get("plugin", "") in coordinator.refused
+
     return {
-        "refused": lambda labels: labels.get("plugin", "") in coordinator.refused,
+        "refused": isRefused,
+        "untrusted": isRefused,
+        "revoked": isRefused,
+        "held": isRefused,
         "target-down": lambda labels: not inbox.targets.of(labels.get("upstream", ""), labels.get("target", "")).isUp,
         "upstream-down": lambda labels: inbox.targets.isDown(labels.get("upstream", "")),
         "certificate-refused": lambda labels: _isRefused(labels.get("certificate", ""), inbox),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from revproxy.config.problems import Problem
+from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config, documentOf
 from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused
 from revproxy.control.planning.choice import Choice
@@ -19,16 +19,21 @@ from revproxy.control.planning.difference import Difference, renewedIn
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
 from revproxy.control.planning.resolution import Resolution, resolve
+from revproxy.control.planning.switching import runsSomewhere
 from revproxy.control.snapshot import Snapshot
 from revproxy.control.state.records import PluginRecords
-from revproxy.plan.catalog import BrokenPlugin, CatalogEntry, Entries
+from revproxy.control.trust.sieve import Sifted
+from revproxy.control.trust.trust import Trust
+from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import HELD, Refusal
+from revproxy.plan.refusal import HELD, REVOKED, UNTRUSTED, Refusal
 from revproxy.plan.versionid import UNKNOWN
 
 NOT_OF_THE_CONFIG = frozenset(("files", "worker", "stop"))
 """Stages at which a change fails because of a disk, a worker that says nothing, or the end: another configuration would
 not help."""
+
+_REVOKED = "what ran of it was revoked, and nothing else of it runs"
 
 _ASIDE = "not changed yet, for a plugin lets it wait: it is tried again, and `revproxy events` tells how it ends"
 
@@ -55,12 +60,14 @@ class Attempt:
         before: Plan | None,
         isNeeded: Callable[[str], bool],
         lost: AbstractSet[str] = frozenset(),
+        trust: Trust | None = None,
     ) -> None:
         """
         :param running: what runs; before a first plan, what ran before a restart.
         :param before: the plan that is in force.
         :param isNeeded: whether nothing starts without a plugin, by its name.
         :param lost: names of plugins that went with all others, as with a disk that is not mounted any more.
+        :param trust: says what may run; None: everything.
         """
         self.request = request
         self.snapshot = snapshot
@@ -76,7 +83,10 @@ class Attempt:
         self._isNeeded = isNeeded
         self._resolved: list[Refusal] = []
         self._switches = switchesOf(records)
-        self._retention = Retention(running, self._switches, lost)
+        self._lost = lost
+        self._trust = trust
+        self._sifted = Sifted(choice)
+        self._config = snapshot.config
 
     def resolve(self) -> Plan:
         """
@@ -85,10 +95,7 @@ class Attempt:
         :raises ConfigErrors: not even what runs would do.
         """
         before, config = self._before, self.snapshot.config
-        resolution = self._resolvedUnder(config)
-        if before is not None and resolution.plan.config is not config:
-            # What is refused as a whole does not say what may leave.
-            resolution = self._resolvedUnder(before.config)
+        resolution = self._resolution()
         known = {_keyOf(refusal) for refusal in self.refusals if refusal not in self._resolved}
         # Those of an earlier resolution hold no more: what stood in the way may have been dropped.
         self.refusals[:] = [refusal for refusal in self.refusals if refusal not in self._resolved]
@@ -103,29 +110,71 @@ class Attempt:
         gates, missing = self._gatesOf(plan), self._missingIn(plan)
         return replace(plan, certificates=certificates, gates=gates, required=required, missing=missing)
 
-    def _resolvedUnder(self, config: Config) -> Resolution:
-        """:param config: says what is not to leave."""
+    def _resolution(self) -> Resolution:
+        """What goes together: with the configuration as it is to be, or else with the one that is in force."""
+        before, config = self._before, self.snapshot.config
+        sifted = self._sift(config)
+        if before is None and sifted.problems:
+            raise ConfigErrors(sifted.problems)
+        if before is None or config is before.config:
+            return self._resolvedUnder(config, sifted)
+        if sifted.problems:
+            refused = [_unfit(sifted.problems)]
+        else:
+            resolution = self._resolvedUnder(config, sifted)
+            if resolution.plan.config is config:
+                return resolution
+            refused = [refusal for refusal in resolution.refusals if not refusal.plugin]
+        # What is refused as a whole does not say who may come, nor what may leave.
+        resolution = self._resolvedUnder(before.config, self._sift(before.config))
+        return replace(resolution, refusals=(*refused, *resolution.refusals))
+
+    def _resolvedUnder(self, config: Config, sifted: Sifted) -> Resolution:
+        """
+        :param config: says what is not to leave.
+        :param sifted: what may run by it.
+        """
+        self._sifted, self._config = sifted, config
+        self._removals.refused.update(sifted.refused)
+        choice, held = Retention(sifted.running, self._switches, self._lost).kept(sifted.choice, config)
+        resolution = self._removals.resolve(choice, sifted.running, self._together)
+        gone = sifted.withdrawn.keys() - resolution.plan.entries.keys() - {each.plugin for each in sifted.refusals}
+        revoked = (Refusal(name, REVOKED, _REVOKED, sifted.withdrawn[name].version) for name in sorted(gone))
+        return replace(resolution, refusals=(*resolution.refusals, *held, *sifted.refusals, *revoked))
+
+    def _sift(self, config: Config) -> Sifted:
+        """What of the choice may run under a configuration."""
         choice = self.choice
         if config.plugins.directory != self.snapshot.config.plugins.directory:
             choice = replace(choice, entries=self._running)  # what was read is another folder's
-        choice, held = self._retention.kept(choice, config)
-        resolution = self._removals.resolve(choice, self._running, self._together)
-        return replace(resolution, refusals=(*resolution.refusals, *held))
+        if self._trust is None:
+            return Sifted(choice, running=self._running)
+        kept = {name: record.pin.digest for name, record in self.records.plugins.items() if record.pin is not None}
+
+        def wouldRun(entry: CatalogEntry) -> bool:
+            return runsSomewhere(entry, config, self._switches)
+
+        return self._trust.sift(choice, config, self._before, self._running, kept, wouldRun, self._isNeeded)
 
     def _together(self, choice: Choice) -> Resolution:
         before, catalog = self._before, self.snapshot.catalog
         number = 1 if before is None else before.number + 1
         modules = () if catalog is None else catalog.modules
         remembered = self.records.plugins.keys()
-        config = self.snapshot.config
-        return resolve(number, config, choice, before, self._running, self._switches, modules, remembered)
+        sifted = self._sifted
+        return resolve(
+            number, self._config, choice, before, sifted.running, self._switches, modules, remembered, sifted.withdrawn,
+            sifted.bounds,
+        )  # fmt: skip
 
     def _missingIn(self, plan: Plan) -> dict[str, tuple[int, ...]]:
-        """What was not tried yet is not missing yet."""
+        """What was not tried yet is not missing yet; what was revoked is, whether its folder is there or not."""
         missing = missingIn(self.snapshot.catalog, plan.entries, plan.config, self._switches)
+        revoked = missingIn(Catalog(self._sifted.withdrawn), plan.entries, plan.config, self._switches)
         known = {} if self._before is None else self._before.missing
         untried = missing.keys() if self.request.isRescue else self._untried
-        return {name: groups for name, groups in missing.items() if name in known or name not in untried}
+        found = {name: groups for name, groups in missing.items() if name in known or name not in untried}
+        return dict(sorted({**found, **revoked}.items()))
 
     def refuseAnotherState(self, plan: Plan) -> None:
         """:raises ConfigRefused: what a configuration may not change while the edge runs."""
@@ -268,6 +317,11 @@ class Attempt:
             if name != request.lift and plugin is not None and known is not None and plugin.entry.isCodeOf(known):
                 gates[name] = number
         return gates
+
+
+def _unfit(problems: tuple[Problem, ...]) -> Refusal:
+    """Why a configuration will not do: by it, what runs would not be trusted, or nothing can be."""
+    return Refusal("", UNTRUSTED, "\n".join(map(str, problems)), problems=problems)
 
 
 def switchesOf(records: PluginRecords) -> dict[str, bool]:

@@ -238,18 +238,35 @@ class ConfigFile:
 
         :param etag: None: whatever the file has now.
         """
+        return await self.writeValue(asker, ("plugins", "config", name), value, "plugin-config", name, etag, isTrial)
+
+    async def writeValue(
+        self,
+        asker: Asker,
+        path: tuple[str, ...],
+        value: Any,
+        action: str,
+        name: str,
+        etag: str | None = None,
+        isTrial: bool = False,
+    ) -> Outcome:
+        """
+        As :meth:`write`, with another value for one key, and all else as it is.
+
+        :param path: keys of mappings, one in the other.
+        :param etag: None: whatever the file has now.
+        """
         found = await self.read()
         if etag is not None and found.etag != etag:
             raise Stale(f"{self.path} is another one by now; read it again, and make the change in that")
-        path = ("plugins", "config", name)
         try:
             source = self._coordinator.config.source
             made: Document = await self._coordinator.files.do(partial(edited, found.text, path, value, source))
         except NotEdited as error:
-            raise Unwritable(f"{self.path}: plugins.config.{name}: {error}") from None
+            raise Unwritable(f"{self.path}: {'.'.join(path)}: {error}") from None
         except ConfigErrors as errors:
             raise Wrong(str(errors), errors.problems) from None
-        return await self.write(asker, made.text or "", found.etag, isTrial, "plugin-config", name, made)
+        return await self.write(asker, made.text or "", found.etag, isTrial, action, name, made)
 
 
 def errorOf(refused: ChangeRefused) -> CommandError:

@@ -5,6 +5,7 @@ Control: all that decides what the edge is to be, over whatever crew makes it so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from revproxy.control.alerts.alertfile import MAX_BYTES as ALERT_BYTES
 from revproxy.control.alerts.alerts import Alerts
 from revproxy.control.alerts.sender import HTTPSender
 from revproxy.control.certificatetimes import CertificateTimes
+from revproxy.control.changes import ChangeRefused
 from revproxy.control.configfile import ConfigFile
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.crew import Crew
+from revproxy.control.granting import Granting
 from revproxy.control.history.audit import Audit
 from revproxy.control.history.auditfiles import AuditFiles
 from revproxy.control.history.history import History
@@ -51,6 +54,11 @@ from revproxy.control.traffic.goings import Goings
 from revproxy.control.traffic.pastplans import PastPlans
 from revproxy.control.traffic.recentrequests import RecentRequests
 from revproxy.control.traffic.traffic import Traffic
+from revproxy.control.trust.expiries import Expiries
+from revproxy.control.trust.memory import MAX_BYTES as TRUST_BYTES
+from revproxy.control.trust.memory import Memory
+from revproxy.control.trust.trust import Trust
+from revproxy.control.trustview import TrustView
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import READING, JobThread
 from revproxy.plan.events import EventLog
@@ -75,6 +83,9 @@ class Control:
     :ivar history: knows what was changed, and how things stood.
     :ivar configFile: the configuration file, read and written for others.
     :ivar reverting: goes back to how things stood.
+    :ivar granting: gives plugins what they ask for.
+    :ivar trustView: tells whose code runs.
+    :ivar expiries: tells of keys that near their end, and looks whether something was revoked.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
@@ -127,10 +138,22 @@ class Control:
             HistoryFiles(state.historyPath), events, clock, writesIn, lambda: self.keeper.isWritable, state.guarded
         )
         files = JobThread(clock, readsIn, READING)
+        self._latestFile = partial(
+            LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded,
+            tell=events.add,
+        )  # fmt: skip
+        self.files: list[LatestFile] = []
+        trustFile = self.latestFile(state.trustPath, TRUST_BYTES)
+        remembered, damaged = trustFile.read(Memory.parse, None)
+        if damaged is not None:
+            events.add("ledger-damaged", damaged)
+        trust = Trust(snapshots.trustFiles, Memory(remembered, trustFile), events, clock.seconds)
         self.coordinator = Coordinator(
-            config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater
+            config, snapshots, crew, self.keeper, events, files, clock.seconds, turns, clock.callLater, trust
         )
         self.configFile = ConfigFile(self.coordinator, path)
+        self.granting = Granting(self.coordinator, self.configFile)
+        self.expiries = Expiries(trust.memory, clock, events, self._lookAtRevoked)
         self.reverting = Reverting(self.coordinator, self.history, self.configFile)
         self.coordinator.onTried.append(Recorder(self.audit, self.history, snapshots.textOf).tried)
         self.coordinator.onTried.append(lambda tried: self.tryAgain())
@@ -148,14 +171,10 @@ class Control:
         self.inbox.onRecords.append(self.recent.told)
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
-        self.pluginView = PluginView(self.coordinator)
+        self.trustView = TrustView(self.coordinator, self.inbox)
+        self.pluginView = PluginView(self.coordinator, self.trustView)
         self._sources = JobThread(clock, readsIn)
         self._store = state.store
-        self._latestFile = partial(
-            LatestFile, clock=clock, inThread=writesIn, isOurs=lambda: self.keeper.isWritable, guarded=state.guarded,
-            tell=events.add,
-        )  # fmt: skip
-        self.files: list[LatestFile] = []
         self.overrides = TargetOverrides(
             self.inbox.targets, crew, events, clock, self.latestFile(state.targetsPath), self.audit
         )
@@ -167,7 +186,9 @@ class Control:
         stands = standsFor(self.coordinator, self.inbox)
         alertFile = self.latestFile(state.alertsPath, ALERT_BYTES)
         self.alerts = Alerts(events, clock, self._measures, stands, HTTPSender(clock, readsIn), alertFile)
-        self.coordinator.onCommitted += (self.slowPlugins.committed, self.inbox.committed, self._committed)
+        self.coordinator.onCommitted += (
+            self.slowPlugins.committed, self.inbox.committed, self._committed, self.expiries.committed
+        )  # fmt: skip
         self.traces = TraceExport(events, clock, readsIn)
         self.inbox.onRecords.append(self.traces.told)
         self.readiness = Readiness(self.coordinator, self.inbox.targets, crew, clock)
@@ -201,6 +222,13 @@ class Control:
         self.recent.adopt(logging.remember, logging.rememberBytes)
         self.pastPlans.committed(plan, self.recent.clock.seconds())
 
+    async def _lookAtRevoked(self, config: Config) -> None:
+        """Have what is revoked taken up, if that file is another one by now."""
+        files = self.coordinator.files
+        if await files.do(self.snapshots.trustFiles.isStale, config.trust):
+            with suppress(ChangeRefused):  # an event says so
+                await self.coordinator.apply()
+
     def kept(self) -> tuple[str, ...]:
         """The small files that have to be in the state folder, as paths below it."""
         return tuple(name for file in self.files for name in file.kept)
@@ -226,6 +254,7 @@ class Control:
         self.overrides.stop()
         self.traces.stop()
         self.certificates.stop()
+        self.expiries.stop()
         self.alerts.stop()
 
     def _failed(self, failure: Failure) -> None:

@@ -26,7 +26,7 @@ from revproxy.control.attempt import Attempt
 from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused, Tried
 from revproxy.control.configwriting import ConfigWriting
 from revproxy.control.crew import Crew
-from revproxy.control.planning.choice import choose, chooseOne
+from revproxy.control.planning.choice import Choice, choose, chooseOne
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import Difference, renewedIn
 from revproxy.control.planning.folderowners import folderOwners
@@ -37,7 +37,10 @@ from revproxy.control.precedence import GivenWay, Precedence
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
-from revproxy.control.state.records import PluginRecords
+from revproxy.control.state.records import PluginRecords, VersionRecord
+from revproxy.control.trust.memory import Memory
+from revproxy.control.trust.trust import Trust
+from revproxy.control.trust.trustfiles import TrustFiles
 from revproxy.control.turns import Turns
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, Entries
@@ -61,6 +64,7 @@ class Coordinator:
     :ivar turns: whoever changes something takes one.
     :ivar precedence: which change goes before which.
     :ivar keeper: what is remembered, also over a restart.
+    :ivar trust: whose code may run.
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     :ivar onTried: called with each transaction that is over.
@@ -79,6 +83,7 @@ class Coordinator:
         now: Callable[[], float],
         turns: Turns,
         callLater: Callable[..., IDelayedCall],
+        trust: Trust | None = None,
     ) -> None:
         """
         :param snapshots: reads the files.
@@ -86,7 +91,9 @@ class Coordinator:
         :param now: seconds since the epoch.
         :param turns: those of all who change something.
         :param callLater: as of `IReactorTime`.
+        :param trust: says what may run; None: by what the configuration says, and nothing is remembered of it.
         """
+        self.trust = trust or Trust(TrustFiles(), Memory(), events, now)
         self.plan: Plan | None = None
         self.starting: Plan | None = None
         self.config = config
@@ -307,7 +314,7 @@ class Coordinator:
         name, running = request.plugin, current.entries
         records = self.records if request.mutate is None else request.mutate(self.records, self.catalog)
         stored = partial(self.keeper.stored, plugins=current.config.plugins.directory)
-        choosing = partial(chooseOne, name, running, records, self.broken, stored)
+        choosing = partial(self._judged, current.config, chooseOne, name, running, records, self.broken, stored)
         pin = records.get(name).pin
         if pin is not None and (name not in running or running[name].digest != pin.digest):
             choice = await self.precedence.onDisk(self.keeper.disk.do(choosing))
@@ -315,8 +322,9 @@ class Coordinator:
             choice = choosing()
         snapshot = Snapshot(current.config, self.catalog, current.certificates)
         attempt = Attempt(
-            request, snapshot, records, choice, self.removals, running, current, self.isNeeded, self.mount.lost
-        )
+            request, snapshot, records, choice, self.removals, running, current, self.isNeeded, self.mount.lost,
+            self.trust,
+        )  # fmt: skip
         attempt.refusals += choice.refusals
         return attempt
 
@@ -349,17 +357,25 @@ class Coordinator:
         owners = folderOwners(running, self.records, plugins)
         stored = partial(self.keeper.stored, plugins=plugins)
         hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
-        choice = await inThread(choose, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
+        self.trust.found(catalog)
+        choosing = partial(self._judged, snapshot.config, choose)
+        choice = await inThread(choosing, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
         self.catalog = catalog
         if snapshot.catalog is not None:
             self.mount.judge(catalog, snapshot.place, running, plugins != self.config.plugins.directory)
         gone = running.keys() - choice.entries.keys()
         removals = self.removals = self.removals.ofNextChange(gone, choice.refusedNewcomers)
         attempt = Attempt(
-            request, snapshot, records, choice, removals, running, self.plan, self.isNeeded, self.mount.lost
+            request, snapshot, records, choice, removals, running, self.plan, self.isNeeded, self.mount.lost, self.trust
         )
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
+
+    def _judged(self, config: Config, choosing: Callable[..., Choice], *arguments: Any) -> Choice:
+        """A choice, whose signatures are verified here: in the thread, not in the loop."""
+        choice = choosing(*arguments)
+        self.trust.prepare(config, choice.entries.values())
+        return choice
 
     async def _try(self, attempt: Attempt, current: Plan) -> ChangeReport:
         request = attempt.request
@@ -416,6 +432,7 @@ class Coordinator:
             now = plan.entries.get(name)
             if now is not None and now.digest != entry.digest and now.isCodeOf(entry):
                 self.keeper.totals.carryOver(name, entry.version, now.version)
+        self.trust.committed(before, plan)
         for committed in self.onCommitted:
             committed(before, plan)
 
@@ -426,6 +443,8 @@ class Coordinator:
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
+        await self.keepSignatures(plan)
+        self.looked(plan)
         only = None if attempt.isWhole else attempt.request.plugin
         news = self.refused.note(attempt.refusals, plan, self.catalog, only)
         refused = (*attempt.refusals, *attempt.aside)
@@ -438,6 +457,20 @@ class Coordinator:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
             lines.append(str(difference))
         return tuple(lines)
+
+    def looked(self, plan: Plan) -> None:
+        """The files were read, and what runs is recorded."""
+        plugins = self.records.plugins.items()
+        self.trust.looked(plan.config, {(name, known.digest) for name, record in plugins for known in record.versions})
+
+    async def keepSignatures(self, plan: Plan) -> None:
+        """What runs may have been signed anew, while nothing else of it has changed."""
+        for name, digest, signature in self.trust.signedAnew(plan):
+            await self.keeper.keepSignature(name, digest, signature)
+
+    async def firstUsable(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
+        """The first of these versions that can be had from the store, and may run; None if none is."""
+        return await self.keeper.firstStored(name, versions, lambda entry: self.trust.whyNot(entry, self.config))
 
     def isNeeded(self, name: str) -> bool:
         """Whether the edge does not start without a plugin."""

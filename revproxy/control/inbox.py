@@ -18,6 +18,7 @@ from revproxy.plan.words import (
     Counters,
     DropIns,
     Failures,
+    Locking,
     Notice,
     Records,
     Remains,
@@ -32,6 +33,7 @@ class Inbox:
     """
     Takes every word of every worker to its place.
 
+    :ivar locking: how well processes can be locked here; None: nobody has looked, for none was needed.
     :ivar certificates: by endpoint, the state of its listener's certificates.
     :ivar onCertificates: called with each state of a listener's certificates.
     :ivar targets: what is known of targets.
@@ -48,6 +50,7 @@ class Inbox:
         quarantine: Quarantine,
         slowPlugins: SlowPlugins,
     ) -> None:
+        self.locking: Locking | None = None
         self.certificates: dict[str, CertificateState] = {}
         self.onCertificates: list[Callable[[CertificateState], None]] = []
         self.targets = TargetStates(events)
@@ -94,6 +97,8 @@ class Inbox:
             self._certificateState(word)
         elif isinstance(word, TargetChanged):
             self.targets.changed(worker, word)
+        elif isinstance(word, Locking):
+            self.locking = word
         elif isinstance(word, DropIns):
             self._snapshots.install(word)
 

@@ -13,6 +13,7 @@ from revproxy.control.chainview import ChainView
 from revproxy.control.commands import NotThere
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.state.records import PluginRecord, VersionRecord
+from revproxy.control.trustview import TrustView
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.counted import ThreadFigures, VersionCounters
 from revproxy.plan.refusal import Refusal
@@ -27,8 +28,10 @@ class PluginView:
     :ivar chains: where they stand.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, trust: TrustView) -> None:
+        """:param trust: tells whose code it is."""
         self._coordinator = coordinator
+        self._trust = trust
         self.chains = ChainView(coordinator)
 
     async def all(self, removed: bool = False) -> list[dict[str, Any]]:
@@ -118,6 +121,7 @@ class PluginView:
             "threads": _threads(totals.threads(name)),
             "failure": None if refusal is None else _failure(coordinator.refused.at(name), refusal),
             "last_failure": _lastFailure(totals.lastFailure(name, digest)),
+            "trust": self._trust.of(name),
             "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
 

@@ -147,7 +147,7 @@ class Quarantine:
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:
         """:returns: whether there was a way back."""
         coordinator, version = self._coordinator, watched.entry.version
-        good = await coordinator.keeper.firstStored(name, self._goodBefore(name, version))
+        good = await coordinator.firstUsable(name, self._goodBefore(name, version))
         if good is None or version.digest is None:
             return False
         mutate = self._goingBack(name, version.digest, good, reason)
@@ -216,7 +216,7 @@ class Quarantine:
         if pin is not None and pin.by == "user":
             return f"it is pinned, so no other version takes its place (`revproxy rollback {name}` does that)"
         if self._goodBefore(name, version):
-            return "no other version can be had from the store"
+            return "no other version can be had from the store, or may run"
         return "there is no other version"
 
     async def _lift(self, word: Restored) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, Refusal
+from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, REVOKED, UNGRANTED, UNTRUSTED, Refusal
 
 
 class RefusalBook:
@@ -75,6 +75,12 @@ class RefusalBook:
                 mounts.append(refusal)
             elif refusal.stage == HELD_BY_REQUIREMENT:
                 self._events.add("required-folder-gone", refusal.message, name, refusal.version)
+            elif refusal.stage == UNTRUSTED:
+                self._events.add("untrusted", refusal.message, name, refusal.version)
+            elif refusal.stage == REVOKED:
+                self._events.add("revoked", refusal.message, name, refusal.version)
+            elif refusal.stage == UNGRANTED:
+                self._events.add("held", refusal.message, name, refusal.version)
             else:
                 self._events.add("refused", refusal.message, name, refusal.version, refusal.traceback)
         if mounts:

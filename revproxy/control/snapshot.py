@@ -19,6 +19,7 @@ from revproxy.config.settings import Config
 from revproxy.control.catalogreader import CatalogReader
 from revproxy.control.certificatefiles import CertificateReader
 from revproxy.control.history.standing import configText
+from revproxy.control.trust.trustfiles import TrustFiles
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.words import DropIns
@@ -49,6 +50,8 @@ class Snapshot:
 class SnapshotReader:
     """
     Reads again and again. For one thread at a time.
+
+    :ivar trustFiles: what the files say that the section ``trust`` names.
     """
 
     def __init__(self, path: Path | None, config: Config) -> None:
@@ -58,6 +61,7 @@ class SnapshotReader:
         """
         self._path = None if path is None else path.absolute()
         self._source = config.source
+        self.trustFiles = TrustFiles()
         self._catalogs = CatalogReader()
         self._certificates = CertificateReader()
         self._text = None if config.document is None else config.document.text
@@ -94,6 +98,7 @@ class SnapshotReader:
         self._keep(current)
         config, errors = (edited or current, None) if useCurrent or edited else self._read(current)
         certificates = self._certificates.read(config)
+        self.trustFiles.read(config.trust)
         place = _placeOf(config.plugins.directory)
         try:
             catalog = self._catalogs.read(config.plugins.directory, owners, config.plugins.maxBytes)
@@ -108,13 +113,17 @@ class SnapshotReader:
         useCurrent: bool = False,
         edited: Config | None = None,
     ) -> Snapshot:
-        """What was read last, with certificates as they are now; as :meth:`read`. For where nobody watches the rest."""
+        """
+        What was read last, with certificates, and what is revoked, as they are now; as :meth:`read`. For where nobody
+        watches the rest.
+        """
         self._keep(current)
         if useCurrent or self._path is None or edited is not None:
             config, errors = edited or current, None
         else:
             config, errors = self._kept(current)
         certificates = self._certificates.read(config)
+        self.trustFiles.read(config.trust, isLockRead=False)
         try:
             catalog = self._catalogs.again(config.plugins.directory, owners)
         except ConfigErrors as unreadable:

@@ -23,7 +23,7 @@ from revproxy.control.planning.switching import saysOff
 from revproxy.control.snapshot import Snapshot
 from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import REVOKED, Refusal
 
 _START = ChangeRequest(actor=EDGE, action="start")
 
@@ -140,6 +140,8 @@ class Startup:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
+        await coordinator.keepSignatures(plan)
+        coordinator.looked(plan)
         news = coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
         coordinator.tell(Tried(_START, plan, coordinator.records, (), news))
 
@@ -199,8 +201,12 @@ def _running(plan: Plan) -> set[str]:
 
 
 def _missingIn(plan: Plan, attempt: Attempt) -> list[Problem]:
-    """Required plugins that were refused, and that nothing stands in for."""
-    return _problemsOf([refusal for refusal in attempt.refusals if refusal.plugin in plan.missing], attempt)
+    """
+    Required plugins that were refused, and that nothing stands in for; but for those that were revoked: requests must
+    not pass without them, and the others are served.
+    """
+    missing = [refusal for refusal in attempt.refusals if refusal.plugin in plan.missing]
+    return _problemsOf([refusal for refusal in missing if refusal.stage != REVOKED], attempt)
 
 
 def _problemsOf(refusals: Iterable[Refusal], attempt: Attempt) -> list[Problem]:

@@ -2,7 +2,9 @@
 The event loop, and what waits on it. Nothing here knows what an edge is.
 
 - `interpreter`: the process before the loop runs, and at its end;
+- `closedprocess`: what other processes may see of this one, `remotedebug`: that nobody runs code in it from outside;
 - `reactor`: Twisted's epoll reactor without the ceremony around each event;
+- `serverendpoint`: where to listen, also on what systemd hands over;
 - `deadlines`: one sweep for thousands of deadlines, instead of a timer for each;
 - `jobthread`: jobs for a disk that may never answer;
 - `threads`: a bounded pool of threads that nobody waits for;

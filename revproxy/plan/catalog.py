@@ -18,6 +18,23 @@ from revproxy.plan.versionid import VersionId
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """
+    What a drop-in was installed with.
+
+    :ivar name: as `packaging.utils.canonicalize_name` writes it.
+    :ivar record: 64 hexadecimal digits over the names and hashes of its files, which are what was imported; empty: that
+        was not looked at.
+    :ivar isOwn: whether it is revproxy itself.
+    """
+
+    name: str
+    version: str
+    record: str = ""
+    isOwn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """
     One plugin that could run.
@@ -25,12 +42,14 @@ class CatalogEntry:
     :ivar origin: ``"directory"`` or ``"dropin"``.
     :ivar bundle: a directory plugin's files.
     :ivar source: where it is, as messages call it.
+    :ivar distribution: what a drop-in was installed with; None: that is not known.
     """
 
     manifest: Manifest
     origin: str
     bundle: Bundle | None
     source: str
+    distribution: Distribution | None = None
 
     @property
     def version(self) -> VersionId:

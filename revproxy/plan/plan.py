@@ -69,7 +69,12 @@ class Plan:
             and self.missing == other.missing
             and self.entries.keys() == other.entries.keys()
             and all(entry is other.entries[name] for name, entry in self.entries.items())
+            and self._tiers() == other._tiers()
         )
+
+    def _tiers(self) -> dict[str, object]:
+        """Where each plugin runs, and what it may touch: the same version can be signed by somebody else by now."""
+        return {each.name: (each.isolation, each.permissions) for each in self.selected}
 
     def describe(self) -> dict[str, Any]:
         """As JSON: all that another process with the same version store needs to build the same."""

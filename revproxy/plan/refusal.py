@@ -15,7 +15,19 @@ HELD_BY_MOUNT = "mount"
 HELD = frozenset(("held", HELD_BY_REQUIREMENT, HELD_BY_MOUNT))
 """Stages of removals that are not made: until what came with them works; as the plugin is required; as all are gone."""
 
-OF_OTHERS = frozenset(("files", "order", "store", *HELD))
+UNTRUSTED = "trust"
+"""Stage of what nobody who counts vouches for."""
+
+REVOKED = "revoked"
+"""Stage of what does not count any more, and does not run on."""
+
+UNGRANTED = "grant"
+"""Stage of what asks for more than it is granted."""
+
+OF_TRUST = frozenset((UNTRUSTED, REVOKED, UNGRANTED))
+"""Stages that come before any of a plugin's code runs."""
+
+OF_OTHERS = frozenset(("files", "order", "store", *HELD, *OF_TRUST))
 """Stages at which a change fails because of something else than the plugin's own code."""
 
 

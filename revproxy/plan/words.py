@@ -425,6 +425,18 @@ class Notice(Word, frozen=True):
     traceback: str = ""
 
 
+class Locking(Word, frozen=True):
+    """
+    How well processes can be locked on this machine: said when the first one is needed, and when it has changed.
+
+    :ivar level: ``"A"``, ``"B"`` or ``"C"``; None: not even so well that one may be used.
+    :ivar layers: each layer, with why it is not there; empty text: it is.
+    """
+
+    level: Literal["A", "B", "C"] | None
+    layers: dict[str, str]
+
+
 Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask | Rehearse
 Up = (
     DropIns
@@ -440,4 +452,5 @@ Up = (
     | TargetChanged
     | CertificateState
     | Notice
+    | Locking
 )

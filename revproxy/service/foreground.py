@@ -16,6 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from revproxy import __version__
+from revproxy.loop.closedprocess import keepPrivileges
 from revproxy.service.edgeuser import EdgeUser
 from revproxy.service.ownlog import OwnLog
 from revproxy.service.service import EdgeService
@@ -47,6 +48,8 @@ def runForeground(service: EdgeService, reactor: Any, log: OwnLog, user: EdgeUse
     service.privilegedStartService()
     if user is not None:
         unreadable = user.become()
+        if (why := keepPrivileges()) is not None:
+            _log.warn("{why}", why=why)
         _log.info("runs as user {uid}, group {gid}", uid=user.uid, gid=user.gid)
         if unreadable:
             text = (

@@ -33,7 +33,7 @@ from revproxy.config.settings import Config
 from revproxy.control.certificatefiles import certificateRoots
 from revproxy.control.changes import ChangeRefused, ChangeRequest
 from revproxy.control.control import Control
-from revproxy.control.custody import codeWarnings, stateWarnings, users
+from revproxy.control.custody import configWarnings, lookWarnings, stateWarnings, users
 from revproxy.control.startup import StartRefused
 from revproxy.control.state.directory import StateError, StateFolder, StateInUse
 from revproxy.control.state.recordfile import readRecords
@@ -79,6 +79,7 @@ class EdgeService(Service):  # type: ignore[misc]
         path: Path | None = None,
         routesMade: Callable[[], None] = lambda: None,
         owner: tuple[int, int] | None = None,
+        closes: Callable[[], str | None] = lambda: None,
     ) -> None:
         """
         Makes everything and opens nothing.
@@ -86,12 +87,15 @@ class EdgeService(Service):  # type: ignore[misc]
         :param path: the file the configuration was read from, to be watched; None if there is none.
         :param routesMade: called before plugins are loaded, with all there that does not depend on them.
         :param owner: the user and group that the process becomes once its ports are bound; None: it stays who it is.
+        :param closes: called when it is who it will stay, before plugins start: closes the process to others, or says
+            why it cannot.
         :raises ConfigErrors: with every problem of the configuration, its plugins and certificates.
         """
         self.config = config
         self._reactor = reactor
         self._path = None if path is None else path.absolute()
         self._owner = owner
+        self._closes = closes
         self._state = StateFolder(config.state)
         self.events = EventLog(reactor.seconds)
         records, damaged = readRecords(self._state.recordsPath)
@@ -152,6 +156,8 @@ class EdgeService(Service):  # type: ignore[misc]
         """Start plugins, then accept."""
         if self._listening is None:
             self.privilegedStartService()
+        if (why := self._closes()) is not None:
+            self._log.warn("{why}", why=why)
         super().startService()
         self._signals.heed(signal.SIGUSR1, self.worker.accessLogging.reopen)
         self._signals.heed(signal.SIGHUP, self._hungUp)
@@ -209,10 +215,11 @@ class EdgeService(Service):  # type: ignore[misc]
 
     async def _takeState(self) -> None:
         """The state folder is ours alone. Without one the edge runs all the same, and remembers nothing."""
-        for warning in (*stateWarnings(self.config.state, users()), *codeWarnings(self._codePaths(self.config))):
-            self._log.warn("{warning}", warning=warning)
+        self._warn(*stateWarnings(self.config.state, users()), *configWarnings(self.config, self._path))
         try:
-            self._state.acquire()
+            if (mode := self._state.acquire()) is not None:
+                text = "{folder}: others could look into it (mode {mode:04o}); it is for its owner alone now (0700)"
+                self._log.info(text, folder=self._state.path, mode=mode)
             self._admin.socket.open()
         except StateInUse:
             raise
@@ -221,11 +228,16 @@ class EdgeService(Service):  # type: ignore[misc]
             self._log.warn(text, error=error)
             self.control.history.beginWithout()
         else:
+            self._warn(*lookWarnings(self.config.state))
             self.control.keeper.isWritable = True
             self._stateWatch.start()
             self.control.eventKeeper.begin()
             self.control.audit.begin()
             self.control.history.begin()
+
+    def _warn(self, *warnings: str) -> None:
+        for warning in warnings:
+            self._log.warn("{warning}", warning=warning)
 
     def _startFailed(self, failure: Any) -> None:
         """An edge that cannot start ends, and its exit status says so."""
@@ -268,12 +280,14 @@ class EdgeService(Service):  # type: ignore[misc]
     # Changing
 
     def _watched(self, config: Config) -> list[Path | Root]:
+        revoked = [Root(str(path), depth=0) for path in (config.trust.revoked,) if path is not None]
         if not config.plugins.watch:
-            return [*certificateRoots(config)]
+            return [*revoked, *certificateRoots(config)]
         # Also those of a configuration that is refused: the file may be what is corrected.
         files = sorted({*config.referredFiles, *self.control.snapshots.referredFiles})
         referred = [Root(path, depth=0) for path in files]
-        return [*self._codePaths(config), *referred, *certificateRoots(config)]
+        locked = [Root(str(path), depth=0) for path in (config.trust.lock,) if path is not None]
+        return [*self._codePaths(config), *referred, *locked, *revoked, *certificateRoots(config)]
 
     def _watchWhatIsSaid(self) -> None:
         """Watch what the configuration says now."""

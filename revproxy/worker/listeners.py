@@ -24,7 +24,6 @@ from errno import EADDRINUSE, ECANCELED
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
@@ -34,6 +33,7 @@ from revproxy.dataplane.edge import Edge
 from revproxy.dataplane.listener import Listener
 from revproxy.dataplane.net.eagerreactor import EagerReactor, described
 from revproxy.loop.jobthread import DiskSilent, JobThread
+from revproxy.loop.serverendpoint import serverEndpoint
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import CertificateState, Prepare
@@ -217,7 +217,7 @@ class ListenerSet:
         """:raises CannotListenError, OSError: naming the address."""
         endpoint = listening.config.endpoint
         try:
-            return await serverFromString(self._eager, endpoint).listen(listening.listener)
+            return await serverEndpoint(self._eager, endpoint).listen(listening.listener)
         except CannotListenError as error:
             ours = self._holder(error.interface, error.port)
             if ours is None:

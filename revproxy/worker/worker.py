@@ -28,6 +28,7 @@ from revproxy.plan.words import (
     Ask,
     Commit,
     Down,
+    Notice,
     Prepare,
     Readiness,
     Ready,
@@ -135,7 +136,7 @@ class Worker:
             reactor, tell, self.retirement.counts, self.health.gated, self.health.tellRest, reports
         )
         self._stores = PluginStores(reactor, config, tell)
-        dropInFactories = DropInFactories(dropIns)
+        dropInFactories = DropInFactories(dropIns, config.trust)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.locked = LockedPlugins(
             reactor, config.trust, self._answers, NamedUpstreams(self._upstreams, reactor).ask, inPool or inThread
@@ -162,6 +163,8 @@ class Worker:
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
         tell(dropInFactories.told)
+        for text in dropInFactories.untrusted:
+            tell(Notice("untrusted", text))
 
     def _participants(self) -> Sequence[Participant]:
         """

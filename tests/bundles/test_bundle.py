@@ -125,6 +125,74 @@ class ReadTests(BundleTestCase):
         test_noDescriptorsLeft.skip = "no /proc here"  # type: ignore[attr-defined]
 
 
+class SignatureTests(BundleTestCase):
+    """What vouches for a plugin."""
+
+    FILES = ("plugin.manifest.json", "plugin.manifest.json.sshsig", "plugin.manifest.json.minisig")
+
+    def test_outside(self) -> None:
+        """It is read with the folder, and the version is the same without it."""
+        before = readBundle(self.folder)
+        self.assertEqual(before.signature, {})
+        for name in self.FILES:
+            self.write(name, name)
+        bundle = readBundle(self.folder, maxFiles=2)
+        self.assertEqual(bundle.signature, {name: name.encode() for name in self.FILES})
+        self.assertEqual((bundle, bundle.files), (before, before.files))
+
+    def test_onlyThere(self) -> None:
+        """A file of that name in a folder below is one like any other."""
+        self.write(f"inner/{self.FILES[0]}", "x")
+        self.assertIn(f"inner/{self.FILES[0]}", readBundle(self.folder).files)
+
+    def test_cannotBePassedOver(self) -> None:
+        """Whatever .pluginignore says."""
+        self.write(".pluginignore", "*.json\n*sig\n!/plugin.manifest.json\n")
+        self.write(self.FILES[1], "x")
+        bundle = readBundle(self.folder)
+        self.assertEqual((list(bundle.signature), sorted(bundle.files)),
+                         ([self.FILES[1]], [".pluginignore", "plugin.json", "plugin.py"]))
+
+    def test_noFile(self) -> None:
+        """A link, a pipe, a folder, a device in its place: the plugin is refused, and nobody waits."""
+        for name in self.FILES:
+            place = self.folder / name
+            for make, remove, said in (
+                (lambda: place.symlink_to("plugin.json"), place.unlink, "is a symbolic link"),  # noqa: B023
+                (lambda: os.mkfifo(place), place.unlink, "is no plain file"),  # noqa: B023
+                (place.mkdir, place.rmdir, "is no plain file"),
+            ):
+                make()
+                self.assertIn(f"{place}: {said}", self.refused())
+                remove()
+
+    def test_large(self) -> None:
+        """It is bounded, also where its size is a lie."""
+        for name, limit in zip(self.FILES, (1 << 20, 16 << 10, 16 << 10), strict=True):
+            self.write(name, "x" * limit)
+            self.assertEqual(len(readBundle(self.folder).signature[name]), limit)
+            os.truncate(self.folder / name, 10 << 30)
+            self.assertEqual(self.refused(), f"{self.folder / name}: has more than {limit} bytes, the most that it may "
+                                             "have")
+            (self.folder / name).unlink()
+
+    def test_signedMeanwhile(self) -> None:
+        """While it is signed, the folder is read again: files and signature are of one state."""
+        self.write(self.FILES[0], "old")
+        count = 0
+        real = os.read
+
+        def read(descriptor: int, size: int) -> bytes:
+            nonlocal count
+            count += 1
+            if count == 3:
+                self.write(self.FILES[0], "new, and longer")
+            return real(descriptor, size)
+
+        self.patch(os, "read", read)
+        self.assertEqual(readBundle(self.folder).signature, {self.FILES[0]: b"new, and longer"})
+
+
 class ChangingTests(BundleTestCase):
     """`readBundle` while others write."""
 
@@ -287,6 +355,17 @@ class ReaderTests(BundleTestCase):
         self.contents = 0
         self.assertIs(self.reader.read(self.folder), bundle)
         self.assertGreater(self.contents, 0)
+
+    def test_signedAgain(self) -> None:
+        """Another signature is seen, and the version stays what it is."""
+        before = self.reader.read(self.folder)
+        for text in ("1", "2"):
+            self.write("plugin.manifest.json", text)
+            after = self.reader.read(self.folder)
+            self.assertEqual((after.digest, after.signature), (before.digest, {"plugin.manifest.json": text.encode()}))
+            self.assertIs(self.reader.read(self.folder), after)
+        (self.folder / "plugin.manifest.json").unlink()
+        self.assertEqual(self.reader.read(self.folder).signature, {})
 
     def test_passing(self) -> None:
         """What is no part of the plugin may come and go."""

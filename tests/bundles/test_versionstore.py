@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import Bundle, makeBundle
+from revproxy.bundles.signature import Signers, Untrusted, verify
+from revproxy.bundles.signaturefiles import SSHSIG
 from revproxy.bundles.versionstore import StoreError, VersionStore
+from tests.bundles.signing import plugin, signed, signedByMinisign, signer
 from tests.tools import needs
 
 NAME = "rate-limit"
@@ -378,6 +381,68 @@ class TestsTests(StoreTestCase):
         self.place.symlink_to("/etc")
         self.assertEqual(self.kept(), {})
         self.assertEqual(self.store.read(NAME, self.bundle.digest), self.bundle)
+
+
+class SignatureTests(StoreTestCase):
+    """The signature beside a version."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bundle = signed(plugin(NAME))
+        self.store.keep(NAME, self.bundle)
+        self.place = self.folder / NAME / (self.bundle.digest + ".signature")
+
+    def kept(self) -> dict[str, bytes]:
+        return dict(self.store.read(NAME, self.bundle.digest).signature)
+
+    def test_kept(self) -> None:
+        """It comes back with it, lies beside it as plain files, and the version is the same with and without."""
+        self.assertEqual(self.kept(), self.bundle.signature)
+        self.assertEqual((self.place / SSHSIG).read_bytes(), self.bundle.signature[SSHSIG])
+        self.assertEqual(self.store.digests(NAME), (plugin(NAME).digest,))
+        verdict = verify(self.store.read(NAME, self.bundle.digest), Signers([signer()]), now=0)
+        self.assertEqual(verdict.signer, "alice")
+
+    def test_again(self) -> None:
+        """Signed again, the version is not written again, and the signature is."""
+        inode = (self.folder / NAME / self.bundle.digest).stat().st_ino
+        other = signedByMinisign(plugin(NAME))
+        self.store.keep(NAME, other)
+        self.assertEqual((self.folder / NAME / self.bundle.digest).stat().st_ino, inode)
+        self.assertEqual(self.kept(), other.signature)
+
+    def test_unsigned(self) -> None:
+        """The same version without a signature takes none away."""
+        self.store.keep(NAME, plugin(NAME))
+        self.assertEqual(self.kept(), self.bundle.signature)
+
+    def test_alone(self) -> None:
+        """It can be replaced alone, and taken away; of a version that is not kept none is."""
+        other = signedByMinisign(plugin(NAME)).signature
+        self.store.keepSignature(NAME, self.bundle.digest, other)
+        self.assertEqual(self.kept(), other)
+        self.store.keepSignature(NAME, self.bundle.digest, {})
+        self.assertEqual(self.kept(), {})
+        self.store.keepSignature(NAME, version(2).digest, other)
+        self.assertEqual(self.everything(), self.whole(self.bundle))
+        self.refused(self.store.keepSignature, NAME, self.bundle.digest, {"../x": b""})
+
+    def test_pruned(self) -> None:
+        """It goes with its version."""
+        self.store.keep(NAME, version(2))
+        self.store.prune(NAME, [version(2).digest])
+        self.assertEqual(self.everything(), self.whole(version(2)))
+
+    def test_damaged(self) -> None:
+        """A version whose files are damaged is refused, whatever vouches for it; a damaged signature is none."""
+        (self.place / SSHSIG).write_text("x")
+        changed = self.store.read(NAME, self.bundle.digest)
+        self.assertRaises(Untrusted, verify, changed, Signers([signer()]), now=0)
+        shutil.rmtree(self.place)
+        self.place.symlink_to("/etc")
+        self.assertEqual(self.kept(), {})
+        (self.folder / NAME / self.bundle.digest / "plugin.py").write_text("x")
+        self.assertIn("damaged", self.refused(self.store.read, NAME, self.bundle.digest))
 
 
 class PruneTests(StoreTestCase):

@@ -173,7 +173,7 @@ class PreflightTests(PreflightCase):
         (self.root / "s").mkdir()
         for path in (self.root / "s", self.folder, self.root / "r.yaml"):
             path.chmod(0o777)
-        state, file, folder = (one for one in checkFile(self.root / "r.yaml").warnings if one not in before)
+        state, _, file, folder = (one for one in checkFile(self.root / "r.yaml").warnings if one not in before)
         self.assertTrue(state.startswith(f"{self.root / 'r.yaml'}:4:1: $.state: {self.root / 's'}: everybody"), state)
         self.assertTrue(file.startswith(f"{self.root / 'r.yaml'}: everybody"), file)
         self.assertTrue(folder.startswith(f"{self.folder}: everybody"), folder)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import deque
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 from pathlib import Path
+from threading import Thread
 
+import click
 import msgspec
 
 from revproxy.admin.token import digestOf, idOf
 from revproxy.admin.tokens import TokenFile
+from revproxy.cli.remoteedge import tokenFrom
 from revproxy.config.document import parseYAML
 from tests.cli.test_edgecommands import CommandCase, Status
 
@@ -107,7 +115,7 @@ class TokenCommandTests(CommandCase):
         """Who is not known is told where a token goes, and where it comes from."""
         self.edge(Status(401, {"title": "Unauthorized", "status": 401, "detail": "a token is needed"}))
         said = self.run_("token", "list", status=1).stderr
-        self.assertIn("a token is needed; a token goes into REVPROXY_TOKEN, and revproxy token new, on", said)
+        self.assertIn("a token is needed; a token goes into REVPROXY_TOKEN or --token-file, and revproxy token", said)
 
 
 class OtherDoorTests(CommandCase):
@@ -120,3 +128,64 @@ class OtherDoorTests(CommandCase):
         result = self.run_("events", "--url", "http://127.0.0.1:1", status=3)
         self.assertIn("http://127.0.0.1:1: nobody listens there; see `admin`", result.stderr)
         self.assertIn("is wanted", self.run_("events", "--url", "x", status=3).stderr)
+
+
+class TokenFileTests(CommandCase):
+    """``--token-file``."""
+
+    def test_file(self) -> None:
+        """The first line of a file, without what is around it; one that others can read is told of."""
+        file = Path("token")
+        file.write_text("rvp_abc\n")
+        for mode, said in ((0o600, ""), (0o640, "token: others can read this token; chmod 600 token\n")):
+            file.chmod(mode)
+            stderr = StringIO()
+            self.patch(sys, "stderr", stderr)
+            self.assertEqual((tokenFrom(file), stderr.getvalue()), ("rvp_abc", said))
+        self.assertEqual((tokenFrom(file, tells=False), stderr.getvalue()), ("rvp_abc", said))
+
+    def test_environment(self) -> None:
+        """Without a file, the variable; without that, none."""
+        self.patch(os, "environ", {"REVPROXY_TOKEN": "rvp_x"})
+        self.assertEqual(tokenFrom(None), "rvp_x")
+        self.patch(os, "environ", {})
+        self.assertEqual(tokenFrom(None), "")
+
+    def test_refused(self) -> None:
+        """No file, nothing in it, and what is no token."""
+        Path("empty").touch(0o600)
+        Path("binary").write_bytes(b"\xff")
+        for name, said in (
+            ("none", "--token-file: none cannot be read: No such file or directory"),
+            ("empty", "there is no token in empty; revproxy token new makes one"),
+            ("binary", "--token-file: binary cannot be read"),
+        ):
+            error = self.assertRaises(click.ClickException, tokenFrom, Path(name))
+            self.assertIn(said, str(error.message))
+
+    def test_neverAnArgument(self) -> None:
+        """Whoever lists processes would see it."""
+        result = self.run_("events", "--url", "http://127.0.0.1:1", "--token", "rvp_x", status=2)
+        self.assertIn("No such option", result.stderr)
+
+    def test_standardInput(self) -> None:
+        """From a program that has it; and the edge is asked with it."""
+        seen = []
+
+        class Door(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                seen.append(self.headers["Authorization"])
+                self.send_response(401)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        server = HTTPServer(("127.0.0.1", 0), Door)
+        serving = Thread(target=server.handle_request)
+        serving.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        command = [sys.executable, "-m", "revproxy.cli", "events", "--url", url, "--token-file", "-"]
+        done = subprocess.run(command, input="rvp_in\n", capture_output=True, text=True, timeout=120, check=False)
+        serving.join(120)
+        server.server_close()
+        self.assertEqual((seen, done.returncode), (["Bearer rvp_in"], 1), done.stderr)

@@ -24,6 +24,10 @@ class SyntaxTests(SynchronousTestCase):
         """What Twisted can make stays as it is written; a path that is too long is refused before anything is bound."""
         for text in ("tcp:8080", "tcp:8080:interface=127.0.0.1", "tcp6:80", "unix:/run/edge.sock"):
             self.assertEqual(syntax.endpoint(text), text)
+        for text in ("systemd:domain=INET:index=0", "systemd:domain=INET6:name=https", "systemd:domain=UNIX:name=a.b"):
+            self.assertEqual(syntax.endpoint(text), text)
+        for text in ("systemd:", "systemd:domain=X:index=0", "systemd:domain=INET", "systemd:domain=INET:name=a:b"):
+            self.assertIn("write systemd:domain=INET:name=NAME", self.refused(syntax.endpoint, text))
         self.assertIn("is no port number", self.refused(syntax.endpoint, "tcp:http"))
         self.assertIn("port 70000 is not between", self.refused(syntax.endpoint, "tcp:70000"))
         longest = "unix:" + "/" + "a" * (syntax.SOCKET_PATH_LIMIT - 1)

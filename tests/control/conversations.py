@@ -147,6 +147,7 @@ class FakeStateFolder:
     targetsPath = Path("/nowhere/targets.json")
     certificatesPath = Path("/nowhere/certificates.json")
     alertsPath = Path("/nowhere/alerts.json")
+    trustPath = Path("/nowhere/trust.json")
     auditPath = Path("/nowhere/audit")
     historyPath = Path("/nowhere/history")
 

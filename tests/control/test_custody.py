@@ -11,7 +11,17 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.config.configfile import parseConfig
+from revproxy.control.custody import (
+    codeWarnings,
+    configWarnings,
+    keyWarnings,
+    lookWarnings,
+    ownerOf,
+    secretWarnings,
+    stateWarnings,
+    users,
+)
 
 
 class CustodyCase(SynchronousTestCase):
@@ -50,9 +60,8 @@ class StateTests(CustodyCase):
         return stateWarnings(self.state, users())
 
     def test_fine(self) -> None:
-        """Its user's alone; also when others may read it, and what is in it is not to be looked at yet."""
+        """Its user's alone; what is in it is not to be looked at then."""
         self.assertEqual(self.check(), [])
-        self.state.chmod(0o755)
         (self.state / "versions").mkdir(0o755)
         self.assertEqual(self.check(), [])
         self.assertEqual(stateWarnings(self.root / "none", users()), [])
@@ -70,6 +79,15 @@ class StateTests(CustodyCase):
         ledger.write_text("{}")
         ledger.chmod(0o666)
         self.assertEqual(self.check(), [f"{ledger}: everybody may write there, {tail} {ledger}"])
+
+    def test_readers(self) -> None:
+        """Everybody may look into it."""
+        self.state.chmod(0o755)
+        text = "everybody may look into it, and it has what plugins keep; chmod 700"
+        self.assertEqual(lookWarnings(self.state), [f"{self.state}: {text} {self.state}"])
+        self.assertEqual(self.check(), [])
+        self.state.chmod(0o750)
+        self.assertEqual(lookWarnings(self.state) + lookWarnings(self.root / "none"), [])
 
     def test_ownGroup(self) -> None:
         """A group of the owner alone is nobody else; one that all users share is."""
@@ -144,3 +162,72 @@ class CodeTests(CustodyCase):
             (plugins / str(number)).mkdir(parents=True)
             (plugins / str(number)).chmod(0o777)
         self.assertEqual(len(codeWarnings([plugins])), 5)
+
+
+PEM = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"
+
+
+class KeyTests(CustodyCase):
+    """Who can read keys and secrets."""
+
+    def key(self, name: str, mode: int, text: str = PEM) -> Path:
+        path = self.root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def test_keys(self) -> None:
+        """Those of a folder, and single ones, that everybody or the owner's group can read; certificates are public."""
+        self.accounts("bob")
+        everybody = self.key("certs/a.pem", 0o644)
+        self.key("certs/b.pem", 0o600)
+        self.key("certs/c.pem", 0o644, "-----BEGIN CERTIFICATE-----\n")
+        group = self.key("single.key", 0o640)
+        self.assertEqual(keyWarnings([everybody.parent, group, everybody.parent, self.root / "none"]), [
+            f"{everybody}: everybody can read this private key; chmod go-r {everybody}",
+            f"{group}: group alice can read this private key; chmod go-r {group}",
+        ])  # fmt: skip
+
+    def test_given(self) -> None:
+        """A group that root has given it to, and one of the owner alone."""
+        self.accounts("alice")
+        path = self.key("a.pem", 0o640)
+        self.assertEqual(keyWarnings([path]), [])
+        self.accounts("bob")
+        self.owners[path] = 0, 100
+        self.assertEqual(keyWarnings([path]), [])
+        path.chmod(0o644)
+        self.assertEqual(keyWarnings([path]), [f"{path}: everybody can read this private key; chmod o-r {path}"])
+
+    def test_secrets(self) -> None:
+        """Files that a configuration takes secrets from, whatever is in them."""
+        path = self.key("password", 0o604, "hunter2")
+        said = f"{path}: everybody can read this secret; chmod go-r {path}"
+        self.assertEqual(secretWarnings([path, self.root / "none", self.root]), [said])
+
+    def test_strange(self) -> None:
+        """What is no file is not waited for, and what is too large for a key is none."""
+        os.mkfifo(self.root / "pipe.key", 0o644)
+        large = self.key("large.key", 0o644, PEM)
+        os.truncate(large, 2 << 20)
+        self.assertEqual(keyWarnings([self.root]), [])
+
+    def test_configuration(self) -> None:
+        """All that a configuration names: listeners, upstreams, secrets, the lock file and what is revoked."""
+        for name in ("certs/a.pem", "admin.pem", "client.pem"):
+            self.key(name, 0o644)
+        self.key("password", 0o644, "hunter2")
+        for name in ("plugins.lock", "revoked"):
+            self.key(name, 0o666, "")
+        text = """
+listeners: [{endpoint: "tcp:1", tls: {certificates: certs}}]
+admin: {endpoint: "tcp:2", tls: {certificates: admin.pem}}
+upstreams: {app: {targets: ["https://a"], tls: {certificate: client.pem}}}
+traces: {otlp: "http://127.0.0.1:4318", headers: {authorization: {$file: password}}}
+trust: {lock: plugins.lock, revoked: revoked}
+"""
+        config = parseConfig(text, "revproxy.yaml", self.root)
+        named = {Path(warning.partition(": ")[0]).name for warning in configWarnings(config, None)}
+        self.assertEqual(named, {"a.pem", "admin.pem", "client.pem", "password", "plugins.lock", "revoked"})
+        self.assertIn("everybody may write there", " ".join(configWarnings(config, None)))

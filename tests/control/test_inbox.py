@@ -207,4 +207,5 @@ class InboxTests(SynchronousTestCase):
                 inbox.onRecords.append(parts[-2].heard)
                 inbox.receive(0, word)
                 heard = [*(call for part in parts for call in part.calls), *inbox.certificates]
+                heard += filter(None, [inbox.locking])
                 self.assertNotEqual(heard, [], repr(word))

@@ -44,6 +44,7 @@ from revproxy.plan.words import (
     DropIns,
     Failures,
     LastFailure,
+    Locking,
     Notice,
     Prepare,
     Readiness,
@@ -151,6 +152,8 @@ def examples(root: Path) -> list[Down | Up]:
         ),)),
         Notice("handover-lost", "it was too large", "a", VERSION, "Traceback …"),
         Notice("ledger-damaged", ""),
+        Locking("B", {"seccomp": "", "namespaces": "EPERM"}),
+        Locking(None, {}),
     ]
 
 

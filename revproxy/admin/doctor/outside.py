@@ -12,6 +12,7 @@ from pathlib import Path
 from twisted.internet.endpoints import serverFromString
 
 from revproxy.admin.doctor.check import Check
+from revproxy.admin.doctor.isolation import isolationChecks
 from revproxy.admin.doctor.lint import lintChecks
 from revproxy.admin.doctor.machine import machineChecks
 from revproxy.admin.doctor.places import placeChecks
@@ -30,18 +31,19 @@ def outsideChecks(file: Path | None) -> list[Check]:
     :param file: the configuration; None where there is none.
     """
     if file is None:
-        return machineChecks(_USUAL)
+        return [*machineChecks(_USUAL), *isolationChecks(None)]
     try:
         config = loadConfig(file)
     except ConfigErrors as errors:
         advice = "Correct it: no edge can start with it. `revproxy check` looks at the plugins, too."
         found = [Check("config", "failing", str(problem), advice) for problem in errors.problems]
-        return [*found, *machineChecks(_USUAL)]
+        return [*found, *machineChecks(_USUAL), *isolationChecks(None)]
     return [
         *lintChecks(config),
         *_ports(config),
         *placeChecks(config, file),
         *machineChecks(config.limits.maxConnections),
+        *isolationChecks(config),
     ]
 
 

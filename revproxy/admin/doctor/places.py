@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 from revproxy.admin.doctor.check import Check
 from revproxy.config.settings import Config
-from revproxy.control.custody import codeWarnings, ownerOf, stateWarnings, users
+from revproxy.control.custody import configWarnings, lookWarnings, ownerOf, stateWarnings, users
 
 LEAST = 16 << 20
 """Bytes; with fewer, it is a matter of minutes."""
@@ -58,9 +58,10 @@ def folder(name: str, path: Path) -> Check:
 
 def _custody(config: Config, file: Path | None) -> Iterator[Check]:
     trusted = users(ownerOf(config.state)) if os.geteuid() == 0 else users()
-    code = [path for path in (file, config.plugins.directory) if path is not None]
-    found = [*stateWarnings(config.state, trusted), *codeWarnings(code)]
+    found = [*stateWarnings(config.state, trusted), *lookWarnings(config.state), *configWarnings(config, file)]
     for warning in found:
-        yield Check("custody", "warning", warning, "Take the right to write there away from others.")
+        text, _, advice = warning.rpartition("; ")
+        yield Check("custody", "warning", text or advice, f"{advice}." if text else "Take that right away from others.")
     if not found:
-        yield Check("custody", "ok", "nobody else may write what decides which code runs, as far as can be seen")
+        text = "nobody else may write what decides which code runs, or read keys and secrets, as far as can be seen"
+        yield Check("custody", "ok", text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
@@ -19,6 +18,7 @@ from revproxy.admin.metrics.site import MetricsSite
 from revproxy.config.problems import quoted
 from revproxy.config.settings import Config, documentOf
 from revproxy.dataplane.net.eagerreactor import FEW_ACCEPTS, EagerReactor, described
+from revproxy.loop.serverendpoint import serverEndpoint
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 
@@ -111,7 +111,7 @@ class MetricsListener:
         await self.abandon()
         if endpoint is not None and endpoint != self._endpoint:
             site = MetricsSite(self._scraper, self._reactor)
-            self._preparedPort = await serverFromString(EagerReactor(self._reactor), endpoint).listen(site)
+            self._preparedPort = await serverEndpoint(EagerReactor(self._reactor), endpoint).listen(site)
             self._preparedPort.acceptsPerTurn = FEW_ACCEPTS
             self._preparedSite = site
             if self._isOver:

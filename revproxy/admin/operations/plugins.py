@@ -9,6 +9,7 @@ from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter
 from revproxy.admin.operations.outcome import OUTCOME, OUTCOMES, outcome
+from revproxy.admin.operations.trust import TRUST
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import (
     COUNT,
@@ -60,6 +61,7 @@ PLUGIN_STATUS = record(
     threads=optional({"type": "object"}),
     failure=_FAILURE,
     last_failure=_LAST_FAILURE,
+    trust=TRUST,
     versions={"type": "array", "items": _VERSION},
 )
 

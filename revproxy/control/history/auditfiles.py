@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -67,8 +68,11 @@ class AuditFiles:
             return
         os.makedirs(self.folder, 0o700, exist_ok=True)
         key = readKey(self.folder)
+        wrong = "is gone or damaged"
+        if key is not None and (everybody := self._closeKey()):
+            key, wrong = None, everybody
         if key is None and any(name != KEY for name in os.listdir(self.folder)):
-            text = f"{self.folder}: its key is gone or damaged, so nobody can say whether these records are true"
+            text = f"{self.folder}: its key {wrong}, so nobody can say whether these records are true"
             self.damaged.append(setAside(self.folder, text))
             os.makedirs(self.folder, 0o700, exist_ok=True)
         key = key or _makeKey(self.folder)
@@ -116,6 +120,23 @@ class AuditFiles:
                     if len(found) == count:
                         return found
         return found
+
+    def _closeKey(self) -> str:
+        """
+        See that the key is for nobody else. One that a group could read, as Kubernetes makes it of what it mounts with
+        ``fsGroup``, is closed again.
+
+        :returns: what is wrong with it, if everybody could read or write it; it is not to be used then.
+        """
+        path = self.folder / KEY
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        if mode & 0o007:
+            return f"could be read by everybody (mode {mode:04o})"
+        if mode & 0o070:
+            with suppress(OSError):
+                os.chmod(path, 0o600)
+            self.damaged.append(f"{path}: its group could read it (mode {mode:04o}); it has mode 0600 now")
+        return ""
 
     def _findEnd(self, key: bytes) -> None:
         files, damaged = recordFiles(self.folder), self.damaged

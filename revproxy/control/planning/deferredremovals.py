@@ -55,12 +55,14 @@ class DeferredRemovals:
         """
         What goes together, with what is to run on.
 
+        :param running: what runs, and may run on.
         :param resolved: `resolve` of a choice; what it raises comes through.
         """
         newcomers = {name: entry for name, entry in choice.entries.items() if name not in running}
         refused = self.refused.keys() - {entry.source for entry in newcomers.values()}
         while True:
-            waiting = {name: came & refused for name, came in sorted(self.waiting.items()) if came & refused}
+            gone = sorted((name, came & refused) for name, came in self.waiting.items() if name in running)
+            waiting = {name: came for name, came in gone if came}
             staying = {name: running[name] for name in waiting}
             resolution = resolved(replace(choice, entries={**choice.entries, **staying}))
             told = {refusal.plugin for refusal in resolution.refusals}

@@ -12,6 +12,7 @@ from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.selection import orderPerGroup, select
+from revproxy.control.planning.tiers import Bounds
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
@@ -37,6 +38,8 @@ def resolve(
     switches: Mapping[str, bool],
     modules: tuple[BrokenModule, ...] = (),
     remembered: Container[str] = (),
+    withdrawn: Container[str] = (),
+    bounds: Mapping[str, Bounds] | None = None,
 ) -> Resolution:
     """Find the plan that has as many of the changes as go together.
 
@@ -44,9 +47,11 @@ def resolve(
     :param running: the entries of that plan; before a first generation, those of the last run.
     :param modules: of drop-ins, that cannot be imported.
     :param remembered: names of plugins that were there once.
+    :param withdrawn: names of plugins that must not run, whoever names them.
+    :param bounds: by name, what there is around a plugin.
     :raises ConfigErrors: not even what runs, or ran, would do; or nothing does yet.
     """
-    trial = _Trial(number, choice.broken, switches, modules, remembered)
+    trial = _Trial(number, choice.broken, switches, modules, remembered, withdrawn, bounds or {})
     try:
         return Resolution(trial.plan(config, choice.entries), ())
     except ConfigErrors as errors:
@@ -62,11 +67,13 @@ class _Trial:
     switches: Mapping[str, bool]
     modules: tuple[BrokenModule, ...]
     remembered: Container[str]
+    withdrawn: Container[str]
+    bounds: Mapping[str, Bounds]
 
     def plan(self, config: Config, entries: Entries) -> Plan:
         """:raises ConfigErrors: these do not go together."""
         catalog = Catalog(dict(sorted(entries.items())), self.broken, self.modules)
-        selected = select(catalog, config, self.switches, self.remembered)
+        selected = select(catalog, config, self.switches, self.remembered, self.withdrawn, self.bounds)
         order = orderPerGroup(selected, config)
         return Plan(self.number, config, catalog.entries, selected, order, self.switches)
 

@@ -16,7 +16,7 @@ from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.control.planning.switching import isOn, saysOff
-from revproxy.control.planning.tiers import isolationOf, permissionsOf
+from revproxy.control.planning.tiers import FREE, Bounds, globFor, tierOf
 from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
 from revproxy.plan.plan import Order
 
@@ -25,7 +25,12 @@ MAX_TOLD = 20
 
 
 def select(
-    catalog: Catalog, config: Config, switches: Mapping[str, bool] | None = None, remembered: Container[str] = ()
+    catalog: Catalog,
+    config: Config,
+    switches: Mapping[str, bool] | None = None,
+    remembered: Container[str] = (),
+    withdrawn: Container[str] = (),
+    bounds: Mapping[str, Bounds] | None = None,
 ) -> tuple[Selected, ...]:
     """
     Who runs where, with which configuration, by name.
@@ -37,9 +42,11 @@ def select(
     :param switches: what ``revproxy enable`` and ``disable`` said, over everything that is written: ``False`` is off on
         every route, ``True`` on where a route does not say otherwise.
     :param remembered: names of plugins that were there once: to say that one is off is no mistake.
+    :param withdrawn: names of plugins that must not run: to name one is no mistake, either.
+    :param bounds: by name, what there is around a plugin; those that are not in it have none.
     :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
     """
-    return _Selection(catalog, config, switches or {}, remembered).run()
+    return _Selection(catalog, config, switches or {}, remembered, withdrawn, bounds or {}).run()
 
 
 def orderPerGroup(selected: Sequence[Selected], config: Config) -> tuple[Order, ...]:
@@ -83,11 +90,19 @@ class _Selection:
     """One run of :func:`select`."""
 
     def __init__(
-        self, catalog: Catalog, config: Config, switches: Mapping[str, bool], remembered: Container[str]
+        self,
+        catalog: Catalog,
+        config: Config,
+        switches: Mapping[str, bool],
+        remembered: Container[str],
+        withdrawn: Container[str],
+        bounds: Mapping[str, Bounds],
     ) -> None:
         self.config = config
         self.catalog = catalog
         self.remembered = remembered
+        self.withdrawn = withdrawn
+        self.bounds = bounds
         self.switches = switches
         self.plugins = config.plugins
         self.groups = config.routeGroups
@@ -123,7 +138,7 @@ class _Selection:
         known = {*self.catalog.entries, *(broken.name for broken in self.catalog.broken)}
         off = {name for name, on in self.switches.items() if not on}
         off |= {name for name in self._named() if name in self.remembered and self._isOff(name)}
-        absent = [name for name in self._named() if name not in known | off]
+        absent = [name for name in self._named() if name not in known | off and name not in self.withdrawn]
         for name in absent:
             message = f"no plugin named {quoted(name)}{suggestion(name, self.catalog.entries)}"
             for module in sorted(self.catalog.modules, key=lambda each: _letters(each.name) != _letters(name))[:3]:
@@ -179,8 +194,24 @@ class _Selection:
             perGroup[index] = self._inGroup(entry, self.groups[index], own, layers) if isOn(entry, own) else None
         if config is None and all(settings is None for settings in perGroup.values()):
             return None
-        isolation = isolationOf(entry, self.plugins)
-        return Selected(entry, config, perGroup, isolation, permissionsOf(entry, self.plugins, isolation))
+        self._checkIsolation(entry)
+        tier = tierOf(entry, self.plugins, self.bounds.get(name, FREE))
+        return Selected(entry, config, perGroup, tier.isolation, tier.permissions)
+
+    def _checkIsolation(self, entry: CatalogEntry) -> None:
+        """What is installed with Python cannot be loaded anywhere else, and must not run here without a word."""
+        name, plugins = entry.manifest.name, self.plugins
+        if entry.bundle is not None:
+            return
+        glob = globFor(name, plugins)
+        says = "runs in the edge's own process only, where what is installed with Python is imported"
+        if glob is not None and plugins.isolation[glob] == "process":
+            if glob == name or not (entry.distribution is not None and entry.distribution.isOwn):
+                path = ("plugins", "isolation", glob)
+                self.problems.append(self.document.problem(path, f"{name} {says}; write {name}: inline, if it may"))
+        elif glob is None and entry.manifest.isolation == "process":
+            text = f"asks for a process of its own, and {says}; if it may run there, write {name}: inline"
+            self.problems.append(self.document.problem(("plugins", "isolation"), f"{name} {text}"))
 
     def _inGroup(
         self, entry: CatalogEntry, group: RouteGroup, own: PluginSetting, layers: Sequence[ConfigLayer]

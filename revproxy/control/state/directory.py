@@ -96,6 +96,11 @@ class StateFolder:
         return self.path / "history"
 
     @property
+    def trustPath(self) -> Path:
+        """For `revproxy.control.trust.memory`."""
+        return self.path / "trust.json"
+
+    @property
     def tokensPath(self) -> Path:
         """For `revproxy.admin.tokens`."""
         return self.path / "tokens.json"
@@ -105,19 +110,21 @@ class StateFolder:
         """For the Unix socket that commands use."""
         return self.path / "control.sock"
 
-    def acquire(self) -> None:
+    def acquire(self) -> int | None:
         """Take the folder for this process, making it (mode 0700) if it is not there. No matter if it is taken already.
 
+        :returns: the mode it had, if others could look into it and cannot any more.
         :raises StateInUse: another process has it, or another object of this one.
         :raises StateError: it cannot be made or written.
         """
         if self._lock is not None:
-            return
+            return None
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)
             if not os.access(self.path, os.W_OK | os.X_OK):
                 raise PermissionError(0, "revproxy may not write in it")
             self._lock = self._locked()
+            return self._closed()
         except OSError as error:
             raise StateError(f"{self.path}: cannot be used as the state folder: {error.strerror}; "
                              'let revproxy write there, or name another folder with "state"') from None
@@ -215,6 +222,23 @@ class StateFolder:
             lock, self._lock = self._lock, None
             os.ftruncate(lock, 0)
             os.close(lock)
+
+    def _closed(self) -> int | None:
+        """See that nobody else looks into it, if it is ours, and what is in it is for nobody else."""
+        known = os.stat(self.path)
+        mode = stat.S_IMODE(known.st_mode)
+        if not mode & 0o077 or known.st_uid != os.geteuid() or self._hasOthers():
+            return None
+        try:
+            os.chmod(self.path, 0o700)
+        except OSError:
+            return None  # modes mean nothing there, and whoever looks for such things says so
+        return mode if not os.stat(self.path).st_mode & 0o077 else None
+
+    def _hasOthers(self) -> bool:
+        """Whether anything is in it that an edge has not made, all of whose files are for itself alone."""
+        with os.scandir(self.path) as entries:
+            return any(entry.stat(follow_symlinks=False).st_mode & 0o077 for entry in entries)
 
     def _locked(self) -> int:
         # The file stays for ever: were it removed, two processes could hold locks of two files of that name.

@@ -100,6 +100,11 @@ class StateKeeper:
         entry = entryOf(bundle, str(bundle.directory / "plugin.json"))
         if isinstance(entry, BrokenPlugin):
             raise ConfigErrors(entry.problems)
+        if entry.manifest.name != name:
+            raise StoreError(
+                f"{entry.source}: what is stored for {name} is {entry.manifest.name}: somebody else has written in the "
+                "state folder; take another version"
+            )
         return entry
 
     def ranBefore(self, plugins: Path | None) -> dict[str, CatalogEntry]:
@@ -115,18 +120,30 @@ class StateKeeper:
                     self.lost[name] = self._unkept[name, record.running] = str(error)
         return found
 
-    async def firstStored(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
-        """The first of these versions that can be had from the store, whole; None if none can."""
+    async def firstStored(
+        self,
+        name: str,
+        versions: Iterable[VersionRecord],
+        whyNot: Callable[[CatalogEntry], str] = lambda entry: "",
+    ) -> VersionRecord | None:
+        """
+        The first of these versions that can be had from the store, whole; None if none can.
+
+        :param whyNot: why a version may not run; empty if it may.
+        """
         for version in versions:
             try:
-                await self.disk.do(self.stored, name, version.digest, None)
+                why = whyNot(await self.disk.do(self.stored, name, version.digest, None))
             except DiskSilent:
                 return None
             except (StoreError, ConfigErrors, OSError) as error:
                 self._log.warn("plugin {name}: {version} is not gone back to: {error}", name=name, version=version.id,
                                error=error)
             else:
-                return version
+                if not why:
+                    return version
+                self._log.warn("plugin {name}: {version} is not gone back to: {why}", name=name, version=version.id,
+                               why=why)
         return None
 
     @property
@@ -155,6 +172,14 @@ class StateKeeper:
                 if known != str(error):
                     self._isTold = True
                     self._events.add("store-failed", str(error), name, plugin.entry.version)
+
+    async def keepSignature(self, name: str, digest: str, signature: Mapping[str, bytes]) -> None:
+        """Keep this signature, which was verified, with a version that runs, instead of the one there is."""
+        if self.isWritable:
+            try:
+                await self._do(self._state.store.keepSignature, name, digest, signature)
+            except (StoreError, OSError) as error:
+                self._log.warn("plugin {name}: its new signature is not kept: {error}", name=name, error=error)
 
     async def record(self, records: PluginRecords, plan: Plan, found: Catalog | None = None) -> None:
         """

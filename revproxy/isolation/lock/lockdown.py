@@ -4,6 +4,7 @@ The lock that a process puts on itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from revproxy.isolation.lock.descriptors import Descriptors
@@ -47,11 +48,23 @@ def lockDown(lock: Lock, steps: Sequence[type[Step]] | None = None) -> Report:
     Locks the calling process, for good, and tries whether the lock holds.
 
     To be called in a process with one thread, that has imported everything it will need, before any byte comes in that
-    nobody trusts. Does not return if the parent is gone.
+    nobody trusts. Most of the lock is a thread's own: another that is there already is a hole. Does not return if the
+    parent is gone.
 
     :param steps: for tests; else :func:`order`.
     :return: with the level that was reached. Without a level, or with a lower one than is demanded, the caller must
         end the process.
     """
+    threads = _threads()
     done = {layer.name: layer for layer in (step(lock).run() for step in (order(lock) if steps is None else steps))}
-    return Report(Layers(tuple(done.get(name, Layer(name, "not to be used")) for name in NAMES)), holes(lock))
+    layers = Layers(tuple(done.get(name, Layer(name, "not to be used")) for name in NAMES))
+    others = () if threads == 1 else (f"it has {threads} threads, and one is locked",)
+    return Report(layers, (*others, *holes(lock)))
+
+
+def _threads() -> int:
+    """Of this process. Where there is no /proc it cannot be asked, and whoever looks from outside cannot look."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1

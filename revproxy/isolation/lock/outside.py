@@ -31,15 +31,21 @@ def checkOutside(pid: int, lock: Lock, proc: Path = Path("/proc")) -> tuple[str,
     """
     try:
         status = _fields((proc / str(pid) / "status").read_text("utf-8", "replace"))
+        own = _fields((proc / "self" / "status").read_text("utf-8", "replace"))
         limits = (proc / str(pid) / "limits").read_text("utf-8", "replace")
     except OSError as error:
         return (f"it cannot be looked at: {error}",)
-    return (*_statusOf(status, lock), *_limitsOf(limits, lock))
+    return (*_filterOf(status, own), *_statusOf(status, lock), *_limitsOf(limits, lock))
+
+
+def _filterOf(status: Mapping[str, str], own: Mapping[str, str]) -> Iterator[str]:
+    """In a container everybody has a filter: it has to have one more than we have, where the kernel counts (5.10)."""
+    counts = [int(each.get("Seccomp_filters", "-1")) for each in (status, own)]
+    if status.get("Seccomp") != "2" or (min(counts) >= 0 and counts[0] <= counts[1]):
+        yield "there is no filter of system calls"
 
 
 def _statusOf(status: Mapping[str, str], lock: Lock) -> Iterator[str]:
-    if status.get("Seccomp") != "2":
-        yield "there is no filter of system calls"
     if status.get("NoNewPrivs") != "1":
         yield "a program could give it more rights"
     if status.get("Threads") != "1":

@@ -5,6 +5,7 @@ What a process may do that not every process may: who it is, its capabilities, a
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from typing import Final
@@ -165,8 +166,15 @@ def dropBounding() -> None:
 
 
 def _bounding() -> list[int]:
-    """Those that could still be gained; numbers beyond what the kernel knows are none."""
-    return [number for number in range(_MOST_CAPABILITIES) if attempt("prctl", PR_CAPBSET_READ, number, 0, 0, 0) == 1]
+    """Those that could still be gained. The first number that the kernel does not know is the end."""
+    found = []
+    for number in range(_MOST_CAPABILITIES):
+        said = attempt("prctl", PR_CAPBSET_READ, number, 0, 0, 0)
+        if said == -errno.EINVAL:
+            break
+        if said:
+            found.append(number)
+    return found
 
 
 def _header() -> ctypes.Array[ctypes.c_uint32]:

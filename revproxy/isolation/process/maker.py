@@ -19,6 +19,7 @@ from revproxy.isolation.lock.outside import checkOutside
 from revproxy.isolation.process.cgroups import Cgroup, Cgroups, NotDelegated
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
+from revproxy.isolation.process.limit import Limit
 from revproxy.isolation.process.lockedprocess import Ends, LockedProcess
 from revproxy.isolation.process.orders import (
     AnyOrder,
@@ -55,7 +56,7 @@ class _Made:
     process: LockedProcess
     lock: Lock
     cgroup: Cgroup | None
-    limit: Any = None
+    limit: Limit | None = None
     isMade: bool = False
 
 
@@ -110,7 +111,7 @@ class Maker:
         self._cgroups: Cgroups | None = None
         self._off = without
         self._template: TemplateProcess | None = None
-        self._standing: Any = None
+        self._standing: Limit | None = None
         self._isEnding = False
         self.isStanding = False
         self._base = 0
@@ -130,7 +131,7 @@ class Maker:
 
     def start(self) -> None:
         """Begin with a template. :raises OSError: it cannot be started."""
-        uid = self._uids[0] if self._users is not None and self._uids is not None else None
+        uid = self._uids[0] if self._uids is not None else None
         if self._cgroups is None and not self.cgroupsOff:
             try:
                 self._cgroups = self._findCgroups(self._descriptors)
@@ -138,7 +139,7 @@ class Maker:
                 self.cgroupsOff = str(error)
         begin = Begin(self._inside, os.getpid(), uid, self._off)
         self._template = TemplateProcess(self._descriptors, begin, self._heed, self._templateGone, self._line)
-        self._standing = self._descriptors.later(STANDING, self._standsNot)
+        self._standing = Limit(self._descriptors, STANDING, self._standsNot)
 
     def _line(self, line: str) -> None:
         self._log.warn("the template of locked processes says: {line}", line=line)
@@ -218,7 +219,7 @@ class Maker:
         lock = Lock(self._base + memoryBytes, self._template.pid, KEPT, uid, self.machine.usable)
         process = LockedProcess(self._descriptors, ends, uid, memoryBytes)
         made = self._made[number] = _Made(process, lock, cgroup)
-        made.limit = self._descriptors.later(MAKING, self._isStuck, made)
+        made.limit = Limit(self._descriptors, MAKING, partial(self._isStuck, made))
         process.onReport = partial(self._reported, made)
         process.onEnding = partial(self._ending, made)
         process.onEnd = partial(self._hasEnded, number)
@@ -261,17 +262,17 @@ class Maker:
         assert report is not None
         if wrong := [*report.holes, *checkOutside(process.pid, made.lock)]:
             return f"a process is not locked: {'; '.join(wrong)}"
-        if tooLow := self._tooLow(report.layers, "a process is locked"):
-            return tooLow
-        return ""
+        return self._tooLow(report.layers, "a process is locked")
 
     def _checkCgroup(self, made: _Made) -> None:
         """Where the kernel does not let processes into theirs, the other layers hold without."""
         if made.cgroup is not None and not made.cgroup.has(made.process.pid):
-            self.cgroupsOff = f"a process could not enter {made.cgroup.path}"
-            self._log.warn("locked processes have no cgroups of their own: {why}", why=self.cgroupsOff)
-            made.cgroup.remove()
-            made.cgroup = self._cgroups = None
+            self._leaveCgroup(made, f"a process could not enter {made.cgroup.path}")
+
+    def _leaveCgroup(self, made: _Made, why: str) -> None:
+        self.cgroupsOff = why
+        self._log.warn("locked processes have no cgroups of their own: {why}", why=why)
+        made.cgroup = self._cgroups = None
 
     def limitMemory(self, process: LockedProcess, memoryBytes: int) -> bool:
         """
@@ -281,15 +282,18 @@ class Maker:
         """
         made = self._byPid[process.pid]
         most = self._base + memoryBytes
-        try:
-            if most != made.lock.memoryBytes:
+        if most != made.lock.memoryBytes:
+            try:
                 # Its number is nobody else's, even if it has ended: we have not said that it may be reaped.
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
-            if made.cgroup is not None:
+            except (OSError, ValueError):
+                return False
+            made.lock = replace(made.lock, memoryBytes=most)
+        if made.cgroup is not None:
+            try:
                 made.cgroup.limit(memoryBytes)
-        except (OSError, ValueError):
-            return False
-        made.lock = replace(made.lock, memoryBytes=most)
+            except OSError as error:
+                self._leaveCgroup(made, f"{made.cgroup.path} cannot be limited: {error}")
         return True
 
     # The end
@@ -320,7 +324,7 @@ class Maker:
         elif gone.isFault:
             self.onNotMade(" | ".join([gone.text, *process.firstLines]))
         if self._isEnding and not self._made:
-            self._killTemplate()
+            self._closeTemplate()
 
     def _templateGone(self, how: str) -> None:
         """All that it has forked end with it, by the kernel; to be sure they are told to."""
@@ -350,7 +354,12 @@ class Maker:
         for made in list(self._made.values()):
             made.process.kill(why, isFault=False)
         if not self._made:
-            self._killTemplate()
+            self._closeTemplate()
+
+    def _closeTemplate(self) -> None:
+        """It reaps what it still has to, and ends."""
+        if self._template is not None:
+            self._template.close()
 
     def _killTemplate(self) -> None:
         if self._template is not None:

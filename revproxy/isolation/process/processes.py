@@ -19,6 +19,7 @@ from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.lockedprocess import LockedProcess
 from revproxy.isolation.process.maker import Maker
+from revproxy.isolation.process.usage import mayLimitOthers
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class Processes:
         self._delayed: set[_Request] = set()
         self._examining: list[Deferred[None]] = []
         self._isUsed = self._isResting = False
-        self._canNarrow = True
+        self._canNarrow = uids is None or mayLimitOthers()
         self._failures = 0
         self._again: Any = None
         self._idle: Any = None
@@ -144,7 +145,7 @@ class Processes:
     @property
     def spares(self) -> int:
         """Processes that are ready and nobody's."""
-        return len(self._spares)
+        return sum(not spare.isGone for spare in self._spares)
 
     def examine(self) -> Deferred[None]:
         """
@@ -233,7 +234,8 @@ class Processes:
     def _makeMissing(self) -> None:
         wanted = Counter(self._size(request.memoryBytes) for request in self._requests)
         if self._isUsed:
-            wanted[self._size(DEFAULT_MEMORY)] += self._wantedSpares
+            for size in {self._size(process.memoryLimit) for process in self._versions} or {self._size(DEFAULT_MEMORY)}:
+                wanted[size] += self._wantedSpares
         there = Counter(spare.memoryLimit for spare in self._spares if not spare.isGone)
         for size in (wanted - there - self._maker.sizesInMaking).elements():
             try:
@@ -294,6 +296,8 @@ class Processes:
 
     def _made(self, process: LockedProcess) -> None:
         self._spares.append(process)
+        if not self._canNarrow and process.memoryLimit == MOST_MEMORY:
+            process.kill("it is too large", isFault=False)
         self._balance()
 
     def _notMade(self, why: str) -> None:
@@ -319,14 +323,19 @@ class Processes:
                 self._fail(" | ".join([f"a spare process has ended: {gone.text}", *process.firstLines]))
 
     def _hasEnded(self, process: LockedProcess, gone: Gone) -> None:
-        if self._isUsed and self._idle is None and not (self._versions or self._requests or self._delayed):
+        if self._isUsed and not self._isClosed and self._idle is None and not self._isNeeded:
             self._idle = self._descriptors.later(IDLE, self._rest)
         self._balance()
+
+    @property
+    def _isNeeded(self) -> bool:
+        """Whether anybody has one, or waits for one."""
+        return bool(self._versions or self._requests or self._delayed)
 
     def _rest(self) -> None:
         """Nobody has needed one for some time."""
         self._idle = None
-        if not (self._versions or self._requests or self._delayed):
+        if not self._isNeeded:
             self._isUsed, self._isResting = False, True
             self._maker.end("nobody needs it")
 

@@ -25,11 +25,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from revproxy.isolation.holdpage import HoldPage
-from revproxy.isolation.lock.canaries import canaries
-from revproxy.isolation.lock.detection import detect
 from revproxy.isolation.lock.layers import Lock
 from revproxy.isolation.lock.lockdown import lockDown
 from revproxy.isolation.process.orders import (
@@ -46,15 +44,13 @@ from revproxy.isolation.process.orders import (
     decodeOrder,
     encodeOrder,
 )
+from revproxy.isolation.process.rehearsal import Rehearsal
 
 STREAM: Final = 3
 """The descriptor of a locked process's stream."""
 
 KEPT: Final = (0, 1, 2, STREAM)
 """Those that a locked process has: nothing to read, twice the pipe of its output, and the stream."""
-
-ROOM: Final = 256 << 20
-"""Bytes of address space that a canary may have beside what it has from the template."""
 
 FAILED: Final = 70
 """The exit code of one that could not become a locked process: what is wrong stands in its output."""
@@ -68,20 +64,21 @@ Serve = Callable[[int, HoldPage], None]
 
 
 def main(control: socket.socket) -> None:
-    """Becomes the template; the path of modules is as it is to be. Returns when the edge has gone."""
+    """Becomes the template; the path of modules is as it is to be. The process ends here, when the edge has gone."""
     begin = decodeOrder(control.recv(MOST))
     assert isinstance(begin, Begin)
     _endWith(begin.parent)
     _heedNobody()
+    rehearsal = Rehearsal.begin(begin.uid, begin.without, _endWith)
     serve: Serve = import_module(begin.inside).serve
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    layers = detect(begin.uid)
-    template = Template(control, serve, layers.usable - frozenset(begin.without))
+    layers = rehearsal.layers()
+    template = Template(control, serve, layers.usable - frozenset(begin.without), rehearsal)
     gc.collect()
     gc.freeze()
     template.say(Standing(layers.asList(), addressBytes()))
-    template.sendCanaries(begin.uid)
     template.run()
+    os._exit(0)
 
 
 def addressBytes() -> int:
@@ -110,11 +107,12 @@ class Template:
     Forks, and waits for those it has forked.
     """
 
-    def __init__(self, control: socket.socket, serve: Serve, use: frozenset[str]) -> None:
+    def __init__(self, control: socket.socket, serve: Serve, use: frozenset[str], rehearsal: Rehearsal) -> None:
         """
         :param control: the socket to the edge, of packets.
         :param serve: what each calls when it is locked.
         :param use: names of the optional layers of the lock.
+        :param rehearsal: which still tries what must end a process.
         """
         self._control = control
         self._serve = serve
@@ -122,9 +120,10 @@ class Template:
         self._pid = os.getpid()
         self._living: dict[int, int] = {}
         """By pidfd, the process's number."""
-        self._canaries = self._canariesPid = -1
+        self._rehearsal = rehearsal
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
+        self._poll.register(rehearsal.fd, select.POLLIN)
 
     def say(self, order: AnyOrder, fds: tuple[int, ...] = ()) -> None:
         """To the edge. If that has gone, so have we in a moment."""
@@ -137,8 +136,8 @@ class Template:
             for fd, _ in self._poll.poll():
                 if fd in self._living:
                     self._ended(fd)
-                elif fd == self._canaries:
-                    self._canariesTold()
+                elif fd == self._rehearsal.fd:
+                    self._rehearsed()
                 elif not self._heed():
                     return
 
@@ -206,35 +205,9 @@ class Template:
         if report.level is not None:
             self._serve(STREAM, holdPage)
 
-    def sendCanaries(self, uid: int | None) -> None:
-        """In a child, which forks them one after the other: the first process is made meanwhile."""
-        self._canaries, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._tryCanaries(writing, uid)
-        os.close(writing)
-        self._canariesPid = pid
-        self._poll.register(self._canaries, select.POLLIN)
-
-    def _tryCanaries(self, writing: int, uid: int | None) -> None:
-        survived: list[str] = []
-        try:
-            _endWith(self._pid)
-            survived = list(canaries(Lock(addressBytes() + ROOM, os.getpid(), (), uid, self._use)))
-        except BaseException as error:
-            survived = [f"what must end a locked process could not be tried: {error!r}"]
-        finally:
-            os.write(writing, json.dumps(survived).encode())
-            os._exit(0)
-
-    def _canariesTold(self) -> None:
-        said = os.read(self._canaries, 1 << 16)
-        self._poll.unregister(self._canaries)
-        os.close(self._canaries)
-        self._canaries = -1
-        os.waitpid(self._canariesPid, 0)
-        survived: Any = json.loads(said) if said else ["what must end a locked process was not tried"]
-        self.say(Tried(tuple(survived)))
+    def _rehearsed(self) -> None:
+        self._poll.unregister(self._rehearsal.fd)
+        self.say(Tried(self._rehearsal.survived()))
 
 
 def _write(path: str, text: str) -> None:

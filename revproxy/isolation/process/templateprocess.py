@@ -40,6 +40,9 @@ from revproxy.isolation.process.template import main
 main(control)
 """
 
+GRACE: Final = 0.5
+"""Seconds that it has to end when the socket is closed."""
+
 _LAST_LINES: Final = 20
 
 
@@ -101,6 +104,7 @@ class TemplateProcess(Descriptor):
             theirs.close()
             os.close(writing)
         self.pid = self._process.pid
+        self._grace: Any = None
         self._output = Output(descriptors, reading)
         self._output.onLine = self._line
         self._end = _End(descriptors, os.pidfd_open(self.pid), self._hasEnded)
@@ -117,6 +121,10 @@ class TemplateProcess(Descriptor):
     def reap(self, pid: int) -> None:
         """Nobody needs the number of one that has ended any more."""
         self._send(encodeOrder(Reap(pid)))
+
+    def close(self) -> None:
+        """Let it do what it was told, and end."""
+        self._hasClosed()
 
     def kill(self) -> None:
         """End it now, and all that it has forked."""
@@ -142,8 +150,7 @@ class TemplateProcess(Descriptor):
             except OSError:
                 data, fds, flags = b"", [], 0
             if not data:
-                self._stopReading()
-                self.kill()
+                self._hasClosed()
                 return
             if flags & socket.MSG_CTRUNC:
                 # Descriptors were lost: this process has too many. What was forked cannot be ended by itself.
@@ -153,8 +160,13 @@ class TemplateProcess(Descriptor):
 
     def connectionLost(self, reason: Failure) -> None:
         """For the reactor: it has closed the socket."""
-        self._stopReading()
-        self.kill()
+        self._hasClosed()
+
+    def _hasClosed(self) -> None:
+        """It has a moment to end by itself."""
+        if self.fd >= 0:
+            self._stopReading()
+            self._grace = self._descriptors.later(GRACE, self.kill)
 
     def _line(self, line: str) -> None:
         self.lastLines.append(line)
@@ -170,6 +182,8 @@ class TemplateProcess(Descriptor):
         with suppress(msgspec.DecodeError):
             self.doRead()  # what it has said last
         self._stopReading()
+        if self._grace is not None and self._grace.active():
+            self._grace.cancel()
         self._output.finish()
         code = self._process.wait()  # it has ended: nobody waits
         self._onGone(f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}")

@@ -1,5 +1,5 @@
 """
-What a process has used, asked without cgroups.
+What a process has used, asked without cgroups, and whether it can be limited.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_SYS_RESOURCE: Final = 24  # <linux/capability.h>
 _CPU_OF: Final = 2  # CPUCLOCK_SCHED of a process: <linux/posix-timers.h>
 
 
@@ -31,3 +32,13 @@ def ownBytes(pid: int) -> int:
     except OSError:
         return 0
     return max(0, int(said[1]) - int(said[2])) * _PAGE
+
+
+def mayLimitOthers(status: str = "/proc/self/status") -> bool:
+    """Whether this process may limit those of other users: root in a container often may not."""
+    try:
+        with open(status, encoding="ascii", errors="replace") as file:
+            held = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
+    except OSError:
+        return False
+    return bool(int(held, 16) >> _SYS_RESOURCE & 1)

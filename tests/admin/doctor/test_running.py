@@ -4,11 +4,13 @@ What control knows of a running edge, and the doctor who asks.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from revproxy.admin.doctor import doctor, isolation
 from revproxy.admin.doctor.check import Check
 from revproxy.admin.doctor.doctor import PATIENCE, Doctor
 from revproxy.admin.doctor.running import runningChecks
@@ -199,6 +201,31 @@ class DoctorTests(FiguresCase):
         checks = self.successResultOf(Deferred.fromCoroutine(self.doctor.examine()))
         names = {each.name for each in checks}
         self.assertLessEqual({"edge", "drift", "config", "state", "interpreter", "kernel"}, names)
+        self.assertLessEqual({"process", "isolation"}, names)
+
+    def test_locked(self) -> None:
+        """
+        What plugins need that run in a locked process is asked for; and it may take long.
+        """
+        asked: list[bool] = []
+
+        def look(config: Any, isNeeded: bool) -> list[Check]:
+            asked.append(isNeeded)
+            return []
+
+        self.patch(doctor, "isolationChecks", look)
+        self.examined("isolation")
+        self.commit(entry("a"), config=self.config)
+        plan = self.control.coordinator.plan
+        locked = tuple(replace(each, isolation="process") for each in plan.selected)
+        self.control.coordinator.plan = replace(plan, selected=locked)
+        self.examined("isolation")
+        self.assertEqual(asked, [False, True])
+        self.doctor._trials.inThread = lambda function, *arguments: Deferred()
+        examining = Deferred.fromCoroutine(self.doctor.examine())
+        self.clock.advance(isolation.PATIENCE + PATIENCE)
+        last = self.successResultOf(examining)[-1]
+        self.assertEqual((last.state, last.text), ("warning", "it could not be tried: that took too long"))
 
     def test_diskIsSilent(self) -> None:
         """

@@ -271,3 +271,31 @@ class AuditTests(SynchronousTestCase):
         self.assertIn("1 were taken away", self.records(again)[-1]["text"])
         self.assertEqual(self.records(again)[-1]["seq"], 4)
         self.assertFalse(verify(self.folder).isWhole)
+
+    def test_keyOfOthers(self) -> None:
+        """A key that everybody could read proves nothing: it is not used, and what it was for is put aside."""
+        made = self.begun()
+        made.record(FILES, "files", "one")
+        self.successResultOf(Deferred.fromCoroutine(made.end()))
+        key = self.folder / "key"
+        before = key.read_bytes()
+        key.chmod(0o604)
+        self.begun()
+        self.assertNotEqual(key.read_bytes(), before)
+        self.assertEqual(key.stat().st_mode & 0o777, 0o600)
+        [text] = [event.text for event in self.events.latest(1000) if event.kind == "audit-damaged"]
+        self.assertIn("its key could be read by everybody (mode 0604), so nobody can say whether", text)
+
+    def test_keyOfGroup(self) -> None:
+        """What is mounted with a group of its own can be read by that: it is closed again, and records go on."""
+        made = self.begun()
+        made.record(FILES, "files", "one")
+        self.successResultOf(Deferred.fromCoroutine(made.end()))
+        key = self.folder / "key"
+        key.chmod(0o660)
+        again = self.begun()
+        self.assertEqual(key.stat().st_mode & 0o777, 0o600)
+        self.assertEqual([record["seq"] for record in self.records(again)][:1], [1])
+        self.assertTrue(verify(self.folder).isWhole)
+        [text] = [event.text for event in self.events.latest(1000) if event.kind == "audit-damaged"]
+        self.assertIn("its group could read it (mode 0660); it has mode 0600 now", text)

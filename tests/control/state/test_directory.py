@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -42,6 +43,39 @@ class StateFolderTests(SynchronousTestCase):
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
         self.assertEqual((self.path / "lock").stat().st_mode & 0o777, 0o600)
         self.assertEqual((self.path / "lock").read_text(), f"{os.getpid()}\n")
+
+    def test_closed(self) -> None:
+        """One that others could look into is for its owner only from then on, and that is told once."""
+        self.path.mkdir(parents=True)
+        self.path.chmod(0o755)
+        (self.path / "plugins.json").touch(0o600)
+        self.assertEqual(self.state.acquire(), 0o755)
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
+        self.assertIsNone(self.state.acquire())
+        self.state.release()
+        self.assertIsNone(self.state.acquire())
+
+    def test_notOnlyOurs(self) -> None:
+        """Where something is in it that others may read, it is not taken away from them."""
+        self.path.mkdir(parents=True)
+        self.path.chmod(0o755)
+        (self.path / "revproxy.yaml").touch()
+        (self.path / "revproxy.yaml").chmod(0o644)
+        self.assertIsNone(self.state.acquire())
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o755)
+
+    def test_meaningless(self) -> None:
+        """Where a mode cannot be changed, or is another at once, nothing is claimed."""
+        self.path.mkdir(parents=True)
+        self.path.chmod(0o750)
+
+        def refuse(*_: Any) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        for chmod in (refuse, lambda *_: None):
+            self.patch(os, "chmod", chmod)
+            self.assertIsNone(self.state.acquire())
+            self.state.release()
 
     def test_places(self) -> None:
         """What is where; the store is one object."""

@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import socket
+import threading
 import time
 import traceback
 import uuid
@@ -22,7 +23,7 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.isolation.lock.layers import FLOOR, NAMES, OPTIONAL
+from revproxy.isolation.lock.layers import FLOOR, NAMES, OPTIONAL, Report
 from revproxy.isolation.lock.lockdown import lockDown, order
 from revproxy.isolation.lock.step import Step
 from revproxy.isolation.lock.trial import attemptInChild
@@ -76,6 +77,18 @@ class LockDownTests(SynchronousTestCase):
             self.assertEqual(names[-1], "seccomp", "the others make calls that it refuses")
         self.assertEqual(sorted(having), sorted(NAMES))
         self.assertEqual(sorted([*without, "user-namespace"]), sorted(NAMES))
+
+    def test_threads(self) -> None:
+        """A thread that was there before is not locked, and that is no lock."""
+
+        def inside(writing: int) -> bytes:
+            go = threading.Event()
+            threading.Thread(target=go.wait, daemon=True).start()
+            return json.dumps(lockDown(replace(self.lock, keepFds=(writing,))).asDict()).encode()
+
+        found = Report.of(json.loads(attemptInChild(inside).said))
+        self.assertIn("it has 2 threads, and one is locked", found.holes)
+        self.assertIsNone(found.level)
 
     def test_brokenLayer(self) -> None:
         """A layer that fails is a reason in the report; those after it are put on all the same."""
@@ -209,7 +222,6 @@ class OrdinaryWorkTests(SynchronousTestCase):
 
     def test_threads(self) -> None:
         """There are none, and Python says so."""
-        import threading
 
         def work() -> object:
             try:

@@ -22,6 +22,7 @@ CapBnd:	0000000000000000
 CapAmb:	0000000000000000
 NoNewPrivs:	1
 Seccomp:	2
+Seccomp_filters:	2
 Threads:	1
 """
 
@@ -38,17 +39,25 @@ Max realtime priority     0                    0
 """
 
 
+OWN = "Seccomp:	2\nSeccomp_filters:	1\n"
+"""Of the one who looks, in a container that has a filter itself."""
+
+
 class OutsideTests(SynchronousTestCase):
     """
     Each line that counts.
     """
 
-    def check(self, status: str = STATUS, limits: str = LIMITS, lock: Lock | None = None) -> tuple[str, ...]:
+    def check(
+        self, status: str = STATUS, limits: str = LIMITS, lock: Lock | None = None, own: str = OWN
+    ) -> tuple[str, ...]:
         """What is said of such a process."""
         folder = Path(self.mktemp()) / "77"
         folder.mkdir(parents=True)
         (folder / "status").write_text(status)
         (folder / "limits").write_text(limits)
+        (folder.parent / "self").mkdir()
+        (folder.parent / "self" / "status").write_text(own)
         return checkOutside(77, lock or Lock(100_000, 1, (), 300_000), folder.parent)
 
     def test_good(self) -> None:
@@ -69,6 +78,13 @@ class OutsideTests(SynchronousTestCase):
         ):
             self.assertIn(old, STATUS)
             self.assertEqual(self.check(STATUS.replace(old, new)), (told,))
+
+    def test_containersFilter(self) -> None:
+        """A container's filter, which everybody in it has, is not that of the process; older kernels do not count."""
+        same = STATUS.replace("Seccomp_filters:	2", "Seccomp_filters:	1")
+        self.assertEqual(self.check(same), ("there is no filter of system calls",))
+        self.assertEqual(self.check(same, own=OWN.replace("filters:	1", "filters:	0")), ())
+        self.assertEqual(self.check(STATUS.replace("Seccomp_filters:	2\n", "")), ())
 
     def test_eachLimit(self) -> None:
         """And each limit, soft or hard."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -63,7 +62,7 @@ def _babble(fd: int, text: str) -> None:
 
 def _close(fd: int) -> None:
     os.close(fd)
-    signal.pause()
+    _spin(fd)
 
 
 def _burn(fd: int, loops: int) -> None:
@@ -80,10 +79,6 @@ def _about(fd: int) -> dict[str, Any]:
     }
 
 
-def _pause(fd: int) -> None:
-    signal.pause()
-
-
 _DEEDS: dict[str, Callable[..., Any]] = {
     "about": _about,
     "babble": _babble,
@@ -91,7 +86,6 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "close": _close,
     "exit": lambda fd, code: os._exit(code),
     "forbidden": lambda fd: os.execv("/bin/true", ["true"]),
-    "pause": _pause,
     "print": _print,
     "spin": _spin,
     "take": _take,

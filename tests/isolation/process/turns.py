@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -23,20 +24,29 @@ class Turns(Clock):
         self.addReader, self.removeReader = self.readers.add, self.readers.discard
         self.addWriter, self.removeWriter = self.writers.add, self.writers.discard
 
-    def turn(self) -> None:
-        """What is due now, and what can be read and written without waiting."""
+    def turn(self, seconds: float = 0) -> None:
+        """
+        What is due now, and what can be read and written.
+
+        :param seconds: of the machine's clock, that may be waited for a descriptor. Our own clock stands.
+        """
         self.advance(0)
-        for each in select.select(list(self.readers), [], [], 0)[0]:
+        readable, writable, _ = select.select(list(self.readers), list(self.writers), [], seconds)
+        for each in readable:
             if each in self.readers:
                 each.doRead()
-        for each in select.select([], list(self.writers), [], 0)[1]:
+        for each in writable:
             if each in self.writers:
                 each.doWrite()
 
-    def until(self, condition: Callable[[], Any], turns: int = 10_000) -> None:
-        """:raises AssertionError: it has not come true."""
-        for _ in range(turns):
-            if condition():
-                return
-            self.turn()
-        raise AssertionError("it has not come true")
+    def until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
+        """
+        Turns, until something has come true.
+
+        :param seconds: of the machine's clock.
+        :raises AssertionError: it has not.
+        """
+        end = monotonic() + seconds
+        while not condition():
+            assert monotonic() < end, f"it has not come true in {seconds} s"
+            self.turn(0.02)

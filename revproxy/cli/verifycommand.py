@@ -1,0 +1,142 @@
+"""
+Whether plugins are signed by somebody who is trusted: ``revproxy verify``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from revproxy.bundles.bundle import LARGEST, readBundle
+from revproxy.bundles.signature import BadKey, Signers, publicKey
+from revproxy.bundles.signature import verify as verdictOn
+from revproxy.bundles.signaturefiles import MANIFEST
+from revproxy.bundles.signedmanifest import parseSigned
+from revproxy.bundles.untrusted import Untrusted
+from revproxy.cli.names import named
+from revproxy.cli.remoteedge import RemoteEdge, asking
+from revproxy.config.configfile import loadConfig
+from revproxy.config.problems import ConfigErrors
+from revproxy.config.trustconfig import SignerConfig
+from revproxy.errors import printable
+from revproxy.regularfile import readFile
+
+_SIGNERS = 1 << 20
+"""Bytes of a file with public keys."""
+
+
+@click.command(short_help="Whether somebody who is trusted has signed plugins.")
+@click.argument("plugins", metavar="[FOLDER|NAME]...", nargs=-1, shell_complete=named("plugins"))
+@click.option("--signers", "keys", type=click.Path(path_type=Path, dir_okay=False),
+              help="For folders: a file with public keys, one a line.  [default: trust.signers of revproxy.yaml]")
+@asking
+def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> None:
+    """Whether plugins are what somebody has signed who is trusted.
+
+    For a FOLDER no edge is needed, and nobody is asked: its files are read and compared. For a NAME, and for all
+    plugins where none is named, the edge says what it has found. Each refusal is one line: the file, the rule that it
+    breaks, and what to do. Exits 0 when each plugin is trusted, else 1.
+    """
+    folders = [each for each in plugins if os.path.isdir(each) or os.sep in each]
+    found: dict[str, dict[str, Any]] = {}
+    if folders:
+        signers = _signersFor(edge, keys)
+        found = {each: _verified(Path(each), signers) for each in folders}
+    if len(folders) < len(plugins) or not plugins:
+        found |= _onEdge(edge, [each for each in plugins if each not in folders])
+    results = [found[each] for each in dict.fromkeys(plugins)] if plugins else list(found.values())
+    edge.show(results, _tell)
+    if not all(each["trusted"] for each in results):
+        raise SystemExit(1)
+
+
+def _tell(found: list[dict[str, Any]]) -> None:
+    for each in found:
+        click.echo(printable(_told(each)), err=not each["trusted"])
+
+
+def _onEdge(edge: RemoteEdge, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What an edge has found about plugins, by name; about all of them if none is named."""
+    known = {each["name"]: each for each in edge.get("trust")["plugins"]}
+    for name in names:
+        if name not in known:
+            raise click.ClickException(f"the edge has no plugin {printable(name)}, and there is no folder of that name")
+    return {name: {"plugin": name, "trusted": each["state"] == "trusted", **each} for name, each in known.items()}
+
+
+def _signersFor(edge: RemoteEdge, keys: Path | None) -> Signers:
+    """Who counts for what is in folders."""
+    try:
+        return _signersIn(keys) if keys is not None else _signersOf(edge.config)
+    except (BadKey, ConfigErrors) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _signersIn(path: Path) -> Signers:
+    """Whoever has a line in a file; they are called by the comments of their keys."""
+    try:
+        lines = readFile(path, _SIGNERS).decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be read: {error.strerror}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith(("#", "untrusted comment:")):
+            try:
+                key = publicKey(line)
+            except ValueError as error:
+                raise click.ClickException(f"{path}:{number}: {error}") from None
+            comment = line.strip().removeprefix(key.line).strip()
+            found.append(SignerConfig(comment or key.keyId, key.line))
+    if not found:
+        raise click.ClickException(f"{path}: there is no key in it; put public keys there, one a line")
+    return Signers(found)
+
+
+def _signersOf(path: Path | None) -> Signers:
+    if path is None:
+        text = "there is no revproxy.yaml whose trust.signers could count: give --signers or --config"
+        raise click.ClickException(text)
+    signers = loadConfig(path).trust.signers
+    if not signers:
+        raise click.ClickException(f"{path}: names nobody under trust.signers; name them there, or give --signers FILE")
+    return Signers(signers)
+
+
+def _verified(folder: Path, signers: Signers) -> dict[str, Any]:
+    try:
+        bundle = readBundle(folder, LARGEST)
+        verdict = verdictOn(bundle, signers, now=time.time())
+    except ConfigErrors as errors:
+        problem = errors.problems[0]
+        return {"folder": str(folder), "trusted": False, "file": problem.source, "rule": "folder",
+                "message": problem.message}
+    except Untrusted as refusal:
+        return {"folder": str(folder), "trusted": False, "file": str(folder / refusal.file), "rule": refusal.rule,
+                "message": refusal.message}
+    signed = parseSigned(bundle.signature[MANIFEST])
+    return {
+        "folder": str(folder), "trusted": True, "name": signed.name, "version": signed.version,
+        "revision": verdict.revision, "digest": bundle.digest, "files": len(signed.files), "signer": verdict.signer,
+        "key": verdict.keyId, "envelope": verdict.envelope, "permissions": signed.permissions,
+    }  # fmt: skip
+
+
+def _told(each: dict[str, Any]) -> str:
+    place = each.get("folder") or each["plugin"]
+    if each["trusted"]:
+        by = f"signed by {each['signer']} ({each['key']})" if each["signer"] else "as the lock file has it"
+        about = f"{each['name']} {each['version']}, " if "folder" in each else ""
+        revision = "" if each["revision"] is None else f"revision {each['revision']}: "
+        return f"{place}: {about}{revision}{by}"
+    if each.get("state") == "unchecked":
+        return f"{place}: unchecked: nobody has to vouch for it; trust.mode in revproxy.yaml says who does"
+    return f"{each['file'] or place}: {each['rule']}: {each['message']}"
+
+
+COMMANDS = (verify,)
+"""All of them."""

@@ -1,0 +1,46 @@
+"""
+What trust would say of a configuration and its plugins, for who only looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from revproxy.config.problems import Problem
+from revproxy.config.settings import Config
+from revproxy.control.planning.tiers import tierOf
+from revproxy.control.state.directory import StateFolder
+from revproxy.control.state.records import PluginRecords
+from revproxy.control.trust.memory import Memory
+from revproxy.control.trust.policy import Answers, Policy
+from revproxy.control.trust.sieve import boundsOf, heldText
+from revproxy.control.trust.trustfiles import TrustFiles
+from revproxy.plan.catalog import Selected
+
+
+def trustProblems(config: Config, selected: Sequence[Selected], records: PluginRecords) -> list[Problem]:
+    """
+    Why plugins would not be taken, and what is wrong with keys and files that the section ``trust`` names. Blocks.
+
+    :param records: of the edge that may run by this configuration: what runs of it already is asked less.
+    """
+    files = TrustFiles()
+    files.read(config.trust)
+    lists = files.of(config.trust)
+    memory = Memory.peek(StateFolder(config.state).trustPath)
+    policy = Policy(config, lists, memory, time.time(), Answers(), lambda name, digest: None)
+    problems = [*policy.problems, *(problem for problem in lists.problems if problem not in policy.problems)]
+    for each in selected if not policy.problems else ():
+        entry = each.entry
+        runs = entry.digest is not None and records.get(each.name).running == entry.digest
+        judgement = policy.judge(entry, runs)
+        text = "" if judgement.mayRun else str(judgement)
+        if not text and not runs:
+            text = heldText(each.name, tierOf(entry, config.plugins, boundsOf(judgement, policy)), judgement)
+        if text:
+            problems.append(Problem(entry.source, 0, 0, "", f"{text} (plugin {each.name})"))
+    return problems
+
+
+__all__ = ["trustProblems"]
