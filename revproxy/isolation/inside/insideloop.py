@@ -67,7 +67,7 @@ class InsideLoop:
     def __init__(self, fd: int, holding: Holding, now: Callable[[], float] = monotonic) -> None:
         """
         :param fd: of the stream, in blocking mode.
-        :param holding: is told whose code a timer runs: that of the call which has set it.
+        :param holding: is told whose code a timer runs: that of the call which has set it, as long as it waits.
         """
         self._fd = fd
         self._holding = holding
@@ -228,7 +228,7 @@ class InsideLoop:
     def _call(
         self, holder: int, function: Callable[..., Any], args: Sequence[object], kwargs: dict[str, object]
     ) -> None:
-        self._holding.enter(holder)
+        self._holding.goOn(holder)
         try:
             function(*args, **kwargs)
         except BaseException as error:  # foreign code

@@ -23,6 +23,7 @@ from revproxy.isolation.frames import (
     Cancel,
     Done,
     Down,
+    Fields,
     Filter,
     Load,
     Loaded,
@@ -199,10 +200,12 @@ class Runtime:
             body = request.unfinishedBody
             if body is not None:
                 body.onEnd = lambda: self._callDone(answer, number, call, request)
-                self._send(Waiting(number))
+                self._waits(number)
                 return
+            self._holding.over(number)
             self._send(request.answered(number, call, verdict))
         except BaseException as error:  # foreign code: whatever it has left in the context
+            self._holding.over(number)
             self._send(failed(number, error, self._directory))
             return
         self._keepBodies(call, request)
@@ -227,6 +230,7 @@ class Runtime:
     def _cancel(self, frame: Cancel) -> None:
         waiting = self._waiting.pop(frame.number, None)
         self._requestOf.pop(frame.number, None)
+        self._holding.over(frame.number)
         if waiting is not None:
             self._holding.enter(frame.number)
             try:
@@ -260,8 +264,10 @@ class Runtime:
 
     def _pieceDone(self, number: int, made: Piece | Failure | None) -> None:
         if made is None:
-            self._send(Waiting(number))
-        elif isinstance(made, Failure):
+            self._waits(number)
+            return
+        self._holding.over(number)
+        if isinstance(made, Failure):
             self._send(failed(number, asException(made).value, self._directory))
         else:
             self._send(made)
@@ -281,7 +287,11 @@ class Runtime:
         waiting.addBoth(self._arrived, number, done, broke, extra)
         if number in self._waiting:
             request = next((each for each in extra if isinstance(each, InsideRequest)), None)
-            self._send(Waiting(number, () if request is None else request.interim.take()))
+            self._waits(number, () if request is None else request.interim.take())
+
+    def _waits(self, number: int, informational: tuple[tuple[int, Fields], ...] = ()) -> None:
+        self._holding.waits(number)
+        self._send(Waiting(number, informational))
 
     def _arrived(
         self, result: Any, number: int, done: Callable[..., None], broke: Callable[..., None], extra: tuple[Any, ...]
@@ -289,6 +299,7 @@ class Runtime:
         if self._waiting.pop(number, None) is None:
             return  # nobody waits for it any more
         self._requestOf.pop(number, None)
+        self._holding.over(number)
         if isinstance(result, Failure):
             broke(result, number)
         else:

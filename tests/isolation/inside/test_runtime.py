@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from weakref import ref
 
 from revproxy.isolation.frames import (
     Answered,
@@ -200,8 +202,30 @@ return True
         answered = self.room.take(Answered)
         self.assertEqual((answered.number, answered.fields), (first, ((b"x-price", ((b"X-Price", b"5"),)),)))
 
+    def test_letGo(self) -> None:
+        """Nothing of a request is kept when it is over, and the garbage collector need not look for it."""
+        self.handles("""
+import weakref
+class Mark: pass
+context.values["mark"] = Mark()
+self.seen = weakref.ref(context.values["mark"])
+context.request.body.addFilter(lambda data, last: data)
+return True
+""")
+        self.room.call(head=changed(HEAD, length=5))
+        self.room.take(Answered)
+        seen = self.room.runtime._plugin.object.seen
+        body = ref(self.room.runtime._requests[1].requestBody)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.assertIsNotNone(seen())
+        self.assertIsNotNone(body())
+        self.room.over()
+        self.assertIsNone(seen())
+        self.assertIsNone(body())
+
     def test_holds(self) -> None:
-        """Whose code runs is written into the page: also what goes on with a reply, and what a timer calls."""
+        """Whose code runs is written into the page: also what goes on with a reply."""
         self.room.load("""
             from twisted.internet.task import deferLater
             @implementer(IMiddleware, IHosted)
