@@ -9,6 +9,7 @@
 # make bench-instructions   is the hot path no slower? a change beside the commit before it, by counts; ARGS=--quick
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
+# make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
 # make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
 # make requirements   lock the versions and hashes of what setup.py asks for anew: requirements/*.txt
 # make docs     docs/_build/index.html
@@ -28,7 +29,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating audit requirements docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -77,6 +78,9 @@ bench-observability: $(VENV)/.has-run
 
 bench-operating: $(VENV)/.has-run
 	$(BIN)/python -m benchmarks.operating $(ARGS)
+
+bench-isolation: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks.isolation $(ARGS)
 
 audit: $(VENV)/.has-test $(VENV)/.has-audit
 	@$(BIN)/python -m tests.packaging.audit

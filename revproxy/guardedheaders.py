@@ -43,8 +43,8 @@ class GuardedHeaders(Headers):
 
     # What fields are called here; JoinedHeaders have names of their own.
 
-    def _keyOf(self, name: str) -> bytes:
-        return _lower(name)
+    _keyOf = staticmethod(_lower)
+    """By its name in whatever case."""
 
     @property
     def fields(self) -> list[Field]:  # type: ignore[override]
@@ -76,10 +76,11 @@ class GuardedHeaders(Headers):
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """As :meth:`Headers.get`."""
-        reads = self._reads
-        if (self._keyOf(name) in reads.names) is reads.isAllBut:
+        reads, key = self._reads, self._keyOf(name)
+        if (key in reads.names) is reads.isAllBut:
             return default
-        return self._headers.get(name, default)
+        value = self._headers.find(key)
+        return default if value is None else value.decode("latin-1").rstrip(" \t")
 
     def getAll(self, name: str) -> list[str]:
         """As :meth:`Headers.getAll`."""
@@ -156,7 +157,8 @@ class GuardedJoinedHeaders(GuardedHeaders, JoinedHeaders):
 
     __slots__ = ()
 
-    def _keyOf(self, name: str) -> bytes:
+    @staticmethod
+    def _keyOf(name: str) -> bytes:  # type: ignore[override]
         return joined(_lower(name))
 
     def _rawKeyOf(self, lower: bytes) -> bytes:

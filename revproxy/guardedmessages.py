@@ -23,15 +23,17 @@ class _Guarded:
     _of: Any
     _permit: Permit
     _seenBody: GuardedBody | None
-    _seenHeaders: Headers | None
+    _seenHeaders: Headers
+    _seenOf: Headers | None
 
     @property
     def headers(self) -> Headers:
         """The header section, without what may not be seen."""
-        headers, seen = self._of._headers, self._seenHeaders
-        if seen is None or (seen is not headers and getattr(seen, "_headers", None) is not headers):
-            seen = self._seenHeaders = guardedHeaders(headers, self._permit)  # type: ignore[misc]
-        return seen
+        headers = self._of._headers
+        if self._seenOf is not headers:
+            self._seenOf = headers  # type: ignore[misc]
+            self._seenHeaders = guardedHeaders(headers, self._permit)  # type: ignore[misc]
+        return self._seenHeaders
 
     @headers.setter
     def headers(self, headers: Any) -> None:
@@ -63,12 +65,12 @@ class _Guarded:
 class GuardedRequest(_Guarded, Request):
     """A request, of which method and path are always seen."""
 
-    __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders")
+    __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders", "_seenOf")
 
     def __init__(self, request: Request, permit: Permit) -> None:
         self._of = request
         self._permit = permit
-        self._seenHeaders: Headers | None = None
+        self._seenOf: Headers | None = None
         self._seenBody: GuardedBody | None = None
 
     method = guarded("method", "request.method", None, writing(":method"))
@@ -92,12 +94,12 @@ class GuardedRequest(_Guarded, Request):
 class GuardedResponse(_Guarded, Response):
     """An answer, of which the status is always seen."""
 
-    __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders")
+    __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders", "_seenOf")
 
     def __init__(self, response: Response, permit: Permit) -> None:
         self._of = response
         self._permit = permit
-        self._seenHeaders: Headers | None = None
+        self._seenOf: Headers | None = None
         self._seenBody: GuardedBody | None = None
 
     status = guarded("status", "response.status", None, Permit.respond)

@@ -2,7 +2,8 @@
 One locked process with one plugin in it: what it is asked, how long that may take, and its end.
 
 The code of a plugin may hold its process, or wait for something. What holds it is bounded by CPU time, and by twice as
-much of anybody's time, so that a busy machine is not the plugin's fault; what waits is bounded by its own limit. Who it
+much of anybody's time, less that in which others had the processors: a busy machine is not the plugin's fault. What
+waits is bounded by its own limit. Who it
 is that holds the process the process says itself, in a page of memory; if it says nothing, it is the head of the line.
 A process that is held for too long is killed, for nothing else ends foreign code for sure.
 """
@@ -34,7 +35,7 @@ from revproxy.isolation.frames import (
     Waiting,
 )
 from revproxy.isolation.holdpage import Hold
-from revproxy.isolation.line import UNBOUNDED, Ask, Line
+from revproxy.isolation.line import Ask, Line
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.remotefailure import ProcessEnded
 from revproxy.loop.deadlines import Deadlines
@@ -70,6 +71,8 @@ class Process(Protocol):
     def held(self) -> Hold | None: ...
 
     def cpuSeconds(self) -> float: ...
+
+    def delayedSeconds(self) -> float: ...
 
     def memoryBytes(self) -> int: ...
 
@@ -242,8 +245,8 @@ class Cell:
         ask, since = self._holder(now)
         if ask is None or self.isLost:
             return
-        used = self._watch.used(ask.number, since, now)
-        held = now - since
+        used, delayed = self._watch.used(ask.number, since, now)
+        held = max(0.0, now - since - delayed)
         if used >= ask.hold:
             self._stalled(ask, PluginStalled, f"its code has computed for {used:.3g} s in one go")
         elif held >= WALL * ask.hold:
@@ -331,26 +334,28 @@ class CpuWatch:
     held it since: it is never taken for less than it is, and for too much by one period at most.
     """
 
-    __slots__ = ("_base", "_cpu", "_key", "_process")
+    __slots__ = ("_base", "_cpu", "_delayBase", "_key", "_process")
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._key: tuple[int, float] = (-1, 0.0)
         self._cpu = 0.0
         self._base = 0.0
+        self._delayBase = 0.0
 
     def rest(self, now: float) -> None:
         """It is asked nothing yet."""
         self._cpu = self._process.cpuSeconds()
 
-    def used(self, number: int, since: float, now: float) -> float:
+    def used(self, number: int, since: float, now: float) -> tuple[float, float]:
         """
         :param number: whose code holds the process; ``since``: since when.
-        :returns: seconds of CPU.
+        :returns: seconds of CPU, and seconds for which it had to wait for one since it was first seen.
         """
-        cpu = self._process.cpuSeconds()
+        cpu, delayed = self._process.cpuSeconds(), self._process.delayedSeconds()
         if self._key != (number, since):
             self._key = number, since
             self._base = max(self._cpu, cpu - (now - since))
+            self._delayBase = delayed
         self._cpu = cpu
-        return min(cpu - self._base, UNBOUNDED)
+        return cpu - self._base, delayed - self._delayBase

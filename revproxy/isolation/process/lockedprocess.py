@@ -24,7 +24,7 @@ from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.link import Link
 from revproxy.isolation.process.output import Output
-from revproxy.isolation.process.usage import cpuSeconds, ownBytes
+from revproxy.isolation.process.usage import cpuSeconds, delayedSeconds, ownBytes
 
 _FIRST_LINES: Final = 20
 
@@ -179,6 +179,10 @@ class LockedProcess:
     def cpuSeconds(self) -> float:
         """What it has computed since it was taken, in seconds of CPU time: 0.5 µs to ask. 0 after its end."""
         return 0.0 if self._isEnded else cpuSeconds(self.pid) - self._cpuBefore
+
+    def delayedSeconds(self) -> float:
+        """For how long it was ready, and others had the processors, in seconds: 15 µs to ask. 0 after its end."""
+        return 0.0 if self._isEnded else delayedSeconds(self.pid)
 
     def memoryBytes(self) -> int:
         """By how much its memory has grown since it was taken, in bytes. 0 after its end."""

@@ -21,6 +21,15 @@ def cpuSeconds(pid: int) -> float:
         return 0.0
 
 
+def delayedSeconds(pid: int) -> float:
+    """Seconds for which its first thread was ready and others had the processors; 0 where nobody counts that."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def ownBytes(pid: int) -> int:
     """
     Bytes of memory that are in no file and not shared by mapping; 0 if there is no such process. What a fork has in
