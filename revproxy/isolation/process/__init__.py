@@ -20,6 +20,6 @@ From the edge's side to the inside of a process::
       rehearsal          tries in a child what of the lock this machine has
 
 Who ends with whom: a process has the template as its parent, and the template the edge. The kernel ends a child with
-its parent (``PR_SET_PDEATHSIG``), so nothing outlives an edge that is killed. The template reaps, when the edge lets it:
-so the number of a process that the edge still speaks of is nobody else's.
+its parent (``PR_SET_PDEATHSIG``), so nothing outlives an edge that is killed. The template reaps when the edge lets it,
+so that the number of a process of which the edge still speaks is nobody else's.
 """
