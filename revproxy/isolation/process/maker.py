@@ -336,16 +336,17 @@ class Maker:
         """All that it has forked end with it, by the kernel; to be sure they are told to."""
         assert self._template is not None
         said = " | ".join([how, *self._template.lastLines])
+        why = f"the template of locked processes has {how}"
         wasReady = self.isReady
         self.isStanding = self.isReady = self._isEnding = False
         self._stopWaiting()
         self._byPid.clear()  # nobody is left to reap them
         for made in list(self._made.values()):
             process = made.process
-            process.kill(f"the template of locked processes has {how}", isFault=False)
+            process.kill(why, isFault=False)
             if (pidfd := process.givePidfd()) >= 0:
                 Orphan(self._descriptors, pidfd)
-            process.ended(None)
+            process.ended(None, why, isFault=False)
         self._template = None
         self.onTemplateGone(said, wasReady)
 
