@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.config.configfile import loadConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.revokedfile import MAX_BYTES, parseRevoked
 from revproxy.config.trustconfig import SignerConfig
 from revproxy.errors import printable
 from revproxy.regularfile import readFile
@@ -45,8 +46,8 @@ def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> Non
     folders = [each for each in plugins if os.path.isdir(each) or os.sep in each]
     found: dict[str, dict[str, Any]] = {}
     if folders:
-        signers = _signersFor(edge, keys)
-        found = {each: _verified(Path(each), signers) for each in folders}
+        signers, revoked = _trustFor(edge, keys)
+        found = {each: _verified(Path(each), signers, revoked) for each in folders}
     if len(folders) < len(plugins) or not plugins:
         found |= _onEdge(edge, [each for each in plugins if each not in folders])
     results = [found[each] for each in dict.fromkeys(plugins)] if plugins else list(found.values())
@@ -69,10 +70,12 @@ def _onEdge(edge: RemoteEdge, names: Sequence[str]) -> dict[str, dict[str, Any]]
     return {name: {"plugin": name, "trusted": each["state"] == "trusted", **each} for name, each in known.items()}
 
 
-def _signersFor(edge: RemoteEdge, keys: Path | None) -> Signers:
-    """Who counts for what is in folders."""
+def _trustFor(edge: RemoteEdge, keys: Path | None) -> tuple[Signers, Collection[str]]:
+    """Who counts for what is in folders, and what does not count any more."""
     try:
-        return _signersIn(keys) if keys is not None else _signersOf(edge.config)
+        if keys is not None:
+            return _signersIn(keys), ()
+        return _trustOf(edge.config)
     except (BadKey, ConfigErrors) as error:
         raise click.ClickException(str(error)) from None
 
@@ -97,33 +100,46 @@ def _signersIn(path: Path) -> Signers:
     return Signers(found)
 
 
-def _signersOf(path: Path | None) -> Signers:
+def _trustOf(path: Path | None) -> tuple[Signers, Collection[str]]:
     if path is None:
         text = "there is no revproxy.yaml whose trust.signers could count: give --signers or --config"
         raise click.ClickException(text)
-    signers = loadConfig(path).trust.signers
-    if not signers:
+    trust = loadConfig(path).trust
+    if not trust.signers:
         raise click.ClickException(f"{path}: names nobody under trust.signers; name them there, or give --signers FILE")
-    return Signers(signers)
+    return Signers(trust.signers), () if trust.revoked is None else _revokedIn(trust.revoked)
 
 
-def _verified(folder: Path, signers: Signers) -> dict[str, Any]:
+def _revokedIn(path: Path) -> Collection[str]:
+    try:
+        found = parseRevoked(readFile(path, MAX_BYTES), str(path))
+    except OSError as error:
+        text = f"{path}: cannot be read: {error.strerror}; until it can, nothing is trusted"
+        raise click.ClickException(text) from None
+    if found.problems:
+        raise ConfigErrors(found.problems)
+    return found.entries
+
+
+def _verified(folder: Path, signers: Signers, revoked: Collection[str]) -> dict[str, Any]:
     try:
         bundle = readBundle(folder, LARGEST)
-        verdict = verdictOn(bundle, signers, now=time.time())
+        verdict = verdictOn(bundle, signers, now=time.time(), revoked=revoked)
     except ConfigErrors as errors:
         problem = errors.problems[0]
-        return {"folder": str(folder), "trusted": False, "file": problem.source, "rule": "folder",
-                "message": problem.message}
+        return _refused(folder, problem.source, "folder", problem.message)
     except Untrusted as refusal:
-        return {"folder": str(folder), "trusted": False, "file": str(folder / refusal.file), "rule": refusal.rule,
-                "message": refusal.message}
+        return _refused(folder, str(folder / refusal.file), refusal.rule, refusal.message)
     signed = parseSigned(bundle.signature[MANIFEST])
     return {
         "folder": str(folder), "trusted": True, "name": signed.name, "version": signed.version,
         "revision": verdict.revision, "digest": bundle.digest, "files": len(signed.files), "signer": verdict.signer,
         "key": verdict.keyId, "envelope": verdict.envelope, "permissions": signed.permissions,
     }  # fmt: skip
+
+
+def _refused(folder: Path, file: str, rule: str, message: str) -> dict[str, Any]:
+    return {"folder": str(folder), "trusted": False, "file": file, "rule": rule, "message": message}
 
 
 def _told(each: dict[str, Any]) -> str:

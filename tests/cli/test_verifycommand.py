@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.bundles.bundle import readBundle
+from revproxy.bundles.signature import publicKey
 from revproxy.bundles.signaturefiles import SSHSIG
 from tests.cli.test_edgecommands import CommandCase
 from tests.cli.test_signcommands import SignCase
@@ -45,6 +46,20 @@ class FolderTests(SignCase):
         self.assertIn("names nobody under trust.signers", self.refused("verify", "plugins/hello"))
         self.config("{mode: x}")
         self.assertIn("revproxy.yaml:3:", self.refused("verify", "plugins/hello"))
+
+    def test_revoked(self) -> None:
+        """Keys and versions that revproxy.yaml has revoked; where the file cannot be read, nothing is trusted."""
+        key = Path("alice.pub").read_text().strip()
+        self.config(f"{{signers: {{her: {{key: '{key}'}}}}, revoked: ./revoked}}")
+        for entry in (f"key:{publicKey(key).keyId}", f"sha256:{readBundle(self.folder).digest}"):
+            Path("revoked").write_text("# none\n")
+            self.done("verify", "plugins/hello")
+            Path("revoked").write_text(f"# a laptop was stolen\n{entry}\n")
+            self.assertIn(": revoked: ", self.refused("verify", "plugins/hello"))
+        Path("revoked").write_text("key\n")
+        self.assertIn("revoked:1:1: ", self.refused("verify", "plugins/hello"))
+        Path("revoked").unlink()
+        self.assertIn("until it can, nothing is trusted", self.refused("verify", "plugins/hello"))
 
     def test_keys(self) -> None:
         """With a file of public keys, of both kinds; the comments are their names."""
