@@ -41,7 +41,7 @@ def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> Non
 
     For a FOLDER no edge is needed, and nobody is asked: its files are read and compared. For a NAME, and for all
     plugins where none is named, the edge says what it has found. Each refusal is one line: the file, the rule that it
-    breaks, and what to do. Exits 0 when each plugin is trusted, else 1.
+    breaks, and what to do. Exits 0 when each plugin is trusted, and so is what its folder has by now; else 1.
     """
     folders = [each for each in plugins if os.path.isdir(each) or os.sep in each]
     found: dict[str, dict[str, Any]] = {}
@@ -59,15 +59,32 @@ def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> Non
 def _tell(found: list[dict[str, Any]]) -> None:
     for each in found:
         click.echo(printable(_told(each)), err=not each["trusted"])
+        if not each["trusted"] and (waiting := _refusedOf(each)):
+            click.echo(printable(f"{each['plugin']}: {waiting['version']} in its folder does not run: "
+                                 f"{waiting['message']}"), err=True)  # fmt: skip
 
 
 def _onEdge(edge: RemoteEdge, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What an edge has found about plugins, by name; about all of them if none is named."""
-    known = {each["name"]: each for each in edge.get("trust")["plugins"]}
+    """What an edge has found about plugins, by name; if none is named, of those that somebody has to vouch for."""
+    answer = edge.get("trust")
+    known = {each["name"]: each for each in answer["plugins"]}
     for name in names:
         if name not in known:
             raise click.ClickException(f"the edge has no plugin {printable(name)}, and there is no folder of that name")
-    return {name: {"plugin": name, "trusted": each["state"] == "trusted", **each} for name, each in known.items()}
+    wanted = names or [name for name, each in known.items() if each["state"] != "unchecked" or _refusedOf(each)]
+    if not wanted:
+        raise click.ClickException(f"nobody has to vouch for what runs on the edge: trust.mode is {answer['mode']}")
+    return {name: {"plugin": name, "trusted": _isTrusted(known[name]), **known[name]} for name in wanted}
+
+
+def _isTrusted(each: dict[str, Any]) -> bool:
+    return each["state"] == "trusted" and _refusedOf(each) is None
+
+
+def _refusedOf(each: dict[str, Any]) -> dict[str, Any] | None:
+    """What is in a plugin's folder, and does not run because it is not trusted; None: nothing."""
+    waiting: dict[str, Any] | None = each.get("waiting")
+    return waiting if waiting is not None and waiting["stage"] in ("trust", "revoked") else None
 
 
 def _trustFor(edge: RemoteEdge, keys: Path | None) -> tuple[Signers, Collection[str]]:
@@ -144,13 +161,13 @@ def _refused(folder: Path, file: str, rule: str, message: str) -> dict[str, Any]
 
 def _told(each: dict[str, Any]) -> str:
     place = each.get("folder") or each["plugin"]
-    if each["trusted"]:
-        by = f"signed by {each['signer']} ({each['key']})" if each["signer"] else "as the lock file has it"
+    if each.get("state", "trusted" if each["trusted"] else "") == "trusted":
+        by = f"signed by {each['signer']} ({each['key']})" if each["signer"] else "trusted; no signature was needed"
         about = f"{each['name']} {each['version']}, " if "folder" in each else ""
         revision = "" if each["revision"] is None else f"revision {each['revision']}: "
         return f"{place}: {about}{revision}{by}"
     if each.get("state") == "unchecked":
-        return f"{place}: unchecked: nobody has to vouch for it; trust.mode in revproxy.yaml says who does"
+        return f"{place}: unchecked: nobody has to vouch for it"
     return f"{each['file'] or place}: {each['rule']}: {each['message']}"
 
 
