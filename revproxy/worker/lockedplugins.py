@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -18,21 +18,11 @@ from twisted.python.failure import Failure
 from revproxy.config.trustconfig import TrustConfig
 from revproxy.isolation.brokering import AskUpstream
 from revproxy.isolation.guest import Guest
-from revproxy.isolation.process.processes import Processes
 from revproxy.isolation.remotefailure import RemoteFailure
-from revproxy.isolation.tier import Books, ProcessTier
+from revproxy.isolation.tier import Books, Pool, ProcessTier, poolOf
 from revproxy.loop.deadlines import Deadlines
 from revproxy.worker.lifecycle.guests import neededBy, residentOf
 from revproxy.worker.lifecycle.instance import Instance
-
-
-class Pool(Protocol):
-    """What is needed of a `revproxy.isolation.process.processes.Processes`."""
-
-    def take(self, version: str, memoryBytes: int = ...) -> Deferred[Any]: ...
-
-    def close(self) -> Deferred[None]: ...
-
 
 MakePool = Callable[[TrustConfig], Pool]
 
@@ -60,7 +50,7 @@ class LockedPlugins:
         :param askUpstream: sends their requests.
         :param inThread: runs a function, with arguments, in a thread.
         """
-        self._makePool = makePool or partial(_processes, reactor)
+        self._makePool = makePool or (lambda config: poolOf(reactor, config.minimumLevel, config.uids))
         self._config = config
         self._pools: list[Pool] = []
         self._inThread = inThread
@@ -125,7 +115,3 @@ def _failedOutside(instance: Instance, error: BaseException) -> None:
 
 def _kindOf(config: TrustConfig) -> tuple[Any, ...]:
     return config.minimumLevel, config.uids
-
-
-def _processes(reactor: Any, config: TrustConfig) -> Pool:
-    return Processes(reactor, config.minimumLevel, config.uids)

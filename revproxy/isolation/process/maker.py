@@ -155,9 +155,7 @@ class Maker:
             process.kill(f"it could not be forked: {order.text}")
             process.ended(None)
         elif isinstance(order, Standing):
-            self.machine, self._base = self._without(Layers.of(order.layers)), order.addressBytes
-            self.isStanding = True
-            self.onStanding()
+            self._stands(order)
         elif isinstance(order, Tried):
             self._tried(order)
 
@@ -165,18 +163,26 @@ class Maker:
         off = {name: Layer(name, "it is switched off") for name in self._off}
         return Layers(tuple(off.get(layer.name, layer) for layer in machine))
 
-    def _tried(self, order: Tried) -> None:
-        assert self.machine is not None
-        self._stopWaiting()
-        wrong = self._tooLow(self.machine, "this machine can lock a process")
-        if order.survived:
-            wrong = f"a locked process has survived what must end it: {'; '.join(order.survived)}"
-        if wrong:
-            self.onRefused(wrong)
-            self._killTemplate()
+    def _stands(self, order: Standing) -> None:
+        self.machine, self._base = self._without(Layers.of(order.layers)), order.addressBytes
+        if tooLow := self._tooLow(self.machine, "this machine can lock a process"):
+            self._refuse(tooLow)
         else:
+            self.isStanding = True
+            self.onStanding()
+
+    def _tried(self, order: Tried) -> None:
+        self._stopWaiting()
+        if order.survived:
+            self._refuse(f"a locked process has survived what must end it: {'; '.join(order.survived)}")
+        elif self.isStanding:
             self.isReady = True
             self.onReady()
+
+    def _refuse(self, why: str) -> None:
+        self.isStanding = False
+        self.onRefused(why)
+        self._killTemplate()
 
     def _stopWaiting(self) -> None:
         if self._standing is not None:
@@ -330,16 +336,17 @@ class Maker:
         """All that it has forked end with it, by the kernel; to be sure they are told to."""
         assert self._template is not None
         said = " | ".join([how, *self._template.lastLines])
+        why = f"the template of locked processes has {how}"
         wasReady = self.isReady
         self.isStanding = self.isReady = self._isEnding = False
         self._stopWaiting()
         self._byPid.clear()  # nobody is left to reap them
         for made in list(self._made.values()):
             process = made.process
-            process.kill(f"the template of locked processes has {how}", isFault=False)
+            process.kill(why, isFault=False)
             if (pidfd := process.givePidfd()) >= 0:
                 Orphan(self._descriptors, pidfd)
-            process.ended(None)
+            process.ended(None, why, isFault=False)
         self._template = None
         self.onTemplateGone(said, wasReady)
 
