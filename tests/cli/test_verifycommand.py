@@ -47,6 +47,14 @@ class FolderTests(SignCase):
         self.config("{mode: x}")
         self.assertIn("revproxy.yaml:3:", self.refused("verify", "plugins/hello"))
 
+    def test_references(self) -> None:
+        """A key may be in its own file, of both kinds."""
+        self.done("keygen", "mini", "--minisign", "--no-passphrase")
+        self.done("sign", "plugins/hello", "--key", "mini")
+        for name in ("alice", "mini"):
+            self.config(f"{{signers: {{her: {{key: {{$file: ./{name}.pub}}}}}}}}")
+            self.assertIn("signed by her", self.done("verify", "plugins/hello").stdout)
+
     def test_revoked(self) -> None:
         """Keys and versions that revproxy.yaml has revoked; where the file cannot be read, nothing is trusted."""
         key = Path("alice.pub").read_text().strip()
