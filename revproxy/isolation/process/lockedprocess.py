@@ -25,7 +25,7 @@ from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.link import Link
 from revproxy.isolation.process.output import Output
-from revproxy.isolation.process.usage import cpuSeconds, delayedSeconds, ownBytes
+from revproxy.isolation.process.usage import cpuSeconds, isRunnable, ownBytes
 
 _FIRST_LINES: Final = 20
 
@@ -181,9 +181,9 @@ class LockedProcess:
         """What it has computed since it was taken, in seconds of CPU time: 0.5 µs to ask. 0 after its end."""
         return 0.0 if self._isEnded else cpuSeconds(self.pid) - self._cpuBefore
 
-    def delayedSeconds(self) -> float:
-        """For how long it was ready, and others had the processors, in seconds: 15 µs to ask. 0 after its end."""
-        return 0.0 if self._isEnded else delayedSeconds(self.pid)
+    def isRunnable(self) -> bool:
+        """Whether it computes, or would if there were a processor for it: 15 µs to ask. False after its end."""
+        return not self._isEnded and isRunnable(self.pid)
 
     def memoryBytes(self) -> int:
         """By how much its memory has grown since it was taken, in bytes. 0 after its end."""
