@@ -15,7 +15,7 @@ from unittest import skipUnless
 from twisted.internet.defer import CancelledError
 
 from revproxy.isolation.frames import Load, Loaded
-from revproxy.isolation.process import maker
+from revproxy.isolation.process import made, maker
 from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.limit import SECOND_LOOK
@@ -296,7 +296,7 @@ class SpareTests(ProcessesTestCase):
         def refuse(*arguments: Any) -> None:
             raise PermissionError
 
-        self.patch(maker.resource, "prlimit", refuse)
+        self.patch(made.resource, "prlimit", refuse)
         processes = self.make(spares=1)
         owner = self.take(processes, memoryBytes=64 << 20)
         self.assertEqual(owner.do("take", 128 << 20), "MemoryError")
