@@ -280,11 +280,6 @@ class Figures:
         self._series += 1
         return True
 
-    @property
-    def isUsed(self) -> bool:
-        """Whether there are any."""
-        return bool(self._figures)
-
     def take(self) -> tuple[Counted, ...]:
         """What was counted since it was taken last, of each figure that has counted anything."""
         if not self._figures:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -21,10 +21,35 @@ from revproxy.isolation.frontdesk import FrontDesk
 from revproxy.isolation.guest import Guest
 from revproxy.isolation.guestfigures import GuestFigures
 from revproxy.isolation.guestlimits import GuestLimits
+from revproxy.isolation.process.processes import Processes
 from revproxy.isolation.tenancy import Tenancy
 from revproxy.isolation.visits import Visits
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
+
+
+class Pool(Protocol):
+    """Locked processes: what is needed of a `revproxy.isolation.process.processes.Processes`."""
+
+    @property
+    def level(self) -> str | None: ...
+
+    @property
+    def layers(self) -> Mapping[str, str]: ...
+
+    def take(self, version: str, memoryBytes: int = ...) -> Deferred[Any]: ...
+
+    def close(self) -> Deferred[None]: ...
+
+
+def poolOf(reactor: Any, minimumLevel: str, uids: tuple[int, int] | None) -> Pool:
+    """
+    Locked processes.
+
+    :param minimumLevel: how well they have to be locked: ``A``, ``B`` or ``C``.
+    :param uids: the first and the last of the users that they may run as; None: as the edge.
+    """
+    return Processes(reactor, minimumLevel, uids)
 
 
 @dataclass(frozen=True, slots=True)

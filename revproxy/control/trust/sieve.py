@@ -55,6 +55,7 @@ class Standing:
     :ivar bounds: of each plugin that runs.
     :ivar wouldRun: whether an entry would run somewhere.
     :ivar isNeeded: whether a plugin that cannot be used is not to be left out, by its name.
+    :ivar tooWeak: why plugins that run in locked processes may not do so under these rules; empty: they may.
     """
 
     running: Entries
@@ -64,6 +65,7 @@ class Standing:
     bounds: Mapping[str, Bounds]
     wouldRun: Callable[[CatalogEntry], bool]
     isNeeded: Callable[[str], bool] = lambda name: False
+    tooWeak: str = ""
 
 
 def sift(choice: Choice, policy: Policy, standing: Standing) -> Sifted:
@@ -84,6 +86,8 @@ class _Sieve:
         self.withdrawn: dict[str, CatalogEntry] = {}
         self.refused: dict[str, str | None] = {}
         self.problems: list[Problem] = list(policy.problems)
+        if standing.tooWeak and not standing.isSame:
+            self.problems.append(documentOf(policy.config).problem(("trust", "minimum_level"), standing.tooWeak))
         self.bounds: dict[str, Bounds] = {}
 
     def run(self) -> Sifted:

@@ -50,7 +50,7 @@ class Asks:
         waiting, holder = self._waiting.pop(reply.number, (None, 0))
         if waiting is None:
             return
-        self._holding.enter(holder)
+        self._holding.goOn(holder)
         try:
             if reply.kind:
                 waiting.errback(Failure(errorOf(reply.kind, reply.text)))

@@ -35,7 +35,7 @@ class EdgesBody:
         self._isResponse = isResponse
         self._most = most
         self._asked = -1
-        self.onResume: Callable[[], None] = lambda: None
+        self.onResume: Callable[[], None] = _nothing
         self.body = Body(self, None if length < 0 else length)
         self.body.readLimit = most
         self.body.onRead = self._wanted
@@ -68,6 +68,11 @@ class EdgesBody:
             # It is at the edge as before: it can be forwarded, and replaced.
             body._readDone(failure)
 
+    def over(self) -> None:
+        """The request is over: nothing refers back to this."""
+        self.body.onRead = None
+        self.onResume = _nothing
+
     # IBodySource
 
     def pauseProducing(self) -> None:
@@ -79,3 +84,6 @@ class EdgesBody:
 
     def stopProducing(self) -> None:
         """It was replaced."""
+
+
+def _nothing() -> None: ...

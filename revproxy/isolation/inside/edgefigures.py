@@ -16,7 +16,7 @@ INTERVAL: Final = 1.0
 
 class EdgeFigures:
     """
-    Tells them, once there are any.
+    Tells them, from when there is the first.
     """
 
     def __init__(self, figures: Figures, clock: Any, send: Callable[[Counted], None]) -> None:
@@ -25,9 +25,9 @@ class EdgeFigures:
         self._send = send
         self._isTelling = False
 
-    def begun(self) -> None:
-        """The plugin's code has run outside of requests: it may have made its first figure."""
-        if not self._isTelling and self._figures.isUsed:
+    def begin(self) -> None:
+        """The plugin makes a figure."""
+        if not self._isTelling:
             self._isTelling = True
             self._clock.callLater(INTERVAL, self._turn)
 

@@ -5,13 +5,14 @@ The host of a plugin in a locked process: the same books as in the edge's own, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import iscoroutine
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
+from revproxy.figures import BUCKETS, Counter, Histogram
 from revproxy.host import Host, nameOf
 from revproxy.permissions import Permissions
 
@@ -37,18 +38,33 @@ class InsideHost(Host):
         permissions: Permissions,
         log: Any,
         failedIn: Callable[[Failure, str], None],
+        counts: Callable[[], None],
     ) -> None:
         """
+        :param counts: called when it makes a figure.
         :param failedIn: told of each failure of the plugin's code that nobody waits for, and the name of the function.
         """
         super().__init__(reactor, name, version, makeClient, makeStore=makeStore, permissions=permissions)
         self.log = log
         self._failedIn = failedIn
+        self._counts = counts
 
     @property
     def client(self) -> Any:
         """As `Host.client`; it books by itself."""
         return self._makeClient()
+
+    def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
+        """As `Host.counter`."""
+        self._counts()
+        return super().counter(name, description, labels)
+
+    def histogram(
+        self, name: str, description: str = "", labels: Sequence[str] = (), buckets: Sequence[float] = BUCKETS
+    ) -> Histogram:
+        """As `Host.histogram`."""
+        self._counts()
+        return super().histogram(name, description, labels, buckets)
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> NoReturn:
         """:raises NotInLockedProcess: always."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
@@ -27,6 +27,26 @@ MOST_READ: Final = 256 * 1024
 
 LATE: Final = 0.001
 """Seconds after which an answer leaves before the next call begins, which may spin."""
+
+
+_NOT_HAD: Final = frozenset(
+    (
+        "addReader",
+        "addSystemEventTrigger",
+        "addWriter",
+        "callInThread",
+        "crash",
+        "getThreadPool",
+        "nameResolver",
+        "resolve",
+        "spawnProcess",
+        "suggestThreadPoolSize",
+        "wakeUp",
+    )
+)
+"""What else the reactors of Twisted have."""
+
+_NOT_HAD_PREFIXES: Final = ("adopt", "connect", "install", "listen", "remove")
 
 
 class _Timer(DelayedCall):
@@ -47,7 +67,7 @@ class InsideLoop:
     def __init__(self, fd: int, holding: Holding, now: Callable[[], float] = monotonic) -> None:
         """
         :param fd: of the stream, in blocking mode.
-        :param holding: is told whose code a timer runs: that of the call which has set it.
+        :param holding: is told whose code a timer runs: that of the call which has set it, as long as it waits.
         """
         self._fd = fd
         self._holding = holding
@@ -62,6 +82,15 @@ class InsideLoop:
         self._poll.register(fd, select.POLLIN)
         self.onData: Callable[[bytes], None] = lambda data: None
         self.onFailure: Callable[[BaseException], None] = lambda error: None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """What Twisted's reactors have besides. :raises AttributeError: always; of what they have, it says why not."""
+        if name in _NOT_HAD or name.startswith(_NOT_HAD_PREFIXES):
+            raise AttributeError(
+                f"reactor.{name}: the reactor of a locked process has time (callLater, seconds, callFromThread) and "
+                "nothing else; upstreams are asked by context.client or host.client"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # IReactorTime, IReactorFromThreads
 
@@ -81,6 +110,15 @@ class InsideLoop:
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
         """Those that are still to come."""
         return [call for call in self._timers if not call.cancelled]
+
+    @property
+    def running(self) -> bool:
+        """As `IReactorCore.running`."""
+        return self._isRunning
+
+    def callWhenRunning(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
+        """As `IReactorCore.callWhenRunning`: in the next turn, for it always runs."""
+        self.callFromThread(callable, *args, **kwargs)
 
     def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
         """Call a function in the next turn. There are no threads, but plugins need not know that."""
@@ -190,7 +228,7 @@ class InsideLoop:
     def _call(
         self, holder: int, function: Callable[..., Any], args: Sequence[object], kwargs: dict[str, object]
     ) -> None:
-        self._holding.enter(holder)
+        self._holding.goOn(holder)
         try:
             function(*args, **kwargs)
         except BaseException as error:  # foreign code

@@ -286,6 +286,9 @@ class InsideRequest:
             if body is not None:
                 body.detach()
                 body.stopProducing()
+        for source in (self.requestBody, self.responseBody):
+            if source is not None:
+                source.over()
         context.over()
 
 

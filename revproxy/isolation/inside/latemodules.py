@@ -99,7 +99,7 @@ def filesBelow(folder: str, prefix: str, without: frozenset[str]) -> Iterator[tu
     for entry in entries:
         stem, extension = os.path.splitext(entry.name)
         name = prefix + stem
-        if name in without or not stem.isidentifier() or stem in ("test", "tests"):
+        if name in without or "." in stem or stem in ("test", "tests", "__pycache__"):
             continue
         if extension == ".py":
             if stem == "__init__":

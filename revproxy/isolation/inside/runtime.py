@@ -23,6 +23,7 @@ from revproxy.isolation.frames import (
     Cancel,
     Done,
     Down,
+    Fields,
     Filter,
     Load,
     Loaded,
@@ -113,6 +114,7 @@ class Runtime:
             permissions,
             log,
             self._failedOutside,
+            lambda: self._figures.begin(),
         )
         self._figures = EdgeFigures(self._host.figures, self._clock, self._send)
         self._targets = KnownTargets(permissions)
@@ -151,12 +153,14 @@ class Runtime:
         self._holding.enter(step.number)
         try:
             waiting = Deferred.fromCoroutine(self._steps.take(step)).addErrback(asException)
-            self._await(step.number, waiting, self._stepDone, self._brokenOff)
+            self._await(step.number, waiting, self._stopped if step.step == "stop" else self._stepDone, self._brokenOff)
         finally:
             self._holding.leave()
-        self._figures.begun()
 
     def _stepDone(self, value: bytes, number: int) -> None:
+        self._send(Done(number, value))
+
+    def _stopped(self, value: bytes, number: int) -> None:
         self._figures.tell()
         self._send(Done(number, value))
 
@@ -196,10 +200,12 @@ class Runtime:
             body = request.unfinishedBody
             if body is not None:
                 body.onEnd = lambda: self._callDone(answer, number, call, request)
-                self._send(Waiting(number))
+                self._waits(number)
                 return
+            self._holding.over(number)
             self._send(request.answered(number, call, verdict))
         except BaseException as error:  # foreign code: whatever it has left in the context
+            self._holding.over(number)
             self._send(failed(number, error, self._directory))
             return
         self._keepBodies(call, request)
@@ -224,6 +230,7 @@ class Runtime:
     def _cancel(self, frame: Cancel) -> None:
         waiting = self._waiting.pop(frame.number, None)
         self._requestOf.pop(frame.number, None)
+        self._holding.over(frame.number)
         if waiting is not None:
             self._holding.enter(frame.number)
             try:
@@ -257,8 +264,10 @@ class Runtime:
 
     def _pieceDone(self, number: int, made: Piece | Failure | None) -> None:
         if made is None:
-            self._send(Waiting(number))
-        elif isinstance(made, Failure):
+            self._waits(number)
+            return
+        self._holding.over(number)
+        if isinstance(made, Failure):
             self._send(failed(number, asException(made).value, self._directory))
         else:
             self._send(made)
@@ -278,7 +287,11 @@ class Runtime:
         waiting.addBoth(self._arrived, number, done, broke, extra)
         if number in self._waiting:
             request = next((each for each in extra if isinstance(each, InsideRequest)), None)
-            self._send(Waiting(number, () if request is None else request.interim.take()))
+            self._waits(number, () if request is None else request.interim.take())
+
+    def _waits(self, number: int, informational: tuple[tuple[int, Fields], ...] = ()) -> None:
+        self._holding.waits(number)
+        self._send(Waiting(number, informational))
 
     def _arrived(
         self, result: Any, number: int, done: Callable[..., None], broke: Callable[..., None], extra: tuple[Any, ...]
@@ -286,6 +299,7 @@ class Runtime:
         if self._waiting.pop(number, None) is None:
             return  # nobody waits for it any more
         self._requestOf.pop(number, None)
+        self._holding.over(number)
         if isinstance(result, Failure):
             broke(result, number)
         else:

@@ -21,6 +21,15 @@ def cpuSeconds(pid: int) -> float:
         return 0.0
 
 
+def isRunnable(pid: int) -> bool:
+    """Whether it computes now, or would if there were a processor for it. False if it waits, or is not there."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] == b"R"
+    except OSError:
+        return False
+
+
 def ownBytes(pid: int) -> int:
     """
     Bytes of memory that are in no file and not shared by mapping; 0 if there is no such process. What a fork has in

@@ -260,7 +260,8 @@ class Version:
             return StageFailed(self._refusal(stage, error.where, error.message, text))
         late = isinstance(error, DeferredTimeout)
         where = self._lineOf(error) or self.place
-        text = "" if late else tracebackOf(error)
+        # What has failed in a process tells its own way, or has none.
+        text = "" if late or self.isolation == "process" else tracebackOf(error)
         return StageFailed(self._refusal(stage, where, reason or described(error), text), late)
 
     def _refusal(self, stage: str, where: str, reason: str, traceback: str) -> Refusal:

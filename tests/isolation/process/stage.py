@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from revproxy.isolation.process.lockedprocess import LockedProcess
 from revproxy.isolation.process.processes import Processes
 from tests.isolation.process.turns import Turns
 
-OBEDIENT = "tests.isolation.process.obedient"
+INSIDES = str(Path(__file__).parent)
+"""Where modules are that stand for the inside: on the path itself, for the package of tests imports much."""
+
+OBEDIENT = "obedient"
 
 
 class Owner:
@@ -70,6 +74,7 @@ class ProcessesTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Each test has its own time."""
+        self.patch(sys, "path", [*sys.path, INSIDES])
         self.reactor = Turns()
 
     @classmethod

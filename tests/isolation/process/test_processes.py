@@ -15,11 +15,13 @@ from unittest import skipUnless
 from twisted.internet.defer import CancelledError
 
 from revproxy.isolation.frames import Load, Loaded
-from revproxy.isolation.process import maker
+from revproxy.isolation.process import made, maker
 from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.limit import SECOND_LOOK
+from revproxy.isolation.process.orders import Tried
 from revproxy.isolation.process.processes import MOST_MEMORY, QUIET, Processes, Unavailable
+from revproxy.isolation.process.templateprocess import TemplateProcess
 from tests.isolation.process.stage import Owner, ProcessesTestCase, fieldsOf, isThere, openOf
 
 ROOMS = ("user-namespace", "network", "ipc", "hostname", "root", "landlock")
@@ -198,6 +200,19 @@ class EndTests(ProcessesTestCase):
         self.reactor.advance(0.02)
         self.assertEqual(owner.end().text, "it has closed its stream")
 
+    def test_toldLate(self) -> None:
+        """One that has ended by itself has done so, however long the template takes to say how."""
+        owner = self.take(self.make())
+        template = self.templateOf(owner.process.pid)
+        os.kill(template, signal.SIGSTOP)
+        owner.tell("forbidden")
+        self.reactor.until(lambda: owner.process.isGone)
+        self.reactor.until(lambda: fieldsOf(owner.process.pid)["State"].startswith("Z"))
+        self.reactor.advance(5)
+        self.assertEqual(owner.gone, [])
+        os.kill(template, signal.SIGCONT)
+        self.assertTrue(owner.end().isForbiddenCall)
+
     def test_babbles(self) -> None:
         """One that says what nobody understands is ended for it."""
         for said in ("\x05\x00\x00\x00hello", "\xff\xff\xff\xff", "\x02\x00\x00\x00\x91\xa3"):
@@ -281,12 +296,13 @@ class SpareTests(ProcessesTestCase):
         def refuse(*arguments: Any) -> None:
             raise PermissionError
 
-        self.patch(maker.resource, "prlimit", refuse)
+        self.patch(made.resource, "prlimit", refuse)
         processes = self.make(spares=1)
         owner = self.take(processes, memoryBytes=64 << 20)
         self.assertEqual(owner.do("take", 128 << 20), "MemoryError")
-        self.reactor.until(lambda: processes.spares == 1)
-        self.assertEqual(Owner(self.reactor, self.successResultOf(processes.take("plain"))).do("take", 1), "taken")
+        other = self.take(processes, version="auth", memoryBytes=32 << 20)
+        self.assertEqual(other.do("take", 64 << 20), "MemoryError")
+        self.assertEqual(self.take(processes, version="plain").do("take", 64 << 20), "taken")
 
     def test_noLongerNeeded(self) -> None:
         """When nobody has had one for a minute, the spare ones and the template end, until one is needed again."""
@@ -394,6 +410,18 @@ class TemplateTests(ProcessesTestCase):
         self.assertEqual(other.do("take", 1), "taken")
         self.reactor.until(lambda: not isThere(template) and not any(isThere(owner.process.pid) for owner in owners))
 
+    def test_endsAfterThem(self) -> None:
+        """Nor is it anybody's fault where their end is seen before the template's: the kernel takes its time."""
+        processes = self.make()
+        owner = self.take(processes)
+        template = self.templateOf(owner.process.pid)
+        os.kill(template, signal.SIGSTOP)
+        os.kill(owner.process.pid, signal.SIGKILL)
+        self.reactor.until(lambda: owner.process.isGone)
+        self.assertEqual(owner.gone, [])
+        os.kill(template, signal.SIGKILL)
+        self.assertFalse(owner.end().isFault)
+
     def test_whoWaits(self) -> None:
         """Whoever has asked for one when the template ends is given one of the next."""
         processes = self.make()
@@ -455,6 +483,31 @@ class UnavailableTests(ProcessesTestCase):
         self.assertEqual(self.take(processes).process.level, "C")
         self.assertEqual(processes.layers["landlock"], "it is switched off")
 
+    def test_survivor(self) -> None:
+        """Where something survives what must end it, there are none: a filter that is there may still not hold."""
+        processes = self.make()
+        self.patch(TemplateProcess, "doRead", self.survive(TemplateProcess.doRead))
+        with self.assertRaisesRegex(Unavailable, "has survived what must end it: execve did not end a locked process"):
+            self.wait(processes.take("quota"))
+        self.reactor.until(lambda: not self.reactor.readers)
+
+    def survive(self, doRead: Any) -> Any:
+        """As `TemplateProcess.doRead`, on a machine where canaries survive."""
+
+        def read(template: Any) -> None:
+            told = template._onOrder
+
+            def onOrder(order: Any, fds: list[int]) -> None:
+                if isinstance(order, Tried):
+                    order = Tried(("execve did not end a locked process",))
+                told(order, fds)
+
+            template._onOrder = onOrder
+            doRead(template)
+            template._onOrder = told
+
+        return read
+
     def test_examine(self) -> None:
         """What a machine has can be asked for without taking one."""
         processes = self.make()
@@ -465,13 +518,13 @@ class UnavailableTests(ProcessesTestCase):
 
     def test_brokenInside(self) -> None:
         """Where the inside cannot be imported, the reason is Python's own."""
-        processes = self.make(inside="tests.isolation.process.nothing_here")
+        processes = self.make(inside="nothing_here")
         with self.assertRaisesRegex(Unavailable, "ended with 1 .*ModuleNotFoundError: No module named"):
             self.wait(processes.take("quota"))
 
     def test_insideThatEnds(self) -> None:
         """Where processes end as soon as they begin, that is not tried for ever, but once more in half a minute."""
-        processes = self.make(inside="tests.isolation.process.stillborn", spares=1)
+        processes = self.make(inside="stillborn", spares=1)
         try:
             owner = self.take(processes)  # it has locked itself: it may be given before anybody knows
             said = " ".join([owner.end().text, *owner.lines])

@@ -19,12 +19,15 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from revproxy.isolation.frames import Done, Step, Up
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.processes import Processes
-from tests.isolation.process.stage import OBEDIENT, isThere
+from tests.isolation.process.stage import INSIDES, OBEDIENT, isThere
 
 ROOT = Path(__file__).parents[3]
 
+PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
 EDGE = f"""
-import time
+import sys
+sys.path.append({INSIDES!r})
 from twisted.internet import reactor
 from revproxy.isolation.frames import Step
 from revproxy.isolation.process.processes import Processes
@@ -48,6 +51,7 @@ class ReactorTests(TestCase):
 
     async def test_wholeLife(self) -> None:
         """Taken before or after it runs, told something, killed."""
+        self.patch(sys, "path", [*sys.path, INSIDES])
         processes = Processes(reactor, inside=OBEDIENT)
         self.addCleanup(processes.close)
         process = await processes.take("quota 1.0.0")
@@ -74,7 +78,7 @@ class KilledEdgeTests(SynchronousTestCase):
     def test_nothingOutlivesIt(self) -> None:
         """Whatever its processes do, the one that spins too, all end with it, by the kernel."""
         edge = subprocess.Popen(
-            [sys.executable, "-c", EDGE], stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            [sys.executable, "-c", EDGE], stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": PATH}
         )
         self.addCleanup(edge.wait)
         self.addCleanup(edge.kill)
