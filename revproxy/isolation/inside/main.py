@@ -12,6 +12,7 @@ from revproxy.isolation.inside import preimports
 _isAlone = preimports.lighten()
 
 from revproxy.isolation.inside.serving import serve  # noqa: E402
+from revproxy.isolation.inside.warmup import warmUp  # noqa: E402
 
 __all__ = ["serve"]
 
@@ -19,3 +20,4 @@ if _isAlone:
     # Not where others share the process, as tests do: they have modules of their own, and can open files.
     preimports.importAhead()
     preimports.mapLate()
+    warmUp()

@@ -109,12 +109,14 @@ MAPPED: Final = (
     "incremental",
     "multipart",
     "packaging",
+    "pathspec",
+    "revproxy",
     "treq",
     "twisted",
     "typing_extensions",
     "zope",
 )
-"""Distributions of the edge's own whose modules plugins may import late."""
+"""Distributions of the edge's environment whose modules plugins, or we, may import late."""
 
 WITHOUT: Final = frozenset(
     (
@@ -136,6 +138,16 @@ WITHOUT: Final = frozenset(
         "turtledemo",
         "usercustomize",
         "venv",
+        "revproxy.admin",
+        "revproxy.cli",
+        "revproxy.control",
+        "revproxy.dataplane",
+        "revproxy.demo",
+        "revproxy.isolation",
+        "revproxy.plan",
+        "revproxy.service",
+        "revproxy.tap",
+        "revproxy.worker",
         "twisted.conch",
         "twisted.mail",
         "twisted.names",
@@ -147,19 +159,43 @@ WITHOUT: Final = frozenset(
         "twisted.words",
     )
 )
-"""Of the standard library and of Twisted: what no plugin in a locked process has any use for."""
+"""Of the standard library, of Twisted and of the edge: what no plugin in a locked process has any use for."""
 
-_ASYNCIO: Final = {
-    "AbstractEventLoop": "events",
-    "CancelledError": "exceptions",
-    "Future": "futures",
-    "iscoroutine": "coroutines",
+_ASYNCIO: Final = {"AbstractEventLoop": "", "CancelledError": "exceptions", "Future": "", "iscoroutine": "coroutines"}
+"""
+Names of asyncio that Twisted and we ask for, and the modules that have them; empty: it is asked for in annotations.
+"""
+
+
+_LATER: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "attr.validators": {},
+    "html.entities": {"html5": (__name__, "LATER_ENTITIES")},
+    "http.cookiejar": {},
+    "tempfile": {},
+    "twisted.internet.base": {"DelayedCall": ("revproxy.isolation.inside.timer", "Timer")},
 }
-"""Names of asyncio that Twisted and we ask for, and the modules that have them."""
+"""
+Modules that others import, and hardly ever ask for anything: with what they are asked for, and where that is found.
+"""
 
 
-_LATER: Final = ("http.cookiejar", "tempfile")
-"""Modules that others import, and hardly ever ask for anything."""
+class _LaterEntities(dict[str, str]):
+    """The two thousand names of characters in HTML, which `html.unescape` looks for."""
+
+    def _fill(self) -> None:
+        if not self:
+            self.update(importlib.import_module("html.entities").html5)
+
+    def __contains__(self, name: object) -> bool:
+        self._fill()
+        return super().__contains__(name)
+
+    def __missing__(self, name: str) -> str:
+        self._fill()
+        return self.get(name) or super().__getitem__(name)
+
+
+LATER_ENTITIES: Final = _LaterEntities()
 
 
 class _LightPackage(ModuleType):
@@ -169,7 +205,7 @@ class _LightPackage(ModuleType):
 
     def __init__(self, name: str, known: dict[str, str]) -> None:
         """
-        :param known: by name, the module of the package that has it.
+        :param known: by name, the module of the package that has it; empty: anything will do.
         """
         super().__init__(name)
         spec = importlib.util.find_spec(name)
@@ -184,6 +220,8 @@ class _LightPackage(ModuleType):
         if name.startswith("__") or known is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         if name in known:
+            if not known[name]:
+                return object
             own[name] = getattr(importlib.import_module(f"{self.__name__}.{known[name]}"), name)
         elif importlib.util.find_spec(f"{self.__name__}.{name}") is not None:
             importlib.import_module(f"{self.__name__}.{name}")
@@ -194,11 +232,21 @@ class _LightPackage(ModuleType):
 
 
 class _LaterModule(ModuleType):
-    """A module that is imported when somebody asks it for something."""
+    """A module that is imported when somebody asks it for something that is not known."""
+
+    def __init__(self, name: str, known: dict[str, tuple[str, str]]) -> None:
+        """
+        :param known: by name, the module that has it, and what it is called there.
+        """
+        super().__init__(name)
+        self.__dict__["_known"] = known
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if name in self.__dict__["_known"]:
+            module, attribute = self.__dict__["_known"][name]
+            return getattr(importlib.import_module(module), attribute)
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
@@ -222,8 +270,8 @@ def lighten() -> bool:
     if "twisted" in sys.modules or "asyncio" in sys.modules:
         return False
     sys.modules["asyncio"] = _LightPackage("asyncio", _ASYNCIO)
-    for name in _LATER:
-        sys.modules[name] = _LaterModule(name)
+    for name, known in _LATER.items():
+        sys.modules[name] = _LaterModule(name, known)
     return True
 
 
