@@ -19,6 +19,7 @@ from revproxy.isolation.frames import (
     Filter,
     Load,
     Over,
+    ReadBody,
     Reply,
     RequestHead,
     ResponseHead,
@@ -111,11 +112,13 @@ class _Room:
 
     def __init__(self) -> None:
         holding = Holding(_Page())
-        self._number = 0
+        self._number = self._asked = 0
         self._runtime = Runtime(_Clock(), self._send, holding, EdgeLog(self._send))
 
     def _send(self, frame: Up) -> None:
         encode(frame)
+        if isinstance(frame, ReadBody):
+            self._asked = frame.number
 
     def _tell(self, frame: Down) -> None:
         self._runtime.take(decodeDown(encode(frame)[4:]))
@@ -142,7 +145,7 @@ class _Room:
         self._number += 1
         self._tell(Filter(self._number, request, False, b"hello", True))
         self._call(request, "handleResponse", None, ResponseHead(200, None, ((b"Server", b"x"),), 5))
-        self._tell(Reply(request - request // 5, b"hello"))
+        self._tell(Reply(self._asked, b"hello"))
         self._call(request, "finished", None)
         self._tell(Over(request))
 
