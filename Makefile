@@ -10,6 +10,7 @@
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
 # make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
+# make demo-trust   plugins that steal, fork, eat memory and spin: each is stopped, and the events say so
 # make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
 # make requirements   lock the versions and hashes of what setup.py asks for anew: requirements/*.txt
 # make docs     docs/_build/index.html
@@ -29,7 +30,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation audit requirements docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation demo-trust audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -81,6 +82,9 @@ bench-operating: $(VENV)/.has-run
 
 bench-isolation: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.isolation $(ARGS)
+
+demo-trust: $(VENV)/.has-run
+	@exec $(BIN)/python -m revproxy.demo.trust $(ARGS)
 
 audit: $(VENV)/.has-test $(VENV)/.has-audit
 	@$(BIN)/python -m tests.packaging.audit

@@ -102,7 +102,6 @@ class Body:
         self._filters: Filters | None = None
         self._reader: Deferred[bytes] | None = None
         self._limit = 0
-        self._isBounded = False
         self._paused = False
 
     @classmethod

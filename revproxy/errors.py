@@ -357,9 +357,9 @@ _HINTS: tuple[tuple[type[BaseException], str, str], ...] = (
      "what is written for asyncio runs by host.asyncio(coroutine)"),
     (AttributeError, r"'NoneType' object has no attribute '(headers|status|reason|body)'",
      "there is no context.response in handle: change it in handleResponse, or answer by context.respond"),
-    (AttributeError, r"'Context' object has no attribute",
+    (AttributeError, r"'(Guarded)?Context' object has no attribute",
      "what belongs to one request goes into context.values"),
-    (TypeError, r"'Headers' object (is not subscriptable|does not support item)",
+    (TypeError, r"'(Guarded|GuardedJoined)?Headers' object (is not subscriptable|does not support item)",
      "headers have get, getAll, set, add and remove"),
 )
 """What authors meet and what does not say so itself: the error, how its text begins, what to do."""

@@ -208,7 +208,10 @@ class IHost(IReactorTime):
     name = Attribute("The plugin's name.")
     version = Attribute("The plugin's version.")
     log = Attribute("A twisted.logger.Logger in the plugin's name.")
-    client = Attribute("A treq client, as context.client; requests still under way at the end are cancelled.")
+    client = Attribute(
+        "A treq client, as context.client; requests still under way at the end are cancelled. Of a plugin with"
+        " permissions: to upstreams that were granted, http://NAME/path."
+    )
     store = Attribute("An IStore: what the plugin keeps over restarts. All its versions and instances share it.")
 
     def callEvery(

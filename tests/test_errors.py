@@ -11,6 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy import errors
 from revproxy.errors import REASONS, EdgeError, Foreign, MethodNotAllowed, PluginStalled, hintFor, printable
+from revproxy.guardedcontext import GuardedContext
+from revproxy.permissions import Permissions
+from revproxy.permit import Permit
 from revproxy.testing import makeContext
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeError)]
@@ -80,13 +83,14 @@ class HintTests(SynchronousTestCase):
         """
         Common mistakes are told what to write instead; other errors stand for themselves.
         """
-        context: Any = makeContext("GET", "/")
-        mistakes: list[tuple[Callable[[], Any], type[Exception], str]] = [
-            (lambda: context.response.headers, AttributeError, "handleResponse"),
-            (lambda: context.request.headers["A"], TypeError, "get, getAll, set"),
-            (lambda: setattr(context, "tenant", "a"), AttributeError, "context.values"),
+        mistakes: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+            (lambda context: context.response.headers, AttributeError, "handleResponse"),
+            (lambda context: context.request.headers["A"], TypeError, "get, getAll, set"),
+            (lambda context: setattr(context, "tenant", "a"), AttributeError, "context.values"),
         ]
-        for mistake, kind, hint in mistakes:
-            self.assertIn(hint, hintFor(self.assertRaises(kind, mistake)))
+        plain = makeContext("GET", "/")
+        for context in (plain, GuardedContext(plain, Permit(Permissions()))):
+            for mistake, kind, hint in mistakes:
+                self.assertIn(hint, hintFor(self.assertRaises(kind, mistake, context)))
         self.assertEqual(hintFor(AttributeError("'NoneType' object has no attribute 'x'")), "")
         self.assertEqual(hintFor(None), "")

@@ -20,6 +20,7 @@ by a rollback and out of quarantine: a lock file that had only the last one woul
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,9 @@ MAX_BYTES = 4 << 20
 
 MAX_EARLIER = 20
 """Versions of one plugin that may be gone back to."""
+
+_PLAIN = re.compile("[a-z][a-z0-9-]*")
+_ELSEWHERE = frozenset(("on", "off", "yes", "no", "y", "n", "true", "false", "null"))
 
 _HEAD = """\
 # Which versions may run. Written by `revproxy lock`; keep it with revproxy.yaml, and let somebody look at what changes.
@@ -173,9 +177,8 @@ def _quoted(text: str) -> str:
 
 
 def _key(text: str) -> str:
-    """``on`` and numbers are keys as well."""
-    return text if text.replace("-", "").isalpha() and text not in ("on", "off", "yes", "no", "y", "n", "true",
-                                                                   "false", "null") else _quoted(text)
+    """Names as people write them; what YAML takes for something else is in quotes."""
+    return text if _PLAIN.fullmatch(text) and text not in _ELSEWHERE else _quoted(text)
 
 
 _TEXT = {"type": "string", "maxLength": 200}

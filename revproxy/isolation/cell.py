@@ -1,9 +1,9 @@
 """
 One locked process with one plugin in it: what it is asked, how long that may take, and its end.
 
-The code of a plugin may hold its process, or wait for something. What holds it is bounded by CPU time, and by twice as
-much of anybody's time, less that in which others had the processors: a busy machine is not the plugin's fault. What
-waits is bounded by its own limit. Who it
+The code of a plugin may hold its process, or wait for something. What holds it may compute for so long, or do nothing
+for so long (sleep, or stop itself). Time in which it could compute, and others have the processors, is neither: a busy
+machine is not the plugin's fault. What waits is bounded by its own limit. Who it
 is that holds the process the process says itself, in a page of memory; if it says nothing, it is the head of the line.
 A process that is held for too long is killed, for nothing else ends foreign code for sure.
 """
@@ -43,8 +43,8 @@ from revproxy.loop.deadlines import Deadlines
 PERIOD: Final = 0.02
 """Seconds between two looks at a process that is asked something."""
 
-WALL: Final = 2.0
-"""So many times the CPU that a call may take is what it may hold its process in all."""
+MOST_HELD: Final = 10.0
+"""So many times what a call may compute or wait in one go it may hold its process, however busy the machine is."""
 
 LONGEST_BEHIND: Final = 30.0
 """Seconds that anything may be behind others."""
@@ -72,7 +72,7 @@ class Process(Protocol):
 
     def cpuSeconds(self) -> float: ...
 
-    def delayedSeconds(self) -> float: ...
+    def isRunnable(self) -> bool: ...
 
     def memoryBytes(self) -> int: ...
 
@@ -245,14 +245,13 @@ class Cell:
         ask, since = self._holder(now)
         if ask is None or self.isLost:
             return
-        used, delayed = self._watch.used(ask.number, since, now)
-        held = max(0.0, now - since - delayed)
+        used, idle = self._watch.used(ask.number, since, now)
         if used >= ask.hold:
             self._stalled(ask, PluginStalled, f"its code has computed for {used:.3g} s in one go")
-        elif held >= WALL * ask.hold:
-            self._stalled(ask, PluginTimeout, f"its code has held its process for {held:.3g} s")
+        elif idle >= ask.hold or now - since >= MOST_HELD * ask.hold:
+            self._stalled(ask, PluginTimeout, f"its code has held its process for {now - since:.3g} s")
         else:
-            self._lookSoon(min(ask.hold - used, WALL * ask.hold - held))
+            self._lookSoon(ask.hold - max(used, idle))
 
     def _holder(self, now: float) -> tuple[Ask | None, float]:
         """Whose code runs, and since when: as the process says, if that can be; else the head of the line."""
@@ -264,7 +263,7 @@ class Cell:
             return head, headSince
         since = min(max(hold.since, ask.asked), now)
         # A page that always says "just now" does not help: what has not come to its head is held.
-        if head is not None and now - headSince >= WALL * head.hold:
+        if head is not None and now - headSince >= head.hold:
             since = min(since, headSince)
         return ask, since
 
@@ -328,20 +327,24 @@ class Lost:
 
 class CpuWatch:
     """
-    How much a call has computed, of a process of which it is only known how much it has computed in all.
+    How much a call has computed, of a process of which it is only known how much it has computed in all; and for how
+    long it has held the process without computing.
 
     What was used between two looks is taken for that of the call that held the process at the second, as far as it has
-    held it since: it is never taken for less than it is, and for too much by one period at most.
+    held it since: it is never taken for less than it is, and for too much by one period at most. What was idled away is
+    counted look by look, and no more for one than two periods: if the edge itself could not look, that is nobody's
+    fault here.
     """
 
-    __slots__ = ("_base", "_cpu", "_delayBase", "_key", "_process")
+    __slots__ = ("_base", "_cpu", "_idle", "_key", "_looked", "_process")
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._key: tuple[int, float] = (-1, 0.0)
         self._cpu = 0.0
         self._base = 0.0
-        self._delayBase = 0.0
+        self._idle = 0.0
+        self._looked = 0.0
 
     def rest(self, now: float) -> None:
         """It is asked nothing yet."""
@@ -350,12 +353,14 @@ class CpuWatch:
     def used(self, number: int, since: float, now: float) -> tuple[float, float]:
         """
         :param number: whose code holds the process; ``since``: since when.
-        :returns: seconds of CPU, and seconds for which it had to wait for one since it was first seen.
+        :returns: seconds of CPU, and seconds in which it neither had one nor wanted one.
         """
-        cpu, delayed = self._process.cpuSeconds(), self._process.delayedSeconds()
+        cpu = self._process.cpuSeconds()
         if self._key != (number, since):
             self._key = number, since
             self._base = max(self._cpu, cpu - (now - since))
-            self._delayBase = delayed
-        self._cpu = cpu
-        return cpu - self._base, delayed - self._delayBase
+            self._idle, self._looked = 0.0, since
+        if not self._process.isRunnable():
+            self._idle += min(now - self._looked, 2 * PERIOD)
+        self._cpu, self._looked = cpu, now
+        return cpu - self._base, self._idle

@@ -505,5 +505,5 @@ def decodeUp(data: bytes) -> Up:
 def _decoded(decoder: msgspec.msgpack.Decoder, data: bytes):  # type: ignore[no-untyped-def, type-arg]
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError, OverflowError) as error:  # those of msgspec, and text that is not UTF-8
         raise BrokenStream(f"no frame: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -175,6 +176,19 @@ class SignatureTests(BundleTestCase):
             self.assertEqual(self.refused(), f"{self.folder / name}: has more than {limit} bytes, the most that it may "
                                              "have")
             (self.folder / name).unlink()
+
+    def test_unreadable(self) -> None:
+        """One that a broken disk does not tell of is not taken for none."""
+        self.write(self.FILES[0], "x")
+        real = os.stat
+
+        def stat(path: Any, **options: Any) -> os.stat_result:
+            if path == self.FILES[0]:
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path, **options)
+
+        self.patch(os, "stat", stat)
+        self.assertEqual(self.refused(), f"{self.folder / self.FILES[0]}: cannot be read: Input/output error")
 
     def test_signedMeanwhile(self) -> None:
         """While it is signed, the folder is read again: files and signature are of one state."""

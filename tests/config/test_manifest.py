@@ -161,7 +161,7 @@ class ManifestTests(SynchronousTestCase):
 
     def test_severalAtOnce(self) -> None:
         """What the schema cannot say is reported together too."""
-        self.assertEqual(len(refused({"version": "x", "requires": {"a": "b"}, "isolation": "process"})), 3)
+        self.assertEqual(len(refused({"version": "x", "requires": {"a": "b"}, "before": ["p"]})), 3)
 
     def test_dropIn(self) -> None:
         """A drop-in's mapping is checked alike; its problems have no lines; it is copied; tuples are lists."""

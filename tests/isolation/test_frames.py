@@ -53,6 +53,11 @@ class FramesTests(SynchronousTestCase):
         except BrokenStream:
             pass
 
+    def test_noText(self) -> None:
+        """Text that is not UTF-8 is refused as all else is."""
+        with self.assertRaises(BrokenStream):
+            decodeUp(encode(Failed(1, "", "", "x"))[4:].replace(b"\xa1x", b"\xa1\x80"))
+
     def test_wrongDirection(self) -> None:
         """A process cannot say what only the edge says; nor with a number below zero."""
         with self.assertRaises(BrokenStream):

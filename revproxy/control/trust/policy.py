@@ -5,14 +5,16 @@ depends on, so that a change of one plugin does not verify all others again.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.signature import BadKey, Signers, Verdict, verify
 from revproxy.bundles.untrusted import Untrusted
-from revproxy.config.document import Document
 from revproxy.config.lockfile import LockFile
 from revproxy.config.problems import Problem
 from revproxy.config.settings import Config, documentOf
@@ -89,9 +91,8 @@ class Answers:
         :param isExpired: of each signer; None: that does not matter.
         :param given: as for `verify`.
         """
-        vouching = tuple(sorted(bundle.signature.items()))
-        dates = tuple((config, key.keyId) for config, key in signers)
-        key = bundle.digest, vouching, dates, isExpired, given["revoked"], given["lowest"]
+        rules = tuple((config, key.keyId) for config, key in signers)
+        key = bundle.digest, _digestOf(bundle.signature), rules, isExpired, given["revoked"], given["lowest"]
         found = self._known.get(key)
         if found is None:
             try:
@@ -211,6 +212,15 @@ class Policy:
         return UNCHECKED if self.trust.mode == "off" or (found is not None and found.isOwn) else Judgement("trusted")
 
 
+def _digestOf(signature: Mapping[str, bytes]) -> bytes:
+    """Short, where the lists of a thousand versions are not to be kept."""
+    digest = hashlib.sha256()
+    for name, content in sorted(signature.items()):
+        digest.update(b"%d:%b%d:" % (len(name), name.encode(), len(content)))
+        digest.update(content)
+    return digest.digest()
+
+
 def _notLocked(lock: LockFile, entry: CatalogEntry, isKept: bool) -> Judgement | None:
     """Why a lock file does not let a version run; None: it does."""
     name = entry.manifest.name
@@ -230,22 +240,24 @@ def _notLocked(lock: LockFile, entry: CatalogEntry, isKept: bool) -> Judgement |
     return _untrusted(lock.source, "lock", text)
 
 
-def signerProblems(config: Config) -> tuple[Problem, ...]:
-    """What is wrong with the keys of a configuration."""
-    return _signersOf(config)[0]
-
-
 def _signersOf(config: Config) -> tuple[tuple[Problem, ...], Signers]:
     """Those whose keys can be read; and what is wrong with the others."""
-    good, problems = [], []
-    document: Document = documentOf(config)
-    for signer in config.trust.signers:
+    signers, bad = _readable(config.trust.signers)
+    document = documentOf(config)
+    return tuple(document.problem(("trust", "signers", name, "key"), text) for name, text in bad), signers
+
+
+@lru_cache(maxsize=16)
+def _readable(configs: tuple[SignerConfig, ...]) -> tuple[Signers, tuple[tuple[str, str], ...]]:
+    """The same, without places. Reading keys takes a while, and they are asked for often."""
+    good, bad = [], []
+    for signer in configs:
         try:
             Signers([signer])
             good.append(signer)
         except BadKey as error:
-            problems.append(document.problem(("trust", "signers", signer.name, "key"), error.message))
-    return tuple(problems), Signers(good)
+            bad.append((signer.name, error.message))
+    return Signers(good), tuple(bad)
 
 
 def _place(bundle: Bundle, refusal: Untrusted) -> str:
@@ -260,4 +272,4 @@ def _untrusted(file: str, rule: str, message: str) -> Judgement:
     return Judgement("untrusted", file=file, rule=rule, message=message)
 
 
-__all__ = ["UNCHECKED", "Answers", "Judgement", "Policy", "signerProblems"]
+__all__ = ["UNCHECKED", "Answers", "Judgement", "Policy"]

@@ -4,8 +4,9 @@ Locked processes: made, kept ready, watched, ended.
 From the edge's side to the inside of a process::
 
     processes            all of an edge: Processes.take gives a LockedProcess, or says why there is none
-      crashes            how long a version that crashes has to wait
+      requests, crashes  who waits for one, and how long a version that crashes has to
     maker                makes them: what is ordered of the template, and whether what comes of it is locked
+      made               what one has to be before anybody is given it
       users, cgroups     what each has for itself
       templateprocess    the template, as the edge has it
       orders             what edge and template say to each other
@@ -19,7 +20,7 @@ From the edge's side to the inside of a process::
     template             runs in the template: forks, and reaps
       rehearsal          tries in a child what of the lock this machine has
 
-Who ends with whom: a process has the template as its parent, and the template the edge. The kernel ends a child with its
-parent (``PR_SET_PDEATHSIG``), so nothing outlives an edge that is killed. The template reaps, when the edge lets it: so
-the number of a process that the edge still speaks of is nobody else's.
+Who ends with whom: a process has the template as its parent, and the template the edge. The kernel ends a child with
+its parent (``PR_SET_PDEATHSIG``), so nothing outlives an edge that is killed. The template reaps when the edge lets it,
+so that the number of a process of which the edge still speaks is nobody else's.
 """

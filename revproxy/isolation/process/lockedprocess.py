@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from select import POLLIN, poll
 from socket import AF_UNIX, SOCK_STREAM, socket, socketpair
 from time import monotonic
 from typing import Any, Final
@@ -24,7 +25,7 @@ from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.link import Link
 from revproxy.isolation.process.output import Output
-from revproxy.isolation.process.usage import cpuSeconds, delayedSeconds, ownBytes
+from revproxy.isolation.process.usage import cpuSeconds, isRunnable, ownBytes
 
 _FIRST_LINES: Final = 20
 
@@ -180,9 +181,9 @@ class LockedProcess:
         """What it has computed since it was taken, in seconds of CPU time: 0.5 µs to ask. 0 after its end."""
         return 0.0 if self._isEnded else cpuSeconds(self.pid) - self._cpuBefore
 
-    def delayedSeconds(self) -> float:
-        """For how long it was ready, and others had the processors, in seconds: 15 µs to ask. 0 after its end."""
-        return 0.0 if self._isEnded else delayedSeconds(self.pid)
+    def isRunnable(self) -> bool:
+        """Whether it computes, or would if there were a processor for it: 15 µs to ask. False after its end."""
+        return not self._isEnded and isRunnable(self.pid)
 
     def memoryBytes(self) -> int:
         """By how much its memory has grown since it was taken, in bytes. 0 after its end."""
@@ -204,12 +205,12 @@ class LockedProcess:
         self._cpuBefore, self._memoryBefore = cpuSeconds(self.pid), ownBytes(self.pid)
         self._link.onFrame = self._decode
 
-    def ended(self, status: int | None, why: str = "") -> None:
+    def ended(self, status: int | None, why: str = "", isFault: bool = True) -> None:
         """
         It has ended, or its template has, which is no different: the kernel ends it.
 
         :param status: the signal as a negative number, or what it has exited with; None: nobody knows.
-        :param why: in words, if that is known; what :meth:`kill` was told is known better.
+        :param why: in words, if that is known; what :meth:`kill` was told is known better, and whose fault it is, too.
         """
         if self._isEnded:
             return
@@ -219,10 +220,12 @@ class LockedProcess:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        if not self._why:
+            self._why, self._isFault = why, isFault
         gone = Gone(
             -status if status is not None and status < 0 else None,
             status if status is not None and status >= 0 else None,
-            self._why or why,
+            self._why,
             self._isFault,
         )
         self.onEnding(gone)
@@ -267,8 +270,10 @@ class LockedProcess:
 
     def _graceOver(self) -> None:
         self._grace = None
-        self._why = "it has closed its stream"
-        self._signal()
+        if self._pidfd < 0 or not _hasEnded(self._pidfd):
+            self._why = "it has closed its stream"
+            self._signal()
+        # Else it has ended, and the template will say how.
 
     def _leave(self) -> None:
         self.isGone = True
@@ -286,3 +291,9 @@ def _nothing() -> None:
 
 def _nobody(said: Any) -> None:
     """Nobody listens yet."""
+
+
+def _hasEnded(pidfd: int) -> bool:
+    asked = poll()  # not select: that takes no numbers above 1023
+    asked.register(pidfd, POLLIN)
+    return bool(asked.poll(0))

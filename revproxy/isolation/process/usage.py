@@ -21,13 +21,13 @@ def cpuSeconds(pid: int) -> float:
         return 0.0
 
 
-def delayedSeconds(pid: int) -> float:
-    """Seconds for which its first thread was ready and others had the processors; 0 where nobody counts that."""
+def isRunnable(pid: int) -> bool:
+    """Whether it computes now, or would if there were a processor for it. False if it waits, or is not there."""
     try:
-        with open(f"/proc/{pid}/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] == b"R"
+    except OSError:
+        return False
 
 
 def ownBytes(pid: int) -> int:

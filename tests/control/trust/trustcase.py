@@ -46,10 +46,10 @@ class TrustCase(LifecycleCase):
         )
 
     def write(self, name: str = "a", version: str = "1.0.0", by: str | None = ALICE, revision: int | None = 1,
-              **manifest: Any) -> Path:
+              code: str | None = None, **manifest: Any) -> Path:
         """A plugin in its folder. :param by: who signs it; None: nobody does."""
         said = {} if revision is None else {"revision": revision}
-        folder = self.bench.write(name, version=version, **said, **manifest)
+        folder = self.bench.write(name, code, version, **said, **manifest)
         for file in folder.glob("plugin.manifest.json*"):
             file.unlink()
         if by is not None:

@@ -15,7 +15,7 @@ from unittest import skipUnless
 from twisted.internet.defer import CancelledError
 
 from revproxy.isolation.frames import Load, Loaded
-from revproxy.isolation.process import maker
+from revproxy.isolation.process import made, maker
 from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.limit import SECOND_LOOK
@@ -200,6 +200,19 @@ class EndTests(ProcessesTestCase):
         self.reactor.advance(0.02)
         self.assertEqual(owner.end().text, "it has closed its stream")
 
+    def test_toldLate(self) -> None:
+        """One that has ended by itself has done so, however long the template takes to say how."""
+        owner = self.take(self.make())
+        template = self.templateOf(owner.process.pid)
+        os.kill(template, signal.SIGSTOP)
+        owner.tell("forbidden")
+        self.reactor.until(lambda: owner.process.isGone)
+        self.reactor.until(lambda: fieldsOf(owner.process.pid)["State"].startswith("Z"))
+        self.reactor.advance(5)
+        self.assertEqual(owner.gone, [])
+        os.kill(template, signal.SIGCONT)
+        self.assertTrue(owner.end().isForbiddenCall)
+
     def test_babbles(self) -> None:
         """One that says what nobody understands is ended for it."""
         for said in ("\x05\x00\x00\x00hello", "\xff\xff\xff\xff", "\x02\x00\x00\x00\x91\xa3"):
@@ -283,7 +296,7 @@ class SpareTests(ProcessesTestCase):
         def refuse(*arguments: Any) -> None:
             raise PermissionError
 
-        self.patch(maker.resource, "prlimit", refuse)
+        self.patch(made.resource, "prlimit", refuse)
         processes = self.make(spares=1)
         owner = self.take(processes, memoryBytes=64 << 20)
         self.assertEqual(owner.do("take", 128 << 20), "MemoryError")
@@ -396,6 +409,18 @@ class TemplateTests(ProcessesTestCase):
         self.assertNotEqual(self.templateOf(other.process.pid), template)
         self.assertEqual(other.do("take", 1), "taken")
         self.reactor.until(lambda: not isThere(template) and not any(isThere(owner.process.pid) for owner in owners))
+
+    def test_endsAfterThem(self) -> None:
+        """Nor is it anybody's fault where their end is seen before the template's: the kernel takes its time."""
+        processes = self.make()
+        owner = self.take(processes)
+        template = self.templateOf(owner.process.pid)
+        os.kill(template, signal.SIGSTOP)
+        os.kill(owner.process.pid, signal.SIGKILL)
+        self.reactor.until(lambda: owner.process.isGone)
+        self.assertEqual(owner.gone, [])
+        os.kill(template, signal.SIGKILL)
+        self.assertFalse(owner.end().isFault)
 
     def test_whoWaits(self) -> None:
         """Whoever has asked for one when the template ends is given one of the next."""
