@@ -56,7 +56,7 @@ class Rehearsal:
             finally:
                 os._exit(0)
         os.close(writing)
-        return cls(reading, pid, open(reading, buffering=1))  # noqa: SIM115: closed by `survived`
+        return cls(reading, pid, os.fdopen(reading))
 
     def layers(self) -> Layers:
         """Waits for the first thing it says: what this machine has."""
