@@ -165,6 +165,15 @@ class RevisionTests(TrustCase):
         self.apply()
         self.assertEqual(self.runs(), ["a 1.2.0"])
 
+    def test_unpinned(self) -> None:
+        """What somebody went back to, and has put into the folder, is what runs, also after a restart without a pin."""
+        self.call("rollback", name="a")
+        self.write(revision=1)
+        self.call("unpin", name="a")
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        self.restart()
+        self.assertEqual((self.runs(), self.told("untrusted")), (["a 1.0.0"], []))
+
 
 class StateTests(TrustCase):
     """Somebody writes into the state folder."""
