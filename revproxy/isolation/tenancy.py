@@ -104,7 +104,7 @@ class Tenancy:
     @property
     def asked(self) -> int:
         """How much is under way."""
-        return len(self._queue) + (len(self.cell.line) if self.cell is not None else 0)
+        return len(self._queue) + (self.cell.line.count if self.cell is not None else 0)
 
     def call(
         self, make: Callable[[Any, int], Down], request: int, isRepeatable: bool, limit: float | None
