@@ -191,7 +191,7 @@ class Lodging:
         """The newest process becomes the plugin."""
         process = self.processes[-1]
         process.say(Loaded(("IMiddleware", *interfaces)))
-        while (step := process.sent[-1]) and isinstance(step, Step) and step.step in ("validateConfig", "attach", "start"):
+        while isinstance(step := process.sent[-1], Step) and step.step in ("validateConfig", "attach", "start"):
             process.say(Done(step.number))
             if process.sent[-1] is step:
                 break

@@ -23,6 +23,10 @@ from tests.isolation.cells import EVERYTHING, request
 OK = NewResponse(200, None, (), b"")
 
 
+FIELDS = st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=30)), max_size=3)
+CHANGES = st.lists(st.tuples(st.binary(max_size=20), FIELDS), max_size=4)
+
+
 async def pieces(visit: Visit) -> Any:
     yield b"piece"
 
@@ -217,13 +221,15 @@ class RefusedTests(EditsCase):
 
     def test_large(self) -> None:
         """Bodies have a bound, and it is named as a limit."""
-        for changes in ({"body": BodyChanged(b"x" * (MOST_BODY + 1))},
-                        {"verdict": False, "response": NewResponse(200, None, (), b"x" * (MOST_BODY + 1))}):  # fmt: skip
+        large = b"x" * (MOST_BODY + 1)
+        for changes in (
+            {"body": BodyChanged(large)},
+            {"verdict": False, "response": NewResponse(200, None, (), large)},
+        ):
             error = self.assertRaises(LimitExceeded, self.apply, **changes)
             self.assertEqual(error.limit, "reply")
 
-    @given(st.lists(st.tuples(st.binary(max_size=20), st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=30)),
-                                                             max_size=3)), max_size=4))  # fmt: skip
+    @given(CHANGES)
     def test_anyFields(self, changed: list[tuple[bytes, list[tuple[bytes, bytes]]]]) -> None:
         """Whatever a process says, what comes out can be sent and is the plugin's to set."""
         self.setUp()

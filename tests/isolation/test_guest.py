@@ -374,7 +374,7 @@ class EndTests(GuestCase):
         self.assertEqual([type(result(each)) for each in (second, third)], [ProcessEnded] * 2)
 
     def test_inARow(self) -> None:
-        """After the second crash in a row calls fail at once, until a process is there; after a minute it is forgotten."""
+        """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""
         self.process.end()
         self.lodging.become()
         self.lodging.atOnce = False
@@ -470,7 +470,8 @@ class DeskTests(GuestCase):
         [(frame, answer)] = self.lodging.requests
         self.assertEqual(frame.target, b"/a")
         answer.callback((200, b"OK", [(b"X-B", b"2")], b"body"))
-        self.assertEqual(msgspec.msgpack.decode(self.process.of(Reply)[0].value), [200, b"OK", [[b"X-B", b"2"]], b"body"])
+        told = msgspec.msgpack.decode(self.process.of(Reply)[0].value)
+        self.assertEqual(told, [200, b"OK", [[b"X-B", b"2"]], b"body"])
         for number, changes in enumerate((
             {"upstream": "elsewhere"}, {"method": b"GET /"}, {"target": b"http://evil/"}, {"target": b"/a\r\nb"},
             {"fields": ((b"Host", b"evil"),)}, {"fields": ((b"X-A", b"a\r\nb"),)},
