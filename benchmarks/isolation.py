@@ -156,7 +156,7 @@ class Isolation:
     # In the edge's own process
 
     def _measureGuards(self) -> None:
-        self.outcome.facade = facadeCosts(4 * self._effort.rounds)
+        self.outcome.facade = facadeCosts(10 * self._effort.rounds)
         folder, signers = self._signedFolder()
         bundle = readBundle(folder)
         self.outcome.verified = verificationCost(lambda: verify(bundle, signers, now=time.time()), self._effort.rounds)

@@ -169,9 +169,9 @@ def guardedHeaders(headers: Headers, permit: Permit) -> Headers:
     """A section as a plugin sees it: itself, if the plugin may do with fields whatever it likes."""
     if permit.isAllFields:
         return headers
-    if isinstance(headers, JoinedHeaders):
-        return GuardedJoinedHeaders(headers, permit.joinedReads, permit.joinedWrites)
-    return GuardedHeaders(headers, permit.reads, permit.writes)
+    if headers.__class__ is Headers or not isinstance(headers, JoinedHeaders):
+        return GuardedHeaders(headers, permit.reads, permit.writes)
+    return GuardedJoinedHeaders(headers, permit.joinedReads, permit.joinedWrites)
 
 
 def unguarded(headers: Any) -> Any:

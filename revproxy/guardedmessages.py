@@ -30,7 +30,7 @@ class _Guarded:
     def headers(self) -> Headers:
         """The header section, without what may not be seen."""
         headers = self._of._headers
-        if self._seenOf is not headers:
+        if headers is not self._seenOf:
             self._seenOf = headers  # type: ignore[misc]
             self._seenHeaders = guardedHeaders(headers, self._permit)  # type: ignore[misc]
         return self._seenHeaders

@@ -48,11 +48,16 @@ class BadKey(ValueError):
 
 def publicKey(line: str) -> Key:
     """
-    From what users write: the line of an OpenSSH public key, or of one of minisign.
+    From what users write: the line of an OpenSSH public key, or of one of minisign; or the file of that, with its
+    comment above.
 
     :raises ValueError: it is none, or of a kind that does not count.
     """
     text = line.strip()
+    if text.startswith("untrusted comment:"):
+        text = text.partition("\n")[2].strip()
+    if "\n" in text:
+        raise ValueError("has more than one line; name each key for itself")
     return minisignKey(text) if text.startswith("RW") and " " not in text else sshKey(text)
 
 

@@ -5,6 +5,7 @@ Signatures of plugins: ``revproxy keygen`` and ``sign``; ``verify`` is in `revpr
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -58,11 +59,12 @@ def keygen(file: Path, isMinisign: bool, isOpen: bool, passphraseFile: Path | No
         if os.path.lexists(path):
             raise click.ClickException(f"{path} exists already; it was left as it is")
     secret = "" if isOpen else _read(passphraseFile) if passphraseFile is not None else _newPassphrase()
-    made = newMinisignKey(secret) if isMinisign else newSSHKey(file.name, secret)
+    name = _signerName(file)
+    made = newMinisignKey(secret) if isMinisign else newSSHKey(name, secret)
     _writeKey(file, public, made)
     keyId = publicKey(made.line).keyId
     click.echo(f"wrote {file}, which is for nobody else, and {public}; its id is {keyId}", err=True)
-    click.echo(f'trust:\n  mode: signed\n  signers:\n    {_signerName(file)}: {{key: "{made.line}", plugins: ["*"]}}')
+    click.echo(f'trust:\n  mode: signed\n  signers:\n    {name}: {{key: "{made.line}", plugins: ["*"]}}')
 
 
 def _writeKey(file: Path, public: Path, made: NewKey) -> None:
@@ -77,7 +79,9 @@ def _writeKey(file: Path, public: Path, made: NewKey) -> None:
 
 
 def _signerName(file: Path) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in file.stem) or "signer"
+    """What its owner is called where the key is named: a word that YAML takes for text."""
+    name = re.sub("[^A-Za-z0-9_-]+", "-", file.stem)
+    return name if re.match("[A-Za-z]", name) and name.lower() not in ("null", "true", "false") else f"key-{name}"
 
 
 def _newPassphrase() -> str:

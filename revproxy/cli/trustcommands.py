@@ -4,14 +4,15 @@ Whose code runs on an edge, and granting what a plugin asks for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from revproxy.cli.names import named
-from revproxy.cli.remoteedge import CHANGE_TIMEOUT, RemoteEdge, asking
+from revproxy.cli.offlinegrant import grantInFile
+from revproxy.cli.remoteedge import CHANGE_TIMEOUT, NoEdge, RemoteEdge, asking
 from revproxy.cli.report import refusal
 from revproxy.cli.trustreport import permissionText
 
@@ -40,15 +41,17 @@ def grant(edge: RemoteEdge, name: str, isTrial: bool, isSure: bool, reason: str 
     It is shown, and asked about, first; then it is written into the edge's configuration file, under plugins.grants. A
     version that has waited for it runs at once; if its folder has another version by then, nothing is granted.
     """
-    found = edge.get("plugins", name)["trust"]
+    try:
+        found = edge.get("plugins", name)["trust"]
+    except NoEdge as error:
+        if error.mayBe or edge.url or edge.config is None:
+            raise
+        grantInFile(edge.config, name, lambda missing: _isWanted(edge, name, missing, isSure, isTrial), isTrial)
+        return
     waiting = found["waiting"] if found["waiting"] is not None and found["waiting"]["asked"] is not None else None
     wanted = (waiting or found["permissions"])["missing"]
-    if not edge.json:
-        edge.report.lines([f"{name} asks for:", *(f"  {what}" for what in wanted or ["nothing that it does not have"])])
-    if not wanted:
+    if not _isWanted(edge, name, wanted, isSure, isTrial):
         return
-    if not (isSure or isTrial):
-        click.confirm("Grant it?", abort=True, err=True)
     body = {key: value for key, value in (("reason", reason), ("digest", waiting and waiting["digest"])) if value}
     told = edge.ask(
         "POST", "plugins", name, "grant", query={"dry_run": isTrial}, body=body, timeout=CHANGE_TIMEOUT
@@ -59,6 +62,16 @@ def grant(edge: RemoteEdge, name: str, isTrial: bool, isSure: bool, reason: str 
         click.echo(refusal(each), err=True)
     if mine:
         raise SystemExit(1)
+
+
+def _isWanted(edge: RemoteEdge, name: str, missing: Sequence[str], isSure: bool, isTrial: bool) -> bool:
+    """Whether there is something to be granted. :raises click.Abort: somebody does not want to."""
+    if not edge.json:
+        lines = missing or ["nothing that it does not have"]
+        edge.report.lines([f"{name} asks for:", *(f"  {what}" for what in lines)])
+    if missing and not (isSure or isTrial):
+        click.confirm("Grant it?", abort=True, err=True)
+    return bool(missing)
 
 
 def _show(edge: RemoteEdge, found: Facts) -> None:
@@ -82,8 +95,9 @@ def _rules(found: Facts) -> Iterator[str]:
     if found["layers"]:
         level = found["level"] or "below what may be used"
         yield f"level     {level}; at least {found['minimum_level']} is wanted"
+        width = max(len(layer["name"]) for layer in found["layers"])
         for layer in found["layers"]:
-            yield f"  {layer['name']:<14}{'yes' if layer['enforced'] else layer['reason']}"
+            yield f"  {layer['name']:<{width}}  {'yes' if layer['enforced'] else layer['reason']}"
 
 
 def _signerRow(signer: Facts) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.config.configfile import loadConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.revokedfile import MAX_BYTES, parseRevoked
 from revproxy.config.trustconfig import SignerConfig
 from revproxy.errors import printable
 from revproxy.regularfile import readFile
@@ -40,13 +41,13 @@ def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> Non
 
     For a FOLDER no edge is needed, and nobody is asked: its files are read and compared. For a NAME, and for all
     plugins where none is named, the edge says what it has found. Each refusal is one line: the file, the rule that it
-    breaks, and what to do. Exits 0 when each plugin is trusted, else 1.
+    breaks, and what to do. Exits 0 when each plugin is trusted, and so is what its folder has by now; else 1.
     """
     folders = [each for each in plugins if os.path.isdir(each) or os.sep in each]
     found: dict[str, dict[str, Any]] = {}
     if folders:
-        signers = _signersFor(edge, keys)
-        found = {each: _verified(Path(each), signers) for each in folders}
+        signers, revoked = _trustFor(edge, keys)
+        found = {each: _verified(Path(each), signers, revoked) for each in folders}
     if len(folders) < len(plugins) or not plugins:
         found |= _onEdge(edge, [each for each in plugins if each not in folders])
     results = [found[each] for each in dict.fromkeys(plugins)] if plugins else list(found.values())
@@ -58,21 +59,40 @@ def verify(edge: RemoteEdge, plugins: tuple[str, ...], keys: Path | None) -> Non
 def _tell(found: list[dict[str, Any]]) -> None:
     for each in found:
         click.echo(printable(_told(each)), err=not each["trusted"])
+        if not each["trusted"] and (waiting := _refusedOf(each)):
+            click.echo(printable(f"{each['plugin']}: {waiting['version']} in its folder does not run: "
+                                 f"{waiting['message']}"), err=True)  # fmt: skip
 
 
 def _onEdge(edge: RemoteEdge, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What an edge has found about plugins, by name; about all of them if none is named."""
-    known = {each["name"]: each for each in edge.get("trust")["plugins"]}
+    """What an edge has found about plugins, by name; if none is named, of those that somebody has to vouch for."""
+    answer = edge.get("trust")
+    known = {each["name"]: each for each in answer["plugins"]}
     for name in names:
         if name not in known:
             raise click.ClickException(f"the edge has no plugin {printable(name)}, and there is no folder of that name")
-    return {name: {"plugin": name, "trusted": each["state"] == "trusted", **each} for name, each in known.items()}
+    wanted = names or [name for name, each in known.items() if each["state"] != "unchecked" or _refusedOf(each)]
+    if not wanted:
+        raise click.ClickException(f"nobody has to vouch for what runs on the edge: trust.mode is {answer['mode']}")
+    return {name: {"plugin": name, "trusted": _isTrusted(known[name]), **known[name]} for name in wanted}
 
 
-def _signersFor(edge: RemoteEdge, keys: Path | None) -> Signers:
-    """Who counts for what is in folders."""
+def _isTrusted(each: dict[str, Any]) -> bool:
+    return each["state"] == "trusted" and _refusedOf(each) is None
+
+
+def _refusedOf(each: dict[str, Any]) -> dict[str, Any] | None:
+    """What is in a plugin's folder, and does not run because it is not trusted; None: nothing."""
+    waiting: dict[str, Any] | None = each.get("waiting")
+    return waiting if waiting is not None and waiting["stage"] in ("trust", "revoked") else None
+
+
+def _trustFor(edge: RemoteEdge, keys: Path | None) -> tuple[Signers, Collection[str]]:
+    """Who counts for what is in folders, and what does not count any more."""
     try:
-        return _signersIn(keys) if keys is not None else _signersOf(edge.config)
+        if keys is not None:
+            return _signersIn(keys), ()
+        return _trustOf(edge.config)
     except (BadKey, ConfigErrors) as error:
         raise click.ClickException(str(error)) from None
 
@@ -97,27 +117,36 @@ def _signersIn(path: Path) -> Signers:
     return Signers(found)
 
 
-def _signersOf(path: Path | None) -> Signers:
+def _trustOf(path: Path | None) -> tuple[Signers, Collection[str]]:
     if path is None:
         text = "there is no revproxy.yaml whose trust.signers could count: give --signers or --config"
         raise click.ClickException(text)
-    signers = loadConfig(path).trust.signers
-    if not signers:
+    trust = loadConfig(path).trust
+    if not trust.signers:
         raise click.ClickException(f"{path}: names nobody under trust.signers; name them there, or give --signers FILE")
-    return Signers(signers)
+    return Signers(trust.signers), () if trust.revoked is None else _revokedIn(trust.revoked)
 
 
-def _verified(folder: Path, signers: Signers) -> dict[str, Any]:
+def _revokedIn(path: Path) -> Collection[str]:
+    try:
+        found = parseRevoked(readFile(path, MAX_BYTES), str(path))
+    except OSError as error:
+        text = f"{path}: cannot be read: {error.strerror}; until it can, nothing is trusted"
+        raise click.ClickException(text) from None
+    if found.problems:
+        raise ConfigErrors(found.problems)
+    return found.entries
+
+
+def _verified(folder: Path, signers: Signers, revoked: Collection[str]) -> dict[str, Any]:
     try:
         bundle = readBundle(folder, LARGEST)
-        verdict = verdictOn(bundle, signers, now=time.time())
+        verdict = verdictOn(bundle, signers, now=time.time(), revoked=revoked)
     except ConfigErrors as errors:
         problem = errors.problems[0]
-        return {"folder": str(folder), "trusted": False, "file": problem.source, "rule": "folder",
-                "message": problem.message}
+        return _refused(folder, problem.source, "folder", problem.message)
     except Untrusted as refusal:
-        return {"folder": str(folder), "trusted": False, "file": str(folder / refusal.file), "rule": refusal.rule,
-                "message": refusal.message}
+        return _refused(folder, str(folder / refusal.file), refusal.rule, refusal.message)
     signed = parseSigned(bundle.signature[MANIFEST])
     return {
         "folder": str(folder), "trusted": True, "name": signed.name, "version": signed.version,
@@ -126,15 +155,19 @@ def _verified(folder: Path, signers: Signers) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _refused(folder: Path, file: str, rule: str, message: str) -> dict[str, Any]:
+    return {"folder": str(folder), "trusted": False, "file": file, "rule": rule, "message": message}
+
+
 def _told(each: dict[str, Any]) -> str:
     place = each.get("folder") or each["plugin"]
-    if each["trusted"]:
-        by = f"signed by {each['signer']} ({each['key']})" if each["signer"] else "as the lock file has it"
+    if each.get("state", "trusted" if each["trusted"] else "") == "trusted":
+        by = f"signed by {each['signer']} ({each['key']})" if each["signer"] else "trusted; no signature was needed"
         about = f"{each['name']} {each['version']}, " if "folder" in each else ""
         revision = "" if each["revision"] is None else f"revision {each['revision']}: "
         return f"{place}: {about}{revision}{by}"
     if each.get("state") == "unchecked":
-        return f"{place}: unchecked: nobody has to vouch for it; trust.mode in revproxy.yaml says who does"
+        return f"{place}: unchecked: nobody has to vouch for it"
     return f"{each['file'] or place}: {each['rule']}: {each['message']}"
 
 

@@ -169,6 +169,7 @@ class Control:
         self.startedAt = clock.seconds()
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
+        self.inbox.onLocking.append(trust.heard)
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.trustView = TrustView(self.coordinator, self.inbox)

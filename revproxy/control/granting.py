@@ -9,13 +9,13 @@ from typing import Any
 
 from revproxy.config.document import parseYAML
 from revproxy.config.problems import ConfigErrors, quoted, suggestion
-from revproxy.config.settings import GrantConfig
+from revproxy.config.settings import Config, GrantConfig
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.configfile import ConfigFile, Outcome
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.planning.tiers import Bounds, tierOf
 from revproxy.control.steering import Asker
-from revproxy.permissions import Permissions
+from revproxy.control.trust.policy import Policy
 from revproxy.plan.catalog import CatalogEntry
 
 
@@ -43,19 +43,10 @@ class Granting:
         if asked is None:
             raise CommandError(f"{name} {entry.version} asks for nothing: its plugin.json has no permissions")
         config = self._coordinator.config
-        judgement = self._coordinator.trust.under(config).judge(entry, False)
-        tier = tierOf(entry, config.plugins, Bounds(judgement.signer, False))
-        if tier.beyond and judgement.signer is not None:
-            who = judgement.signer.name
-            raise CommandError(
-                f"{name} {entry.version} asks for more than {who} may have granted: {'; '.join(tier.beyond)}; if it is "
-                f"to have that, write it under trust.signers.{who}.permissions"
-            )
-        path = ("plugins", "grants", name)
+        checkBeyond(entry, self._coordinator.trust.under(config))
         found = await self._file.read()
-        said = await self._coordinator.files.do(_saidAt, found.text, self._coordinator.config.source, path)
-        value = _withAll(said, asked, config.plugins.grants.get(name, GrantConfig()).permissions)
-        return await self._file.writeValue(asker, path, value, "grant", name, found.etag, isTrial)
+        value = await self._coordinator.files.do(granted, found.text, config, entry)
+        return await self._file.writeValue(asker, pathOf(name), value, "grant", name, found.etag, isTrial)
 
     def _entry(self, name: str) -> CatalogEntry:
         coordinator = self._coordinator
@@ -66,21 +57,35 @@ class Granting:
         return known[name]
 
 
-def _saidAt(text: str, source: str, path: tuple[str, ...]) -> Mapping[str, Any]:
-    """What a file says at a place. :raises CommandError: it cannot be read."""
-    try:
-        value = parseYAML(text, source).value
-    except ConfigErrors as errors:
-        raise CommandError(str(errors)) from None
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
+def pathOf(name: str) -> tuple[str, ...]:
+    """Where revproxy.yaml has what a plugin is granted."""
+    return "plugins", "grants", name
 
 
-def _withAll(said: Mapping[str, Any], asked: Permissions, granted: Permissions) -> dict[str, Any]:
-    """What is written, with what is missing of what is asked for; names of fields as people write them."""
+def checkBeyond(entry: CatalogEntry, policy: Policy) -> None:
+    """:raises CommandError: a version asks for more than its signer may have granted."""
+    signer = policy.judge(entry, False).signer
+    beyond = tierOf(entry, policy.config.plugins, Bounds(signer, False)).beyond
+    if beyond and signer is not None:
+        raise CommandError(
+            f"{entry.manifest.name} {entry.version} asks for more than {signer.name} may have granted: "
+            f"{'; '.join(beyond)}; if it is to have that, write it under trust.signers.{signer.name}.permissions"
+        )
+
+
+def granted(text: str, config: Config, entry: CatalogEntry) -> dict[str, Any]:
+    """
+    What is to stand under a plugin's grants: what does now, and what it asks for besides.
+
+    :param text: of the configuration file.
+    :param config: the one by which it is not granted yet.
+    :raises CommandError: the text cannot be read.
+    """
+    name, asked = entry.manifest.name, entry.manifest.permissions
+    said = _saidAt(text, config.source, pathOf(name))
     value = {key: list(each) if isinstance(each, list) else each for key, each in said.items()}
-    for missing in granted.lacks(asked):
+    has = config.plugins.grants.get(name, GrantConfig()).permissions
+    for missing in () if asked is None else has.lacks(asked):
         key, _, what = missing.partition(": ")
         if key == "body":
             value[key] = what
@@ -91,4 +96,14 @@ def _withAll(said: Mapping[str, Any], asked: Permissions, granted: Permissions) 
     return value
 
 
-__all__ = ["Granting"]
+def _saidAt(text: str, source: str, path: tuple[str, ...]) -> Mapping[str, Any]:
+    try:
+        value = parseYAML(text, source).value
+    except ConfigErrors as errors:
+        raise CommandError(str(errors)) from None
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+__all__ = ["Granting", "checkBeyond", "granted", "pathOf"]

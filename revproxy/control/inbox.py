@@ -34,6 +34,7 @@ class Inbox:
     Takes every word of every worker to its place.
 
     :ivar locking: how well processes can be locked here; None: nobody has looked, for none was needed.
+    :ivar onLocking: called when that is said.
     :ivar certificates: by endpoint, the state of its listener's certificates.
     :ivar onCertificates: called with each state of a listener's certificates.
     :ivar targets: what is known of targets.
@@ -51,6 +52,7 @@ class Inbox:
         slowPlugins: SlowPlugins,
     ) -> None:
         self.locking: Locking | None = None
+        self.onLocking: list[Callable[[Locking], None]] = []
         self.certificates: dict[str, CertificateState] = {}
         self.onCertificates: list[Callable[[CertificateState], None]] = []
         self.targets = TargetStates(events)
@@ -99,6 +101,8 @@ class Inbox:
             self.targets.changed(worker, word)
         elif isinstance(word, Locking):
             self.locking = word
+            for heardLocking in self.onLocking:
+                heardLocking(word)
         elif isinstance(word, DropIns):
             self._snapshots.install(word)
 

@@ -60,7 +60,7 @@ class LimitReports:
             known[limit] = at, count
             return
         known[limit] = now, 0
-        times = "" if count == 1 else f", {count} times since it was told last"
+        times = "" if count == 1 else f", {count} times"
         text = f"{limit}: too much {WORDS[limit]}{times}: {text}"
         self._tell(Notice("limit-exceeded", text, version.name, version.id))
 

@@ -21,6 +21,7 @@ from revproxy.isolation.guest import Guest
 from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.isolation.tier import Books, Pool, ProcessTier, poolOf
 from revproxy.loop.deadlines import Deadlines
+from revproxy.plan.words import Locking, Up
 from revproxy.worker.lifecycle.guests import neededBy, residentOf
 from revproxy.worker.lifecycle.instance import Instance
 
@@ -44,12 +45,16 @@ class LockedPlugins:
         askUpstream: AskUpstream,
         inThread: Callable[..., Deferred[Any]],
         makePool: MakePool | None = None,
+        tell: Callable[[Up], None] = lambda word: None,
     ) -> None:
         """
         :param answers: deadlines of calls.
         :param askUpstream: sends their requests.
         :param inThread: runs a function, with arguments, in a thread.
+        :param tell: says how well processes can be locked here, once that is known.
         """
+        self._tell = tell
+        self._told: Locking | None = None
         self._makePool = makePool or (lambda config: poolOf(reactor, config.minimumLevel, config.uids))
         self._config = config
         self._pools: list[Pool] = []
@@ -103,7 +108,18 @@ class LockedPlugins:
         if self.processes is None:
             self.processes = self._makePool(self._config)
             self._pools.append(self.processes)
-        return self.processes.take(version, memoryBytes)
+        taking = self.processes.take(version, memoryBytes)
+        taking.addBoth(self._taken, self.processes)
+        return taking
+
+    def _taken(self, result: Any, pool: Pool) -> Any:
+        """By now it is known how well processes can be locked here, whether one could be had or not."""
+        level, layers = pool.level, {name: _whyNot(said) for name, said in pool.layers.items()}
+        word = Locking(level if level in ("A", "B", "C") else None, layers)  # type: ignore[arg-type]
+        if layers and word != self._told:
+            self._told = word
+            self._tell(word)
+        return result
 
 
 def _failedOutside(instance: Instance, error: BaseException) -> None:
@@ -111,6 +127,11 @@ def _failedOutside(instance: Instance, error: BaseException) -> None:
     if not isinstance(error, RemoteFailure):  # those were logged with where they come from
         instance.host.log.error("version {version}: {error}", version=instance.version.id.number, error=error)
     instance.failedOutside(Failure(error))
+
+
+def _whyNot(said: str) -> str:
+    """Why a layer is not there; empty: it is."""
+    return "" if said == "enforced" else said
 
 
 def _kindOf(config: TrustConfig) -> tuple[Any, ...]:

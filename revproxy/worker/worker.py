@@ -139,8 +139,9 @@ class Worker:
         dropInFactories = DropInFactories(dropIns, config.trust)
         self.routes = Routes(parts, self._client.client, self._files, routesMade)
         self.locked = LockedPlugins(
-            reactor, config.trust, self._answers, NamedUpstreams(self._upstreams, reactor).ask, inPool or inThread
-        )
+            reactor, config.trust, self._answers, NamedUpstreams(self._upstreams, reactor).ask, inPool or inThread,
+            tell=tell,
+        )  # fmt: skip
         self.staging = Staging(
             reactor,
             limits or StageLimits(),

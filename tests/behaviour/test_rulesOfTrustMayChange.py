@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from revproxy.control.commands import CommandError
+from revproxy.control.planning.choice import Choice
 from revproxy.control.steering import Asker
+from revproxy.plan.words import Locking
 from tests.control.trust.trustcase import ALICE, BOB, TrustCase
 
 
@@ -203,3 +207,29 @@ class RenewedTests(TrustCase):
         self.apply()
         self.restart()
         self.assertEqual(self.runs(), ["a 1.0.0"])
+
+
+class LevelTests(TrustCase):
+    """How well processes are locked."""
+
+    def test_raised(self) -> None:
+        """A level that this machine does not have is refused while something runs that would need it."""
+        self.trust = {"mode": "off"}
+        self.signers.clear()
+        self.write(by=None)
+        self.start()
+        coordinator = self.bench.coordinator
+        assert coordinator.plan is not None
+        coordinator.plan = replace(
+            coordinator.plan, selected=tuple(replace(each, isolation="process") for each in coordinator.plan.selected)
+        )
+        for known, level, isTaken in ((None, "B", True), ("B", "A", False), ("B", "B", True)):
+            if known is not None:
+                self.bench.control.inbox.receive(0, Locking(known, {"seccomp": ""}))  # type: ignore[arg-type]
+            trust = replace(coordinator.config.trust, minimumLevel=level)
+            config = replace(coordinator.config, trust=trust)
+            found = coordinator.trust.sift(
+                Choice(coordinator.plan.entries, (), (), (), {}), config, coordinator.plan, coordinator.plan.entries,
+                {}, lambda entry: entry.manifest.name == "a", lambda name: False,
+            )
+            self.assertEqual(not found.problems, isTaken, level)

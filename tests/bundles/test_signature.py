@@ -159,6 +159,17 @@ class SignersTests(SynchronousTestCase):
         self.assertEqual([(config.name, key.kind) for config, key in signers],
                          [("alice", "ssh-ed25519"), ("bob", "minisign")])
 
+    def test_file(self) -> None:
+        """The whole file of a public key, as a reference in revproxy.yaml gives it."""
+        line = signing.minisignLine()
+        for text in (f"untrusted comment: minisign public key X\n{line}\n", f"untrusted comment: x\r\n{line}\r\n"):
+            self.assertEqual(publicKey(text), publicKey(line))
+        ssh = signing.sshKey().line
+        self.assertEqual(publicKey(f"{ssh} me@here\n"), publicKey(ssh))
+        twice = f"{line}\n{line}"
+        for text in (f"{ssh}\n{ssh}", "untrusted comment: x", f"untrusted comment: x\n{twice}", twice):
+            self.assertRaises(ValueError, publicKey, text)
+
     def test_files(self) -> None:
         """What a signature is called."""
         self.assertEqual(sorted(signing.signed().signature), [MANIFEST, SSHSIG])

@@ -78,6 +78,16 @@ class KeygenTests(SignCase):
             signer = config.trust.signers[0]
             self.assertEqual((signer.name, publicKey(signer.key).keyId), (Path(name).stem, keyId))
 
+    def test_names(self) -> None:
+        """Whatever the file is called, what is printed can be put into revproxy.yaml."""
+        for name, known in (("null", "key-null"), ("7", "key-7"), ('a"b\\c: {', "a-b-c-"), ("ä.key", "key--"),
+                            ("two\nlines", "two-lines"), ("x.y.z", "x-y")):
+            said = self.done("keygen", name, "--no-passphrase")
+            config = parseConfig(f"listeners: [{{endpoint: 'tcp:0'}}]\nroutes: [{{respond: {{}}}}]\n{said.stdout}", "x",
+                                 self.root)
+            self.assertEqual([signer.name for signer in config.trust.signers], [known])
+            self.assertEqual(publicKey(config.trust.signers[0].key), publicKey(Path(f"{name}.pub").read_text()))
+
     def test_nothingOverwritten(self) -> None:
         """What is there stays, also a link that leads nowhere."""
         Path("alice.pub").write_text("x")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
 
 from revproxy.cli.main import main
 from revproxy.cli.trustreport import trustLines
+from revproxy.config.document import parseYAML
 from tests.cli.test_edgecommands import CommandCase, Status
 
 NONE = {"read_headers": [], "write_headers": [], "body": "none", "respond": False, "upstreams": [], "store": False,
@@ -51,11 +54,11 @@ class LinesTests(CommandCase):
         self.assertEqual(lines, ["  runs in   the edge's own process", "  may       touch everything"])
 
     def test_wrong(self) -> None:
-        """What is not trusted, and what it does not have."""
+        """What is not trusted; and what a plugin does not have."""
+        told = trust(state="revoked", signer=None, message="it was revoked")
+        self.assertEqual(list(trustLines(told)), ["  revoked   it was revoked"])
         permissions = {"asked": LITTLE, "granted": NONE, "missing": ["store"], "beyond": ["body: write"]}
-        told = trust(state="revoked", signer=None, message="it was revoked", permissions=permissions)
-        self.assertEqual(list(trustLines(told)), [
-            "  revoked   it was revoked",
+        self.assertEqual(list(trustLines(trust(permissions=permissions)))[1:], [
             "  runs in   a locked process, level B, as its signer's plugins do",
             "  may       touch nothing",
             "  not       store, which it asks for",
@@ -80,8 +83,8 @@ class TrustTests(CommandCase):
         lines = self.run_("trust").stdout.splitlines()
         self.assertEqual(lines[:7], [
             "mode      signed+lock", "lock      /x/plugins.lock: 1 plugins", "revoked   /x/revoked: 0 entries",
-            "problem   /x/revoked:1:1: no", "level     B; at least C is wanted", "  seccomp       yes",
-            "  namespaces    EPERM",
+            "problem   /x/revoked:1:1: no", "level     B; at least C is wanted", "  seccomp     yes",
+            "  namespaces  EPERM",
         ])
         text = "\n".join(lines)
         self.assertIn("1970-01-01, over", text)
@@ -121,7 +124,6 @@ class GrantTests(CommandCase):
         told = {**self.DONE, "refused": [{"plugin": "a", "stage": "import", "message": "no"}]}
         self.answers({"trust": trust(waiting=WAITING)}, told)
         self.assertIn("no", self.run_("grant", "a", "-y", status=1).stderr)
-        self.doCleanups()
 
     def test_problem(self) -> None:
         """So does what the edge does not do at all."""
@@ -133,3 +135,43 @@ class GrantTests(CommandCase):
         thread = self.answers({"trust": trust(waiting=WAITING)}, self.DONE)
         self.run_("grant", "a", "--dry-run")
         self.assertEqual(thread.requests[1][1], "plugins/a/grant?dry_run=true")
+
+
+class OfflineTests(CommandCase):
+    """Where no edge runs, it is written into the file."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = Path("plugins/a")
+        folder.mkdir(parents=True)
+        (folder / "plugin.py").write_text("def PluginMain(config): ...\n")
+        asks = {"read_headers": ["X-Tenant"], "store": True}
+        (folder / "plugin.json").write_text(json.dumps({"name": "a", "version": "1.0", "permissions": asks}))
+        self.text = (
+            "listeners: [{endpoint: 'tcp:0'}]  # all\nroutes: [{respond: {}}]\n"
+            "plugins:\n  directory: plugins\n  grants:\n    a:\n      read_headers: [X-Other]  # why\n"
+        )
+        Path("revproxy.yaml").write_text(self.text)
+
+    def test_written(self) -> None:
+        """What is missing is added to what is there, and nothing else is changed."""
+        result = self.run_("grant", "a", "-y")
+        self.assertIn("read_headers: X-Tenant", result.stdout)
+        text = Path("revproxy.yaml").read_text()
+        self.assertEqual(parseYAML(text, "").value["plugins"]["grants"],
+                         {"a": {"read_headers": ["X-Other", "X-Tenant"], "store": True}})
+        self.assertIn("# all", text)
+        self.assertIn("nothing that it does not have", self.run_("grant", "a", "-y").stdout)
+        self.assertEqual(Path("revproxy.yaml").read_text(), text)
+
+    def test_dry(self) -> None:
+        """Or only shown."""
+        self.assertIn("X-Tenant", self.run_("grant", "a", "--dry-run").stdout)
+        self.assertEqual(Path("revproxy.yaml").read_text(), self.text)
+
+    def test_refused(self) -> None:
+        """No such plugin; a file with mistakes; and an edge that is elsewhere."""
+        self.assertIn('no plugin named "b"', self.run_("grant", "b", "-y", status=1).stderr)
+        Path("revproxy.yaml").write_text("listeners: x\n")
+        self.assertIn("revproxy.yaml:1:", self.run_("grant", "a", "-y", status=1).stderr)
+        self.run_("grant", "a", "-y", "--url", "http://127.0.0.1:1", status=3)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.bundles.bundle import readBundle
+from revproxy.bundles.signature import publicKey
 from revproxy.bundles.signaturefiles import SSHSIG
 from tests.cli.test_edgecommands import CommandCase
 from tests.cli.test_signcommands import SignCase
@@ -45,6 +46,28 @@ class FolderTests(SignCase):
         self.assertIn("names nobody under trust.signers", self.refused("verify", "plugins/hello"))
         self.config("{mode: x}")
         self.assertIn("revproxy.yaml:3:", self.refused("verify", "plugins/hello"))
+
+    def test_references(self) -> None:
+        """A key may be in its own file, of both kinds."""
+        self.done("keygen", "mini", "--minisign", "--no-passphrase")
+        self.done("sign", "plugins/hello", "--key", "mini")
+        for name in ("alice", "mini"):
+            self.config(f"{{signers: {{her: {{key: {{$file: ./{name}.pub}}}}}}}}")
+            self.assertIn("signed by her", self.done("verify", "plugins/hello").stdout)
+
+    def test_revoked(self) -> None:
+        """Keys and versions that revproxy.yaml has revoked; where the file cannot be read, nothing is trusted."""
+        key = Path("alice.pub").read_text().strip()
+        self.config(f"{{signers: {{her: {{key: '{key}'}}}}, revoked: ./revoked}}")
+        for entry in (f"key:{publicKey(key).keyId}", f"sha256:{readBundle(self.folder).digest}"):
+            Path("revoked").write_text("# none\n")
+            self.done("verify", "plugins/hello")
+            Path("revoked").write_text(f"# a laptop was stolen\n{entry}\n")
+            self.assertIn(": revoked: ", self.refused("verify", "plugins/hello"))
+        Path("revoked").write_text("key\n")
+        self.assertIn("revoked:1:1: ", self.refused("verify", "plugins/hello"))
+        Path("revoked").unlink()
+        self.assertIn("until it can, nothing is trusted", self.refused("verify", "plugins/hello"))
 
     def test_keys(self) -> None:
         """With a file of public keys, of both kinds; the comments are their names."""
@@ -92,7 +115,12 @@ class FolderTests(SignCase):
 def found(name: str, state: str = "trusted", **more: Any) -> dict[str, Any]:
     """What an edge says of a plugin."""
     return {"name": name, "state": state, "signer": None, "key": None, "revision": None, "file": None, "rule": None,
-            "message": None, **more}
+            "message": None, "waiting": None, **more}
+
+
+def waits(stage: str) -> dict[str, Any]:
+    """What is in a plugin's folder, and does not run."""
+    return {"version": "2.0", "digest": "0" * 64, "stage": stage, "message": "it was changed"}
 
 
 class EdgeTests(CommandCase):
@@ -100,28 +128,37 @@ class EdgeTests(CommandCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.asked = self.edge({"plugins": [
-            found("a", signer="alice", key="SHA256:x", revision=3), found("b"), found("c", "unchecked"),
+        alice = {"signer": "alice", "key": "SHA256:x", "revision": 3}
+        self.asked = self.edge({"mode": "signed", "plugins": [
+            found("a", **alice), found("b"), found("c", "unchecked"),
             found("d", "untrusted", file="plugins/d/plugin.py", rule="sha256", message="it was changed"),
+            found("e", waiting=waits("trust"), **alice), found("f", waiting=waits("grant"), **alice),
         ]})  # fmt: skip
 
     def test_trusted(self) -> None:
-        """By whom, or by what."""
-        self.assertEqual(self.run_("verify", "b", "a").stdout, "b: as the lock file has it\n"
+        """By whom, or that nobody was needed; what waits for a grant is no reason against it."""
+        self.assertEqual(self.run_("verify", "b", "a").stdout, "b: trusted; no signature was needed\n"
                                                               "a: revision 3: signed by alice (SHA256:x)\n")
         self.assertEqual(self.asked.requests, [("GET", "trust", None)])
+        self.assertEqual(self.run_("verify", "f").output, "f: revision 3: signed by alice (SHA256:x)\n")
 
     def test_not(self) -> None:
         """What is not trusted is told by file and rule; what nobody vouches for is not trusted, either."""
         self.assertEqual(self.run_("verify", "d", status=1).stderr, "plugins/d/plugin.py: sha256: it was changed\n")
-        self.assertIn("c: unchecked: nobody has to vouch for it", self.run_("verify", "c", status=1).stderr)
+        self.assertEqual(self.run_("verify", "c", status=1).stderr, "c: unchecked: nobody has to vouch for it\n")
+
+    def test_inItsFolder(self) -> None:
+        """What runs is trusted, and what its folder has by now is not."""
+        said = self.run_("verify", "e", status=1).stderr.splitlines()
+        self.assertEqual(said, ["e: revision 3: signed by alice (SHA256:x)",
+                                "e: 2.0 in its folder does not run: it was changed"])
 
     def test_all(self) -> None:
-        """Where none is named, all of them."""
-        self.assertEqual(len(self.run_("verify", status=1).output.splitlines()), 4)
+        """Where none is named, all of them that somebody has to vouch for."""
+        self.assertEqual(len(self.run_("verify", status=1).output.splitlines()), 6)
         result = json.loads(self.run_("verify", "--json", status=1).stdout)
         self.assertEqual([(each["plugin"], each["trusted"]) for each in result],
-                         [("a", True), ("b", True), ("c", False), ("d", False)])
+                         [("a", True), ("b", True), ("d", False), ("e", False), ("f", True)])
 
     def test_unknown(self) -> None:
         """Neither a folder nor a plugin."""
@@ -137,3 +174,13 @@ class EdgeTests(CommandCase):
         self.assertIn("x/y: folder: cannot be read",
                       self.run_("verify", "x/y", "--signers", "keys", status=1).stderr)
         self.assertEqual(self.asked.requests, [])
+
+
+class OffTests(CommandCase):
+    """An edge that takes whatever is in its folder."""
+
+    def test_off(self) -> None:
+        """That is what it says; nothing is trusted by that."""
+        self.edge({"mode": "off", "plugins": [found("a", "unchecked")]})
+        self.assertEqual(self.run_("verify", status=1).stderr,
+                         "Error: nobody has to vouch for what runs on the edge: trust.mode is off\n")

@@ -58,7 +58,7 @@ class LimitReportsTests(SynchronousTestCase):
         self.clock.advance(AGAIN)
         self.version.counters.exceeded("memory", "400 MB")
         self.reports.take(self.version)
-        again = "memory: too much memory, 3 times since it was told last: 400 MB"
+        again = "memory: too much memory, 3 times: 400 MB"
         self.assertEqual([notice.text for notice in self.told][1:], [again])
 
     def test_apart(self) -> None:

@@ -9,7 +9,7 @@ from revproxy.errors import NotPermitted, PluginFailed
 from revproxy.guardedmiddleware import GuardedMiddleware
 from revproxy.permissions import Permissions
 from revproxy.plan.plan import Plan
-from revproxy.plan.words import Failures
+from revproxy.plan.words import Failures, Remains
 from tests.worker.workers import WorkerCase, entry
 
 READS = """
@@ -92,6 +92,17 @@ class PermissionsTests(WorkerCase):
         self.reactor.advance(3600)
         self.seen()
         self.assertEqual(len(self.flushLoggedErrors(NotPermitted)), 1)
+
+    def test_nothingStays(self) -> None:
+        """A version that was guarded and metered is gone when it was replaced, and requests went through it."""
+        limits = {"memory_mb": 1000, "concurrency": 5}
+        first = entry("a", permissions={"respond": True}, limits=limits)
+        self.become(self.plan(1, self.settings, first))
+        self.assertEqual(self.seen(), ["a 1.0"])
+        self.become(self.plan(2, self.settings, entry("a", "2.0", permissions={"respond": True}, limits=limits)))
+        self.settle(5)
+        self.assertEqual([word for word in self.told if isinstance(word, Remains)], [])
+        self.assertEqual(self.worker.retirement.counts(), {})
 
     def test_attach(self) -> None:
         """What it may not do when it is loaded refuses the load, with the reason."""

@@ -25,12 +25,8 @@ def trustProblems(config: Config, selected: Sequence[Selected], records: PluginR
 
     :param records: of the edge that may run by this configuration: what runs of it already is asked less.
     """
-    files = TrustFiles()
-    files.read(config.trust)
-    lists = files.of(config.trust)
-    memory = Memory.peek(StateFolder(config.state).trustPath)
-    policy = Policy(config, lists, memory, time.time(), Answers(), lambda name, digest: None)
-    problems = [*policy.problems, *(problem for problem in lists.problems if problem not in policy.problems)]
+    policy = policyOf(config)
+    problems = list(dict.fromkeys((*policy.problems, *policy.lists.problems)))
     for each in selected if not policy.problems else ():
         entry = each.entry
         runs = entry.digest is not None and records.get(each.name).running == entry.digest
@@ -43,4 +39,12 @@ def trustProblems(config: Config, selected: Sequence[Selected], records: PluginR
     return problems
 
 
-__all__ = ["trustProblems"]
+def policyOf(config: Config) -> Policy:
+    """What holds under a configuration, with what the edge remembers that may run by it. Blocks."""
+    files = TrustFiles()
+    files.read(config.trust)
+    memory = Memory.peek(StateFolder(config.state).trustPath)
+    return Policy(config, files.of(config.trust), memory, time.time(), Answers(), lambda name, digest: None)
+
+
+__all__ = ["policyOf", "trustProblems"]

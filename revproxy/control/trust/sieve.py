@@ -30,6 +30,7 @@ class Sifted:
     :ivar withdrawn: what does not run any more, or would run and must not; whether somebody names it is no matter.
     :ivar running: what may go on of what runs, or ran before a restart.
     :ivar refused: of what did not run, what may not: by source, its digest.
+    :ivar strangers: names of those of it that nobody who counts vouches for, nor for what their plugin.json says.
     :ivar problems: why the configuration itself will not do: with it, something that runs may not.
     :ivar bounds: of each plugin that may run.
     """
@@ -41,6 +42,7 @@ class Sifted:
     refused: Mapping[str, str | None] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    strangers: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Standing:
     :ivar bounds: of each plugin that runs.
     :ivar wouldRun: whether an entry would run somewhere.
     :ivar isNeeded: whether a plugin that cannot be used is not to be left out, by its name.
+    :ivar tooWeak: why plugins that run in locked processes may not do so under these rules; empty: they may.
     """
 
     running: Entries
@@ -64,6 +67,7 @@ class Standing:
     bounds: Mapping[str, Bounds]
     wouldRun: Callable[[CatalogEntry], bool]
     isNeeded: Callable[[str], bool] = lambda name: False
+    tooWeak: str = ""
 
 
 def sift(choice: Choice, policy: Policy, standing: Standing) -> Sifted:
@@ -84,7 +88,10 @@ class _Sieve:
         self.withdrawn: dict[str, CatalogEntry] = {}
         self.refused: dict[str, str | None] = {}
         self.problems: list[Problem] = list(policy.problems)
+        if standing.tooWeak and not standing.isSame:
+            self.problems.append(documentOf(policy.config).problem(("trust", "minimum_level"), standing.tooWeak))
         self.bounds: dict[str, Bounds] = {}
+        self.strangers: set[str] = set()
 
     def run(self) -> Sifted:
         for name, entry in self.choice.entries.items():
@@ -98,8 +105,9 @@ class _Sieve:
         running = {name: entry for name, entry in self.standing.running.items() if self._mayGoOn(name, entry)}
         choice = replace(self.choice, entries=self.entries, broken=(*self.choice.broken, *self.unusable))
         return Sifted(
-            choice, tuple(self.refusals), self.withdrawn, running, self.refused, tuple(self.problems), self.bounds
-        )
+            choice, tuple(self.refusals), self.withdrawn, running, self.refused, tuple(self.problems), self.bounds,
+            self.strangers,
+        )  # fmt: skip
 
     def _mayGoOn(self, name: str, entry: CatalogEntry) -> bool:
         """Whether it may stand in for something that does not go together with the others."""
@@ -193,6 +201,8 @@ class _Sieve:
         self.unusable.append(BrokenPlugin(name, isWanted, entry.source, (problem,), entry.bundle))
         if name not in self.standing.running:
             self.refused[entry.source] = entry.digest
+            if refusal.stage == UNTRUSTED:
+                self.strangers.add(name)
 
     def _withoutProviders(self) -> None:
         """What cannot do without something that is withdrawn goes with it."""

@@ -19,6 +19,7 @@ from revproxy.control.trust.trustfiles import TrustFiles
 from revproxy.plan.catalog import Catalog, CatalogEntry, Entries, Selected
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
+from revproxy.plan.words import Locking
 
 
 class Trust:
@@ -37,6 +38,7 @@ class Trust:
         self.files = files
         self.memory = memory
         self.judgements: dict[str, Judgement] = {}
+        self._locking: Locking | None = None
         self._events = events
         self._now = now
         self._answers = Answers()
@@ -44,6 +46,10 @@ class Trust:
         self._signatures: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._kept: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._told: tuple[Problem, ...] = ()
+
+    def heard(self, word: Locking) -> None:
+        """How well processes can be locked here."""
+        self._locking = word
 
     def under(self, config: Config) -> Policy:
         """What holds under a configuration."""
@@ -95,8 +101,20 @@ class Trust:
         inForce: AbstractSet[str] = frozenset() if before is None else {each.name for each in before.selected}
         isSame = before is None or config.trust == before.config.trust
         bounds = {name: Bounds(each.signer, config.trust.mode == "off") for name, each in self.judgements.items()}
-        return sift(
-            choice, self.under(config), Standing(running, inForce, isSame, kept, bounds, wouldRun, isNeeded)
+        standing = Standing(running, inForce, isSame, kept, bounds, wouldRun, isNeeded, self._tooWeak(config, before))
+        return sift(choice, self.under(config), standing)
+
+    def _tooWeak(self, config: Config, before: Plan | None) -> str:
+        """Why what runs in locked processes may not do so under a configuration; empty: it may, or nobody knows."""
+        level = None if self._locking is None else self._locking.level
+        if before is None or level is None or level <= config.trust.minimumLevel:
+            return ""
+        names = [each.name for each in before.selected if each.isolation == "process"]
+        if not names:
+            return ""
+        return (
+            f"this machine locks processes by level {level}, and {', '.join(names)} would need "
+            f"{config.trust.minimumLevel}: `revproxy trust` says which layers it has"
         )
 
     def tierOf(self, selected: Selected, config: Config) -> Tier:

@@ -106,19 +106,21 @@ class TrustFiles:
         try:
             data = readFile(path, limit)
         except FileNotFoundError:
-            known[path] = replace(before, data=None, problems=(_problem(path, _ABSENT),))
+            text = f"is not there{_stays(before)}. {_MAKE}"
+            known[path] = replace(before, data=None, problems=(_problem(path, text),))
         except OSError as error:
-            text = f"cannot be read: {error.strerror or error}; what it said before stays in force"
+            text = f"cannot be read: {error.strerror or error}{_stays(before)}"
             known[path] = replace(before, data=None, problems=(_problem(path, text),))
         else:
             if data != before.data:
                 known[path] = parsed(data, path, before)
 
 
-_ABSENT = (
-    "is not there; what it said before stays in force. Make it: `revproxy lock` writes the lock file; where nothing is "
-    "revoked, the file of that is empty"
-)
+_MAKE = "Make it: `revproxy lock` writes the lock file; where nothing is revoked, the file of that is empty"
+
+
+def _stays(before: _Read) -> str:
+    return "" if before.value is None else "; what it said before stays in force"
 
 
 def _locked(data: bytes, path: Path, before: _Read) -> _Read:

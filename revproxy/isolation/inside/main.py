@@ -7,15 +7,18 @@ The order of these lines is the point: what is light has to be there before Twis
 
 from __future__ import annotations
 
-from revproxy.isolation.inside import preimports
+from revproxy.isolation.inside.lightmodules import lighten
 
-_isAlone = preimports.lighten()
+_isAlone = lighten()
 
+from revproxy.isolation.inside.preimports import importAhead, mapLate  # noqa: E402
 from revproxy.isolation.inside.serving import serve  # noqa: E402
+from revproxy.isolation.inside.warmup import warmUp  # noqa: E402
 
 __all__ = ["serve"]
 
 if _isAlone:
     # Not where others share the process, as tests do: they have modules of their own, and can open files.
-    preimports.importAhead()
-    preimports.mapLate()
+    importAhead()
+    mapLate()
+    warmUp()

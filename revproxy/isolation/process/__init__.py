@@ -4,8 +4,9 @@ Locked processes: made, kept ready, watched, ended.
 From the edge's side to the inside of a process::
 
     processes            all of an edge: Processes.take gives a LockedProcess, or says why there is none
-      crashes            how long a version that crashes has to wait
+      requests, crashes  who waits for one, and how long a version that crashes has to
     maker                makes them: what is ordered of the template, and whether what comes of it is locked
+      made               what one has to be before anybody is given it
       users, cgroups     what each has for itself
       templateprocess    the template, as the edge has it
       orders             what edge and template say to each other

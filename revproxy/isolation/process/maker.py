@@ -5,22 +5,20 @@ Makes locked processes: the template, what it forks, and whether that is locked 
 from __future__ import annotations
 
 import os
-import resource
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 from twisted.logger import Logger
 
 from revproxy.isolation.lock.layers import Layer, Layers, Lock
-from revproxy.isolation.lock.outside import checkOutside
-from revproxy.isolation.process.cgroups import Cgroup, Cgroups, NotDelegated
+from revproxy.isolation.process.cgroups import Cgroups, NotDelegated
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.limit import Limit
 from revproxy.isolation.process.lockedprocess import Ends, LockedProcess
+from revproxy.isolation.process.made import Made, tooLow
 from revproxy.isolation.process.orders import (
     AnyOrder,
     Begin,
@@ -41,23 +39,6 @@ STANDING: Final = 60.0
 
 MAKING: Final = 20.0
 """Seconds from the order of a process until it is locked."""
-
-
-@dataclass(slots=True, eq=False)
-class _Made:
-    """
-    A process, in the making or made.
-
-    :ivar lock: that it has to put on.
-    :ivar limit: the timer of its making.
-    :ivar isMade: whether it is locked.
-    """
-
-    process: LockedProcess
-    lock: Lock
-    cgroup: Cgroup | None
-    limit: Limit | None = None
-    isMade: bool = False
 
 
 class Maker:
@@ -116,8 +97,8 @@ class Maker:
         self.isStanding = False
         self._base = 0
         self._number = 0
-        self._made: dict[int, _Made] = {}
-        self._byPid: dict[int, _Made] = {}
+        self._made: dict[int, Made] = {}
+        self._byPid: dict[int, Made] = {}
 
     @property
     def isRunning(self) -> bool:
@@ -165,8 +146,8 @@ class Maker:
 
     def _stands(self, order: Standing) -> None:
         self.machine, self._base = self._without(Layers.of(order.layers)), order.addressBytes
-        if tooLow := self._tooLow(self.machine, "this machine can lock a process"):
-            self._refuse(tooLow)
+        if wrong := tooLow(self.machine, self._minimumLevel, "this machine can lock a process"):
+            self._refuse(wrong)
         else:
             self.isStanding = True
             self.onStanding()
@@ -194,13 +175,6 @@ class Maker:
         self._log.error("the template of locked processes is not ready after {seconds:g} s", seconds=STANDING)
         self._killTemplate()
 
-    def _tooLow(self, layers: Layers, what: str) -> str:
-        if layers.level is not None and layers.level <= self._minimumLevel:
-            return ""
-        at = f"at level {layers.level}" if layers.level is not None else "at no level"
-        missing = "; ".join(f"{layer.name}: {layer.reason}" for layer in layers.missing)
-        return f"{what} {at}, and trust.minimum_level is {self._minimumLevel}. Missing: {missing}"
-
     # Making
 
     def make(self, memoryBytes: int) -> None:
@@ -224,7 +198,7 @@ class Maker:
         cgroup = self._cgroups.make(number) if self._cgroups is not None else None
         lock = Lock(self._base + memoryBytes, self._template.pid, KEPT, uid, self.machine.usable)
         process = LockedProcess(self._descriptors, ends, uid, memoryBytes)
-        made = self._made[number] = _Made(process, lock, cgroup)
+        made = self._made[number] = Made(process, lock, cgroup)
         made.limit = Limit(self._descriptors, MAKING, partial(self._isStuck, made))
         process.onReport = partial(self._reported, made)
         process.onEnding = partial(self._ending, made)
@@ -232,7 +206,7 @@ class Maker:
         self._template.fork(Fork(number, lock.memoryBytes, uid, cgroup.path if cgroup is not None else ""), ends.theirs)
         ends.closeTheirs()
 
-    def _isStuck(self, made: _Made) -> None:
+    def _isStuck(self, made: Made) -> None:
         made.limit = None
         if made.process.pid:
             made.process.kill(f"it is not locked after {MAKING:g} s")
@@ -252,30 +226,21 @@ class Maker:
         if self._users is not None and uid is not None:
             self._users.give(uid)
 
-    def _reported(self, made: _Made) -> None:
-        if wrong := self._wrongWith(made):
+    def _reported(self, made: Made) -> None:
+        if wrong := made.wrong(self._minimumLevel):
             made.process.kill(wrong)
             return
-        if made.limit is not None:
-            made.limit.cancel()
-            made.limit = None
+        made.stopLimit()
         made.isMade = True
         self._checkCgroup(made)
         self.onMade(made.process)
 
-    def _wrongWith(self, made: _Made) -> str:
-        process, report = made.process, made.process.report
-        assert report is not None
-        if wrong := [*report.holes, *checkOutside(process.pid, made.lock)]:
-            return f"a process is not locked: {'; '.join(wrong)}"
-        return self._tooLow(report.layers, "a process is locked")
-
-    def _checkCgroup(self, made: _Made) -> None:
+    def _checkCgroup(self, made: Made) -> None:
         """Where the kernel does not let processes into theirs, the other layers hold without."""
         if made.cgroup is not None and not made.cgroup.has(made.process.pid):
             self._leaveCgroup(made, f"a process could not enter {made.cgroup.path}")
 
-    def _leaveCgroup(self, made: _Made, why: str) -> None:
+    def _leaveCgroup(self, made: Made, why: str) -> None:
         self.cgroupsOff = why
         self._log.warn("locked processes have no cgroups of their own: {why}", why=why)
         made.cgroup = self._cgroups = None
@@ -287,14 +252,8 @@ class Maker:
         :returns: whether that could be done: in some containers not even root can.
         """
         made = self._byPid[process.pid]
-        most = self._base + memoryBytes
-        if most != made.lock.memoryBytes:
-            try:
-                # Its number is nobody else's, even if it has ended: we have not said that it may be reaped.
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
-            except (OSError, ValueError):
-                return False
-            made.lock = replace(made.lock, memoryBytes=most)
+        if not made.narrow(self._base + memoryBytes):
+            return False
         if made.cgroup is not None:
             try:
                 made.cgroup.limit(memoryBytes)
@@ -304,11 +263,11 @@ class Maker:
 
     # The end
 
-    def _ended(self, made: _Made, status: int) -> None:
+    def _ended(self, made: Made, status: int) -> None:
         isOver = made.cgroup is not None and made.cgroup.isOverLimit
         made.process.ended(status, "it has taken more memory than it may" if isOver else "")
 
-    def _ending(self, made: _Made, gone: Gone) -> None:
+    def _ending(self, made: Made, gone: Gone) -> None:
         if made.isMade:
             self.onEnding(made.process, gone)
 
@@ -323,8 +282,7 @@ class Maker:
         self._giveUser(process.uid)
         if made.cgroup is not None:
             made.cgroup.remove()
-        if made.limit is not None:
-            made.limit.cancel()
+        made.stopLimit()
         if made.isMade:
             self.onEnd(process, gone)
         elif gone.isFault:

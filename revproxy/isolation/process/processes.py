@@ -4,9 +4,8 @@ All locked processes of an edge.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -19,6 +18,7 @@ from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.process.lockedprocess import LockedProcess
 from revproxy.isolation.process.maker import Maker
+from revproxy.isolation.process.requests import Requests
 from revproxy.isolation.process.usage import mayLimitOthers
 
 T = TypeVar("T")
@@ -52,16 +52,6 @@ class Unavailable(Exception):
     There is no locked process to be had: this machine cannot lock one well enough, or has no memory, descriptors or
     users for it. The text says which, and what to do.
     """
-
-
-@dataclass(slots=True, eq=False)
-class _Request:
-    """:ivar delay: the timer of its wait after crashes."""
-
-    version: str
-    memoryBytes: int
-    given: Deferred[LockedProcess]
-    delay: Any = None
 
 
 class Processes:
@@ -110,8 +100,7 @@ class Processes:
         self._wantedSpares = spares
         self._spares: list[LockedProcess] = []
         self._versions: dict[LockedProcess, str] = {}
-        self._requests: deque[_Request] = deque()
-        self._delayed: set[_Request] = set()
+        self._requests = Requests(self._descriptors, self._due)
         self._examining: list[Deferred[None]] = []
         self._isUsed = self._isResting = False
         self._canNarrow = uids is None or mayLimitOthers()
@@ -177,27 +166,12 @@ class Processes:
             return fail(Unavailable(why))
         if memoryBytes > MOST_MEMORY:
             return fail(Unavailable(f"{memoryBytes >> 20} MB are asked for, and {MOST_MEMORY >> 20} are the most"))
-        request = _Request(version, memoryBytes, Deferred(lambda _: self._giveUp(request)))
         self._isUsed = True
-        if wait := self._crashes.waits(version):
-            self._delayed.add(request)
-            request.delay = self._descriptors.later(wait, self._queue, request)
-        else:
-            self._queue(request)
-        return request.given
+        return self._requests.add(version, memoryBytes, self._crashes.waits(version))
 
-    def _queue(self, request: _Request) -> None:
-        self._delayed.discard(request)
-        self._requests.append(request)
+    def _due(self) -> None:
         self._failures = min(self._failures, FAILURES - 1)
         self._balance()
-
-    def _giveUp(self, request: _Request) -> None:
-        if request in self._delayed:
-            self._delayed.remove(request)
-            request.delay.cancel()
-        elif request in self._requests:
-            self._requests.remove(request)
 
     def waitFor(self, waiting: Deferred[T], seconds: float) -> T:
         """
@@ -252,15 +226,14 @@ class Processes:
     def _hand(self) -> None:
         if not self._maker.isReady:
             return
-        for request in list(self._requests):
+        for request in self._requests:
             # Whoever was given one may have asked for the next.
             if request in self._requests and (process := self._fitting(request.memoryBytes)) is not None:
-                self._requests.remove(request)
                 self._spares.remove(process)
                 self._versions[process] = request.version
                 self._failures = 0
                 process.taken()
-                request.given.callback(process)
+                self._requests.give(request, process)
 
     def _fitting(self, memoryBytes: int) -> LockedProcess | None:
         for spare in self._spares:
@@ -330,7 +303,7 @@ class Processes:
     @property
     def _isNeeded(self) -> bool:
         """Whether anybody has one, or waits for one."""
-        return bool(self._versions or self._requests or self._delayed)
+        return bool(self._versions or self._requests)
 
     def _rest(self) -> None:
         """Nobody has needed one for some time."""
@@ -353,11 +326,10 @@ class Processes:
             self._balance()
 
     def _failAll(self, why: str) -> None:
-        requests, self._requests = self._requests, deque()
         examining, self._examining = self._examining, []
-        waiting: list[Deferred[Any]] = [*(request.given for request in requests), *examining]
-        for each in waiting:
+        for each in examining:
             each.errback(Unavailable(why))
+        self._requests.failDue(Unavailable(why))
 
     def _tryAgain(self, seconds: float) -> None:
         if self._again is None:
@@ -378,10 +350,8 @@ class Processes:
             for timer in (self._again, self._idle):
                 if timer is not None:
                     timer.cancel()
-            for request in self._delayed:
-                request.delay.cancel()
-                self._requests.append(request)
             self._failAll("the edge ends")
+            self._requests.failAll(Unavailable("the edge ends"))
             self._closeLimit = self._descriptors.later(CLOSING, self._hasClosed)
             self._maker.end("the edge ends")
         if not self._maker.isRunning:
