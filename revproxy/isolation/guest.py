@@ -130,6 +130,7 @@ class Guest:
     def handle(self, context: Context) -> Deferred[bool]:
         """As `revproxy.interfaces.IMiddleware.handle`."""
         visit = self.visits.of(context) if self._keeps else self.visits.begin(context)
+        self._counters.inFlight += 1
         asked = self._call(visit, "handle")
         asked.addCallbacks(self._answered, self._failed, (visit, "handle"), errbackArgs=(visit,))
         return cast("Deferred[bool]", asked)
@@ -137,6 +138,7 @@ class Guest:
     def handleResponse(self, context: Context) -> Deferred[None]:
         """As `revproxy.interfaces.IResponseMiddleware.handleResponse`."""
         visit = self.visits.of(context)
+        self._counters.inFlight += 1
         asked = self._call(visit, "handleResponse")
         asked.addCallbacks(self._answered, self._failed, (visit, "handleResponse"), errbackArgs=(visit,))
         return cast("Deferred[None]", asked)
@@ -156,11 +158,16 @@ class Guest:
         self._settle(visit)
         return failure
 
-    def _settle(self, visit: Visit) -> None:
-        """After a call: whether the plugin has still to do with the request."""
+    def _settle(self, visit: Visit, isOver: bool = False) -> None:
+        """
+        After a call: whether the plugin has still to do with the request.
+
+        :param isOver: whether the process knows that, if it has not.
+        """
+        self._counters.inFlight -= 1
         if visit.streams:
             self.visits.keep(visit)
-        elif not self._keeps and self.visits.end(visit):
+        elif not self._keeps and self.visits.end(visit) and not isOver:
             self._over(visit)
 
     def _frame(self, visit: Visit, phase: Phase, cell: object, number: int) -> Call:
@@ -200,14 +207,16 @@ class Guest:
 
     def _answered(self, frame: Any, visit: Visit, phase: str) -> bool | None:
         """:raises Exception: the call has failed, or has answered what it must not."""
+        isOver = False
         try:
             if type(frame) is Answered:
+                isOver = frame.isWhole
                 return self._edits.apply(visit, frame, phase)
             if isinstance(frame, Failed):
                 raise self._failure(frame, visit)
             raise WrongAnswer(phase, f"a {type(frame).__name__}")
         finally:
-            self._settle(visit)
+            self._settle(visit, isOver)
 
     def _failure(self, frame: Failed, visit: Visit) -> Exception:
         if frame.status:

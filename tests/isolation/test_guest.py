@@ -17,6 +17,7 @@ from revproxy.interfaces import IObserver, IResponseMiddleware, IStateful
 from revproxy.isolation.cell import LONGEST_BEHIND, MOST_SAID, MOST_STRAYS
 from revproxy.isolation.frames import (
     Answered,
+    BodyChanged,
     Call,
     Cancel,
     Counted,
@@ -24,10 +25,12 @@ from revproxy.isolation.frames import (
     Failed,
     FailedOutside,
     FigureCounted,
+    Filter,
     Loaded,
     Logged,
     NewResponse,
     Over,
+    Piece,
     ReadBody,
     Reply,
     SendRequest,
@@ -73,10 +76,9 @@ class CallTests(GuestCase):
         self.assertEqual((call.phase, call.head.target, call.head.fields[-1]), ("handle", b"/a?b=c", (b"X-A", b"1")))
         self.process.answer()
         self.assertIs(result(handled), True)
-        self.assertEqual(self.process.of(Over), [Over(call.request)])
         self.assertEqual(len(self.guest.visits), 0)
         context.over()
-        self.assertEqual(len(self.process.of(Over)), 1)
+        self.assertEqual(self.process.of(Over), [])
 
     def test_fails(self) -> None:
         """What it raises is told with its place, and the request is over for it, too."""
@@ -85,7 +87,21 @@ class CallTests(GuestCase):
         error = result(handled)
         self.assertIsInstance(error, RemoteFailure)
         self.assertEqual((str(error), error.where, error.traceback), ("ValueError: no", "/p/plugin.py:5", "Trace"))
-        self.assertEqual(len(self.guest.visits), 0)
+        self.assertEqual((len(self.guest.visits), len(self.process.of(Over))), (0, 1))
+
+    def test_streams(self) -> None:
+        """It filters a body: it has to do with the request until that is over, and is told then."""
+        context = request()
+        context._request._body = Body(None, None)
+        context._request._context = context
+        self.guest.handle(context)
+        self.process.answer(body=BodyChanged(None, True))
+        self.assertEqual((len(self.guest.visits), self.process.of(Over)), (1, []))
+        context._request._body.feed(b"piece")
+        self.process.say(Piece(self.process.of(Filter)[0].number, b"PIECE"))
+        self.assertEqual(b"".join(context._request._body._chunks), b"PIECE")
+        context.over()
+        self.assertEqual((len(self.guest.visits), len(self.process.of(Over))), (0, 1))
 
     def test_refuses(self) -> None:
         """It answers by raising, if it may answer."""
