@@ -56,6 +56,7 @@ class Calls:
         # The edge enforces permissions; here they say at once, and in the plugin's own line, what is not permitted.
         guarded = guardedMiddleware(plugin.object, plugin.permissions)
         self._methods: dict[Phase, Callable[[Any], Any]] = {"handle": guarded.handle}
+        self._isBrief = not (plugin.provides(IResponseMiddleware) or plugin.provides(IObserver))
         if plugin.provides(IResponseMiddleware):
             self._methods["handleResponse"] = guarded.handleResponse
         if plugin.provides(IObserver):
@@ -116,11 +117,15 @@ class Calls:
                     self._pending.waits(number)
                     return
             self._pending.over(number)
-            self._send(request.answered(number, call, verdict))
+            answered = request.answered(number, call, verdict)
+            self._send(answered)
         except BaseException as error:  # foreign code: whatever it has left in the context
             self._broke(number, error)
         else:
-            self._keepBodies(call, request)
+            if self._isBrief and answered.isWhole:
+                self.over(Over(call.request))
+            else:
+                self._keepBodies(call, request)
 
     def _broke(self, number: int, error: BaseException | None) -> None:
         self._pending.over(number)
