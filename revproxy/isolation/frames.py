@@ -321,6 +321,15 @@ class Answered(Frame, frozen=True):
     id: _Text | None = None
     informational: tuple[tuple[int, Fields], ...] = ()
 
+    @property
+    def isWhole(self) -> bool:
+        """
+        Whether nothing follows: no filter and no pieces. For a plugin that hears neither of answers nor of ends the
+        request is over with such an answer to ``handle``, and no `Over` is said.
+        """
+        made = self.response
+        return self.body is None and self.responseBody is None and (made is None or made.body is not None)
+
 
 class Done(Frame, frozen=True):
     """

@@ -56,6 +56,7 @@ class Calls:
         # The edge enforces permissions; here they say at once, and in the plugin's own line, what is not permitted.
         guarded = guardedMiddleware(plugin.object, plugin.permissions)
         self._methods: dict[Phase, Callable[[Any], Any]] = {"handle": guarded.handle}
+        self._isBrief = not (plugin.provides(IResponseMiddleware) or plugin.provides(IObserver))
         if plugin.provides(IResponseMiddleware):
             self._methods["handleResponse"] = guarded.handleResponse
         if plugin.provides(IObserver):
@@ -106,17 +107,25 @@ class Calls:
         number = call.number
         try:
             verdict = _verdictOf(answer, call.phase)
-            body = request.unfinishedBody
-            if body is not None:
-                body.onEnd = lambda: self._done(answer, call, request)
-                self._pending.waits(number)
-                return
+            for body in request.changedBodies():
+                if body.failure is not None:
+                    self._broke(number, body.failure.value)
+                    return
+                if body._source is None and body._filters is not None:
+                    # It is here as a whole, and a filter has not answered for it: it is told as a whole, too.
+                    body.onEnd = lambda: self._done(answer, call, request)
+                    self._pending.waits(number)
+                    return
             self._pending.over(number)
-            self._send(request.answered(number, call, verdict))
+            answered = request.answered(number, call, verdict)
+            self._send(answered)
         except BaseException as error:  # foreign code: whatever it has left in the context
             self._broke(number, error)
         else:
-            self._keepBodies(call, request)
+            if self._isBrief and answered.isWhole:
+                self.over(Over(call.request))
+            else:
+                self._keepBodies(call, request)
 
     def _broke(self, number: int, error: BaseException | None) -> None:
         self._pending.over(number)

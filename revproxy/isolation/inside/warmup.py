@@ -33,7 +33,7 @@ from revproxy.isolation.inside.holding import Holding
 from revproxy.isolation.inside.runtime import Runtime
 from revproxy.loading.bundlefinder import ROOT, finder, forget
 
-REQUESTS: Final = 50
+REQUESTS: Final = 20
 """After so many calls, code has been adapted."""
 
 _SOURCE: Final = b'''

@@ -144,5 +144,6 @@ except OSError as error:
 
     def test_small(self) -> None:
         """Nothing is in memory that only the edge needs."""
+        self.assertEqual(alone("import gc; print(gc.isenabled())"), "True")
         heavy = "asyncio.base_events", "jsonschema", "packaging", "pathspec", "ruamel", "OpenSSL", "treq", "http.client"
         self.assertEqual(alone(f"import sys; print([name for name in {heavy!r} if name in sys.modules])"), "[]")

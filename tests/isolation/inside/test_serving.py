@@ -182,7 +182,9 @@ class LockedTests(ServingCase):
                 name = "guest"
                 def __init__(self, config): pass
                 def handle(self, context):
-                    import zipfile, string
+                    import secrets, string, time, uuid, zipfile
+                    assert secrets.token_hex(8) != secrets.token_hex(8) and uuid.uuid4() != uuid.uuid4()
+                    time.sleep(0.001)
                     if context.request.method == "GET":
                         open("/etc/passwd")
                     return True
