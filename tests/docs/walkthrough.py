@@ -91,10 +91,11 @@ def _commands(text: str) -> Iterator[Command]:
 
 def _pattern(line: str) -> str:
     """
-    Digests, keys, times, folders, blanks and, in rows about plugins, figures may be others.
+    Digests, keys, times, levels, folders, blanks and, in rows about plugins, figures may be others.
     """
     pattern = re.escape(line)
     pattern = re.sub(r"\b[0-9a-f]{12}\b", r"[0-9a-f]{12}", pattern)
+    pattern = re.sub(r"level\\ [ABC]", r"level\\ [ABC]", pattern)
     pattern = re.sub(r"SHA256:(?:[A-Za-z0-9/]|\\\+)+", r"SHA256:[A-Za-z0-9+/]+", pattern)
     pattern = re.sub(r"\b20\d\d\\-\d\d\\-\d\d\\ \d\d:\d\d:\d\d", r"20[0-9: -]+", pattern)
     pattern = pattern.replace(re.escape("/home/you/revproxy/"), "/.*/")
