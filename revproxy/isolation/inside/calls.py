@@ -107,11 +107,15 @@ class Calls:
         number = call.number
         try:
             verdict = _verdictOf(answer, call.phase)
-            body = request.unfinishedBody
-            if body is not None:
-                body.onEnd = lambda: self._done(answer, call, request)
-                self._pending.waits(number)
-                return
+            for body in request.changedBodies():
+                if body.failure is not None:
+                    self._broke(number, body.failure.value)
+                    return
+                if body._source is None and body._filters is not None:
+                    # It is here as a whole, and a filter has not answered for it: it is told as a whole, too.
+                    body.onEnd = lambda: self._done(answer, call, request)
+                    self._pending.waits(number)
+                    return
             self._pending.over(number)
             answered = request.answered(number, call, verdict)
             self._send(answered)

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from revproxy.isolation.inside.holding import Holding
 from revproxy.isolation.inside.timer import Timer
 
-MOST_READ: Final = 256 * 1024
+MOST_READ: Final = 64 * 1024
 """Bytes that are taken from the stream at a time."""
 
 LATE: Final = 0.001

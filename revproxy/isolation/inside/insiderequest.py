@@ -139,17 +139,16 @@ class InsideRequest:
 
     # What came of it
 
-    @property
-    def unfinishedBody(self) -> Body | None:
-        """
-        A body that the plugin has whole, and that a filter of its own has not answered for: what it makes of that has
-        to be told as a whole, too.
-        """
-        response = self.context._response
-        for body in (self.context._request._body, None if response is None else response._body):
-            if body is not None and body._source is None and body._filters is not None and body._sink is None:
-                return body
-        return None
+    def changedBodies(self) -> tuple[Body, ...]:
+        """Those that the plugin has changed, and that have not been told yet."""
+        response, body = self.context._response, self.context._request._body
+        changed: tuple[Body, ...] = ()
+        if body is not None and body.changed and body._sink is None:
+            changed = (body,)
+        body = None if response is None else response._body
+        if body is not None and body.changed and body._sink is None:
+            changed += (body,)
+        return changed
 
     def answered(self, number: int, call: Call, verdict: bool | None) -> Answered:
         """What a call has answered and changed."""
