@@ -357,8 +357,8 @@ class Coordinator:
         stored = partial(self.keeper.stored, plugins=plugins)
         hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
         self.trust.found(catalog)
-        choosing = partial(self.vetting.choice, snapshot.config, choose)
-        choice = await inThread(choosing, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
+        given = catalog, running, owners, records, stored, hasFailed, self.isNeeded
+        choice = await inThread(self.vetting.choice, snapshot.config, choose, *given)
         self.catalog = catalog
         if snapshot.catalog is not None:
             self.mount.judge(catalog, snapshot.place, running, plugins != self.config.plugins.directory)

@@ -147,7 +147,7 @@ class Call(Frame, frozen=True):
     A request comes to it, or an answer, or the end.
 
     :ivar request: the same number for all calls of one request.
-    :ivar head: None if this process has had it.
+    :ivar head: None if this process has had it, and it is still so.
     :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last,
         with None for what is gone.
     :ivar targets: by the name of an upstream that the plugin may choose, the URLs of its targets, and whether each is

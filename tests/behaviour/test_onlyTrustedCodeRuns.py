@@ -7,7 +7,7 @@ import shutil
 
 from revproxy.bundles.bundle import readBundle
 from revproxy.bundles.versionstore import VersionStore
-from revproxy.config.lockfile import LockedVersion
+from revproxy.config.lockfile import LockedPlugin, LockedVersion, LockFile, formatLock
 from revproxy.dropin import DropIn
 from tests.control.trust.trustcase import ALICE, BOB, TrustCase
 from tests.plan.plans import passing
@@ -321,6 +321,20 @@ class LockTests(TrustCase):
         self.sign("a", self.keys[ALICE])
         self.apply()
         self.assertEqual(self.runs(), ["a 1.1.0"])
+
+    def test_gone(self) -> None:
+        """What runs and is in it no more runs on, by what it began with; a restart refuses it."""
+        self.begin("signed+lock")
+        self.write("b")
+        (self.bench.root / "plugins.lock").write_text(formatLock(LockFile({
+            "b": LockedPlugin(LockedVersion("1.0.0", self.digest("b"))),
+        })))  # fmt: skip
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.0.0", "b 1.0.0"])
+        self.assertEqual((self.status()["state"], self.status()["signer"]), ("trusted", "alice"))
+        self.bench.stop()
+        del self.bench.state
+        self.assertIn("plugins.lock: lock: it has no a", self.refusedStart())
 
     def test_broken(self) -> None:
         """A lock file that cannot be understood changes nothing; without it, the edge does not start."""
