@@ -17,17 +17,14 @@ from twisted.internet.defer import Deferred
 
 from revproxy.errors import LimitExceeded, LimitName, PluginStalled, PluginTimeout
 from revproxy.isolation.frames import (
-    Answered,
+    ANSWERS,
     Cancel,
     Counted,
-    Done,
     Down,
     Failed,
     FailedOutside,
     Fields,
-    Loaded,
     Logged,
-    Piece,
     ReadBody,
     SendRequest,
     Up,
@@ -127,6 +124,7 @@ class Cell:
         self._desk = desk
         self._onLost = onLost
         self._watch = CpuWatch(process)
+        self._isWatched = False
         self._soon: Any = None
         self._last = 0
         self._strays = 0
@@ -140,12 +138,13 @@ class Cell:
     def ask(self, ask: Ask) -> None:
         """Send what it is to do. The answer comes to the ask."""
         now = self._deadlines.now()
-        line = self.line
-        if not line.count:
+        if not self._isWatched:
+            self._isWatched = True
             self._watch.rest(now)
             self._deadlines.watch(self)
-        line.add(ask, now)
-        self._last = max(self._last, ask.number)
+        self.line.add(ask, now)
+        if ask.number > self._last:
+            self._last = ask.number
         self.process.send(ask.make(self, ask.number))
 
     def send(self, frame: Down) -> None:
@@ -157,7 +156,6 @@ class Cell:
         """Nobody waits for its answer any more."""
         if self.line.take(ask.number, self._deadlines.now()) is not None:
             self.send(Cancel(ask.number))
-            self._rest()
 
     def kill(self, why: str) -> None:
         """End it: it is not needed any more, and nobody is to be blamed."""
@@ -173,16 +171,15 @@ class Cell:
         if self.isLost:
             return
         kind = type(frame)
-        if kind is Answered or kind is Failed or kind is Done or kind is Piece or kind is Loaded:
-            number = 0 if kind is Loaded else frame.number  # type: ignore[union-attr]
+        if kind in ANSWERS:
+            number = frame.number  # type: ignore[union-attr]
             ask = self.line.take(number, self._deadlines.now())
             if ask is None:
                 self._stray(number)
                 return
-            self._rest()
             if kind is Failed and frame.kind == "MemoryError":  # type: ignore[union-attr]
                 self._desk.exceeded("memory", "it needs more memory than it may have (limits.memory_mb)")
-            ask.answer.callback(frame)
+            ask.callback(frame)
         elif kind is Waiting:
             self._waits(frame)  # type: ignore[arg-type]
         elif self._isFlood():
@@ -219,14 +216,14 @@ class Cell:
             )
             self._lose(Lost([], None, LimitExceeded("reply", text)), text)
 
-    def _rest(self) -> None:
-        if not self.line.count:
-            self._deadlines.forget(self)
-
     # How long it takes
 
     def deadlineExpired(self) -> None:
-        """Look at what it is at."""
+        """Look at what it is at. One that is asked nothing is not looked at again before it is."""
+        if not self.line.count:
+            self._isWatched = False
+            self._deadlines.forget(self)
+            return
         now = self._deadlines.now()
         for ask in self.line.due(now):
             if self._desk.isReading(ask.request):
@@ -239,7 +236,7 @@ class Cell:
 
     def _giveUp(self, ask: Ask, error: Exception) -> None:
         self.withdraw(ask)
-        ask.answer.errback(error)
+        ask.errback(error)
 
     def _lookAt(self, now: float) -> None:
         ask, since = self._holder(now)

@@ -18,13 +18,16 @@ from revproxy.context import Context, Response
 from revproxy.errors import LimitExceeded, WrongAnswer
 from revproxy.headers import Headers, isFieldValue
 from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
-from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse
+from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse, Unchanged
 from revproxy.isolation.guestlimits import MOST_BODY
 from revproxy.isolation.plainvalues import NotPlain, decodedValues, takeOver
 from revproxy.isolation.visits import Visit
 from revproxy.logfields import LogFields, LogValue
 from revproxy.messages import Peer, Request
 from revproxy.permissions import Permissions
+
+_NO_VERDICT: Final = "neither True nor False"
+_NO_RESPONSE: Final = "False, but left no response: return context.respond(status, body)"
 
 MOST_INFORMATIONAL: Final = 16
 """Interim answers of one call."""
@@ -73,10 +76,19 @@ class Edits:
         except (BadField, NotPlain, _Refusal) as refused:
             raise WrongAnswer(phase, str(refused)) from None
 
+    @staticmethod
+    def verdict(unchanged: Unchanged, phase: str) -> bool | None:
+        """
+        :returns: the verdict of a call that has changed nothing.
+        :raises WrongAnswer: it is none.
+        """
+        verdict = unchanged.verdict
+        if phase == "handle" and verdict is not True:
+            raise WrongAnswer(phase, _NO_RESPONSE if verdict is False else _NO_VERDICT)
+        return verdict
+
     def _apply(self, visit: Visit, answered: Answered, phase: str) -> bool | None:
         verdict = self._verdict(answered, phase)
-        if answered == Answered(answered.number, verdict):  # most change nothing
-            return verdict
         context = visit.context
         # Each of these looks, and gives what is then done; none of that fails.
         steps = [
@@ -96,9 +108,9 @@ class Edits:
     def _verdict(answered: Answered, phase: str) -> bool | None:
         verdict = answered.verdict
         if phase == "handle" and verdict is None:
-            raise _Refusal("neither True nor False")
+            raise _Refusal(_NO_VERDICT)
         if phase == "handle" and verdict is False and answered.response is None:
-            raise _Refusal("False, but left no response: return context.respond(status, body)")
+            raise _Refusal(_NO_RESPONSE)
         return verdict
 
     # The request

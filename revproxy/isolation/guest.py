@@ -22,7 +22,19 @@ from revproxy.context import Context
 from revproxy.errors import WrongAnswer
 from revproxy.interfaces import IMiddleware
 from revproxy.isolation.edits import Edits, Streams
-from revproxy.isolation.frames import Answered, Call, Failed, Fields, Filter, Over, Phase, Piece, Pull, RequestHead
+from revproxy.isolation.frames import (
+    Answered,
+    Call,
+    Failed,
+    Fields,
+    Filter,
+    Over,
+    Phase,
+    Piece,
+    Pull,
+    RequestHead,
+    Unchanged,
+)
 from revproxy.isolation.plainvalues import changedSince
 from revproxy.isolation.remotefailure import ProcessEnded, failureOf, refusalOf
 from revproxy.isolation.sight import Sight, outcomeSeen
@@ -209,10 +221,14 @@ class Guest:
         """:raises Exception: the call has failed, or has answered what it must not."""
         isOver = False
         try:
-            if type(frame) is Answered:
+            kind = type(frame)
+            if kind is Unchanged:
+                isOver = True
+                return self._edits.verdict(frame, phase)
+            if kind is Answered:
                 isOver = frame.isWhole
                 return self._edits.apply(visit, frame, phase)
-            if isinstance(frame, Failed):
+            if kind is Failed:
                 raise self._failure(frame, visit)
             raise WrongAnswer(phase, f"a {type(frame).__name__}")
         finally:

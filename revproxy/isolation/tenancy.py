@@ -25,7 +25,6 @@ from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.line import UNBOUNDED, Ask
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure, failureOf
 from revproxy.loop.deadlines import Deadlines
-from revproxy.loop.waiting import Bounded
 
 STEADY: Final = 60.0
 """Seconds after which a process counts as one that works, and crashes before it are forgotten."""
@@ -122,10 +121,10 @@ class Tenancy:
         ask.isRepeatable = isRepeatable
         if self.asked >= self.limits.calls:
             text = f"{self.limits.calls} calls are under way in its process, and more are not made"
-            ask.answer.errback(LimitExceeded("concurrency", text))
+            ask.errback(LimitExceeded("concurrency", text))
         else:
             self._enter(ask)
-        return ask.answer
+        return ask
 
     async def step(self, step: StepName, argument: bytes = b"null", limit: float = UNBOUNDED) -> bytes:
         """
@@ -136,7 +135,7 @@ class Tenancy:
         """
         ask = self._stepAsk(step, argument, limit)
         self._enter(ask)
-        return _given(await ask.answer)
+        return _given(await ask)
 
     def notRepeatable(self, number: int | None) -> None:
         """What this request's calls have done cannot be undone: they are not made again. None: those of any."""
@@ -147,9 +146,7 @@ class Tenancy:
                     ask.isRepeatable = False
 
     def _ask(self, make: Callable[[Any, int], Down], hold: float, limit: float) -> Ask:
-        answer = Bounded(lambda _: self._withdraw(ask))
-        ask = Ask(self._next(), make, answer, hold, limit)
-        return ask
+        return Ask(self._next(), make, self._withdraw, hold, limit)
 
     def _stepAsk(self, step: StepName, argument: bytes, limit: float) -> Ask:
         return self._ask(lambda cell, number: Step(number, step, argument), self.limits.step, limit)
@@ -158,9 +155,9 @@ class Tenancy:
         if self.cell is not None:
             self.cell.ask(ask)
         elif self._isEnded:
-            ask.answer.errback(ProcessEnded("its process has ended with it"))
+            ask.errback(ProcessEnded("its process has ended with it"))
         elif self._down is not None:
-            ask.answer.errback(ProcessEnded(f"there is no process of it now: {self._down}"))
+            ask.errback(ProcessEnded(f"there is no process of it now: {self._down}"))
         else:
             self._queue.append(ask)
 
@@ -204,7 +201,7 @@ class Tenancy:
         return cell
 
     async def _become(self, cell: Cell) -> None:
-        load = Ask(0, lambda cell, number: self.load, Deferred(), self.limits.step, self.limits.load)
+        load = Ask(0, lambda cell, number: self.load, None, self.limits.step, self.limits.load)
         loaded = await self._taken("import", cell, load)
         if not isinstance(loaded, Loaded):
             raise NotLoaded("import", RemoteFailure("WrongAnswer", "its process has not said what it has become"))
@@ -225,7 +222,7 @@ class Tenancy:
             raise NotLoaded(stage, ProcessEnded("its process has ended"))
         cell.ask(ask)
         try:
-            frame = await ask.answer
+            frame = await ask
         except CancelledError:
             raise
         except Foreign as error:
@@ -247,7 +244,7 @@ class Tenancy:
         else:
             failing += [(ask, lost.error) for ask in repeated]
         for ask, error in failing:
-            ask.answer.errback(error)
+            ask.errback(error)
         if wasServing and not self._isEnded and lost.culprit is None:
             self._failed(lost.error)
         if self._down is not None:
@@ -334,7 +331,7 @@ class Tenancy:
     def _failQueue(self, error: BaseException) -> None:
         queue, self._queue = self._queue, []
         for ask in queue:
-            ask.answer.errback(ProcessEnded(f"there is no process of it now: {error}"))
+            ask.errback(ProcessEnded(f"there is no process of it now: {error}"))
 
     # The end
 
