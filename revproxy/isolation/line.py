@@ -42,7 +42,7 @@ class Ask(Bounded):
         isRepeatable: bool = False,
     ) -> None:
         """
-        :param make: of a cell and the number, what it is sent.
+        :param make: of a process and the number, what it is sent.
         :param cancelled: called with this when nobody waits for the answer any more.
         """
         super().__init__(cancelled)
