@@ -8,16 +8,15 @@ tries, as the same user, with all that this process may do and no more. Everythi
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import revproxy
 from revproxy.admin.doctor.check import Check
 from revproxy.config.settings import Config
-from revproxy.isolation.lock.layers import Layers
+from revproxy.isolation.lock.layers import NAMES, Layers
 
 PATIENCE = 20.0
 """Seconds that it may take; it takes a tenth of one."""
@@ -38,6 +37,7 @@ _ADVICE = {
     "no-new-code": "A kernel from 6.3 on has it (PR_SET_MDWE).",
     "seccomp": "Nothing is locked without it: take a kernel with CONFIG_SECCOMP_FILTER on x86-64 or aarch64.",
 }
+_AROUND = "Do what it says: whatever is around the edge is in the way of all layers at once."
 _ORDER = ("seccomp", "landlock", "user-namespace", "user", "no-new-code")
 _LEVELS = "ABC"
 
@@ -56,7 +56,7 @@ def isolationChecks(
     :param isNeeded: whether a plugin runs in one.
     :param look: tries the layers, given the user that plugins may become.
     """
-    uids = config.trust.uids if config is not None and os.geteuid() == 0 else None
+    uids = config.trust.uids if config is not None else None
     try:
         layers = (look or triedLayers)(None if uids is None else uids[0])
     except Untried as error:
@@ -90,7 +90,7 @@ def _asksForIt(config: Config) -> bool:
 
 
 def _check(layers: Layers, minimum: str, isNeeded: bool) -> Check:
-    level, missing = layers.level, list(_reasons(layers))
+    level, missing = layers.level, layers.reasons
     if level is None:
         text = f"plugins cannot be locked in here: {'; '.join(missing)}"
         return Check("isolation", "failing" if isNeeded else "warning", text, _adviceFor(layers))
@@ -102,18 +102,11 @@ def _check(layers: Layers, minimum: str, isNeeded: bool) -> Check:
     return Check("isolation", "ok", text, _adviceFor(layers))
 
 
-def _reasons(layers: Layers) -> Iterator[str]:
-    """Each reason once: what hangs on another layer has that one's."""
-    names: dict[str, list[str]] = {}
-    for layer in layers.missing:
-        names.setdefault(layer.reason, []).append(layer.name)
-    for reason, those in names.items():
-        yield f"{', '.join(those)} ({reason})"
-
-
 def _adviceFor(layers: Layers) -> str:
     """What would help most; empty where nothing is missing that could be had."""
     missing = {layer.name for layer in layers.missing}
+    if len(missing) == len(NAMES):
+        return _AROUND
     if missing & {"network", "ipc", "hostname", "root"}:
         missing.add("user-namespace")
     return next((_ADVICE[name] for name in _ORDER if name in missing), "")

@@ -12,6 +12,7 @@ From the numbers of a machine to a locked process::
     trial                                  a child that tries something
       detection                            detect(): which layers this machine has
       canaries                             children that must die of it
+    watching                               what it takes to see and to end one: obstacle()
     outside                                checkOutside(pid): what the kernel says of a locked process
 
 It imports nothing else of ours, and runs in processes that have little.

@@ -16,6 +16,7 @@ from revproxy.isolation.lock.limits import addressSpace
 from revproxy.isolation.lock.lockdown import lockDown
 from revproxy.isolation.lock.syscalls import UnknownMachine, thisMachine
 from revproxy.isolation.lock.trial import attemptInChild
+from revproxy.isolation.lock.watching import obstacle
 
 ROOM_TO_TRY: Final = 64 << 20
 """Bytes of address space that a child which tries the lock has, beside those of the process it comes from."""
@@ -34,10 +35,9 @@ def detect(uid: int | None = None) -> Layers:
     except UnknownMachine as error:
         return nothing(str(error))
     prepare()
-    try:
-        lock = Lock(addressSpace() + ROOM_TO_TRY, os.getpid(), (), uid)
-    except OSError as error:
-        return nothing(f"there is no /proc to look at: {error}")
+    if why := obstacle():
+        return nothing(why)
+    lock = Lock(addressSpace() + ROOM_TO_TRY, os.getpid(), (), uid)
     without: dict[str, Layer] = {}
     while True:
         report = _attempt(lock)

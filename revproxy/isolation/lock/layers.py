@@ -66,6 +66,17 @@ class Layers:
         return tuple(layer for layer in map(self.__getitem__, NAMES) if not layer.isEnforced)
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why some do not hold, each reason once, with the names: ``network, ipc (unshare: …)``."""
+        names: dict[str, list[str]] = {}
+        for layer in self.missing:
+            names.setdefault(layer.reason, []).append(layer.name)
+        whole = len(NAMES)
+        return tuple(
+            f"{', '.join(those)} ({reason})" if len(those) < whole else reason for reason, those in names.items()
+        )
+
+    @property
     def usable(self) -> frozenset[str]:
         """Names of the optional ones that hold: what `Lock.use` is to be on this machine."""
         return self.enforced & frozenset(OPTIONAL)

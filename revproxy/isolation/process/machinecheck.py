@@ -80,6 +80,8 @@ class MachineCheck:
 def _check(out: TextIO, uid: int | None, without: frozenset[str]) -> None:
     layers = detect(uid)
     _say(out, layers.asList())
+    if layers.level is None:  # nobody is locked here
+        return
     _say(out, canaries(Lock(_addressBytes() + ROOM, os.getpid(), (), uid, layers.usable - without - _SLOW)))
 
 

@@ -66,5 +66,4 @@ def tooLow(layers: Layers, minimumLevel: str, what: str) -> str:
     if layers.level is not None and layers.level <= minimumLevel:
         return ""
     at = f"at level {layers.level}" if layers.level is not None else "at no level"
-    missing = "; ".join(f"{layer.name}: {layer.reason}" for layer in layers.missing)
-    return f"{what} {at}, and trust.minimum_level is {minimumLevel}. Missing: {missing}"
+    return f"{what} {at}, and trust.minimum_level is {minimumLevel}. Missing: {'; '.join(layers.reasons)}"

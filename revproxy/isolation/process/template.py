@@ -76,7 +76,7 @@ def main(control: socket.socket) -> None:
     template = Template(control, serve, layers.usable - frozenset(begin.without), check)
     gc.collect()
     gc.freeze()
-    template.say(Standing(layers.asList(), addressBytes()))
+    template.say(Standing(layers.asList(), addressBytes() if layers.level is not None else 0))
     template.run()
     check.finish()
     os._exit(0)

@@ -20,6 +20,7 @@ import msgspec
 from twisted.python.failure import Failure
 
 import revproxy
+from revproxy.isolation.lock.watching import RUNTIME
 from revproxy.isolation.process.descriptors import Descriptor, Descriptors
 from revproxy.isolation.process.orders import (
     MOST,
@@ -107,12 +108,23 @@ class TemplateProcess(Descriptor):
         self._grace: Any = None
         self._output = Output(descriptors, reading)
         self._output.onLine = self._line
-        self._end = _End(descriptors, os.pidfd_open(self.pid), self._hasEnded)
+        self._end = _End(descriptors, self._pidfd(), self._hasEnded)
         self._control.setblocking(False)
         self.fd = self._control.fileno()
         descriptors.read(self)
         self._send(json.dumps(modulePath()).encode())
         self._send(encodeOrder(begin))
+
+    def _pidfd(self) -> int:
+        """:raises OSError: a process cannot be held by a descriptor; the template is ended then."""
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError as error:
+            self._output.close()
+            self._control.close()
+            self._process.kill()
+            self._process.wait()
+            raise OSError(error.errno, f"pidfd_open: {error.strerror}; {RUNTIME}") from None
 
     def fork(self, order: Fork, fds: list[int]) -> None:
         """:param fds: the stream, the output and the page; they stay the caller's."""

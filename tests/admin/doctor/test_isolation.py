@@ -82,7 +82,7 @@ class IsolationTests(SynchronousTestCase):
 
     def test_users(self) -> None:
         """
-        Only root gives plugins users of their own: the first that is set aside is tried.
+        The first that is set aside is tried, whoever runs it: who is not root is told that this takes root.
         """
         asked: list[int | None] = []
 
@@ -91,10 +91,18 @@ class IsolationTests(SynchronousTestCase):
             return without()
 
         config = parseConfig(START + "trust: {uids: 300000-300009}\n", "revproxy.yaml", Path.cwd())
-        for who in (0, 1000):
-            self.patch(os, "geteuid", lambda who=who: who)
-            isolationChecks(config, False, look)
+        isolationChecks(config, False, look)
+        isolationChecks(None, False, look)
         self.assertEqual(asked, [300000, None])
+
+    def test_around(self) -> None:
+        """
+        One reason against all layers is told alone, and no kernel is blamed for it.
+        """
+        check = self.check(without("there is no /proc to look at: mount it", *NAMES), isNeeded=True)
+        self.assertEqual(check.state, "failing")
+        self.assertEqual(check.text, "plugins cannot be locked in here: there is no /proc to look at: mount it")
+        self.assertNotIn("CONFIG_SECCOMP", check.advice)
 
     def test_untried(self) -> None:
         """

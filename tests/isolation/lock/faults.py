@@ -43,6 +43,9 @@ FAULTS: Final = {
     # Profiles of containers that do not know it yet.
     "Landlock's permission": Fault(("landlock_create_ruleset",), errno.EPERM),
     "filters": Fault(("seccomp",), errno.ENOSYS),
+    # Profiles of containers from before Linux 5.3.
+    "handles": Fault(("pidfd_open",), errno.EPERM),
+    "shared memory": Fault(("memfd_create",), errno.EPERM),
     "changes of user": Fault(("setresuid", "setresgid"), errno.EPERM),
 }
 """By what is missing then."""

@@ -492,7 +492,7 @@ class UnavailableTests(ProcessesTestCase):
             with self.assertRaises(Unavailable) as caught:
                 self.wait(asked)
             self.assertIn("at level C, and trust.minimum_level is A. Missing: ", str(caught.exception))
-            self.assertIn("landlock: it is switched off", str(caught.exception))
+            self.assertIn("landlock (it is switched off)", str(caught.exception))
         self.assertEqual(processes.level, "C")
         self.reactor.until(lambda: not self.reactor.readers)
 
