@@ -83,6 +83,13 @@ class Answering(Protocol):
         """Send a 1xx answer. :returns: False if the final one came before."""
 
 
+class Ending(Protocol):
+    """What has to do with a request until its end."""
+
+    def stopProducing(self) -> None:
+        """It is over."""
+
+
 class Context(Routed):
     """
     One request on its way through the chain.
@@ -145,8 +152,8 @@ class Context(Routed):
         self._values: dict[str, Any] | None = None
         self._fields: LogFields | None = None
         self._toolbox: Toolbox | None = None
-        # What was to be sent piece by piece, whether or not it is.
-        self._made: tuple[Pieces, ...] = ()
+        # What was to be sent piece by piece, whether or not it is, and who else is to know of the request's end.
+        self._made: tuple[Ending, ...] = ()
         # For whoever asks later why it went so: fields as they came, of both messages; see dataplane/story.py.
         self._before: list[Field] | None = None
         self._answerBefore: list[Field] | None = None

@@ -206,8 +206,14 @@ class EdgeCase(SynchronousTestCase):
 
         return self.origin(handle)
 
-    def launch(self, config: str, port: int | None = None, files: dict[str, str | bytes] | None = None) -> EdgeProcess:
-        """An edge with this configuration, in which PORT stands for its port; it may still be starting."""
+    def launch(
+        self, config: str, port: int | None = None, files: dict[str, str | bytes] | None = None, *options: str
+    ) -> EdgeProcess:
+        """
+        An edge with this configuration, in which PORT stands for its port; it may still be starting.
+
+        :param options: further ones: with ``--debuggable``, tests that are not root's see what it has open.
+        """
         folder = Path(self.mktemp()).absolute()
         folder.mkdir(parents=True)
         port = port or freePort()
@@ -216,7 +222,7 @@ class EdgeCase(SynchronousTestCase):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         (folder / "revproxy.yaml").write_text(config.replace("PORT", str(port)))
-        edge = EdgeProcess(folder, port, ["--config", "revproxy.yaml"])
+        edge = EdgeProcess(folder, port, ["--config", "revproxy.yaml", *options])
         self.addCleanup(edge.kill)
         return edge
 

@@ -17,6 +17,7 @@ from twisted.python.reflect import namedAny
 from twisted.web.resource import IResource
 
 from revproxy.bundles.ignorerules import isPassing
+from revproxy.cli.lockedcheck import LockedCheck
 from revproxy.config.configfile import loadConfig
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
@@ -92,7 +93,9 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         raise ConfigErrors([*trusted, *problems])
     placeOf = partial(_configPlace, config, where)
     for plugin in selected:
-        problems += _tryPlugin(plugin, placeOf, installed)
+        if plugin.isolation == "inline":
+            problems += _tryPlugin(plugin, placeOf, installed)
+    problems += _tryLocked(config, [plugin for plugin in selected if plugin.isolation == "process"])
     if problems:
         raise ConfigErrors(problems)
     warnings += _withoutFolders(config, catalog, records)
@@ -129,11 +132,33 @@ def _findings(
     return Findings(config, manifests, tuple(name for name in catalog.entries if name not in running), warnings)
 
 
+def _tryLocked(config: Config, plugins: list[Selected]) -> list[Problem]:
+    """Those that run in locked processes."""
+    if not plugins:
+        return []
+    check = LockedCheck(config.trust)
+    try:
+        return [
+            problem
+            for plugin in plugins
+            for settings in _configsOf(plugin)
+            for problem in check.problems(plugin, settings)
+        ]
+    finally:
+        check.close()
+
+
+def _configsOf(plugin: Selected) -> list[Mapping[str, Any]]:
+    """Its configurations, each once."""
+    known = {id(config): config for config in (plugin.config, *plugin.perGroup.values()) if config is not None}
+    return list(known.values())
+
+
 def _tryPlugin(plugin: Selected, placeOf: _PlaceOf, installed: DropInFactories) -> Iterator[Problem]:
-    configs = {id(config): config for config in (plugin.config, *plugin.perGroup.values()) if config is not None}
+    configs = _configsOf(plugin)
     bundle = plugin.entry.bundle
     if bundle is None:
-        for config in configs.values():
+        for config in configs:
             make = partial(instantiateFactory, installed.of(plugin.entry))
             yield from _tryConfig(plugin, config, placeOf, make, plugin.entry.source)
         return
@@ -144,7 +169,7 @@ def _tryPlugin(plugin: Selected, placeOf: _PlaceOf, installed: DropInFactories) 
         yield _problemOf(error)
         return
     try:
-        for config in configs.values():
+        for config in configs:
             source = str(bundle.directory / "plugin.py")
             yield from _tryConfig(plugin, config, placeOf, partial(instantiate, module), source)
     finally:

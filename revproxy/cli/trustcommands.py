@@ -95,8 +95,9 @@ def _rules(found: Facts) -> Iterator[str]:
     if found["layers"]:
         level = found["level"] or "below what may be used"
         yield f"level     {level}; at least {found['minimum_level']} is wanted"
+        width = max(len(layer["name"]) for layer in found["layers"])
         for layer in found["layers"]:
-            yield f"  {layer['name']:<14}{'yes' if layer['enforced'] else layer['reason']}"
+            yield f"  {layer['name']:<{width}}  {'yes' if layer['enforced'] else layer['reason']}"
 
 
 def _signerRow(signer: Facts) -> tuple[str, ...]:

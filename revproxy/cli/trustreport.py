@@ -23,6 +23,7 @@ def trustLines(trust: Facts) -> Iterator[str]:
         yield "  trusted   it is in the lock file"
     elif trust["state"] != "unchecked":
         yield f"  {trust['state']:<9} {trust['message']}"
+        return
     yield f"  runs in   {_placeOf(trust)}"
     permissions = trust["permissions"]
     yield f"  may       {permissionText(permissions['granted'])}"

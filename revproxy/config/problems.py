@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -111,7 +110,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     :returns: text to append, starting with ``;``, or ``""``.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    from difflib import get_close_matches  # by whoever has misspelt something
+
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {quoted(close[0])}?"
     if not names:

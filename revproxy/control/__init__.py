@@ -21,7 +21,8 @@ In the order in which a change passes through:
   `slowplugins` (with `loopshare`) tells of those that hold the event loop again and again;
 - `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them
   out;
-- :mod:`~revproxy.control.trust` says whose code may run, and `trustview` shows it;
+- :mod:`~revproxy.control.trust` says whose code may run, `vetting` what of what is stored, and `trustview`
+  shows it;
 - `custody` says who else could change what runs;
 - `control` puts all this together.
 """

@@ -168,12 +168,20 @@ class Attempt:
         )  # fmt: skip
 
     def _missingIn(self, plan: Plan) -> dict[str, tuple[int, ...]]:
-        """What was not tried yet is not missing yet; what was revoked is, whether its folder is there or not."""
-        missing = missingIn(self.snapshot.catalog, plan.entries, plan.config, self._switches)
+        """
+        What was not tried yet is not missing yet; what was revoked is, whether its folder is there or not. That a
+        stranger's plugin.json says that nothing passes without it is nobody's word.
+        """
+        strangers = self._sifted.strangers - {*plan.config.plugins.required}
+        catalog = self.snapshot.catalog
+        if catalog is not None and strangers:
+            known = {name: entry for name, entry in catalog.entries.items() if name not in strangers}
+            catalog = replace(catalog, entries=known)
+        missing = missingIn(catalog, plan.entries, plan.config, self._switches)
         revoked = missingIn(Catalog(self._sifted.withdrawn), plan.entries, plan.config, self._switches)
-        known = {} if self._before is None else self._before.missing
+        before = {} if self._before is None else self._before.missing
         untried = missing.keys() if self.request.isRescue else self._untried
-        found = {name: groups for name, groups in missing.items() if name in known or name not in untried}
+        found = {name: groups for name, groups in missing.items() if name in before or name not in untried}
         return dict(sorted({**found, **revoked}.items()))
 
     def refuseAnotherState(self, plan: Plan) -> None:

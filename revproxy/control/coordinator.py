@@ -8,6 +8,8 @@ How the edge becomes another one: one transaction at a time, from the files to t
 Whatever fails before the commit leaves what runs untouched. When one plugin's change is refused, that change is dropped
 and the rest is tried again without it; what workers have prepared for the others is kept. When the configuration file's
 change is refused, the plugins' changes are tried with the configuration that is in force.
+
+A long file, so that a transaction can be read from its beginning to its end in one place; each step is elsewhere.
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ from revproxy.control.precedence import GivenWay, Precedence
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
 from revproxy.control.state.keeper import StateKeeper
-from revproxy.control.state.records import PluginRecords, VersionRecord
+from revproxy.control.state.records import PluginRecords
 from revproxy.control.trust.memory import Memory
 from revproxy.control.trust.trust import Trust
 from revproxy.control.trust.trustfiles import TrustFiles
 from revproxy.control.turns import Turns
+from revproxy.control.vetting import Vetting
 from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, Entries
 from revproxy.plan.events import EventLog
@@ -64,7 +67,7 @@ class Coordinator:
     :ivar turns: whoever changes something takes one.
     :ivar precedence: which change goes before which.
     :ivar keeper: what is remembered, also over a restart.
-    :ivar trust: whose code may run.
+    :ivar trust: whose code may run; ``vetting``: what of what is stored.
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     :ivar onTried: called with each transaction that is over.
@@ -99,6 +102,7 @@ class Coordinator:
         self.config = config
         self.catalog = Catalog({})
         self.keeper = keeper
+        self.vetting = Vetting(self.trust, keeper)
         self.events = events
         self.refused = RefusalBook(events, now)
         self.onCommitted: list[Callable[[Plan | None, Plan], None]] = []
@@ -314,19 +318,14 @@ class Coordinator:
         name, running = request.plugin, current.entries
         records = self.records if request.mutate is None else request.mutate(self.records, self.catalog)
         stored = partial(self.keeper.stored, plugins=current.config.plugins.directory)
-        choosing = partial(self._judged, current.config, chooseOne, name, running, records, self.broken, stored)
+        choosing = partial(self.vetting.choice, current.config, chooseOne, name, running, records, self.broken, stored)
         pin = records.get(name).pin
         if pin is not None and (name not in running or running[name].digest != pin.digest):
             choice = await self.precedence.onDisk(self.keeper.disk.do(choosing))
         else:
             choice = choosing()
         snapshot = Snapshot(current.config, self.catalog, current.certificates)
-        attempt = Attempt(
-            request, snapshot, records, choice, self.removals, running, current, self.isNeeded, self.mount.lost,
-            self.trust,
-        )  # fmt: skip
-        attempt.refusals += choice.refusals
-        return attempt
+        return self._attempt(request, snapshot, records, choice, running)
 
     async def attempt(
         self,
@@ -358,24 +357,23 @@ class Coordinator:
         stored = partial(self.keeper.stored, plugins=plugins)
         hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
         self.trust.found(catalog)
-        choosing = partial(self._judged, snapshot.config, choose)
-        choice = await inThread(choosing, catalog, running, owners, records, stored, hasFailed, self.isNeeded)
+        given = catalog, running, owners, records, stored, hasFailed, self.isNeeded
+        choice = await inThread(self.vetting.choice, snapshot.config, choose, *given)
         self.catalog = catalog
         if snapshot.catalog is not None:
             self.mount.judge(catalog, snapshot.place, running, plugins != self.config.plugins.directory)
         gone = running.keys() - choice.entries.keys()
-        removals = self.removals = self.removals.ofNextChange(gone, choice.refusedNewcomers)
+        self.removals = self.removals.ofNextChange(gone, choice.refusedNewcomers)
+        return self._attempt(request, snapshot, records, choice, running, *refusals)
+
+    def _attempt(self, request: ChangeRequest, snapshot: Snapshot, records: PluginRecords, choice: Choice,
+                 running: Entries, *refusals: Refusal) -> Attempt:  # fmt: skip
+        removals, plan, lost = self.removals, self.plan, self.mount.lost
         attempt = Attempt(
-            request, snapshot, records, choice, removals, running, self.plan, self.isNeeded, self.mount.lost, self.trust
-        )
+            request, snapshot, records, choice, removals, running, plan, self.isNeeded, lost, self.trust
+        )  # fmt: skip
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
-
-    def _judged(self, config: Config, choosing: Callable[..., Choice], *arguments: Any) -> Choice:
-        """A choice, whose signatures are verified here: in the thread, not in the loop."""
-        choice = choosing(*arguments)
-        self.trust.prepare(config, choice.entries.values())
-        return choice
 
     async def _try(self, attempt: Attempt, current: Plan) -> ChangeReport:
         request = attempt.request
@@ -443,8 +441,7 @@ class Coordinator:
         if not isRescue:
             self.broken = attempt.choice.broken
         await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
-        await self.keepSignatures(plan)
-        self.looked(plan)
+        await self.vetting.recorded(plan)
         only = None if attempt.isWhole else attempt.request.plugin
         news = self.refused.note(attempt.refusals, plan, self.catalog, only)
         refused = (*attempt.refusals, *attempt.aside)
@@ -457,20 +454,6 @@ class Coordinator:
             self.events.add(difference.kind, difference.text, difference.plugin, difference.version)
             lines.append(str(difference))
         return tuple(lines)
-
-    def looked(self, plan: Plan) -> None:
-        """The files were read, and what runs is recorded."""
-        plugins = self.records.plugins.items()
-        self.trust.looked(plan.config, {(name, known.digest) for name, record in plugins for known in record.versions})
-
-    async def keepSignatures(self, plan: Plan) -> None:
-        """What runs may have been signed anew, while nothing else of it has changed."""
-        for name, digest, signature in self.trust.signedAnew(plan):
-            await self.keeper.keepSignature(name, digest, signature)
-
-    async def firstUsable(self, name: str, versions: Iterable[VersionRecord]) -> VersionRecord | None:
-        """The first of these versions that can be had from the store, and may run; None if none is."""
-        return await self.keeper.firstStored(name, versions, lambda entry: self.trust.whyNot(entry, self.config))
 
     def isNeeded(self, name: str) -> bool:
         """Whether the edge does not start without a plugin."""

@@ -78,10 +78,11 @@ def configWarnings(config: Config, file: Path | None) -> list[str]:
     sections = (*(listener.tls for listener in config.listeners), admin)
     keys = [tls.certificates for tls in sections if tls is not None]
     keys += [each.tls.certificate for each in config.upstreams.values() if each.tls.certificate is not None]
+    public = {signer.key for signer in config.trust.signers}
     return [
         *codeWarnings([path for path in code if path is not None]),
         *keyWarnings(keys),
-        *secretWarnings(Path(path) for path in config.referredFiles),
+        *secretWarnings(Path(path) for path, text in config.referredFiles.items() if text.strip() not in public),
     ]
 
 

@@ -147,7 +147,7 @@ class Quarantine:
     async def _backToGood(self, name: str, watched: _Watched, reason: str) -> bool:
         """:returns: whether there was a way back."""
         coordinator, version = self._coordinator, watched.entry.version
-        good = await coordinator.firstUsable(name, self._goodBefore(name, version))
+        good = await coordinator.vetting.firstUsable(name, self._goodBefore(name, version), coordinator.config)
         if good is None or version.digest is None:
             return False
         mutate = self._goingBack(name, version.digest, good, reason)

@@ -140,8 +140,7 @@ class Startup:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
-        await coordinator.keepSignatures(plan)
-        coordinator.looked(plan)
+        await coordinator.vetting.recorded(plan)
         news = coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
         coordinator.tell(Tried(_START, plan, coordinator.records, (), news))
 

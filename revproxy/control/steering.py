@@ -114,7 +114,7 @@ class Steering:
         if on and not self._isThere(name, coordinator.catalog):
             good = coordinator.records.goodBefore(name, "")
             # If none can be had, what is said of the first of them says why.
-            last = await coordinator.firstUsable(name, good) or next(iter(good), None)
+            last = await coordinator.vetting.firstUsable(name, good, coordinator.config) or next(iter(good), None)
 
         def mutate(records: PluginRecords, found: Catalog) -> PluginRecords:
             if on and not self._isThere(name, found):
@@ -143,7 +143,8 @@ class Steering:
         pin, running = record.pin, record.running or ""
         left = (*pin.left, pin.against or "") if pin is not None and pin.by == "rollback" else ()
         candidates = self._coordinator.records.forgotten(name, left).goodBefore(name, running)
-        good = await self._coordinator.firstUsable(name, candidates)
+        coordinator = self._coordinator
+        good = await coordinator.vetting.firstUsable(name, candidates, coordinator.config)
         if good is None:
             lost = f", for what ran before is not stored: {', '.join(str(one.id) for one in candidates)}"
             raise CommandError(f"{name} has no earlier version to go back to{lost if candidates else ''}; name one: "

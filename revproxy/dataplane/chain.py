@@ -29,6 +29,7 @@ from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.dataplane.story import isSampled, timedWait
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
+from revproxy.loop.waiting import Bounded
 
 MOST_FINISHING = 1000
 """How many calls of ``finished`` that have not done a plugin may have under way on one route."""
@@ -186,11 +187,30 @@ class Chain:
             elif verdict is False:
                 context._depth = depth
                 return self._interrupted(context, link)
+            elif verdict.__class__ is Bounded:
+                context._depth = depth
+                waiting = verdict if self.explains is None else timedWait(verdict, context, link, HANDLE)
+                extra = context, depth
+                return waiting.addCallbacks(self._arrived, self._failed, extra, errbackArgs=extra)
             else:
                 context._depth = depth
                 return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))
         context._depth = depth
         return True
+
+    def _arrived(self, verdict: Any, context: Context, depth: int) -> bool | Deferred[bool]:
+        """A bounded answer. A coroutine costs more than the usual end of the way in."""
+        if verdict is True and depth + 1 == len(self._laterCalls):
+            context._depth = depth + 1
+            return True
+        return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))
+
+    def _failed(self, failure: Failure, context: Context, depth: int) -> bool | Failure | Deferred[bool]:
+        """As :meth:`enter`: what a link fails with, later."""
+        if failure.check(CancelledError):
+            return failure
+        self.links[depth].failed(context, failure)
+        return self._arrived(True, context, depth)
 
     async def _enterLater(self, context: Context, depth: int, verdict: Any) -> bool:
         """The rest of the way in, from the link whose answer is awaited."""

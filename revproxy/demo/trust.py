@@ -98,7 +98,7 @@ def lockTold(trust: Any) -> str:
     """What locks processes on this machine."""
     if trust["level"] is None:
         return "Nobody has told how processes are locked on this machine."
-    layers = [f"    {layer['name']:<14} {'holds' if layer['enforced'] else layer['reason']}"
+    layers = [f"    {layer['name']:<18} {'holds' if layer['enforced'] else layer['reason']}"
               for layer in trust["layers"]]  # fmt: skip
     return "\n".join([f"Processes are locked on this machine; their level is {trust['level']}.", *layers])
 

@@ -141,7 +141,7 @@ class Cell:
         """Send what it is to do. The answer comes to the ask."""
         now = self._deadlines.now()
         line = self.line
-        if not len(line):
+        if not line.count:
             self._watch.rest(now)
             self._deadlines.watch(self)
         line.add(ask, now)
@@ -220,7 +220,7 @@ class Cell:
             self._lose(Lost([], None, LimitExceeded("reply", text)), text)
 
     def _rest(self) -> None:
-        if not len(self.line):
+        if not self.line.count:
             self._deadlines.forget(self)
 
     # How long it takes

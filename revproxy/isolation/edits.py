@@ -20,7 +20,8 @@ from revproxy.headers import Headers, isFieldValue
 from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
 from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse
 from revproxy.isolation.guestlimits import MOST_BODY
-from revproxy.isolation.plainvalues import NotPlain, Told, decodedValues, takeOver
+from revproxy.isolation.plainvalues import NotPlain, decodedValues, takeOver
+from revproxy.isolation.visits import Visit
 from revproxy.logfields import LogFields, LogValue
 from revproxy.messages import Peer, Request
 from revproxy.permissions import Permissions
@@ -41,8 +42,8 @@ class Streams:
     :ivar pieces: those of the answer that the plugin makes.
     """
 
-    filter: Callable[[bool], Filter]
-    pieces: Callable[[], AsyncIterator[bytes]]
+    filter: Callable[[Visit, bool], Filter]
+    pieces: Callable[[Visit], AsyncIterator[bytes]]
 
 
 class Edits:
@@ -50,40 +51,41 @@ class Edits:
     Of one plugin.
     """
 
-    def __init__(self, permissions: Permissions) -> None:
+    def __init__(self, permissions: Permissions, streams: Streams) -> None:
         self._permissions = permissions
+        self._streams = streams
         self._seesField = lambda lower: permissions.mayRead(lower.decode("latin-1"))
         names = permissions.writeHeaders
-        self._writesHost = ":authority" in names or "host" in names
+        self._writesHost = permissions.changesHost
         self._writesPath = ":path" in names
         self._writesMethod = ":method" in names
 
-    def apply(self, context: Context, answered: Answered, phase: str, told: Told, streams: Streams) -> bool | None:
+    def apply(self, visit: Visit, answered: Answered, phase: str) -> bool | None:
         """
-        Make a context what the plugin wants it to be.
+        Make the context of a request what the plugin wants it to be.
 
         :param phase: ``handle`` or ``handleResponse``.
-        :param told: what the process knows of the context's values.
         :returns: the verdict, of ``handle``.
         :raises WrongAnswer, LimitExceeded: nothing was changed.
         """
         try:
-            return self._apply(context, answered, phase, told, streams)
+            return self._apply(visit, answered, phase)
         except (BadField, NotPlain, _Refusal) as refused:
             raise WrongAnswer(phase, str(refused)) from None
 
-    def _apply(self, context: Context, answered: Answered, phase: str, told: Told, streams: Streams) -> bool | None:
+    def _apply(self, visit: Visit, answered: Answered, phase: str) -> bool | None:
         verdict = self._verdict(answered, phase)
-        if answered == Answered(answered.number, answered.verdict):  # most change nothing
+        if answered == Answered(answered.number, verdict):  # most change nothing
             return verdict
+        context = visit.context
         # Each of these looks, and gives what is then done; none of that fails.
         steps = [
             self._goal(context, answered, phase),
             self._head(context._request, answered),
-            self._body(context._request.body if answered.body else None, answered.body, False, streams),
-            self._answer(context, answered, phase, streams),
+            self._body(context._request.body if answered.body else None, answered.body, visit, False),
+            self._answer(visit, answered),
             self._informational(context, answered.informational),
-            self._notes(context, answered, told),
+            self._notes(visit, answered),
         ]
         for step in steps:
             if step is not None:
@@ -175,7 +177,7 @@ class Edits:
             raise _Refusal(str(error)[:300]) from None
 
     def _body(
-        self, body: Body | None, change: BodyChanged | None, isResponse: bool, streams: Streams
+        self, body: Body | None, change: BodyChanged | None, visit: Visit, isResponse: bool
     ) -> Callable[[], None] | None:
         if change is None or body is None or (change.replaced is None and not change.isFiltered):
             return None
@@ -191,19 +193,18 @@ class Edits:
             if data is not None:
                 body.replace(data)
             if change.isFiltered:
-                body.addFilter(streams.filter(isResponse))
+                visit.streams = True
+                body.addFilter(self._streams.filter(visit, isResponse))
 
         return put
 
     # The answer
 
-    def _answer(
-        self, context: Context, answered: Answered, phase: str, streams: Streams
-    ) -> Callable[[], None] | None:
+    def _answer(self, visit: Visit, answered: Answered) -> Callable[[], None] | None:
         new = answered.response
         if new is not None:
-            return self._newAnswer(context, new, streams)
-        response = context._response
+            return self._newAnswer(visit, new)
+        response = visit.context._response
         fields = checkedChanges(answered.responseFields, self._permissions, "answer")
         if answered.status is None and answered.reason is None and not fields and answered.responseBody is None:
             return None
@@ -213,7 +214,7 @@ class Edits:
         if (status is not None or reason is not None) and not self._permissions.respond:
             raise _Refusal("another status, which it is not granted (respond)")
         putBody = self._body(
-            response.body if answered.responseBody else None, answered.responseBody, True, streams
+            response.body if answered.responseBody else None, answered.responseBody, visit, True
         )
 
         def change() -> None:
@@ -228,7 +229,8 @@ class Edits:
 
         return change
 
-    def _newAnswer(self, context: Context, new: NewResponse, streams: Streams) -> Callable[[], None]:
+    def _newAnswer(self, visit: Visit, new: NewResponse) -> Callable[[], None]:
+        context = visit.context
         if not self._permissions.respond:
             raise _Refusal("an answer of its own, which it is not granted (respond)")
         if new.body is not None and len(new.body) > MOST_BODY:
@@ -239,7 +241,8 @@ class Edits:
 
         def respond() -> None:
             if new.body is None:
-                context.respond(status, streams.pieces())
+                visit.streams = True
+                context.respond(status, self._streams.pieces(visit))
                 response = context._response
                 assert response is not None
                 response._headers = fields
@@ -297,7 +300,8 @@ class Edits:
 
     # What is noted
 
-    def _notes(self, context: Context, answered: Answered, told: Told) -> Callable[[], None]:
+    def _notes(self, visit: Visit, answered: Answered) -> Callable[[], None]:
+        context, told = visit.context, visit.told
         changes = decodedValues(answered.values)
         logged = self._logged(context, answered.logged)
         id = answered.id

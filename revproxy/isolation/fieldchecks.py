@@ -117,7 +117,7 @@ def _checked(field: tuple[bytes, bytes], lower: bytes) -> Field:
     name, value = field
     if name.lower() != lower or not isToken(name):
         raise BadField(f"{shown(name)!r}, which is no name of a field, or another's")
-    if lower in EDGES_OWN:
+    if lower in EDGES_OWN or joined(lower) in EDGES_OWN:
         raise BadField(f"{shown(name)}, which belongs to the connection")
     value = value.strip(b" \t")
     if not isFieldValue(value):

@@ -147,7 +147,7 @@ class Call(Frame, frozen=True):
     A request comes to it, or an answer, or the end.
 
     :ivar request: the same number for all calls of one request.
-    :ivar head: None if this process has had it.
+    :ivar head: None if this process has had it, and it is still so.
     :ivar values: ``context.values``, as MessagePack: what of it is plain data, and has changed since it was told last,
         with None for what is gone.
     :ivar targets: by the name of an upstream that the plugin may choose, the URLs of its targets, and whether each is
@@ -320,6 +320,15 @@ class Answered(Frame, frozen=True):
     logged: dict[str, str | int | float | bool | None] = {}
     id: _Text | None = None
     informational: tuple[tuple[int, Fields], ...] = ()
+
+    @property
+    def isWhole(self) -> bool:
+        """
+        Whether nothing follows: no filter and no pieces. For a plugin that hears neither of answers nor of ends the
+        request is over with such an answer to ``handle``, and no `Over` is said.
+        """
+        made = self.response
+        return self.body is None and self.responseBody is None and (made is None or made.body is not None)
 
 
 class Done(Frame, frozen=True):

@@ -14,14 +14,15 @@ from typing import Any, cast
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from revproxy import interfaces
 from revproxy.context import Context
 from revproxy.errors import WrongAnswer
-from revproxy.interfaces import IMiddleware, IObserver
+from revproxy.interfaces import IMiddleware
 from revproxy.isolation.edits import Edits, Streams
-from revproxy.isolation.frames import Answered, Call, Failed, Fields, Filter, Over, Phase, Piece, Pull
+from revproxy.isolation.frames import Answered, Call, Failed, Fields, Filter, Over, Phase, Piece, Pull, RequestHead
 from revproxy.isolation.plainvalues import changedSince
 from revproxy.isolation.remotefailure import ProcessEnded, failureOf, refusalOf
 from revproxy.isolation.sight import Sight, outcomeSeen
@@ -29,16 +30,14 @@ from revproxy.isolation.tenancy import Tenancy
 from revproxy.isolation.visits import Visit, Visits
 from revproxy.permissions import Permissions
 
-COMPANIONS = ("IResponseMiddleware", "ILifecycle", "IHealthCheck", "IConfigurable", "IStateful")
+COMPANIONS = ("IResponseMiddleware", "IObserver", "ILifecycle", "IHealthCheck", "IConfigurable", "IStateful")
 """Interfaces that the plugin may provide, and this then provides for it. `IHosted` is dealt with in the process."""
 
 
-@implementer(IMiddleware, IObserver)
+@implementer(IMiddleware)
 class Guest:
     """
     The middleware.
-
-    It hears of the end of each request, whether the plugin wants to or not: the process is told, too.
 
     :ivar name: the plugin's.
     :ivar tenancy: its processes.
@@ -63,11 +62,11 @@ class Guest:
         self.visits = visits
         self._sight = Sight(permissions)
         self._permissions = permissions
-        self._edits = Edits(permissions)
+        self._edits = Edits(permissions, Streams(self._filter, self._pieces))
         self._stop = stop
         self._counters = counters
-        self._observes = False
         self._keeps = False
+        visits.onOver = self._over
         self._limit = tenancy.limits.call
         self._targetsTold: dict[str, tuple[tuple[str, bool], ...]] | None = None
         self._targetsPlace: object = None
@@ -84,8 +83,7 @@ class Guest:
         await tenancy.open()
         names = tenancy.interfaces
         alsoProvides(self, *(getattr(interfaces, name) for name in COMPANIONS if name in names))
-        self._observes = "IObserver" in names
-        self._keeps = self._observes or "IResponseMiddleware" in names
+        self._keeps = "IObserver" in names or "IResponseMiddleware" in names
 
     async def end(self) -> bool:
         """End it. :returns: whether its process is gone."""
@@ -131,47 +129,61 @@ class Guest:
 
     def handle(self, context: Context) -> Deferred[bool]:
         """As `revproxy.interfaces.IMiddleware.handle`."""
-        visit = self.visits.of(context)
+        visit = self.visits.of(context) if self._keeps else self.visits.begin(context)
+        self._counters.inFlight += 1
         asked = self._call(visit, "handle")
-        asked.addCallback(self._answered, visit, "handle")
+        asked.addCallbacks(self._answered, self._failed, (visit, "handle"), errbackArgs=(visit,))
         return cast("Deferred[bool]", asked)
 
     def handleResponse(self, context: Context) -> Deferred[None]:
         """As `revproxy.interfaces.IResponseMiddleware.handleResponse`."""
         visit = self.visits.of(context)
+        self._counters.inFlight += 1
         asked = self._call(visit, "handleResponse")
-        asked.addCallback(self._answered, visit, "handleResponse")
+        asked.addCallbacks(self._answered, self._failed, (visit, "handleResponse"), errbackArgs=(visit,))
         return cast("Deferred[None]", asked)
 
-    def finished(self, context: Context) -> Awaitable[None] | None:
+    def finished(self, context: Context) -> Awaitable[None]:
         """As `revproxy.interfaces.IObserver.finished`; the end of the visit."""
-        visit = self.visits.end(context)
-        if not self._observes:
-            self._counters.observed -= 1
-        if visit is None:
-            return None
-        if not self._observes:
-            self._over(visit)
-            return None
+        visit = self.visits.of(context)
         asked = self._call(visit, "finished")
+        self.visits.end(visit)
         return asked.addCallback(self._observed).addBoth(self._overAfter, visit)
 
     def _call(self, visit: Visit, phase: Phase) -> Deferred[Any]:
         return self.tenancy.call(partial(self._frame, visit, phase), visit.number, phase != "finished", self._limit)
 
+    def _failed(self, failure: Failure, visit: Visit) -> Failure:
+        """Nothing has come of a call."""
+        self._settle(visit)
+        return failure
+
+    def _settle(self, visit: Visit, isOver: bool = False) -> None:
+        """
+        After a call: whether the plugin has still to do with the request.
+
+        :param isOver: whether the process knows that, if it has not.
+        """
+        self._counters.inFlight -= 1
+        if visit.streams:
+            self.visits.keep(visit)
+        elif not self._keeps and self.visits.end(visit) and not isOver:
+            self._over(visit)
+
     def _frame(self, visit: Visit, phase: Phase, cell: object, number: int) -> Call:
         """What a process is told of a call; one that knows nothing of the request yet, all of it."""
         visit.movesTo(cell)
         context = visit.context
-        head = self._sight.request(context)
+        head: RequestHead | None = self._sight.request(context)
         response = context._response
-        told = None if head == visit.head else head
-        visit.head = head
+        if self._keeps:
+            # What has changed since, by whomever, is told once more.
+            head, visit.head = None if head == visit.head else head, head
         return Call(
             number,
             visit.number,
             phase,
-            told,
+            head,
             self._sight.response(response) if response is not None and phase != "handle" else None,
             changedSince(visit.told, context._values) if context._values or visit.told else b"",
             outcomeSeen(context._outcome) if phase == "finished" else None,
@@ -195,21 +207,16 @@ class Guest:
 
     def _answered(self, frame: Any, visit: Visit, phase: str) -> bool | None:
         """:raises Exception: the call has failed, or has answered what it must not."""
-        context = visit.context
-        if isinstance(frame, Failed):
-            raise self._failure(frame, visit)
-        if not isinstance(frame, Answered):
+        isOver = False
+        try:
+            if type(frame) is Answered:
+                isOver = frame.isWhole
+                return self._edits.apply(visit, frame, phase)
+            if isinstance(frame, Failed):
+                raise self._failure(frame, visit)
             raise WrongAnswer(phase, f"a {type(frame).__name__}")
-        streams = Streams(partial(self._filter, visit), partial(self._pieces, visit))
-        before = context._response
-        verdict = self._edits.apply(context, frame, phase, visit.told, streams)
-        if frame.body is not None or frame.responseBody is not None or context._response is not before:
-            visit.streams = True
-        visit.head = self._sight.request(context) if visit.head is not None else None
-        if not (self._keeps or visit.streams):
-            self.visits.end(context)
-            self._over(visit)
-        return verdict
+        finally:
+            self._settle(visit, isOver)
 
     def _failure(self, frame: Failed, visit: Visit) -> Exception:
         if frame.status:

@@ -62,19 +62,18 @@ class Line:
     """
     Of one process.
 
+    :ivar count: how many are in it.
     :ivar headSince: since when the head of the line is that.
     """
 
-    __slots__ = ("_dueNext", "_running", "_waiting", "headSince")
+    __slots__ = ("_dueNext", "_running", "_waiting", "count", "headSince")
 
     def __init__(self) -> None:
         self._running: dict[int, Ask] = {}
         self._waiting: dict[int, Ask] = {}
         self._dueNext = UNBOUNDED
+        self.count = 0
         self.headSince = 0.0
-
-    def __len__(self) -> int:
-        return len(self._running) + len(self._waiting)
 
     def __iter__(self) -> Iterator[Ask]:
         """In the order in which they were asked."""
@@ -95,14 +94,18 @@ class Line:
         if not self._running:
             self.headSince = now
         self._running[ask.number] = ask
+        self.count += 1
 
     def take(self, number: int, now: float) -> Ask | None:
         """It is over. :returns: the one of that number; None: there is none."""
         ask = self._running.get(number)
         if ask is None:
-            return self._waiting.pop(number, None)
+            ask = self._waiting.pop(number, None)
+            self.count -= ask is not None
+            return ask
         self._passOver(ask, now)
         del self._running[number]
+        self.count -= 1
         self.headSince = now
         return ask
 
@@ -153,5 +156,6 @@ class Line:
         asks = list(self)
         self._running.clear()
         self._waiting.clear()
+        self.count = 0
         self._dueNext = UNBOUNDED
         return asks

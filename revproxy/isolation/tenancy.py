@@ -25,6 +25,7 @@ from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.line import UNBOUNDED, Ask
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure, failureOf
 from revproxy.loop.deadlines import Deadlines
+from revproxy.loop.waiting import Bounded
 
 STEADY: Final = 60.0
 """Seconds after which a process counts as one that works, and crashes before it are forgotten."""
@@ -104,7 +105,7 @@ class Tenancy:
     @property
     def asked(self) -> int:
         """How much is under way."""
-        return len(self._queue) + (len(self.cell.line) if self.cell is not None else 0)
+        return len(self._queue) + (self.cell.line.count if self.cell is not None else 0)
 
     def call(
         self, make: Callable[[Any, int], Down], request: int, isRepeatable: bool, limit: float | None
@@ -146,7 +147,7 @@ class Tenancy:
                     ask.isRepeatable = False
 
     def _ask(self, make: Callable[[Any, int], Down], hold: float, limit: float) -> Ask:
-        answer: Deferred[Any] = Deferred(lambda _: self._withdraw(ask))
+        answer = Bounded(lambda _: self._withdraw(ask))
         ask = Ask(self._next(), make, answer, hold, limit)
         return ask
 

@@ -32,8 +32,8 @@ In the order of a load:
 - `dependencies`: whether the distributions are there that it needs; `libraries` reads them, for a process that has no
   files;
 - `bundlefinder`: where the interpreter finds the modules of a bundle, under a name that never comes again;
-- `vendoring`: libraries that the plugin brings along, `vendoreddistributions` what is known of them,
-  `bundleresources` its other files;
+- `vendorednames`: what the plugin brings along, `vendoring`: how its imports lead there, `vendoreddistributions`: what
+  is known of its libraries, `bundleresources`: its other files;
 - `tracebacks`: what their code calls its files, and what is told of an exception that came through it;
 - `loader`: a bundle becomes a module, and what its entry point returns a middleware;
 - `contract`: whether that is one, and what is said if it is not;

@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING
 
 from revproxy.loading.bundleresources import BundleResources
 from revproxy.loading.tracebacks import stampedFile, stampIn, stampOf
-from revproxy.loading.vendoring import Vendoring, forgetFinders, vendoredNames
+from revproxy.loading.vendorednames import vendoredNames
 
 if TYPE_CHECKING:
     from revproxy.bundles.bundle import Bundle
+    from revproxy.loading.vendoring import Vendoring
 
 ROOT = "revproxy_plugins"
 SENTINEL = "__revproxy_sentinel__"
@@ -162,6 +163,9 @@ class BundleFinder(importlib.abc.MetaPathFinder):
         self.codes[package] = codes
         sentinel = self.sentinels[package] = Sentinel(package)
         if vendoredNames(bundle):
+            # Imported for those that bring libraries: it brings all of importlib.metadata.
+            from revproxy.loading.vendoring import Vendoring
+
             self.vendorings[package] = Vendoring(package, bundle)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
@@ -214,6 +218,8 @@ def forget(package: str) -> None:
     finder.codes.pop(package, None)
     finder.sentinels.pop(package, None)
     if finder.vendorings.pop(package, None) is not None:
+        from revproxy.loading.vendoring import forgetFinders
+
         forgetFinders(package)
         _forgetAliases(package)
     for name in _namesWithin(package, sys.modules):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import re
 import sys
 import traceback
 import weakref
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,12 @@ from revproxy.loading.bundlefinder import ROOT, Sentinel, finder, forget, reason
 from revproxy.loading.contract import PluginError, verifyMiddleware
 from revproxy.loading.loadable import Loadable
 from revproxy.loading.tracebacks import described, lastLineIn, plainFile, stampIn, wholeText
-from revproxy.loading.vendoring import reservedProblems
+from revproxy.loading.vendorednames import reservedProblems
 
 if TYPE_CHECKING:
     from revproxy.bundles.bundle import Bundle
 
-_serial = itertools.count(1)
+_serial = count(1)
 
 _CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)' from ")
 
@@ -56,14 +56,14 @@ def loadBundle(bundle: Bundle, manifest: Loadable, codes: Mapping[str, CodeType]
     checkDependencies(bundle, manifest)
     package = f"{ROOT}.{manifest.name.replace('-', '_')}_{bundle.digest[:12]}_{next(_serial)}"
     sentinel = finder.add(package, bundle, codes or {})
-    before = frozenset(sys.modules)
+    last = next(reversed(sys.modules))
     try:
         main = importlib.import_module(f"{package}.plugin")
     except BaseException as error:  # foreign code: neither SystemExit nor KeyboardInterrupt of a plugin ends the edge
         failed = _importError(bundle, manifest, error)
         forget(package)
         raise failed from error
-    stray = _importedByPath(bundle, before)
+    stray = _importedByPath(bundle, last)
     if stray:
         forget(package)
         where, inner = str(bundle.directory / "plugin.py"), stray[0].rpartition(".")[2]
@@ -72,11 +72,16 @@ def loadBundle(bundle: Bundle, manifest: Loadable, codes: Mapping[str, CodeType]
     return LoadedBundle(package, main, bundle, sentinel)
 
 
-def _importedByPath(bundle: Bundle, before: Set[str]) -> list[str]:
-    """What was imported from the plugin's folder as a module of everybody's. It is taken out of ``sys.modules``."""
+def _importedByPath(bundle: Bundle, last: str) -> list[str]:
+    """
+    What was imported from the plugin's folder as a module of everybody's. It is taken out of ``sys.modules``.
+
+    :param last: the name of the module that was imported last before the plugin was.
+    """
     folder = f"{bundle.directory}/"
     found = []
-    for name in sorted(sys.modules.keys() - before):
+    # Those before it are not even looked at: in a locked process, that would copy the memory where their names are.
+    for name in sorted(takewhile(lambda each: each != last, reversed(sys.modules))):
         file = getattr(sys.modules[name], "__dict__", {}).get("__file__")
         if isinstance(file, str) and file.startswith(folder) and stampIn(file) is None:
             found.append(name)

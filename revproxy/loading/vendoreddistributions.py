@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from revproxy.bundles.nativecode import VENDOR
 from revproxy.loading.bundleresources import BundleFile
+from revproxy.loading.vendorednames import SHARED
 
 if TYPE_CHECKING:
     from revproxy.bundles.bundle import Bundle
-
-SHARED = frozenset(("typing_extensions",))
-"""
-What Twisted brings along anyway, and is never taken from ``vendor/``: it puts functions of its own into `typing`, for
-the whole process and for ever.
-"""
 
 _SUFFIX = ".dist-info"
 

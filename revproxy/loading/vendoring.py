@@ -31,15 +31,11 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from revproxy.bundles.nativecode import VENDOR
-from revproxy.config.problems import Problem
-from revproxy.loading.vendoreddistributions import SHARED, VendoredDistribution, vendoredDistributions
+from revproxy.loading.vendoreddistributions import VendoredDistribution, vendoredDistributions
+from revproxy.loading.vendorednames import RESERVED, SHARED, vendoredNames
 
 if TYPE_CHECKING:
     from revproxy.bundles.bundle import Bundle
-
-RESERVED = frozenset(("revproxy", "revproxy_plugins", "twisted", "zope"))
-"""What there must be only once: two ``zope.interface`` would not know each other's interfaces."""
 
 _BY_NAME: Mapping[str, frozenset[str]] = {
     "importlib": frozenset(("import_module",)),
@@ -54,26 +50,6 @@ _BY_NAME: Mapping[str, frozenset[str]] = {
 
 _RELATIVE = frozenset(("import_module", "find_spec"))
 """Of these, functions that take the name of a package, too."""
-
-
-def vendoredNames(bundle: Bundle) -> frozenset[str]:
-    """The top level of what is importable from a bundle's ``vendor/``: modules, packages, namespace packages."""
-    names = set()
-    for path in bundle.files:
-        if path.startswith(VENDOR) and path.endswith(".py"):
-            first, slash, _ = path.removeprefix(VENDOR).partition("/")
-            names.add(first if slash else first.removesuffix(".py"))
-    return frozenset(name for name in names if name.isidentifier())
-
-
-def reservedProblems(bundle: Bundle) -> list[Problem]:
-    """A problem for each vendored library that there must be only once."""
-    return [
-        Problem(str(bundle.directory / VENDOR / name), 0, 0, "",
-                f"{name} is what the edge itself is made of, and cannot be there twice; delete it from vendor/ "
-                "(pip install --no-deps installs a library alone)")
-        for name in sorted(vendoredNames(bundle) & RESERVED)
-    ]
 
 
 class Vendoring:

@@ -14,10 +14,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["SWITCH", "isRemoteDebugOn", "withoutRemoteDebug"]
+__all__ = ["OPTION", "SWITCH", "isRemoteDebugOn", "withoutRemoteDebug"]
 
 SWITCH = "PYTHON_DISABLE_REMOTE_DEBUG"
 """The variable with which Python does not listen to debuggers."""
+
+
+OPTION = "disable-remote-debug"
+"""The same for Python's ``-X``; one that does not know it passes over it."""
 
 
 def isRemoteDebugOn(python: Any = sys) -> bool:
@@ -42,7 +46,8 @@ def withoutRemoteDebug(
     for stream in (python.stdout, python.stderr):
         if stream is not None:
             stream.flush()
-    arguments = [python.executable, *python.orig_argv[1:]]
+    # By an option besides: with -E or -I, Python does not look at the environment.
+    arguments = [python.executable, "-X", OPTION, *python.orig_argv[1:]]
     execute(python.executable, arguments, {**_handedOver(), **environment, SWITCH: "1"})
 
 

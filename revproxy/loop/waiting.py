@@ -9,6 +9,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 
+class Bounded(Deferred[Any]):
+    """
+    An answer whose time is seen to by whoever gives it: nobody else has to.
+
+    It fails with what a coroutine may catch, and with a ``CancelledError`` only if it was cancelled.
+    """
+
+
 def notLonger(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
     """
     What a Deferred of foreign code fires with, if it does so in time; else it is cancelled.

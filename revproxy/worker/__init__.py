@@ -7,7 +7,8 @@ In the order in which a change passes through:
 - `applier` runs the participants of a change through its steps: `participant` says what each of them offers;
 - `routes`: the `routetable`, with what `upstreamfactory` makes;
 - `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
-  :mod:`~revproxy.worker.lifecycle` is the life of each version;
+  :mod:`~revproxy.worker.lifecycle` is the life of each version; `lockedplugins` are those in processes of their own,
+  whose requests `namedupstreams` sends;
 - `listeners`: ports, each `listening` with its `certificates`;
 - `rehearsals` try requests that nobody has sent, with `standins` for what is not to be touched;
 - `recording`: who wants to know of requests that are over: `requestcounts` counts them, `hostcounts` by

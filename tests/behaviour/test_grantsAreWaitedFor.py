@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from revproxy.control.commands import CommandError
 from revproxy.control.steering import Asker
+from revproxy.permissions import NOTHING
 from tests.control.trust.trustcase import ALICE, TrustCase
 
 
@@ -94,6 +95,23 @@ class GrantTests(TrustCase):
         assert selected.permissions is not None
         self.assertEqual((selected.permissions.readHeaders, selected.permissions.store), (frozenset(), True))
         self.assertIn("read_headers: X-Tenant", self.told("permission-missing")[0])
+        self.restart()
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+
+    def test_back(self) -> None:
+        """What ran may be gone back to, whatever has been taken away since: it has what it is granted now."""
+        self.plugins["grants"] = {"a": self.ASKS}
+        self.write(permissions=self.ASKS)
+        self.start()
+        self.write(version="1.1.0", revision=2)
+        self.plugins["grants"] = {}
+        self.say()
+        self.apply()
+        self.call("rollback", name="a")
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertEqual(plan.selected[0].permissions, NOTHING)
 
     def test_beyond(self) -> None:
         """What a signer may not have granted is granted to nobody by that."""

@@ -11,7 +11,7 @@ import msgspec
 from revproxy.admin.reply import encoded
 from revproxy.bundles.bundle import readBundle
 from revproxy.bundles.versionstore import VersionStore
-from revproxy.config.lockfile import LockedVersion
+from revproxy.config.lockfile import LockedPlugin, LockedVersion, LockFile, formatLock
 from revproxy.dropin import DropIn
 from tests.control.trust.trustcase import ALICE, BOB, TrustCase
 from tests.plan.plans import passing
@@ -95,6 +95,23 @@ class FolderTests(TrustCase):
         self.assertEqual(self.runs(), ["a 1.0.0", "b-1 1.0.0"])
         self.assertIn("c/plugin.manifest.json.sshsig: scope", self.told("untrusted")[0])
 
+    def test_stranger(self) -> None:
+        """That a stranger says that nothing passes without him stops nobody; that revproxy.yaml says so, does."""
+        self.write()
+        self.start()
+        self.write("b", by=None, required=True)
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertEqual((self.runs(), plan.missing), (["a 1.0.0"], {}))
+        self.plugins["required"] = ["b"]
+        self.say()
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertEqual((self.runs(), self.bench.coordinator.config.plugins.required), (["a 1.0.0"], ()))
+        self.assertIn("unsigned", self.told("refused")[-1])
+
     def test_switchedOff(self) -> None:
         """What is off is not asked for; when it is switched on, it is."""
         self.plugins["config"] = {"b": False}
@@ -164,6 +181,15 @@ class RevisionTests(TrustCase):
         self.write(version="1.2.0", revision=3)
         self.apply()
         self.assertEqual(self.runs(), ["a 1.2.0"])
+
+    def test_unpinned(self) -> None:
+        """What somebody went back to, and has put into the folder, is what runs, also after a restart without a pin."""
+        self.call("rollback", name="a")
+        self.write(revision=1)
+        self.call("unpin", name="a")
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        self.restart()
+        self.assertEqual((self.runs(), self.told("untrusted")), (["a 1.0.0"], []))
 
 
 class StateTests(TrustCase):
@@ -312,6 +338,20 @@ class LockTests(TrustCase):
         self.sign("a", self.keys[ALICE])
         self.apply()
         self.assertEqual(self.runs(), ["a 1.1.0"])
+
+    def test_gone(self) -> None:
+        """What runs and is in it no more runs on, by what it began with; a restart refuses it."""
+        self.begin("signed+lock")
+        self.write("b")
+        (self.bench.root / "plugins.lock").write_text(formatLock(LockFile({
+            "b": LockedPlugin(LockedVersion("1.0.0", self.digest("b"))),
+        })))  # fmt: skip
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.0.0", "b 1.0.0"])
+        self.assertEqual((self.status()["state"], self.status()["signer"]), ("trusted", "alice"))
+        self.bench.stop()
+        del self.bench.state
+        self.assertIn("plugins.lock: lock: it has no a", self.refusedStart())
 
     def test_broken(self) -> None:
         """A lock file that cannot be understood changes nothing; without it, the edge does not start."""

@@ -9,6 +9,7 @@ import shutil
 from revproxy.control.commands import CommandError
 from revproxy.control.steering import Asker
 from revproxy.errors import PluginFailed, PluginQuarantined
+from revproxy.permissions import Permissions
 from tests.control.trust.trustcase import ALICE, BOB, TrustCase
 from tests.witnesses import FAILING
 
@@ -75,6 +76,35 @@ class RevokedTests(TrustCase):
         self.sign("a", self.keys[BOB])
         self.apply()
         self.assertEqual(self.runs(), ["a 1.0.0", "b 1.0.0"])
+
+    def test_other(self) -> None:
+        """What another one has signed as well goes on, with what that one may have granted, at once."""
+        self.signers[BOB] = {"tier": "inline", "permissions": {"store": True}}
+        self.begin()
+        self.sign("a", self.keys[BOB])
+        self.revoke(f"key:{self.keyId(ALICE)}")
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        self.assertEqual(plan.selected[0].permissions, Permissions(store=True))
+        self.assertEqual(self.status()["signer"], "bob")
+
+    def test_otherAlone(self) -> None:
+        """Also where nothing else changes with it."""
+        self.signers[BOB] = {"tier": "inline", "permissions": {"store": True}}
+        self.trust["revoked"] = "./revoked"
+        self.revoke()
+        self.write()
+        self.start()
+        self.sign("a", self.keys[BOB])
+        self.apply()
+        self.assertEqual(self.status()["signer"], "alice")
+        self.revoke(f"key:{self.keyId(ALICE)}")
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertEqual(plan.selected[0].permissions, Permissions(store=True))
 
     def test_required(self) -> None:
         """Where it is required, its routes are answered 503, as for one that cannot be had; also after a restart."""

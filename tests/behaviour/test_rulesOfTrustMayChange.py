@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 from revproxy.control.commands import CommandError
@@ -194,6 +195,20 @@ class RenewedTests(TrustCase):
         permissions = plan.selected[0].permissions
         assert permissions is not None
         self.assertEqual((permissions.store, permissions.body), (True, "none"))
+
+    def test_kept(self) -> None:
+        """The new signature is kept with what runs, so that it outlives the folder."""
+        self.signers[BOB] = {"tier": "inline"}
+        self.write(required=True)
+        self.start()
+        self.sign("a", self.keys[BOB])
+        self.apply()
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        del self.signers[ALICE]
+        self.say()
+        self.restart()
+        self.assertEqual((self.runs(), self.status()["signer"]), (["a 1.0.0"], "bob"))
 
     def test_badSignature(self) -> None:
         """A signature that is no good does not take the place of the one that is kept."""

@@ -230,3 +230,26 @@ class RequiredTests(PreflightCase):
         (warning,) = self.check().warnings
         self.assertIn(f"{self.folder / 'auth'}: it is gone, and plugin auth is required", warning)
         self.assertEqual(self.check("{auth: false}").warnings, ())
+
+
+class LockedTests(PreflightCase):
+    """Plugins with ``isolation: process``."""
+
+    def plugin(self, code: str) -> Path:
+        """:return: a file that the code may write to."""
+        place = self.folder / "careful"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "plugin.py").write_text(code)
+        (place / "plugin.json").write_text('{"name": "careful", "version": "1", "isolation": "process"}')
+        return self.root / "touched"
+
+    def test_locked(self) -> None:
+        """They are tried in locked processes, each configuration; nothing of them runs here."""
+        touched = self.plugin(CAREFUL)
+        self.assertEqual([str(manifest) for manifest in self.check().manifests], ["careful 1"])
+        [told] = self.refused("{}", "respond: {}, plugins: {careful: {x: 2}}")
+        self.assertIn("validateConfig refused the configuration: x cannot be 2 (plugin careful)", told)
+        self.plugin(f"open({str(touched)!r}, 'w')\n")
+        [told] = self.refused()
+        self.assertIn("plugin.py:1: importing it raised PermissionError", told)
+        self.assertFalse(touched.exists())

@@ -214,10 +214,11 @@ class KeyTests(CustodyCase):
         self.assertEqual(keyWarnings([self.root]), [])
 
     def test_configuration(self) -> None:
-        """All that a configuration names: listeners, upstreams, secrets, the lock file and what is revoked."""
+        """All that a configuration names: listeners, upstreams, secrets, the lock file; a public key is none."""
         for name in ("certs/a.pem", "admin.pem", "client.pem"):
             self.key(name, 0o644)
         self.key("password", 0o644, "hunter2")
+        self.key("alice.pub", 0o644, "ssh-ed25519 AAAA alice\n")
         for name in ("plugins.lock", "revoked"):
             self.key(name, 0o666, "")
         text = """
@@ -225,7 +226,7 @@ listeners: [{endpoint: "tcp:1", tls: {certificates: certs}}]
 admin: {endpoint: "tcp:2", tls: {certificates: admin.pem}}
 upstreams: {app: {targets: ["https://a"], tls: {certificate: client.pem}}}
 traces: {otlp: "http://127.0.0.1:4318", headers: {authorization: {$file: password}}}
-trust: {lock: plugins.lock, revoked: revoked}
+trust: {lock: plugins.lock, revoked: revoked, signers: {alice: {key: {$file: alice.pub}}}}
 """
         config = parseConfig(text, "revproxy.yaml", self.root)
         named = {Path(warning.partition(": ")[0]).name for warning in configWarnings(config, None)}

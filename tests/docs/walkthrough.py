@@ -13,7 +13,9 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^```(?:\{code-block\} )?(\w+)\n(?::caption: (.+)\n)?((?s:.*?))^```$", re.MULTILINE)
 
-_ONCE = re.compile(r"revproxy (rollback|pin|unpin|enable|disable|reload)\b|rm |\(cd ")
+_ONCE = re.compile(
+    r"revproxy (rollback|pin|unpin|enable|disable|reload|keygen|sign|lock|grant)\b|rm |\(cd |mkdir |sed -i|>>"
+)
 "Commands that change something; all others are asked again until they say what they should."
 
 
@@ -89,10 +91,13 @@ def _commands(text: str) -> Iterator[Command]:
 
 def _pattern(line: str) -> str:
     """
-    Digests, folders, blanks and, in rows about plugins, figures may be others.
+    Digests, keys, times, levels, folders, blanks and, in rows about plugins, figures may be others.
     """
     pattern = re.escape(line)
     pattern = re.sub(r"\b[0-9a-f]{12}\b", r"[0-9a-f]{12}", pattern)
+    pattern = re.sub(r"level\\ [ABC]", r"level\\ [ABC]", pattern)
+    pattern = re.sub(r"SHA256:(?:[A-Za-z0-9/]|\\\+)+", r"SHA256:[A-Za-z0-9+/]+", pattern)
+    pattern = re.sub(r"\b20\d\d\\-\d\d\\-\d\d\\ \d\d:\d\d:\d\d", r"20[0-9: -]+", pattern)
     pattern = pattern.replace(re.escape("/home/you/revproxy/"), "/.*/")
     pattern = re.sub(r"(?:\\ )+", r" +", pattern)
     if " running " in line:

@@ -28,7 +28,7 @@ class ListenerCase(EdgeCase):
 
     def begin(self, admin: str, files: dict[str, str | bytes] | None = None) -> EdgeProcess:
         self.adminPort = freePort()
-        edge = self.launch(self.text(admin), files=files)
+        edge = self.launch(self.text(admin), None, files, "--debuggable")
         self.until(lambda: self.socketOf(edge).exists() or edge.process.poll() is not None)
         self.assertIsNone(edge.process.poll(), edge.said())
         self.until(lambda: self.asked(edge, "GET", "session"))

@@ -50,7 +50,7 @@ class ReconfiguringCase(EdgeCase):
 
     def begin(self, files: dict[str, str | bytes] | None = None, extra: str = "") -> EdgeProcess:
         folder = {"plugins/.keep": "", **(files or {})}
-        edge = self.launch(self.text(extra), files=folder)
+        edge = self.launch(self.text(extra), None, folder, "--debuggable")
         self.until(lambda: "listening on" in edge.said() or edge.process.poll() is not None)
         self.assertIsNone(edge.process.poll(), edge.said())
         self.until(lambda: self.isWatching(edge))

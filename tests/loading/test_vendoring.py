@@ -17,7 +17,7 @@ from typing import Any
 from revproxy.bundles.bundle import makeBundle
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, loadBundle, unload
-from revproxy.loading.vendoring import vendoredNames
+from revproxy.loading.vendorednames import vendoredNames
 from revproxy.worker.guard.culprits import Culprits
 from revproxy.worker.lifecycle.unloadproof import forgetCaches
 from tests.loading.test_loader import PLACE, LoaderTestCase, manifest

@@ -44,7 +44,7 @@ class WithoutTests(SynchronousTestCase):
             python(is_remote_debug_enabled=lambda: True), {"HOME": "/", SWITCH: ""}
         )
         self.assertEqual(path, "/bin/python")
-        self.assertEqual(arguments, ["/bin/python", "-I", "/bin/revproxy", "run"])
+        self.assertEqual(arguments, ["/bin/python", "-X", "disable-remote-debug", "-I", "/bin/revproxy", "run"])
         self.assertEqual(environment, {"HOME": "/", SWITCH: "1"})
 
     def test_off(self) -> None:

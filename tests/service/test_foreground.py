@@ -143,7 +143,7 @@ class RunTests(RunCase):
 
     def test_closedStreams(self) -> None:
         """Started without standard streams it serves, and no line goes into whatever is opened next."""
-        edge = self.running(before=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+        edge = self.running("--debuggable", before=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
         for number in (0, 1, 2):
             self.assertEqual(os.readlink(f"/proc/{edge.process.pid}/fd/{number}"), os.devnull)
         self.ended(edge)

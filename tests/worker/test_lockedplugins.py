@@ -1,60 +1,100 @@
-"""What is said of the processes that plugins of a worker are locked in."""
+"""Plugins of a worker that run in locked processes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.trustconfig import TrustConfig
-from revproxy.plan.words import Locking
+from revproxy.loop.deadlines import Deadlines
+from revproxy.permissions import Permissions
+from revproxy.worker.lifecycle.guests import limitsOf
+from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.lockedplugins import LockedPlugins
+from tests.isolation.cells import ProcessDouble
+from tests.worker.workers import entry
 
 
-class Pool:
-    """Gives what the test says."""
+class PoolDouble:
+    """Locked processes that nobody makes."""
 
-    level: str | None = "B"
-    layers: Mapping[str, str] = {"seccomp": "enforced", "namespaces": "EPERM"}
-
-    def __init__(self, result: Any) -> None:
-        self.result = result
+    def __init__(self, config: TrustConfig) -> None:
+        self.config = config
+        self.taken: list[tuple[str, int]] = []
+        self.isClosed = False
 
     def take(self, version: str, memoryBytes: int = 0) -> Deferred[Any]:
-        return fail(self.result) if isinstance(self.result, Exception) else succeed(self.result)
+        self.taken.append((version, memoryBytes))
+        return succeed(ProcessDouble())
 
     def close(self) -> Deferred[None]:
+        self.isClosed = True
         return succeed(None)
 
 
-class ToldTests(SynchronousTestCase):
-    """How well processes can be locked."""
+class LockedPluginsTests(SynchronousTestCase):
+    """One plugin that is to be in a locked process."""
 
     def setUp(self) -> None:
-        self.told: list[Any] = []
-        self.pool = Pool("a process")
-        anything: Any = None
+        self.clock = Clock()
+        self.pools: list[PoolDouble] = []
+        deadlines = Deadlines(self.clock, 0.02)
         self.locked = LockedPlugins(
-            Clock(), TrustConfig(), anything, anything, anything, lambda config: self.pool, self.told.append
+            self.clock, TrustConfig(), deadlines, lambda *asked: succeed(None), maybeDeferred, self.makePool
         )
 
-    def test_once(self) -> None:
-        """It is said when the first one is made, and when it has changed; who asks has what he asks for."""
-        for _ in range(2):
-            self.assertEqual(self.successResultOf(self.locked._take("a 1.0", 1)), "a process")
-        self.assertEqual(self.told, [Locking("B", {"seccomp": "", "namespaces": "EPERM"})])
-        self.pool.level, self.pool.layers = "C", {"seccomp": "enforced"}
-        self.locked._take("a 1.0", 1)
-        self.assertEqual(self.told[1:], [Locking("C", {"seccomp": ""})])
+    def makePool(self, config: TrustConfig) -> PoolDouble:
+        self.pools.append(PoolDouble(config))
+        return self.pools[-1]
 
-    def test_refused(self) -> None:
-        """Also where none could be had, for it says why; and not while nobody knows."""
-        self.pool.result, self.pool.level = RuntimeError("below the minimum"), None
-        self.failureResultOf(self.locked._take("a 1.0", 1), RuntimeError)
-        self.assertEqual(self.told, [Locking(None, {"seccomp": "", "namespaces": "EPERM"})])
-        self.pool.layers = {}
-        self.failureResultOf(self.locked._take("a 1.0", 1), RuntimeError)
-        self.assertEqual(len(self.told), 1)
+    def load(self, **manifest: Any) -> Any:
+        version = Version(
+            entry("a", **manifest), StageLimits(), isolation="process", permissions=Permissions(),
+            locked=self.locked.make,
+        )  # fmt: skip
+        instance = version.make({}, self.clock, lambda: None)
+        loading = Deferred.fromCoroutine(instance.load())
+        loading.addErrback(lambda failure: None)
+        return instance
+
+    def test_lazy(self) -> None:
+        """Nothing is made before a plugin is; it has the memory that it asks for."""
+        self.assertEqual(self.pools, [])
+        instance = self.load(limits={"memory_mb": 64})
+        [(version, memory)] = self.pools[0].taken
+        self.assertEqual((version.split()[0], memory), ("a", 64 << 20))
+        self.assertIsNone(instance.version.module, "it was imported here")
+
+    def test_adopted(self) -> None:
+        """Another level makes other processes, for what comes; all end with the worker."""
+        self.load()
+        self.locked.adopt(TrustConfig())
+        self.load()
+        self.locked.adopt(TrustConfig(minimumLevel="A"))
+        self.load()
+        self.assertEqual([(pool.config.minimumLevel, len(pool.taken)) for pool in self.pools], [("C", 2), ("A", 1)])
+        self.successResultOf(self.locked.close())
+        self.assertTrue(all(pool.isClosed for pool in self.pools))
+
+    def test_dropIn(self) -> None:
+        """What is installed with Python was imported when it was found: it is refused, and says what to do."""
+        version = Version(
+            replace(entry("a"), bundle=None, origin="dropin"), StageLimits(), isolation="process",
+            locked=self.locked.make,
+        )  # fmt: skip
+        failed = self.assertRaises(StageFailed, version.make, {}, self.clock, lambda: None)
+        self.assertIn("a drop-in is installed with Python", failed.refusal.message)
+        self.assertIn("write a: inline under plugins.isolation", failed.refusal.message)
+
+    def test_limits(self) -> None:
+        """What a manifest says of limits holds in the process."""
+        limits = limitsOf(entry("a", limits={"timeout_ms": 250, "body_bytes": 10, "concurrency": 3}).manifest,
+                          StageLimits())  # fmt: skip
+        self.assertEqual((limits.call, limits.body, limits.calls), (0.25, 10, 3))
+        self.assertIsNone(limitsOf(entry("a", limits={"timeout_ms": None}).manifest, StageLimits()).call)
+

@@ -10,7 +10,7 @@ import { toast, Toasts } from "./parts/toast.js";
 import { PLACES, Shell } from "./shell.js";
 import { SignIn } from "./screens/signin.js";
 
-const SCREENS = new Set(["now", "requests", "why", "connections", "plugins", "plugin", "chain", "changes", "configuration", "upstreams", "certificates", "events", "doctor"]);
+const SCREENS = new Set(["now", "requests", "why", "connections", "plugins", "plugin", "trust", "chain", "changes", "configuration", "upstreams", "certificates", "events", "doctor"]);
 const TITLES = Object.fromEntries(PLACES.flatMap(([, places]) => places.map(([name, label]) => [name, label])));
 const loaded = {};
 
@@ -42,15 +42,16 @@ function Screen() {
   const { screen, rest } = useStore(place);
   const [, drawn] = useState(0);
   const name = SCREENS.has(screen) ? screen : "now";
+  const Shown = loaded[name];
   useEffect(() => {
     document.title = `${rest ? rest + " · " : ""}${TITLES[name] ?? "Plugin"} · revproxy`;
-    if (loaded[name]) return;
+    // Not whether it is there by now: it may have come after this was drawn without it.
+    if (Shown) return;
     let timer, isOver = false, tries = 0;
     const load = () => get(name, tries++).then(() => { if (!isOver) drawn((n) => n + 1); }, () => { if (!isOver) timer = setTimeout(load, 1000); });
     load();
     return () => { isOver = true; clearTimeout(timer); };
   }, [name, rest]);
-  const Shown = loaded[name];
   return Shown ? html`<${Shown} key=${name} />` : html`<p class="wait" role="status">Loading …</p>`;
 }
 

@@ -5,7 +5,9 @@ depends on, so that a change of one plugin does not verify all others again.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -89,9 +91,8 @@ class Answers:
         :param isExpired: of each signer; None: that does not matter.
         :param given: as for `verify`.
         """
-        vouching = tuple(sorted(bundle.signature.items()))
-        dates = tuple((config, key.keyId) for config, key in signers)
-        key = bundle.digest, vouching, dates, isExpired, given["revoked"], given["lowest"]
+        rules = tuple((config, key.keyId) for config, key in signers)
+        key = bundle.digest, _digestOf(bundle.signature), rules, isExpired, given["revoked"], given["lowest"]
         found = self._known.get(key)
         if found is None:
             try:
@@ -209,6 +210,15 @@ class Policy:
             state: State = "revoked" if refused.rule == "revoked" else "untrusted"
             return Judgement(state, file=refused.file, rule=refused.rule, message=refused.message)
         return UNCHECKED if self.trust.mode == "off" or (found is not None and found.isOwn) else Judgement("trusted")
+
+
+def _digestOf(signature: Mapping[str, bytes]) -> bytes:
+    """Short, where the lists of a thousand versions are not to be kept."""
+    digest = hashlib.sha256()
+    for name, content in sorted(signature.items()):
+        digest.update(b"%d:%b%d:" % (len(name), name.encode(), len(content)))
+        digest.update(content)
+    return digest.digest()
 
 
 def _notLocked(lock: LockFile, entry: CatalogEntry, isKept: bool) -> Judgement | None:

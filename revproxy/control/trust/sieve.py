@@ -30,6 +30,7 @@ class Sifted:
     :ivar withdrawn: what does not run any more, or would run and must not; whether somebody names it is no matter.
     :ivar running: what may go on of what runs, or ran before a restart.
     :ivar refused: of what did not run, what may not: by source, its digest.
+    :ivar strangers: names of those of it that nobody who counts vouches for, nor for what their plugin.json says.
     :ivar problems: why the configuration itself will not do: with it, something that runs may not.
     :ivar bounds: of each plugin that may run.
     """
@@ -41,6 +42,7 @@ class Sifted:
     refused: Mapping[str, str | None] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    strangers: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class _Sieve:
         if standing.tooWeak and not standing.isSame:
             self.problems.append(documentOf(policy.config).problem(("trust", "minimum_level"), standing.tooWeak))
         self.bounds: dict[str, Bounds] = {}
+        self.strangers: set[str] = set()
 
     def run(self) -> Sifted:
         for name, entry in self.choice.entries.items():
@@ -102,8 +105,9 @@ class _Sieve:
         running = {name: entry for name, entry in self.standing.running.items() if self._mayGoOn(name, entry)}
         choice = replace(self.choice, entries=self.entries, broken=(*self.choice.broken, *self.unusable))
         return Sifted(
-            choice, tuple(self.refusals), self.withdrawn, running, self.refused, tuple(self.problems), self.bounds
-        )
+            choice, tuple(self.refusals), self.withdrawn, running, self.refused, tuple(self.problems), self.bounds,
+            self.strangers,
+        )  # fmt: skip
 
     def _mayGoOn(self, name: str, entry: CatalogEntry) -> bool:
         """Whether it may stand in for something that does not go together with the others."""
@@ -197,6 +201,8 @@ class _Sieve:
         self.unusable.append(BrokenPlugin(name, isWanted, entry.source, (problem,), entry.bundle))
         if name not in self.standing.running:
             self.refused[entry.source] = entry.digest
+            if refusal.stage == UNTRUSTED:
+                self.strangers.add(name)
 
     def _withoutProviders(self) -> None:
         """What cannot do without something that is withdrawn goes with it."""

@@ -16,13 +16,13 @@ from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import Any, Final, NoReturn
 
-from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from zope.interface import implementer
 
 from revproxy.isolation.inside.holding import Holding
+from revproxy.isolation.inside.timer import Timer
 
-MOST_READ: Final = 256 * 1024
+MOST_READ: Final = 64 * 1024
 """Bytes that are taken from the stream at a time."""
 
 LATE: Final = 0.001
@@ -49,12 +49,6 @@ _NOT_HAD: Final = frozenset(
 _NOT_HAD_PREFIXES: Final = ("adopt", "connect", "install", "listen", "remove")
 
 
-class _Timer(DelayedCall):
-    """:ivar holder: the number of the call that has set it."""
-
-    holder = 0
-
-
 @implementer(IReactorTime, IReactorFromThreads)
 class InsideLoop:
     """
@@ -72,7 +66,7 @@ class InsideLoop:
         self._fd = fd
         self._holding = holding
         self._now = now
-        self._timers: list[_Timer] = []
+        self._timers: list[Timer] = []
         self._cancelled = 0
         self._soon: deque[tuple[int, Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = deque()
         self._unsent: list[bytes] = []
@@ -102,7 +96,7 @@ class InsideLoop:
         """As `IReactorTime.callLater`."""
         if not delay >= 0:
             raise ValueError(f"a call comes later, not {delay!r} seconds from now")
-        call = _Timer(self._now() + delay, callable, args, kwargs, self._forget, self._moved, self._now)
+        call = Timer(self._now() + delay, callable, args, kwargs, self._forget, self._moved, self._now)
         call.holder = self._holding.current
         heappush(self._timers, call)
         return call
@@ -124,14 +118,14 @@ class InsideLoop:
         """Call a function in the next turn. There are no threads, but plugins need not know that."""
         self._soon.append((self._holding.current, callable, args, kwargs))
 
-    def _forget(self, call: DelayedCall) -> None:
+    def _forget(self, call: Timer) -> None:
         self._cancelled += 1
         if self._cancelled > 50 and self._cancelled > len(self._timers) // 2:
             self._timers = [each for each in self._timers if not each.cancelled]
             self._cancelled = 0
             heapify(self._timers)
 
-    def _moved(self, call: DelayedCall) -> None:
+    def _moved(self, call: Timer) -> None:
         heapify(self._timers)
 
     # The stream

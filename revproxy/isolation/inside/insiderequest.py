@@ -18,7 +18,6 @@ from revproxy.isolation.frames import (
     Answered,
     BodyChanged,
     Call,
-    Changed,
     Fields,
     NewResponse,
     OutcomeSeen,
@@ -27,58 +26,8 @@ from revproxy.isolation.frames import (
 )
 from revproxy.isolation.inside.asks import Asks
 from revproxy.isolation.inside.bodysource import EdgesBody
+from revproxy.isolation.inside.toldfields import changedFields, fieldsOf, headersOf
 from revproxy.isolation.plainvalues import Told, changedSince, decodedValues, takeOver
-
-
-class ToldHeaders(Headers):
-    """
-    Fields that the edge has told of: not all that there are.
-
-    :ivar removed: names in lower case of those that the plugin has deleted, whether it saw any or not.
-    """
-
-    __slots__ = ("removed",)
-
-    def __init__(self, fields: list[Field] | None = None) -> None:
-        super().__init__(fields)
-        self.removed: set[bytes] = set()
-
-    def removeRaw(self, lower: bytes) -> None:
-        """As :meth:`Headers.removeRaw`."""
-        self.removed.add(lower)
-        super().removeRaw(lower)
-
-
-def headersOf(fields: Fields) -> Headers:
-    """As plugins have them."""
-    return ToldHeaders([(name.lower(), name, value) for name, value in fields])
-
-
-def fieldsOf(headers: Headers) -> Fields:
-    """As they are told."""
-    return tuple((name, value) for _, name, value in headers.fields)
-
-
-def changedFields(before: list[Field], headers: Headers) -> Changed:
-    """By name, what there is to be now of each of which there was something else, or which was deleted unseen."""
-    now = headers.fields
-    removed: set[bytes] = getattr(headers, "removed", set())
-    if before == now and not removed:
-        return ()
-    was, there = _grouped(before), _grouped(now)
-    gone = sorted(name for name in removed if name not in was and name not in there)
-    removed.clear()
-    return (
-        *((lower, tuple(there.get(lower, ()))) for lower in {**was, **there} if was.get(lower) != there.get(lower)),
-        *((lower, ()) for lower in gone),
-    )
-
-
-def _grouped(fields: list[Field]) -> dict[bytes, list[tuple[bytes, bytes]]]:
-    found: dict[bytes, list[tuple[bytes, bytes]]] = {}
-    for lower, name, value in fields:
-        found.setdefault(lower, []).append((name, value))
-    return found
 
 
 class Interim:
@@ -190,17 +139,16 @@ class InsideRequest:
 
     # What came of it
 
-    @property
-    def unfinishedBody(self) -> Body | None:
-        """
-        A body that the plugin has whole, and that a filter of its own has not answered for: what it makes of that has
-        to be told as a whole, too.
-        """
-        response = self.context._response
-        for body in (self.context._request._body, None if response is None else response._body):
-            if body is not None and body._source is None and body._filters is not None and body._sink is None:
-                return body
-        return None
+    def changedBodies(self) -> tuple[Body, ...]:
+        """Those that the plugin has changed, and that have not been told yet."""
+        response, body = self.context._response, self.context._request._body
+        changed: tuple[Body, ...] = ()
+        if body is not None and body.changed and body._sink is None:
+            changed = (body,)
+        body = None if response is None else response._body
+        if body is not None and body.changed and body._sink is None:
+            changed += (body,)
+        return changed
 
     def answered(self, number: int, call: Call, verdict: bool | None) -> Answered:
         """What a call has answered and changed."""

@@ -14,11 +14,10 @@ import marshal
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from mmap import ACCESS_READ, mmap
 from types import CodeType, ModuleType
-from typing import Final
+from typing import Any, Final, cast
 
 _HEADER: Final = 16
 """Bytes of a .pyc before its code (PEP 552)."""
@@ -111,9 +110,17 @@ def filesBelow(folder: str, prefix: str, without: frozenset[str]) -> Iterator[tu
             yield from filesBelow(entry.path, f"{name}.", without)
 
 
-class _Loader(InspectLoader):
+class _Loader:
+    # Without importlib.abc's bases, which import more than this is to save.
+
     def __init__(self, module: LateModule) -> None:
         self._module = module
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self._module.code(), module.__dict__)
 
     def get_code(self, fullname: str) -> CodeType:
         return self._module.code()
@@ -125,7 +132,7 @@ class _Loader(InspectLoader):
         return self._module.isPackage
 
 
-class LateModules(MetaPathFinder):
+class LateModules:
     """
     Finds them.
 
@@ -151,11 +158,11 @@ class LateModules(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """As `MetaPathFinder.find_spec`."""
+        """As `importlib.abc.MetaPathFinder.find_spec`."""
         module = self.modules.get(fullname)
         if module is None:
             return None
-        spec = ModuleSpec(fullname, _Loader(module), origin=module.path, is_package=module.isPackage)
+        spec = ModuleSpec(fullname, cast(Any, _Loader(module)), origin=module.path, is_package=module.isPackage)
         spec.has_location = True
         if module.isPackage and spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(os.path.dirname(module.path))

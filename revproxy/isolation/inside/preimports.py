@@ -4,9 +4,6 @@ What is in the memory of a locked process before it is locked, and how little of
 Once it is locked, it can open no file. Modules that are written in C have to be loaded by then (`COMPILED`), and those
 that nearly every plugin uses may as well be (`COMMON`): they are there once for all processes. Everything else is
 mapped, and imported when somebody wants it (`latemodules`).
-
-Twisted imports more than it needs: all of asyncio for three names, and what browsers do with cookies for none. As long
-as nobody asks for more, `lighten` has it make do with the three: that is 8 MB of 30.
 """
 
 from __future__ import annotations
@@ -18,10 +15,10 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from revproxy.isolation.inside.latemodules import LateModules, filesBelow
+from revproxy.isolation.inside.lightmodules import makeWay
 
 COMPILED: Final = (
     "_bisect",
@@ -109,18 +106,21 @@ MAPPED: Final = (
     "incremental",
     "multipart",
     "packaging",
+    "pathspec",
+    "revproxy",
     "treq",
     "twisted",
     "typing_extensions",
     "zope",
 )
-"""Distributions of the edge's own whose modules plugins may import late."""
+"""Distributions of the edge's environment whose modules plugins, or we, may import late."""
 
 WITHOUT: Final = frozenset(
     (
         "antigravity",
         "curses",
         "dbm",
+        "distutils",
         "ensurepip",
         "idlelib",
         "lib2to3",
@@ -134,98 +134,39 @@ WITHOUT: Final = frozenset(
         "tkinter",
         "turtle",
         "turtledemo",
+        "unittest",
         "usercustomize",
         "venv",
+        "wsgiref",
+        "xmlrpc",
+        "revproxy.admin",
+        "revproxy.cli",
+        "revproxy.control",
+        "revproxy.dataplane",
+        "revproxy.demo",
+        "revproxy.isolation",
+        "revproxy.plan",
+        "revproxy.service",
+        "revproxy.tap",
+        "revproxy.worker",
+        "twisted.application",
         "twisted.conch",
+        "twisted.enterprise",
         "twisted.mail",
         "twisted.names",
         "twisted.news",
         "twisted.pair",
+        "twisted.plugins",
+        "twisted.positioning",
+        "twisted.runner",
         "twisted.scripts",
         "twisted.spread",
+        "twisted.tap",
         "twisted.trial",
         "twisted.words",
     )
 )
-"""Of the standard library and of Twisted: what no plugin in a locked process has any use for."""
-
-_ASYNCIO: Final = {
-    "AbstractEventLoop": "events",
-    "CancelledError": "exceptions",
-    "Future": "futures",
-    "iscoroutine": "coroutines",
-}
-"""Names of asyncio that Twisted and we ask for, and the modules that have them."""
-
-
-_LATER: Final = ("http.cookiejar", "tempfile")
-"""Modules that others import, and hardly ever ask for anything."""
-
-
-class _LightPackage(ModuleType):
-    """
-    A package of which single names are known; its ``__init__`` runs when somebody asks for another.
-    """
-
-    def __init__(self, name: str, known: dict[str, str]) -> None:
-        """
-        :param known: by name, the module of the package that has it.
-        """
-        super().__init__(name)
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        self.__dict__.update(
-            __path__=list(spec.submodule_search_locations or ()), __package__=name, __spec__=spec, _known=known
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        own = self.__dict__
-        known = own.get("_known")
-        if name.startswith("__") or known is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if name in known:
-            own[name] = getattr(importlib.import_module(f"{self.__name__}.{known[name]}"), name)
-        elif importlib.util.find_spec(f"{self.__name__}.{name}") is not None:
-            importlib.import_module(f"{self.__name__}.{name}")
-        else:
-            del own["_known"]
-            _run(self)
-        return getattr(self, name)
-
-
-class _LaterModule(ModuleType):
-    """A module that is imported when somebody asks it for something."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-def _run(package: ModuleType) -> None:
-    """Its ``__init__``, as it would have run at its import."""
-    for finder in sys.meta_path:
-        spec = finder.find_spec(package.__name__, None)
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module(package)
-            return
-
-
-def lighten() -> bool:
-    """
-    Before anything of Twisted is imported: have it make do with less. Else nothing is done.
-
-    :returns: whether it was in time.
-    """
-    if "twisted" in sys.modules or "asyncio" in sys.modules:
-        return False
-    sys.modules["asyncio"] = _LightPackage("asyncio", _ASYNCIO)
-    for name in _LATER:
-        sys.modules[name] = _LaterModule(name)
-    return True
-
+"""Of the standard library, of Twisted and of the edge: what no plugin in a locked process has any use for."""
 
 def importAhead() -> None:
     """What plugins cannot import late, and what most of them do."""
@@ -242,9 +183,7 @@ def mapLate() -> LateModules:
 
     :returns: what finds it, which is in ``sys.meta_path``.
     """
-    for name in _LATER:
-        if isinstance(sys.modules.get(name), _LaterModule):
-            del sys.modules[name]
+    makeWay()
     late = LateModules()
     library = os.path.dirname(os.__file__)
     late.add(filesBelow(library, "", WITHOUT | {"site-packages", "dist-packages", "asyncio"}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from socket import socket
-from typing import Final
+from typing import Any, Final
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,6 +17,9 @@ from revproxy.isolation.process.descriptors import Descriptor, Descriptors
 
 MOST_UNSENT: Final = MOST_DOWN + (16 << 20)
 """Bytes that may wait for a process to take them."""
+
+LATE: Final = 0.05
+"""Seconds that what nobody waits for may take to leave."""
 
 _PIECE: Final = 1 << 16
 _PIECES: Final = 4
@@ -53,20 +56,42 @@ class Link(Descriptor):
         self._reader = FrameReader(MOST_UP)
         self._queue: list[bytes] = []
         self._rest = memoryview(b"")
-        self._isBlocked = False
+        self._isBlocked = self._isScheduled = False
+        self._late: Any = None
         descriptors.read(self)
 
     def send(self, data: bytes) -> None:
         """What is sent in one turn of the event loop leaves together, at its end."""
-        if not self._queue and not self._isBlocked:
+        if not self._isScheduled and not self._isBlocked:
+            self._isScheduled = True
             self._descriptors.soon(self.flush)
+        self._put(data)
+
+    def sendNow(self, data: bytes) -> None:
+        """Leaves at once, with all that waits: nothing else is on its way, so there is nothing to wait for."""
+        self._put(data)
+        if self.fd >= 0 and not self._isBlocked:
+            self.doWrite()
+
+    def sendLate(self, data: bytes) -> None:
+        """Leaves with the next that does, or after :data:`LATE` seconds: nobody waits for it."""
+        if not self._queue and not self._isBlocked and self._late is None:
+            self._late = self._descriptors.later(LATE, self._isLate)
+        self._put(data)
+
+    def _isLate(self) -> None:
+        self._late = None
+        self.flush()
+
+    def _put(self, data: bytes) -> None:
         self._queue.append(data)
         self.unsent += len(data)
         if self.unsent > MOST_UNSENT:
             self._end("it does not take what it is sent")
 
     def flush(self) -> None:
-        """Send now what waits."""
+        """Send what waits."""
+        self._isScheduled = False
         if self.fd >= 0 and self._queue and not self._isBlocked:
             self.doWrite()
 
@@ -132,6 +157,9 @@ class Link(Descriptor):
         if self.fd >= 0:
             self._descriptors.forget(self)
             self.fd = -1
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
             self._stream.close()
             self._queue.clear()
             self._rest = memoryview(b"")

@@ -18,7 +18,25 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from revproxy.isolation.frames import MOST_DOWN, Down, Up, decodeUp, encode
+from revproxy.isolation.frames import (
+    MOST_DOWN,
+    Answered,
+    Call,
+    Cancel,
+    Done,
+    Down,
+    Failed,
+    Filter,
+    Load,
+    Loaded,
+    Over,
+    Piece,
+    Pull,
+    Step,
+    Up,
+    decodeUp,
+    encode,
+)
 from revproxy.isolation.holdpage import Hold, HoldPage, pageFile
 from revproxy.isolation.lock.layers import Report
 from revproxy.isolation.process.descriptors import Descriptors
@@ -28,6 +46,10 @@ from revproxy.isolation.process.output import Output
 from revproxy.isolation.process.usage import cpuSeconds, isRunnable, ownBytes
 
 _FIRST_LINES: Final = 20
+
+_ASKING: Final = frozenset((Load, Step, Call, Filter, Pull))
+_ANSWERS: Final = frozenset((Loaded, Failed, Answered, Done, Piece))
+"""What comes once for each of those: a process that says it more often has its frames sent one by one, no more."""
 
 GRACE: Final = 0.1
 """Seconds that a process which has closed its stream has to end."""
@@ -108,6 +130,7 @@ class LockedProcess:
         self._why = ""
         self._isFault = True
         self._isEnded = False
+        self._unanswered = 0
         self._grace: Any = None
         self._onFrame: Callable[[Up], None] = _nobody
         self._onGone: Callable[[Gone], None] = _nobody
@@ -148,7 +171,8 @@ class LockedProcess:
 
     def send(self, frame: Down) -> None:
         """
-        Frames of one turn of the event loop leave together, at its end. To one that is gone nothing is sent.
+        What asks a process that has nothing to do leaves at once; else frames of one turn of the event loop leave
+        together, at its end. `Over` leaves with the next one. To one that is gone nothing is sent.
 
         A process that does not take what it is sent, beyond `link.MOST_UNSENT` bytes, is killed.
 
@@ -159,7 +183,15 @@ class LockedProcess:
         data = encode(frame)
         if len(data) > MOST_DOWN:
             raise ValueError(f"{len(data)} bytes for a locked process at once, and {MOST_DOWN} are the most")
-        self._link.send(data)
+        kind = type(frame)
+        if kind in _ASKING:
+            self._unanswered += 1
+            # Where others wait already, one more send for each costs more than it brings.
+            (self._link.sendNow if self._unanswered == 1 else self._link.send)(data)
+            return
+        if kind is Cancel and self._unanswered:
+            self._unanswered -= 1  # no answer comes
+        (self._link.sendLate if kind is Over else self._link.send)(data)
 
     def kill(self, why: str, isFault: bool = True) -> None:
         """
@@ -250,7 +282,10 @@ class LockedProcess:
         return pidfd
 
     def _decode(self, data: bytes) -> None:
-        self._onFrame(decodeUp(data))
+        frame = decodeUp(data)
+        if type(frame) in _ANSWERS and self._unanswered:
+            self._unanswered -= 1
+        self._onFrame(frame)
 
     def _reported(self, data: bytes) -> None:
         """The first thing that it says, before anybody's code is in it."""

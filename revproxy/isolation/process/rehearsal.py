@@ -56,7 +56,7 @@ class Rehearsal:
             finally:
                 os._exit(0)
         os.close(writing)
-        return cls(reading, pid, open(reading, buffering=1))  # noqa: SIM115: closed by `survived`
+        return cls(reading, pid, os.fdopen(reading))
 
     def layers(self) -> Layers:
         """Waits for the first thing it says: what this machine has."""
@@ -66,9 +66,15 @@ class Rehearsal:
     def survived(self) -> tuple[str, ...]:
         """Waits for the second, and its end: which canaries have survived, a sentence each."""
         line = self._said.readline()
-        self._said.close()
-        os.waitpid(self._pid, 0)
+        self.finish()
         return tuple(json.loads(line)) if line else ("what must end a locked process could not be tried",)
+
+    def finish(self) -> None:
+        """Waits for its end, once: nobody else would, where the edge is the first process of a container."""
+        if not self._said.closed:
+            self._said.read()
+            self._said.close()
+            os.waitpid(self._pid, 0)
 
 
 def _rehearse(out: TextIO, uid: int | None, without: frozenset[str]) -> None:

@@ -78,6 +78,7 @@ def main(control: socket.socket) -> None:
     gc.freeze()
     template.say(Standing(layers.asList(), addressBytes()))
     template.run()
+    rehearsal.finish()
     os._exit(0)
 
 

@@ -15,11 +15,12 @@ from tests.admin.dashboard.samplecode import CodeAnswers
 from tests.admin.dashboard.sampleestate import EstateAnswers
 from tests.admin.dashboard.samplefacts import PATHS, ROUTES, TEXT, TRACEBACK, UPSTREAMS, Json, Refused
 from tests.admin.dashboard.sampletraffic import TrafficAnswers
+from tests.admin.dashboard.sampletrust import TrustAnswers
 
 Answering = Callable[[dict[str, str], Json, str], Any]
 
 
-class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
+class Sample(TrafficAnswers, CodeAnswers, EstateAnswers, TrustAnswers):
     """
     One edge, as it could be.
 
@@ -39,6 +40,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
         self.silences: list[Json] = []
         self.pinned: dict[str, Json | None] = {"bot-rules": {"version": "2.0.1", "digest": "", "by": "rollback"}}
         self.off: set[str] = set()
+        self.granted: set[str] = set()
         self.configs: dict[str, Any] = {"quota": {"rate": "100/s", "per": "client"}, "auth": {"audience": "shop"}}
         now = time.time()
         self.requests = [self.request(now - 0.4 * n - self._random.random()) for n in range(2500)]
@@ -170,6 +172,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             path in ("/config",)
             or (path.endswith(("/config", "/diff")) and path.startswith("/plugins"))
             or path == "/revert"
+            or path.endswith("/grant")
         ):
             return "configure"
         if path.startswith(("/requests", "/connections")) or path == "/explain":
@@ -198,6 +201,8 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers):
             ("GET PUT", "/plugins/([^/]+)/config", self._pluginConfig),
             ("GET", "/plugins/([^/]+)/diff", self._pluginDiff),
             ("POST", "/plugins/([^/]+)/(enable|disable|rollback|pin|unpin)", self._steer),
+            ("POST", "/plugins/([^/]+)/grant", self._grant),
+            ("GET", "/trust", self._trust),
             ("POST", "/reload", lambda *_: {"text": ["nothing had to change"], "refused": []}),
             ("GET", "/chain", self._chain),
             ("GET PUT", "/config", self._config),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.admin.dashboard.samplefacts import DIGESTS, PLUGINS, QUOTA, ROUTES, TRACEBACK, Json, Refused
@@ -12,6 +13,8 @@ from tests.admin.dashboard.samplefacts import DIGESTS, PLUGINS, QUOTA, ROUTES, T
 
 class CodeAnswers:
     """Plugins, revproxy.yaml, and who changed what."""
+
+    trustOf: Callable[[str], Json]
 
     def _plugins(self, *_: Any) -> Json:
         return {
@@ -75,6 +78,7 @@ class CodeAnswers:
             "failure": failure,
             "last_failure": None,
             "versions": versions if name != "request-id" else [],
+            "trust": self.trustOf(name),
         }
 
     def _plugin(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:

@@ -283,3 +283,73 @@ class KeyTests(DashboardCase):
         self.check(page, "the palette")
         page.keyboard.press("Enter")
         page.wait_for_selector("h1 >> text=html-banner")
+
+
+@needs("chromium")
+class TrustTests(DashboardCase):
+    """Whose code runs, and what it may touch."""
+
+    def test_grant(self) -> None:
+        """What waits says what it wants besides; what would be written is shown before, and sent with what was seen."""
+        page = self.signedIn(screen="trust")
+        page.get_by_role("link", name="bot-rules").first.click()
+        page.get_by_role("tab", name="Trust").wait_for()
+        waits = page.get_by_role("region", name="What waits")
+        self.assertIn("+ read_headers: Cookie", waits.inner_text())
+        page.get_by_role("button", name="Grant").click()
+        dialog = page.get_by_role("dialog")
+        dialog.wait_for()
+        self.assertIn("+    bot-rules:", dialog.inner_text())
+        self.assertEqual(self.double.edge.granted, set())
+        dialog.get_by_label("Reason").fill("asked for in March")
+        dialog.get_by_role("button", name="Grant").click()
+        page.wait_for_selector(".toast >> text=it is granted what it asks for")
+        waits.wait_for(state="detached")
+        self.assertEqual(self.double.edge.granted, {"bot-rules"})
+        self.assertEqual(self.double.edge.history[-1]["reason"], "asked for in March")
+
+    def test_refused(self) -> None:
+        """If the folder has another version by then, nothing is granted, and that is said."""
+        self.meant = ("409",)
+        problem = {"detail": "its folder has another version by now"}
+        self.double.refusing["POST /plugins/bot-rules/grant"] = (409, problem)
+        page = self.signedIn(screen="plugin/bot-rules?tab=trust")
+        page.get_by_role("button", name="Grant").click()
+        page.wait_for_selector(".toast.bad >> text=another version by now")
+        self.assertEqual(self.double.edge.granted, set())
+
+    def test_missing(self) -> None:
+        """What a plugin asks for and does not have is marked by more than a colour."""
+        page = self.signedIn(screen="plugin/tenant?tab=trust")
+        touch = page.get_by_role("region", name="What it may touch").inner_text()
+        self.assertIn("▲ legacy, not granted", touch)
+        self.assertIn("X-Tenant", touch)
+        self.open(page, "plugin/request-id?tab=trust")
+        self.assertIn("may touch everything", page.locator("main").inner_text())
+
+    def test_revoked(self) -> None:
+        """What must not run stands first, in words; a machine that locks too little says what becomes of plugins."""
+        edge = self.double.edge
+        waiting = {**edge._waiting(), "stage": "revoked", "added": [], "missing": [], "message": "the key was revoked"}
+        plugin = {"name": "tenant", **edge.trustOf("tenant"), "waiting": waiting}
+        told = {**edge._trust(), "level": None, "plugins": [plugin], "problems": ["revoked:3: no key and no digest"]}
+        table = [row for row in edge._table() if row[1] != "/trust"]
+        self.patch(edge, "_table", lambda: [*table, ("GET", "/trust", lambda *_: told)])
+        text = self.signedIn(screen="trust").locator("main").inner_text()
+        for said in ("revoked:3: no key and no digest", "This machine does not lock as well as it has to",
+                     "tenant 1.4.0 does not run: the key was revoked"):
+            self.assertIn(said, text)
+
+
+@needs("chromium")
+class TrustReaderTests(DashboardCase):
+    """Who may not configure."""
+
+    role = "operate"
+
+    def test_mayNotGrant(self) -> None:
+        """The button is there, and says which role it takes."""
+        page = self.signedIn(screen="plugin/bot-rules?tab=trust")
+        button = page.get_by_role("button", name="Grant")
+        self.assertEqual(button.get_attribute("aria-disabled"), "true")
+        self.assertIn("role configure", button.get_attribute("title"))

@@ -244,6 +244,26 @@ return True
         self.room.reply(asking.number, [200, b"OK", [], b""])
         self.assertEqual(self.room.take(Answered), Answered(number, True, body=BodyChanged(b"ABC")))
 
+    def test_readAndFilteredWrongly(self) -> None:
+        """If that fails, the call does; half a body must not pass for a whole one."""
+        self.handles("""
+async def filter(data, last):
+    await context.client.get("http://billing/")
+    raise ValueError("enough")
+await context.request.body.read(100)
+context.request.body.addFilter(filter)
+return True
+""")
+        number = self.room.call(head=POST)
+        asked = self.room.take(ReadBody)
+        self.room.take(Waiting)
+        self.room.reply(asked.number, b"abc")
+        asking = self.room.take(SendRequest)
+        self.room.take(Waiting)
+        self.room.reply(asking.number, [200, b"OK", [], b""])
+        failed = self.room.take(Failed)
+        self.assertEqual((failed.number, failed.kind, failed.text), (number, "ValueError", "enough"))
+
     def test_over(self) -> None:
         """When the request is over, so is a filter that waits."""
         self.handles("""

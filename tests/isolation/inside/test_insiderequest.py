@@ -8,7 +8,7 @@ import msgspec
 
 from revproxy.headers import Headers
 from revproxy.isolation.frames import Answered, Failed
-from revproxy.isolation.inside.insiderequest import ToldHeaders, changedFields, headersOf
+from revproxy.isolation.inside.toldfields import ToldHeaders, changedFields, headersOf
 from tests.isolation.inside.rooms import ALL, HEAD, RoomCase, answerHead, changed
 
 

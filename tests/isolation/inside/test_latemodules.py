@@ -115,6 +115,9 @@ from twisted.web.http import CACHED
 from twisted.web.template import Element
 assert http.cookiejar.CookieJar() is not None and tempfile.gettempprefix() == "tmp"
 assert asyncio.Queue is asyncio.queues.Queue and asyncio.iscoroutinefunction(len) is False
+import html, html.entities, attr
+assert html.unescape("&eacute;&notit;") == "é¬it;" and html.entities.html5["eacute"] == "é"
+assert attr.validators.instance_of(int) is not None
 assert "é".encode("cp1252") == b"\\xe9"
 print(statistics.mean([1, 3]), asyncio.CancelledError.__module__)
 """), "2 asyncio.exceptions")
@@ -141,5 +144,6 @@ except OSError as error:
 
     def test_small(self) -> None:
         """Nothing is in memory that only the edge needs."""
+        self.assertEqual(alone("import gc; print(gc.isenabled())"), "True")
         heavy = "asyncio.base_events", "jsonschema", "packaging", "pathspec", "ruamel", "OpenSSL", "treq", "http.client"
         self.assertEqual(alone(f"import sys; print([name for name in {heavy!r} if name in sys.modules])"), "[]")

@@ -44,7 +44,8 @@ class ReachCase(RoomCase):
         return self.room.step("start")
 
     def reason(self, code: str, **loaded: Any) -> str:
-        """Why it fails."""
+        """Why it fails, in a room of its own."""
+        self.setUp()
         self.starts(code, **loaded)
         return self.room.take(Failed).text
 

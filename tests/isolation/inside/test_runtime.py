@@ -214,8 +214,8 @@ return True
 """)
         self.room.call(head=changed(HEAD, length=5))
         self.room.take(Answered)
-        seen = self.room.runtime._plugin.object.seen
-        body = ref(self.room.runtime._requests[1].requestBody)
+        seen = self.room.runtime.plugin.object.seen
+        body = ref(self.room.runtime.calls.requests[1].requestBody)
         gc.disable()
         self.addCleanup(gc.enable)
         self.assertIsNotNone(seen())
@@ -317,7 +317,7 @@ return True
         self.assertEqual(self.room.take(Logged).text, "200 5 it broke")
         self.assertEqual(self.room.take(Answered), Answered(number))
         self.room.over()
-        self.assertEqual(self.room.runtime._requests, {})
+        self.assertEqual(self.room.runtime.calls.requests, {})
 
     def test_otherAnswer(self) -> None:
         """An answer may be put in the place of another."""

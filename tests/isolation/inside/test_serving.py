@@ -182,7 +182,9 @@ class LockedTests(ServingCase):
                 name = "guest"
                 def __init__(self, config): pass
                 def handle(self, context):
-                    import zipfile, string
+                    import secrets, string, time, uuid, zipfile
+                    assert secrets.token_hex(8) != secrets.token_hex(8) and uuid.uuid4() != uuid.uuid4()
+                    time.sleep(0.001)
                     if context.request.method == "GET":
                         open("/etc/passwd")
                     return True
@@ -193,3 +195,63 @@ class LockedTests(ServingCase):
         self.assertEqual(failed.kind, "PermissionError")
         self.assertIn("a locked process has no files", failed.text)
         self.assertIn('open("/etc/passwd")', failed.traceback)
+
+    def test_libraries(self) -> None:
+        """What it depends on and what it brings along are imported from the bytes that were sent."""
+        libraries = {"tiny": {
+            "tiny/__init__.py": b"import json, tiny.inner\nVALUE = tiny.inner.VALUE",
+            "tiny/inner.py": b"VALUE = 5",
+            "tiny-2.1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny\nVersion: 2.1\n",
+        }}
+        loading = load("""
+            import importlib.metadata, importlib.resources, tiny
+            from . import words
+            @implementer(IMiddleware)
+            class PluginMain:
+                name = "guest"
+                def __init__(self, config): pass
+                def handle(self, context):
+                    text = importlib.resources.files(__package__).joinpath("words.txt").read_text()
+                    version = importlib.metadata.version("tiny")
+                    return context.respond(200, repr((tiny.VALUE, version, text, words.VALUE)))
+        """, libraries=libraries)
+        loading.files.update({"words.txt": b"one two", "words.py": b"VALUE = 7"})
+        self.tell(loading, Call(1, 1, "handle", HEAD))
+        self.hear(Loaded)
+        made = self.hear(Answered).response
+        assert made is not None
+        self.assertEqual(made.body, b"(5, '2.1', 'one two', 7)")
+
+    def test_absent(self) -> None:
+        """A module that is not there is told as ever."""
+        self.tell(load("import absent_library"))
+        failed = self.hear(Failed)
+        self.assertEqual(failed.stage, "import")
+        self.assertIn("no module named absent_library", failed.text)
+        self.assertIn("what plugin.json names under dependencies", failed.text)
+
+    def test_misspelt(self) -> None:
+        """What errors need that few have is found late, too."""
+        self.tell(load("from . import wrods"))
+        self.assertIn("cannot import name 'wrods'", self.hear(Failed).text)
+
+    def test_thread(self) -> None:
+        """A thread cannot be made, and the text says why."""
+        self.tell(load("import threading\nthreading.Thread(target=len).start()"))
+        self.assertIn("a locked process has one thread", self.hear(Failed).text)
+
+    def test_memory(self) -> None:
+        """More memory than there may be is a MemoryError of the call, and the next call is as ever."""
+        self.tell(load("""
+            @implementer(IMiddleware)
+            class PluginMain:
+                name = "guest"
+                def __init__(self, config): pass
+                def handle(self, context):
+                    return len(bytearray(int(context.request.query))) > 0
+        """))
+        self.hear(Loaded)
+        for number, size in ((1, 2 << 30), (2, 5)):
+            self.tell(Call(number, number, "handle", changed(HEAD, target=b"/?%d" % size)))
+        self.assertEqual(self.hear(Failed).kind, "MemoryError")
+        self.assertTrue(self.hear(Answered).verdict)

@@ -45,6 +45,40 @@ class LinkTests(SynchronousTestCase):
         self.assertEqual(self.inside.recv(100), framed(b"one") + framed(b"two"))
         self.assertEqual(self.link.unsent, 0)
 
+    def test_now(self) -> None:
+        """What is to leave at once takes with it what waits, in order."""
+        self.link.send(framed(b"one"))
+        self.link.sendNow(framed(b"two"))
+        self.assertEqual(self.inside.recv(100), framed(b"one") + framed(b"two"))
+        self.reactor.turn()
+        self.link.send(framed(b"three"))
+        self.reactor.turn()
+        self.assertEqual(self.inside.recv(100), framed(b"three"))
+
+    def test_late(self) -> None:
+        """What nobody waits for leaves with the next, or a little later."""
+        self.link.sendLate(framed(b"one"))
+        self.link.sendLate(framed(b"two"))
+        self.reactor.advance(0.04)
+        with self.assertRaises(BlockingIOError):
+            self.inside.recv(100)
+        self.link.sendNow(framed(b"three"))
+        self.assertEqual(self.inside.recv(100), framed(b"one") + framed(b"two") + framed(b"three"))
+        self.reactor.advance(0.04)
+        self.link.sendLate(framed(b"four"))
+        self.reactor.advance(0.04)
+        with self.assertRaises(BlockingIOError):
+            self.inside.recv(100)
+        self.reactor.advance(0.02)
+        self.assertEqual(self.inside.recv(100), framed(b"four"))
+        self.assertFalse(self.reactor.getDelayedCalls())
+
+    def test_lateAndClosed(self) -> None:
+        """Nothing is left of what was to leave late."""
+        self.link.sendLate(framed(b"one"))
+        self.link.close()
+        self.assertFalse(self.reactor.getDelayedCalls())
+
     def test_framesThatCome(self) -> None:
         """However the stream is cut."""
         for byte in framed(b"one") + framed(b""):

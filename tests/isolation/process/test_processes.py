@@ -14,7 +14,7 @@ from unittest import skipUnless
 
 from twisted.internet.defer import CancelledError
 
-from revproxy.isolation.frames import Load, Loaded
+from revproxy.isolation.frames import Cancel, Done, Load, Loaded, Over
 from revproxy.isolation.process import made, maker
 from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
@@ -87,6 +87,25 @@ class TakenTests(ProcessesTestCase):
             os.kill(pid, signal.SIGTERM)
             os.kill(pid, signal.SIGINT)
         self.assertEqual(owner.do("take", 1000), "taken")
+
+    def test_whenFramesLeave(self) -> None:
+        """What asks one that has nothing to do leaves at once; others wait for the end of the turn, `Over` longer."""
+        owner = self.one()
+        process = owner.process
+        process.send(Over(1))
+        self.reactor.turn()
+        self.assertGreater(process.unsent, 0)
+        first, second = owner.tell("burn", 1), owner.tell("burn", 2)
+        self.assertGreater(process.unsent, 0)
+        self.reactor.until(lambda: len(owner.frames) == 2)
+        self.assertEqual(owner.frames, [Done(first), Done(second)])
+        owner.tell("burn", 3)
+        self.assertEqual(process.unsent, 0)
+        process.send(Cancel(3))
+        self.assertGreater(process.unsent, 0)
+        self.reactor.turn()
+        owner.tell("burn", 4)
+        self.assertEqual(process.unsent, 0)
 
     def test_cpu(self) -> None:
         """What it computes is counted from when it was taken."""

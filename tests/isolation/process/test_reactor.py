@@ -46,6 +46,29 @@ reactor.run()
 """
 
 
+FIRST = f"""
+import ctypes, os, signal, sys
+sys.path.append({INSIDES!r})
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList
+from revproxy.isolation.process.processes import Processes
+from tests.isolation.process.stage import fieldsOf
+processes = Processes(reactor, inside={OBEDIENT!r}, spares=0)
+ends = []
+for version in "ab":
+    process = processes.waitFor(processes.take(version), 60)
+    ends.append(Deferred())
+    process.attach(print, ends[-1].callback, print)
+os.kill(int(fieldsOf(process.pid)["PPid"]), signal.SIGKILL)
+processes.waitFor(DeferredList(ends), 60)
+processes.waitFor(processes.close(), 60)
+while processes._descriptors._readers:
+    processes._descriptors._once(1)
+print("children:", open(f"/proc/self/task/{{os.getpid()}}/children").read(), flush=True)
+"""
+
+
 class ReactorTests(TestCase):
     """Twisted's own."""
 
@@ -92,6 +115,21 @@ class KilledEdgeTests(SynchronousTestCase):
         end = monotonic() + 30
         while any(map(isRunning, pids)):
             self.assertLess(monotonic(), end, "something has outlived its edge")
+
+
+class FirstProcessTests(SynchronousTestCase):
+    """An edge that is process 1 of a container: whoever loses his parent becomes its child."""
+
+    def test_orphans(self) -> None:
+        """When the template ends, what it has forked is reaped, and nothing else."""
+        said = subprocess.run(
+            [sys.executable, "-c", FIRST],
+            capture_output=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": PATH},
+            timeout=120,
+        )
+        self.assertEqual((said.stdout.strip(), said.returncode), (b"children:", 0), said.stderr)
 
 
 def isRunning(pid: int) -> bool:

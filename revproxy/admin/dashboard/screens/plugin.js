@@ -7,12 +7,13 @@ import { count, digest, plural, us } from "../parts/format.js";
 import { html, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
 import { PluginConfig } from "../parts/pluginconfig.js";
+import { PluginTrust } from "../parts/plugintrust.js";
 import { Bar, Empty, Head, Missing, Scroll, State, Tabs, useMay, When } from "../parts/states.js";
 import { useStore } from "../parts/store.js";
 import { events } from "../parts/stream.js";
 import { TrafficCharts, useTraffic } from "../parts/trafficcharts.js";
 
-const TABS = [["overview", "Overview"], ["config", "Configuration"], ["versions", "Versions"], ["failures", "Failures"]];
+const TABS = [["overview", "Overview"], ["config", "Configuration"], ["versions", "Versions"], ["trust", "Trust"], ["failures", "Failures"]];
 
 export default function Plugin() {
   const { rest: name, query } = useStore(place);
@@ -20,13 +21,13 @@ export default function Plugin() {
   const tab = query.tab ?? "overview";
   if (!plugin) return html`<${Head} title=${name} crumb=${html`<a href=${link("plugins")}>Plugins</a>`} /><${Missing} asked=${asked} what=${name} />`;
   const failures = plugin.versions.filter((one) => one.last_failure).length + (plugin.failure ? 1 : 0);
-  const tabs = TABS.map(([id, label]) => [id, id === "failures" && failures ? `Failures (${failures})` : id === "versions" ? `Versions (${plugin.versions.length})` : label]);
+  const tabs = TABS.map(([id, label]) => [id, id === "failures" && failures ? `Failures (${failures})` : id === "versions" ? `Versions (${plugin.versions.length})` : id === "trust" && plugin.trust.waiting ? "▲ Trust" : label]);
   return html`<${Head} title=${html`${name} <span class="crumb">${plugin.version}</span>`} crumb=${html`<a href=${link("plugins")}>Plugins</a>`}><${Buttons} plugin=${plugin} again=${asked.again} /><//>
     <div class="row dim below"><${State} of=${plugin.state} />${plugin.required && html`<span class="tag accent">required</span>`}${plugin.pinned && html`<span class="tag">pinned to ${plugin.pinned.version || digest(plugin.pinned.digest)} by ${plugin.pinned.by}</span>`}
       <span class="mono small faint">${digest(plugin.digest)}</span><span class="small">${plugin.origin === "directory" ? "from its folder" : "from an installed package"}</span></div>
     <${Tabs} label="About the plugin" tabs=${tabs} at=${tab} pick=${(tab) => setQuery({ tab })} />
     <div role="tabpanel" aria-label=${TABS.find(([id]) => id === tab)?.[1] ?? "Overview"}>
-    ${tab === "config" ? html`<${PluginConfig} plugin=${plugin} />` : tab === "versions" ? html`<${Versions} plugin=${plugin} again=${asked.again} />` : tab === "failures" ? html`<${Failures} plugin=${plugin} />` : html`<${Overview} plugin=${plugin} />`}</div>`;
+    ${tab === "config" ? html`<${PluginConfig} plugin=${plugin} />` : tab === "versions" ? html`<${Versions} plugin=${plugin} again=${asked.again} />` : tab === "trust" ? html`<${PluginTrust} plugin=${plugin} again=${asked.again} />` : tab === "failures" ? html`<${Failures} plugin=${plugin} />` : html`<${Overview} plugin=${plugin} />`}</div>`;
 }
 
 const send = (plugin, command, body) => ask(`/plugins/${encodeURIComponent(plugin.name)}/${command}`, { method: "POST", body });
