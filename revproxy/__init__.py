@@ -18,6 +18,7 @@ The folders, in the order in which one stands on the other:
 - `plugins`: the middleware that come along;
 - `config`: what users write, as frozen values;
 - `bundles`: plugin code as bytes: read, and kept version by version;
+- `loading`: a bundle becomes modules, and a middleware; `isolation`: the same in a locked process;
 - `plan`: what the edge is to be, and the words in which `control` and `worker` speak;
 - `worker`: makes a plan real in one process; `control`: decides what the plan is. They never import each other;
 - `service`: the processes, which join the two;

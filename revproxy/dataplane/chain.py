@@ -26,7 +26,7 @@ from revproxy.dataplane.counters import FINISHED, HANDLE, RESPONSE, SAMPLE, Coun
 from revproxy.dataplane.link import Link, giveUp, unsendable, waitFor
 from revproxy.dataplane.sampledcalls import either, handling, oneIn, responding
 from revproxy.dataplane.sampling import Attention, sampled, timed
-from revproxy.dataplane.story import isSampled, timedWait
+from revproxy.dataplane.story import isSampled, timedWait, waitBegins, waitEnds
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
 from revproxy.loop.waiting import Bounded
@@ -187,11 +187,12 @@ class Chain:
             elif verdict is False:
                 context._depth = depth
                 return self._interrupted(context, link)
-            elif verdict.__class__ is Bounded:
+            elif isinstance(verdict, Bounded):
                 context._depth = depth
-                waiting = verdict if self.explains is None else timedWait(verdict, context, link, HANDLE)
+                if self.explains is not None:
+                    waitBegins(context, link, HANDLE)
                 extra = context, depth
-                return waiting.addCallbacks(self._arrived, self._failed, extra, errbackArgs=extra)
+                return verdict.addCallbacks(self._arrived, self._failed, extra, errbackArgs=extra)
             else:
                 context._depth = depth
                 return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))
@@ -200,6 +201,7 @@ class Chain:
 
     def _arrived(self, verdict: Any, context: Context, depth: int) -> bool | Deferred[bool]:
         """A bounded answer. A coroutine costs more than the usual end of the way in."""
+        waitEnds(context)
         if verdict is True and depth + 1 == len(self._laterCalls):
             context._depth = depth + 1
             return True
@@ -207,6 +209,7 @@ class Chain:
 
     def _failed(self, failure: Failure, context: Context, depth: int) -> bool | Failure | Deferred[bool]:
         """As :meth:`enter`: what a link fails with, later."""
+        waitEnds(context)
         if failure.check(CancelledError):
             return failure
         self.links[depth].failed(context, failure)

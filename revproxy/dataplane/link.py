@@ -327,9 +327,8 @@ def waitFor(
     :raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted.
     :param isPiece: it has the time of a body, and not of an answer.
     """
-    if answer.__class__ is Bounded:
-        bounded: Deferred[Any] = answer
-        return bounded
+    if isinstance(answer, Bounded):
+        return answer
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):

@@ -73,15 +73,25 @@ def lost(context: Context, one: Try, because: str) -> None:
 
 def timedWait(answer: Deferred[Any], context: Context, link: Any, method: str) -> Deferred[Any]:
     """Note how long a plugin's answer takes."""
-    storyOf(context).awaited = link, method, link.deadlines.now()
+    waitBegins(context, link, method)
     return answer.addBoth(_waited, context)
 
 
+def waitBegins(context: Context, link: Any, method: str) -> None:
+    """A plugin's answer is awaited from now on."""
+    storyOf(context).awaited = link, method, link.deadlines.now()
+
+
 def _waited(result: Any, context: Context) -> Any:
+    waitEnds(context)
+    return result
+
+
+def waitEnds(context: Context) -> None:
+    """It is there, or will not come."""
     story: Story | None = context._story
     if story is not None:  # the request is not over
         _cameAfter(story)
-    return result
 
 
 def _cameAfter(story: Story) -> None:

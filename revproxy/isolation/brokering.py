@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from revproxy.errors import BodyTooLarge, EdgeError, LimitName, NotPermitted, printable
 from revproxy.headers import EDGES_OWN, isFieldValue, isToken
 from revproxy.isolation.frames import ReadBody, Reply, SendRequest, UseStore
-from revproxy.isolation.guestlimits import GuestLimits, Rate
-from revproxy.isolation.visits import Visit, Visits
+from revproxy.isolation.knownrequests import KnownRequest, KnownRequests
+from revproxy.isolation.processlimits import ProcessLimits, Rate
 from revproxy.paths import targetFault
 from revproxy.permissions import Permissions
 
@@ -37,7 +37,7 @@ AskUpstream = Callable[[SendRequest, float, int], "Deferred[Sent]"]
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Place(Protocol):
+class Asker(Protocol):
     """The process that has asked."""
 
     isLost: bool
@@ -58,8 +58,8 @@ class Broker:
     def __init__(
         self,
         permissions: Permissions,
-        limits: GuestLimits,
-        visits: Visits,
+        limits: ProcessLimits,
+        requests: KnownRequests,
         askUpstream: AskUpstream,
         storeOf: Callable[[], Any],
         now: Callable[[], float],
@@ -74,7 +74,7 @@ class Broker:
         """
         self._permissions = permissions
         self._limits = limits
-        self._visits = visits
+        self._requests = requests
         self._askUpstream = askUpstream
         self._storeOf = storeOf
         self._rate = Rate(limits.brokered, limits.brokered, now)
@@ -88,22 +88,22 @@ class Broker:
         """How many requests and operations are not answered. Of a body there is one reading at a time by itself."""
         return len(self._waiting) - self._reading
 
-    def serve(self, place: Place, frame: ReadBody | SendRequest | UseStore) -> None:
+    def serve(self, process: Asker, frame: ReadBody | SendRequest | UseStore) -> None:
         """Do it; the answer is sent to the process then."""
         try:
             if isinstance(frame, ReadBody):
-                answer = self._readBody(place, frame)
+                answer = self._readBody(process, frame)
             else:
                 self._count()
                 answer = self._sendRequest(frame) if isinstance(frame, SendRequest) else self._useStore(frame)
         except (NotPermitted, TooMuch, ValueError, LookupError) as error:
-            place.send(_failed(frame.number, error))
+            process.send(_failed(frame.number, error))
             return
         self._waiting.add(answer)
         self._reading += isinstance(frame, ReadBody)
         answer.addBoth(self._over, answer, isinstance(frame, ReadBody))
         answer.addCallbacks(
-            partial(self._done, place, frame.number), partial(self._broke, place, frame.number)
+            partial(self._done, process, frame.number), partial(self._broke, process, frame.number)
         )
 
     def stop(self) -> None:
@@ -127,48 +127,48 @@ class Broker:
         return result
 
     @staticmethod
-    def _done(place: Place, number: int, value: bytes) -> None:
-        place.send(Reply(number, value))
+    def _done(process: Asker, number: int, value: bytes) -> None:
+        process.send(Reply(number, value))
 
     @staticmethod
-    def _broke(place: Place, number: int, failure: Failure) -> None:
+    def _broke(process: Asker, number: int, failure: Failure) -> None:
         error = failure.value
-        place.send(_failed(number, error if isinstance(error, Exception) else RuntimeError("it was given up")))
+        process.send(_failed(number, error if isinstance(error, Exception) else RuntimeError("it was given up")))
 
     # Bodies
 
-    def _readBody(self, place: Place, frame: ReadBody) -> Deferred[bytes]:
+    def _readBody(self, process: Asker, frame: ReadBody) -> Deferred[bytes]:
         if self._permissions.body == "none":
             raise NotPermitted("to read a body", "body: read")
-        visit = self._visits.find(frame.request)
-        if visit is None or visit.place is not place:
+        known = self._requests.find(frame.request)
+        if known is None or known.process is not process:
             raise LookupError("the request is over")
-        context = visit.context
+        context = known.context
         response = context._response
         if frame.isResponse and response is None:
             raise LookupError("there is no answer yet")
         body = response.body if frame.isResponse and response is not None else context._request.body
         if body.isBeingRead:
             raise ValueError("this body is already being read")
-        visit.readings += 1
+        known.readings += 1
         isOurs = frame.limit >= self._limits.body
         return body.read(min(frame.limit, self._limits.body)).addCallbacks(
-            self._bodyRead, self._bodyBroken, callbackArgs=(visit,), errbackArgs=(visit, isOurs)
+            self._bodyRead, self._bodyBroken, callbackArgs=(known,), errbackArgs=(known, isOurs)
         )
 
     @staticmethod
-    def _bodyRead(data: bytes, visit: Visit) -> bytes:
-        visit.readings = max(0, visit.readings - 1)
+    def _bodyRead(data: bytes, known: KnownRequest) -> bytes:
+        known.readings = max(0, known.readings - 1)
         return data
 
-    def _bodyBroken(self, failure: Failure, visit: Visit, isOurs: bool) -> Failure:
+    def _bodyBroken(self, failure: Failure, known: KnownRequest, isOurs: bool) -> Failure:
         """:param isOurs: whether the limit of what it reads is the edge's."""
-        visit.readings = max(0, visit.readings - 1)
+        known.readings = max(0, known.readings - 1)
         error = failure.value
         if isOurs and isinstance(error, BodyTooLarge):
             self._exceeded("body", f"it reads a body of more than {self._limits.body} bytes")
-        if isinstance(error, EdgeError) and visit.context.bodyBrokenBy(error):
-            visit.broken.append(error)
+        if isinstance(error, EdgeError) and known.context.bodyBrokenBy(error):
+            known.broken.append(error)
         return failure
 
     # Upstreams

@@ -18,13 +18,16 @@ from revproxy.context import Context, Response
 from revproxy.errors import LimitExceeded, WrongAnswer
 from revproxy.headers import Headers, isFieldValue
 from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
-from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse
-from revproxy.isolation.guestlimits import MOST_BODY
+from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse, Unchanged
+from revproxy.isolation.knownrequests import KnownRequest
 from revproxy.isolation.plainvalues import NotPlain, decodedValues, takeOver
-from revproxy.isolation.visits import Visit
+from revproxy.isolation.processlimits import MOST_BODY
 from revproxy.logfields import LogFields, LogValue
 from revproxy.messages import Peer, Request
 from revproxy.permissions import Permissions
+
+_NO_VERDICT: Final = "neither True nor False"
+_NO_RESPONSE: Final = "False, but left no response: return context.respond(status, body)"
 
 MOST_INFORMATIONAL: Final = 16
 """Interim answers of one call."""
@@ -42,8 +45,8 @@ class Streams:
     :ivar pieces: those of the answer that the plugin makes.
     """
 
-    filter: Callable[[Visit, bool], Filter]
-    pieces: Callable[[Visit], AsyncIterator[bytes]]
+    filter: Callable[[KnownRequest, bool], Filter]
+    pieces: Callable[[KnownRequest], AsyncIterator[bytes]]
 
 
 class Edits:
@@ -60,7 +63,7 @@ class Edits:
         self._writesPath = ":path" in names
         self._writesMethod = ":method" in names
 
-    def apply(self, visit: Visit, answered: Answered, phase: str) -> bool | None:
+    def apply(self, known: KnownRequest, answered: Answered, phase: str) -> bool | None:
         """
         Make the context of a request what the plugin wants it to be.
 
@@ -69,23 +72,32 @@ class Edits:
         :raises WrongAnswer, LimitExceeded: nothing was changed.
         """
         try:
-            return self._apply(visit, answered, phase)
+            return self._apply(known, answered, phase)
         except (BadField, NotPlain, _Refusal) as refused:
             raise WrongAnswer(phase, str(refused)) from None
 
-    def _apply(self, visit: Visit, answered: Answered, phase: str) -> bool | None:
+    @staticmethod
+    def verdict(unchanged: Unchanged, phase: str) -> bool | None:
+        """
+        :returns: the verdict of a call that has changed nothing.
+        :raises WrongAnswer: it is none.
+        """
+        verdict = unchanged.verdict
+        if phase == "handle" and verdict is not True:
+            raise WrongAnswer(phase, _NO_RESPONSE if verdict is False else _NO_VERDICT)
+        return verdict
+
+    def _apply(self, known: KnownRequest, answered: Answered, phase: str) -> bool | None:
         verdict = self._verdict(answered, phase)
-        if answered == Answered(answered.number, verdict):  # most change nothing
-            return verdict
-        context = visit.context
+        context = known.context
         # Each of these looks, and gives what is then done; none of that fails.
         steps = [
             self._goal(context, answered, phase),
             self._head(context._request, answered),
-            self._body(context._request.body if answered.body else None, answered.body, visit, False),
-            self._answer(visit, answered),
+            self._body(context._request.body if answered.body else None, answered.body, known, False),
+            self._answer(known, answered),
             self._informational(context, answered.informational),
-            self._notes(visit, answered),
+            self._notes(known, answered),
         ]
         for step in steps:
             if step is not None:
@@ -96,9 +108,9 @@ class Edits:
     def _verdict(answered: Answered, phase: str) -> bool | None:
         verdict = answered.verdict
         if phase == "handle" and verdict is None:
-            raise _Refusal("neither True nor False")
+            raise _Refusal(_NO_VERDICT)
         if phase == "handle" and verdict is False and answered.response is None:
-            raise _Refusal("False, but left no response: return context.respond(status, body)")
+            raise _Refusal(_NO_RESPONSE)
         return verdict
 
     # The request
@@ -177,7 +189,7 @@ class Edits:
             raise _Refusal(str(error)[:300]) from None
 
     def _body(
-        self, body: Body | None, change: BodyChanged | None, visit: Visit, isResponse: bool
+        self, body: Body | None, change: BodyChanged | None, known: KnownRequest, isResponse: bool
     ) -> Callable[[], None] | None:
         if change is None or body is None or (change.replaced is None and not change.isFiltered):
             return None
@@ -193,18 +205,18 @@ class Edits:
             if data is not None:
                 body.replace(data)
             if change.isFiltered:
-                visit.streams = True
-                body.addFilter(self._streams.filter(visit, isResponse))
+                known.streams = True
+                body.addFilter(self._streams.filter(known, isResponse))
 
         return put
 
     # The answer
 
-    def _answer(self, visit: Visit, answered: Answered) -> Callable[[], None] | None:
+    def _answer(self, known: KnownRequest, answered: Answered) -> Callable[[], None] | None:
         new = answered.response
         if new is not None:
-            return self._newAnswer(visit, new)
-        response = visit.context._response
+            return self._newAnswer(known, new)
+        response = known.context._response
         fields = checkedChanges(answered.responseFields, self._permissions, "answer")
         if answered.status is None and answered.reason is None and not fields and answered.responseBody is None:
             return None
@@ -214,7 +226,7 @@ class Edits:
         if (status is not None or reason is not None) and not self._permissions.respond:
             raise _Refusal("another status, which it is not granted (respond)")
         putBody = self._body(
-            response.body if answered.responseBody else None, answered.responseBody, visit, True
+            response.body if answered.responseBody else None, answered.responseBody, known, True
         )
 
         def change() -> None:
@@ -229,8 +241,8 @@ class Edits:
 
         return change
 
-    def _newAnswer(self, visit: Visit, new: NewResponse) -> Callable[[], None]:
-        context = visit.context
+    def _newAnswer(self, known: KnownRequest, new: NewResponse) -> Callable[[], None]:
+        context = known.context
         if not self._permissions.respond:
             raise _Refusal("an answer of its own, which it is not granted (respond)")
         if new.body is not None and len(new.body) > MOST_BODY:
@@ -241,8 +253,8 @@ class Edits:
 
         def respond() -> None:
             if new.body is None:
-                visit.streams = True
-                context.respond(status, self._streams.pieces(visit))
+                known.streams = True
+                context.respond(status, self._streams.pieces(known))
                 response = context._response
                 assert response is not None
                 response._headers = fields
@@ -300,8 +312,8 @@ class Edits:
 
     # What is noted
 
-    def _notes(self, visit: Visit, answered: Answered) -> Callable[[], None]:
-        context, told = visit.context, visit.told
+    def _notes(self, known: KnownRequest, answered: Answered) -> Callable[[], None]:
+        context, told = known.context, known.told
         changes = decodedValues(answered.values)
         logged = self._logged(context, answered.logged)
         id = answered.id

@@ -15,16 +15,17 @@ A frame is its length (four bytes, little-endian) and one of these as MessagePac
       ◀──────────────────────────────────────── Answered 2  with what it has changed
       Over 7 ────────────────────────────────────────────▶  the request is over
 
-One answer comes for each `Load`, `Step`, `Call`, `Filter` and `Pull`, or `Failed` with the same number. What comes from
-the process is hostile input: `decodeUp` checks types and lengths, and whoever takes a frame checks all else, above all
-that its number is one that waits. Fields may be added at the end of a frame, with a default.
+One answer comes for each `Load`, `Step`, `Call`, `Filter` and `Pull`, or `Failed` with the same number; most calls
+change nothing, and are answered with `Unchanged`. What comes from the process is hostile input: `decodeUp` checks types
+and lengths, and whoever takes a frame checks all else, above all that its number is one that waits. Fields may be added
+at the end of a frame, with a default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -223,6 +224,7 @@ class Loaded(Frame, frozen=True):
     """
 
     interfaces: tuple[_Text, ...]
+    number: ClassVar[int] = 0
 
 
 class Failed(Frame, frozen=True):
@@ -329,6 +331,18 @@ class Answered(Frame, frozen=True):
         """
         made = self.response
         return self.body is None and self.responseBody is None and (made is None or made.body is not None)
+
+
+class Unchanged(Frame, frozen=True):
+    """
+    As `Answered`, where nothing was changed.
+
+    :ivar verdict, isWhole: as there.
+    """
+
+    isWhole: ClassVar[bool] = True
+    number: _Number
+    verdict: bool | None = None
 
 
 class Done(Frame, frozen=True):
@@ -442,6 +456,7 @@ Up = (
     | Failed
     | Waiting
     | Answered
+    | Unchanged
     | Done
     | Piece
     | ReadBody
@@ -452,10 +467,15 @@ Up = (
     | FailedOutside
 )
 
+ANSWERS: Final = frozenset((Loaded, Failed, Answered, Unchanged, Done, Piece))
+"""What ends the wait for a number."""
+
 _LENGTH: Final = Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 _downDecoder: msgspec.msgpack.Decoder[Down] = msgspec.msgpack.Decoder(Down)
 _upDecoder: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)
+_UNDECODED: Final = (ValueError, RecursionError, OverflowError)
+"""Those of msgspec, and text that is not UTF-8."""
 
 
 class BrokenStream(Exception):
@@ -487,32 +507,37 @@ class FrameReader:
         :raises BrokenStream: one is longer than may be.
         """
         held = self._held
-        held += data
-        at, end = 0, len(held)
+        source: bytes | bytearray = data
+        if held:
+            held += data
+            source = held
+        at, end = 0, len(source)
         while end - at >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(held, at)
+            (length,) = _LENGTH.unpack_from(source, at)
             if length > self._most:
                 raise BrokenStream(f"a frame of {length} bytes, and {self._most} are the most")
             if end - at - _LENGTH.size < length:
                 break
             at += _LENGTH.size
-            yield bytes(held[at : at + length])
+            yield bytes(source[at : at + length])
             at += length
-        del held[:at]
+        if source is held:
+            del held[:at]
+        else:
+            held += source[at:]
 
 
 def decodeDown(data: bytes) -> Down:
     """:raises BrokenStream: it is none of the frames to a process."""
-    return _decoded(_downDecoder, data)  # type: ignore[no-any-return]
+    try:
+        return _downDecoder.decode(data)
+    except _UNDECODED as error:
+        raise BrokenStream(f"no frame: {error}") from None
 
 
 def decodeUp(data: bytes) -> Up:
     """:raises BrokenStream: it is none of the frames from a process."""
-    return _decoded(_upDecoder, data)  # type: ignore[no-any-return]
-
-
-def _decoded(decoder: msgspec.msgpack.Decoder, data: bytes):  # type: ignore[no-untyped-def, type-arg]
     try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError, OverflowError) as error:  # those of msgspec, and text that is not UTF-8
+        return _upDecoder.decode(data)
+    except _UNDECODED as error:
         raise BrokenStream(f"no frame: {error}") from None

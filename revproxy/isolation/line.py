@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from revproxy.isolation.frames import Down
+from revproxy.loop.waiting import Bounded
 
 UNBOUNDED = float("inf")
 
 
-class Ask:
+class Ask(Bounded):
     """
-    One thing that a process is asked: a call, a step, a piece.
+    One thing that a process is asked: a call, a step, a piece. Fires with the frame of the answer, or fails.
 
     :ivar number: by which it is answered.
-    :ivar answer: fires with the frame of the answer, or fails.
     :ivar hold: seconds of CPU that its code may take in one go; twice as many, if it is at something else.
     :ivar limit: seconds that it may take in all, as long as it is not behind others.
     :ivar request: the number of the request that it belongs to; 0: none.
@@ -33,22 +31,23 @@ class Ask:
     :ivar due: when it is to be given up, once it waits; `UNBOUNDED` before.
     """
 
-    __slots__ = ("answer", "asked", "due", "hold", "isRepeatable", "isRepeated", "limit", "make", "number", "request")
-
     def __init__(
         self,
         number: int,
         make: Callable[[Any, int], Down],
-        answer: Deferred[Any],
+        cancelled: Callable[[Any], None] | None,
         hold: float = UNBOUNDED,
         limit: float = UNBOUNDED,
         request: int = 0,
         isRepeatable: bool = False,
     ) -> None:
-        """:param make: of a cell and the number, what it is sent."""
+        """
+        :param make: of a process and the number, what it is sent.
+        :param cancelled: called with this when nobody waits for the answer any more.
+        """
+        super().__init__(cancelled)
         self.number = number
         self.make = make
-        self.answer = answer
         self.hold = hold
         self.limit = limit
         self.request = request
@@ -103,7 +102,8 @@ class Line:
             ask = self._waiting.pop(number, None)
             self.count -= ask is not None
             return ask
-        self._passOver(ask, now)
+        if self.head is not ask:
+            self._passOver(ask, now)
         del self._running[number]
         self.count -= 1
         self.headSince = now

@@ -4,7 +4,6 @@ The tier ``process``: what all plugins in locked processes have in common, and o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +14,15 @@ from twisted.internet.defer import Deferred
 from revproxy.errors import LimitName
 from revproxy.figures import Figures
 from revproxy.isolation.brokering import AskUpstream, Broker
-from revproxy.isolation.cell import Process
 from revproxy.isolation.frames import Load
-from revproxy.isolation.frontdesk import FrontDesk
-from revproxy.isolation.guest import Guest
-from revproxy.isolation.guestfigures import GuestFigures
-from revproxy.isolation.guestlimits import GuestLimits
+from revproxy.isolation.knownrequests import KnownRequests
+from revproxy.isolation.lockedmiddleware import LockedMiddleware
+from revproxy.isolation.pluginprocess import Process
 from revproxy.isolation.process.processes import Processes
-from revproxy.isolation.tenancy import Tenancy
-from revproxy.isolation.visits import Visits
+from revproxy.isolation.processfigures import ProcessFigures
+from revproxy.isolation.processlimits import ProcessLimits
+from revproxy.isolation.succession import Succession
+from revproxy.isolation.upcalls import Upcalls
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
 
@@ -50,44 +49,6 @@ def poolOf(reactor: Any, minimumLevel: str, uids: tuple[int, int] | None) -> Poo
     :param uids: the first and the last of the users that they may run as; None: as the edge.
     """
     return Processes(reactor, minimumLevel, uids)
-
-
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """
-    What a plugin is that is to run in a locked process.
-
-    :ivar version: its number; ``digest``: of its files.
-    :ivar directory: what tracebacks call its place.
-    :ivar files: of its bundle, by path.
-    :ivar libraries: of distributions that it depends on and does not bring: by the distribution's name, files by path.
-    """
-
-    name: str
-    version: str
-    digest: str
-    directory: str
-    entryPoint: str
-    files: Mapping[str, bytes]
-    libraries: Mapping[str, Mapping[str, bytes]]
-    config: Mapping[str, Any]
-    permissions: Permissions
-    limits: GuestLimits
-
-    def load(self) -> Load:
-        """What its process is told first of all."""
-        return Load(
-            self.name,
-            self.version,
-            self.digest,
-            self.directory,
-            self.entryPoint,
-            dict(self.files),
-            {name: dict(files) for name, files in self.libraries.items()},
-            json.dumps(self.config).encode(),
-            json.dumps(self.permissions.asDict()).encode(),
-            self.limits.body,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +92,26 @@ class ProcessTier:
         self._take = take
         self._askUpstream = askUpstream
 
-    def guest(self, resident: Resident, books: Books) -> Guest:
+    def middleware(
+        self, load: Load, permissions: Permissions, limits: ProcessLimits, books: Books
+    ) -> LockedMiddleware:
         """
+        :param load: what its process is told that it is to become.
         :returns: a middleware that is not loaded yet.
         """
-        limits, permissions, now = resident.limits, resident.permissions, self._deadlines.now
-        visits = Visits()
-        figures = GuestFigures(books.figures, lambda text: desk.exceeded("labels", text))
-        desk = FrontDesk(
-            resident.name, resident.version, permissions, limits, visits, figures, now,
+        requests, now = KnownRequests(), self._deadlines.now
+        figures = ProcessFigures(books.figures, lambda text: upcalls.exceeded("labels", text))
+        upcalls = Upcalls(
+            load.name, load.version, permissions, limits, requests, figures, now,
             failed=books.failed, exceeded=books.exceeded,
         )  # fmt: skip
-        take: Callable[[], Deferred[Process]] = partial(
-            self._take, f"{resident.name} {resident.digest}", limits.memory
-        )
-        tenancy = Tenancy(take, resident.load(), limits, self._clock, self._deadlines, desk, books.failed)
-        desk.broker = Broker(
-            permissions, limits, visits, self._askUpstream, books.storeOf, now,
-            exceeded=desk.exceeded, notRepeatable=tenancy.notRepeatable,
+        take: Callable[[], Deferred[Process]] = partial(self._take, f"{load.name} {load.digest}", limits.memory)
+        succession = Succession(take, load, limits, self._clock, self._deadlines, upcalls, books.failed)
+        upcalls.broker = Broker(
+            permissions, limits, requests, self._askUpstream, books.storeOf, now,
+            exceeded=upcalls.exceeded, notRepeatable=succession.notRepeatable,
         )  # fmt: skip
-        guest = Guest(resident.name, tenancy, visits, permissions, desk.broker.stop, books.counters)
-        desk.sendInterim = guest.interim
-        return guest
+        stop = upcalls.broker.stop
+        middleware = LockedMiddleware(load.name, succession, requests, permissions, stop, books.counters)
+        upcalls.sendInterim = middleware.interim
+        return middleware

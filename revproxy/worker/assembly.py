@@ -158,7 +158,7 @@ class _Assembly:
             str(manifest.version),
             open=manifest.onError == "open" and manifest.name not in self.plan.required,
             # What is in a process waits behind others there: its time is taken by whoever knows when it began.
-            timeout=None if manifest.timeoutMs is None or instance.guest else manifest.timeoutMs / 1000,
+            timeout=None if manifest.timeoutMs is None or instance.locked else manifest.timeoutMs / 1000,
             pieceTimeout=self.plan.config.timeouts.body,
             deadlines=self.answers,
             destinations=self.table.destinations,
@@ -166,7 +166,7 @@ class _Assembly:
             bodyBytes=manifest.bodyBytes,
             counters=instance.version.counters,
             onFailure=member.onFailure,
-            concurrency=None if instance.guest else manifest.concurrency,
+            concurrency=None if instance.locked else manifest.concurrency,
             memory=instance.version.memory,
         )
 

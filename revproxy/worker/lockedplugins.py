@@ -17,13 +17,14 @@ from twisted.python.failure import Failure
 
 from revproxy.config.trustconfig import TrustConfig
 from revproxy.isolation.brokering import AskUpstream
-from revproxy.isolation.guest import Guest
+from revproxy.isolation.lockedmiddleware import LockedMiddleware
 from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.isolation.tier import Books, Pool, ProcessTier, poolOf
 from revproxy.loop.deadlines import Deadlines
+from revproxy.permissions import UNASKED
 from revproxy.plan.words import Locking, Up
-from revproxy.worker.lifecycle.guests import neededBy, residentOf
 from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.lifecycle.lockedcode import limitsOf, loadOf, neededBy
 
 MakePool = Callable[[TrustConfig], Pool]
 
@@ -69,7 +70,7 @@ class LockedPlugins:
             self.processes = None
         self._config = config
 
-    def make(self, instance: Instance) -> Deferred[Guest]:
+    def make(self, instance: Instance) -> Deferred[LockedMiddleware]:
         """
         What an instance is in a locked process that is not loaded yet.
 
@@ -77,10 +78,12 @@ class LockedPlugins:
         """
         return Deferred.fromCoroutine(self._make(instance))
 
-    async def _make(self, instance: Instance) -> Guest:
+    async def _make(self, instance: Instance) -> LockedMiddleware:
         version = instance.version
         libraries = await self._inThread(neededBy, version.entry) if version.entry.manifest.dependencies else {}
-        resident = residentOf(version.entry, version.permissions, instance.config, version.limits, libraries)
+        permissions = UNASKED if version.permissions is None else version.permissions
+        limits = limitsOf(version.entry.manifest, version.limits)
+        load = loadOf(version.entry, permissions, instance.config, limits, libraries)
         books = Books(
             version.figures,
             version.counters,
@@ -88,7 +91,7 @@ class LockedPlugins:
             partial(_failedOutside, instance),
             version.counters.exceeded,
         )
-        return self._tier.guest(resident, books)
+        return self._tier.middleware(load, permissions, limits, books)
 
     def close(self) -> Deferred[None]:
         """End all processes. Nothing is made after that."""

@@ -9,7 +9,7 @@ import re
 import socket
 from typing import Any
 
-from tests.behaviour.residents import ALL, RESIDENTS, Resident
+from tests.behaviour.examples import ALL, EXAMPLES, Example
 from tests.harness import EdgeProcess, RawOrigin, readAll, readExactly, readHead
 from tests.integration.test_reconfiguring import ReconfiguringCase
 
@@ -75,30 +75,30 @@ class LikeInlineTests(ReconfiguringCase):
     def edge(self, isolation: str) -> EdgeProcess:
         """With a route for each plugin."""
         files = {}
-        for name, resident in RESIDENTS.items():
-            manifest = {"name": name, "version": "1.0.0", "enabled": True, **resident.more}
-            if resident.permissions is not None:
-                manifest["permissions"] = resident.permissions
+        for name, example in EXAMPLES.items():
+            manifest = {"name": name, "version": "1.0.0", "enabled": True, **example.more}
+            if example.permissions is not None:
+                manifest["permissions"] = example.permissions
             files[f"plugins/{name}/plugin.json"] = json.dumps(manifest)
-            files[f"plugins/{name}/plugin.py"] = resident.code(name)
-            for path, content in resident.files.items():
+            files[f"plugins/{name}/plugin.py"] = example.code(name)
+            for path, content in example.files.items():
                 files[f"plugins/{name}/{path}"] = content
         return self.begin(files, self.configuration(isolation))
 
     def configuration(self, isolation: str) -> str:
         routes = []
-        for name in RESIDENTS:
-            others = {other: False for other in RESIDENTS if other != name}
+        for name in EXAMPLES:
+            others = {other: False for other in EXAMPLES if other != name}
             routes.append({"name": name, "host": f"{name}.example", "path": "/", "upstream": "app", "plugins": others})
-            off = dict.fromkeys(RESIDENTS, False)
+            off = dict.fromkeys(EXAMPLES, False)
             routes.append({"host": f"{name}.example", "path": "/elsewhere", "upstream": "other", "plugins": off})
-        routes.append({"path": "/", "respond": {"body": "hi"}, "plugins": dict.fromkeys(RESIDENTS, False)})
+        routes.append({"path": "/", "respond": {"body": "hi"}, "plugins": dict.fromkeys(EXAMPLES, False)})
         upstreams = {"app": {"targets": [self.app.url]}, "other": {"targets": [self.other.url]}}
         return f"routes: {json.dumps(routes)}\nupstreams: {json.dumps(upstreams)}\nISOLATION: {isolation}\n"
 
     def text(self, extra: str = "") -> str:
         extra, _, isolation = extra.partition("ISOLATION: ")
-        grants = dict.fromkeys(RESIDENTS, ALL)
+        grants = dict.fromkeys(EXAMPLES, ALL)
         plugins = {
             "directory": "plugins", "settle": 0.15, "isolation": {"*": isolation.strip()} if isolation else {},
             "grants": grants,
@@ -109,9 +109,9 @@ class LikeInlineTests(ReconfiguringCase):
             f"plugins: {json.dumps({**plugins, 'quarantine': quarantine})}\nlogging: {{access: access.log}}\n{extra}"
         )
 
-    def answers(self, edge: EdgeProcess, name: str, resident: Resident) -> list[bytes]:
+    def answers(self, edge: EdgeProcess, name: str, example: Example) -> list[bytes]:
         """What a client gets for what it sends."""
-        return [self.answer(edge, name, *send) for send in resident.sends]
+        return [self.answer(edge, name, *send) for send in example.sends]
 
     def answer(self, edge: EdgeProcess, name: str, line: str, fields: str, body: bytes) -> bytes:
         client = self.connect(edge)
@@ -125,9 +125,9 @@ class LikeInlineTests(ReconfiguringCase):
         """Whatever the plugin does, the client gets the same."""
         inline, process = self.edge("inline"), self.edge("process")
         different = []
-        for name, resident in RESIDENTS.items():
-            wanted, found = (self.answers(edge, name, resident) for edge in (inline, process))
-            for send, one, two in zip(resident.sends, wanted, found, strict=True):
+        for name, example in EXAMPLES.items():
+            wanted, found = (self.answers(edge, name, example) for edge in (inline, process))
+            for send, one, two in zip(example.sends, wanted, found, strict=True):
                 if one != two:
                     different.append(f"{name} {send[0]}:\ninline:  {one[:1500]!r}\nprocess: {two[:1500]!r}")
         self.assertEqual(different, [], "\n\n".join(different) + f"\n{process.said()[-6000:]}")

@@ -15,10 +15,10 @@ from revproxy.errors import LimitExceeded, WrongAnswer
 from revproxy.headers import Headers, JoinedHeaders
 from revproxy.isolation.edits import Edits, Streams
 from revproxy.isolation.frames import Answered, BodyChanged, NewResponse
-from revproxy.isolation.guestlimits import MOST_BODY
-from revproxy.isolation.visits import Visit
+from revproxy.isolation.knownrequests import KnownRequest
+from revproxy.isolation.processlimits import MOST_BODY
 from revproxy.permissions import NOTHING, Permissions
-from tests.isolation.cells import EVERYTHING, request
+from tests.isolation.doubles import EVERYTHING, request
 
 OK = NewResponse(200, None, (), b"")
 
@@ -27,7 +27,7 @@ FIELDS = st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=30)), max
 CHANGES = st.lists(st.tuples(st.binary(max_size=20), FIELDS), max_size=4)
 
 
-async def pieces(visit: Visit) -> Any:
+async def pieces(known: KnownRequest) -> Any:
     yield b"piece"
 
 
@@ -38,12 +38,12 @@ class EditsCase(SynchronousTestCase):
         self.context = request(X_One="1")
         self.context._request._body = Body(None, None)
         self.context._request._context = self.context
-        self.visit = Visit(1, self.context, lambda visit: None)
+        self.known = KnownRequest(1, self.context, lambda known: None)
 
     def apply(self, permissions: Permissions = EVERYTHING, phase: str = "handle", **changes: Any) -> Any:
         changes.setdefault("verdict", True if phase == "handle" else None)
-        edits = Edits(permissions, Streams(lambda visit, isResponse: lambda data, last: data, pieces))
-        return edits.apply(self.visit, Answered(1, **changes), phase)
+        edits = Edits(permissions, Streams(lambda known, isResponse: lambda data, last: data, pieces))
+        return edits.apply(self.known, Answered(1, **changes), phase)
 
     def refused(self, permissions: Permissions = EVERYTHING, phase: str = "handle", **changes: Any) -> str:
         """Why it is not taken; and nothing has changed."""
@@ -118,17 +118,17 @@ class AppliedTests(EditsCase):
                    responseBody=BodyChanged(b"other"))  # fmt: skip
         self.assertEqual((response.status, response.reason, len(response.headers)), (202, "Accepted", 0))
         self.apply(phase="handleResponse", response=NewResponse(200, None, ((b"X-B", b"1"),), None))
-        self.assertTrue(self.visit.streams)
+        self.assertTrue(self.known.streams)
         self.assertEqual(self.context.response.headers.get("X-B"), "1")  # type: ignore[union-attr]
 
     def test_bodies(self) -> None:
         """Replaced, and filtered."""
         self.apply(body=BodyChanged(b"new"))
-        self.assertFalse(self.visit.streams)
+        self.assertFalse(self.known.streams)
         self.assertEqual(self.context.request.body.take(), b"new")
         self.context._request._body = Body(None, None)
         self.apply(body=BodyChanged(None, True))
-        self.assertTrue(self.visit.streams)
+        self.assertTrue(self.known.streams)
         self.assertTrue(self.context.request.body.isFilteredBy("p"))
 
     def test_notes(self) -> None:

@@ -11,7 +11,7 @@ from revproxy.isolation.line import Ask, Line
 
 
 def ask(number: int, limit: float = 1.0) -> Ask:
-    return Ask(number, lambda cell, n: None, Deferred(), 1.0, limit)  # type: ignore[arg-type, return-value]
+    return Ask(number, lambda process, n: None, Deferred(), 1.0, limit)  # type: ignore[arg-type, return-value]
 
 
 class LineTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from revproxy.errors import ClientGone
 from revproxy.headers import Headers
 from revproxy.isolation.sight import UNKNOWN, Sight, outcomeSeen
 from revproxy.permissions import UNASKED, Permissions
-from tests.isolation.cells import request
+from tests.isolation.doubles import request
 
 
 def seen(permissions: Permissions = UNASKED, **fields: str) -> Any:

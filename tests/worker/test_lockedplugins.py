@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.trustconfig import TrustConfig
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
-from revproxy.worker.lifecycle.guests import limitsOf
 from revproxy.worker.lifecycle.instance import Version
+from revproxy.worker.lifecycle.lockedcode import limitsOf
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 from revproxy.worker.lockedplugins import LockedPlugins
-from tests.isolation.cells import ProcessDouble
+from tests.isolation.doubles import ProcessDouble
 from tests.worker.workers import entry
 
 

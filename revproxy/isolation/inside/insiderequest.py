@@ -23,6 +23,7 @@ from revproxy.isolation.frames import (
     OutcomeSeen,
     RequestHead,
     ResponseHead,
+    Unchanged,
 )
 from revproxy.isolation.inside.asks import Asks
 from revproxy.isolation.inside.bodysource import EdgesBody
@@ -150,10 +151,10 @@ class InsideRequest:
             changed += (body,)
         return changed
 
-    def answered(self, number: int, call: Call, verdict: bool | None) -> Answered:
+    def answered(self, number: int, call: Call, verdict: bool | None) -> Answered | Unchanged:
         """What a call has answered and changed."""
         if call.phase == "finished":
-            return Answered(number)
+            return Unchanged(number)
         context = self.context
         request = context._request
         method, target, host = request._rawMethod, request._rawTarget, request._rawHost
@@ -174,7 +175,7 @@ class InsideRequest:
         else:
             self._tellAnswer(told)
         self._tellRest(told)
-        return Answered(number, verdict, **told)
+        return Answered(number, verdict, **told) if told else Unchanged(number, verdict)
 
     def _tellWayIn(self, told: dict[str, Any], verdict: bool | None) -> None:
         context = self.context
@@ -215,7 +216,9 @@ class InsideRequest:
     def _tellRest(self, told: dict[str, Any]) -> None:
         context = self.context
         if context._values or self._told:
-            told["values"] = changedSince(self._told, context._values)
+            values = changedSince(self._told, context._values)
+            if values:
+                told["values"] = values
         if context._fields is not None:
             logged = dict(context._fields)
             if logged != self._logged:

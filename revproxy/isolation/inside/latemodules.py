@@ -9,18 +9,24 @@ Python (`preimports`), which cannot be loaded late at all.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import marshal
+import mmap
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec
-from mmap import ACCESS_READ, mmap
 from types import CodeType, ModuleType
 from typing import Any, Final, cast
 
 _HEADER: Final = 16
 """Bytes of a .pyc before its code (PEP 552)."""
+
+_FAILED: Final = ctypes.c_void_p(-1).value
+_READ_ONLY: Final = 0x100
+"""``PyBUF_READ``."""
 
 
 class LateModule:
@@ -32,7 +38,7 @@ class LateModule:
 
     __slots__ = ("_content", "_isCompiled", "isPackage", "path")
 
-    def __init__(self, path: str, isPackage: bool, content: mmap, isCompiled: bool) -> None:
+    def __init__(self, path: str, isPackage: bool, content: memoryview, isCompiled: bool) -> None:
         self.path = path
         self.isPackage = isPackage
         self._content = content
@@ -41,10 +47,10 @@ class LateModule:
     def code(self) -> CodeType:
         """What is to run."""
         if self._isCompiled:
-            code = marshal.loads(memoryview(self._content)[_HEADER:])
+            code = marshal.loads(self._content[_HEADER:])
             assert isinstance(code, CodeType)
             return code
-        return compile(self._content[:], self.path, "exec", dont_inherit=True)
+        return compile(bytes(self._content), self.path, "exec", dont_inherit=True)
 
 
 def mapped(path: str, isPackage: bool) -> LateModule | None:
@@ -68,7 +74,7 @@ def _headOf(source: os.stat_result) -> bytes:
     return importlib.util.MAGIC_NUMBER + b"\0\0\0\0" + numbers
 
 
-def _mapOf(path: str, head: bytes = b"") -> mmap | None:
+def _mapOf(path: str, head: bytes = b"") -> memoryview | None:
     """
     :param head: what the file has to begin with. It is read: to look into what is mapped would take memory.
     """
@@ -77,11 +83,33 @@ def _mapOf(path: str, head: bytes = b"") -> mmap | None:
     except FileNotFoundError:
         return None
     try:
-        return mmap(descriptor, 0, access=ACCESS_READ) if os.pread(descriptor, len(head), 0) == head else None
-    except ValueError:  # it is empty
-        return None
+        size = os.fstat(descriptor).st_size
+        return _viewOf(descriptor, size) if size and os.pread(descriptor, len(head), 0) == head else None
     finally:
         os.close(descriptor)
+
+
+def _viewOf(descriptor: int, size: int) -> memoryview:
+    """
+    What is mapped for good. Not by Python's own mmap: that keeps a descriptor for each file (until 3.13, always), and
+    for hundreds of files there are not that many everywhere.
+
+    :raises OSError: there is no room.
+    """
+    address = _map()(None, size, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, 0)
+    if address == _FAILED:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    view = ctypes.pythonapi.PyMemoryView_FromMemory
+    view.argtypes, view.restype = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int), ctypes.py_object
+    return cast(memoryview, view(address, size, _READ_ONLY))
+
+
+@cache
+def _map() -> Any:
+    call = ctypes.CDLL(None, use_errno=True).mmap
+    call.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+    call.restype = ctypes.c_void_p
+    return call
 
 
 def filesBelow(folder: str, prefix: str, without: frozenset[str]) -> Iterator[tuple[str, str, bool]]:

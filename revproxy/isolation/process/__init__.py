@@ -18,7 +18,7 @@ From the edge's side to the inside of a process::
     descriptors          what is read and written: by the reactor, or before that runs
 
     template             runs in the template: forks, and reaps
-      rehearsal          tries in a child what of the lock this machine has
+      machinecheck       tries in a child what of the lock this machine has
 
 Who ends with whom: a process has the template as its parent, and the template the edge. The kernel ends a child with
 its parent (``PR_SET_PDEATHSIG``), so nothing outlives an edge that is killed. The template reaps when the edge lets it,

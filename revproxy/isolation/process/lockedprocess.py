@@ -19,18 +19,14 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from revproxy.isolation.frames import (
+    ANSWERS,
     MOST_DOWN,
-    Answered,
     Call,
     Cancel,
-    Done,
     Down,
-    Failed,
     Filter,
     Load,
-    Loaded,
     Over,
-    Piece,
     Pull,
     Step,
     Up,
@@ -48,7 +44,6 @@ from revproxy.isolation.process.usage import cpuSeconds, isRunnable, ownBytes
 _FIRST_LINES: Final = 20
 
 _ASKING: Final = frozenset((Load, Step, Call, Filter, Pull))
-_ANSWERS: Final = frozenset((Loaded, Failed, Answered, Done, Piece))
 """What comes once for each of those: a process that says it more often has its frames sent one by one, no more."""
 
 GRACE: Final = 0.1
@@ -283,7 +278,7 @@ class LockedProcess:
 
     def _decode(self, data: bytes) -> None:
         frame = decodeUp(data)
-        if type(frame) in _ANSWERS and self._unanswered:
+        if type(frame) in ANSWERS and self._unanswered:
             self._unanswered -= 1
         self._onFrame(frame)
 

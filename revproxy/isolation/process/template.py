@@ -30,6 +30,7 @@ from typing import Final
 from revproxy.isolation.holdpage import HoldPage
 from revproxy.isolation.lock.layers import Lock
 from revproxy.isolation.lock.lockdown import lockDown
+from revproxy.isolation.process.machinecheck import MachineCheck
 from revproxy.isolation.process.orders import (
     MOST,
     AnyOrder,
@@ -44,7 +45,6 @@ from revproxy.isolation.process.orders import (
     decodeOrder,
     encodeOrder,
 )
-from revproxy.isolation.process.rehearsal import Rehearsal
 
 STREAM: Final = 3
 """The descriptor of a locked process's stream."""
@@ -69,16 +69,16 @@ def main(control: socket.socket) -> None:
     assert isinstance(begin, Begin)
     _endWith(begin.parent)
     _heedNobody()
-    rehearsal = Rehearsal.begin(begin.uid, begin.without, _endWith)
+    check = MachineCheck.begin(begin.uid, begin.without, _endWith)
     serve: Serve = import_module(begin.inside).serve
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    layers = rehearsal.layers()
-    template = Template(control, serve, layers.usable - frozenset(begin.without), rehearsal)
+    layers = check.layers()
+    template = Template(control, serve, layers.usable - frozenset(begin.without), check)
     gc.collect()
     gc.freeze()
     template.say(Standing(layers.asList(), addressBytes()))
     template.run()
-    rehearsal.finish()
+    check.finish()
     os._exit(0)
 
 
@@ -108,12 +108,12 @@ class Template:
     Forks, and waits for those it has forked.
     """
 
-    def __init__(self, control: socket.socket, serve: Serve, use: frozenset[str], rehearsal: Rehearsal) -> None:
+    def __init__(self, control: socket.socket, serve: Serve, use: frozenset[str], check: MachineCheck) -> None:
         """
         :param control: the socket to the edge, of packets.
         :param serve: what each calls when it is locked.
         :param use: names of the optional layers of the lock.
-        :param rehearsal: which still tries what must end a process.
+        :param check: which still tries what must end a process.
         """
         self._control = control
         self._serve = serve
@@ -121,10 +121,10 @@ class Template:
         self._pid = os.getpid()
         self._living: dict[int, int] = {}
         """By pidfd, the process's number."""
-        self._rehearsal = rehearsal
+        self._check = check
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
-        self._poll.register(rehearsal.fd, select.POLLIN)
+        self._poll.register(check.fd, select.POLLIN)
 
     def say(self, order: AnyOrder, fds: tuple[int, ...] = ()) -> None:
         """To the edge. If that has gone, so have we in a moment."""
@@ -137,8 +137,8 @@ class Template:
             for fd, _ in self._poll.poll():
                 if fd in self._living:
                     self._ended(fd)
-                elif fd == self._rehearsal.fd:
-                    self._rehearsed()
+                elif fd == self._check.fd:
+                    self._checked()
                 elif not self._heed():
                     return
 
@@ -206,9 +206,9 @@ class Template:
         if report.level is not None:
             self._serve(STREAM, holdPage)
 
-    def _rehearsed(self) -> None:
-        self._poll.unregister(self._rehearsal.fd)
-        self.say(Tried(self._rehearsal.survived()))
+    def _checked(self) -> None:
+        self._poll.unregister(self._check.fd)
+        self.say(Tried(self._check.survived()))
 
 
 def _write(path: str, text: str) -> None:

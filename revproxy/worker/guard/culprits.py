@@ -36,7 +36,7 @@ class Culprits:
         These run now; drop-ins are known from here on.
         """
         for instance in instances:
-            if instance.guest is not None:
+            if instance.locked is not None:
                 continue  # its code does not run here
             self._packages[_packageOf(instance)] = instance.version
 

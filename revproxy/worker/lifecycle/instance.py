@@ -34,9 +34,9 @@ from revproxy.errors import Foreign, PluginStalled, asException
 from revproxy.figures import Figures
 from revproxy.host import QUEUE, Host, threadsName
 from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle, IStateful
-from revproxy.isolation.guest import Guest
+from revproxy.isolation.lockedmiddleware import LockedMiddleware
 from revproxy.isolation.remotefailure import RemoteFailure
-from revproxy.isolation.tenancy import NotLoaded
+from revproxy.isolation.succession import NotLoaded
 from revproxy.loading.bundlefinder import compileFile
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
@@ -49,10 +49,10 @@ from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
-from revproxy.worker.lifecycle import guests
+from revproxy.worker.lifecycle import lockedcode
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 
-Locked = Callable[["Instance"], Deferred[Guest]]
+Locked = Callable[["Instance"], Deferred[LockedMiddleware]]
 """Makes of an instance what runs in its locked process; fails with a PluginError."""
 
 COMPILED_AHEAD = 64 * 1024
@@ -108,7 +108,7 @@ class Version:
         self.storeOf = storeOf
         self.isolation = isolation
         self.permissions = permissions
-        self._locked = locked
+        self._makeLocked = locked
         self.entry = entry
         self.module: LoadedBundle | None = None
         self.counters = Counters(SELF_TIME)
@@ -212,7 +212,7 @@ class Version:
         :raises StageFailed:
         """
         if self.isolation == "process":
-            return self._makeGuest(config, reactor, makeClient, onFailure)
+            return self._makeInProcess(config, reactor, makeClient, onFailure)
         self.load()
         manifest = self.entry.manifest
         with self.outsideRequests():
@@ -235,7 +235,7 @@ class Version:
                 raise
         return instance
 
-    def _makeGuest(
+    def _makeInProcess(
         self,
         config: Mapping[str, Any],
         reactor: Any,
@@ -243,9 +243,9 @@ class Version:
         onFailure: Callable[[Instance, Failure], None],
     ) -> Instance:
         """Nothing of it runs here, nor anywhere before `Instance.load`."""
-        if self.entry.bundle is None or self._locked is None:
-            raise self.failed("import", ImportError(), guests.DROP_IN.format(name=self.name))
-        instance = Instance(self, None, config, reactor, makeClient, onFailure, self._locked)
+        if self.entry.bundle is None or self._makeLocked is None:
+            raise self.failed("import", ImportError(), lockedcode.DROP_IN.format(name=self.name))
+        instance = Instance(self, None, config, reactor, makeClient, onFailure, self._makeLocked)
         self.instances.add(instance)
         return instance
 
@@ -297,7 +297,7 @@ class Instance:
     :ivar since: the number of the plan with which it began to serve, or was let back after a quarantine; None before
         that.
     :ivar retiring: True once no new request comes to it.
-    :ivar guest: what it is in a locked process, once it is loaded; None in the edge's own.
+    :ivar middleware: what it is in a locked process, once it is loaded; None in the edge's own.
     :ivar isGone: False if its process, which was killed, does not end.
     :ivar chains: of all generations that use it, weakly: a replaced one lives as long as its requests, and must not
         keep the others in it alive.
@@ -336,8 +336,8 @@ class Instance:
             destinations=destinations,
         )
         self._onFailure = onFailure
-        self._locked = locked
-        self.guest: Guest | None = None
+        self._makeLocked = locked
+        self.locked: LockedMiddleware | None = None
         self.chains: WeakSet[Chain] = WeakSet()
         self.started = False
         self.isGone = True
@@ -368,31 +368,31 @@ class Instance:
 
         :raises StageFailed: of the stage ``import``, ``main``, ``validate`` or ``attach``.
         """
-        if self._locked is None or self.guest is not None:
+        if self._makeLocked is None or self.locked is not None:
             return
         version = self.version
         try:
-            guest = await self._locked(self)
+            middleware = await self._makeLocked(self)
         except PluginError as error:
             raise version.failed("import", error) from None
-        self.object = self.guest = guest
-        self._waiting = loading = Deferred.fromCoroutine(guest.load())
+        self.object = self.locked = middleware
+        self._waiting = loading = Deferred.fromCoroutine(middleware.load())
         try:
             await loading
         except NotLoaded as failed:
-            await guest.end()
+            await middleware.end()
             if isinstance(failed.error, PluginError):
                 raise version.failed(failed.stage, failed.error) from None
             raise version.failed(failed.stage, failed.error, _whyNotLoaded(failed)) from None
         except CancelledError as error:
-            await guest.end()
+            await middleware.end()
             raise version.failed("import", error, "it was cancelled") from None
 
     async def validateLater(self, config: Mapping[str, Any]) -> None:
         """What :meth:`validate` cannot ask, because it is in a locked process. :raises StageFailed:"""
-        if self.guest is not None and self.provides(IConfigurable):
+        if self.locked is not None and self.provides(IConfigurable):
             try:
-                await notLonger(Deferred.fromCoroutine(self.guest.validate(config)), self._limits.start, self._reactor)
+                await notLonger(Deferred.fromCoroutine(self.locked.validate(config)), self._limits.start, self._reactor)
             except Foreign as error:
                 message = f"validateConfig refused the configuration: {_saidBy(error)}"
                 raise self.version.failed("validate", error, message) from None
@@ -487,9 +487,9 @@ class Instance:
             except StageFailed as error:
                 failed = error
         await self.host.close()
-        guest, self.guest = self.guest, None
-        if guest is not None:
-            self.isGone = await guest.end()
+        middleware, self.locked = self.locked, None
+        if middleware is not None:
+            self.isGone = await middleware.end()
         self.version.instances.discard(self)
         if not self.version.instances:
             self.version.threads.end()
@@ -519,7 +519,7 @@ class Instance:
     def _howFailed(self, error: BaseException, seconds: float) -> str:
         if isinstance(error, DeferredTimeout):
             return f"did not come back within {seconds:g} s"
-        if self._locked is not None:
+        if self._makeLocked is not None:
             return f"raised {error}" if isinstance(error, RemoteFailure) else f"failed: {textOf(error)}"
         if isinstance(error, PluginStalled):
             return f"held the reactor for more than {self.version.limits.hold:g} s"

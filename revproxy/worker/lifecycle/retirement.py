@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.dataplane.chain import Chain
-from revproxy.isolation.tenancy import ENDING
+from revproxy.isolation.succession import ENDING
 from revproxy.loading.loader import unload
 from revproxy.plan.versionid import VersionId
 from revproxy.plan.words import Notice, Remains

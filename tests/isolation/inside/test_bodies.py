@@ -14,6 +14,7 @@ from revproxy.isolation.frames import (
     Pull,
     ReadBody,
     SendRequest,
+    Unchanged,
     Waiting,
 )
 from tests.isolation.inside.rooms import HEAD, RoomCase, answerHead, changed
@@ -33,7 +34,7 @@ class ReadingTests(RoomCase):
         self.assertEqual(self.room.take(Waiting).number, number)
         self.room.reply(1, b"content")
         self.assertEqual(self.room.said.pop(0).text, "b'content'")  # type: ignore[union-attr]
-        self.assertEqual(self.room.take(Answered), Answered(number, True))
+        self.assertEqual(self.room.take(Unchanged), Unchanged(number, True))
 
     def test_twice(self) -> None:
         """The second time it is here already."""
@@ -42,7 +43,7 @@ class ReadingTests(RoomCase):
         self.room.take(ReadBody)
         self.room.take(Waiting)
         self.room.reply(1, b"content")
-        self.assertTrue(self.room.take(Answered).verdict)
+        self.assertTrue(self.room.take(Unchanged).verdict)
 
     def test_limit(self) -> None:
         """No more is asked for than the plugin may hold; one that is known to be larger is not asked for at all."""
@@ -94,7 +95,7 @@ return (await context.request.body.read(10)) == b"abc"
         first = self.room.take(ReadBody)
         self.room.take(Waiting)
         self.room.reply(first.number, b"abc")
-        self.assertTrue(self.room.take(Answered).verdict)
+        self.assertTrue(self.room.take(Unchanged).verdict)
 
     def test_replaced(self) -> None:
         """A body is replaced without being read, also where there is none."""
@@ -140,7 +141,7 @@ return (await context.request.body.read(10)) == b"abc"
                     context.request.body.replace(b"late")
         """)
         self.room.call(head=POST)
-        self.room.take(Answered)
+        self.room.take(Unchanged)
         self.room.call("handleResponse", head=None, response=answerHead())
         self.assertIn("already on its way", self.room.take(Failed).text)
 

@@ -131,6 +131,14 @@ hashlib.sha3_256(b"x"), hashlib.blake2b(b"x"), hashlib.md5(b"x")
 print(hmac.new(b"k", b"m", "sha256").hexdigest(), len(secrets.token_hex(4)), zlib.crc32(b"x"))
 """), f"{hmac.new(b'k', b'm', 'sha256').hexdigest()} 8 {zlib.crc32(b'x')}")
 
+    def test_descriptors(self) -> None:
+        """What is mapped keeps no descriptor: a template has few of them, where ``ulimit -n`` is small."""
+        path = [str(Path(revproxy.__file__).absolute().parent.parent), *filter(os.path.isabs, sys.path)]
+        code = f"import os, sys; sys.path[:] = {path!r}; import revproxy.isolation.inside.main"
+        code += "\nprint(len(os.listdir('/proc/self/fd')))"
+        said = subprocess.check_output([sys.executable, "-I", "-S", "-c", code], env={}, text=True, timeout=120)
+        self.assertLess(int(said), 16)
+
     def test_hints(self) -> None:
         """A file that a plugin opens: the error's text says that there are none."""
         self.assertIn("a locked process has no files", alone("""

@@ -16,6 +16,7 @@ from revproxy.isolation.frames import (
     Logged,
     NewResponse,
     SendRequest,
+    Unchanged,
     UseStore,
     Waiting,
 )
@@ -129,7 +130,7 @@ class CallTests(RoomCase):
         """One that changes nothing tells nothing."""
         self.room.load(PASSES)
         number = self.room.call()
-        self.assertEqual(self.room.take(Answered), Answered(number, True))
+        self.assertEqual(self.room.take(Unchanged), Unchanged(number, True))
 
     def test_responds(self) -> None:
         """An answer of its own goes with the verdict."""
@@ -149,7 +150,7 @@ class CallTests(RoomCase):
         self.assertRegex(failed.where, r"/plugins/guest/plugin.py:\d+$")
         self.assertIn("raise ValueError('wrong')", failed.traceback)
         self.room.call(request=2, head=changed(HEAD, method=b"POST"))
-        self.assertTrue(self.room.take(Answered).verdict)
+        self.assertTrue(self.room.take(Unchanged).verdict)
 
     def test_exits(self) -> None:
         """So is `SystemExit`."""
@@ -308,14 +309,14 @@ return True
                     context.log.info(f"{outcome.status} {outcome.bytesOut} {outcome.error}")
         """)
         self.room.call()
-        self.room.take(Answered)
+        self.room.take(Unchanged)
         number = self.room.call("handleResponse", head=None, response=answerHead(fields=[(b"Server", b"x")]))
         self.assertEqual(
             self.room.take(Answered), Answered(number, status=404, responseFields=((b"server", ()),))
         )
         number = self.room.call("finished", head=None, outcome=OUTCOME)
         self.assertEqual(self.room.take(Logged).text, "200 5 it broke")
-        self.assertEqual(self.room.take(Answered), Answered(number))
+        self.assertEqual(self.room.take(Unchanged), Unchanged(number))
         self.room.over()
         self.assertEqual(self.room.runtime.calls.requests, {})
 

@@ -25,6 +25,7 @@ from revproxy.isolation.frames import (
     Logged,
     Over,
     Step,
+    Unchanged,
     Up,
     decodeUp,
     encode,
@@ -125,7 +126,7 @@ class ServingTests(ServingCase):
         """Many frames at once are answered, each by its number."""
         self.tell(load(self.SOURCE % "pass"), *(Call(number, number, "handle", HEAD) for number in range(1, 201)))
         self.hear(Loaded)
-        self.assertEqual([self.hear(Answered).number for _ in range(200)], list(range(1, 201)))
+        self.assertEqual([self.hear(Unchanged).number for _ in range(200)], list(range(1, 201)))
         self.tell(*(Over(number) for number in range(1, 201)), Step(201, "stop"))
         self.assertEqual(self.hear(Done).number, 201)
 
@@ -254,4 +255,4 @@ class LockedTests(ServingCase):
         for number, size in ((1, 2 << 30), (2, 5)):
             self.tell(Call(number, number, "handle", changed(HEAD, target=b"/?%d" % size)))
         self.assertEqual(self.hear(Failed).kind, "MemoryError")
-        self.assertTrue(self.hear(Answered).verdict)
+        self.assertTrue(self.hear(Unchanged).verdict)

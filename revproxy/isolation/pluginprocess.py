@@ -17,17 +17,14 @@ from twisted.internet.defer import Deferred
 
 from revproxy.errors import LimitExceeded, LimitName, PluginStalled, PluginTimeout
 from revproxy.isolation.frames import (
-    Answered,
+    ANSWERS,
     Cancel,
     Counted,
-    Done,
     Down,
     Failed,
     FailedOutside,
     Fields,
-    Loaded,
     Logged,
-    Piece,
     ReadBody,
     SendRequest,
     Up,
@@ -51,7 +48,6 @@ LONGEST_BEHIND: Final = 30.0
 
 MOST_STRAYS: Final = 1_000
 """Answers that nobody waits for, in one second; more are the end of a process."""
-
 
 MOST_SAID: Final = 20_000
 """Things that a process may say by itself in one second: what it asks for, and tells; more are its end."""
@@ -77,13 +73,13 @@ class Process(Protocol):
     def memoryBytes(self) -> int: ...
 
 
-class Desk(Protocol):
+class TakesUpcalls(Protocol):
     """Who serves what a process asks for by itself."""
 
-    def serve(self, cell: Cell, frame: ReadBody | SendRequest | UseStore) -> None:
+    def serve(self, process: PluginProcess, frame: ReadBody | SendRequest | UseStore) -> None:
         """It wants something; the answer is sent later."""
 
-    def hear(self, cell: Cell, frame: Logged | Counted | FailedOutside) -> None:
+    def hear(self, process: PluginProcess, frame: Logged | Counted | FailedOutside) -> None:
         """It tells something."""
 
     def interim(self, request: int, answers: tuple[tuple[int, Fields], ...]) -> None:
@@ -99,65 +95,71 @@ class Desk(Protocol):
         """It has gone beyond a limit."""
 
 
-class Cell:
+class PluginProcess:
     """
     One process, from when it was taken to its end.
 
     :ivar line: what it was asked and has not answered.
-    :ivar process: the process itself.
+    :ivar locked: the locked process itself.
     :ivar isLost: whether nothing can be asked any more: it has ended, or was killed.
     :ivar gone: fires when it has ended.
     """
 
     def __init__(
-        self, process: Process, clock: Any, deadlines: Deadlines, desk: Desk, onLost: Callable[[Cell, Lost], None]
+        self,
+        locked: Process,
+        clock: Any,
+        deadlines: Deadlines,
+        upcalls: TakesUpcalls,
+        onLost: Callable[[PluginProcess, Lost], None],
     ) -> None:
         """
         :param clock: for the last stretch before a call is ended, which the deadlines are too coarse for.
         :param deadlines: whose clock times calls; swept each `PERIOD` or so.
         :param onLost: told once, when nothing can be asked any more. What was asked then is in the `Lost`.
         """
-        self.process = process
+        self.locked = locked
         self.line = Line()
         self.isLost = False
         self.gone: Deferred[Gone] = Deferred()
         self.deadline = 0.0
         self._clock = clock
         self._deadlines = deadlines
-        self._desk = desk
+        self._upcalls = upcalls
         self._onLost = onLost
-        self._watch = CpuWatch(process)
+        self._watch = CpuWatch(locked)
+        self._isWatched = False
         self._soon: Any = None
         self._last = 0
         self._strays = 0
         self._strayWindow = 0.0
         self._said = 0
         self._saidSince = 0.0
-        process.attach(self._came, self._gone, desk.output)
+        locked.attach(self._came, self._gone, upcalls.output)
 
     # What it is asked
 
     def ask(self, ask: Ask) -> None:
         """Send what it is to do. The answer comes to the ask."""
         now = self._deadlines.now()
-        line = self.line
-        if not line.count:
+        if not self._isWatched:
+            self._isWatched = True
             self._watch.rest(now)
             self._deadlines.watch(self)
-        line.add(ask, now)
-        self._last = max(self._last, ask.number)
-        self.process.send(ask.make(self, ask.number))
+        self.line.add(ask, now)
+        if ask.number > self._last:
+            self._last = ask.number
+        self.locked.send(ask.make(self, ask.number))
 
     def send(self, frame: Down) -> None:
         """Send what needs no answer."""
         if not self.isLost:
-            self.process.send(frame)
+            self.locked.send(frame)
 
     def withdraw(self, ask: Ask) -> None:
         """Nobody waits for its answer any more."""
         if self.line.take(ask.number, self._deadlines.now()) is not None:
             self.send(Cancel(ask.number))
-            self._rest()
 
     def kill(self, why: str) -> None:
         """End it: it is not needed any more, and nobody is to be blamed."""
@@ -173,25 +175,24 @@ class Cell:
         if self.isLost:
             return
         kind = type(frame)
-        if kind is Answered or kind is Failed or kind is Done or kind is Piece or kind is Loaded:
-            number = 0 if kind is Loaded else frame.number  # type: ignore[union-attr]
+        if kind in ANSWERS:
+            number = frame.number  # type: ignore[union-attr]
             ask = self.line.take(number, self._deadlines.now())
             if ask is None:
                 self._stray(number)
                 return
-            self._rest()
             if kind is Failed and frame.kind == "MemoryError":  # type: ignore[union-attr]
-                self._desk.exceeded("memory", "it needs more memory than it may have (limits.memory_mb)")
-            ask.answer.callback(frame)
+                self._upcalls.exceeded("memory", "it needs more memory than it may have (limits.memory_mb)")
+            ask.callback(frame)
         elif kind is Waiting:
             self._waits(frame)  # type: ignore[arg-type]
         elif self._isFlood():
             text = f"it says more than {MOST_SAID} things a second that it was not asked"
             self._lose(Lost([], None, LimitExceeded("calls", text)), text)
         elif kind is ReadBody or kind is SendRequest or kind is UseStore:
-            self._desk.serve(self, frame)  # type: ignore[arg-type]
+            self._upcalls.serve(self, frame)  # type: ignore[arg-type]
         else:
-            self._desk.hear(self, frame)  # type: ignore[arg-type]
+            self._upcalls.hear(self, frame)  # type: ignore[arg-type]
 
     def _isFlood(self) -> bool:
         now = self._deadlines.now()
@@ -205,7 +206,7 @@ class Cell:
         if ask is not None:
             self.line.waits(frame.number, self._deadlines.now())
             if frame.informational:
-                self._desk.interim(ask.request, frame.informational)
+                self._upcalls.interim(ask.request, frame.informational)
 
     def _stray(self, number: int) -> None:
         """An answer that nobody waits for: it was given up, unless nobody has ever asked."""
@@ -219,17 +220,17 @@ class Cell:
             )
             self._lose(Lost([], None, LimitExceeded("reply", text)), text)
 
-    def _rest(self) -> None:
-        if not self.line.count:
-            self._deadlines.forget(self)
-
     # How long it takes
 
     def deadlineExpired(self) -> None:
-        """Look at what it is at."""
+        """Look at what it is at. One that is asked nothing is not looked at again before it is."""
+        if not self.line.count:
+            self._isWatched = False
+            self._deadlines.forget(self)
+            return
         now = self._deadlines.now()
         for ask in self.line.due(now):
-            if self._desk.isReading(ask.request):
+            if self._upcalls.isReading(ask.request):
                 self.line.prolong(ask, now)
             else:
                 self._giveUp(ask, PluginTimeout(f"no answer within {ask.limit:g} s"))
@@ -239,7 +240,7 @@ class Cell:
 
     def _giveUp(self, ask: Ask, error: Exception) -> None:
         self.withdraw(ask)
-        ask.answer.errback(error)
+        ask.errback(error)
 
     def _lookAt(self, now: float) -> None:
         ask, since = self._holder(now)
@@ -256,7 +257,7 @@ class Cell:
     def _holder(self, now: float) -> tuple[Ask | None, float]:
         """Whose code runs, and since when: as the process says, if that can be; else the head of the line."""
         line = self.line
-        hold = self.process.held()
+        hold = self.locked.held()
         head, headSince = line.head, line.headSince
         ask = None if hold is None else line.find(hold.number)
         if ask is None or hold is None:
@@ -278,7 +279,7 @@ class Cell:
 
     def _stalled(self, ask: Ask, kind: type[BaseException], text: str) -> None:
         stalled = kind(f"{text}, and its process was ended")
-        isHeld = self.process.held() is not None or ask.number == 0
+        isHeld = self.locked.held() is not None or ask.number == 0
         # That nobody says to hold it is a timer's doing, or a lie: the head is asked once more, and blamed then.
         culprit = ask if isHeld or ask.isRepeated or not ask.isRepeatable else None
         self._lose(Lost([], culprit, stalled), text, isFault=False)
@@ -287,7 +288,7 @@ class Cell:
 
     def _gone(self, gone: Gone) -> None:
         if not self.isLost:
-            hold = self.process.held()
+            hold = self.locked.held()
             culprit = self.line.find(0) if hold is None else self.line.find(hold.number)
             self._lose(Lost([], culprit, ProcessEnded(f"its process has ended: {gone.text}"), isCrash=True), "")
         self.gone.callback(gone)
@@ -302,7 +303,7 @@ class Cell:
             self._soon = None
         lost.asks[:] = self.line.clear()
         if why:
-            self.process.kill(why, isFault)
+            self.locked.kill(why, isFault)
         self._onLost(self, lost)
 
 

@@ -2,7 +2,7 @@
 A plugin in a locked process, as its chain has it: a middleware whose answers come later.
 
 For each call the request is told as far as the plugin may see it, and what comes back is put into the context as far as
-the plugin may change it. A request that the process has to do with is a *visit*, until the request's end.
+the plugin may change it. A request that the process has to do with is a *known*, until the request's end.
 """
 
 from __future__ import annotations
@@ -22,12 +22,24 @@ from revproxy.context import Context
 from revproxy.errors import WrongAnswer
 from revproxy.interfaces import IMiddleware
 from revproxy.isolation.edits import Edits, Streams
-from revproxy.isolation.frames import Answered, Call, Failed, Fields, Filter, Over, Phase, Piece, Pull, RequestHead
+from revproxy.isolation.frames import (
+    Answered,
+    Call,
+    Failed,
+    Fields,
+    Filter,
+    Over,
+    Phase,
+    Piece,
+    Pull,
+    RequestHead,
+    Unchanged,
+)
+from revproxy.isolation.knownrequests import KnownRequest, KnownRequests
 from revproxy.isolation.plainvalues import changedSince
 from revproxy.isolation.remotefailure import ProcessEnded, failureOf, refusalOf
 from revproxy.isolation.sight import Sight, outcomeSeen
-from revproxy.isolation.tenancy import Tenancy
-from revproxy.isolation.visits import Visit, Visits
+from revproxy.isolation.succession import Succession
 from revproxy.permissions import Permissions
 
 COMPANIONS = ("IResponseMiddleware", "IObserver", "ILifecycle", "IHealthCheck", "IConfigurable", "IStateful")
@@ -35,20 +47,20 @@ COMPANIONS = ("IResponseMiddleware", "IObserver", "ILifecycle", "IHealthCheck", 
 
 
 @implementer(IMiddleware)
-class Guest:
+class LockedMiddleware:
     """
     The middleware.
 
     :ivar name: the plugin's.
-    :ivar tenancy: its processes.
-    :ivar visits: the requests it has to do with.
+    :ivar succession: its processes.
+    :ivar requests: the requests it has to do with.
     """
 
     def __init__(
         self,
         name: str,
-        tenancy: Tenancy,
-        visits: Visits,
+        succession: Succession,
+        requests: KnownRequests,
         permissions: Permissions,
         stop: Callable[[], None],
         counters: Any,
@@ -58,18 +70,18 @@ class Guest:
         :param counters: of its version: `revproxy.dataplane.counters.Counters`.
         """
         self.name = name
-        self.tenancy = tenancy
-        self.visits = visits
+        self.succession = succession
+        self.requests = requests
         self._sight = Sight(permissions)
         self._permissions = permissions
         self._edits = Edits(permissions, Streams(self._filter, self._pieces))
         self._stop = stop
         self._counters = counters
         self._keeps = False
-        visits.onOver = self._over
-        self._limit = tenancy.limits.call
+        requests.onOver = self._over
+        self._limit = succession.limits.call
         self._targetsTold: dict[str, tuple[tuple[str, bool], ...]] | None = None
-        self._targetsPlace: object = None
+        self._targetsProcess: object = None
 
     # Its life
 
@@ -77,36 +89,36 @@ class Guest:
         """
         Have a process become the plugin. From then on this provides what the plugin does.
 
-        :raises revproxy.isolation.tenancy.NotLoaded:
+        :raises revproxy.isolation.succession.NotLoaded:
         """
-        tenancy = self.tenancy
-        await tenancy.open()
-        names = tenancy.interfaces
+        succession = self.succession
+        await succession.open()
+        names = succession.interfaces
         alsoProvides(self, *(getattr(interfaces, name) for name in COMPANIONS if name in names))
         self._keeps = "IObserver" in names or "IResponseMiddleware" in names
 
     async def end(self) -> bool:
         """End it. :returns: whether its process is gone."""
         self._stop()
-        return await self.tenancy.end()
+        return await self.succession.end()
 
     async def start(self) -> None:
         """As `revproxy.interfaces.ILifecycle.start`."""
-        await self.tenancy.step("start")
-        self.tenancy.isStarted = True
+        await self.succession.step("start")
+        self.succession.isStarted = True
 
     async def stop(self) -> None:
         """As `revproxy.interfaces.ILifecycle.stop`."""
-        self.tenancy.isStarted = False
-        await self.tenancy.step("stop")
+        self.succession.isStarted = False
+        await self.succession.step("stop")
 
     async def checkHealth(self) -> None:
         """As `revproxy.interfaces.IHealthCheck.checkHealth`."""
-        await self.tenancy.step("checkHealth")
+        await self.succession.step("checkHealth")
 
     async def validate(self, config: Mapping[str, Any]) -> None:
         """Have the plugin look at a configuration. :raises RemoteFailure: it does not take it."""
-        await self.tenancy.step("validateConfig", _json(config))
+        await self.succession.step("validateConfig", _json(config))
 
     def validateConfig(self, config: Mapping[str, Any]) -> None:
         """As `revproxy.interfaces.IConfigurable.validateConfig`; the plugin's own is asked by :meth:`validate`."""
@@ -114,83 +126,83 @@ class Guest:
     async def updateConfig(self, config: Mapping[str, Any]) -> None:
         """As `revproxy.interfaces.IConfigurable.updateConfig`; a process that follows has this one, too."""
         data = _json(config)
-        await self.tenancy.step("updateConfig", data)
-        self.tenancy.load = msgspec.structs.replace(self.tenancy.load, config=data)
+        await self.succession.step("updateConfig", data)
+        self.succession.load = msgspec.structs.replace(self.succession.load, config=data)
 
     async def exportState(self) -> Any:
         """As `revproxy.interfaces.IStateful.exportState`."""
-        return json.loads(await self.tenancy.step("exportState"))
+        return json.loads(await self.succession.step("exportState"))
 
     async def importState(self, state: Any, version: str) -> None:
         """As `revproxy.interfaces.IStateful.importState`."""
-        await self.tenancy.step("importState", _json([state, version]))
+        await self.succession.step("importState", _json([state, version]))
 
     # Its calls
 
     def handle(self, context: Context) -> Deferred[bool]:
         """As `revproxy.interfaces.IMiddleware.handle`."""
-        visit = self.visits.of(context) if self._keeps else self.visits.begin(context)
+        known = self.requests.of(context) if self._keeps else self.requests.begin(context)
         self._counters.inFlight += 1
-        asked = self._call(visit, "handle")
-        asked.addCallbacks(self._answered, self._failed, (visit, "handle"), errbackArgs=(visit,))
+        asked = self._call(known, "handle")
+        asked.addCallbacks(self._answered, self._failed, (known, "handle"), errbackArgs=(known,))
         return cast("Deferred[bool]", asked)
 
     def handleResponse(self, context: Context) -> Deferred[None]:
         """As `revproxy.interfaces.IResponseMiddleware.handleResponse`."""
-        visit = self.visits.of(context)
+        known = self.requests.of(context)
         self._counters.inFlight += 1
-        asked = self._call(visit, "handleResponse")
-        asked.addCallbacks(self._answered, self._failed, (visit, "handleResponse"), errbackArgs=(visit,))
+        asked = self._call(known, "handleResponse")
+        asked.addCallbacks(self._answered, self._failed, (known, "handleResponse"), errbackArgs=(known,))
         return cast("Deferred[None]", asked)
 
     def finished(self, context: Context) -> Awaitable[None]:
-        """As `revproxy.interfaces.IObserver.finished`; the end of the visit."""
-        visit = self.visits.of(context)
-        asked = self._call(visit, "finished")
-        self.visits.end(visit)
-        return asked.addCallback(self._observed).addBoth(self._overAfter, visit)
+        """As `revproxy.interfaces.IObserver.finished`; the end of the known."""
+        known = self.requests.of(context)
+        asked = self._call(known, "finished")
+        self.requests.end(known)
+        return asked.addCallback(self._observed).addBoth(self._overAfter, known)
 
-    def _call(self, visit: Visit, phase: Phase) -> Deferred[Any]:
-        return self.tenancy.call(partial(self._frame, visit, phase), visit.number, phase != "finished", self._limit)
+    def _call(self, known: KnownRequest, phase: Phase) -> Deferred[Any]:
+        return self.succession.call(partial(self._frame, known, phase), known.number, phase != "finished", self._limit)
 
-    def _failed(self, failure: Failure, visit: Visit) -> Failure:
+    def _failed(self, failure: Failure, known: KnownRequest) -> Failure:
         """Nothing has come of a call."""
-        self._settle(visit)
+        self._settle(known)
         return failure
 
-    def _settle(self, visit: Visit, isOver: bool = False) -> None:
+    def _settle(self, known: KnownRequest, isOver: bool = False) -> None:
         """
         After a call: whether the plugin has still to do with the request.
 
         :param isOver: whether the process knows that, if it has not.
         """
         self._counters.inFlight -= 1
-        if visit.streams:
-            self.visits.keep(visit)
-        elif not self._keeps and self.visits.end(visit) and not isOver:
-            self._over(visit)
+        if known.streams:
+            self.requests.keep(known)
+        elif not self._keeps and self.requests.end(known) and not isOver:
+            self._over(known)
 
-    def _frame(self, visit: Visit, phase: Phase, cell: object, number: int) -> Call:
+    def _frame(self, known: KnownRequest, phase: Phase, process: object, number: int) -> Call:
         """What a process is told of a call; one that knows nothing of the request yet, all of it."""
-        visit.movesTo(cell)
-        context = visit.context
+        known.movesTo(process)
+        context = known.context
         head: RequestHead | None = self._sight.request(context)
         response = context._response
         if self._keeps:
             # What has changed since, by whomever, is told once more.
-            head, visit.head = None if head == visit.head else head, head
+            head, known.head = None if head == known.head else head, head
         return Call(
             number,
-            visit.number,
+            known.number,
             phase,
             head,
             self._sight.response(response) if response is not None and phase != "handle" else None,
-            changedSince(visit.told, context._values) if context._values or visit.told else b"",
+            changedSince(known.told, context._values) if context._values or known.told else b"",
             outcomeSeen(context._outcome) if phase == "finished" else None,
-            self._targets(context, cell) if self._permissions.upstreams and phase == "handle" else None,
+            self._targets(context, process) if self._permissions.upstreams and phase == "handle" else None,
         )
 
-    def _targets(self, context: Context, cell: object) -> dict[str, tuple[tuple[str, bool], ...]] | None:
+    def _targets(self, context: Context, process: object) -> dict[str, tuple[tuple[str, bool], ...]] | None:
         """Those of the upstreams that it may choose; None if the process knows."""
         destinations = context._tools().destinations
         targets = {}
@@ -200,28 +212,32 @@ class Guest:
                 targets[name] = tuple((url, url in free) for url in destinations.origins(name))
             except ValueError:
                 continue  # there is none of that name now
-        if cell is self._targetsPlace and targets == self._targetsTold:
+        if process is self._targetsProcess and targets == self._targetsTold:
             return None
-        self._targetsPlace, self._targetsTold = cell, targets
+        self._targetsProcess, self._targetsTold = process, targets
         return targets
 
-    def _answered(self, frame: Any, visit: Visit, phase: str) -> bool | None:
+    def _answered(self, frame: Any, known: KnownRequest, phase: str) -> bool | None:
         """:raises Exception: the call has failed, or has answered what it must not."""
         isOver = False
         try:
-            if type(frame) is Answered:
+            kind = type(frame)
+            if kind is Unchanged:
+                isOver = True
+                return self._edits.verdict(frame, phase)
+            if kind is Answered:
                 isOver = frame.isWhole
-                return self._edits.apply(visit, frame, phase)
-            if isinstance(frame, Failed):
-                raise self._failure(frame, visit)
+                return self._edits.apply(known, frame, phase)
+            if kind is Failed:
+                raise self._failure(frame, known)
             raise WrongAnswer(phase, f"a {type(frame).__name__}")
         finally:
-            self._settle(visit, isOver)
+            self._settle(known, isOver)
 
-    def _failure(self, frame: Failed, visit: Visit) -> Exception:
+    def _failure(self, frame: Failed, known: KnownRequest) -> Exception:
         if frame.status:
             return refusalOf(frame, self._permissions)
-        for error in visit.broken:
+        for error in known.broken:
             if type(error).__name__ == frame.kind:
                 return error  # it only passes on why a body broke off
         return failureOf(frame)
@@ -231,14 +247,14 @@ class Guest:
         if isinstance(frame, Failed):
             raise failureOf(frame)
 
-    def _overAfter(self, result: Any, visit: Visit) -> Any:
-        self._over(visit)
+    def _overAfter(self, result: Any, known: KnownRequest) -> Any:
+        self._over(known)
         return result
 
-    def _over(self, visit: Visit) -> None:
-        cell = self.tenancy.cell
-        if cell is not None and cell is visit.place:
-            cell.send(Over(visit.number))
+    def _over(self, known: KnownRequest) -> None:
+        process = self.succession.process
+        if process is not None and process is known.process:
+            process.send(Over(known.number))
 
     def interim(self, number: int, answers: tuple[tuple[int, Fields], ...]) -> None:
         """
@@ -246,47 +262,47 @@ class Guest:
 
         :raises WrongAnswer: they cannot be sent, or it may not.
         """
-        visit = self.visits.find(number)
-        if visit is not None:
-            self._edits.sendInformational(visit.context, answers)
+        known = self.requests.find(number)
+        if known is not None:
+            self._edits.sendInformational(known.context, answers)
 
     # Bodies
 
-    def _filter(self, visit: Visit, isResponse: bool) -> Callable[[bytes, bool], Deferred[bytes]]:
+    def _filter(self, known: KnownRequest, isResponse: bool) -> Callable[[bytes, bool], Deferred[bytes]]:
         """What a body's pieces pass: the plugin's filters, in its process."""
 
         def passed(data: bytes, isLast: bool) -> Deferred[bytes]:
-            def frame(cell: object, number: int) -> Filter:
-                return Filter(number, visit.number, isResponse, data, isLast)
+            def frame(process: object, number: int) -> Filter:
+                return Filter(number, known.number, isResponse, data, isLast)
 
-            return self._streamed(visit, frame).addCallback(self._piece, visit)
+            return self._streamed(known, frame).addCallback(self._piece, known)
 
         return passed
 
-    async def _pieces(self, visit: Visit) -> AsyncIterator[bytes]:
+    async def _pieces(self, known: KnownRequest) -> AsyncIterator[bytes]:
         """Those of an answer that the plugin makes."""
         isOver = False
         try:
             while not isOver:
-                piece = await self._streamed(visit, lambda cell, number: Pull(number, visit.number))
-                data = self._piece(piece, visit)
+                piece = await self._streamed(known, lambda process, number: Pull(number, known.number))
+                data = self._piece(piece, known)
                 isOver = piece.isLast
                 if data:
                     yield data
         finally:
-            if not isOver and visit.place is self.tenancy.cell:
-                ended = self._streamed(visit, lambda cell, number: Pull(number, visit.number, True))
+            if not isOver and known.process is self.succession.process:
+                ended = self._streamed(known, lambda process, number: Pull(number, known.number, True))
                 ended.addErrback(lambda failure: None)
 
-    def _streamed(self, visit: Visit, frame: Callable[[object, int], Any]) -> Deferred[Any]:
+    def _streamed(self, known: KnownRequest, frame: Callable[[object, int], Any]) -> Deferred[Any]:
         """A piece is asked for of the process that has begun with it; no other could go on."""
-        if visit.place is not self.tenancy.cell:
+        if known.process is not self.succession.process:
             raise ProcessEnded("the process that was at this body has ended")
-        return self.tenancy.call(frame, visit.number, False, self._limit)
+        return self.succession.call(frame, known.number, False, self._limit)
 
-    def _piece(self, frame: Any, visit: Visit) -> bytes:
+    def _piece(self, frame: Any, known: KnownRequest) -> bytes:
         if isinstance(frame, Failed):
-            raise self._failure(frame, visit)
+            raise self._failure(frame, known)
         if not isinstance(frame, Piece):
             raise WrongAnswer("a filter", f"a {type(frame).__name__}")
         return frame.data

@@ -25,7 +25,7 @@ holds is tried by each process itself.
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class MachineCheck:
     """
     A child that tries the lock.
 
@@ -37,7 +37,7 @@ class Rehearsal:
     _said: TextIO
 
     @classmethod
-    def begin(cls, uid: int | None, without: Sequence[str], endWith: Callable[[int], None]) -> Rehearsal:
+    def begin(cls, uid: int | None, without: Sequence[str], endWith: Callable[[int], None]) -> MachineCheck:
         """
         For a process with one thread.
 
@@ -52,7 +52,7 @@ class Rehearsal:
             try:
                 endWith(parent)
                 with open(writing, "w") as out:
-                    _rehearse(out, uid, frozenset(without))
+                    _check(out, uid, frozenset(without))
             finally:
                 os._exit(0)
         os.close(writing)
@@ -77,7 +77,7 @@ class Rehearsal:
             os.waitpid(self._pid, 0)
 
 
-def _rehearse(out: TextIO, uid: int | None, without: frozenset[str]) -> None:
+def _check(out: TextIO, uid: int | None, without: frozenset[str]) -> None:
     layers = detect(uid)
     _say(out, layers.asList())
     _say(out, canaries(Lock(_addressBytes() + ROOM, os.getpid(), (), uid, layers.usable - without - _SLOW)))

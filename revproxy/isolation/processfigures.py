@@ -21,7 +21,7 @@ OTHER: Final = "_other"
 _LARGEST: Final = 2.0**53
 
 
-class GuestFigures:
+class ProcessFigures:
     """
     Of one version.
 

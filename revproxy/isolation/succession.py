@@ -18,14 +18,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from revproxy.errors import Foreign, LimitExceeded
-from revproxy.isolation.cell import Cell, Desk, Lost, Process
 from revproxy.isolation.cpushare import SAMPLE, CpuShare
 from revproxy.isolation.frames import Done, Down, Failed, Load, Loaded, Step, StepName
-from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.line import UNBOUNDED, Ask
+from revproxy.isolation.pluginprocess import Lost, PluginProcess, Process, TakesUpcalls
+from revproxy.isolation.processlimits import ProcessLimits
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure, failureOf
 from revproxy.loop.deadlines import Deadlines
-from revproxy.loop.waiting import Bounded
 
 STEADY: Final = 60.0
 """Seconds after which a process counts as one that works, and crashes before it are forgotten."""
@@ -54,11 +53,11 @@ class NotLoaded(Exception):
         return f"{self.stage}: {self.error}"
 
 
-class Tenancy:
+class Succession:
     """
     Of one instance.
 
-    :ivar cell: the process that serves; None while there is none.
+    :ivar process: the process that serves; None while there is none.
     :ivar interfaces: names of those that the plugin provides.
     :ivar isStarted: whether its ``start`` was called: then that of the next process is, too.
     :ivar load: what a process is to become.
@@ -70,17 +69,17 @@ class Tenancy:
         self,
         take: Callable[[], Deferred[Process]],
         load: Load,
-        limits: GuestLimits,
+        limits: ProcessLimits,
         clock: Any,
         deadlines: Deadlines,
-        desk: Desk,
+        upcalls: TakesUpcalls,
         failed: Callable[[BaseException], None],
     ) -> None:
         """
         :param take: gives a process, locked, that waits for its `Load`; later, if those before have crashed.
         :param failed: told of an end that no call is to blame for.
         """
-        self.cell: Cell | None = None
+        self.process: PluginProcess | None = None
         self.interfaces: frozenset[str] = frozenset()
         self.isStarted = False
         self.load = load
@@ -88,7 +87,7 @@ class Tenancy:
         self._takeProcess = take
         self._clock = clock
         self._deadlines = deadlines
-        self._desk = desk
+        self._upcalls = upcalls
         self._failed = failed
         self._next = count(1).__next__
         self._queue: list[Ask] = []
@@ -105,7 +104,7 @@ class Tenancy:
     @property
     def asked(self) -> int:
         """How much is under way."""
-        return len(self._queue) + (self.cell.line.count if self.cell is not None else 0)
+        return len(self._queue) + (self.process.line.count if self.process is not None else 0)
 
     def call(
         self, make: Callable[[Any, int], Down], request: int, isRepeatable: bool, limit: float | None
@@ -113,7 +112,7 @@ class Tenancy:
         """
         Ask something of a request.
 
-        :param make: of a cell and the number, what it is sent.
+        :param make: of a process and the number, what it is sent.
         :param limit: seconds that it may take.
         :returns: the frame of the answer. Fails if the process ends over it; cancelling withdraws it.
         """
@@ -122,10 +121,10 @@ class Tenancy:
         ask.isRepeatable = isRepeatable
         if self.asked >= self.limits.calls:
             text = f"{self.limits.calls} calls are under way in its process, and more are not made"
-            ask.answer.errback(LimitExceeded("concurrency", text))
+            ask.errback(LimitExceeded("concurrency", text))
         else:
             self._enter(ask)
-        return ask.answer
+        return ask
 
     async def step(self, step: StepName, argument: bytes = b"null", limit: float = UNBOUNDED) -> bytes:
         """
@@ -136,39 +135,37 @@ class Tenancy:
         """
         ask = self._stepAsk(step, argument, limit)
         self._enter(ask)
-        return _given(await ask.answer)
+        return _given(await ask)
 
     def notRepeatable(self, number: int | None) -> None:
         """What this request's calls have done cannot be undone: they are not made again. None: those of any."""
-        cell = self.cell
-        if cell is not None:
-            for ask in cell.line:
+        process = self.process
+        if process is not None:
+            for ask in process.line:
                 if number is None or ask.request == number:
                     ask.isRepeatable = False
 
     def _ask(self, make: Callable[[Any, int], Down], hold: float, limit: float) -> Ask:
-        answer = Bounded(lambda _: self._withdraw(ask))
-        ask = Ask(self._next(), make, answer, hold, limit)
-        return ask
+        return Ask(self._next(), make, self._withdraw, hold, limit)
 
     def _stepAsk(self, step: StepName, argument: bytes, limit: float) -> Ask:
-        return self._ask(lambda cell, number: Step(number, step, argument), self.limits.step, limit)
+        return self._ask(lambda process, number: Step(number, step, argument), self.limits.step, limit)
 
     def _enter(self, ask: Ask) -> None:
-        if self.cell is not None:
-            self.cell.ask(ask)
+        if self.process is not None:
+            self.process.ask(ask)
         elif self._isEnded:
-            ask.answer.errback(ProcessEnded("its process has ended with it"))
+            ask.errback(ProcessEnded("its process has ended with it"))
         elif self._down is not None:
-            ask.answer.errback(ProcessEnded(f"there is no process of it now: {self._down}"))
+            ask.errback(ProcessEnded(f"there is no process of it now: {self._down}"))
         else:
             self._queue.append(ask)
 
     def _withdraw(self, ask: Ask) -> None:
         if ask in self._queue:
             self._queue.remove(ask)
-        elif self.cell is not None:
-            self.cell.withdraw(ask)
+        elif self.process is not None:
+            self.process.withdraw(ask)
 
     # One process after the other
 
@@ -179,33 +176,33 @@ class Tenancy:
         :raises NotLoaded:
         """
         try:
-            self.cell = await self._open()
+            self.process = await self._open()
         except NotLoaded:
             self._isEnded = True
             raise
         self._sample()
 
-    async def _open(self) -> Cell:
+    async def _open(self) -> PluginProcess:
         try:
-            process = await self._takeProcess()
+            locked = await self._takeProcess()
         except Foreign as error:
             raise NotLoaded("import", error) from None
-        cell = Cell(process, self._clock, self._deadlines, self._desk, self._lost)
+        process = PluginProcess(locked, self._clock, self._deadlines, self._upcalls, self._lost)
         self._since = self._deadlines.now()
         self._share = CpuShare()
         try:
-            await self._become(cell)
+            await self._become(process)
         except NotLoaded:
-            cell.kill("it has not become what it was to be")
+            process.kill("it has not become what it was to be")
             raise
         except CancelledError:
-            cell.kill("it is not needed any more")
+            process.kill("it is not needed any more")
             raise
-        return cell
+        return process
 
-    async def _become(self, cell: Cell) -> None:
-        load = Ask(0, lambda cell, number: self.load, Deferred(), self.limits.step, self.limits.load)
-        loaded = await self._taken("import", cell, load)
+    async def _become(self, process: PluginProcess) -> None:
+        load = Ask(0, lambda process, number: self.load, None, self.limits.step, self.limits.load)
+        loaded = await self._taken("import", process, load)
         if not isinstance(loaded, Loaded):
             raise NotLoaded("import", RemoteFailure("WrongAnswer", "its process has not said what it has become"))
         names = frozenset(loaded.interfaces)
@@ -213,19 +210,19 @@ class Tenancy:
             raise NotLoaded("main", RemoteFailure("WrongAnswer", "it provides other interfaces than before"))
         self.interfaces = names
         if "IConfigurable" in names:
-            await self._taken("validate", cell, self._stepAsk("validateConfig", self.load.config, self.limits.load))
+            await self._taken("validate", process, self._stepAsk("validateConfig", self.load.config, self.limits.load))
         if "IHosted" in names:
-            await self._taken("attach", cell, self._stepAsk("attach", b"null", self.limits.load))
+            await self._taken("attach", process, self._stepAsk("attach", b"null", self.limits.load))
         if self.isStarted and "ILifecycle" in names:
-            await self._taken("start", cell, self._stepAsk("start", b"null", self.limits.start))
+            await self._taken("start", process, self._stepAsk("start", b"null", self.limits.start))
 
-    async def _taken(self, stage: str, cell: Cell, ask: Ask) -> Any:
+    async def _taken(self, stage: str, process: PluginProcess, ask: Ask) -> Any:
         """:raises NotLoaded:"""
-        if cell.isLost:
+        if process.isLost:
             raise NotLoaded(stage, ProcessEnded("its process has ended"))
-        cell.ask(ask)
+        process.ask(ask)
         try:
-            frame = await ask.answer
+            frame = await ask
         except CancelledError:
             raise
         except Foreign as error:
@@ -234,11 +231,11 @@ class Tenancy:
             raise NotLoaded(frame.stage if stage == "import" and frame.stage else stage, failureOf(frame))
         return frame
 
-    def _lost(self, cell: Cell, lost: Lost) -> None:
+    def _lost(self, process: PluginProcess, lost: Lost) -> None:
         """A process has ended, or is about to."""
-        wasServing = cell is self.cell
+        wasServing = process is self.process
         if wasServing:
-            self.cell = None
+            self.process = None
         repeated, failing = self._sorted(lost)
         if wasServing and not self._isEnded:
             self._count(lost)
@@ -247,7 +244,7 @@ class Tenancy:
         else:
             failing += [(ask, lost.error) for ask in repeated]
         for ask, error in failing:
-            ask.answer.errback(error)
+            ask.errback(error)
         if wasServing and not self._isEnded and lost.culprit is None:
             self._failed(lost.error)
         if self._down is not None:
@@ -291,7 +288,7 @@ class Tenancy:
     async def _openUntilItWorks(self) -> None:
         while not self._isEnded:
             try:
-                cell = await self._open()
+                process = await self._open()
             except NotLoaded as error:
                 self._down = error
                 self._failQueue(error)
@@ -301,31 +298,31 @@ class Tenancy:
                 continue
             self._opening = None
             if self._isEnded:
-                cell.kill("it is not needed any more")
-            elif cell.isLost:
+                process.kill("it is not needed any more")
+            elif process.isLost:
                 self._reopen()
             else:
-                self._serve(cell)
+                self._serve(process)
             return
 
     def _sample(self) -> None:
         """What it uses over a minute, in calls and outside of them."""
         self._sampling = self._clock.callLater(SAMPLE, self._sample)
-        cell = self.cell
-        if cell is None:
+        process = self.process
+        if process is None:
             return
-        share = self._share.add(self._deadlines.now(), cell.process.cpuSeconds())
+        share = self._share.add(self._deadlines.now(), process.locked.cpuSeconds())
         if share is not None and share > self.limits.share:
             text = f"it has used {share:.0%} of a processor over a minute, and {self.limits.share:.0%} are the most"
-            cell.end(LimitExceeded("cpu-share", f"{text}; its process was ended"), text)
+            process.end(LimitExceeded("cpu-share", f"{text}; its process was ended"), text)
 
     async def _pause(self) -> None:
         waiting: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._clock.callLater(AGAIN, waiting.callback, None)
         await waiting
 
-    def _serve(self, cell: Cell) -> None:
-        self.cell = cell
+    def _serve(self, process: PluginProcess) -> None:
+        self.process = process
         self._down = None
         queue, self._queue = self._queue, []
         for ask in queue:
@@ -334,7 +331,7 @@ class Tenancy:
     def _failQueue(self, error: BaseException) -> None:
         queue, self._queue = self._queue, []
         for ask in queue:
-            ask.answer.errback(ProcessEnded(f"there is no process of it now: {error}"))
+            ask.errback(ProcessEnded(f"there is no process of it now: {error}"))
 
     # The end
 
@@ -350,13 +347,13 @@ class Tenancy:
         if opening is not None:
             opening.cancel()
         self._failQueue(ProcessEnded("the plugin has ended"))
-        cell, self.cell = self.cell, None
-        if cell is None:
+        process, self.process = self.process, None
+        if process is None:
             return True
-        cell.kill("it is not needed any more")
-        late = self._clock.callLater(ENDING, cell.gone.cancel)
+        process.kill("it is not needed any more")
+        late = self._clock.callLater(ENDING, process.gone.cancel)
         try:
-            await cell.gone
+            await process.gone
         except CancelledError:
             return False
         late.cancel()

@@ -14,12 +14,12 @@ from twisted.logger import Logger, LogLevel
 
 from revproxy.errors import LimitName, WrongAnswer, printable
 from revproxy.isolation.brokering import Broker
-from revproxy.isolation.cell import Cell
 from revproxy.isolation.frames import Counted, FailedOutside, Fields, Logged, ReadBody, SendRequest, UseStore
-from revproxy.isolation.guestfigures import GuestFigures
-from revproxy.isolation.guestlimits import GuestLimits, Rate
+from revproxy.isolation.knownrequests import KnownRequests
+from revproxy.isolation.pluginprocess import PluginProcess
+from revproxy.isolation.processfigures import ProcessFigures
+from revproxy.isolation.processlimits import ProcessLimits, Rate
 from revproxy.isolation.remotefailure import RemoteFailure, failureOutside
-from revproxy.isolation.visits import Visits
 from revproxy.permissions import Permissions
 from revproxy.secrets import masked
 
@@ -27,7 +27,7 @@ MOST_TEXT: Final = 8_000
 """Characters of a line that are shown."""
 
 
-class FrontDesk:
+class Upcalls:
     """
     Of one instance.
 
@@ -40,9 +40,9 @@ class FrontDesk:
         name: str,
         version: str,
         permissions: Permissions,
-        limits: GuestLimits,
-        visits: Visits,
-        figures: GuestFigures,
+        limits: ProcessLimits,
+        requests: KnownRequests,
+        figures: ProcessFigures,
         now: Callable[[], float],
         *,
         failed: Callable[[BaseException], None],
@@ -57,7 +57,7 @@ class FrontDesk:
         self._name = name
         self._version = version
         self._permissions = permissions
-        self._visits = visits
+        self._requests = requests
         self._figures = figures
         self._failed = failed
         self._exceeded = exceeded
@@ -66,17 +66,17 @@ class FrontDesk:
         self._own = Logger(namespace=f"plugin.{name}")
         self._logs: dict[str, Logger] = {}
 
-    def serve(self, cell: Cell, frame: ReadBody | SendRequest | UseStore) -> None:
-        """As `revproxy.isolation.cell.Desk.serve`."""
-        self.broker.serve(cell, frame)
+    def serve(self, process: PluginProcess, frame: ReadBody | SendRequest | UseStore) -> None:
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.serve`."""
+        self.broker.serve(process, frame)
 
     def isReading(self, request: int) -> bool:
-        """As `revproxy.isolation.cell.Desk.isReading`."""
-        visit = self._visits.find(request)
-        return visit is not None and visit.readings > 0
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.isReading`."""
+        known = self._requests.find(request)
+        return known is not None and known.readings > 0
 
-    def hear(self, cell: Cell, frame: Logged | Counted | FailedOutside) -> None:
-        """As `revproxy.isolation.cell.Desk.hear`."""
+    def hear(self, process: PluginProcess, frame: Logged | Counted | FailedOutside) -> None:
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.hear`."""
         if isinstance(frame, Logged):
             self._log(frame)
         elif isinstance(frame, Counted):
@@ -91,19 +91,19 @@ class FrontDesk:
             self._failed(error)
 
     def interim(self, request: int, answers: tuple[tuple[int, Fields], ...]) -> None:
-        """As `revproxy.isolation.cell.Desk.interim`."""
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.interim`."""
         try:
             self.sendInterim(request, answers)
         except WrongAnswer as error:
             self._failed(error)
 
     def output(self, line: str) -> None:
-        """As `revproxy.isolation.cell.Desk.output`."""
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.output`."""
         if self._takesLine():
             self._own.info("{text}", text=printable(masked(line), MOST_TEXT))
 
     def exceeded(self, limit: LimitName, text: str) -> None:
-        """As `revproxy.isolation.cell.Desk.exceeded`."""
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.exceeded`."""
         self._exceeded(limit, text)
 
     # What it tells

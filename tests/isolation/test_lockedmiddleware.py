@@ -14,7 +14,6 @@ from revproxy.context import Outcome, Response
 from revproxy.errors import LimitExceeded, PluginStalled, PluginTimeout, Refused, WrongAnswer
 from revproxy.headers import Headers
 from revproxy.interfaces import IObserver, IResponseMiddleware, IStateful
-from revproxy.isolation.cell import LONGEST_BEHIND, MOST_SAID, MOST_STRAYS
 from revproxy.isolation.frames import (
     Answered,
     BodyChanged,
@@ -38,32 +37,33 @@ from revproxy.isolation.frames import (
     UseStore,
     Waiting,
 )
-from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.holdpage import Hold
+from revproxy.isolation.pluginprocess import LONGEST_BEHIND, MOST_SAID, MOST_STRAYS
 from revproxy.isolation.process.gone import Gone
+from revproxy.isolation.processlimits import ProcessLimits
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure
-from revproxy.isolation.tenancy import AGAIN, NotLoaded
+from revproxy.isolation.succession import AGAIN, NotLoaded
 from revproxy.permissions import UNASKED
-from tests.isolation.cells import Lodging, ProcessDouble, request, result
+from tests.isolation.doubles import LockedPluginBench, ProcessDouble, request, result
 
 
 class GuestCase(SynchronousTestCase):
-    """One guest, loaded."""
+    """One middleware, loaded."""
 
     interfaces: tuple[str, ...] = ()
 
     def setUp(self) -> None:
-        self.lodging = Lodging()
-        self.guest = self.lodging.guest
-        self.process = self.lodging.load(*self.interfaces)
+        self.bench = LockedPluginBench()
+        self.middleware = self.bench.middleware
+        self.process = self.bench.load(*self.interfaces)
 
     @property
     def newest(self) -> ProcessDouble:
-        return self.lodging.processes[-1]
+        return self.bench.processes[-1]
 
     def handle(self, **fields: str) -> tuple[Any, Deferred[Any]]:
         context = request(**fields)
-        return context, self.guest.handle(context)
+        return context, self.middleware.handle(context)
 
 
 class CallTests(GuestCase):
@@ -76,7 +76,7 @@ class CallTests(GuestCase):
         self.assertEqual((call.phase, call.head.target, call.head.fields[-1]), ("handle", b"/a?b=c", (b"X-A", b"1")))
         self.process.answer()
         self.assertIs(result(handled), True)
-        self.assertEqual(len(self.guest.visits), 0)
+        self.assertEqual(len(self.middleware.requests), 0)
         context.over()
         self.assertEqual(self.process.of(Over), [])
 
@@ -87,21 +87,21 @@ class CallTests(GuestCase):
         error = result(handled)
         self.assertIsInstance(error, RemoteFailure)
         self.assertEqual((str(error), error.where, error.traceback), ("ValueError: no", "/p/plugin.py:5", "Trace"))
-        self.assertEqual((len(self.guest.visits), len(self.process.of(Over))), (0, 1))
+        self.assertEqual((len(self.middleware.requests), len(self.process.of(Over))), (0, 1))
 
     def test_streams(self) -> None:
         """It filters a body: it has to do with the request until that is over, and is told then."""
         context = request()
         context._request._body = Body(None, None)
         context._request._context = context
-        self.guest.handle(context)
+        self.middleware.handle(context)
         self.process.answer(body=BodyChanged(None, True))
-        self.assertEqual((len(self.guest.visits), self.process.of(Over)), (1, []))
+        self.assertEqual((len(self.middleware.requests), self.process.of(Over)), (1, []))
         context._request._body.feed(b"piece")
         self.process.say(Piece(self.process.of(Filter)[0].number, b"PIECE"))
         self.assertEqual(b"".join(context._request._body._chunks), b"PIECE")
         context.over()
-        self.assertEqual((len(self.guest.visits), len(self.process.of(Over))), (0, 1))
+        self.assertEqual((len(self.middleware.requests), len(self.process.of(Over))), (0, 1))
 
     def test_refuses(self) -> None:
         """It answers by raising, if it may answer."""
@@ -116,7 +116,7 @@ class CallTests(GuestCase):
         """Values of others are told; its own are there afterwards."""
         context = request()
         context.values["a"] = 1
-        self.guest.handle(context)
+        self.middleware.handle(context)
         self.assertEqual(msgspec.msgpack.decode(self.process.of(Call)[0].values), {"a": 1})
         self.process.answer(values=msgspec.msgpack.encode({"b": 2}))
         self.assertEqual(context.values, {"a": 1, "b": 2})
@@ -144,7 +144,7 @@ class CallTests(GuestCase):
             for _ in range(count):
                 process.say(Answered(number, True))
             self.assertIsNotNone(process.killed)
-            self.lodging.become()
+            self.bench.become()
 
     def test_replayed(self) -> None:
         """An answer that comes twice answers nothing else."""
@@ -158,11 +158,11 @@ class CallTests(GuestCase):
 
     def test_concurrency(self) -> None:
         """So many calls are under way; the next fails at once, as a limit."""
-        lodging = Lodging(limits=GuestLimits(calls=2))
-        lodging.load()
+        bench = LockedPluginBench(limits=ProcessLimits(calls=2))
+        bench.load()
         for _ in range(2):
-            lodging.guest.handle(request())
-        error = result(lodging.guest.handle(request()))
+            bench.middleware.handle(request())
+        error = result(bench.middleware.handle(request()))
         self.assertIsInstance(error, LimitExceeded)
         self.assertEqual(error.limit, "concurrency")
 
@@ -175,7 +175,7 @@ class CallTests(GuestCase):
         self.process.say(Waiting(number, ((103, ((b"Link", b"</a>"),)),)))
         self.process.say(Waiting(number, ((500, ()),)))
         self.assertEqual(sent, [103])
-        self.assertIsInstance(self.lodging.failures[0], WrongAnswer)
+        self.assertIsInstance(self.bench.failures[0], WrongAnswer)
         self.assertIsNone(result(handled))
 
 
@@ -186,44 +186,44 @@ class PhasesTests(GuestCase):
 
     def test_phases(self) -> None:
         """The head is told once, and again where it has changed; the end is told last."""
-        self.assertTrue(IResponseMiddleware.providedBy(self.guest) and IObserver.providedBy(self.guest))
+        self.assertTrue(IResponseMiddleware.providedBy(self.middleware) and IObserver.providedBy(self.middleware))
         context, handled = self.handle()
         self.process.answer()
         context._response = Response(200, None, Headers(), None)
-        responded = self.guest.handleResponse(context)
+        responded = self.middleware.handleResponse(context)
         second = self.process.of(Call)[1]
         self.assertEqual((second.head, second.response.status), (None, 200))
         self.process.answer(None)
         context.request.headers.set("X-Late", "1")
         context._outcome = Outcome(200)
-        finished: Any = self.guest.finished(context)
+        finished: Any = self.middleware.finished(context)
         third = self.process.of(Call)[2]
         self.assertEqual((third.phase, third.outcome.status, third.head.fields[-1][0]), ("finished", 200, b"X-Late"))
         self.assertEqual(self.process.of(Over), [])
         self.process.answer(None)
         self.assertEqual([result(each) for each in (handled, responded, finished)], [True, None, None])
         self.assertEqual(self.process.of(Over), [Over(third.request)])
-        self.assertEqual(len(self.guest.visits), 0)
+        self.assertEqual(len(self.middleware.requests), 0)
 
     def test_movesOn(self) -> None:
         """Another process knows nothing of the request, and is told all."""
         context, _ = self.handle()
         self.process.answer(values=msgspec.msgpack.encode({"mine": 1}))
         self.process.end()
-        self.lodging.become(*self.interfaces)
+        self.bench.become(*self.interfaces)
         context._response = Response(200, None, Headers(), None)
-        self.guest.handleResponse(context)
+        self.middleware.handleResponse(context)
         [call] = self.newest.of(Call)
         self.assertEqual(call.head.method, b"GET")
         self.assertEqual(msgspec.msgpack.decode(call.values), {"mine": 1})
 
     def test_state(self) -> None:
         """Steps are taken in the process; what it gives has to be JSON."""
-        self.assertTrue(IStateful.providedBy(self.guest))
-        exporting = Deferred.fromCoroutine(self.guest.exportState())
+        self.assertTrue(IStateful.providedBy(self.middleware))
+        exporting = Deferred.fromCoroutine(self.middleware.exportState())
         self.process.say(Done(self.process.of(Step)[-1].number, b'{"a": [1]}'))
         self.assertEqual(result(exporting), {"a": [1]})
-        exporting = Deferred.fromCoroutine(self.guest.exportState())
+        exporting = Deferred.fromCoroutine(self.middleware.exportState())
         self.process.say(Done(self.process.of(Step)[-1].number, b"{"))
         self.assertIsInstance(result(exporting), RemoteFailure)
 
@@ -233,11 +233,11 @@ class BudgetTests(GuestCase):
 
     def spin(self, number: int, seconds: float) -> None:
         """The code of a call computes."""
-        now = self.lodging.clock.seconds()
+        now = self.bench.clock.seconds()
         self.process.hold = Hold(number, now)
         for _ in range(round(seconds / 0.01)):
             self.process.cpu += 0.01
-            self.lodging.clock.advance(0.01)
+            self.bench.clock.advance(0.01)
 
     def test_spins(self) -> None:
         """It is ended at its budget; it alone fails, and the others are asked once more of the next process."""
@@ -247,11 +247,11 @@ class BudgetTests(GuestCase):
         self.assertIsNone(self.process.killed)
         for _ in range(4):
             self.process.cpu += 0.01
-            self.lodging.clock.advance(0.01)
+            self.bench.clock.advance(0.01)
         self.assertIn("computed for 1", self.process.killed[0])  # type: ignore[index]
         self.assertFalse(self.process.killed[1])  # type: ignore[index]
         self.assertIsInstance(result(calls[1]), PluginStalled)
-        self.lodging.become()
+        self.bench.become()
         self.assertEqual([call.number for call in self.newest.of(Call)], [numbers[0], numbers[2]])
         for number in (numbers[0], numbers[2]):
             self.newest.say(Answered(number, True))
@@ -260,27 +260,27 @@ class BudgetTests(GuestCase):
     def test_sleeps(self) -> None:
         """What holds the process and does not compute is ended, too; that is time, and not CPU."""
         _, handled = self.handle()
-        self.process.hold = Hold(self.process.of(Call)[0].number, self.lodging.clock.seconds())
+        self.process.hold = Hold(self.process.of(Call)[0].number, self.bench.clock.seconds())
         self.process.runnable = False
-        self.lodging.pass_(1.1)
+        self.bench.pass_(1.1)
         self.assertIsInstance(result(handled), PluginTimeout)
         self.assertIsNotNone(self.process.killed)
 
     def test_busyMachine(self) -> None:
         """What would compute and is not let may wait for long, but not for ever."""
         _, handled = self.handle()
-        self.process.hold = Hold(self.process.of(Call)[0].number, self.lodging.clock.seconds())
-        self.lodging.pass_(9.5)
+        self.process.hold = Hold(self.process.of(Call)[0].number, self.bench.clock.seconds())
+        self.bench.pass_(9.5)
         self.assertIsNone(self.process.killed)
-        self.lodging.pass_(1.0)
+        self.bench.pass_(1.0)
         self.assertIsInstance(result(handled), PluginTimeout)
 
     def test_edgeWasBusy(self) -> None:
         """That the edge itself could not look is nobody's fault in the process."""
         self.handle()
-        self.process.hold = Hold(self.process.of(Call)[0].number, self.lodging.clock.seconds())
+        self.process.hold = Hold(self.process.of(Call)[0].number, self.bench.clock.seconds())
         self.process.runnable = False
-        self.lodging.clock.advance(5.0)
+        self.bench.clock.advance(5.0)
         self.assertIsNone(self.process.killed)
 
     def test_silentPage(self) -> None:
@@ -291,62 +291,62 @@ class BudgetTests(GuestCase):
             self.assertIsNone(result(handled))
             for _ in range(105):
                 process.cpu += 0.01
-                self.lodging.clock.advance(0.01)
+                self.bench.clock.advance(0.01)
             self.assertIsNotNone(process.killed)
             if process is self.process:
-                self.lodging.become()
+                self.bench.become()
         self.assertIsInstance(result(handled), PluginStalled)
 
     def test_waits(self) -> None:
         """What waits has its limit, from when its code began; the process goes on."""
         first, second = self.handle()[1], self.handle()[1]
         one, two = (call.number for call in self.process.of(Call))
-        self.lodging.pass_(0.6)
+        self.bench.pass_(0.6)
         self.process.say(Waiting(one))
-        self.lodging.pass_(0.05)
+        self.bench.pass_(0.05)
         self.process.say(Waiting(two))
-        self.lodging.pass_(0.45)
+        self.bench.pass_(0.45)
         self.assertIsInstance(result(first), PluginTimeout)
         self.assertIsNone(result(second))
         self.assertEqual(self.process.of(Cancel), [Cancel(one)])
         self.assertIsNone(self.process.killed)
-        self.lodging.pass_(0.6)
+        self.bench.pass_(0.6)
         self.assertIsInstance(result(second), PluginTimeout)
 
     def test_bodies(self) -> None:
         """While it waits for a body its time does not run: that is the client's slowness."""
         context = request()
         context._request._body = body = Body(None, None)
-        handled = self.guest.handle(context)
-        number, visit = self.process.of(Call)[0].number, self.process.of(Call)[0].request
-        self.process.say(ReadBody(1, visit, False, 1000))
+        handled = self.middleware.handle(context)
+        number, known = self.process.of(Call)[0].number, self.process.of(Call)[0].request
+        self.process.say(ReadBody(1, known, False, 1000))
         self.process.say(Waiting(number))
-        self.lodging.pass_(5.0)
+        self.bench.pass_(5.0)
         self.assertIsNone(result(handled))
         body.feed(b"abc")
         body.finish()
         self.assertEqual(self.process.of(Reply), [Reply(1, b"abc")])
-        self.lodging.pass_(1.1)
+        self.bench.pass_(1.1)
         self.assertIsInstance(result(handled), PluginTimeout)
 
     def test_behind(self) -> None:
         """Nobody is behind others for ever."""
-        lodging = Lodging(limits=GuestLimits(call=None))
-        process = lodging.load()
-        lodging.guest.handle(request())
-        second = lodging.guest.handle(request())
-        lodging.pass_(LONGEST_BEHIND + 0.1)
+        bench = LockedPluginBench(limits=ProcessLimits(call=None))
+        process = bench.load()
+        bench.middleware.handle(request())
+        second = bench.middleware.handle(request())
+        bench.pass_(LONGEST_BEHIND + 0.1)
         self.assertIsInstance(result(second), PluginTimeout)
         self.assertIsNone(process.killed)
 
     def test_share(self) -> None:
         """More than its share of a processor over a minute is its end, and a failure outside of calls."""
-        self.lodging.pass_(5.0)
+        self.bench.pass_(5.0)
         for _ in range(14):
             self.process.cpu += 4.9
-            self.lodging.pass_(5.0)
+            self.bench.pass_(5.0)
         self.assertIsNotNone(self.process.killed)
-        [error] = self.lodging.failures
+        [error] = self.bench.failures
         self.assertEqual(error.limit, "cpu-share")  # type: ignore[attr-defined]
 
 
@@ -360,31 +360,31 @@ class EndTests(GuestCase):
         self.process.hold = Hold(numbers[1], 0.0)
         self.process.end(Gone(31))
         self.assertIn("SIGSYS", str(result(calls[1])))
-        self.lodging.become()
+        self.bench.become()
         self.newest.answer()
         self.assertIs(result(calls[0]), True)
-        self.assertEqual(self.lodging.failures, [])
+        self.assertEqual(self.bench.failures, [])
 
     def test_nobody(self) -> None:
         """If no call's did, that is a failure of its own."""
         self.process.end()
-        self.assertIsInstance(self.lodging.failures[0], ProcessEnded)
-        self.lodging.become()
+        self.assertIsInstance(self.bench.failures[0], ProcessEnded)
+        self.bench.become()
         _, handled = self.handle()
         self.newest.answer()
         self.assertIs(result(handled), True)
 
     def test_notTwice(self) -> None:
         """A call that was asked twice is not asked once more, nor one that has caused something outside."""
-        self.lodging.atOnce = False
+        self.bench.atOnce = False
         first, second, third = (self.handle()[1] for _ in range(3))
-        visits = [call.request for call in self.process.of(Call)]
-        self.process.say(SendRequest(1, visits[0], b"POST", "billing", b"/", (), b""))
-        self.process.say(SendRequest(2, visits[1], b"GET", "billing", b"/", (), b""))
+        requests = [call.request for call in self.process.of(Call)]
+        self.process.say(SendRequest(1, requests[0], b"POST", "billing", b"/", (), b""))
+        self.process.say(SendRequest(2, requests[1], b"GET", "billing", b"/", (), b""))
         self.process.end()
         self.assertIsInstance(result(first), ProcessEnded)
-        self.lodging.give()
-        self.lodging.become()
+        self.bench.give()
+        self.bench.become()
         self.assertEqual(len(self.newest.of(Call)), 2)
         self.newest.end()
         self.assertEqual([type(result(each)) for each in (second, third)], [ProcessEnded] * 2)
@@ -392,14 +392,14 @@ class EndTests(GuestCase):
     def test_inARow(self) -> None:
         """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""
         self.process.end()
-        self.lodging.become()
-        self.lodging.atOnce = False
+        self.bench.become()
+        self.bench.atOnce = False
         self.newest.end()
         self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
-        self.lodging.give()
-        self.lodging.become()
+        self.bench.give()
+        self.bench.become()
         self.assertIsNone(result(self.handle()[1]))
-        self.lodging.pass_(61)
+        self.bench.pass_(61)
         _, handled = self.handle()
         self.newest.end()
         self.assertIsNone(result(handled))
@@ -409,36 +409,36 @@ class EndTests(GuestCase):
         self.process.end()
         self.newest.say(Failed(0, "main", "ValueError", "no"))
         self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
-        self.assertEqual(str(self.lodging.failures[-1]), "ValueError: no")
-        self.lodging.pass_(AGAIN + 0.1)
-        self.lodging.become()
+        self.assertEqual(str(self.bench.failures[-1]), "ValueError: no")
+        self.bench.pass_(AGAIN + 0.1)
+        self.bench.become()
         self.assertIsNone(result(self.handle()[1]))
 
     def test_started(self) -> None:
         """One that was started is started again in the next process; none is, that was stopped."""
-        lodging = Lodging()
-        process = lodging.load("ILifecycle")
-        starting = Deferred.fromCoroutine(lodging.guest.start())
+        bench = LockedPluginBench()
+        process = bench.load("ILifecycle")
+        starting = Deferred.fromCoroutine(bench.middleware.start())
         process.say(Done(process.of(Step)[-1].number))
         self.assertIsNone(result(starting))
         process.end()
-        lodging.become("ILifecycle")
-        self.assertEqual([step.step for step in lodging.processes[-1].of(Step)], ["start"])
+        bench.become("ILifecycle")
+        self.assertEqual([step.step for step in bench.processes[-1].of(Step)], ["start"])
 
     def test_ended(self) -> None:
         """At its end the process is killed, nobody is blamed, and calls fail."""
-        ending = Deferred.fromCoroutine(self.guest.end())
+        ending = Deferred.fromCoroutine(self.middleware.end())
         self.assertEqual(self.process.killed, ("it is not needed any more", False))
         self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
         self.process.end()
         self.assertIs(result(ending), True)
-        self.lodging.pass_(0.1)
-        self.assertEqual((self.lodging.failures, self.lodging.clock.getDelayedCalls()), ([], []))
+        self.bench.pass_(0.1)
+        self.assertEqual((self.bench.failures, self.bench.clock.getDelayedCalls()), ([], []))
 
     def test_doesNotEnd(self) -> None:
         """Nobody waits for ever for the kernel."""
-        ending = Deferred.fromCoroutine(self.guest.end())
-        self.lodging.pass_(5.1)
+        ending = Deferred.fromCoroutine(self.middleware.end())
+        self.bench.pass_(5.1)
         self.assertIs(result(ending), False)
 
 
@@ -447,8 +447,8 @@ class LoadTests(SynchronousTestCase):
 
     def test_steps(self) -> None:
         """It is told what it is, its configuration is looked at, it is given its host; it is not started."""
-        lodging = Lodging()
-        process = lodging.load("IConfigurable", "IHosted", "ILifecycle")
+        bench = LockedPluginBench()
+        process = bench.load("IConfigurable", "IHosted", "ILifecycle")
         load, *steps = process.sent
         self.assertEqual((load.name, load.config, load.files), ("p", b'{"a": 1}', {"plugin.py": b""}))
         self.assertEqual([(step.step, step.argument) for step in steps],
@@ -462,19 +462,19 @@ class LoadTests(SynchronousTestCase):
             (lambda process: process.say(Done(0)), "import"),
             (lambda process: process.end(), "import"),
         ):
-            lodging = Lodging()
-            loading = Deferred.fromCoroutine(lodging.guest.load())
-            say(lodging.processes[0])
+            bench = LockedPluginBench()
+            loading = Deferred.fromCoroutine(bench.middleware.load())
+            say(bench.processes[0])
             error = result(loading)
             self.assertIsInstance(error, NotLoaded)
             self.assertEqual(error.stage, stage)
 
     def test_otherInterfaces(self) -> None:
         """One that is another thing in the next process is not taken."""
-        lodging = Lodging()
-        lodging.load("IObserver").end()
-        lodging.processes[-1].say(Loaded(("IMiddleware",)))
-        self.assertIn("other interfaces", str(lodging.failures[-1]))
+        bench = LockedPluginBench()
+        bench.load("IObserver").end()
+        bench.processes[-1].say(Loaded(("IMiddleware",)))
+        self.assertIn("other interfaces", str(bench.failures[-1]))
 
 
 class DeskTests(GuestCase):
@@ -483,7 +483,7 @@ class DeskTests(GuestCase):
     def test_upstreams(self) -> None:
         """Requests go to upstreams that were granted, and must be such that can be sent."""
         self.process.say(SendRequest(1, 0, b"GET", "billing", b"/a", ((b"X-A", b"1"),), b"", 5.0))
-        [(frame, answer)] = self.lodging.requests
+        [(frame, answer)] = self.bench.requests
         self.assertEqual(frame.target, b"/a")
         answer.callback((200, b"OK", [(b"X-B", b"2")], b"body"))
         told = msgspec.msgpack.decode(self.process.of(Reply)[0].value)
@@ -496,7 +496,7 @@ class DeskTests(GuestCase):
             usual: dict[str, Any] = {"method": b"GET", "upstream": "app", "target": b"/", "fields": (), "body": b""}
             self.process.say(SendRequest(number, 0, **{**usual, **changes}))
             self.assertTrue(self.process.of(Reply)[-1].kind, changes)
-        self.assertEqual(len(self.lodging.requests), 1)
+        self.assertEqual(len(self.bench.requests), 1)
 
     def test_store(self) -> None:
         """Values as JSON, in lists where there are any."""
@@ -512,17 +512,17 @@ class DeskTests(GuestCase):
 
     def test_notGranted(self) -> None:
         """Nothing is done that was not granted."""
-        lodging = Lodging(UNASKED)
-        process = lodging.load()
+        bench = LockedPluginBench(UNASKED)
+        process = bench.load()
         context = request()
-        lodging.guest.handle(context)
-        visit = process.of(Call)[0].request
-        process.say(ReadBody(1, visit, False, 10))
+        bench.middleware.handle(context)
+        known = process.of(Call)[0].request
+        process.say(ReadBody(1, known, False, 10))
         process.say(UseStore(2, "get", "k"))
-        process.say(SendRequest(3, visit, b"GET", "app", b"/", (), b""))
+        process.say(SendRequest(3, known, b"GET", "app", b"/", (), b""))
         self.assertEqual([reply.kind for reply in process.of(Reply)], ["PermissionError"] * 3)
         process.say(Counted((FigureCounted("a_total", "", (), (), (((), (1.0,)),)),)))
-        self.assertIn("not granted", str(lodging.failures[0]))
+        self.assertIn("not granted", str(bench.failures[0]))
 
     def test_otherRequests(self) -> None:
         """Bodies of requests that are over, or that it was never told of, are not there."""
@@ -531,25 +531,25 @@ class DeskTests(GuestCase):
 
     def test_tooMuch(self) -> None:
         """So many in a second, and so many under way: more are refused, and a limit was exceeded."""
-        lodging = Lodging(limits=GuestLimits(brokered=3.0, underWay=2))
-        process = lodging.load()
+        bench = LockedPluginBench(limits=ProcessLimits(brokered=3.0, underWay=2))
+        process = bench.load()
         for number in range(5):
             process.say(SendRequest(number, 0, b"GET", "app", b"/", (), b""))
-        self.assertEqual(len(lodging.requests), 2)
+        self.assertEqual(len(bench.requests), 2)
         self.assertEqual(len(process.of(Reply)), 3)
-        self.assertEqual({limit for limit, _ in lodging.exceeded}, {"calls"})
+        self.assertEqual({limit for limit, _ in bench.exceeded}, {"calls"})
 
     def test_flood(self) -> None:
         """Who talks without an end is ended."""
         for _ in range(MOST_SAID + 1):
             self.process.say(Counted(()))
         self.assertIsNotNone(self.process.killed)
-        self.assertEqual(self.lodging.failures[0].limit, "calls")  # type: ignore[attr-defined]
+        self.assertEqual(self.bench.failures[0].limit, "calls")  # type: ignore[attr-defined]
 
     def test_log(self) -> None:
         """Lines are the plugin's, however they are forged, and so many of them."""
-        lodging = Lodging(limits=GuestLimits(lines=1.0))
-        process = lodging.load()
+        bench = LockedPluginBench(limits=ProcessLimits(lines=1.0))
+        process = bench.load()
         seen: list[Any] = []
         globalLogPublisher.addObserver(seen.append)
         self.addCleanup(globalLogPublisher.removeObserver, seen.append)
@@ -558,7 +558,7 @@ class DeskTests(GuestCase):
         self.assertEqual(len(seen), 10)
         self.assertEqual(seen[0]["log_namespace"], "plugin.p.library")
         self.assertNotIn("\x1b", seen[0]["text"])
-        self.assertEqual({limit for limit, _ in lodging.exceeded}, {"log"})
+        self.assertEqual({limit for limit, _ in bench.exceeded}, {"log"})
 
     def test_figures(self) -> None:
         """Figures are added; label values beyond a hundred are counted together; nonsense is refused."""
@@ -567,19 +567,19 @@ class DeskTests(GuestCase):
             self.process.say(Counted((FigureCounted(name, "", labels, bounds, series),)))
 
         counted(*(((str(n),), (1.0,)) for n in range(150)))
-        self.assertEqual(self.lodging.figures.value("a_total", l="_other"), 50)
-        self.assertEqual(self.lodging.exceeded[0][0], "labels")
+        self.assertEqual(self.bench.figures.value("a_total", l="_other"), 50)
+        self.assertEqual(self.bench.exceeded[0][0], "labels")
         counted(((), (2.5, 1.0, 2.0)), labels=(), bounds=(1.0,))
-        self.assertEqual(self.lodging.figures.value("h_seconds"), (3, 2.5))
+        self.assertEqual(self.bench.figures.value("h_seconds"), (3, 2.5))
         for series in ((("a", "b"), (1.0,)), (("a",), (-1.0,)), (("a",), (float("nan"),)), (("a",), (1.0, 2.0))):
-            before = len(self.lodging.failures)
+            before = len(self.bench.failures)
             counted(series)
-            self.assertEqual(len(self.lodging.failures), before + 1, series)
+            self.assertEqual(len(self.bench.failures), before + 1, series)
 
     def test_outside(self) -> None:
         """What its timers raise is logged, and a failure of its."""
         self.process.say(FailedOutside("ValueError", "no", "tick", "/p/plugin.py:3"))
-        [error] = self.lodging.failures
+        [error] = self.bench.failures
         self.assertEqual((str(error), error.function), ("ValueError: no", "tick"))  # type: ignore[attr-defined]
 
     def test_memory(self) -> None:
@@ -587,7 +587,7 @@ class DeskTests(GuestCase):
         _, handled = self.handle()
         self.process.say(Failed(self.process.of(Call)[0].number, "", "MemoryError", ""))
         self.assertIsInstance(result(handled), RemoteFailure)
-        self.assertEqual([limit for limit, _ in self.lodging.exceeded], ["memory"])
+        self.assertEqual([limit for limit, _ in self.bench.exceeded], ["memory"])
 
     def test_ownAnswer(self) -> None:
         """An answer of its own, with the request's body unread."""

@@ -1,4 +1,4 @@
-"""Doubles: a locked process that does what a test says, and a guest in it."""
+"""Doubles: a locked process that does what a test says, and a middleware in it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from revproxy.dataplane.counters import Counters
 from revproxy.figures import Figures
 from revproxy.headers import Headers
 from revproxy.isolation.frames import Answered, Call, Done, Down, Load, Loaded, Step, Up
-from revproxy.isolation.guest import Guest
-from revproxy.isolation.guestlimits import GuestLimits
 from revproxy.isolation.holdpage import Hold
+from revproxy.isolation.lockedmiddleware import LockedMiddleware
 from revproxy.isolation.process.gone import Gone
-from revproxy.isolation.tier import Books, ProcessTier, Resident
+from revproxy.isolation.processlimits import ProcessLimits
+from revproxy.isolation.tier import Books, ProcessTier
 from revproxy.loop.deadlines import Deadlines
 from revproxy.messages import Peer, Request
 from revproxy.permissions import Permissions
@@ -135,9 +135,9 @@ def request(target: bytes = b"/a?b=c", **fields: str) -> Context:
     return context
 
 
-class Lodging:
+class LockedPluginBench:
     """
-    One guest, and the processes that it is given.
+    One middleware, and the processes that it is given.
 
     :ivar waiting: those that asked for a process and have not been given one.
     :ivar failures: told of as outside of calls.
@@ -145,7 +145,7 @@ class Lodging:
     """
 
     def __init__(
-        self, permissions: Permissions = EVERYTHING, atOnce: bool = True, limits: GuestLimits | None = None
+        self, permissions: Permissions = EVERYTHING, atOnce: bool = True, limits: ProcessLimits | None = None
     ) -> None:
         self.clock = Clock()
         self.deadlines = Deadlines(self.clock, 0.02)
@@ -158,15 +158,12 @@ class Lodging:
         self.figures = Figures()
         self.store = MemoryStore()
         tier = ProcessTier(self.clock, self.deadlines, self._take, self._ask)
-        resident = Resident(
-            "p", "1.0", "d1", "/p", "PluginMain", {"plugin.py": b""}, {}, {"a": 1}, permissions,
-            limits or GuestLimits(call=1.0),
-        )  # fmt: skip
+        load = Load("p", "1.0", "d1", "/p", "PluginMain", {"plugin.py": b""}, {}, b'{"a": 1}', b"{}", 16 << 20)
         books = Books(
             self.figures, Counters(), lambda: self.store, self.failures.append,
             lambda limit, text: self.exceeded.append((limit, text)),
         )  # fmt: skip
-        self.guest: Guest = tier.guest(resident, books)
+        self.middleware: LockedMiddleware = tier.middleware(load, permissions, limits or ProcessLimits(call=1.0), books)
 
     def _take(self, version: str, memory: int) -> Deferred[Any]:
         waiting: Deferred[Any] = Deferred()
@@ -199,7 +196,7 @@ class Lodging:
 
     def load(self, *interfaces: str) -> ProcessDouble:
         """The plugin is loaded."""
-        loading = Deferred.fromCoroutine(self.guest.load())
+        loading = Deferred.fromCoroutine(self.middleware.load())
         process = self.become(*interfaces)
         loading.addErrback(lambda failure: self.failures.append(failure.value))
         assert isinstance(process.sent[0], Load)
@@ -220,4 +217,4 @@ def result(waiting: Deferred[Any]) -> Any:
     return known.found[0]
 
 
-__all__ = ["EVERYTHING", "Lodging", "ProcessDouble", "request", "result"]
+__all__ = ["EVERYTHING", "LockedPluginBench", "ProcessDouble", "request", "result"]

@@ -4,17 +4,18 @@ Plugins that run in locked processes: what their processes are told that they ar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from revproxy.config.manifest import Manifest
-from revproxy.isolation.guestlimits import DEFAULT_MEMORY, MOST_BODY, MOST_CALLS, GuestLimits
+from revproxy.isolation.frames import Load
+from revproxy.isolation.processlimits import DEFAULT_MEMORY, MOST_BODY, MOST_CALLS, ProcessLimits
 from revproxy.isolation.remotefailure import RemoteFailure
-from revproxy.isolation.tier import Resident
 from revproxy.loading.libraries import Libraries, librariesOf
 from revproxy.loading.loader import checkDependencies
 from revproxy.loading.tracebacks import described
-from revproxy.permissions import UNASKED, Permissions
+from revproxy.permissions import Permissions
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.worker.lifecycle.stages import StageLimits
 
@@ -25,9 +26,9 @@ DROP_IN = (
 )
 
 
-def limitsOf(manifest: Manifest, limits: StageLimits) -> GuestLimits:
+def limitsOf(manifest: Manifest, limits: StageLimits) -> ProcessLimits:
     """What a plugin may take in its process."""
-    return GuestLimits(
+    return ProcessLimits(
         call=None if manifest.timeoutMs is None else manifest.timeoutMs / 1000,
         step=limits.hold,
         load=limits.start,
@@ -38,27 +39,27 @@ def limitsOf(manifest: Manifest, limits: StageLimits) -> GuestLimits:
     )
 
 
-def residentOf(
+def loadOf(
     entry: CatalogEntry,
-    permissions: Permissions | None,
+    permissions: Permissions,
     config: Mapping[str, Any],
-    limits: StageLimits,
+    limits: ProcessLimits,
     libraries: Libraries,
-) -> Resident:
+) -> Load:
     """What a process is told that it is to become."""
     bundle, manifest = entry.bundle, entry.manifest
     assert bundle is not None, "drop-ins are refused before"
-    return Resident(
+    return Load(
         manifest.name,
         entry.version.number,
         bundle.digest,
         str(bundle.directory),
         manifest.entryPoint,
-        bundle.files,
-        libraries,
-        config,
-        UNASKED if permissions is None else permissions,
-        limitsOf(manifest, limits),
+        dict(bundle.files),
+        {name: dict(files) for name, files in libraries.items()},
+        json.dumps(config).encode(),
+        json.dumps(permissions.asDict()).encode(),
+        limits.body,
     )
 
 

@@ -32,7 +32,7 @@ ALL = {
 
 
 @dataclass(frozen=True)
-class Resident:
+class Example:
     """
     :ivar body: methods of the middleware, or a whole module if it has a PluginMain.
     :ivar sends: requests: method and target, fields, body.
@@ -60,8 +60,8 @@ class Resident:
 
 BODY = ("POST /", "", b"a body of some length")
 
-RESIDENTS: dict[str, Resident] = {
-    "sets-fields": Resident(
+EXAMPLES: dict[str, Example] = {
+    "sets-fields": Example(
         """
 def handle(self, context):
     headers = context.request.headers
@@ -79,7 +79,7 @@ def handleResponse(self, context):
         (("GET /a?b=c", "X-In: in\r\nX-Gone: 1\r\nX-Many: one\r\nX-Many: two\r\nCookie: a=b\r\n", b""),),
         "IMiddleware, IResponseMiddleware",
     ),
-    "responds": Resident(
+    "responds": Example(
         """
 def handle(self, context):
     path = context.request.path
@@ -97,7 +97,7 @@ def handle(self, context):
 """,
         tuple((f"GET /{path}", "", b"") for path in ("text", "bytes", "json?a=b%20c", "empty", "large", "on")),
     ),
-    "replaces": Resident(
+    "replaces": Example(
         """
 def handle(self, context):
     return True
@@ -110,7 +110,7 @@ def handleResponse(self, context):
         (("GET /", "", b""), ("GET /other", "", b"")),
         "IMiddleware, IResponseMiddleware",
     ),
-    "raises": Resident(
+    "raises": Example(
         """
 def handle(self, context):
     if context.request.path == "/later":
@@ -127,7 +127,7 @@ async def later(self):
 """,
         tuple((f"GET /{path}", "", b"") for path in ("", "later", "wrong", "refused", "bare")),
     ),
-    "raises-open": Resident(
+    "raises-open": Example(
         """
 def handle(self, context):
     raise ValueError("on purpose")
@@ -138,7 +138,7 @@ def handleResponse(self, context):
         "IMiddleware, IResponseMiddleware",
         {"on_error": "open"},
     ),
-    "waits": Resident(
+    "waits": Example(
         """
 def attach(self, host):
     self.host = host
@@ -157,7 +157,7 @@ async def handleResponse(self, context):
         (("GET /", "", b""), ("GET /deferred", "", b"")),
         "IMiddleware, IResponseMiddleware, IHosted",
     ),
-    "late": Resident(
+    "late": Example(
         """
 def handle(self, context):
     return Deferred()
@@ -165,7 +165,7 @@ def handle(self, context):
         (("GET /", "", b""),),
         more={"limits": {"timeout_ms": 200}},
     ),
-    "reads-body": Resident(
+    "reads-body": Example(
         """
 async def handle(self, context):
     data = await context.request.body.read(1000)
@@ -178,7 +178,7 @@ async def handleResponse(self, context):
         (BODY, ("GET /", "", b"")),
         "IMiddleware, IResponseMiddleware",
     ),
-    "too-large": Resident(
+    "too-large": Example(
         """
 async def handle(self, context):
     try:
@@ -189,7 +189,7 @@ async def handle(self, context):
 """,
         (BODY,),
     ),
-    "replaces-body": Resident(
+    "replaces-body": Example(
         """
 async def handle(self, context):
     data = await context.request.body.read(1000)
@@ -202,7 +202,7 @@ async def handleResponse(self, context):
         (BODY,),
         "IMiddleware, IResponseMiddleware",
     ),
-    "filters": Resident(
+    "filters": Example(
         """
 def handle(self, context):
     context.request.body.addFilter(lambda data, last: data.upper())
@@ -217,7 +217,7 @@ def handleResponse(self, context):
         (BODY, ("POST /", "", b"x" * 200_000)),
         "IMiddleware, IResponseMiddleware",
     ),
-    "filters-later": Resident(
+    "filters-later": Example(
         """
 def attach(self, host):
     self.host = host
@@ -232,7 +232,7 @@ def handleResponse(self, context):
         (("GET /", "", b""),),
         "IMiddleware, IResponseMiddleware, IHosted",
     ),
-    "filter-raises": Resident(
+    "filter-raises": Example(
         """
 def handle(self, context):
     return True
@@ -244,7 +244,7 @@ def handleResponse(self, context):
         (("GET /", "", b""),),
         "IMiddleware, IResponseMiddleware",
     ),
-    "pieces": Resident(
+    "pieces": Example(
         """
 def attach(self, host):
     self.host = host
@@ -265,7 +265,7 @@ async def broken(self):
         (("GET /sync", "", b""), ("GET /async", "", b"")),
         "IMiddleware, IHosted",
     ),
-    "rewrites": Resident(
+    "rewrites": Example(
         """
 def handle(self, context):
     request = context.request
@@ -279,7 +279,7 @@ def handle(self, context):
 """,
         (("GET /a?b=c", "", b""),),
     ),
-    "chooses": Resident(
+    "chooses": Example(
         """
 def handle(self, context):
     if context.request.path == "/origin":
@@ -293,7 +293,7 @@ def handle(self, context):
 """,
         (("GET /", "", b""), ("GET /origin", "", b""), ("GET /none", "", b"")),
     ),
-    "reroutes": Resident(
+    "reroutes": Example(
         """
 def handle(self, context):
     if context.request.path == "/old":
@@ -303,7 +303,7 @@ def handle(self, context):
 """,
         (("GET /old", "", b""), ("GET /", "", b"")),
     ),
-    "interim": Resident(
+    "interim": Example(
         """
 def attach(self, host):
     self.host = host
@@ -315,7 +315,7 @@ async def handle(self, context):
         (("GET /", "", b""),),
         "IMiddleware, IHosted",
     ),
-    "remembers": Resident(
+    "remembers": Example(
         """
 def handle(self, context):
     context.values["mine"] = {"list": [1, 2.5, None, True], "text": "ü", "bytes": b"b"}
@@ -329,7 +329,7 @@ def handleResponse(self, context):
         (("GET /a", "", b""), ("GET /b", "", b"")),
         "IMiddleware, IResponseMiddleware",
     ),
-    "asks": Resident(
+    "asks": Example(
         """
 async def handle(self, context):
     answer = await context.client.post("http://other/asked?x=1", data=b"question", headers={"X-Asking": "yes"})
@@ -337,7 +337,7 @@ async def handle(self, context):
     return context.respond(200, "%d %s" % (answer.code, text))
 """,
     ),
-    "keeps": Resident(
+    "keeps": Example(
         """
 def attach(self, host):
     self.host = host
@@ -352,7 +352,7 @@ async def handle(self, context):
         (("GET /", "", b""), ("GET /", "", b"")),
         "IMiddleware, IHosted",
     ),
-    "ticks": Resident(
+    "ticks": Example(
         """
 def attach(self, host):
     self.host, self.ticks, self.waiting = host, 0, []
@@ -376,7 +376,7 @@ async def handle(self, context):
         (("GET /", "", b""),),
         "IMiddleware, IHosted, ILifecycle",
     ),
-    "reads-files": Resident(
+    "reads-files": Example(
         """
 def handle(self, context):
     from importlib.resources import files
@@ -386,14 +386,14 @@ def handle(self, context):
 """,
         files={"words.txt": "in a file ", "second.py": "WORD = 'and a module '\n", "vendor/lib.py": "WORD = 'lib'\n"},
     ),
-    "configured": Resident(
+    "configured": Example(
         """
 def handle(self, context):
     return context.respond(200, json.dumps(self.config, sort_keys=True))
 """,
         more={"config": {"a": 1, "b": ["x", None, {"c": 2.5}]}},
     ),
-    "context": Resident(
+    "context": Example(
         """
 def handle(self, context):
     request = context.request
@@ -403,7 +403,7 @@ def handle(self, context):
 """,
         (("GET /p/q?r=s", "", b""), BODY),
     ),
-    "nothing": Resident(
+    "nothing": Example(
         """
 def handle(self, context):
     return True

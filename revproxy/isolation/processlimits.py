@@ -20,7 +20,7 @@ MOST_CALLS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class GuestLimits:
+class ProcessLimits:
     """
     Of one instance.
 
