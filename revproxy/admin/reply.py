@@ -13,6 +13,7 @@ import msgspec
 
 from revproxy.admin.operation import Answer
 from revproxy.admin.problem import Problem
+from revproxy.config.problems import writable
 
 SLICE = 0.002
 """Seconds that writing JSON may hold the event loop at a time."""
@@ -44,7 +45,29 @@ class Reply:
 def problemReply(problem: Problem) -> Reply:
     """A problem, as it is answered."""
     headers = {**ALWAYS, "Content-Type": "application/problem+json", **problem.headers}
-    return Reply(problem.status, headers, [msgspec.json.encode(problem.asDict())])
+    return Reply(problem.status, headers, [encoded(problem.asDict())])
+
+
+def encoded(value: Any) -> bytes:
+    """
+    JSON of a value. Halves of surrogate pairs, which names of files have that are not UTF-8, are escaped.
+
+    :raises TypeError: JSON cannot say it.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_writable(msgspec.to_builtins(value)))
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, Mapping):
+        return {_writable(key): _writable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(inner) for inner in value]
+    return value
 
 
 async def jsonReply(answer: Answer, turn: Turn) -> Reply:
@@ -75,7 +98,7 @@ def written(value: Any, depth: int = 3) -> Iterator[bytes]:
     if depth and isinstance(value, Mapping) and value:
         before = b"{"
         for key, member in value.items():
-            yield before + msgspec.json.encode(str(key)) + b":"
+            yield before + encoded(str(key)) + b":"
             yield from written(member, depth - 1)
             before = b","
         yield b"}"
@@ -87,7 +110,7 @@ def written(value: Any, depth: int = 3) -> Iterator[bytes]:
             before = b","
         yield b"]"
     else:
-        yield msgspec.json.encode(value)
+        yield encoded(value)
 
 
-__all__ = ["ALWAYS", "JSON", "Reply", "jsonReply", "problemReply", "written"]
+__all__ = ["ALWAYS", "JSON", "Reply", "encoded", "jsonReply", "problemReply", "written"]

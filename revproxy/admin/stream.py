@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from revproxy.admin.problem import Problem
+from revproxy.admin.reply import encoded
 from revproxy.control.actor import Actor
 
 GATHERED = 0.05
@@ -174,7 +174,7 @@ class OpenStream:
         head = f"event: {event.kind}\n" if event.kind else ""
         if event.id:
             head += f"id: {event.id}\n"
-        self._put(head.encode() + b"data: " + msgspec.json.encode(event.data) + b"\n\n")
+        self._put(head.encode() + b"data: " + encoded(event.data) + b"\n\n")
 
     def end(self) -> None:
         """Tell nothing more, and end the connection."""

@@ -17,7 +17,7 @@ import importlib.metadata
 import json
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,6 +31,9 @@ OWN = "revproxy"
 
 MAX_BYTES = 64 << 20
 """Bytes that one file may have."""
+
+_HERE = Path(__file__).resolve().parents[2]
+"""The folder that we are in."""
 
 _NOTES = frozenset(("INSTALLER", "REQUESTED", "direct_url.json", "RECORD", "RECORD.jws", "RECORD.p7s"))
 
@@ -49,6 +52,7 @@ class Installed:
         scripts, bytecode and pip's notes, nothing.
     :ivar folder: where that is.
     :ivar isEditable: whether it is a checkout that somebody works in.
+    :ivar isOwn: whether it is the one that this very code is of; another may call itself so.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Installed:
     files: Mapping[str, str] = field(repr=False)
     folder: Path
     isEditable: bool = False
+    isOwn: bool = False
 
     @cached_property
     def record(self) -> str:
@@ -64,6 +69,15 @@ class Installed:
             return ""
         lines = "".join(f"{path}\0{digest}\n" for path, digest in sorted(self.files.items()))
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def check(self, module: Path) -> None:
+        """
+        That a module is one of its files: RECORD can name one without a hash, or with a way out of the folder.
+
+        :raises Altered: it is not.
+        """
+        if not module.is_relative_to(self.folder) or module.relative_to(self.folder).as_posix() not in self.files:
+            raise Altered(f"{module}: RECORD of {self.name} {self.version} has no SHA-256 of it; install it again")
 
     def read(self, paths: Iterable[str] | None = None) -> dict[str, bytes]:
         """
@@ -120,16 +134,17 @@ def distributionsOf(modules: Mapping[str, Path], isOthers: bool = True) -> dict[
 
 
 def _own() -> Installed | None:
-    try:
-        return _installed(importlib.metadata.distribution(OWN))
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """There may be others of that name, further on in `sys.path`, or before."""
+    for found in map(_installed, importlib.metadata.distributions(name=OWN)):
+        if found.isEditable or found.folder == _HERE:
+            return replace(found, isOwn=True)
+    return None
 
 
 def _has(installed: Installed, path: Path) -> bool:
     """Whether a file is ours; in a checkout, each that is beside this very code."""
     if installed.isEditable:
-        return path.parent == Path(__file__).resolve().parents[1] / "plugins"
+        return path.parent == _HERE / OWN / "plugins"
     try:
         return path.relative_to(installed.folder).as_posix() in installed.files
     except ValueError:

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 import revproxy.plugins
-from revproxy.bundles.distributions import OWN, Altered, distributionsOf, dropInModules
+from revproxy.bundles.distributions import Altered, distributionsOf, dropInModules
 from revproxy.bundles.signature import BadKey, Signers, verify
 from revproxy.bundles.untrusted import Untrusted
 from revproxy.cli.runcommand import CONFIG
@@ -142,11 +142,14 @@ def _revoked(trust: TrustConfig) -> frozenset[str]:
 
 def _distributions() -> dict[str, LockedDistribution]:
     """Of drop-ins, but for our own. :raises Altered: one is not what was installed."""
-    found = {}
-    for name, installed in distributionsOf(dropInModules(revproxy.plugins)).items():
+    found, modules = {}, dropInModules(revproxy.plugins)
+    for name, installed in distributionsOf(modules).items():
         if installed is None:
             raise click.ClickException(f"{name} belongs to no distribution, so nobody can say which version it is")
-        if installed.name != OWN and installed.name not in found:
+        if installed.isOwn:
+            continue
+        installed.check(modules[name].resolve())
+        if installed.name not in found:
             installed.read()
             found[installed.name] = LockedDistribution(installed.version, installed.record)
     return found

@@ -18,7 +18,7 @@ from revproxy.control.catalogreader import readCatalog
 from revproxy.control.changes import ChangeRefused
 from revproxy.control.commands import CommandError
 from revproxy.control.configedit import ConfigEdit
-from revproxy.control.granting import checkBeyond, granted, pathOf
+from revproxy.control.granting import checkTrusted, granted, pathOf
 from revproxy.control.history.difference import textDifference
 from revproxy.control.trust.checking import policyOf
 from revproxy.plan.catalog import CatalogEntry
@@ -36,7 +36,7 @@ def grantInFile(path: Path, name: str, isWanted: Callable[[Sequence[str]], bool]
     try:
         config = loadConfig(path)
         entry = _entry(config, name)
-        checkBeyond(entry, policyOf(config))
+        checkTrusted(entry, policyOf(config))
         if isWanted(_missing(config, entry)):
             _write(path, config, entry, isTrial)
     except (ConfigErrors, CommandError, NotEdited, ChangeRefused) as error:

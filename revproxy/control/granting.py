@@ -43,10 +43,14 @@ class Granting:
         if asked is None:
             raise CommandError(f"{name} {entry.version} asks for nothing: its plugin.json has no permissions")
         config = self._coordinator.config
-        checkBeyond(entry, self._coordinator.trust.under(config))
+        checkTrusted(entry, self._coordinator.trust.under(config), self._runs(name, entry))
         found = await self._file.read()
         value = await self._coordinator.files.do(granted, found.text, config, entry)
         return await self._file.writeValue(asker, pathOf(name), value, "grant", name, found.etag, isTrial)
+
+    def _runs(self, name: str, entry: CatalogEntry) -> bool:
+        plan = self._coordinator.shown
+        return plan is not None and name in plan.entries and plan.entries[name].digest == entry.digest
 
     def _entry(self, name: str) -> CatalogEntry:
         coordinator = self._coordinator
@@ -62,9 +66,15 @@ def pathOf(name: str) -> tuple[str, ...]:
     return "plugins", "grants", name
 
 
-def checkBeyond(entry: CatalogEntry, policy: Policy) -> None:
-    """:raises CommandError: a version asks for more than its signer may have granted."""
-    signer = policy.judge(entry, False).signer
+def checkTrusted(entry: CatalogEntry, policy: Policy, runs: bool = False) -> None:
+    """
+    :param runs: whether it does already.
+    :raises CommandError: a version may not run, or asks for more than its signer may have granted.
+    """
+    judgement = policy.judge(entry, runs)
+    if not judgement.mayRun:
+        raise CommandError(f"{entry.manifest.name} {entry.version} may not run, so nothing is granted: {judgement}")
+    signer = judgement.signer
     beyond = tierOf(entry, policy.config.plugins, Bounds(signer, False)).beyond
     if beyond and signer is not None:
         raise CommandError(
@@ -106,4 +116,4 @@ def _saidAt(text: str, source: str, path: tuple[str, ...]) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-__all__ = ["Granting", "checkBeyond", "granted", "pathOf"]
+__all__ = ["Granting", "checkTrusted", "granted", "pathOf"]

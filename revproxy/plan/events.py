@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.logger import Logger, LogLevel
 
+from revproxy.config.problems import writable
 from revproxy.errors import printable
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.secrets import masked
@@ -97,11 +98,12 @@ class EventLog:
         about: Mapping[str, str] | None = None,
     ) -> Event:
         """
-        Remember and log an event; secrets in its texts are masked.
+        Remember and log an event; secrets in its texts are masked, halves of surrogate pairs escaped: who is told of it
+        has to be able to write it.
 
         :param about: names and values for programs; what is too much of it is cut off.
         """
-        text, traceback = masked(text), masked(traceback)
+        text, traceback, plugin = _shown(text), _shown(traceback), writable(plugin)
         self._last += 1
         event = Event(self.now(), kind, plugin, version, text, traceback, self._last, _bounded(about or {}))
         self._events.append(event)
@@ -141,4 +143,8 @@ class EventLog:
 
 
 def _bounded(about: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: masked(text)[:MOST_ABOUT_TEXT] for name, text in list(about.items())[:MOST_ABOUT]}
+    return {name: _shown(text)[:MOST_ABOUT_TEXT] for name, text in list(about.items())[:MOST_ABOUT]}
+
+
+def _shown(text: str) -> str:
+    return writable(masked(text))

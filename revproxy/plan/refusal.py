@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from revproxy.config.problems import Problem
+from revproxy.config.problems import Problem, writable
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.secrets import masked
 
@@ -34,7 +34,8 @@ OF_OTHERS = frozenset(("files", "order", "store", *HELD, *OF_TRUST))
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """
-    A change that was not made. Secrets in its texts are masked.
+    A change that was not made. Secrets in its texts are masked; halves of surrogate pairs (of names of files that are
+    not UTF-8) are escaped.
 
     :ivar plugin: its name; empty for the configuration.
     :ivar stage: how far it came: ``files``, ``store``, ``order``, ``import``, ``main``, ``start``, …
@@ -52,8 +53,8 @@ class Refusal:
     problems: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "message", masked(self.message))
-        object.__setattr__(self, "traceback", masked(self.traceback))
+        object.__setattr__(self, "message", writable(masked(self.message)))
+        object.__setattr__(self, "traceback", writable(masked(self.traceback)))
 
     @property
     def digest(self) -> str | None:

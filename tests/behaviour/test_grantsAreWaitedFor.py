@@ -46,6 +46,33 @@ class GrantTests(TrustCase):
         granting = self.bench.control.granting.grant(Asker(), "a", looked)
         self.assertIn("another version by now", str(self.assertRaises(CommandError, self.bench.result, granting)))
 
+    def test_strangers(self) -> None:
+        """What a version asks for that may not run is granted to nobody: it might be anybody's."""
+        self.begin()
+        self.write(version="1.1.0", revision=2, by=None, permissions=self.ASKS)
+        self.apply()
+        granting = self.bench.control.granting.grant(Asker(), "a")
+        text = str(self.assertRaises(CommandError, self.bench.result, granting))
+        self.assertIn("may not run, so nothing is granted", text)
+        self.assertIn("a/plugin.manifest.json: unsigned", text)
+        self.assertNotIn("grants", self.bench.file.read_text())
+
+    def test_goneBack(self) -> None:
+        """What runs may be granted what it asks for, also where its revision is not the highest."""
+        self.plugins["grants"] = {"a": self.ASKS}
+        self.write(permissions=self.ASKS)
+        self.start()
+        self.write(version="1.1.0", revision=2)
+        self.apply()
+        self.call("rollback", name="a")
+        self.plugins["grants"] = {}
+        self.say()
+        self.apply()
+        self.write(permissions=self.ASKS)
+        self.apply()
+        self.bench.result(self.bench.control.granting.grant(Asker(), "a"))
+        self.assertEqual(self.status()["permissions"]["missing"], [])
+
     def test_byItself(self) -> None:
         """Where nobody has to vouch for it, a plugin in the edge's own process has what it asks for."""
         self.trust["mode"] = "off"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
+import msgspec
+
+from revproxy.admin.reply import encoded
 from revproxy.bundles.bundle import readBundle
 from revproxy.bundles.versionstore import VersionStore
 from revproxy.config.lockfile import LockedPlugin, LockedVersion, LockFile, formatLock
@@ -66,6 +70,19 @@ class FolderTests(TrustCase):
         self.apply()
         self.assertEqual(self.runs(), ["a 1.0.0"])
         self.assertIn("a/plugin.py: ", self.told("untrusted")[0])
+
+    def test_namelessFile(self) -> None:
+        """A file whose name is not even text is refused as any other, and everybody can be told so."""
+        folder = self.write()
+        self.start()
+        told: list[bytes] = []
+        self.bench.events.subscribers.append(lambda event: told.append(msgspec.json.encode(event.asDict())))
+        (folder / os.fsdecode(b"\xff.py")).write_text("1 / 0")
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        self.assertIn("a/\\udcff.py: unlisted", self.told("untrusted")[0])
+        self.assertIn("udcff.py: unlisted", encoded(self.status()).decode())
+        self.assertTrue(any(b"udcff" in each for each in told))
 
     def test_scope(self) -> None:
         """Who signs for some plugins signs for no others."""
@@ -242,7 +259,7 @@ class StateTests(TrustCase):
         path = self.bench.root / "var" / "trust.json"
         known = json.loads(path.read_text())
         self.write("b", by=None)
-        known["plugins"]["b"] = {"highest": 1, "verified": {self.digest("b"): {
+        known["plugins"]["b"] = {"verified": {self.digest("b"): {
             "at": 1.0, "version": "1.0.0", "signer": "alice", "key": "x", "envelope": "sshsig", "revision": 1}}}
         self.bench.stop()
         path.write_text(json.dumps(known))

@@ -206,6 +206,34 @@ class RevokedTests(TrustCase):
         self.assertEqual(self.runs(), ["a 1.0.0", "b 1.0.0"])
         self.assertEqual(len(self.told("trust-file-read")), 1)
 
+    def test_slipAtStart(self) -> None:
+        """At a start, nobody knows what such a line would revoke, so nothing runs before it is mended."""
+        self.begin()
+        self.revoke(f"sha256:{self.digest()[:40]}")
+        self.bench.stop()
+        del self.bench.state
+        self.assertIn("revoked:1:1: ", self.refusedStart())
+        self.revoke(f"sha256:{self.digest()}")
+        self.start()
+        self.assertEqual(self.runs(), ["b 1.0.0"])
+
+    def test_lower(self) -> None:
+        """Whoever stole a key has counted as high as there are numbers; once it is revoked, that counts no more."""
+        self.signers[BOB] = {"tier": "inline"}
+        self.begin()
+        self.write(version="6.6.6", revision=2**53 - 1, by=BOB)
+        self.apply()
+        self.assertEqual(self.runs(), ["a 6.6.6", "b 1.0.0"])
+        self.write(version="1.1.0", revision=2)
+        self.apply()
+        self.assertIn("downgrade", self.told("untrusted")[-1])
+        self.revoke(f"key:{self.keyId(BOB)}")
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.1.0", "b 1.0.0"])
+        self.write(revision=1)
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.1.0", "b 1.0.0"])
+
     def test_fileGone(self) -> None:
         """That somebody deletes the file gives nothing free."""
         self.begin()

@@ -37,6 +37,16 @@ class LoggedTests(SynchronousTestCase):
         self.assertEqual(events.latest(1)[0].text, text)
 
 
+class WritableTests(SynchronousTestCase):
+    """Who is told of it writes it as UTF-8, in the midst of a change, and must not fail."""
+
+    def test_writable(self) -> None:
+        """Halves of surrogate pairs, which names of files have that are not UTF-8, are escaped."""
+        event = EventLog(lambda: 0.0).add("refused", "a/\udcff.py", "\udcff", traceback="\udcfe", about={"x": "\udcfd"})
+        told = event.text, event.plugin, event.traceback, event.about["x"]
+        self.assertEqual(told, ("a/\\udcff.py", "\\udcff", "\\udcfe", "\\udcfd"))
+
+
 class AboutTests(SynchronousTestCase):
     """What an event is about, for programs."""
 

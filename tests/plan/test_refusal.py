@@ -29,3 +29,10 @@ class RefusalTests(SynchronousTestCase):
         """
         self.assertEqual(Refusal("a", "main", "no", VersionId("1.0", "6f")).digest, "6f")
         self.assertIsNone(Refusal("", "listen", "no").digest)
+
+    def test_writable(self) -> None:
+        """
+        Names of files need not be UTF-8; what is told of them is.
+        """
+        refusal = Refusal("a", "trust", "plugins/a/\udcff.py: unlisted", traceback="\udcff")
+        self.assertEqual((refusal.message, refusal.traceback), ("plugins/a/\\udcff.py: unlisted", "\\udcff"))

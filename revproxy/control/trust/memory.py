@@ -1,6 +1,6 @@
 """
-What is remembered of verifications, over restarts too: who vouched for which version and when, the highest revision of
-each plugin that ran, and that a key's end is over.
+What is remembered of verifications, over restarts too: who vouched for which version and when, with which revision, and
+that a key's end is over.
 
 It makes nothing trusted by itself. A version from the store is verified again, whatever stands here; what is remembered
 only spares it the questions that are for what is new (is the key's time over, is the revision lower). So whoever can
@@ -44,11 +44,9 @@ class Verified(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Plugin(msgspec.Struct, forbid_unknown_fields=True):
     """
-    :ivar highest: the highest revision that ran.
-    :ivar verified: by digest, what was verified; the latest last.
+    :ivar verified: by digest, what ran and was verified; the latest last.
     """
 
-    highest: int = 0
     verified: dict[str, Verified] = {}
 
 
@@ -126,10 +124,19 @@ class Memory:
         plugin = self._known.plugins.get(name)
         return None if plugin is None else plugin.verified.get(digest)
 
-    def highest(self, name: str) -> int:
-        """The highest revision of a plugin that ran."""
+    def highest(self, name: str, revoked: Container[str] = ()) -> int:
+        """
+        The highest revision of a plugin that ran. What was revoked since does not count: whoever has stolen a key could
+        else keep its owner from ever counting higher.
+
+        :param revoked: ``key:ID`` and ``sha256:DIGEST``.
+        """
         plugin = self._known.plugins.get(name)
-        return 0 if plugin is None else plugin.highest
+        return max((
+            each.revision
+            for digest, each in ({} if plugin is None else plugin.verified).items()
+            if f"key:{each.key}" not in revoked and f"sha256:{digest}" not in revoked
+        ), default=0)  # fmt: skip
 
     def ran(self, name: str, digest: str, verified: Verified) -> None:
         """A version has begun to run, and was verified for it."""
@@ -138,7 +145,6 @@ class Memory:
         if before is not None and (before.key, before.signer) == (verified.key, verified.signer):
             return
         plugin.verified = {**{key: each for key, each in plugin.verified.items() if key != digest}, digest: verified}
-        plugin.highest = max(plugin.highest, verified.revision)
         self._isChanged = True
 
     def isOver(self, end: float) -> None:
@@ -161,9 +167,13 @@ class Memory:
         return True
 
     def keepOnly(self, digests: Container[tuple[str, str]]) -> None:
-        """Forget versions that are stored no more, but for the last ones."""
+        """Forget versions that are stored no more, but for the last ones, and of each key the highest revision."""
         for name, plugin in self._known.plugins.items():
-            gone = [digest for digest in plugin.verified if (name, digest) not in digests]
+            highest = {}
+            for digest, each in sorted(plugin.verified.items(), key=lambda item: item[1].revision):
+                highest[each.key] = digest
+            staying = {*highest.values()}
+            gone = [digest for digest in plugin.verified if (name, digest) not in digests and digest not in staying]
             for digest in gone[: max(0, len(gone) - MAX_VERSIONS)]:
                 del plugin.verified[digest]
                 self._isChanged = True

@@ -198,7 +198,7 @@ class Policy:
             bundle, signers, isExpired,
             now=None if isKnown else self._now,
             revoked=self.lists.revoked,
-            lowest=0 if isKept else self._memory.highest(name),
+            lowest=0 if isKept else self._memory.highest(name, self.lists.revoked),
             manifest=entry.manifest,
         )  # fmt: skip
 

@@ -2,7 +2,8 @@
 The files that the section ``trust`` names, as they were read last.
 
 A file that cannot be read, or not understood, takes nothing back: what it said before stays in force, and of the file
-of what is revoked also what can be understood of it now. Until a file was read once, nothing runs by it.
+of what is revoked also what can be understood of it now. Until a file was read once, whole, nothing runs by it: a
+line that cannot be understood may be the one that revokes what would run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Lists:
     :ivar lock: what may run; None: there is no such file, or it was never read.
     :ivar revoked: ``key:ID`` and ``sha256:DIGEST``.
     :ivar problems: what is wrong with the files now.
-    :ivar isComplete: whether each file that is named was read, now or before.
+    :ivar isComplete: whether each file that is named was read and understood, now or before.
     """
 
     lock: LockFile | None = None
@@ -106,11 +107,9 @@ class TrustFiles:
         try:
             data = readFile(path, limit)
         except FileNotFoundError:
-            text = f"is not there{_stays(before)}. {_MAKE}"
-            known[path] = replace(before, data=None, problems=(_problem(path, text),))
+            known[path] = _unread(path, before, "is not there", f". {_MAKE}")
         except OSError as error:
-            text = f"cannot be read: {error.strerror or error}{_stays(before)}"
-            known[path] = replace(before, data=None, problems=(_problem(path, text),))
+            known[path] = _unread(path, before, f"cannot be read: {error.strerror or error}")
         else:
             if data != before.data:
                 known[path] = parsed(data, path, before)
@@ -119,8 +118,9 @@ class TrustFiles:
 _MAKE = "Make it: `revproxy lock` writes the lock file; where nothing is revoked, the file of that is empty"
 
 
-def _stays(before: _Read) -> str:
-    return "" if before.value is None else "; what it said before stays in force"
+def _unread(path: Path, before: _Read, why: str, more: str = "") -> _Read:
+    stands = "until it can be read, nothing runs" if before.value is None else "what it said before stays in force"
+    return replace(before, data=None, problems=(Problem(str(path), 0, 0, "", f"{why}; {stands}{more}"),))
 
 
 def _locked(data: bytes, path: Path, before: _Read) -> _Read:
@@ -133,12 +133,11 @@ def _locked(data: bytes, path: Path, before: _Read) -> _Read:
 def _revoked(data: bytes, path: Path, before: _Read) -> _Read:
     """Where a line cannot be understood, what was revoked before stays so: it may be the line that says it."""
     found = parseRevoked(data, str(path))
-    known = before.value if isinstance(before.value, frozenset) and found.problems else frozenset()
-    return _Read(data, found.entries | known, found.problems)
-
-
-def _problem(path: Path, text: str) -> Problem:
-    return Problem(str(path), 0, 0, "", text)
+    if not found.problems:
+        return _Read(data, found.entries)
+    if not isinstance(before.value, frozenset):
+        return _Read(data, None, found.problems)
+    return _Read(data, found.entries | before.value, found.problems)
 
 
 __all__ = ["Lists", "TrustFiles"]

@@ -10,14 +10,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 import revproxy.plugins
-from revproxy.bundles.distributions import (
-    OWN,
-    Altered,
-    Installed,
-    distributionsOf,
-    dropInModules,
-    foldersOf,
-)
+from revproxy.bundles.distributions import Altered, Installed, distributionsOf, dropInModules, foldersOf
 from revproxy.config import lockfile, revokedfile
 from revproxy.config.document import decodeText
 from revproxy.config.lockfile import LockFile, parseLock
@@ -52,7 +45,8 @@ def checkInstalled(trust: TrustConfig) -> Checked:
     """
     Which drop-ins may be imported. What may is imported from the bytes that were looked at. Blocks.
 
-    A lock file that cannot be read has nothing in it; control says so, and the edge does not start.
+    A lock file that cannot be read has nothing in it; where nobody can say what is revoked, all is. Control says so,
+    and the edge does not start.
     """
     lock, revoked = _lockOf(trust), _revokedOf(trust)
     allowed: dict[str, Distribution | None] = {}
@@ -61,10 +55,12 @@ def checkInstalled(trust: TrustConfig) -> Checked:
     for name, installed in distributionsOf(modules).items():
         told = None if installed is None else factsOf(installed)
         try:
-            refused = whyNotInstalled(name, told, trust, lock, revoked)
-            if refused is not None:
-                broken.append(BrokenModule(name, str(refused)))
+            refused = _whyNot(name, told, trust, lock, revoked)
+            if refused:
+                broken.append(BrokenModule(name, refused))
                 continue
+            if installed is not None and not installed.isOwn:
+                installed.check(modules[name].resolve())
             if installed is not None and installed.name not in served:
                 served.add(installed.name)
                 _compare(installed, modules)
@@ -83,7 +79,17 @@ def ownModules() -> dict[str, Distribution]:
 
 def factsOf(installed: Installed) -> Distribution:
     """What is told of a distribution."""
-    return Distribution(installed.name, installed.version, installed.record, installed.name == OWN)
+    return Distribution(installed.name, installed.version, installed.record, installed.isOwn)
+
+
+def _whyNot(
+    name: str, told: Distribution | None, trust: TrustConfig, lock: LockFile | None, revoked: frozenset[str] | None
+) -> str:
+    """Why a drop-in may not be imported; empty: it may."""
+    if revoked is None and (told is None or not told.isOwn):
+        return f"{trust.revoked}: revoked: until it can be read and understood, nothing of others is imported"
+    refused = whyNotInstalled(name, told, trust, lock, revoked or frozenset())
+    return "" if refused is None else str(refused)
 
 
 def _compare(installed: Installed, modules: dict[str, Path]) -> None:
@@ -91,7 +97,7 @@ def _compare(installed: Installed, modules: dict[str, Path]) -> None:
     :raises Altered: it is not what was installed.
     :raises ImportError: it was imported already.
     """
-    if installed.name != OWN:
+    if not installed.isOwn:
         serve(installed.folder, installed.read(), foldersOf(installed))
     elif installed.isEditable:
         text = "revproxy runs from a checkout: its own plugins cannot be compared with what was installed"
@@ -112,13 +118,15 @@ def _lockOf(trust: TrustConfig) -> LockFile | None:
         return None
 
 
-def _revokedOf(trust: TrustConfig) -> frozenset[str]:
+def _revokedOf(trust: TrustConfig) -> frozenset[str] | None:
+    """None: it cannot be read, or a line of it not understood."""
     if trust.revoked is None:
         return frozenset()
     try:
-        return parseRevoked(readFile(trust.revoked, revokedfile.MAX_BYTES), str(trust.revoked)).entries
+        found = parseRevoked(readFile(trust.revoked, revokedfile.MAX_BYTES), str(trust.revoked))
     except OSError:
-        return frozenset()
+        return None
+    return None if found.problems else found.entries
 
 
 __all__ = ["Checked", "checkInstalled", "factsOf", "isChecked", "ownModules"]

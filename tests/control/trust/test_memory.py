@@ -74,6 +74,24 @@ class MemoryTests(SynchronousTestCase):
         self.assertIsNotNone(self.memory.verified("a", str(MAX_VERSIONS + 9)))
         self.assertEqual(self.memory.highest("a"), MAX_VERSIONS + 9)
 
+    def test_revoked(self) -> None:
+        """A revision that was revoked, with its key or by itself, keeps nobody from a lower one."""
+        self.memory.ran("a", "d1", verified(3))
+        self.memory.ran("a", "d2", verified(2**53 - 1, "stolen"))
+        self.assertEqual(self.memory.highest("a", {"key:stolen"}), 3)
+        self.assertEqual(self.memory.highest("a", {"sha256:d2"}), 3)
+        self.assertEqual(self.memory.highest("a", {"key:stolen", "key:k"}), 0)
+        self.assertEqual(self.memory.highest("a", {"key:other"}), 2**53 - 1)
+
+    def test_highest(self) -> None:
+        """The highest of each key is remembered, whatever came after it."""
+        self.memory.ran("a", "first", verified(9))
+        self.memory.ran("a", "other", verified(12, "other"))
+        for number in range(MAX_VERSIONS + 10):
+            self.memory.ran("a", str(number), verified(number % 9))
+        self.memory.keepOnly(())
+        self.assertEqual((self.memory.highest("a"), self.memory.highest("a", {"key:other"})), (12, 9))
+
     def test_peek(self) -> None:
         """Who only looks finds nothing where there is nothing."""
         path = Path(self.mktemp())
@@ -85,7 +103,7 @@ class MemoryTests(SynchronousTestCase):
         path.write_bytes(self.file.contents[-1])
         self.assertEqual(Memory.peek(path).seen, 5.0)
 
-    @given(st.binary(max_size=100) | st.just(b'{"format": 2}') | st.just(b'{"plugins": {"a": {"highest": "x"}}}'))
+    @given(st.binary(max_size=100) | st.just(b'{"format": 2}') | st.just(b'{"plugins": {"a": {"verified": []}}}'))
     def test_damaged(self, content: bytes) -> None:
         """Nothing is made of what we have not written."""
         if content != b"{}":

@@ -59,6 +59,27 @@ class TrustFilesTests(SynchronousTestCase):
         self.lock.write_text("plugins: []")
         self.assertEqual(self.read(), (set(), {"key:a"}, 1, False))
 
+    def test_neverWhole(self) -> None:
+        """Of what is revoked, a line that cannot be understood may be the one: until there is none, nothing runs."""
+        self.revoked.write_text("key:a\nsha256:12\n")
+        self.assertEqual(self.read(), ({"a"}, set(), 1, False))
+        self.assertEqual(self.read(), ({"a"}, set(), 1, False))
+        self.revoked.write_text("key:a\n")
+        self.assertEqual(self.read(), ({"a"}, {"key:a"}, 0, True))
+
+    def test_saidNothing(self) -> None:
+        """What was never read has not said anything before."""
+        self.revoked.unlink()
+        self.read()
+        (problem,) = self.files.of(self.config).problems
+        self.assertIn("revoked: is not there; until it can be read, nothing runs. Make it", str(problem))
+        self.revoked.write_text("")
+        self.read()
+        self.revoked.unlink()
+        self.read()
+        (problem,) = self.files.of(self.config).problems
+        self.assertIn("what it said before stays in force", str(problem))
+
     def test_mistakes(self) -> None:
         """With mistakes, the lock file is what it was; of what is revoked, both count, until there are none."""
         self.read()

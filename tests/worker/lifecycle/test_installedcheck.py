@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -85,6 +86,49 @@ class InstalledCheckTests(InstallingCase):
         self.write()
         self.assertIn("if it belongs to none, make a distribution of it", self.found().untrusted[0])
         self.assertNotIn("evil.was.here", sys.modules)
+
+    def unhashed(self, line: str) -> str:
+        """RECORD has a module besides. :returns: why it is not imported."""
+        self.write()
+        (self.site / "revproxy" / "plugins" / "acme2.py").write_bytes(EVIL)
+        with (self.site / "Acme_RevProxy-2.1.0.dist-info" / "RECORD").open("a") as record:
+            record.write(line)
+        importlib.invalidate_caches()
+        found = self.found()
+        self.assertNotIn("evil.was.here", sys.modules)
+        self.assertIn("acme", self.names(found))
+        (text,) = found.untrusted
+        return text
+
+    def test_unhashed(self) -> None:
+        """A line of RECORD without a hash vouches for nothing, and changes nothing of its digest."""
+        self.assertIn("acme2.py: RECORD of acme-revproxy 2.1.0 has no SHA-256 of it",
+                      self.unhashed("revproxy/plugins/acme2.py,,\n"))
+
+    def test_roundabout(self) -> None:
+        """Nor does one that leads out of the folder, and in again."""
+        name = self.site.name
+        self.assertIn("has no SHA-256 of it", self.unhashed(f"../{name}/revproxy/plugins/acme2.py,sha256=AAAA,3\n"))
+
+    def test_namesake(self) -> None:
+        """Whoever calls himself revproxy is not by that."""
+        (self.site / "revproxy" / "plugins" / "acme.py").unlink()
+        self.install({"revproxy/plugins/acme2.py": EVIL}, "9.9.9", "RevProxy")
+        found = self.found()
+        self.assertNotIn("evil.was.here", sys.modules)
+        self.assertIn("headers", self.names(found))
+        self.assertIn("there is no revproxy in one", found.untrusted[0])
+
+    def test_unknown(self) -> None:
+        """Where nobody can say what is revoked, nothing is imported but ours."""
+        self.write()
+        for content in (None, "sha256:12\n"):
+            if content is not None:
+                self.revoked.write_text(content)
+            found = self.found("off", self.revoked)
+            self.assertIn("revoked: until it can be read and understood", found.untrusted[0])
+            self.assertNotIn("acme", sys.modules)
+            self.assertIn("headers", self.names(found))
 
     def test_revoked(self) -> None:
         """What is revoked is not imported, also where nobody has to vouch for anything."""
