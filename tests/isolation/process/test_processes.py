@@ -488,13 +488,23 @@ class UnavailableTests(ProcessesTestCase):
     def test_belowTheMinimum(self) -> None:
         """A machine that cannot lock them well enough has none, and says what is missing."""
         processes = self.make(minimumLevel="A", without=ROOMS)
-        for asked in (processes.take("quota"), processes.examine()):
-            with self.assertRaises(Unavailable) as caught:
-                self.wait(asked)
-            self.assertIn("at level C, and trust.minimum_level is A. Missing: ", str(caught.exception))
-            self.assertIn("landlock (it is switched off)", str(caught.exception))
+        with self.assertRaises(Unavailable) as caught:
+            self.wait(processes.take("quota"))
+        self.assertIn("at level C, and trust.minimum_level is A. Missing: ", str(caught.exception))
+        self.assertIn("landlock (it is switched off)", str(caught.exception))
         self.assertEqual(processes.level, "C")
         self.reactor.until(lambda: not self.reactor.readers)
+
+    def test_refusedWhileNobodyAsks(self) -> None:
+        """Such a machine is looked at once more when somebody asks again, and not by itself."""
+        processes = self.make(minimumLevel="A", without=ROOMS)
+        for _ in range(2):
+            with self.assertRaisesRegex(Unavailable, "at level C"):
+                self.wait(processes.take("quota"))
+            self.failureResultOf(processes.take("quota"), Unavailable)
+            self.reactor.until(lambda: not self.reactor.readers)
+            self.reactor.advance(QUIET)
+            self.assertFalse(self.reactor.readers)
 
     def test_atTheMinimum(self) -> None:
         """At the floor they are used, if no more is asked for."""
@@ -526,14 +536,6 @@ class UnavailableTests(ProcessesTestCase):
             template._onOrder = told
 
         return read
-
-    def test_examine(self) -> None:
-        """What a machine has can be asked for without taking one."""
-        processes = self.make()
-        self.wait(processes.examine())
-        self.assertIsNotNone(processes.level)
-        self.assertEqual(processes.taken, 0)
-        self.successResultOf(processes.examine())
 
     def test_brokenInside(self) -> None:
         """Where the inside cannot be imported, the reason is Python's own."""
@@ -588,7 +590,6 @@ class UnavailableTests(ProcessesTestCase):
         self.assertEqual([gone.text for gone in owner.gone], ["the edge ends"])
         self.assertFalse(isThere(template) or isThere(owner.process.pid))
         self.failureResultOf(processes.take("auth"), Unavailable)
-        self.failureResultOf(processes.examine(), Unavailable)
         self.assertFalse(self.reactor.readers or self.reactor.writers or self.reactor.getDelayedCalls())
         self.wait(processes.close())
 
