@@ -45,6 +45,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_neverAwaited(self) -> None:
         """A coroutine that is refused is closed: Python does not complain about it once more."""
+        gc.collect()  # what others have left
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.assertRaises(TypeError, checkPlain, "attach", coroutine())
