@@ -4,8 +4,6 @@ What a plugin may touch: one shape for what it asks for (``permissions`` in plug
 
     >>> asked = Permissions.of({"read_headers": ["X-Tenant", "Cookie"], "respond": True})
     >>> granted = Permissions.of({"read_headers": ["x-tenant"], "respond": True})
-    >>> granted.covers(asked)
-    False
     >>> granted.lacks(asked)
     ('read_headers: Cookie',)
 """
@@ -124,10 +122,6 @@ class Permissions:
     def changesBody(self) -> bool:
         """Whether bodies are changed."""
         return self.body == "write"
-
-    def covers(self, asked: Permissions) -> bool:
-        """Whether all that is asked for is in these."""
-        return not self.lacks(asked)
 
     def lacks(self, asked: Permissions) -> tuple[str, ...]:
         """What is asked for and not in these, in words: ``read_headers: Cookie``."""

@@ -79,14 +79,6 @@ class Signers:
     def __iter__(self) -> Iterator[tuple[SignerConfig, Key]]:
         return iter(self._all)
 
-    def keyId(self, name: str) -> str:
-        """
-        The id of a signer's key.
-
-        :raises KeyError: there is no such signer.
-        """
-        return {config.name: key.keyId for config, key in self._all}[name]
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -110,7 +102,6 @@ def verify(
     signers: Signers,
     *,
     now: float | None,
-    seen: float = 0.0,
     revoked: Collection[str] = (),
     lowest: int = 0,
     manifest: Manifest | None = None,
@@ -120,14 +111,13 @@ def verify(
 
     :param now: seconds since the epoch; None: whether a signer's time is over does not matter, because the bundle was
         verified before.
-    :param seen: the latest time that is known to have been; a clock that says less was set back, and is not believed.
     :param revoked: ``key:ID`` and ``sha256:DIGEST``.
     :param lowest: the least revision that will do.
     :param manifest: of the bundle's plugin.json, where that was read already.
     :raises Untrusted: with the file and the rule.
     """
     try:
-        return _verdict(bundle, signers, now if now is None else max(now, seen), revoked, lowest, manifest)
+        return _verdict(bundle, signers, now, revoked, lowest, manifest)
     except Untrusted as refusal:
         raise Untrusted(refusal.file, refusal.rule, refusal.message, bundle.directory) from None
 

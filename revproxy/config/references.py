@@ -158,8 +158,9 @@ class OwnReferences(References):
 class _Requests(References):
     """Those of a plugin.json."""
 
-    def __init__(self, document: Document, plugin: str, grant: GrantConfig) -> None:
+    def __init__(self, document: Document, plugin: str, grant: GrantConfig, signer: str) -> None:
         super().__init__(document)
+        self._signer = signer
         self._plugin = plugin
         self._grant = grant
 
@@ -171,21 +172,25 @@ class _Requests(References):
             if wanted == (os.path.normpath(given) if isFile else given):
                 return str(value)
         key, what = ("files", f"the file {name}") if isFile else ("environment", f"the environment's {name}")
+        also = f", and under trust.signers.{self._signer}.permissions the same {key}" if self._signer else ""
         raise Unresolved(
             f"asks for {what}, which revproxy.yaml does not grant; if it may have that, write there: "
-            f"plugins: {{grants: {{{self._plugin}: {{{key}: [{quoted(name)}]}}}}}}"
+            f"plugins: {{grants: {{{self._plugin}: {{{key}: [{quoted(name)}]}}}}}}{also}"
         )
 
 
 def grantedConfig(
-    manifest: Manifest, layers: Sequence[ConfigLayer], grant: GrantConfig | None
+    manifest: Manifest, layers: Sequence[ConfigLayer], grant: GrantConfig | None, signer: str = ""
 ) -> tuple[dict[str, Any], list[Problem]]:
     """
     A plugin's effective configuration (see `effectiveConfig`), in which its requests are granted or refused. What
     revproxy.yaml overrides is not asked for.
+
+    :param signer: whose bounds the grant is within, for messages; empty: nobody's.
     """
     config = effectiveConfig(manifest, layers)
-    requests = _Requests(manifest.document or Document(manifest.source, None), manifest.name, grant or GrantConfig())
+    document = manifest.document or Document(manifest.source, None)
+    requests = _Requests(document, manifest.name, grant or GrantConfig(), signer)
     for key in manifest.config:
         if key in (ENVIRONMENT, FILE):
             requests.refuse(("config", key), f"a configuration has no key {key}; its values may be references")

@@ -115,13 +115,6 @@ class VerifyTests(SynchronousTestCase):
         alice = Signers([signing.signer()])
         self.assertEqual(self.rule(signing.signed(), alice, now=None, revoked={f"key:{key}"}), "revoked")
 
-    def test_clockSetBack(self) -> None:
-        """A clock that says less than what is known to have been is not believed."""
-        signers = Signers([signing.signer(notAfter=10 * DAY)])
-        self.assertEqual(self.rule(signing.signed(), signers, now=9 * DAY, seen=11 * DAY), "expired")
-        self.assertEqual(verify(signing.signed(), signers, now=9 * DAY, seen=8 * DAY).signer, "alice")
-        self.assertEqual(verify(signing.signed(), signers, now=None, seen=11 * DAY).signer, "alice")
-
     def test_revision(self) -> None:
         """The same revision will do, and a lower one not; it says what goes back."""
         signers = Signers([signing.signer()])
@@ -153,11 +146,9 @@ class SignersTests(SynchronousTestCase):
         """The ids of keys, by signer; spaces around a key do not matter."""
         signers = Signers([signing.signer(key=f" {signing.sshKey().line} me@here\n"),
                            signing.signer("bob", f"{signing.minisignLine()}\n")])
-        self.assertEqual(signers.keyId("alice"), publicKey(signing.sshKey().line).keyId)
-        self.assertEqual(signers.keyId("bob"), publicKey(signing.minisignLine()).keyId)
-        self.assertRaises(KeyError, signers.keyId, "eve")
-        self.assertEqual([(config.name, key.kind) for config, key in signers],
-                         [("alice", "ssh-ed25519"), ("bob", "minisign")])
+        self.assertEqual([(config.name, key.kind, key.keyId) for config, key in signers],
+                         [("alice", "ssh-ed25519", publicKey(signing.sshKey().line).keyId),
+                          ("bob", "minisign", publicKey(signing.minisignLine()).keyId)])
 
     def test_file(self) -> None:
         """The whole file of a public key, as a reference in revproxy.yaml gives it."""

@@ -16,7 +16,7 @@ from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.control.planning.switching import isOn, saysOff
-from revproxy.control.planning.tiers import FREE, Bounds, globFor, tierOf
+from revproxy.control.planning.tiers import FREE, Bounds, globFor, grantOf, tierOf
 from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
 from revproxy.plan.plan import Order
 
@@ -231,7 +231,10 @@ class _Selection:
         return config
 
     def _config(self, entry: CatalogEntry, layers: Sequence[ConfigLayer]) -> Mapping[str, Any]:
-        config, refused = grantedConfig(entry.manifest, layers, self.plugins.grants.get(entry.manifest.name))
+        bounds = self.bounds.get(entry.manifest.name, FREE)
+        grant = grantOf(entry.manifest.name, self.plugins, bounds)
+        signer = "" if bounds.signer is None or bounds.signer.permissions is None else bounds.signer.name
+        config, refused = grantedConfig(entry.manifest, layers, grant, signer)
         key = entry.manifest.name, json.dumps(config, sort_keys=True, default=repr)
         if key not in self.configs:
             problems = refused or checkConfig(entry.manifest, config, layers)

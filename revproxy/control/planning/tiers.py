@@ -4,7 +4,7 @@ Where a plugin runs, and what it may touch there: pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from revproxy.config.settings import GrantConfig, Isolation, PluginsConfig
@@ -61,9 +61,23 @@ def tierOf(entry: CatalogEntry, plugins: PluginsConfig, bounds: Bounds = FREE) -
     beyond = () if most is None else most.lacks(asked)
     if isolation == "inline" and bounds.isGranting:
         return Tier(isolation, wanted, asked, asked)
-    granted = plugins.grants.get(entry.manifest.name, GrantConfig()).permissions
-    within = granted if most is None else granted.within(most)
-    return Tier(isolation, wanted, asked, asked.within(within), granted.lacks(asked), beyond)
+    name = entry.manifest.name
+    missing = plugins.grants.get(name, GrantConfig()).permissions.lacks(asked)
+    return Tier(isolation, wanted, asked, asked.within(grantOf(name, plugins, bounds).permissions), missing, beyond)
+
+
+def grantOf(name: str, plugins: PluginsConfig, bounds: Bounds = FREE) -> GrantConfig:
+    """What a plugin is granted, as far as its signer may have that granted."""
+    grant = plugins.grants.get(name, GrantConfig())
+    most = None if bounds.signer is None else bounds.signer.permissions
+    if most is None:
+        return grant
+    return replace(
+        grant,
+        permissions=grant.permissions.within(most),
+        environment={key: value for key, value in grant.environment.items() if key in most.environment},
+        files={path: value for path, value in grant.files.items() if path in most.files},
+    )
 
 
 def wantedIsolation(entry: CatalogEntry, plugins: PluginsConfig) -> Isolation:

@@ -260,5 +260,3 @@ def _outcomeOf(seen: OutcomeSeen) -> Outcome:
         seen.interruptedBy,
         None if seen.error is None else EdgeError(seen.error),
     )
-
-

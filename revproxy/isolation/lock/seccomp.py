@@ -36,7 +36,6 @@ REFUSE: Final = _ERRNO | errno.EPERM
 UNKNOWN: Final = _ERRNO | errno.ENOSYS
 
 _SECCOMP_SET_MODE_FILTER: Final = 1
-_MODE_FILTER: Final = 2
 _PR_GET_SECCOMP: Final = 21
 
 _LOAD, _RETURN = 0x20, 0x06

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 from revproxy.isolation.lock.canaries import canaries
 from revproxy.isolation.lock.detection import detect, nothing
 from revproxy.isolation.lock.layers import ROOMS, Layers, Lock
+from revproxy.isolation.lock.limits import addressSpace
 
 ROOM: Final = 256 << 20
 """Bytes of address space that a canary may have beside what it has from the template."""
@@ -82,14 +83,9 @@ def _check(out: TextIO, uid: int | None, without: frozenset[str]) -> None:
     _say(out, layers.asList())
     if layers.level is None:  # nobody is locked here
         return
-    _say(out, canaries(Lock(_addressBytes() + ROOM, os.getpid(), (), uid, layers.usable - without - _SLOW)))
+    _say(out, canaries(Lock(addressSpace() + ROOM, os.getpid(), (), uid, layers.usable - without - _SLOW)))
 
 
 def _say(out: TextIO, value: Any) -> None:
     out.write(json.dumps(value) + "\n")
     out.flush()
-
-
-def _addressBytes() -> int:
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

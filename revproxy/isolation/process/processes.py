@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 
 from revproxy.isolation.process.cgroups import Cgroups
@@ -20,11 +20,9 @@ from revproxy.isolation.process.lockedprocess import LockedProcess
 from revproxy.isolation.process.maker import Maker
 from revproxy.isolation.process.requests import Requests
 from revproxy.isolation.process.usage import mayLimitOthers
+from revproxy.isolation.processlimits import DEFAULT_MEMORY
 
 T = TypeVar("T")
-
-DEFAULT_MEMORY: Final = 128 << 20
-"""Bytes that a plugin may have in memory beside what every locked process has, if it does not say."""
 
 MOST_MEMORY: Final = 16 << 30
 """Bytes that it may have at all; spare processes may have that as long as they are nobody's."""
@@ -40,6 +38,10 @@ QUIET: Final = 30.0
 
 CLOSING: Final = 5.0
 """Seconds that processes have to end, together; they are killed, and it is the kernel that takes its time."""
+
+SETTLING: Final = 0.1
+"""Seconds that who was given a spare one has the machine to itself: to make the next takes as long as to become a
+plugin, and somebody may wait for that."""
 
 IDLE: Final = 60.0
 """Seconds that nobody has one, nor asks for one, after which the spare ones and the template end, too."""
@@ -58,8 +60,8 @@ class Processes:
     """
     All locked processes of an edge, and spare ones.
 
-    It costs nothing until :meth:`take` or :meth:`examine` is called for the first time. That call is to come from the
-    thread that the edge ends with: with it, however it ends, the kernel ends them.
+    It costs nothing until :meth:`take` is called for the first time. That call is to come from the thread that the edge
+    ends with: with it, however it ends, the kernel ends them.
     """
 
     _log = Logger()
@@ -89,7 +91,7 @@ class Processes:
         self._descriptors = Descriptors(reactor)
         self._maker = Maker(self._descriptors, inside, minimumLevel, uids, findCgroups, without)
         self._maker.onStanding = self._balance
-        self._maker.onReady = self._ready
+        self._maker.onReady = self._balance
         self._maker.onRefused = self._refused
         self._maker.onMade = self._made
         self._maker.onNotMade = self._notMade
@@ -101,10 +103,10 @@ class Processes:
         self._spares: list[LockedProcess] = []
         self._versions: dict[LockedProcess, str] = {}
         self._requests = Requests(self._descriptors, self._due)
-        self._examining: list[Deferred[None]] = []
         self._isUsed = self._isResting = False
         self._canNarrow = uids is None or mayLimitOthers()
         self._failures = 0
+        self._settling: Any = None
         self._again: Any = None
         self._idle: Any = None
         self._closeLimit: Any = None
@@ -135,21 +137,6 @@ class Processes:
     def spares(self) -> int:
         """Processes that are ready and nobody's."""
         return sum(not spare.isGone for spare in self._spares)
-
-    def examine(self) -> Deferred[None]:
-        """
-        Find out `level` and `layers`, as :meth:`take` does when it is called for the first time.
-
-        :returns: fails with :class:`Unavailable`.
-        """
-        if why := self._refusal or ("the edge ends" if self._isClosed else ""):
-            return fail(Unavailable(why))
-        if self._maker.isReady:
-            return succeed(None)
-        examined: Deferred[None] = Deferred(self._examining.remove)
-        self._examining.append(examined)
-        self._balance()
-        return examined
 
     def take(self, version: str, memoryBytes: int = DEFAULT_MEMORY) -> Deferred[LockedProcess]:
         """
@@ -190,7 +177,7 @@ class Processes:
             return
         self._hand()
         if not self._maker.isRunning:
-            if self._isUsed or self._examining:
+            if self._isUsed:
                 self._startTemplate()
         elif self._maker.isStanding and self._failures < FAILURES:
             self._makeMissing()
@@ -207,7 +194,7 @@ class Processes:
 
     def _makeMissing(self) -> None:
         wanted = Counter(self._size(request.memoryBytes) for request in self._requests)
-        if self._isUsed:
+        if self._isUsed and self._settling is None:
             for size in {self._size(process.memoryLimit) for process in self._versions} or {self._size(DEFAULT_MEMORY)}:
                 wanted[size] += self._wantedSpares
         there = Counter(spare.memoryLimit for spare in self._spares if not spare.isGone)
@@ -232,8 +219,14 @@ class Processes:
                 self._spares.remove(process)
                 self._versions[process] = request.version
                 self._failures = 0
+                if self._settling is None:
+                    self._settling = self._descriptors.later(SETTLING, self._settled)
                 process.taken()
                 self._requests.give(request, process)
+
+    def _settled(self) -> None:
+        self._settling = None
+        self._balance()
 
     def _fitting(self, memoryBytes: int) -> LockedProcess | None:
         for spare in self._spares:
@@ -255,15 +248,9 @@ class Processes:
 
     # What the maker tells
 
-    def _ready(self) -> None:
-        examining, self._examining = self._examining, []
-        for each in examining:
-            each.callback(None)
-        self._balance()
-
     def _refused(self, why: str) -> None:
         self._log.error("no plugin can run in a locked process: {why}", why=why)
-        self._refusal = why
+        self._refusal, self._isUsed = why, False
         self._failAll(why)
         self._tryAgain(QUIET)
 
@@ -326,9 +313,6 @@ class Processes:
             self._balance()
 
     def _failAll(self, why: str) -> None:
-        examining, self._examining = self._examining, []
-        for each in examining:
-            each.errback(Unavailable(why))
         self._requests.failDue(Unavailable(why))
 
     def _tryAgain(self, seconds: float) -> None:
@@ -347,7 +331,7 @@ class Processes:
         self._closing.append(closed)
         if not self._isClosed:
             self._isClosed = True
-            for timer in (self._again, self._idle):
+            for timer in (self._again, self._idle, self._settling):
                 if timer is not None:
                     timer.cancel()
             self._failAll("the edge ends")

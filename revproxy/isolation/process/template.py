@@ -29,6 +29,7 @@ from typing import Final
 
 from revproxy.isolation.holdpage import HoldPage
 from revproxy.isolation.lock.layers import Lock
+from revproxy.isolation.lock.limits import addressSpace
 from revproxy.isolation.lock.lockdown import lockDown
 from revproxy.isolation.process.machinecheck import MachineCheck
 from revproxy.isolation.process.orders import (
@@ -76,16 +77,10 @@ def main(control: socket.socket) -> None:
     template = Template(control, serve, layers.usable - frozenset(begin.without), check)
     gc.collect()
     gc.freeze()
-    template.say(Standing(layers.asList(), addressBytes() if layers.level is not None else 0))
+    template.say(Standing(layers.asList(), addressSpace() if layers.level is not None else 0))
     template.run()
     check.finish()
     os._exit(0)
-
-
-def addressBytes() -> int:
-    """Bytes of this process's address space."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _endWith(parent: int) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import revproxy.plugins
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
+from revproxy.config.trustconfig import SignerConfig
 from revproxy.control.catalogreader import readCatalog
 from revproxy.control.planning.selection import MAX_TOLD, orderPerGroup, select
+from revproxy.control.planning.tiers import Bounds
 from revproxy.dropin import DropIn
+from revproxy.permissions import Permissions
 from revproxy.worker.lifecycle.dropins import DropInFactories
 from tests.control.catalogs import CatalogTestCase, dropIn, groupsByRoute
 
@@ -43,6 +46,21 @@ class SelectTests(CatalogTestCase):
         self.assertEqual(self.running(self.config("{a: {x: 5}}")), {"a": [{"x": 5}]})
         config = self.config("{}, grants: {a: {files: [r.pem]}}")
         self.assertEqual(self.running(config), {"a": [{"x": "Oolon Colluphid"}]})
+
+    def test_requestsOfWhatIsSigned(self) -> None:
+        """What its signer may not have granted is refused, whatever revproxy.yaml grants."""
+        self.plugin("a", config={"x": {"$file": "r.pem"}})
+        (self.root / "r.pem").write_text("Oolon Colluphid")
+        config = self.config("{}, grants: {a: {files: [r.pem]}}")
+        for files, refusals in ((["r.pem"], 0), ([], 1)):
+            signer = SignerConfig("alice", "key", permissions=Permissions.of({"files": files}))
+            try:
+                [selected] = select(self.catalog(), config, bounds={"a": Bounds(signer, False)})
+            except ConfigErrors as errors:
+                self.assertIn("trust.signers.alice.permissions the same files", str(errors))
+                self.assertEqual(refusals, 1)
+            else:
+                self.assertEqual((selected.config, refusals), ({"x": "Oolon Colluphid"}, 0))
 
     def test_routes(self) -> None:
         """A route's word goes over plugins.config, its mapping over that of plugins.config, key by key."""

@@ -20,7 +20,7 @@ from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.limit import SECOND_LOOK
 from revproxy.isolation.process.orders import Tried
-from revproxy.isolation.process.processes import MOST_MEMORY, QUIET, Processes, Unavailable
+from revproxy.isolation.process.processes import MOST_MEMORY, QUIET, SETTLING, Processes, Unavailable
 from revproxy.isolation.process.templateprocess import TemplateProcess
 from tests.isolation.process.stage import Owner, ProcessesTestCase, fieldsOf, isThere, openOf
 
@@ -263,7 +263,7 @@ def killManyTimes(test: ProcessesTestCase, times: int) -> None:
     pids: list[int] = []
 
     def settled() -> bool:
-        test.reactor.advance(0)
+        test.reactor.advance(SETTLING)
         return processes.spares == 2 and not any(map(isThere, pids))
 
     test.reactor.until(settled)
@@ -284,24 +284,39 @@ def killManyTimes(test: ProcessesTestCase, times: int) -> None:
 class SpareTests(ProcessesTestCase):
     """Those that are kept ready."""
 
+    def haveSpare(self, processes: Processes) -> None:
+        """One is ready, after a moment."""
+        self.reactor.advance(SETTLING)
+        self.reactor.until(lambda: processes.spares == 1)
+
     def test_atOnce(self) -> None:
         """One that is ready is given at once, and the next is made."""
         processes = self.make(spares=1)
         self.take(processes)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         given = Owner(self.reactor, self.successResultOf(processes.take("auth 1")))
         self.assertEqual(given.do("take", 1), "taken")
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
+
+    def test_settling(self) -> None:
+        """Who is given one has the machine to itself: the next is made a little later, unless somebody waits for it."""
+        processes = self.make(spares=1)
+        self.take(processes)
+        self.haveSpare(processes)
+        self.successResultOf(processes.take("auth 1"))
+        self.assertEqual((processes.spares, processes._maker.sizesInMaking.total()), (0, 0))
+        self.assertEqual(self.take(processes, version="auth").do("take", 1), "taken")
+        self.haveSpare(processes)
 
     def test_spareThatEnds(self) -> None:
         """One that is ended while it waits is replaced; nobody is given what is not there."""
         processes = self.make(spares=1)
         template = self.templateOf(self.take(processes).process.pid)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         for pid in childrenOf(template):
             os.kill(pid, signal.SIGKILL)
         self.reactor.until(lambda: processes.spares == 0)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
 
     def test_manyAtOnce(self) -> None:
         """However many ask, each gets its own."""
@@ -330,8 +345,8 @@ class SpareTests(ProcessesTestCase):
         template = self.templateOf(owner.process.pid)
         owner.process.kill("its plugin was removed", isFault=False)
         owner.end()
-        self.reactor.until(lambda: processes.spares == 1)
-        self.reactor.advance(59.9)
+        self.haveSpare(processes)
+        self.reactor.advance(59.8)
         self.reactor.turn()
         self.assertEqual(processes.spares, 1)
         self.reactor.advance(0.2)
@@ -346,7 +361,7 @@ class SpareTests(ProcessesTestCase):
         owner.process.kill("a hot update", isFault=False)
         owner.end()
         other = self.take(processes)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         self.reactor.advance(61)
         self.assertEqual(other.do("take", 1), "taken")
         self.assertFalse(other.process.isGone)
@@ -488,13 +503,23 @@ class UnavailableTests(ProcessesTestCase):
     def test_belowTheMinimum(self) -> None:
         """A machine that cannot lock them well enough has none, and says what is missing."""
         processes = self.make(minimumLevel="A", without=ROOMS)
-        for asked in (processes.take("quota"), processes.examine()):
-            with self.assertRaises(Unavailable) as caught:
-                self.wait(asked)
-            self.assertIn("at level C, and trust.minimum_level is A. Missing: ", str(caught.exception))
-            self.assertIn("landlock (it is switched off)", str(caught.exception))
+        with self.assertRaises(Unavailable) as caught:
+            self.wait(processes.take("quota"))
+        self.assertIn("at level C, and trust.minimum_level is A. Missing: ", str(caught.exception))
+        self.assertIn("landlock (it is switched off)", str(caught.exception))
         self.assertEqual(processes.level, "C")
         self.reactor.until(lambda: not self.reactor.readers)
+
+    def test_refusedWhileNobodyAsks(self) -> None:
+        """Such a machine is looked at once more when somebody asks again, and not by itself."""
+        processes = self.make(minimumLevel="A", without=ROOMS)
+        for _ in range(2):
+            with self.assertRaisesRegex(Unavailable, "at level C"):
+                self.wait(processes.take("quota"))
+            self.failureResultOf(processes.take("quota"), Unavailable)
+            self.reactor.until(lambda: not self.reactor.readers)
+            self.reactor.advance(QUIET)
+            self.assertFalse(self.reactor.readers)
 
     def test_atTheMinimum(self) -> None:
         """At the floor they are used, if no more is asked for."""
@@ -526,14 +551,6 @@ class UnavailableTests(ProcessesTestCase):
             template._onOrder = told
 
         return read
-
-    def test_examine(self) -> None:
-        """What a machine has can be asked for without taking one."""
-        processes = self.make()
-        self.wait(processes.examine())
-        self.assertIsNotNone(processes.level)
-        self.assertEqual(processes.taken, 0)
-        self.successResultOf(processes.examine())
 
     def test_brokenInside(self) -> None:
         """Where the inside cannot be imported, the reason is Python's own."""
@@ -588,7 +605,6 @@ class UnavailableTests(ProcessesTestCase):
         self.assertEqual([gone.text for gone in owner.gone], ["the edge ends"])
         self.assertFalse(isThere(template) or isThere(owner.process.pid))
         self.failureResultOf(processes.take("auth"), Unavailable)
-        self.failureResultOf(processes.examine(), Unavailable)
         self.assertFalse(self.reactor.readers or self.reactor.writers or self.reactor.getDelayedCalls())
         self.wait(processes.close())
 
