@@ -62,5 +62,5 @@ class LockedCheck:
         self._processes.waitFor(self._locked.close(), PATIENCE)
 
 
-def _sendsNothing(frame: Any, seconds: float, most: int) -> Deferred[Any]:
+def _sendsNothing(frame: Any, seconds: float, most: int, hold: Any) -> Deferred[Any]:
     return fail(RuntimeError("nothing is sent in a check"))

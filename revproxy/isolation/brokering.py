@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -21,6 +21,7 @@ from revproxy.isolation.knownrequests import KnownRequest, KnownRequests
 from revproxy.isolation.processlimits import ProcessLimits, Rate
 from revproxy.paths import targetFault
 from revproxy.permissions import Permissions
+from revproxy.store import MAX_VALUE
 
 SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Methods that change nothing (RFC 9110 §9.2.1): a call that has used others is not made again."""
@@ -31,8 +32,14 @@ LONGEST = 30.0
 Sent = tuple[int, bytes, Sequence[tuple[bytes, bytes]], bytes]
 """What an upstream has answered: status, reason, fields, body."""
 
-AskUpstream = Callable[[SendRequest, float, int], "Deferred[Sent]"]
-"""Sends a request to the upstream of that name: given it, the seconds that it may take, and the bytes of its answer."""
+MOST_HELD: Final = 64 << 20
+"""Bytes of requests to upstreams, and of their answers, that the edge holds for one instance at a time."""
+
+AskUpstream = Callable[[SendRequest, float, int, Callable[[int], None]], "Deferred[Sent]"]
+"""
+Sends a request to the upstream of that name: given it, the seconds that it may take, the bytes of its answer, and what
+is to be called with the bytes of it that will be held, before they are, and raises if that is too much.
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -80,8 +87,9 @@ class Broker:
         self._rate = Rate(limits.brokered, limits.brokered, now)
         self._exceeded = exceeded
         self._notRepeatable = notRepeatable
-        self._waiting: set[Deferred[Any]] = set()
+        self._waiting: dict[Deferred[Any], Asker] = {}
         self._reading = 0
+        self._held = 0
 
     @property
     def underWay(self) -> int:
@@ -99,7 +107,7 @@ class Broker:
         except (NotPermitted, TooMuch, ValueError, LookupError) as error:
             process.send(_failed(frame.number, error))
             return
-        self._waiting.add(answer)
+        self._waiting[answer] = process
         self._reading += isinstance(frame, ReadBody)
         answer.addBoth(self._over, answer, isinstance(frame, ReadBody))
         answer.addCallbacks(
@@ -109,6 +117,11 @@ class Broker:
     def stop(self) -> None:
         """Nobody waits for any of it any more."""
         for waiting in list(self._waiting):
+            waiting.cancel()
+
+    def left(self, process: Asker) -> None:
+        """It has ended: nobody waits for what it has asked for. The next may ask for the same."""
+        for waiting in [waiting for waiting, asker in self._waiting.items() if asker is process]:
             waiting.cancel()
 
     def _count(self) -> None:
@@ -122,7 +135,7 @@ class Broker:
             raise TooMuch(text)
 
     def _over(self, result: Any, answer: Deferred[Any], isReading: bool) -> Any:
-        self._waiting.discard(answer)
+        del self._waiting[answer]
         self._reading -= isReading
         return result
 
@@ -143,6 +156,8 @@ class Broker:
         known = self._requests.find(frame.request)
         if known is None or known.process is not process:
             raise LookupError("the request is over")
+        if not known.calls:
+            raise LookupError("no call of the request is under way: a body is read in handle or handleResponse")
         context = known.context
         response = context._response
         if frame.isResponse and response is None:
@@ -150,20 +165,18 @@ class Broker:
         body = response.body if frame.isResponse and response is not None else context._request.body
         if body.isBeingRead:
             raise ValueError("this body is already being read")
-        known.readings += 1
         isOurs = frame.limit >= self._limits.body
-        return body.read(min(frame.limit, self._limits.body)).addCallbacks(
-            self._bodyRead, self._bodyBroken, callbackArgs=(known,), errbackArgs=(known, isOurs)
-        )
+        reading: Deferred[bytes] = body.read(min(frame.limit, self._limits.body))
+        known.readings.append(reading)
+        return reading.addBoth(self._readOver, reading, known).addErrback(self._bodyBroken, known, isOurs)
 
     @staticmethod
-    def _bodyRead(data: bytes, known: KnownRequest) -> bytes:
-        known.readings = max(0, known.readings - 1)
-        return data
+    def _readOver(result: Any, reading: Deferred[bytes], known: KnownRequest) -> Any:
+        known.readings.remove(reading)
+        return result
 
     def _bodyBroken(self, failure: Failure, known: KnownRequest, isOurs: bool) -> Failure:
         """:param isOurs: whether the limit of what it reads is the edge's."""
-        known.readings = max(0, known.readings - 1)
         error = failure.value
         if isOurs and isinstance(error, BodyTooLarge):
             self._exceeded("body", f"it reads a body of more than {self._limits.body} bytes")
@@ -181,14 +194,26 @@ class Broker:
         if frame.method not in SAFE:
             self._notRepeatable(frame.request)
         timeout = min(LONGEST, frame.timeout) if frame.timeout is not None and frame.timeout > 0 else LONGEST
-        sent = maybeDeferred(self._askUpstream, frame, timeout, self._limits.body)
-        return sent.addCallback(_encode)
+        share = _Share(self._hold)
+        share.hold(len(frame.body))
+        sent = maybeDeferred(self._askUpstream, frame, timeout, self._limits.body, share.hold)
+        return sent.addBoth(share.end).addCallback(_encode)
+
+    def _hold(self, size: int) -> None:
+        """So many bytes more, or fewer. :raises TooMuch: that is too much at a time."""
+        if size > 0 and self._held + size > MOST_HELD:
+            text = f"requests to upstreams, and their answers, of more than {MOST_HELD >> 20} MB are under way"
+            self._exceeded("calls", text)
+            raise TooMuch(text)
+        self._held += size
 
     # The store
 
     def _useStore(self, frame: UseStore) -> Deferred[bytes]:
         if not self._permissions.store:
             raise NotPermitted("to use the store", "store")
+        if len(frame.value) > 6 * MAX_VALUE:  # none that is small enough was written so; it is not even looked at
+            raise ValueError(f"a value of {len(frame.value)} bytes; {MAX_VALUE} are allowed")
         store = self._storeOf()
         done: Deferred[Any]
         if frame.action == "get":
@@ -208,6 +233,24 @@ class Broker:
         self._notRepeatable(None)
 
 
+class _Share:
+    """What is held for one request."""
+
+    def __init__(self, hold: Callable[[int], None]) -> None:
+        self._hold = hold
+        self._size = 0
+
+    def hold(self, size: int) -> None:
+        """:raises TooMuch:"""
+        self._hold(size)
+        self._size += size
+
+    def end(self, result: Any) -> Any:
+        """Nothing is, any more."""
+        self._hold(-self._size)
+        return result
+
+
 _MISSING: Any = object()
 
 
@@ -225,8 +268,8 @@ def _jsonOf(data: bytes) -> Any:
 
 def _checkRequest(frame: SendRequest) -> None:
     """:raises ValueError: it cannot be sent."""
-    if not isToken(frame.method):
-        raise ValueError("not a method")
+    if not isToken(frame.method) or frame.method == b"CONNECT":
+        raise ValueError("not a method, or CONNECT, which makes a tunnel")
     if not frame.target.startswith(b"/") or targetFault(frame.target) is not None:
         raise ValueError("not a path: it starts with a slash, and what is no character of a URL is percent-encoded")
     if sum(len(name) + len(value) for name, value in frame.fields) > 64 * 1024 or len(frame.fields) > 256:

@@ -30,7 +30,7 @@ _NO_VERDICT: Final = "neither True nor False"
 _NO_RESPONSE: Final = "False, but left no response: return context.respond(status, body)"
 
 MOST_INFORMATIONAL: Final = 16
-"""Interim answers of one call."""
+"""Interim answers of one request: they are sent whether the client takes them or not."""
 
 Interim = tuple[tuple[int, Fields], ...]
 """1xx answers, as they are told."""
@@ -96,7 +96,7 @@ class Edits:
             self._head(context._request, answered),
             self._body(context._request.body if answered.body else None, answered.body, known, False),
             self._answer(known, answered),
-            self._informational(context, answered.informational),
+            self._informational(known, answered.informational),
             self._notes(known, answered),
         ]
         for step in steps:
@@ -277,26 +277,26 @@ class Edits:
             raise _Refusal("a reason phrase with control characters (RFC 9112 §4)")
         return reason
 
-    def sendInformational(self, context: Context, answers: Interim) -> None:
+    def sendInformational(self, known: KnownRequest, answers: Interim) -> None:
         """
         Send 1xx answers before there is another.
 
         :raises WrongAnswer: none is sent.
         """
         try:
-            send = self._informational(context, answers)
+            send = self._informational(known, answers)
         except (BadField, _Refusal) as refused:
             raise WrongAnswer("handle", str(refused)) from None
         if send is not None:
             send()
 
-    def _informational(self, context: Context, answers: Interim) -> Callable[[], None] | None:
+    def _informational(self, known: KnownRequest, answers: Interim) -> Callable[[], None] | None:
         if not answers:
             return None
         if not self._permissions.respond:
             raise _Refusal("an interim answer, which it is not granted (respond)")
-        if len(answers) > MOST_INFORMATIONAL:
-            raise _Refusal(f"{len(answers)} interim answers, and {MOST_INFORMATIONAL} are the most")
+        if known.informed + len(answers) > MOST_INFORMATIONAL:
+            raise _Refusal(f"more than {MOST_INFORMATIONAL} interim answers to one request")
         sent = []
         for status, fields in answers:
             if not 102 <= status <= 199:
@@ -304,6 +304,8 @@ class Edits:
             sent.append((status, Headers(checkedFields(fields, self._permissions))))
 
         def send() -> None:
+            context = known.context
+            known.informed += len(sent)
             for status, headers in sent:
                 if context._exchange is not None:
                     context._exchange.informational(status, headers)

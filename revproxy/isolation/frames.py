@@ -46,9 +46,16 @@ Fields = tuple[tuple[bytes, bytes], ...]
 Changed = tuple[tuple[bytes, Fields], ...]
 """By its name in lower case, all fields of that name that there are to be; none: it was deleted."""
 
+MOST_IN_LIST: Final = 1024
+"""Things in a list from the process. What is looked at with more care allows fewer; to make millions takes long."""
+
 _Short = Annotated[bytes, msgspec.Meta(max_length=65536)]
 _Text = Annotated[str, msgspec.Meta(max_length=65536)]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Few = msgspec.Meta(max_length=MOST_IN_LIST)
+_UpFields = Annotated[Fields, _Few]
+_UpChanged = Annotated[tuple[tuple[_Short, _UpFields], ...], _Few]
+_Interim = Annotated[tuple[tuple[int, _UpFields], ...], msgspec.Meta(max_length=64)]
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True, omit_defaults=True):
@@ -223,7 +230,7 @@ class Loaded(Frame, frozen=True):
     :ivar interfaces: names of the interfaces in `revproxy.interfaces` that its middleware provides.
     """
 
-    interfaces: tuple[_Text, ...]
+    interfaces: Annotated[tuple[_Text, ...], _Few]
     number: ClassVar[int] = 0
 
 
@@ -246,7 +253,7 @@ class Failed(Frame, frozen=True):
     where: _Text = ""
     traceback: _Text = ""
     status: int = 0
-    fields: Fields = ()
+    fields: _UpFields = ()
     body: bytes = b""
 
 
@@ -259,7 +266,7 @@ class Waiting(Frame, frozen=True):
     """
 
     number: _Number
-    informational: tuple[tuple[int, Fields], ...] = ()
+    informational: _Interim = ()
 
 
 class BodyChanged(msgspec.Struct, frozen=True, array_like=True):
@@ -283,7 +290,7 @@ class NewResponse(msgspec.Struct, frozen=True, array_like=True):
 
     status: int
     reason: _Short | None
-    fields: Fields
+    fields: _UpFields
     body: bytes | None
 
 
@@ -305,7 +312,7 @@ class Answered(Frame, frozen=True):
 
     number: _Number
     verdict: bool | None = None
-    fields: Changed = ()
+    fields: _UpChanged = ()
     method: _Short | None = None
     target: _Short | None = None
     host: _Short | None = None
@@ -316,12 +323,12 @@ class Answered(Frame, frozen=True):
     response: NewResponse | None = None
     status: int | None = None
     reason: _Short | None = None
-    responseFields: Changed = ()
+    responseFields: _UpChanged = ()
     responseBody: BodyChanged | None = None
     values: bytes = b""
-    logged: dict[str, str | int | float | bool | None] = {}
+    logged: Annotated[dict[str, str | int | float | bool | None], _Few] = {}
     id: _Text | None = None
-    informational: tuple[tuple[int, Fields], ...] = ()
+    informational: _Interim = ()
 
     @property
     def isWhole(self) -> bool:
@@ -390,7 +397,7 @@ class SendRequest(Frame, frozen=True):
     method: _Short
     upstream: _Text
     target: _Short
-    fields: Fields
+    fields: _UpFields
     body: bytes
     timeout: float | None = None
 
@@ -418,6 +425,9 @@ class Logged(Frame, frozen=True):
     traceback: _Text = ""
 
 
+_Series = tuple[Annotated[tuple[_Text, ...], _Few], Annotated[tuple[float, ...], _Few]]
+
+
 class FigureCounted(msgspec.Struct, frozen=True, array_like=True):
     """
     What one figure has counted since it was told last.
@@ -429,15 +439,15 @@ class FigureCounted(msgspec.Struct, frozen=True, array_like=True):
 
     name: _Text
     description: _Text
-    labels: tuple[_Text, ...]
-    bounds: tuple[float, ...]
-    series: tuple[tuple[tuple[_Text, ...], tuple[float, ...]], ...]
+    labels: Annotated[tuple[_Text, ...], _Few]
+    bounds: Annotated[tuple[float, ...], _Few]
+    series: Annotated[tuple[_Series, ...], _Few]
 
 
 class Counted(Frame, frozen=True):
     """What its figures have counted."""
 
-    figures: tuple[FigureCounted, ...]
+    figures: Annotated[tuple[FigureCounted, ...], msgspec.Meta(max_length=64)]
 
 
 class FailedOutside(Frame, frozen=True):

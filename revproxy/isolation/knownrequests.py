@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from revproxy.context import Context
 from revproxy.isolation.frames import RequestHead
@@ -20,12 +23,26 @@ class KnownRequest:
     :ivar told: what it knows of the request's values.
     :ivar head: what it knows of the request; None: nothing.
     :ivar process: the one that knows all this; another knows nothing.
-    :ivar readings: how many bodies of the request it waits for.
+    :ivar calls: how many calls of the request are under way that may read its bodies.
+    :ivar readings: bodies of the request that the process waits for.
+    :ivar informed: 1xx answers of the request that the plugin has sent.
     :ivar broken: why bodies that it has waited for will not come, as the request has it.
     :ivar streams: whether it goes on with the request's bodies after its answer: filters, or pieces of an answer.
     """
 
-    __slots__ = ("_over", "broken", "context", "head", "number", "process", "readings", "streams", "told")
+    __slots__ = (
+        "_over",
+        "broken",
+        "calls",
+        "context",
+        "head",
+        "informed",
+        "number",
+        "process",
+        "readings",
+        "streams",
+        "told",
+    )
 
     def __init__(self, number: int, context: Context, over: Callable[[KnownRequest], None]) -> None:
         """:param over: called when the request is over."""
@@ -35,7 +52,9 @@ class KnownRequest:
         self.told: Told = {}
         self.head: RequestHead | None = None
         self.process: object = None
-        self.readings = 0
+        self.calls = 0
+        self.readings: list[Deferred[Any]] = []
+        self.informed = 0
         self.broken: list[Exception] = []
         self.streams = False
 
@@ -49,7 +68,13 @@ class KnownRequest:
             self.process = process
             self.head = None
             self.told = {}
-            self.readings = 0
+
+    def callOver(self) -> None:
+        """A call has ended; with the last, the plugin reads no more: the bodies are others' then."""
+        self.calls -= 1
+        if not self.calls and self.readings:
+            for reading in list(self.readings):
+                reading.cancel()
 
 
 class KnownRequests:
@@ -79,8 +104,8 @@ class KnownRequests:
     def keep(self, known: KnownRequest) -> None:
         """The plugin has to do with the request until that is over."""
         context = known.context
-        if context not in self._byContext:
-            self._byContext[context] = known
+        if known not in context._made:
+            self._byContext.setdefault(context, known)
             context._made += (known,)
 
     def of(self, context: Context) -> KnownRequest:

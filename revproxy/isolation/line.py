@@ -102,19 +102,22 @@ class Line:
             ask = self._waiting.pop(number, None)
             self.count -= ask is not None
             return ask
-        if self.head is not ask:
+        running = self._running
+        if next(iter(running)) != number:
             self._passOver(ask, now)
-        del self._running[number]
+        del running[number]
         self.count -= 1
         self.headSince = now
         return ask
 
-    def waits(self, number: int, now: float) -> None:
-        """Its code has begun, and waits for something."""
+    def waits(self, number: int, now: float) -> bool:
+        """Its code has begun, and waits for something. :returns: whether that is news."""
         ask = self._running.get(number)
-        if ask is not None:
-            self._passOver(ask, now)
-            self._wait(ask, now)
+        if ask is None:
+            return False
+        self._passOver(ask, now)
+        self._wait(ask, now)
+        return True
 
     def _passOver(self, ask: Ask, now: float) -> None:
         """Whatever was asked before this one has begun before it, and so waits, whether the process says so or not."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -44,6 +44,9 @@ from revproxy.permissions import Permissions
 
 COMPANIONS = ("IResponseMiddleware", "IObserver", "ILifecycle", "IHealthCheck", "IConfigurable", "IStateful")
 """Interfaces that the plugin may provide, and this then provides for it. `IHosted` is dealt with in the process."""
+
+MOST_NOTHINGS = 1_000
+"""Pieces in a row that may have nothing in them."""
 
 
 @implementer(IMiddleware)
@@ -130,30 +133,31 @@ class LockedMiddleware:
         self.succession.load = msgspec.structs.replace(self.succession.load, config=data)
 
     async def exportState(self) -> Any:
-        """As `revproxy.interfaces.IStateful.exportState`."""
-        return json.loads(await self.succession.step("exportState"))
+        """As `revproxy.interfaces.IStateful.exportState`: JSON, which nobody has made anything of yet."""
+        return msgspec.Raw(await self.succession.step("exportState"))
 
     async def importState(self, state: Any, version: str) -> None:
         """As `revproxy.interfaces.IStateful.importState`."""
-        await self.succession.step("importState", _json([state, version]))
+        data = bytes(state) if isinstance(state, msgspec.Raw) else _json(state)
+        await self.succession.step("importState", b"[%b,%b]" % (data, _json(version)))
 
     # Its calls
 
-    def handle(self, context: Context) -> Deferred[bool]:
+    def handle(self, context: Context) -> Deferred[Any]:
         """As `revproxy.interfaces.IMiddleware.handle`."""
         known = self.requests.of(context) if self._keeps else self.requests.begin(context)
         self._counters.inFlight += 1
+        known.calls += 1
         asked = self._call(known, "handle")
-        asked.addCallbacks(self._answered, self._failed, (known, "handle"), errbackArgs=(known,))
-        return cast("Deferred[bool]", asked)
+        return asked.addCallbacks(self._answered, self._failed, (known, "handle"), errbackArgs=(known,))
 
-    def handleResponse(self, context: Context) -> Deferred[None]:
+    def handleResponse(self, context: Context) -> Deferred[Any]:
         """As `revproxy.interfaces.IResponseMiddleware.handleResponse`."""
         known = self.requests.of(context)
         self._counters.inFlight += 1
+        known.calls += 1
         asked = self._call(known, "handleResponse")
-        asked.addCallbacks(self._answered, self._failed, (known, "handleResponse"), errbackArgs=(known,))
-        return cast("Deferred[None]", asked)
+        return asked.addCallbacks(self._answered, self._failed, (known, "handleResponse"), errbackArgs=(known,))
 
     def finished(self, context: Context) -> Awaitable[None]:
         """As `revproxy.interfaces.IObserver.finished`; the end of the known."""
@@ -177,6 +181,7 @@ class LockedMiddleware:
         :param isOver: whether the process knows that, if it has not.
         """
         self._counters.inFlight -= 1
+        known.callOver()
         if known.streams:
             self.requests.keep(known)
         elif not self._keeps and self.requests.end(known) and not isOver:
@@ -224,7 +229,7 @@ class LockedMiddleware:
             kind = type(frame)
             if kind is Unchanged:
                 isOver = True
-                return self._edits.verdict(frame, phase)
+                return True if frame.verdict is True else self._edits.verdict(frame, phase)
             if kind is Answered:
                 isOver = frame.isWhole
                 return self._edits.apply(known, frame, phase)
@@ -264,7 +269,7 @@ class LockedMiddleware:
         """
         known = self.requests.find(number)
         if known is not None:
-            self._edits.sendInformational(known.context, answers)
+            self._edits.sendInformational(known, answers)
 
     # Bodies
 
@@ -281,18 +286,29 @@ class LockedMiddleware:
 
     async def _pieces(self, known: KnownRequest) -> AsyncIterator[bytes]:
         """Those of an answer that the plugin makes."""
-        isOver = False
+        isOver, nothings = False, 0
         try:
             while not isOver:
-                piece = await self._streamed(known, lambda process, number: Pull(number, known.number))
+                piece = await self._pulled(known)
                 data = self._piece(piece, known)
                 isOver = piece.isLast
                 if data:
+                    nothings = 0
                     yield data
+                elif (nothings := nothings + 1) > MOST_NOTHINGS:
+                    raise WrongAnswer("an answer made piece by piece", f"{nothings} pieces in a row without a byte")
         finally:
             if not isOver and known.process is self.succession.process:
                 ended = self._streamed(known, lambda process, number: Pull(number, known.number, True))
                 ended.addErrback(lambda failure: None)
+
+    async def _pulled(self, known: KnownRequest) -> Any:
+        """The next piece; meanwhile it may read what it makes it of."""
+        known.calls += 1
+        try:
+            return await self._streamed(known, lambda process, number: Pull(number, known.number))
+        finally:
+            known.callOver()
 
     def _streamed(self, known: KnownRequest, frame: Callable[[object, int], Any]) -> Deferred[Any]:
         """A piece is asked for of the process that has begun with it; no other could go on."""

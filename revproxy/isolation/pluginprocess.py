@@ -94,6 +94,9 @@ class TakesUpcalls(Protocol):
     def exceeded(self, limit: LimitName, text: str) -> None:
         """It has gone beyond a limit."""
 
+    def left(self, process: PluginProcess) -> None:
+        """It has ended, or is about to: nobody waits for what it has asked for."""
+
 
 class PluginProcess:
     """
@@ -149,7 +152,11 @@ class PluginProcess:
         self.line.add(ask, now)
         if ask.number > self._last:
             self._last = ask.number
-        self.locked.send(ask.make(self, ask.number))
+        try:
+            self.locked.send(ask.make(self, ask.number))
+        except Exception as error:  # what it is told is more than fits, or nothing that can be told
+            self.line.take(ask.number, now)
+            ask.errback(error)
 
     def send(self, frame: Down) -> None:
         """Send what needs no answer."""
@@ -187,8 +194,7 @@ class PluginProcess:
         elif kind is Waiting:
             self._waits(frame)  # type: ignore[arg-type]
         elif self._isFlood():
-            text = f"it says more than {MOST_SAID} things a second that it was not asked"
-            self._lose(Lost([], None, LimitExceeded("calls", text)), text)
+            pass
         elif kind is ReadBody or kind is SendRequest or kind is UseStore:
             self._upcalls.serve(self, frame)  # type: ignore[arg-type]
         else:
@@ -199,14 +205,19 @@ class PluginProcess:
         if now - self._saidSince >= 1.0:
             self._saidSince, self._said = now, 0
         self._said += 1
-        return self._said > MOST_SAID
+        if self._said <= MOST_SAID:
+            return False
+        text = f"it says more than {MOST_SAID} things a second that it was not asked"
+        self._lose(Lost([], None, LimitExceeded("calls", text)), text)
+        return True
 
     def _waits(self, frame: Waiting) -> None:
+        isNews = self.line.waits(frame.number, self._deadlines.now())
+        if not isNews and self._isFlood():
+            return
         ask = self.line.find(frame.number)
-        if ask is not None:
-            self.line.waits(frame.number, self._deadlines.now())
-            if frame.informational:
-                self._upcalls.interim(ask.request, frame.informational)
+        if ask is not None and frame.informational:
+            self._upcalls.interim(ask.request, frame.informational)
 
     def _stray(self, number: int) -> None:
         """An answer that nobody waits for: it was given up, unless nobody has ever asked."""
@@ -304,6 +315,7 @@ class PluginProcess:
         lost.asks[:] = self.line.clear()
         if why:
             self.locked.kill(why, isFault)
+        self._upcalls.left(self)
         self._onLost(self, lost)
 
 

@@ -26,6 +26,9 @@ from revproxy.secrets import masked
 MOST_TEXT: Final = 8_000
 """Characters of a line that are shown."""
 
+FAILURES: Final = 10.0
+"""Failures outside of calls that are told in one second, and ten times as many in a burst."""
+
 
 class Upcalls:
     """
@@ -62,6 +65,7 @@ class Upcalls:
         self._failed = failed
         self._exceeded = exceeded
         self._lines = Rate(limits.lines, 10 * limits.lines, now)
+        self._failures = Rate(FAILURES, 10 * FAILURES, now)
         self._linesPerSecond = limits.lines
         self._own = Logger(namespace=f"plugin.{name}")
         self._logs: dict[str, Logger] = {}
@@ -73,7 +77,11 @@ class Upcalls:
     def isReading(self, request: int) -> bool:
         """As `revproxy.isolation.pluginprocess.TakesUpcalls.isReading`."""
         known = self._requests.find(request)
-        return known is not None and known.readings > 0
+        return known is not None and bool(known.readings)
+
+    def left(self, process: PluginProcess) -> None:
+        """As `revproxy.isolation.pluginprocess.TakesUpcalls.left`."""
+        self.broker.left(process)
 
     def hear(self, process: PluginProcess, frame: Logged | Counted | FailedOutside) -> None:
         """As `revproxy.isolation.pluginprocess.TakesUpcalls.hear`."""
@@ -82,6 +90,8 @@ class Upcalls:
         elif isinstance(frame, Counted):
             self._count(frame)
         else:
+            if not self._failures.takes():
+                return
             error = failureOutside(frame)
             if self._takesLine():
                 self._own.error(
@@ -95,6 +105,10 @@ class Upcalls:
         try:
             self.sendInterim(request, answers)
         except WrongAnswer as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failures.takes():
             self._failed(error)
 
     def output(self, line: str) -> None:
@@ -136,11 +150,11 @@ class Upcalls:
 
     def _count(self, frame: Counted) -> None:
         if not self._permissions.figures:
-            self._failed(RemoteFailure("PermissionError", "figures are not granted to this plugin (figures)"))
+            self._fail(RemoteFailure("PermissionError", "figures are not granted to this plugin (figures)"))
             return
         for counted in frame.figures:
             try:
                 self._figures.add(counted)
             except ValueError as error:
-                self._failed(RemoteFailure("ValueError", str(error), "", "a figure"))
+                self._fail(RemoteFailure("ValueError", str(error), "", "a figure"))
                 return

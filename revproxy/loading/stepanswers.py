@@ -39,18 +39,24 @@ def checkPlain(method: str, answer: Any) -> None:
         raise TypeError(f"{method} answered {type(answer).__name__}, which nobody waits for; write a plain function")
 
 
-def throughJSON(state: Any, limit: int) -> Any:
+def throughJSON(state: Any, limit: int, isRead: bool = True) -> Any:
     """The state as the successor is given it.
 
+    :param state: a `msgspec.Raw` is JSON already.
     :param limit: bytes that it may be, as JSON.
+    :param isRead: whether the successor is of this process; else what is JSON already stays that: to make millions of
+        lists of it would take long.
     :raises TypeError: something in it would not come back as what it is. A tuple may: it comes back as a list.
     :raises ValueError: it is too large, or has a number that is none to JSON.
     :raises RecursionError: it is nested too deeply, or within itself.
     :raises OverflowError: a number in it is beyond what the encoder takes.
     """
-    data = msgspec.json.encode(state)
+    isRaw = isinstance(state, msgspec.Raw)
+    data = bytes(state) if isRaw else msgspec.json.encode(state)
     if len(data) > limit:
         raise ValueError(f"{len(data)} bytes of state are more than the {limit} that may be")
+    if isRaw:
+        return msgspec.json.decode(data) if isRead else state
     passed = msgspec.json.decode(data)
     if state != passed:
         _checkPlain(state)

@@ -12,12 +12,12 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from revproxy.body import Body
+from revproxy.body import HIGH_WATER, Body
 from revproxy.context import Response
 from revproxy.dataplane.upstream.outgoing import Outgoing
 from revproxy.dataplane.upstream.target import Target
 from revproxy.dataplane.upstream.upstream import Upstream
-from revproxy.errors import Unavailable, UpstreamTimeout
+from revproxy.errors import BodyTooLarge, Unavailable, UpstreamTimeout
 from revproxy.isolation.brokering import Sent
 from revproxy.isolation.frames import SendRequest
 from revproxy.loop.waiting import notLonger
@@ -36,25 +36,52 @@ class NamedUpstreams:
         self._known = known
         self._clock = clock
 
-    def ask(self, frame: SendRequest, seconds: float, most: int) -> Deferred[Sent]:
+    def ask(
+        self, frame: SendRequest, seconds: float, most: int, hold: Callable[[int], None] = lambda size: None
+    ) -> Deferred[Sent]:
         """
         Send a request.
 
         :param seconds: until the whole answer is here.
         :param most: bytes of the answer's body.
+        :param hold: called with the bytes of it that will be held, before they are; raises if that is too much.
         :returns: the answer. Cancelling ends the connection it was sent on.
         """
         known = self._known().get(frame.upstream)
         if known is None:
             raise Unavailable(f"there is no upstream {frame.upstream} now")
-        sending = Deferred.fromCoroutine(self._send(known[1], frame, most))
+        sending = Deferred.fromCoroutine(self._send(known[1], frame, most, hold))
         return notLonger(sending, seconds, self._clock).addErrback(_asTimeout, seconds)
 
-    async def _send(self, upstream: Upstream, frame: SendRequest, most: int) -> Sent:
+    async def _send(self, upstream: Upstream, frame: SendRequest, most: int, hold: Callable[[int], None]) -> Sent:
         response: Response = await _PluginsRequest(upstream, frame).begin()
-        body = await response.body.read(most)
+        try:
+            body = await _read(response.body, most, hold)
+        except BaseException:
+            response.body.detach()
+            response.body.stopProducing()
+            raise
         fields = [(name, value) for _, name, value in response._headers.fields]
         return response._status, response.reason.encode("latin-1"), fields, body
+
+
+async def _read(body: Body, most: int, hold: Callable[[int], None]) -> bytes:
+    """All of it; of one whose length is not known, no more is taken at a time than was asked for before."""
+    if body._length is not None:
+        if body._length <= most:
+            hold(body._length)
+        return await body.read(most)
+    size = min(HIGH_WATER, most)
+    hold(size)
+    while True:
+        try:
+            return await body.read(size)
+        except BodyTooLarge:
+            if size >= most:
+                raise
+            more = min(3 * size, most - size)
+            hold(more)
+            size += more
 
 
 def _asTimeout(failure: Any, seconds: float) -> Any:

@@ -154,6 +154,7 @@ class LockedPluginBench:
         self.failures: list[BaseException] = []
         self.exceeded: list[tuple[str, str]] = []
         self.requests: list[tuple[Any, Deferred[Any]]] = []
+        self.holds: list[Callable[[int], None]] = []
         self.atOnce = atOnce
         self.figures = Figures()
         self.store = MemoryStore()
@@ -172,9 +173,10 @@ class LockedPluginBench:
             self.give()
         return waiting
 
-    def _ask(self, frame: Any, seconds: float, most: int) -> Deferred[Any]:
+    def _ask(self, frame: Any, seconds: float, most: int, hold: Any) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()
         self.requests.append((frame, answer))
+        self.holds.append(hold)
         return answer
 
     def give(self) -> ProcessDouble:

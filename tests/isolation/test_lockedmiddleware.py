@@ -14,6 +14,7 @@ from revproxy.context import Outcome, Response
 from revproxy.errors import LimitExceeded, PluginStalled, PluginTimeout, Refused, WrongAnswer
 from revproxy.headers import Headers
 from revproxy.interfaces import IObserver, IResponseMiddleware, IStateful
+from revproxy.isolation.brokering import MOST_HELD, TooMuch
 from revproxy.isolation.frames import (
     Answered,
     BodyChanged,
@@ -30,6 +31,7 @@ from revproxy.isolation.frames import (
     NewResponse,
     Over,
     Piece,
+    Pull,
     ReadBody,
     Reply,
     SendRequest,
@@ -38,6 +40,7 @@ from revproxy.isolation.frames import (
     Waiting,
 )
 from revproxy.isolation.holdpage import Hold
+from revproxy.isolation.lockedmiddleware import MOST_NOTHINGS
 from revproxy.isolation.pluginprocess import LONGEST_BEHIND, MOST_SAID, MOST_STRAYS
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.processlimits import ProcessLimits
@@ -222,7 +225,7 @@ class PhasesTests(GuestCase):
         self.assertTrue(IStateful.providedBy(self.middleware))
         exporting = Deferred.fromCoroutine(self.middleware.exportState())
         self.process.say(Done(self.process.of(Step)[-1].number, b'{"a": [1]}'))
-        self.assertEqual(result(exporting), {"a": [1]})
+        self.assertEqual(bytes(result(exporting)), b'{"a": [1]}')
         exporting = Deferred.fromCoroutine(self.middleware.exportState())
         self.process.say(Done(self.process.of(Step)[-1].number, b"{"))
         self.assertIsInstance(result(exporting), RemoteFailure)
@@ -477,6 +480,78 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("other interfaces", str(bench.failures[-1]))
 
 
+class BodiesTests(GuestCase):
+    """Bodies are the plugin's as long as it is called, and no longer."""
+
+    def begin(self) -> tuple[Any, Body, Deferred[Any]]:
+        context = request()
+        context._request._body = body = Body(None, None)
+        return context, body, self.middleware.handle(context)
+
+    def read(self, process: ProcessDouble, number: int) -> None:
+        call = process.of(Call)[-1]
+        process.say(ReadBody(number, call.request, False, 1000))
+        process.say(Waiting(call.number))
+
+    def test_once_more(self) -> None:
+        """Whoever is asked once more reads once more, also if the body is still on its way."""
+        _, body, handled = self.begin()
+        self.read(self.process, 1)
+        body.feed(b"ab")
+        self.process.end()
+        self.bench.become()
+        self.read(self.newest, 1)
+        self.assertEqual(self.newest.of(Reply), [])
+        body.feed(b"c")
+        body.finish()
+        self.assertEqual(self.newest.of(Reply), [Reply(1, b"abc")])
+        self.newest.answer()
+        self.assertIs(result(handled), True)
+
+    def test_notWaitedFor(self) -> None:
+        """What it has asked for, and answers without, is given up: others may read."""
+        _, body, handled = self.begin()
+        self.read(self.process, 1)
+        self.process.answer()
+        self.assertIs(result(handled), True)
+        self.assertFalse(body.isBeingRead)
+        self.assertEqual(self.middleware.succession._upcalls.broker._waiting, {})  # type: ignore[attr-defined]
+
+    def test_betweenCalls(self) -> None:
+        """Where others are called, it reads nothing: it could keep them from it."""
+        bench = LockedPluginBench()
+        process = bench.load("IResponseMiddleware")
+        context = request()
+        context._request._body = body = Body(None, None)
+        bench.middleware.handle(context)
+        process.answer()
+        process.say(ReadBody(1, process.of(Call)[0].request, False, 1000))
+        self.assertEqual(process.of(Reply)[0].kind, "LookupError")
+        self.assertFalse(body.isBeingRead)
+
+    def test_rerouted(self) -> None:
+        """One that filters a body twice, for the request was routed anew, has nothing to do with it at its end."""
+        context, _, _ = self.begin()
+        self.process.answer(body=BodyChanged(None, True))
+        self.middleware.handle(context)
+        self.process.answer(body=BodyChanged(None, True))
+        self.assertEqual(len(self.middleware.requests), 2)
+        context.over()
+        self.assertEqual(len(self.middleware.requests), 0)
+
+    def test_endlessNothing(self) -> None:
+        """An answer of nothing, again and again, is none."""
+        context, _, handled = self.begin()
+        self.process.answer(False, response=NewResponse(200, None, (), None))
+        self.assertIs(result(handled), False)
+        reading = context.response.body.read(1000)
+        for _ in range(MOST_NOTHINGS + 2):
+            if result(reading) is not None:
+                break
+            self.process.say(Piece(self.process.of(Pull)[-1].number, b""))
+        self.assertIsInstance(result(reading), Exception)
+
+
 class DeskTests(GuestCase):
     """What it says by itself."""
 
@@ -538,6 +613,68 @@ class DeskTests(GuestCase):
         self.assertEqual(len(bench.requests), 2)
         self.assertEqual(len(process.of(Reply)), 3)
         self.assertEqual({limit for limit, _ in bench.exceeded}, {"calls"})
+
+    def test_held(self) -> None:
+        """Of what goes to upstreams and comes from them the edge holds so much at a time."""
+        for number in range(10):
+            self.process.say(SendRequest(number, 0, b"POST", "app", b"/", (), bytes(10 << 20)))
+        self.assertEqual(len(self.bench.requests), MOST_HELD // (10 << 20))
+        self.assertEqual({reply.kind for reply in self.process.of(Reply)}, {"TooMuch"})
+        for _, answer in self.bench.requests:
+            answer.callback((200, b"OK", [], b""))
+        self.process.say(SendRequest(20, 0, b"POST", "app", b"/", (), bytes(60 << 20)))
+        self.assertRaises(TooMuch, self.bench.holds[-1], 5 << 20)
+        self.bench.holds[-1](1 << 20)
+
+    def test_endsWithIt(self) -> None:
+        """What a process has asked for ends with it, and does not count for the next."""
+        for number in range(256):
+            self.process.say(SendRequest(number, 0, b"GET", "app", b"/", (), b""))
+        self.process.end()
+        self.bench.become()
+        self.assertTrue(all(answer.called for _, answer in self.bench.requests))
+        self.newest.say(SendRequest(1, 0, b"GET", "app", b"/", (), b""))
+        self.assertEqual((len(self.bench.requests), self.newest.of(Reply)), (257, []))
+
+    def test_waitingFlood(self) -> None:
+        """That it waits is news once."""
+        self.handle()
+        number = self.process.of(Call)[0].number
+        for _ in range(MOST_SAID + 2):
+            self.process.say(Waiting(number))
+        self.assertIsNotNone(self.process.killed)
+
+    def test_interimFlood(self) -> None:
+        """So many 1xx answers to one request, in however many frames."""
+        context, _ = self.handle()
+        sent: list[int] = []
+        context._exchange = type("Exchange", (), {"informational": lambda self, *said: sent.append(1)})()
+        for _ in range(100):
+            self.process.say(Waiting(self.process.of(Call)[0].number, ((103, ()),)))
+        self.assertEqual(len(sent), 16)
+
+    def test_failureFlood(self) -> None:
+        """Failures are told, and not without an end."""
+        for _ in range(1000):
+            self.process.say(FailedOutside("ValueError", "no", "tick"))
+            self.process.say(Counted((FigureCounted("0", "", (), (), ()),)))
+        self.assertEqual(len(self.bench.failures), 100)
+
+    def test_largeValue(self) -> None:
+        """A value that is far too large is not even looked at."""
+        self.process.say(UseStore(1, "set", "k", b"[" + b"[]," * 1_000_000 + b"[]]"))
+        self.assertEqual(self.process.of(Reply)[0].kind, "ValueError")
+        self.assertIn("are allowed", self.process.of(Reply)[0].text)
+
+    def test_tooLong(self) -> None:
+        """What cannot be told fails the call, and nothing of it stays."""
+        def send(frame: Any) -> None:
+            raise ValueError("too long")
+
+        self.process.send = send  # type: ignore[method-assign]
+        _, handled = self.handle()
+        self.assertIsInstance(result(handled), ValueError)
+        self.assertEqual((self.middleware.succession.asked, len(self.middleware.requests)), (0, 0))
 
     def test_flood(self) -> None:
         """Who talks without an end is ended."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Generator
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -44,6 +45,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_neverAwaited(self) -> None:
         """A coroutine that is refused is closed: Python does not complain about it once more."""
+        gc.collect()  # what others have left
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.assertRaises(TypeError, checkPlain, "attach", coroutine())
@@ -83,6 +85,13 @@ class HandoverTests(SynchronousTestCase):
         self.assertEqual(throughJSON("x" * 8, 10), "x" * 8)
         error = self.assertRaises(ValueError, throughJSON, "x" * 9, 10)
         self.assertEqual(str(error), "11 bytes of state are more than the 10 that may be")
+
+    def test_json(self) -> None:
+        """What is JSON already is made something of only where that is needed."""
+        raw = msgspec.Raw(b'{"a": 1}')
+        self.assertEqual(throughJSON(raw, LIMIT), {"a": 1})
+        self.assertIs(throughJSON(raw, LIMIT, isRead=False), raw)
+        self.assertRaises(ValueError, throughJSON, raw, 7, isRead=False)
 
     def test_notAsItWas(self) -> None:
         """What JSON would change silently is refused, with what it is."""

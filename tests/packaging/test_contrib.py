@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,15 +13,52 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.isolation.lock.detection import detect
+from revproxy.isolation.lock.syscalls import thisMachine
+from revproxy.isolation.lock.trial import attemptInChild
+from tests.isolation.lock.faults import Fault, refuse
+from tests.isolation.lock.inchildren import machine
 from tests.service.test_foreground import RunCase
 from tests.tools import needs, program
 
 CONTRIB = Path(__file__).parent.parent.parent / "contrib"
+DOCS = CONTRIB.parent / "docs"
 
 
 def run(*command: str | Path) -> tuple[int, str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def unitLines() -> list[str]:
+    return (CONTRIB / "revproxy.service").read_text().splitlines()
+
+
+def callsOf(name: str) -> set[str]:
+    """Of a set of systemd's, with those of the sets in it; of anything else, itself."""
+    if not name.startswith("@"):
+        return {name}
+    lines = map(str.strip, run("systemd-analyze", "syscall-filter", name)[1].splitlines()[1:])
+    return {call for line in lines if line and not line.startswith("#") for call in callsOf(line)}
+
+
+def levelUnder(lines: list[str]) -> str | None:
+    """How far processes can be locked where a unit with these lines says what may be called."""
+    allowed: set[str] = set()
+    for line in lines:
+        if line.startswith("SystemCallFilter="):
+            value = line.partition("=")[2]
+            calls = {call for name in value.removeprefix("~").split() for call in callsOf(name)}
+            allowed = allowed - calls if value.startswith("~") else allowed | calls
+    refused = tuple(name for name in thisMachine().numbers if name not in {*allowed, *callsOf("@default")})
+
+    def inside(writing: int) -> bytes:
+        refuse(Fault(refused, errno.EPERM))
+        return (detect().level or "").encode()
+
+    trial = attemptInChild(inside)
+    assert trial.status == 0, trial
+    return trial.said.decode() or None
 
 
 @needs("systemd-analyze")
@@ -47,6 +85,18 @@ class UnitTests(SynchronousTestCase):
         """systemd calls its exposure 2 of 10 at most."""
         status, said = run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", self.unit)
         self.assertEqual(status, 0, said)
+
+    def test_lock(self) -> None:
+        """What it allows of the kernel is enough for locked processes of level B, and no less."""
+        self.assertEqual(levelUnder(unitLines()), "B" if machine().level in ("A", "B") else machine().level)
+
+    def test_lockWhole(self) -> None:
+        """With what docs/trust.md adds to it for level A, nothing is missing that this machine has."""
+        [more] = re.findall(r"```ini\n\[Service\]\n(RestrictNamespaces=.*?)```", (DOCS / "trust.md").read_text(), re.S)
+        self.assertEqual(levelUnder([*unitLines(), *more.splitlines()]), machine().level)
+        # What systemd does for it is a filter of its own, which no SystemCallFilter opens again.
+        self.assertIn("ProtectHostname=yes", unitLines())
+        self.assertIn("ProtectHostname=no", more.splitlines())
 
     def test_commands(self) -> None:
         """The commands in it are ours."""

@@ -7,9 +7,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.errors import Unavailable
+from revproxy.body import Body
+from revproxy.errors import BodyTooLarge, Unavailable
 from revproxy.isolation.frames import SendRequest
-from revproxy.worker.namedupstreams import NamedUpstreams, _PluginsRequest
+from revproxy.worker.namedupstreams import NamedUpstreams, _PluginsRequest, _read
 from tests.worker.test_upstreamfactory import FactoryCase
 
 
@@ -54,3 +55,41 @@ class AskTests(FactoryCase):
         self.assertNoResult(asked)
         self.reactor.advance(2.0)
         self.assertIn("Time", type(self.failureResultOf(asked).value).__name__)
+
+
+class ReadTests(SynchronousTestCase):
+    """Bodies of answers: no more is held than was asked for before."""
+
+    def read(self, length: int | None, most: int, *pieces: bytes) -> tuple[Any, list[int]]:
+        held: list[int] = []
+        body = Body(None, length)
+        reading = Deferred.fromCoroutine(_read(body, most, held.append))
+        for piece in pieces:
+            body.feed(piece)
+        body.finish()
+        found: list[Any] = []
+        reading.addBoth(found.append)
+        return found[0], held
+
+    def test_known(self) -> None:
+        """All of it at once."""
+        self.assertEqual(self.read(4, 100, b"four"), (b"four", [4]))
+        failure, held = self.read(4, 3, b"four")
+        self.assertTrue(failure.check(BodyTooLarge))
+        self.assertEqual(held, [])
+
+    def test_notKnown(self) -> None:
+        """More and more, up to the most; what was here stays."""
+        data = bytes(range(250)) * 400
+        self.assertEqual(self.read(None, 1 << 20, *[data] * 5), (data * 5, [65536, 196608, 786432]))
+        failure, held = self.read(None, 200_000, *[data] * 5)
+        self.assertTrue(failure.check(BodyTooLarge))
+        self.assertEqual(sum(held), 200_000)
+
+    def test_tooMuch(self) -> None:
+        """What is too much is told to whoever asks."""
+        def hold(size: int) -> None:
+            raise OSError(size)
+
+        reading = Deferred.fromCoroutine(_read(Body(None, 5), 100, hold))
+        self.failureResultOf(reading, OSError)

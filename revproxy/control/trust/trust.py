@@ -148,14 +148,14 @@ class Trust:
         """
         policy = self.under(plan.config)
         running = {(each.name, each.entry.digest) for each in plan.selected}
-        self._kept = {version: signature for version, signature in self._kept.items() if version in running}
+        self._kept = {key: signature for key, signature in self._kept.items() if key in running}
         for each in plan.selected if policy.trust.isSigned else ():
             bundle = each.entry.bundle
             seen = None if bundle is None else self._signatures.get((each.name, bundle.digest))
             if bundle is None or seen is None or seen in (bundle.signature, self._kept.get((each.name, bundle.digest))):
                 continue
-            self._kept[each.name, bundle.digest] = seen
             if policy.judge(replace(each.entry, bundle=replace(bundle, signature=seen)), True).mayRun:
+                self._kept[each.name, bundle.digest] = seen
                 yield each.name, bundle.digest, seen
 
     def looked(self, config: Config, stored: Container[tuple[str, str]] = ()) -> None:

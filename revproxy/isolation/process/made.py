@@ -41,9 +41,13 @@ class Made:
         """What is wrong with its lock, from inside and from outside; empty: nothing."""
         report = self.process.report
         assert report is not None
-        if wrong := [*report.holes, *checkOutside(self.process.pid, self.lock)]:
-            return f"a process is not locked: {'; '.join(wrong)}"
-        return tooLow(report.layers, minimumLevel, "a process is locked")
+        if seen := [*report.holes, *checkOutside(self.process.pid, self.lock)]:
+            return f"a process is not locked: {'; '.join(seen)}"
+        if wrong := tooLow(report.layers, minimumLevel, "a process is locked"):
+            return wrong
+        # What a machine has each process has: one that could not put it on is no worse locked in silence.
+        lacking = "; ".join(f"{layer.name}: {layer.reason}" for layer in report.layers.lacking(self.lock))
+        return f"a process has not put on what this machine has: {lacking}" if lacking else ""
 
     def narrow(self, addressBytes: int) -> bool:
         """

@@ -39,6 +39,10 @@ QUIET: Final = 30.0
 CLOSING: Final = 5.0
 """Seconds that processes have to end, together; they are killed, and it is the kernel that takes its time."""
 
+SETTLING: Final = 0.1
+"""Seconds that who was given a spare one has the machine to itself: to make the next takes as long as to become a
+plugin, and somebody may wait for that."""
+
 IDLE: Final = 60.0
 """Seconds that nobody has one, nor asks for one, after which the spare ones and the template end, too."""
 
@@ -102,6 +106,7 @@ class Processes:
         self._isUsed = self._isResting = False
         self._canNarrow = uids is None or mayLimitOthers()
         self._failures = 0
+        self._settling: Any = None
         self._again: Any = None
         self._idle: Any = None
         self._closeLimit: Any = None
@@ -189,7 +194,7 @@ class Processes:
 
     def _makeMissing(self) -> None:
         wanted = Counter(self._size(request.memoryBytes) for request in self._requests)
-        if self._isUsed:
+        if self._isUsed and self._settling is None:
             for size in {self._size(process.memoryLimit) for process in self._versions} or {self._size(DEFAULT_MEMORY)}:
                 wanted[size] += self._wantedSpares
         there = Counter(spare.memoryLimit for spare in self._spares if not spare.isGone)
@@ -214,8 +219,14 @@ class Processes:
                 self._spares.remove(process)
                 self._versions[process] = request.version
                 self._failures = 0
+                if self._settling is None:
+                    self._settling = self._descriptors.later(SETTLING, self._settled)
                 process.taken()
                 self._requests.give(request, process)
+
+    def _settled(self) -> None:
+        self._settling = None
+        self._balance()
 
     def _fitting(self, memoryBytes: int) -> LockedProcess | None:
         for spare in self._spares:
@@ -320,7 +331,7 @@ class Processes:
         self._closing.append(closed)
         if not self._isClosed:
             self._isClosed = True
-            for timer in (self._again, self._idle):
+            for timer in (self._again, self._idle, self._settling):
                 if timer is not None:
                     timer.cancel()
             self._failAll("the edge ends")

@@ -457,7 +457,7 @@ class Instance:
         seconds = limits.handover if limit is None else limit
         state = await self._bounded("handover", self.object.exportState, seconds, blame=successor)
         try:
-            state = throughJSON(state, limits.stateBytes)
+            state = throughJSON(state, limits.stateBytes, successor.locked is None)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             what = f"exportState of the running version {self.version}"
             message = f"{what} gave what JSON cannot hold, or too much of it: {error}"

@@ -1,5 +1,5 @@
 """
-Plugins that run in locked processes: what their processes are told that they are, and how their failures are called.
+Plugins that run in locked processes: what their processes are told that they are, and which limits they have.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from typing import Any
 from revproxy.config.manifest import Manifest
 from revproxy.isolation.frames import Load
 from revproxy.isolation.processlimits import DEFAULT_MEMORY, MOST_BODY, MOST_CALLS, ProcessLimits
-from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.loading.libraries import Libraries, librariesOf
 from revproxy.loading.loader import checkDependencies
-from revproxy.loading.tracebacks import described
 from revproxy.permissions import Permissions
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.worker.lifecycle.stages import StageLimits
@@ -72,8 +70,3 @@ def neededBy(entry: CatalogEntry) -> Libraries:
     assert entry.bundle is not None, "drop-ins are refused before"
     checkDependencies(entry.bundle, entry.manifest)
     return librariesOf(entry.manifest, entry.bundle)
-
-
-def told(error: BaseException) -> str:
-    """An error in one line, wherever it was raised."""
-    return str(error) if isinstance(error, RemoteFailure) else described(error)

@@ -55,7 +55,13 @@ def takeAway(what: str) -> None:
     """
     Takes one of :data:`FAULTS` away from this process, for good.
     """
-    fault = FAULTS[what]
+    refuse(FAULTS[what])
+
+
+def refuse(fault: Fault) -> None:
+    """
+    Has this process do without, for good.
+    """
     refusal = (6, 0, 0, 0x00050000 | fault.error)
     lines = [(0x20, 0, 0, 0)]
     for number in (thisMachine().numbers[name] for name in fault.calls):

@@ -20,7 +20,7 @@ from revproxy.isolation.process.cgroups import BESIDE, Cgroup, Cgroups
 from revproxy.isolation.process.descriptors import Descriptors
 from revproxy.isolation.process.limit import SECOND_LOOK
 from revproxy.isolation.process.orders import Tried
-from revproxy.isolation.process.processes import MOST_MEMORY, QUIET, Processes, Unavailable
+from revproxy.isolation.process.processes import MOST_MEMORY, QUIET, SETTLING, Processes, Unavailable
 from revproxy.isolation.process.templateprocess import TemplateProcess
 from tests.isolation.process.stage import Owner, ProcessesTestCase, fieldsOf, isThere, openOf
 
@@ -263,7 +263,7 @@ def killManyTimes(test: ProcessesTestCase, times: int) -> None:
     pids: list[int] = []
 
     def settled() -> bool:
-        test.reactor.advance(0)
+        test.reactor.advance(SETTLING)
         return processes.spares == 2 and not any(map(isThere, pids))
 
     test.reactor.until(settled)
@@ -284,24 +284,39 @@ def killManyTimes(test: ProcessesTestCase, times: int) -> None:
 class SpareTests(ProcessesTestCase):
     """Those that are kept ready."""
 
+    def haveSpare(self, processes: Processes) -> None:
+        """One is ready, after a moment."""
+        self.reactor.advance(SETTLING)
+        self.reactor.until(lambda: processes.spares == 1)
+
     def test_atOnce(self) -> None:
         """One that is ready is given at once, and the next is made."""
         processes = self.make(spares=1)
         self.take(processes)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         given = Owner(self.reactor, self.successResultOf(processes.take("auth 1")))
         self.assertEqual(given.do("take", 1), "taken")
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
+
+    def test_settling(self) -> None:
+        """Who is given one has the machine to itself: the next is made a little later, unless somebody waits for it."""
+        processes = self.make(spares=1)
+        self.take(processes)
+        self.haveSpare(processes)
+        self.successResultOf(processes.take("auth 1"))
+        self.assertEqual((processes.spares, processes._maker.sizesInMaking.total()), (0, 0))
+        self.assertEqual(self.take(processes, version="auth").do("take", 1), "taken")
+        self.haveSpare(processes)
 
     def test_spareThatEnds(self) -> None:
         """One that is ended while it waits is replaced; nobody is given what is not there."""
         processes = self.make(spares=1)
         template = self.templateOf(self.take(processes).process.pid)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         for pid in childrenOf(template):
             os.kill(pid, signal.SIGKILL)
         self.reactor.until(lambda: processes.spares == 0)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
 
     def test_manyAtOnce(self) -> None:
         """However many ask, each gets its own."""
@@ -330,8 +345,8 @@ class SpareTests(ProcessesTestCase):
         template = self.templateOf(owner.process.pid)
         owner.process.kill("its plugin was removed", isFault=False)
         owner.end()
-        self.reactor.until(lambda: processes.spares == 1)
-        self.reactor.advance(59.9)
+        self.haveSpare(processes)
+        self.reactor.advance(59.8)
         self.reactor.turn()
         self.assertEqual(processes.spares, 1)
         self.reactor.advance(0.2)
@@ -346,7 +361,7 @@ class SpareTests(ProcessesTestCase):
         owner.process.kill("a hot update", isFault=False)
         owner.end()
         other = self.take(processes)
-        self.reactor.until(lambda: processes.spares == 1)
+        self.haveSpare(processes)
         self.reactor.advance(61)
         self.assertEqual(other.do("take", 1), "taken")
         self.assertFalse(other.process.isGone)
