@@ -136,7 +136,7 @@ def distributionsOf(modules: Mapping[str, Path], isOthers: bool = True) -> dict[
 def _own() -> Installed | None:
     """There may be others of that name, further on in `sys.path`, or before."""
     for found in map(_installed, importlib.metadata.distributions(name=OWN)):
-        if found.isEditable or found.folder == _HERE:
+        if found is not None and (found.isEditable or found.folder == _HERE):
             return replace(found, isOwn=True)
     return None
 
@@ -160,14 +160,17 @@ def _claimed(distribution: importlib.metadata.Distribution, missing: Mapping[Pat
                 yield path
 
 
-def _installed(distribution: importlib.metadata.Distribution) -> Installed:
+def _installed(distribution: importlib.metadata.Distribution) -> Installed | None:
+    """None: it does not say what it is."""
+    name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+    if not name or not version:
+        return None
     files = {}
     for file in distribution.files or ():
         if file.hash is not None and file.hash.mode == "sha256" and not _differs(file):
             files[file.as_posix()] = _hexadecimal(file.hash.value)
     folder = Path(str(distribution.locate_file(""))).resolve()
-    name = canonicalize_name(distribution.metadata["Name"])
-    return Installed(name, distribution.version, files, folder, _isEditable(distribution))
+    return Installed(canonicalize_name(name), version, files, folder, _isEditable(distribution))
 
 
 def _differs(path: PurePosixPath) -> bool:

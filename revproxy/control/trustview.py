@@ -58,7 +58,8 @@ class TrustView:
         if entry is None:
             return {**_judged(UNCHECKED, None), **self._placed(None), "waiting": None}
         policy = trust.under(config)
-        judgement = trust.judgements.get(name, UNCHECKED) if running else policy.judge(entry, False)
+        judged = trust.judgements.get(name) if running else None  # before the first commit, none of it is
+        judgement = judged or policy.judge(entry, running is not None)
         verified = None if entry.digest is None else trust.memory.verified(name, entry.digest)
         at = None if verified is None or judgement.signer is None else verified.at
         tier = tierOf(entry, config.plugins, boundsOf(judgement, policy))

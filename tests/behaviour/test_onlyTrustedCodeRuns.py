@@ -226,6 +226,7 @@ class StateTests(TrustCase):
         self.store("a", digest)
         text = self.refusedStart()
         self.assertIn("unsigned", text)
+        self.assertIn(f"that is 6.6.6 ({digest[:12]}) as it is stored", text)
 
     def test_otherPlugins(self) -> None:
         """Nor does a version of another plugin, though it is signed."""

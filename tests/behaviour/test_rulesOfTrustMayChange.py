@@ -167,6 +167,28 @@ class ConfigurationTests(TrustCase):
         self.apply()
         self.assertEqual(self.runs(), ["a 1.1.0"])
 
+    def test_changed(self) -> None:
+        """Which rules are others is told with the change: whoever takes them back has to be seen."""
+        self.write()
+        self.start()
+        self.signers[BOB] = {"tier": "inline"}
+        self.signers[ALICE]["plugins"] = ["*", "b"]
+        self.say(mode="off", minimum_level="B")
+        self.apply()
+        (text,) = self.told("configured")
+        self.assertTrue(text.endswith(" is in force; trust is another: mode: signed → off; minimum_level: C → B; "
+                                      "signers: +bob, other alice"), text)
+        del self.signers[BOB]
+        self.revoke()
+        self.say(revoked="./revoked")
+        self.apply()
+        text = self.told("configured")[-1]
+        self.assertIn("trust is another: revoked: none → ", text)
+        self.assertTrue(text.endswith("; signers: -bob"), text)
+        self.say("[{respond: {body: other}}]")
+        self.apply()
+        self.assertTrue(self.told("configured")[-1].endswith(" is in force"))
+
     def test_badKey(self) -> None:
         """A key that is none is refused at its line."""
         self.write()
@@ -202,6 +224,40 @@ class RenewedTests(TrustCase):
         self.write(required=True)
         self.start()
         self.sign("a", self.keys[BOB])
+        self.apply()
+        shutil.rmtree(self.bench.plugins / "a")
+        self.apply()
+        del self.signers[ALICE]
+        self.say()
+        self.restart()
+        self.assertEqual((self.runs(), self.status()["signer"]), (["a 1.0.0"], "bob"))
+
+    def test_anotherFolder(self) -> None:
+        """What was signed while it ran is trusted still when its folder has another version, and the rules change."""
+        self.trust["mode"] = "off"
+        self.write(by=None)
+        self.start()
+        self.sign("a", self.keys[ALICE])
+        self.say(mode="signed")
+        self.apply()
+        self.write(version="2.0.0", revision=2, permissions={"store": True})
+        self.apply()
+        self.signers[ALICE]["not_after"] = "2099-12-31"
+        self.say()
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertIsNotNone(plan.config.trust.signers[0].notAfter)
+        self.assertEqual((self.runs(), self.status()["signer"]), (["a 1.0.0"], "alice"))
+
+    def test_signedBefore(self) -> None:
+        """Also where it was signed first, and the signer named after that."""
+        self.write(required=True)
+        self.start()
+        self.sign("a", self.keys[BOB])
+        self.apply()
+        self.signers[BOB] = {"tier": "inline"}
+        self.say()
         self.apply()
         shutil.rmtree(self.bench.plugins / "a")
         self.apply()

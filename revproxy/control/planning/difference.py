@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from revproxy.config.settings import Config
+from revproxy.config.trustconfig import TrustConfig
 from revproxy.plan.catalog import Selected
 from revproxy.plan.plan import Plan
 from revproxy.plan.versionid import UNKNOWN, VersionId
@@ -35,7 +36,9 @@ class Difference:
 def differencesOf(before: Plan, after: Plan) -> Iterator[Difference]:
     """The configuration file first, then plugins by name."""
     if before.config is not after.config:
-        yield Difference("configured", f"{after.config.source} is in force")
+        trust = "; ".join(trustDifferences(before.config.trust, after.config.trust))
+        more = f"; trust is another: {trust}" if trust else ""
+        yield Difference("configured", f"{after.config.source} is in force{more}")
     old = {plugin.name: plugin for plugin in before.selected}
     new = {plugin.name: plugin for plugin in after.selected}
     for name in sorted({*old, *new}):
@@ -46,6 +49,23 @@ def differencesOf(before: Plan, after: Plan) -> Iterator[Difference]:
             yield Difference("removed", f"{was.entry.version} runs no more", name)
         elif was is not None and now is not None:
             yield from _between(was, before, now, after)
+
+
+def trustDifferences(before: TrustConfig, after: TrustConfig) -> Iterator[str]:
+    """Which rules of whose code may run are others: whoever makes them wider is seen."""
+    for name, was, now in (
+        ("mode", before.mode, after.mode), ("minimum_level", before.minimumLevel, after.minimumLevel),
+        ("lock", before.lock, after.lock), ("revoked", before.revoked, after.revoked),
+    ):  # fmt: skip
+        if was != now:
+            yield f"{name}: {was or 'none'} → {now or 'none'}"
+    old, new = ({each.name: each for each in trust.signers} for trust in (before, after))
+    signers = [
+        *(f"+{name}" for name in new if name not in old), *(f"-{name}" for name in old if name not in new),
+        *(f"other {name}" for name, each in new.items() if old.get(name, each) != each),
+    ]  # fmt: skip
+    if signers:
+        yield f"signers: {', '.join(signers)}"
 
 
 def _between(was: Selected, before: Plan, now: Selected, after: Plan) -> Iterator[Difference]:

@@ -173,7 +173,8 @@ class _Sieve:
     def _refusalOf(self, name: str, entry: CatalogEntry, judgement: Judgement) -> Refusal | None:
         if not judgement.mayRun:
             stage = REVOKED if judgement.isRevoked else UNTRUSTED
-            return Refusal(name, stage, str(judgement), entry.version)
+            stored = f"; that is {entry.version} as it is stored" if self._isKept(name, entry) else ""
+            return Refusal(name, stage, f"{judgement}{stored}", entry.version)
         if self._isKept(name, entry):
             return None  # it ran with what it is granted
         tier = tierOf(entry, self.policy.config.plugins, boundsOf(judgement, self.policy))

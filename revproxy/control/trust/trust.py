@@ -42,7 +42,8 @@ class Trust:
         self._events = events
         self._now = now
         self._answers = Answers()
-        # Signatures of files in the folder: of what runs there may be another one by now.
+        # Signatures of files in the folder: of what runs there may be another one by now. It is kept, and goes on when
+        # the folder has another version.
         self._signatures: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._kept: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._told: tuple[Problem, ...] = ()
@@ -53,7 +54,7 @@ class Trust:
 
     def under(self, config: Config) -> Policy:
         """What holds under a configuration."""
-        signatures = self._signatures
+        signatures = {**self._kept, **self._signatures}
         return Policy(
             config, self.files.of(config.trust), self.memory, self._now(), self._answers,
             lambda name, digest: signatures.get((name, digest)),
@@ -146,13 +147,15 @@ class Trust:
         and each once. They are to be kept: the one before may be of a key that is about to go.
         """
         policy = self.under(plan.config)
+        running = {(each.name, each.entry.digest) for each in plan.selected}
+        self._kept = {key: signature for key, signature in self._kept.items() if key in running}
         for each in plan.selected if policy.trust.isSigned else ():
             bundle = each.entry.bundle
             seen = None if bundle is None else self._signatures.get((each.name, bundle.digest))
             if bundle is None or seen is None or seen in (bundle.signature, self._kept.get((each.name, bundle.digest))):
                 continue
-            self._kept[each.name, bundle.digest] = seen
             if policy.judge(replace(each.entry, bundle=replace(bundle, signature=seen)), True).mayRun:
+                self._kept[each.name, bundle.digest] = seen
                 yield each.name, bundle.digest, seen
 
     def looked(self, config: Config, stored: Container[tuple[str, str]] = ()) -> None:

@@ -110,6 +110,15 @@ class InstalledCheckTests(InstallingCase):
         name = self.site.name
         self.assertIn("has no SHA-256 of it", self.unhashed(f"../{name}/revproxy/plugins/acme2.py,sha256=AAAA,3\n"))
 
+    def test_nameless(self) -> None:
+        """A distribution that does not say what it is, is none; that keeps nothing else from starting."""
+        self.write()
+        (self.site / "Acme_RevProxy-2.1.0.dist-info" / "METADATA").write_text("rubbish")
+        found = self.found()
+        self.assertIn("if it belongs to none, make a distribution of it", found.untrusted[0])
+        self.assertNotIn("acme", sys.modules)
+        self.assertIn("headers", self.names(found))
+
     def test_namesake(self) -> None:
         """Whoever calls himself revproxy is not by that."""
         (self.site / "revproxy" / "plugins" / "acme.py").unlink()
