@@ -101,7 +101,7 @@ class GuardedContext(Context):
 
     @property
     def upstream(self) -> str | None:
-        """As :attr:`Context.upstream`."""
+        """As ``context.upstream``."""
         return self._of.upstream
 
     @upstream.setter
@@ -111,7 +111,7 @@ class GuardedContext(Context):
 
     @property
     def origin(self) -> str | None:
-        """As :attr:`Context.origin`."""
+        """As ``context.origin``."""
         return self._of.origin
 
     @origin.setter
@@ -121,7 +121,7 @@ class GuardedContext(Context):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """As :attr:`Context.origins`. :raises NotPermitted:"""
+        """As ``context.origins``. :raises NotPermitted:"""
         self._permit.chooseUpstream(self._of.upstream, "context.origins")
         return self._of.origins
 

@@ -15,7 +15,7 @@ from revproxy.messages import Request, Response
 from revproxy.permit import Permit
 
 
-class _Guarded:
+class GuardedMessage:
     """What both have: the facades of one message are one thing, and of its parts there is one at a time."""
 
     __slots__ = ()
@@ -56,13 +56,13 @@ class _Guarded:
         self._of.body = body  # which says how it is changed
 
     def __eq__(self, other: object) -> bool:
-        return self._of is (other._of if isinstance(other, _Guarded) else other)
+        return self._of is (other._of if isinstance(other, GuardedMessage) else other)
 
     def __hash__(self) -> int:
         return hash(self._of)
 
 
-class GuardedRequest(_Guarded, Request):
+class GuardedRequest(GuardedMessage, Request):
     """A request, of which method and path are always seen."""
 
     __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders", "_seenOf")
@@ -91,7 +91,7 @@ class GuardedRequest(_Guarded, Request):
     hasBody = guarded("hasBody", "request.hasBody", Permit.readBody, None)
 
 
-class GuardedResponse(_Guarded, Response):
+class GuardedResponse(GuardedMessage, Response):
     """An answer, of which the status is always seen."""
 
     __slots__ = ("_of", "_permit", "_seenBody", "_seenHeaders", "_seenOf")

@@ -146,7 +146,8 @@ class Steering:
         coordinator = self._coordinator
         good = await coordinator.vetting.firstUsable(name, candidates, coordinator.config)
         if good is None:
-            lost = f", for what ran before is not stored: {', '.join(str(one.id) for one in candidates)}"
+            versions = ", ".join(str(one.id) for one in candidates)
+            lost = f", for what ran before is not stored, or may not run: {versions}"
             raise CommandError(f"{name} has no earlier version to go back to{lost if candidates else ''}; name one: "
                                 f"`revproxy plugins {name}` lists them")
         return good.digest, (*left, running)

@@ -29,7 +29,6 @@ from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.dataplane.story import isSampled, timedWait, waitBegins, waitEnds
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
-from revproxy.loop.waiting import Bounded
 
 MOST_FINISHING = 1000
 """How many calls of ``finished`` that have not done a plugin may have under way on one route."""
@@ -187,12 +186,13 @@ class Chain:
             elif verdict is False:
                 context._depth = depth
                 return self._interrupted(context, link)
-            elif isinstance(verdict, Bounded):
+            elif getattr(verdict.__class__, "isBounded", False):
                 context._depth = depth
                 if self.explains is not None:
                     waitBegins(context, link, HANDLE)
                 extra = context, depth
-                return verdict.addCallbacks(self._arrived, self._failed, extra, errbackArgs=extra)
+                bounded: Deferred[Any] = verdict
+                return bounded.addCallbacks(self._arrived, self._failed, extra, errbackArgs=extra)
             else:
                 context._depth = depth
                 return Deferred.fromCoroutine(self._enterLater(context, depth, verdict))

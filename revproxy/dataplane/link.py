@@ -34,7 +34,6 @@ from revproxy.errors import (
 )
 from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import NEVER, Deadlines
-from revproxy.loop.waiting import Bounded
 from revproxy.secrets import masked
 
 NOTED = 200
@@ -327,8 +326,9 @@ def waitFor(
     :raises TypeError: if it is nothing that can be waited for: what the method answered, and what was wanted.
     :param isPiece: it has the time of a body, and not of an answer.
     """
-    if isinstance(answer, Bounded):
-        return answer
+    if getattr(answer.__class__, "isBounded", False):
+        bounded: Deferred[Any] = answer
+        return bounded
     if isinstance(answer, Deferred):
         inner = answer
     elif isawaitable(answer):

@@ -19,6 +19,8 @@ One answer comes for each `Load`, `Step`, `Call`, `Filter` and `Pull`, or `Faile
 change nothing, and are answered with `Unchanged`. What comes from the process is hostile input: `decodeUp` checks types
 and lengths, and whoever takes a frame checks all else, above all that its number is one that waits. Fields may be added
 at the end of a frame, with a default.
+
+A long file: all that is said stands in one place, so that whoever looks for a hole looks here.
 """
 
 from __future__ import annotations

@@ -102,9 +102,10 @@ class Line:
             ask = self._waiting.pop(number, None)
             self.count -= ask is not None
             return ask
-        if self.head is not ask:
+        running = self._running
+        if next(iter(running)) != number:
             self._passOver(ask, now)
-        del self._running[number]
+        del running[number]
         self.count -= 1
         self.headSince = now
         return ask

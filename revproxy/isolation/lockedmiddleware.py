@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -143,23 +143,21 @@ class LockedMiddleware:
 
     # Its calls
 
-    def handle(self, context: Context) -> Deferred[bool]:
+    def handle(self, context: Context) -> Deferred[Any]:
         """As `revproxy.interfaces.IMiddleware.handle`."""
         known = self.requests.of(context) if self._keeps else self.requests.begin(context)
         self._counters.inFlight += 1
         known.calls += 1
         asked = self._call(known, "handle")
-        asked.addCallbacks(self._answered, self._failed, (known, "handle"), errbackArgs=(known,))
-        return cast("Deferred[bool]", asked)
+        return asked.addCallbacks(self._answered, self._failed, (known, "handle"), errbackArgs=(known,))
 
-    def handleResponse(self, context: Context) -> Deferred[None]:
+    def handleResponse(self, context: Context) -> Deferred[Any]:
         """As `revproxy.interfaces.IResponseMiddleware.handleResponse`."""
         known = self.requests.of(context)
         self._counters.inFlight += 1
         known.calls += 1
         asked = self._call(known, "handleResponse")
-        asked.addCallbacks(self._answered, self._failed, (known, "handleResponse"), errbackArgs=(known,))
-        return cast("Deferred[None]", asked)
+        return asked.addCallbacks(self._answered, self._failed, (known, "handleResponse"), errbackArgs=(known,))
 
     def finished(self, context: Context) -> Awaitable[None]:
         """As `revproxy.interfaces.IObserver.finished`; the end of the known."""
@@ -231,7 +229,7 @@ class LockedMiddleware:
             kind = type(frame)
             if kind is Unchanged:
                 isOver = True
-                return self._edits.verdict(frame, phase)
+                return True if frame.verdict is True else self._edits.verdict(frame, phase)
             if kind is Answered:
                 isOver = frame.isWhole
                 return self._edits.apply(known, frame, phase)

@@ -24,13 +24,14 @@ class Sight:
     whoever may read ``X-Forwarded-For``, which would tell it, too.
     """
 
-    __slots__ = ("_hidden", "_names", "_seesAll", "_seesBody", "_seesHost", "_seesPeer", "_seesQuery")
+    __slots__ = ("_hidden", "_names", "_seesAll", "_seesBody", "_seesFields", "_seesHost", "_seesPeer", "_seesQuery")
 
     def __init__(self, permissions: Permissions) -> None:
         names = permissions.readHeaders
         self._seesAll = ALL in names
         self._names = frozenset(name.encode("latin-1") for name in names)
         hidden = NAMED_ONLY - names if permissions.seesHost else (NAMED_ONLY - names) | {"host"}
+        self._seesFields = bool(names)
         self._hidden = frozenset(name.encode("ascii") for name in hidden)
         self._seesHost = permissions.seesHost
         self._seesQuery = permissions.seesQuery
@@ -39,7 +40,7 @@ class Sight:
 
     def request(self, context: Context) -> RequestHead:
         """The request of a context, as it is now."""
-        request = context._request
+        request, route, goal = context._request, context._route, context._goal
         target, peer, body = request._rawTarget, request._peer, request._body
         return RequestHead(
             request._rawMethod,
@@ -47,12 +48,12 @@ class Sight:
             request._rawHost if self._seesHost else b"",
             request._scheme,
             request._version,
-            self.fields(request._headers),
+            self.fields(request._headers) if self._seesFields else (),
             (peer.host, peer.port, peer.connected) if self._seesPeer else _NOBODY,
             self._length(body._length) if body is not None and self._seesBody else None,
             context.id,
-            context.route,
-            context.upstream,
+            route.name,
+            route.upstream if goal is None or goal.upstream is None else goal.upstream,
         )
 
     def response(self, response: Response) -> ResponseHead:
@@ -75,8 +76,6 @@ class Sight:
             hidden = self._hidden
             return tuple([(name, value) for lower, name, value in headers.fields if lower not in hidden])
         names = self._names
-        if not names:
-            return ()
         return tuple(
             [
                 (name, value)

@@ -116,10 +116,12 @@ class Succession:
         :param limit: seconds that it may take.
         :returns: the frame of the answer. Fails if the process ends over it; cancelling withdraws it.
         """
-        ask = self._ask(make, UNBOUNDED if limit is None else limit, UNBOUNDED if limit is None else limit)
-        ask.request = request
-        ask.isRepeatable = isRepeatable
-        if self.asked >= self.limits.calls:
+        bound = UNBOUNDED if limit is None else limit
+        ask = Ask(self._next(), make, self._withdraw, bound, bound, request, isRepeatable)
+        process = self.process
+        if process is not None and process.line.count < self.limits.calls:
+            process.ask(ask)
+        elif self.asked >= self.limits.calls:
             text = f"{self.limits.calls} calls are under way in its process, and more are not made"
             ask.errback(LimitExceeded("concurrency", text))
         else:
@@ -145,11 +147,11 @@ class Succession:
                 if number is None or ask.request == number:
                     ask.isRepeatable = False
 
-    def _ask(self, make: Callable[[Any, int], Down], hold: float, limit: float) -> Ask:
-        return Ask(self._next(), make, self._withdraw, hold, limit)
-
     def _stepAsk(self, step: StepName, argument: bytes, limit: float) -> Ask:
-        return self._ask(lambda process, number: Step(number, step, argument), self.limits.step, limit)
+        def make(process: Any, number: int) -> Step:
+            return Step(number, step, argument)
+
+        return Ask(self._next(), make, self._withdraw, self.limits.step, limit)
 
     def _enter(self, ask: Ask) -> None:
         if self.process is not None:

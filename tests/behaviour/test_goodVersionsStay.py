@@ -138,8 +138,8 @@ class StoredTests(VersionsCase):
         self.lose(self.second)
         self.lose(self.good)
         error = self.assertRaises(CommandError, self.call, "rollback", name="a")
-        self.assertRegex(str(error), r"^a has no earlier version to go back to, for what ran before is not stored: "
-                         r"2\.0 \([0-9a-f]{12}\), 1\.0\.0 \([0-9a-f]{12}\); name one")
+        self.assertRegex(str(error), r"^a has no earlier version to go back to, for what ran before is not stored, "
+                         r"or may not run: 2\.0 \([0-9a-f]{12}\), 1\.0\.0 \([0-9a-f]{12}\); name one")
         self.assertEqual(self.bench.seen(), ["a 3.0"])
 
     def test_named(self) -> None:

@@ -114,6 +114,8 @@ class RevokedTests(TrustCase):
         plan = self.bench.coordinator.plan
         assert plan is not None
         self.assertEqual((self.runs(), plan.missing), (["b 1.0.0"], {"a": (0,)}))
+        self.assertIn("1 route answered 503", self.told("required-missing")[0])
+        self.assertEqual(self.told("required-off"), [], "nobody passes, and its folder is there")
         self.restart()
         plan = self.bench.coordinator.plan
         assert plan is not None

@@ -241,6 +241,24 @@ class RenewedTests(TrustCase):
         self.restart()
         self.assertEqual((self.runs(), self.status()["signer"]), (["a 1.0.0"], "bob"))
 
+    def test_anotherFolder(self) -> None:
+        """What was signed while it ran is trusted still when its folder has another version, and the rules change."""
+        self.trust["mode"] = "off"
+        self.write(by=None)
+        self.start()
+        self.sign("a", self.keys[ALICE])
+        self.say(mode="signed")
+        self.apply()
+        self.write(version="2.0.0", revision=2, permissions={"store": True})
+        self.apply()
+        self.signers[ALICE]["not_after"] = "2099-12-31"
+        self.say()
+        self.apply()
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.assertIsNotNone(plan.config.trust.signers[0].notAfter)
+        self.assertEqual((self.runs(), self.status()["signer"]), (["a 1.0.0"], "alice"))
+
     def test_signedBefore(self) -> None:
         """Also where it was signed first, and the signer named after that."""
         self.write(required=True)

@@ -84,6 +84,8 @@ def _plugins(control: Control, plan: Plan) -> Iterator[Check]:
         yield from found
     for name in plan.missing:
         advice = "Copy its folder back, or `revproxy enable` it; until then its routes are answered 503."
+        if coordinator.refused.of(name) is not None:
+            advice = f"`revproxy plugins {name}` has the reason; until it runs, its routes are answered 503."
         yield Check("plugins", "failing", f"{name}: it is required, and not there", advice)
     yield Check("plugins", "ok", f"{well} plugin{' is' if well == 1 else 's are'} well")
 
@@ -94,7 +96,8 @@ def _driftOf(control: Control, plan: Plan, name: str) -> Iterator[Check]:
     entry, there = plan.entries.get(name), coordinator.catalog.entries.get(name)
     if refusal is not None:
         text = f"{name}: the last change is refused: {refusal.message.splitlines()[0]}"
-        advice = f"`revproxy plugins {name}` has all of it; the version before runs on."
+        rest = "nothing of it runs" if plan.find(name) is None else "the version before runs on"
+        advice = f"`revproxy plugins {name}` has all of it; {rest}."
         yield Check("drift", "warning", text, advice)
     elif entry is not None and there is not None and there.digest != entry.digest:
         why = f"it is pinned by {pin.by}" if pin is not None else "the folder was not taken up"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from revproxy.control.planning.difference import Difference, differencesOf
 from revproxy.plan.plan import Plan
@@ -39,7 +39,7 @@ def _ended(name: str, before: Plan, after: Plan) -> Iterator[Difference]:
         yield Difference("required-ended", "it is not required any more: it leaves with its folder", name)
     ran, runs = _routesOf(name, before), _routesOf(name, after)
     here = {route.name for route in after.config.routes}
-    lost = sorted((ran & here) - runs)
+    lost = sorted((ran & here) - runs - _withoutOf(name, after))
     if lost:
         where = "everywhere" if not runs else _listed(lost)
         yield Difference("required-off", f"it is required, and {_byWhom(name, after)}: off {where}", name)
@@ -61,8 +61,16 @@ def _routesOf(name: str, plan: Plan) -> set[str]:
     plugin = plan.find(name)
     if plugin is None:
         return set()
-    groups = [group for at, group in enumerate(plan.config.routeGroups) if plugin.configFor(at) is not None]
-    return {plan.config.routes[route].name for group in groups for route in group.routes}
+    return _named(plan, (at for at in range(len(plan.config.routeGroups)) if plugin.configFor(at) is not None))
+
+
+def _withoutOf(name: str, plan: Plan) -> set[str]:
+    """The names of the routes that would need it: nobody passes there."""
+    return _named(plan, plan.missing.get(name, ()))
+
+
+def _named(plan: Plan, groups: Iterable[int]) -> set[str]:
+    return {plan.config.routes[route].name for at in groups for route in plan.config.routeGroups[at].routes}
 
 
 def _listed(routes: list[str]) -> str:

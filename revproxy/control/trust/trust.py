@@ -42,7 +42,8 @@ class Trust:
         self._events = events
         self._now = now
         self._answers = Answers()
-        # Signatures of files in the folder: of what runs there may be another one by now.
+        # Signatures of files in the folder: of what runs there may be another one by now. It is kept, and goes on when
+        # the folder has another version.
         self._signatures: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._kept: dict[tuple[str, str], Mapping[str, bytes]] = {}
         self._told: tuple[Problem, ...] = ()
@@ -53,7 +54,7 @@ class Trust:
 
     def under(self, config: Config) -> Policy:
         """What holds under a configuration."""
-        signatures = self._signatures
+        signatures = {**self._kept, **self._signatures}
         return Policy(
             config, self.files.of(config.trust), self.memory, self._now(), self._answers,
             lambda name, digest: signatures.get((name, digest)),

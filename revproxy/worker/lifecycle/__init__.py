@@ -5,6 +5,8 @@ In the order of a life (`revproxy.loading` makes modules of its bytes, and a mid
 
 - `dropins`: where the callable comes from, if the plugin is installed with Python;
 - `stages`: the steps from there on, what they may take and how they fail;
+- `compiling`: of large plugins, before their import;
+- `compiling`: of large plugins, before their import;
 - `instance`: a version and its instances, which go through them, and hand their state on; `lockedcode`: what is
   different in locked processes;
 - `retirement`: drained, stopped, unloaded;

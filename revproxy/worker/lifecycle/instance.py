@@ -20,7 +20,6 @@ from weakref import WeakSet, ref
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import providedBy
 
@@ -37,7 +36,6 @@ from revproxy.interfaces import IConfigurable, IHealthCheck, IHosted, ILifecycle
 from revproxy.isolation.lockedmiddleware import LockedMiddleware
 from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.isolation.succession import NotLoaded
-from revproxy.loading.bundlefinder import compileFile
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, instantiateFactory, loadBundle
 from revproxy.loading.stepanswers import checkPlain, notGenerator, throughJSON
@@ -50,16 +48,11 @@ from revproxy.plan.durations import SELF_TIME
 from revproxy.plan.refusal import Refusal
 from revproxy.store import MemoryStore
 from revproxy.worker.lifecycle import lockedcode
+from revproxy.worker.lifecycle.compiling import compiledAhead
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
 
 Locked = Callable[["Instance"], Deferred[LockedMiddleware]]
 """Makes of an instance what runs in its locked process; fails with a PluginError."""
-
-COMPILED_AHEAD = 64 * 1024
-"""Bytes of Python from which on a plugin is compiled before its import, which compiles in one go: 10 MB a second."""
-
-_AT_ONCE = 32 * 1024
-"""Bytes of Python that are compiled before requests get their turn, or one file that is larger."""
 
 _METHODS = {
     "start": "start",
@@ -164,22 +157,13 @@ class Version:
         self._adopt(entry)
 
     async def compile(self, clock: Any) -> None:
-        """Compile the files of a large plugin before its import does, and serve requests between one and the next."""
+        """
+        Compile the files of a large plugin before its import does, and serve requests between one and the next.
+        What runs in a locked process is compiled there: nothing looks at its code here.
+        """
         bundle = self.entry.bundle
-        if bundle is None or self.module is not None or self._codes:
-            return
-        sizes = {path: len(content) for path, content in bundle.files.items() if path.endswith(".py")}
-        if sum(sizes.values()) < COMPILED_AHEAD:
-            return
-        pending = 0
-        for path, size in sizes.items():
-            if pending + size > _AT_ONCE:
-                await deferLater(clock, 0)
-                pending = 0
-            pending += size
-            code = compileFile(bundle, path)
-            if code is not None:
-                self._codes[path] = code
+        if bundle is not None and self.module is None and not self._codes and self.isolation == "inline":
+            self._codes = await compiledAhead(bundle, clock)
 
     def isAs(self, plugin: Selected) -> bool:
         """Whether it is the code of a plugin that is selected, where that is to run, with what it may touch."""
@@ -383,7 +367,7 @@ class Instance:
             await middleware.end()
             if isinstance(failed.error, PluginError):
                 raise version.failed(failed.stage, failed.error) from None
-            raise version.failed(failed.stage, failed.error, _whyNotLoaded(failed)) from None
+            raise version.failed(failed.stage, failed.error, lockedcode.whyNotLoaded(failed)) from None
         except CancelledError as error:
             await middleware.end()
             raise version.failed("import", error, "it was cancelled") from None
@@ -394,7 +378,7 @@ class Instance:
             try:
                 await notLonger(Deferred.fromCoroutine(self.locked.validate(config)), self._limits.start, self._reactor)
             except Foreign as error:
-                message = f"validateConfig refused the configuration: {_saidBy(error)}"
+                message = f"validateConfig refused the configuration: {lockedcode.saidBy(error)}"
                 raise self.version.failed("validate", error, message) from None
 
     def validate(self, config: Mapping[str, Any]) -> None:
@@ -524,21 +508,3 @@ class Instance:
         if isinstance(error, PluginStalled):
             return f"held the reactor for more than {self.version.limits.hold:g} s"
         return f"raised {described(error)}"
-
-
-def _whyNotLoaded(failed: NotLoaded) -> str:
-    error = failed.error
-    if failed.stage == "validate":
-        return f"validateConfig refused the configuration: {_saidBy(error)}"
-    if failed.stage == "attach":
-        return f"attach raised {error}"
-    if isinstance(error, RemoteFailure):
-        return error.text if error.kind == "PluginError" else str(error)
-    return textOf(error) or type(error).__name__
-
-
-def _saidBy(error: BaseException) -> str:
-    """The text of a ValueError, which says what is wrong; of anything else what it is, too."""
-    if isinstance(error, RemoteFailure):
-        return error.text if error.kind == "ValueError" else str(error)
-    return described(error)

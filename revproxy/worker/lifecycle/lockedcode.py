@@ -1,5 +1,6 @@
 """
-Plugins that run in locked processes: what their processes are told that they are, and which limits they have.
+Plugins that run in locked processes: what their processes are told that they are, which limits they have, and why
+one has not become its plugin.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from revproxy.config.manifest import Manifest
+from revproxy.config.problems import textOf
 from revproxy.isolation.frames import Load
 from revproxy.isolation.processlimits import DEFAULT_MEMORY, MOST_BODY, MOST_CALLS, ProcessLimits
+from revproxy.isolation.remotefailure import RemoteFailure
+from revproxy.isolation.succession import NotLoaded
 from revproxy.loading.libraries import Libraries, librariesOf
 from revproxy.loading.loader import checkDependencies
+from revproxy.loading.tracebacks import described
 from revproxy.permissions import Permissions
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.worker.lifecycle.stages import StageLimits
@@ -70,3 +75,22 @@ def neededBy(entry: CatalogEntry) -> Libraries:
     assert entry.bundle is not None, "drop-ins are refused before"
     checkDependencies(entry.bundle, entry.manifest)
     return librariesOf(entry.manifest, entry.bundle)
+
+
+def whyNotLoaded(failed: NotLoaded) -> str:
+    """In words, as of a plugin in the edge's own process."""
+    error = failed.error
+    if failed.stage == "validate":
+        return f"validateConfig refused the configuration: {saidBy(error)}"
+    if failed.stage == "attach":
+        return f"attach raised {error}"
+    if isinstance(error, RemoteFailure):
+        return error.text if error.kind == "PluginError" else str(error)
+    return textOf(error) or type(error).__name__
+
+
+def saidBy(error: BaseException) -> str:
+    """The text of a ValueError, which says what is wrong; of anything else what it is, too."""
+    if isinstance(error, RemoteFailure):
+        return error.text if error.kind == "ValueError" else str(error)
+    return described(error)

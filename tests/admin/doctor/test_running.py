@@ -85,6 +85,19 @@ class RunningTests(FiguresCase):
             ("warning", "a: the last change is refused: it raised"),
         ])  # fmt: skip
 
+    def test_refusedAndOff(self) -> None:
+        """
+        Where nothing of a plugin runs, its folder is not what is wrong: whoever reads it is sent to the reason.
+        """
+        coordinator = self.control.coordinator
+        self.commit()
+        assert coordinator.plan is not None
+        object.__setattr__(coordinator.plan, "missing", {"a": (0,)})
+        coordinator.refused.note([Refusal("a", "revoked", "its key was revoked")], coordinator.plan, Catalog({}), None)
+        advice = {check.name: check.advice for check in runningChecks(self.control) if check.text.startswith("a: ")}
+        self.assertIn("nothing of it runs", advice["drift"])
+        self.assertIn("has the reason", advice["plugins"])
+
     def test_drift(self) -> None:
         """
         Another version runs than the folder has: because it is pinned, or for nobody has taken it up.

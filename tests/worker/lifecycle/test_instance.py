@@ -9,8 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.bundle import Bundle
-from revproxy.worker.lifecycle import instance
+from revproxy.worker.lifecycle import compiling, instance
+from revproxy.worker.lifecycle.stages import StageLimits
 from tests.coordinators import PLUGIN, Bench
+from tests.worker.workers import entry
 
 FILES = 10
 LINES = 16 * 1024 // len("VALUE = 1\n")
@@ -27,8 +29,8 @@ class CompileTests(SynchronousTestCase):
             self.compiled.append(path)
             return compiler(bundle, path)
 
-        compiler = instance.compileFile
-        self.patch(instance, "compileFile", compileFile)
+        compiler = compiling.compileFile
+        self.patch(compiling, "compileFile", compileFile)
 
     def write(self, version: int, last: str = "", files: int = FILES) -> None:
         folder = self.bench.write("large", self.code(f"v{version}", files), f"{version}.0")
@@ -87,6 +89,19 @@ class CompileTests(SynchronousTestCase):
         self.write(2, files=1)
         self.change()
         self.assertEqual(({*self.compiled}, self.version().id.number), ({"-"}, "2.0"))
+
+    def test_locked(self) -> None:
+        """What is to run in a locked process is compiled there, and its code is nothing to this process."""
+        code = "VALUE = 1\n" * LINES * FILES
+        for isolation, compiled in (("inline", ["plugin.py"]), ("process", [])):
+            self.compiled.clear()
+            version = instance.Version(
+                entry("large", code=code), StageLimits(), isolation=isolation  # type: ignore[arg-type]
+            )
+            waiting = Deferred.fromCoroutine(version.compile(self.bench.clock))
+            self.bench.clock.advance(0)
+            self.successResultOf(waiting)
+            self.assertEqual(self.compiled, compiled)
 
     def test_wrong(self) -> None:
         """A mistake is told as always: by its import, with file and line; what is never imported may be wrong."""
