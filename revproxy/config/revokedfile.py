@@ -19,7 +19,7 @@ from revproxy.config.problems import Problem, quoted
 MAX_BYTES = 4 << 20
 """Bytes that the file may have."""
 
-_ENTRY = re.compile(r"key:\S{1,200}|sha256:[0-9a-fA-F]{64}")
+_ENTRY = re.compile(r"key:SHA256:[A-Za-z0-9+/]{43}=?|key:[0-9a-fA-F]{16}|sha256:[0-9a-fA-F]{64}")
 _MINISIGN = re.compile(r"key:[0-9a-fA-F]{16}")
 
 
@@ -49,7 +49,10 @@ def parseRevoked(data: bytes, source: str) -> RevokedFile:
             entries.add(_plain(said[0]))
         else:
             column = len(line) - len(line.lstrip()) + 1
-            text = f"{quoted(said[0])} revokes nothing; write key:ID or sha256:DIGEST, with all 64 digits"
+            text = (
+                f"{quoted(said[0])} revokes nothing; write key:ID, as `revproxy trust` shows it (SHA256: and 43 "
+                "letters, or 16 digits), or sha256:DIGEST, with all 64 digits"
+            )
             problems.append(Problem(source, number, column, "", text))
     return RevokedFile(frozenset(entries), tuple(problems))
 
@@ -58,7 +61,7 @@ def _plain(entry: str) -> str:
     """Digests are in lower case, and the numbers of minisign's keys in upper case, as everywhere else."""
     if entry.startswith("sha256:"):
         return entry.lower()
-    return f"key:{entry[4:].upper()}" if _MINISIGN.fullmatch(entry) else entry
+    return f"key:{entry[4:].upper()}" if _MINISIGN.fullmatch(entry) else entry.rstrip("=")
 
 
 __all__ = ["MAX_BYTES", "RevokedFile", "parseRevoked"]

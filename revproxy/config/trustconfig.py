@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from revproxy.config.section import Section
 from revproxy.permissions import NOTHING, Permissions
+
+_DAY = 86400.0
 
 Mode = Literal["off", "lock", "signed", "signed+lock"]
 Level = Literal["A", "B", "C"]
@@ -116,7 +118,7 @@ def _endOf(section: Section) -> float | None:
     except ValueError:
         section.refuse("write a date: 2027-12-31", "not_after")
         return None
-    return (datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)).timestamp()
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + _DAY  # of the last day there is, too
 
 
 def _uids(section: Section) -> tuple[int, int] | None:

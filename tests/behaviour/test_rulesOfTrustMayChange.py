@@ -87,6 +87,15 @@ class ExpiryTests(TrustCase):
             (21, "signer-expired", "nothing new is taken that alice has signed"),
         ])
 
+    def test_lastDay(self) -> None:
+        """The last day that there is, is one: many write it who mean no end."""
+        self.signers[ALICE]["not_after"] = "9999-12-31"
+        self.write()
+        self.start()
+        self.assertEqual((self.runs(), self.told("signer-expiring")), (["a 1.0.0"], []))
+        (signer,) = self.bench.control.trustView.whole()["signers"]
+        self.assertEqual((signer["not_after"], signer["is_over"]), (253402300800.0, False))
+
     def test_rotation(self) -> None:
         """Two keys overlap: what runs is signed by the other one as well, and outlives the first."""
         self.begin()

@@ -7,6 +7,9 @@ from revproxy.plan.words import Locking
 from tests.admin.apis import ApiCase
 from tests.control.trust.trustcase import ALICE, TrustCase
 
+NOBODY = f"SHA256:{'nobody' * 7}x"
+"""The id of a key."""
+
 
 class TrustTests(ApiCase, TrustCase):
     """alice has signed what runs; a second version waits."""
@@ -16,7 +19,7 @@ class TrustTests(ApiCase, TrustCase):
         self.trust.update(lock="./plugins.lock", revoked="./revoked", minimum_level="B")
         self.signers[ALICE].update(not_after="1971-01-01", permissions={"read_headers": ["*"], "store": True})
         self.plugins["grants"] = {"a": {"read_headers": ["X-A"]}}
-        self.revoke("key:SHA256:nobody")
+        self.revoke(f"key:{NOBODY}")
         self.write(permissions={"read_headers": ["X-A"]})
         self.lock()
         self.start()
@@ -34,7 +37,7 @@ class TrustTests(ApiCase, TrustCase):
                          ("alice", self.keyId(ALICE), ["a"], False, False))
         self.assertEqual(signer["not_after"], 366 * 86400)
         self.assertEqual([each["name"] for each in told["lock"]["plugins"]], ["a"])
-        self.assertEqual(told["revoked"]["entries"], ["key:SHA256:nobody"])
+        self.assertEqual(told["revoked"]["entries"], [f"key:{NOBODY}"])
         (plugin,) = told["plugins"]
         self.assertEqual((plugin["name"], plugin["state"], plugin["verified_at"]), ("a", "trusted", 1_000_000))
 

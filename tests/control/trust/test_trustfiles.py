@@ -12,6 +12,7 @@ from revproxy.config.trustconfig import TrustConfig
 from revproxy.control.trust.trustfiles import TrustFiles
 
 DIGEST = "5d" * 32
+A, B, C = ("A" * 16, "B" * 16, "C" * 16)
 LOCK = LockFile({"a": LockedPlugin(LockedVersion("1", DIGEST))})
 
 
@@ -24,7 +25,7 @@ class TrustFilesTests(SynchronousTestCase):
         self.config = TrustConfig("lock", lock=root / "plugins.lock", revoked=root / "revoked")
         self.lock, self.revoked = root / "plugins.lock", root / "revoked"
         self.lock.write_text(formatLock(LOCK))
-        self.revoked.write_text("key:a\n")
+        self.revoked.write_text(f"key:{A}\n")
         self.files = TrustFiles()
 
     def read(self, isLockRead: bool = True) -> tuple[set[str], set[str], int, bool]:
@@ -37,7 +38,7 @@ class TrustFilesTests(SynchronousTestCase):
     def test_read(self) -> None:
         """Both are read; where none is named there is nothing."""
         self.assertEqual(self.files.of(self.config).isComplete, False)
-        self.assertEqual(self.read(), ({"a"}, {"key:a"}, 0, True))
+        self.assertEqual(self.read(), ({"a"}, {f"key:{A}"}, 0, True))
         lists = self.files.of(TrustConfig())
         self.assertEqual((lists.lock, lists.revoked, lists.isComplete), (None, frozenset(), True))
 
@@ -46,10 +47,10 @@ class TrustFilesTests(SynchronousTestCase):
         self.read()
         self.lock.unlink()
         self.revoked.unlink()
-        self.assertEqual(self.read(), ({"a"}, {"key:a"}, 2, True))
+        self.assertEqual(self.read(), ({"a"}, {f"key:{A}"}, 2, True))
         self.revoked.mkdir()
         os.mkfifo(self.lock)
-        self.assertEqual(self.read(), ({"a"}, {"key:a"}, 2, True))
+        self.assertEqual(self.read(), ({"a"}, {f"key:{A}"}, 2, True))
         self.revoked.rmdir()
         self.revoked.write_text("")
         self.assertEqual(self.read(), ({"a"}, set(), 1, True))
@@ -57,15 +58,15 @@ class TrustFilesTests(SynchronousTestCase):
     def test_never(self) -> None:
         """One that was never read lets nothing run."""
         self.lock.write_text("plugins: []")
-        self.assertEqual(self.read(), (set(), {"key:a"}, 1, False))
+        self.assertEqual(self.read(), (set(), {f"key:{A}"}, 1, False))
 
     def test_neverWhole(self) -> None:
         """Of what is revoked, a line that cannot be understood may be the one: until there is none, nothing runs."""
-        self.revoked.write_text("key:a\nsha256:12\n")
+        self.revoked.write_text(f"key:{A}\nsha256:12\n")
         self.assertEqual(self.read(), ({"a"}, set(), 1, False))
         self.assertEqual(self.read(), ({"a"}, set(), 1, False))
-        self.revoked.write_text("key:a\n")
-        self.assertEqual(self.read(), ({"a"}, {"key:a"}, 0, True))
+        self.revoked.write_text(f"key:{A}\n")
+        self.assertEqual(self.read(), ({"a"}, {f"key:{A}"}, 0, True))
 
     def test_saidNothing(self) -> None:
         """What was never read has not said anything before."""
@@ -84,12 +85,12 @@ class TrustFilesTests(SynchronousTestCase):
         """With mistakes, the lock file is what it was; of what is revoked, both count, until there are none."""
         self.read()
         self.lock.write_text("plugins: []")
-        self.revoked.write_text("key:b\nx\n")
-        self.assertEqual(self.read(), ({"a"}, {"key:a", "key:b"}, 2, True))
-        self.revoked.write_text("key:c\nx\n")
-        self.assertEqual(self.read()[1], {"key:a", "key:b", "key:c"})
-        self.revoked.write_text("key:c\n")
-        self.assertEqual(self.read()[1:3], ({"key:c"}, 1))
+        self.revoked.write_text(f"key:{B}\nx\n")
+        self.assertEqual(self.read(), ({"a"}, {f"key:{A}", f"key:{B}"}, 2, True))
+        self.revoked.write_text(f"key:{C}\nx\n")
+        self.assertEqual(self.read()[1], {f"key:{A}", f"key:{B}", f"key:{C}"})
+        self.revoked.write_text(f"key:{C}\n")
+        self.assertEqual(self.read()[1:3], ({f"key:{C}"}, 1))
 
     def test_unwatched(self) -> None:
         """Where nothing is watched, the lock file is as it was; what is revoked never is."""
@@ -104,7 +105,7 @@ class TrustFilesTests(SynchronousTestCase):
         self.assertTrue(self.files.isStale(self.config))
         self.read()
         self.assertFalse(self.files.isStale(self.config))
-        self.revoked.write_text("key:b\n")
+        self.revoked.write_text(f"key:{B}\n")
         self.assertTrue(self.files.isStale(self.config))
         self.revoked.unlink()
         self.assertTrue(self.files.isStale(self.config))
