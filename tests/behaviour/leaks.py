@@ -52,6 +52,11 @@ class Common:
                 await deferLater(reactor, 0.001)
                 yield b"x" * 5000
         return context.respond(200, pieces())
+    async def onEcho(self, context):
+        token = context.request.headers.get("X-Token")
+        await deferLater(reactor, 0.001)
+        data = await context.request.body.read(1 << 20)
+        return context.respond(200, "%d" % len(data), {"X-Token": token})
     async def onAnswer(self, context):
         return context.respond(200, "hi")
     async def onFail(self, context):
@@ -87,6 +92,7 @@ class Brief(Common): pass
 class Whole(Common):
     async def handleResponse(self, context):
         path = context.request.path
+        context.response.headers.set("X-Token", context.request.headers.get("X-Token") or "")
         if path.startswith("/wait"):
             await deferLater(reactor, 0.005)
         elif path.startswith("/filter"):

@@ -15,12 +15,12 @@ from typing import Any
 from revproxy.cli.edgeclient import Refused
 from tests.behaviour.arenaedge import ArenaCase, lockedOf
 from tests.behaviour.leaks import BUSY, COUNTING, PERMISSIONS
-from tests.harness import EdgeProcess
+from tests.harness import EdgeProcess, readHead
 
 REQUESTS = int(os.environ.get("REVPROXY_REQUESTS", "100000"))
 AT_ONCE = 64
 
-PATHS = ("pass", "wait", "read", "forget", "filter", "ask", "pieces", "answer", "fail", "interim")
+PATHS = ("pass", "wait", "read", "forget", "filter", "ask", "pieces", "answer", "fail", "interim", "echo", "echo")
 POOLED = 150
 """So many more of what comes and goes with connections that are kept."""
 
@@ -81,18 +81,19 @@ class Client:
         kind = self._random.random()
         count = self._random.randint(2, 8) if kind < 0.05 else 1
         self._left -= count
-        for _ in range(count):
-            await self._send(writer, kind)
+        tokens = [await self._send(writer, kind) for _ in range(count)]
         if 0.05 < kind < 0.2:
             # It leaves: at once, or in the midst of whatever is done then.
             await asyncio.sleep(self._random.choice((0, 0.0005, 0.001, 0.003, 0.006, 0.02)))
             return False
-        for _ in range(count):
-            if not await self._hear(reader):
+        for token in tokens:
+            if not await self._hear(reader, token):
                 return False
         return True
 
-    async def _send(self, writer: asyncio.StreamWriter, kind: float) -> None:
+    async def _send(self, writer: asyncio.StreamWriter, kind: float) -> bytes:
+        """:returns: what the answer has to have, if it says whose it is."""
+        token = b"%x" % self._random.getrandbits(64)
         path = self._random.choice(PATHS)
         if self._isUntidy and self._random.random() < 0.001:
             path = self._random.choice(UNTIDY)
@@ -103,6 +104,7 @@ class Client:
         body = self._random.randbytes(self._random.choice((0, 1, 100, 100_000))) if kind < 0.3 else b""
         method = "POST" if body else "GET"
         length = f"Content-Length: {len(body)}\r\n" if body else ""
+        fields += f"X-Token: {token.decode()}\r\n"
         head = f"{method} /{path} HTTP/1.1\r\nHost: {host}.example\r\n{length}{fields}\r\n".encode()
         if 0.2 < kind < 0.22 and body:
             writer.write(head + body[: len(body) // 2])
@@ -111,8 +113,9 @@ class Client:
         else:
             writer.write(head + body)
         await writer.drain()
+        return token
 
-    async def _hear(self, reader: asyncio.StreamReader) -> bool:
+    async def _hear(self, reader: asyncio.StreamReader, token: bytes) -> bool:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             status = head[9:12].decode()
@@ -120,6 +123,9 @@ class Client:
             if status[0] != "1":
                 break
         lower = head.lower()
+        if b"\r\nx-token: " in lower:
+            isOurs = lower.partition(b"\r\nx-token: ")[2].partition(b"\r\n")[0] == token
+            self._count("own" if isOurs else "foreign")
         if b"content-length: " in lower:
             length = int(lower.partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
@@ -216,6 +222,8 @@ class ClientsTests(ArenaCase):
     def run_(self, count: int, isUntidy: bool, seed: int) -> dict[str, int]:
         client = Client(self.edge.port, seed, isUntidy)
         client.run(count)
+        self.assertNotIn("foreign", client.answered)
+        self.assertGreater(client.answered["own"], count // 10)
         return client.answered
 
     def test_tidy(self) -> None:
@@ -242,6 +250,27 @@ class ClientsTests(ArenaCase):
         self.assertEqual(self.same(before, after), [])
         self.assertNotIn("late", answered)
         self.until(lambda: len(lockedOf(self.edge)) == 3, f"{lockedOf(self.edge)}")
+        self.assertNoFaults()
+
+    def test_readersAreInnocent(self) -> None:
+        """Whoever reads a body that comes slowly does so once more, when another call has ended the process."""
+        clients = [self.connect(self.edge) for _ in range(20)]
+        for number, client in enumerate(clients):
+            host = ("brief", "whole")[number % 2]
+            head = f"POST /echo HTTP/1.1\r\nHost: {host}.example\r\nX-Token: t{number}\r\nContent-Length: 2000\r\n\r\n"
+            client.sendall(head.encode() + b"x" * 1000)
+        for how in ("spin", "die"):
+            for host in ("brief", "whole"):
+                self.assertIn(b" 500 ", self.send(self.edge, host, f"GET /{how}", "", b"")[:20])
+            # Nobody is asked more than twice.
+            if how == "spin":
+                for client in clients[:10]:
+                    client.sendall(b"x" * 1000)
+                for number, client in enumerate(clients[:10]):
+                    head, rest = readHead(client)
+                    self.assertIn(f"\r\nX-Token: t{number}\r\n".encode(), head)
+                    self.assertEqual(rest or client.recv(100), b"2000")
+        self.quiet()
         self.assertNoFaults()
 
     def test_swapped(self) -> None:
