@@ -171,7 +171,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
     folder = directory.absolute()
     try:
         found = plugintests.probed(folder)
-        click.echo(f"{found['plugin']}: the edge takes it")
+        where = f", in a locked process; it asks for: {found['may']}" if found["may"] else ""
+        click.echo(f"{found['plugin']}: the edge takes it{where}")
         if found["missing"]:
             click.echo(f"its own configuration is not enough, revproxy.yaml has to complete it: {found['missing']}")
         files = plugintests.testFiles(folder)

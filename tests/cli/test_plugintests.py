@@ -61,6 +61,33 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("plugin.py:1:5: SyntaxError", printed)
         self.assertNotIn("Ran ", printed)
 
+    def ask(self, **more: object) -> None:
+        """Has it ask for something in its plugin.json."""
+        path = self.folder / "plugin.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+
+    def test_locked(self) -> None:
+        """One that asks for a locked process is loaded in one, and what it asks for is said."""
+        self.ask(isolation="process")
+        status, printed = self.run_()
+        self.assertEqual(status, 0, printed)
+        self.assertIn("hello 0.1.0: the edge takes it, in a locked process; it asks for: respond\n", printed)
+        self.ask(permissions={"write_headers": ["X-Plugin"]})
+        self.assertIn("it asks for: write_headers: X-Plugin\n", self.run_()[1])
+        self.ask(permissions={})
+        self.assertIn("it asks for: nothing\n", self.run_()[1])
+
+    def test_refusedInLocked(self) -> None:
+        """What the edge would refuse there is refused here."""
+        text = (self.folder / "plugin.py").read_text()
+        (self.folder / "plugin.py").write_text(text + "open('/etc/passwd').close()\n")
+        self.assertEqual(self.run_()[0], 0)
+        self.ask(isolation="process")
+        status, printed = self.run_()
+        self.assertEqual(status, 1)
+        self.assertIn("a locked process has no files", printed)
+        self.assertNotIn("Ran ", printed)
+
     def test_endsTheProcess(self) -> None:
         """A plugin that ends the process it is loaded in is not taken for one that loads."""
         (self.folder / "plugin.py").write_text("import os\nos._exit(0)\n")
