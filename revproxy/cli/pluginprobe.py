@@ -15,11 +15,10 @@ from pathlib import Path
 from twisted.logger import globalLogBeginner
 
 from revproxy.cli.loadedplugin import LoadedPlugin, PluginRefused, loadPlugin
-from revproxy.cli.lockedcheck import LockedCheck
+from revproxy.cli.trustreport import permissionText
 from revproxy.config.manifest import checkConfig, effectiveConfig
 from revproxy.config.trustconfig import TrustConfig
 from revproxy.control.catalogreader import readPlugin
-from revproxy.permissions import NOTHING, UNASKED, Permissions
 from revproxy.plan.catalog import CatalogEntry, Selected
 from revproxy.worker.guard.timelimit import noLongerThan
 
@@ -32,7 +31,7 @@ def probe(folder: Path) -> dict[str, str]:
     Load a plugin, and make it with its own configuration.
 
     :returns: ``refused``: why the edge would not take it; or ``plugin``, its name and version, ``missing``: what of its
-        configuration revproxy.yaml has to say, and ``may``: what it asks for where it asks for a locked process.
+        configuration revproxy.yaml has to say, and ``place``: where it runs, and what it asks for, if it says so.
     """
     try:
         with noLongerThan(HOLD):
@@ -41,38 +40,36 @@ def probe(folder: Path) -> dict[str, str]:
         if not missing:
             with noLongerThan(HOLD):
                 plugin.make()
-        if plugin.manifest.isolation != "process":
-            return {"plugin": str(plugin.manifest), "missing": missing, "may": ""}
-        if not missing:
-            _loadLocked(folder, plugin)
     except PluginRefused as refused:
         return {"refused": str(refused)}
-    asked = NOTHING.lacks(_permissionsOf(plugin))
-    return {"plugin": str(plugin.manifest), "missing": missing, "may": "; ".join(asked) or "nothing"}
+    if not missing and (refusedThere := _lockedProblems(folder, plugin)):
+        return {"refused": f"in a locked process: {refusedThere}"}
+    return {"plugin": str(plugin.manifest), "missing": missing, "place": _placeOf(plugin)}
 
 
-def _permissionsOf(plugin: LoadedPlugin) -> Permissions:
-    return UNASKED if plugin.manifest.permissions is None else plugin.manifest.permissions
+def _lockedProblems(folder: Path, plugin: LoadedPlugin) -> str:
+    """Why a plugin that wants a locked process cannot be loaded in one."""
+    if plugin.manifest.isolation != "process":
+        return ""
+    from revproxy.cli.lockedcheck import LockedCheck
 
-
-def _loadLocked(folder: Path, plugin: LoadedPlugin) -> None:
-    """
-    Load it where it is to run: much of what works here does not there.
-
-    :raises PluginRefused: the edge would not take it there.
-    """
-    if sys.platform != "linux":
-        return  # no other system locks processes
     entry = readPlugin(folder)
     assert isinstance(entry, CatalogEntry)
     config = effectiveConfig(plugin.manifest)
+    selected = Selected(entry, config, isolation="process", permissions=plugin.permissions)
     check = LockedCheck(TrustConfig())
     try:
-        problems = tuple(check.problems(Selected(entry, config, {}, "process", _permissionsOf(plugin)), config))
+        return "; ".join(map(str, check.problems(selected, config)))
     finally:
         check.close()
-    if problems:
-        raise PluginRefused(tuple(" ".join(str(problem).splitlines()) for problem in problems))
+
+
+def _placeOf(plugin: LoadedPlugin) -> str:
+    manifest = plugin.manifest
+    asks = "" if manifest.permissions is None else f"asks for: {permissionText(manifest.permissions.asDict())}"
+    if manifest.isolation == "process":
+        return f"it runs in a locked process, and {asks or 'asks for nothing: it sees method and path, and may answer'}"
+    return f"it {asks}" if asks else ""
 
 
 def _missing(plugin: LoadedPlugin) -> str:
