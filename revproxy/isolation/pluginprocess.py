@@ -301,7 +301,8 @@ class PluginProcess:
         if not self.isLost:
             hold = self.locked.held()
             culprit = self.line.find(0) if hold is None else self.line.find(hold.number)
-            self._lose(Lost([], culprit, ProcessEnded(f"its process has ended: {gone.text}"), isCrash=True), "")
+            error = ProcessEnded(f"its process has ended: {gone.text}")
+            self._lose(Lost([], culprit if gone.isFault else None, error, gone.isFault, gone.isFault), "")
         self.gone.callback(gone)
 
     def _lose(self, lost: Lost, why: str, isFault: bool = True) -> None:
@@ -327,15 +328,24 @@ class Lost:
     :ivar culprit: which of these has ended it; None: none, or nobody knows.
     :ivar error: how it has ended: what the culprit fails with.
     :ivar isCrash: whether it has ended by itself.
+    :ivar isFault: False: the machine or somebody else has ended it, as by ending the template of all.
     """
 
-    __slots__ = ("asks", "culprit", "error", "isCrash")
+    __slots__ = ("asks", "culprit", "error", "isCrash", "isFault")
 
-    def __init__(self, asks: list[Ask], culprit: Ask | None, error: BaseException, isCrash: bool = False) -> None:
+    def __init__(
+        self,
+        asks: list[Ask],
+        culprit: Ask | None,
+        error: BaseException,
+        isCrash: bool = False,
+        isFault: bool = True,
+    ) -> None:
         self.asks = asks
         self.culprit = culprit
         self.error = error
         self.isCrash = isCrash
+        self.isFault = isFault
 
 
 class CpuWatch:

@@ -247,7 +247,7 @@ class Succession:
             failing += [(ask, lost.error) for ask in repeated]
         for ask, error in failing:
             ask.errback(error)
-        if wasServing and not self._isEnded and lost.culprit is None:
+        if wasServing and not self._isEnded and lost.culprit is None and lost.isFault:
             self._failed(lost.error)
         if self._down is not None:
             self._failQueue(self._down)

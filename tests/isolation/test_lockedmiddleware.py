@@ -377,6 +377,17 @@ class EndTests(GuestCase):
         self.newest.answer()
         self.assertIs(result(handled), True)
 
+    def test_notItsFault(self) -> None:
+        """Where the template of all processes was ended no plugin has failed, nor any call; nor is it a crash."""
+        for _ in range(3):
+            _, handled = self.handle()
+            self.newest.hold = Hold(self.newest.of(Call)[-1].number, 0.0)
+            self.newest.end(Gone(None, None, "the template of locked processes has ended by SIGKILL", isFault=False))
+            self.bench.become()
+            self.newest.answer()
+            self.assertIs(result(handled), True)
+        self.assertEqual(self.bench.failures, [])
+
     def test_notTwice(self) -> None:
         """A call that was asked twice is not asked once more, nor one that has caused something outside."""
         self.bench.atOnce = False

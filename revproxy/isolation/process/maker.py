@@ -5,6 +5,7 @@ Makes locked processes: the template, what it forks, and whether that is locked 
 from __future__ import annotations
 
 import os
+import resource
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -196,7 +197,7 @@ class Maker:
         self._number += 1
         number = self._number
         cgroup = self._cgroups.make(number) if self._cgroups is not None else None
-        lock = Lock(self._base + memoryBytes, self._template.pid, KEPT, uid, self.machine.usable)
+        lock = Lock(self._addressBytes(memoryBytes), self._template.pid, KEPT, uid, self.machine.usable)
         process = LockedProcess(self._descriptors, ends, uid, memoryBytes)
         made = self._made[number] = Made(process, lock, cgroup)
         made.limit = Limit(self._descriptors, MAKING, partial(self._isStuck, made))
@@ -205,6 +206,11 @@ class Maker:
         process.onEnd = partial(self._hasEnded, number)
         self._template.fork(Fork(number, lock.memoryBytes, uid, cgroup.path if cgroup is not None else ""), ends.theirs)
         ends.closeTheirs()
+
+    def _addressBytes(self, memoryBytes: int) -> int:
+        """With what the template has; no more than the edge may have itself, for nobody raises that (``ulimit -v``)."""
+        wanted, (_, most) = self._base + memoryBytes, resource.getrlimit(resource.RLIMIT_AS)
+        return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
     def _isStuck(self, made: Made) -> None:
         made.limit = None
@@ -252,7 +258,7 @@ class Maker:
         :returns: whether that could be done: in some containers not even root can.
         """
         made = self._byPid[process.pid]
-        if not made.narrow(self._base + memoryBytes):
+        if not made.narrow(self._addressBytes(memoryBytes)):
             return False
         if made.cgroup is not None:
             try:

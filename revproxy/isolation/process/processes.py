@@ -190,7 +190,7 @@ class Processes:
         try:
             self._maker.start()
         except OSError as error:
-            self._templateGone(f"it cannot be started: {error}", False)
+            self._templateGone(f"not been started: {error}", False)
 
     def _makeMissing(self) -> None:
         wanted = Counter(self._size(request.memoryBytes) for request in self._requests)
@@ -307,9 +307,13 @@ class Processes:
             self._balance()
         elif not self._refusal:
             self._crashes.crashed(_TEMPLATE, monotonic() - self._templateSince)
-            self._log.error("the template of locked processes has ended: {how}", how=how)
+            self._log.error(
+                "the template of locked processes has {how}; another takes its place, and plugins in locked processes "
+                "wait for it. If it happens again, the machine's log may say why (out of memory?)",
+                how=how,
+            )
             if not wasReady:
-                self._failAll(f"no process can be locked: its template has ended: {how}")
+                self._failAll(f"no process can be locked: its template has {how}")
             self._balance()
 
     def _failAll(self, why: str) -> None:

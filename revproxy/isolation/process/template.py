@@ -182,7 +182,8 @@ class Template:
         try:
             self._become(order, *fds)
             os._exit(0)
-        except BaseException:
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)  # first: a traceback's end is cut off in places
             traceback.print_exc()
         finally:
             os._exit(FAILED)

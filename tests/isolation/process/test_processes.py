@@ -521,6 +521,14 @@ class UnavailableTests(ProcessesTestCase):
             self.reactor.advance(QUIET)
             self.assertFalse(self.reactor.readers)
 
+    def test_edgeIsLimited(self) -> None:
+        """Where the edge itself is limited (``ulimit -v``) none is made to have more: nobody raises that."""
+        most = 2 << 30
+        self.patch(resource, "getrlimit", lambda which: (most, most))
+        process = self.take(self.make(), memoryBytes=8 << 30).process
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        self.assertRegex(limits, rf"Max address space +{most} +{most} ")
+
     def test_atTheMinimum(self) -> None:
         """At the floor they are used, if no more is asked for."""
         processes = self.make(minimumLevel="C", without=ROOMS)
