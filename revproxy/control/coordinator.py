@@ -318,9 +318,8 @@ class Coordinator:
         name, running = request.plugin, current.entries
         records = self.records if request.mutate is None else request.mutate(self.records, self.catalog)
         stored = partial(self.keeper.stored, plugins=current.config.plugins.directory)
-        choosing = partial(
-            self.vetting.choice, current.config, running.values(), chooseOne, name, running, records, self.broken, stored
-        )
+        given = name, running, records, self.broken, stored
+        choosing = partial(self.vetting.choice, current.config, running.values(), chooseOne, *given)
         pin = records.get(name).pin
         if pin is not None and (name not in running or running[name].digest != pin.digest):
             choice = await self.precedence.onDisk(self.keeper.disk.do(choosing))
