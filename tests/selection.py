@@ -27,6 +27,11 @@ SLOW = (
     "tests.packaging",
     "tests.conformance",
     "tests.test_architecture",
+    "tests.isolation.process.test_processes",
+    "tests.isolation.process.test_reactor",
+    "tests.isolation.lock",
+    "tests.isolation.inside.test_serving",
+    "tests.isolation.inside.test_latemodules",
 )
 """
 Packages and modules that take seconds: not for ``make test-quick``. The first ones look through all that is in memory,

@@ -111,23 +111,11 @@ class Link:
         self.bodyBytes = bodyBytes
         self.deadlines = deadlines
         self.destinations = destinations
-        self.handle: Callable[[Context], Any] = instance.handle
-        self.handleResponse: Callable[[Context], Any] | None = (
-            instance.handleResponse if IResponseMiddleware.providedBy(instance) else None
-        )
-        self.finished: Callable[[Context], Any] | None = (
-            instance.finished if IObserver.providedBy(instance) else None
-        )
         self.log = Logger(namespace=f"plugin.{name}")
         self.counters = Counters() if counters is None else counters
         self.onFailure = onFailure
         self.memory = memory
-        if memory is not None:
-            self.handle = memory.checked(self.handle)
-            if self.handleResponse is not None:
-                self.handleResponse = memory.measured(self.handleResponse)
-        if concurrency is not None:
-            self.handle = _notMoreThan(concurrency, self.handle, self.counters)
+        self.handle, self.handleResponse, self.finished = _callsOf(instance, memory, concurrency, self.counters)
         self.finishing = 0
         self._makeClient = makeClient
         self._client: Any = None
@@ -233,7 +221,25 @@ class Link:
                 self.log.failure("while hearing of a failure of {name} {version}", name=self.name, version=self.version)
 
 
-def _notMoreThan(most: int, handle: Callable[[Context], Any], counters: Counters) -> Callable[[Context], Any]:
+_Call = Callable[[Context], Any]
+
+
+def _callsOf(
+    instance: Any, memory: MemoryMeter | None, concurrency: int | None, counters: Counters
+) -> tuple[_Call, _Call | None, _Call | None]:
+    """A middleware's ``handle``, ``handleResponse`` and ``finished``, within its limits; None: it has none."""
+    handle: _Call = instance.handle
+    handleResponse: _Call | None = instance.handleResponse if IResponseMiddleware.providedBy(instance) else None
+    finished: _Call | None = instance.finished if IObserver.providedBy(instance) else None
+    if memory is not None:
+        handle = memory.checked(handle)
+        handleResponse = None if handleResponse is None else memory.measured(handleResponse)
+    if concurrency is not None:
+        handle = _notMoreThan(concurrency, handle, counters)
+    return handle, handleResponse, finished
+
+
+def _notMoreThan(most: int, handle: _Call, counters: Counters) -> _Call:
     """The same call, which is not made while so many answers are awaited."""
 
     def bounded(context: Context) -> Any:

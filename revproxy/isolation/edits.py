@@ -17,7 +17,7 @@ from revproxy.checked import finalStatus
 from revproxy.context import Context, Response
 from revproxy.errors import LimitExceeded, WrongAnswer
 from revproxy.headers import Headers, isFieldValue
-from revproxy.isolation.fieldchecks import BadField, changedFields, checkedChanges, checkedFields
+from revproxy.isolation.fieldchecks import BadField, checkedChanges, checkedFields, putFields
 from revproxy.isolation.frames import Answered, BodyChanged, Fields, NewResponse, Unchanged
 from revproxy.isolation.knownrequests import KnownRequest
 from revproxy.isolation.plainvalues import NotPlain, decodedValues, takeOver
@@ -158,7 +158,7 @@ class Edits:
             changed = tuple([each for each in changed if each[0] != b"host"])
         fields = checkedChanges(changed, self._permissions, "request")
         if method is target is host is None:
-            return (lambda: changedFields(request._headers, fields, self._seesField)) if fields else None
+            return (lambda: putFields(request._headers, fields, self._seesField)) if fields else None
         for value, isWritten, name in (
             (method, self._writesMethod, ":method"),
             (target, self._writesPath, ":path"),
@@ -171,7 +171,7 @@ class Edits:
         self._setHead(scratch, method, target, host)
 
         def change() -> None:
-            changedFields(request._headers, fields, self._seesField)
+            putFields(request._headers, fields, self._seesField)
             self._setHead(request, method, target, host)
 
         return change
@@ -235,7 +235,7 @@ class Edits:
                 response._rawReason = None
             if reason is not None:
                 response._rawReason = reason
-            changedFields(response._headers, fields, self._seesField)
+            putFields(response._headers, fields, self._seesField)
             if putBody is not None:
                 putBody()
 

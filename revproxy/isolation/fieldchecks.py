@@ -70,7 +70,7 @@ def checkWritable(lower: bytes, permissions: Permissions, what: str) -> None:
         raise BadField(f"{shown(lower)} of the {what}, which it is not granted (write_headers)")
 
 
-def changedFields(headers: Headers, changes: Iterable[tuple[bytes, Sequence[Field]]], seen: Any) -> None:
+def putFields(headers: Headers, changes: Iterable[tuple[bytes, Sequence[Field]]], seen: Any) -> None:
     """
     Have the fields be what a plugin wants. What is added to those of a name stands at the end, as it does where the
     plugin adds it itself; other fields stand where the first of that name stood, if there was one.

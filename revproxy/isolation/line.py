@@ -56,6 +56,11 @@ class Ask(Bounded):
         self.asked = 0.0
         self.due = UNBOUNDED
 
+    def fail(self, error: BaseException) -> None:
+        """Fail with this; nothing, if it was given up: with another of its request, that has failed before it."""
+        if not self.called:
+            self.errback(error)
+
 
 class Line:
     """

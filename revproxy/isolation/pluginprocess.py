@@ -251,7 +251,7 @@ class PluginProcess:
 
     def _giveUp(self, ask: Ask, error: Exception) -> None:
         self.withdraw(ask)
-        ask.errback(error)
+        ask.fail(error)
 
     def _lookAt(self, now: float) -> None:
         ask, since = self._holder(now)

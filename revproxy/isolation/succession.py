@@ -246,7 +246,7 @@ class Succession:
         else:
             failing += [(ask, lost.error) for ask in repeated]
         for ask, error in failing:
-            ask.errback(error)
+            ask.fail(error)
         if wasServing and not self._isEnded and lost.culprit is None and lost.isFault:
             self._failed(lost.error)
         if self._down is not None:
@@ -328,12 +328,13 @@ class Succession:
         self._down = None
         queue, self._queue = self._queue, []
         for ask in queue:
-            self._enter(ask)
+            if not ask.called:
+                self._enter(ask)
 
     def _failQueue(self, error: BaseException) -> None:
         queue, self._queue = self._queue, []
         for ask in queue:
-            ask.errback(ProcessEnded(f"there is no process of it now: {error}"))
+            ask.fail(ProcessEnded(f"there is no process of it now: {error}"))
 
     # The end
 

@@ -403,6 +403,39 @@ class EndTests(GuestCase):
         self.newest.end()
         self.assertEqual([type(result(each)) for each in (second, third)], [ProcessEnded] * 2)
 
+    def together(self, count: int = 3) -> list[Deferred[Any]]:
+        """Calls that are given up with the first of them, as those of one request are."""
+        calls = [self.handle()[1] for _ in range(count)]
+        calls[0].addErrback(lambda failure: (calls[1].cancel(), failure)[1])
+        return calls
+
+    def test_together(self) -> None:
+        """One that is given up because another fails, of the same process, keeps nobody from hearing of its end."""
+        calls = self.together()
+        for number in range(3):
+            self.process.say(SendRequest(number, self.process.of(Call)[number].request, b"POST", "app", b"/", (), b""))
+        self.process.end()
+        self.assertEqual([type(result(call)).__name__ for call in calls],
+                         ["ProcessEnded", "CancelledError", "ProcessEnded"])  # fmt: skip
+
+    def test_togetherInLine(self) -> None:
+        """Nor while they wait for a process."""
+        self.bench.atOnce = False
+        self.process.end()
+        calls = self.together()
+        self.bench.waiting[0].errback(ValueError("none"))
+        self.assertEqual([type(result(call)).__name__ for call in calls],
+                         ["ProcessEnded", "CancelledError", "ProcessEnded"])  # fmt: skip
+
+    def test_togetherLate(self) -> None:
+        """Nor when all are late."""
+        calls = self.together()
+        for call in self.process.of(Call):
+            self.process.say(Waiting(call.number))
+        self.bench.pass_(1.1)
+        self.assertEqual([type(result(call)).__name__ for call in calls],
+                         ["PluginTimeout", "CancelledError", "PluginTimeout"])  # fmt: skip
+
     def test_inARow(self) -> None:
         """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""
         self.process.end()
