@@ -13,6 +13,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -21,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
 from revproxy.context import Context
-from revproxy.errors import LimitName, Refused
+from revproxy.errors import LimitName, NotPermitted, Refused
 from revproxy.headers import Headers
 from revproxy.host import Host, Job
 from revproxy.permissions import Permissions
@@ -59,10 +60,12 @@ class ClientDouble:
     Stands for ``context.client``: records requests and answers with what was laid ready.
 
     :ivar requests: method, url and keyword arguments of each call.
+    :ivar granted: names of the upstreams that it sends requests to (``http://NAME/…``); None: it sends them anywhere.
     """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self.granted: frozenset[str] | None = None
         self._answers: dict[tuple[str, str], ClientAnswer | Exception | Deferred[Any]] = {}
 
     def answers(self, method: str, url: str, answer: ClientAnswer | Exception | Deferred[Any]) -> None:
@@ -74,7 +77,10 @@ class ClientDouble:
         As ``treq.request``.
 
         :raises AssertionError: if nothing was laid ready.
+        :raises NotPermitted: if it goes to no upstream that was granted.
         """
+        if self.granted is not None and (host := urlsplit(url).netloc) not in self.granted:
+            raise NotPermitted(f"a request to {host}", f"upstreams: {host}")
         self.requests.append((method, url, arguments))
         assert (method, url) in self._answers, f"no answer was laid ready for {method} {url}"
         answer = self._answers[method, url]

@@ -183,11 +183,12 @@ class EdgeDouble:
     ) -> None:
         """
         :param upstreams: what plugins may choose among: by name, the URLs of targets. Not with a toolbox.
-        :param permissions: what they may touch, as plugin.json has it: ``plugin.manifest.permissions`` of
-            :func:`loadPlugin`. None: everything.
+        :param permissions: what they may touch, as plugin.json has it: ``plugin.permissions`` of :func:`loadPlugin`.
+            None: everything.
         """
         self.toolbox = ToolboxDouble(upstreams=upstreams) if toolbox is None else toolbox
         may = Permissions.of(permissions) if isinstance(permissions, Mapping) else permissions
+        self.toolbox.client.granted = None if may is None else may.upstreams
         self._chain: tuple[IMiddleware, ...] = tuple(guardedMiddleware(middleware, may) for middleware in chain)
         self.originAnswers()
 

@@ -13,7 +13,17 @@ from revproxy.guardedcontext import GuardedContext
 from revproxy.guardedmiddleware import GuardedMiddleware, guardedMiddleware
 from revproxy.interfaces import IHealthCheck, IMiddleware, IObserver, IResponseMiddleware
 from revproxy.permissions import Permissions
-from revproxy.testing import EdgeDouble
+from revproxy.testing import ClientAnswer, EdgeDouble
+
+
+@implementer(IMiddleware)
+class Asking:
+    """Asks a service about each request."""
+
+    name = "asking"
+
+    async def handle(self, context: Any) -> bool:
+        return bool((await context.client.get("http://users/a")).code == 200)
 
 
 @implementer(IMiddleware)
@@ -80,6 +90,14 @@ class GuardedMiddlewareTests(SynchronousTestCase):
         answer = edge.get("/", {"X-Tenant": "a", "Cookie": "c"})
         self.assertEqual(answer.headers.get("X-Seen"), "('a', None)")
         self.assertEqual((whole.over, whole.started), ([(("a", None), 200)], {}))
+
+    def test_client(self) -> None:
+        """It sends requests to the upstreams that it was granted, and nowhere else."""
+        edge = EdgeDouble(Asking(), permissions={"upstreams": ["users"]})
+        edge.toolbox.client.answers("GET", "http://users/a", ClientAnswer(200))
+        self.assertEqual(edge.get("/").status, 200)
+        refused = EdgeDouble(Asking(), permissions={"respond": True}).get
+        self.assertIn("upstreams: users", str(self.assertRaises(NotPermitted, refused, "/")))
 
     def test_refused(self) -> None:
         """What it may not do is raised in the test, as whatever a plugin raises."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from revproxy.bundles.bundle import Bundle
 from revproxy.bundles.envelope import Envelope, Key, Kind
@@ -144,6 +145,9 @@ def _verdict(
     return Verdict(signer.name, key.keyId, kind, listed.revision)
 
 
+_AS_SSH_KEYGEN: Final = f"{MANIFEST}.sig"
+"""What ``ssh-keygen -Y sign`` calls its file."""
+
 _Signed = tuple[SignerConfig, Key, Kind]
 """Who has signed, with which key, in which kind of envelope."""
 
@@ -153,6 +157,8 @@ _READERS: Mapping[str, Callable[[bytes], Envelope]] = {SSHSIG: readSSHEnvelope, 
 def _signed(bundle: Bundle, signers: Signers, message: bytes) -> list[_Signed]:
     """Those who are trusted and have signed the message; at least one."""
     present = [file for file in ENVELOPES if file in bundle.signature]
+    if not present and _AS_SSH_KEYGEN in bundle.files:
+        raise Untrusted(_AS_SSH_KEYGEN, "unsigned", f"nobody looks for a signature there: rename it to {SSHSIG}")
     if not present:
         raise Untrusted(MANIFEST, "unsigned", f"there is neither {' nor '.join(ENVELOPES)}: revproxy sign")
     envelopes = [_READERS[file](bundle.signature[file]) for file in present]

@@ -20,6 +20,7 @@ from revproxy.interfaces import IConfigurable
 from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, loadBundle, unload
 from revproxy.loading.tracebacks import tracebackOf
+from revproxy.permissions import UNASKED, Permissions
 from revproxy.plan.catalog import BrokenPlugin
 
 
@@ -47,6 +48,12 @@ class LoadedPlugin:
         self.manifest = manifest
         self.module: Any = loaded.main
         self._loaded = loaded
+
+    @property
+    def permissions(self) -> Permissions | None:
+        """What it may touch where it has been granted all that it asks for; ``None``: everything."""
+        unasked = UNASKED if self.manifest.isolation == "process" else None
+        return unasked if self.manifest.permissions is None else self.manifest.permissions
 
     def make(self, config: Mapping[str, Any] | None = None) -> Any:
         """

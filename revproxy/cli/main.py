@@ -140,14 +140,16 @@ def init(directory: Path) -> None:
 @click.argument("name")
 @click.option("--plugins", "folder", type=click.Path(path_type=Path, file_okay=False), default="plugins",
               show_default=True, help="The folder of plugins.")
-def newPlugin(name: str, folder: Path) -> None:
+@click.option("--isolation", type=click.Choice(["inline", "process"]), default="inline", show_default=True,
+              help="Where it is to run: in the edge's own process, or in a locked one, with what it asks for.")
+def newPlugin(name: str, folder: Path, isolation: str) -> None:
     """Write a small working plugin NAME to start from. An existing one is never overwritten."""
     if not _NAME.fullmatch(name):
         proposed = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
         hint = f'; for example "{proposed}"' if _NAME.fullmatch(proposed) else ""
         raise click.BadParameter(f"a name has lower-case letters, digits and hyphens only{hint}", param_hint="NAME")
     try:
-        path = writePlugin(folder, name)
+        path = writePlugin(folder, name, isolation)
     except FileExistsError as error:
         raise click.ClickException(f"{error.filename} exists already; it was left as it is") from None
     except OSError as error:
@@ -155,6 +157,7 @@ def newPlugin(name: str, folder: Path) -> None:
     click.echo(
         f"wrote {path}: edit {path / 'plugin.py'}; its manifest is {path / 'plugin.json'}; "
         f"next: revproxy test-plugin {path}"
+        + (f"; an edge runs it after: revproxy grant {name}" if isolation == "process" else "")
     )
 
 
@@ -174,6 +177,8 @@ def testPlugin(directory: Path, timeout: float) -> None:
         click.echo(f"{found['plugin']}: the edge takes it")
         if found["missing"]:
             click.echo(f"its own configuration is not enough, revproxy.yaml has to complete it: {found['missing']}")
+        if found["place"]:
+            click.echo(found["place"])
         files = plugintests.testFiles(folder)
         if not files:
             click.echo(f"no tests: {directory} has no test_*.py (revproxy new-plugin writes one)")

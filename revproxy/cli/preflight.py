@@ -31,7 +31,7 @@ from revproxy.control.planning.switching import saysOff
 from revproxy.control.state.directory import StateFolder
 from revproxy.control.state.recordfile import peekRecords
 from revproxy.control.state.records import PluginRecords
-from revproxy.control.trust.checking import trustProblems
+from revproxy.control.trust.checking import trustProblems, withoutGrants
 from revproxy.dataplane.net.tlscontexts import clientContext
 from revproxy.interfaces import IConfigurable
 from revproxy.loading.contract import PluginError
@@ -99,6 +99,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
     if problems:
         raise ConfigErrors(problems)
     warnings += _withoutFolders(config, catalog, records)
+    warnings += withoutGrants(config, selected, records)
     return _findings(config, catalog, selected, tuple(warnings))
 
 

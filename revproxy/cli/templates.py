@@ -68,6 +68,10 @@ def schemaLine(directory: Path) -> str:
     return f"# yaml-language-server: $schema={schema.relative_to(directory.resolve()) if inside else schema.as_uri()}\n"
 
 
+_FIELD = "X-Plugin"
+"""What a new plugin sets on answers."""
+
+
 _PLUGIN = '''\
 """{name}: says on every answer that it was here."""
 
@@ -120,13 +124,13 @@ class MiddlewareTests(SynchronousTestCase):
 
     def test_saysSo(self):
         """The field is on the answer, and the request goes to the origin."""
-        answer = EdgeDouble(self.plugin.make()).get("/")
+        answer = EdgeDouble(self.plugin.make(), permissions=self.plugin.permissions).get("/")
         self.assertEqual((answer.status, answer.headers.get("X-Plugin")), (200, "{name}"))
         self.assertIsNotNone(answer.forwarded)
 
     def test_configured(self):
         """What revproxy.yaml says goes over the plugin's own configuration."""
-        edge = EdgeDouble(self.plugin.make({{"value": "hello"}}))
+        edge = EdgeDouble(self.plugin.make({{"value": "hello"}}), permissions=self.plugin.permissions)
         self.assertEqual(edge.get("/").headers.get("X-Plugin"), "hello")
 
     def test_refused(self):
@@ -135,15 +139,18 @@ class MiddlewareTests(SynchronousTestCase):
 '''
 
 
-def pluginFiles(name: str) -> Mapping[str, str]:
-    """File name to text of a new plugin that works."""
+def pluginFiles(name: str, isolation: str = "inline") -> Mapping[str, str]:
+    """File name to text of a new plugin that works. :param isolation: where it is to run."""
+    locked = {"isolation": isolation, "permissions": {"write_headers": [_FIELD]}} if isolation == "process" else {}
     manifest = {
         "name": name,
         "version": "0.1.0",
+        "revision": 1,
         "description": "Sets a header field on every answer.",
         "entry_point": "PluginMain",
         "enabled": True,
-        "config": {"header": "X-Plugin", "value": name},
+        **locked,
+        "config": {"header": _FIELD, "value": name},
         "config_schema": {
             "type": "object",
             "properties": {
@@ -177,15 +184,16 @@ def writeConfig(directory: Path) -> Path:
     return path
 
 
-def writePlugin(folder: Path, name: str) -> Path:
+def writePlugin(folder: Path, name: str, isolation: str = "inline") -> Path:
     """Write a new plugin into ``folder / name``.
 
+    :param isolation: where it is to run.
     :raises FileExistsError: there is something of this name already; it is left as it is.
     :raises OSError: it cannot be written.
     """
     directory = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     directory.mkdir()
-    for file, text in pluginFiles(name).items():
+    for file, text in pluginFiles(name, isolation).items():
         (directory / file).write_text(text, encoding="utf-8")
     return directory

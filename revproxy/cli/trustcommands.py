@@ -110,8 +110,13 @@ def _signerRow(signer: Facts) -> tuple[str, ...]:
 
 def _pluginRow(plugin: Facts) -> tuple[str, ...]:
     tier = plugin["tier"] if plugin["level"] is None else f"{plugin['tier']}, level {plugin['level']}"
-    waiting = plugin["waiting"]
-    note = "" if waiting is None else f"{waiting['version']} waits: {waiting['message']}"
+    tier = "nowhere" if plugin["state"] == "revoked" else tier
+    waiting, missing = plugin["waiting"], plugin["permissions"]["missing"]
+    if waiting is not None:
+        verb = "waits" if waiting["stage"] == "grant" else "does not run"
+        note = f"{waiting['version']} {verb}: {waiting['message']}"
+    else:
+        note = f"without {'; '.join(missing)}" if missing else ""
     return (plugin["name"], plugin["state"], plugin["signer"] or "", tier,
             permissionText(plugin["permissions"]["granted"]), note or plugin["message"] or "")  # fmt: skip
 

@@ -7,10 +7,11 @@ The demo origin in this process, the edge in another one, everything on loopback
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from twisted.internet.task import deferLater, react
 from twisted.internet.threads import deferToThread
 
 from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused
+from revproxy.config.document import parseYAML
+from revproxy.config.problems import ConfigErrors
 from revproxy.demo.edgeprocess import EdgeProcess
 from revproxy.demo.origin import listenForOrigin
 from revproxy.demo.selfsigned import selfSigned
@@ -74,12 +77,14 @@ class Setting:
         return self.plugins / "html-banner" / "plugin.json"
 
 
-def configuration(setting: Setting) -> str:
+def configuration(setting: Setting, grants: Mapping[str, Any] | None = None) -> str:
     """
     The text of the edge's revproxy.yaml.
+
+    :param grants: what plugins were granted.
     """
     return f"""\
-# Written anew by every `make run`. Copy it to make it yours.
+# Written anew by every `make run`, but for what plugins were granted. Copy it to make it yours.
 listeners:
   - endpoint: "tcp:{setting.http}:interface={HOST}"
   - endpoint: "tcp:{setting.https}:interface={HOST}"
@@ -93,11 +98,21 @@ routes:
 plugins:
   directory: {_quoted(setting.plugins)}
   config: {{request-id: true{", html-banner: true" if setting.banner.exists() else ""}}}
+{f"  grants: {json.dumps(grants)}" if grants else "  # grants: {NAME: {…}}: by revproxy grant NAME"}
 state: {_quoted(setting.state)}
 admin: {{endpoint: "tcp:{setting.admin}:interface={HOST}"}}
 timeouts: {{drain: 5}}
 logging: {{access: "-", format: combined}}
 """
+
+
+def grantsIn(file: Path) -> Mapping[str, Any]:
+    """What plugins were granted in a revproxy.yaml from before; nothing where it cannot be read."""
+    try:
+        value = parseYAML(file.read_text(encoding="utf-8"), str(file)).value
+        return dict(value["plugins"].get("grants", {}))
+    except (OSError, ConfigErrors, KeyError, TypeError, AttributeError, ValueError):
+        return {}
 
 
 def _quoted(path: Path) -> str:
@@ -192,9 +207,10 @@ async def main(reactor: Any, setting: Setting) -> None:
     except CannotListenError:
         text = f"Cannot listen on port {setting.origin}: in use? Choose another: make run ORIGIN=9001"
         raise SystemExit(text) from None
+    setting.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     selfSigned(setting.certificates)
     file = setting.state / "revproxy.yaml"
-    file.write_text(configuration(setting), encoding="utf-8")
+    file.write_text(configuration(setting, grantsIn(file)), encoding="utf-8")
     edge = EdgeProcess()
     # A closed terminal must not leave an edge behind that holds the ports.
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))

@@ -49,7 +49,7 @@ class NamedUpstreams:
         """
         known = self._known().get(frame.upstream)
         if known is None:
-            raise Unavailable(f"there is no upstream {frame.upstream} now")
+            raise Unavailable(f"there is no upstream {frame.upstream} in revproxy.yaml")
         sending = Deferred.fromCoroutine(self._send(known[1], frame, most, hold))
         return notLonger(sending, seconds, self._clock).addErrback(_asTimeout, seconds)
 

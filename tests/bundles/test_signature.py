@@ -123,6 +123,15 @@ class VerifyTests(SynchronousTestCase):
         self.assertEqual((error.file, error.rule), ("plugin.json", "downgrade"))
         self.assertIn("revproxy rollback", error.message)
 
+    def test_asSshKeygenNamesIt(self) -> None:
+        """A signature under the name that ssh-keygen gives it is told how to call it."""
+        signed = signing.signed()
+        bundle = replace(signed, files={**signed.files, "plugin.manifest.json.sig": signed.signature[SSHSIG]},
+                         signature={MANIFEST: signed.signature[MANIFEST]})
+        error = self.assertRaises(Untrusted, verify, bundle, Signers([signing.signer()]), now=0)
+        self.assertEqual((error.file, error.rule), ("plugin.manifest.json.sig", "unsigned"))
+        self.assertIn("rename it to plugin.manifest.json.sshsig", str(error))
+
     def test_text(self) -> None:
         """A refusal says the file in its folder, the rule, and what to do."""
         bundle = makeBundle("hello", signing.plugin().files, Path("/plugins/hello"))

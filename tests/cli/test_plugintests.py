@@ -45,6 +45,30 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(left, ["plugin.json", "plugin.py", "test_plugin.py"])
         self.assertEqual([path.name for path in self.folder.parents[1].iterdir()], ["plugins"])
 
+    def locked(self, **said: object) -> None:
+        """The plugin wants a locked process. :param said: more of plugin.json."""
+        path = self.folder / "plugin.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "isolation": "process", **said}))
+
+    def test_locked(self) -> None:
+        """Where it wants a locked process it is told what it asks for; its tests have that, and no more."""
+        self.locked(permissions={"write_headers": ["X-Plugin"]})
+        status, printed = self.run_()
+        self.assertEqual(status, 0, printed)
+        self.assertIn("it runs in a locked process, and asks for: write_headers: x-plugin\n", printed)
+        self.locked(permissions={"respond": True})
+        status, printed = self.run_()
+        self.assertEqual(status, 1, printed)
+        self.assertIn("write_headers: X-Plugin", printed)
+
+    def test_lockedRefused(self) -> None:
+        """It is loaded there, too: what cannot be had there is found before an edge says so."""
+        self.locked(dependencies=["cryptography"])
+        status, printed = self.run_()
+        self.assertEqual(status, 1, printed)
+        self.assertIn("cryptography", printed)
+        self.assertIn("in a locked process", printed)
+
     def test_fails(self) -> None:
         """One that fails is shown, and the status says so."""
         self.write("import unittest\nclass A(unittest.TestCase):\n    def test_a(self): self.assertEqual(1, 2)\n")

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from revproxy.bundles.bundle import readBundle
 from revproxy.cli.preflight import Findings, checkFile, preflight
 from revproxy.cli.templates import writeConfig, writePlugin
 from revproxy.config.configfile import parseConfig
@@ -242,6 +243,18 @@ class LockedTests(PreflightCase):
         (place / "plugin.py").write_text(code)
         (place / "plugin.json").write_text('{"name": "careful", "version": "1", "isolation": "process"}')
         return self.root / "touched"
+
+    def test_withoutGrants(self) -> None:
+        """One that runs, and goes on without what it asks for, is a warning; one that is new does not run at all."""
+        folder = writePlugin(self.folder, "tenant", "process")
+        [told] = self.refused()
+        self.assertIn("it asks for more than it is granted: write_headers: X-Plugin", told)
+        (self.root / "var").mkdir(mode=0o700)
+        records = PluginRecords().ran("tenant", readBundle(folder).digest, "0.1.0", 1.0)
+        writeRecords(self.root / "var" / "plugins.json", records)
+        [told] = self.check().warnings
+        self.assertIn("plugin tenant runs without write_headers: X-Plugin: it asks for that, and plugins.grants.tenant "
+                      "does not have it", told)
 
     def test_locked(self) -> None:
         """They are tried in locked processes, each configuration; nothing of them runs here."""

@@ -62,6 +62,15 @@ class TemplateTests(SynchronousTestCase):
         module = ast.parse(bundle.files["plugin.py"])
         self.assertTrue((ast.get_docstring(module) or "").startswith("my-own: "))
 
+    def test_locked(self) -> None:
+        """One for a locked process asks for what it does there; each can be signed as it is."""
+        manifest = json.loads(pluginFiles("x", "process")["plugin.json"])
+        self.assertEqual(manifest["isolation"], "process")
+        self.assertEqual(manifest["permissions"], {"write_headers": [manifest["config"]["header"]]})
+        inline = json.loads(pluginFiles("x")["plugin.json"])
+        self.assertEqual((manifest["revision"], inline["revision"]), (1, 1))
+        self.assertNotIn("permissions", inline)
+
     def test_pluginStays(self) -> None:
         """So does whatever has the plugin's name."""
         self.root.mkdir()

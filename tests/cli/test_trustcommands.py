@@ -90,6 +90,19 @@ class TrustTests(CommandCase):
         self.assertIn("1970-01-01, over", text)
         self.assertIn("1.1.0 waits: it asks for more", text)
 
+    def test_rows(self) -> None:
+        """Of a plugin it is told what it goes without; of one that was revoked, that it runs nowhere."""
+        lacking = {"asked": LITTLE, "granted": NONE, "missing": ["store", "respond"], "beyond": []}
+        gone = {"state": "revoked", "signer": None, "waiting": {**WAITING, "stage": "revoked", "message": "its key"}}
+        self.edge({
+            "mode": "signed", "minimum_level": "C", "level": None, "signers": [], "layers": [], "lock": None,
+            "revoked": None, "problems": [],
+            "plugins": [{"name": "a", **trust(permissions=lacking)}, {"name": "b", **trust(**gone)}],
+        })  # fmt: skip
+        first, second = self.run_("trust").stdout.splitlines()[-2:]
+        self.assertRegex(first, "without store; respond$")
+        self.assertRegex(second, "revoked .* nowhere .* 1.1.0 does not run: its key$")
+
 
 class GrantTests(CommandCase):
     """``revproxy grant``."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.config.configfile import parseConfig
-from revproxy.demo.run import Setting, configuration, introduction, options, takenPorts
+from revproxy.demo.run import Setting, configuration, grantsIn, introduction, options, takenPorts
 
 
 class RunTests(SynchronousTestCase):
@@ -52,6 +52,21 @@ class RunTests(SynchronousTestCase):
         setting.banner.unlink()
         config = parseConfig(configuration(setting), "demo", Path("/elsewhere"))
         self.assertEqual(dict(config.plugins.config), {"request-id": True})
+
+    def test_grants(self) -> None:
+        """
+        What plugins were granted is not lost with the next start; of a file that is none, nothing is.
+        """
+        setting = self.setting()
+        grants = {"tenant": {"read_headers": ["X-Tenant"], "store": True}}
+        text = configuration(setting, grants)
+        granted = parseConfig(text, "demo", Path("/elsewhere")).plugins.grants["tenant"].permissions
+        self.assertEqual((granted.readHeaders, granted.store), ({"x-tenant"}, True))
+        file = setting.plugins / "revproxy.yaml"
+        for written, found in ((text, grants), (configuration(setting), {}), ("[1", {}), ("plugins: 1", {})):
+            file.write_text(written)
+            self.assertEqual(grantsIn(file), found)
+        self.assertEqual(grantsIn(setting.plugins / "none"), {})
 
     def test_introduction(self) -> None:
         """

@@ -5,7 +5,7 @@ What trust would say of a configuration and its plugins, for who only looks.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from revproxy.config.problems import Problem
 from revproxy.config.settings import Config
@@ -39,6 +39,17 @@ def trustProblems(config: Config, selected: Sequence[Selected], records: PluginR
     return problems
 
 
+def withoutGrants(config: Config, selected: Sequence[Selected], records: PluginRecords) -> Iterator[str]:
+    """What runs, and would go on without something that it asks for. Blocks."""
+    policy = policyOf(config)
+    for each in selected:
+        judgement = policy.judge(each.entry, records.get(each.name).running == each.entry.digest)
+        tier = tierOf(each.entry, config.plugins, boundsOf(judgement, policy))
+        if tier.missing:
+            text = f"plugin {each.name} runs without {'; '.join(tier.missing)}"
+            yield f"{each.entry.source}: {text}: it asks for that, and plugins.grants.{each.name} does not have it"
+
+
 def policyOf(config: Config) -> Policy:
     """What holds under a configuration, with what the edge remembers that may run by it. Blocks."""
     files = TrustFiles()
@@ -47,4 +58,4 @@ def policyOf(config: Config) -> Policy:
     return Policy(config, files.of(config.trust), memory, time.time(), Answers(), lambda name, digest: None)
 
 
-__all__ = ["policyOf", "trustProblems"]
+__all__ = ["policyOf", "trustProblems", "withoutGrants"]

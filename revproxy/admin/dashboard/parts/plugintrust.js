@@ -12,7 +12,7 @@ const TONES = { unchecked: "off", trusted: "ok", untrusted: "failed", revoked: "
 export const TrustState = ({ of }) => html`<${State} of=${TONES[of]}>${STATES[of] ?? of}<//>`;
 
 /** Where it runs, and whether it would rather run elsewhere. */
-export const Tier = ({ trust }) => html`${trust.tier === "process" ? html`locked process${trust.level && html` <span class="tag" title="How well it is locked">level ${trust.level}</span>`}` : "the edge's own process"}${trust.tier !== trust.wanted_tier && html` <span class="tag warn" title="It would run inline, and its signer may have nothing run there">▲ lowered</span>`}`;
+export const Tier = ({ trust }) => trust.state === "revoked" ? html`<span class="faint">nowhere</span>` : html`${trust.tier === "process" ? html`locked process${trust.level && html` <span class="tag" title="How well it is locked">level ${trust.level}</span>`}` : "the edge's own process"}${trust.tier !== trust.wanted_tier && html` <span class="tag warn" title="It would run inline, and its signer may have nothing run there">▲ lowered</span>`}`;
 
 /** @param {{plugin: object, again: () => void}} props */
 export function PluginTrust({ plugin, again }) {
@@ -22,7 +22,7 @@ export function PluginTrust({ plugin, again }) {
     ${trust.message && html`<div class="note bad"><strong>${STATES[trust.state]}:</strong> <code>${trust.file}</code> ${trust.message}</div>`}
     <div class="split"><section class="card"><header><h2>Who vouches for it</h2><span class="end small"><a href=${link("trust")}>Trust</a></span></header><div class="pad"><${Voucher} trust=${trust} /></div></section>
       <section class="card"><header><h2>Where it runs</h2></header><div class="pad"><p><${Tier} trust=${trust} /></p>
-        <p class="dim">${trust.tier === "process" ? "It has no files, no network, and of requests what is granted." : "It is a part of the edge: limits and permissions are a guard against mistakes there, and no wall."}</p></div></section></div>
+        <p class="dim">${trust.state === "revoked" ? "What runs nowhere touches nothing." : trust.tier === "process" ? "It has no files, no network, and of requests what is granted." : "It is a part of the edge: limits and permissions are a guard against mistakes there, and no wall."}</p></div></section></div>
     <section class="card" aria-label="What it may touch"><header><h2>What it may touch</h2>${missing.length > 0 && !trust.waiting && html`<span class="end"><${Grant} plugin=${plugin} digest=${plugin.digest} not=${trust.permissions.beyond.length ? "Its signer may not have all of it granted." : ""} again=${again} /></span>`}</header>
       <${Permissions} permissions=${trust.permissions} /></section></div>`;
 }

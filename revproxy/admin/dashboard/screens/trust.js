@@ -15,7 +15,7 @@ export default function Trust() {
   if (!trust) return html`<${Head} title="Trust" /><${Missing} asked=${asked} what="whose code runs" />`;
   const waiting = trust.plugins.filter((one) => one.waiting), locked = trust.plugins.filter((one) => one.tier === "process");
   const isBelow = locked.length > 0 && (!trust.level || trust.level > trust.minimum_level);
-  const tiles = [["Mode", trust.mode], ["Plugins", count(trust.plugins.length)], ["In locked processes", count(locked.length)], ["Level of this machine", html`${trust.level ?? "–"} <small>at least ${trust.minimum_level}</small>`], ["Waiting", waiting.length ? html`<span class="is-warn">▲ ${count(waiting.length)}</span>` : "0"]];
+  const tiles = [["Mode", trust.mode], ["Plugins", count(trust.plugins.length)], ["In locked processes", count(locked.filter((one) => one.state !== "revoked").length)], ["Level of this machine", html`${trust.level ?? "–"} <small>at least ${trust.minimum_level}</small>`], ["Waiting", waiting.length ? html`<span class="is-warn">▲ ${count(waiting.length)}</span>` : "0"]];
   return html`<${Head} title="Trust" text=${MODES[trust.mode]} /><div class="stack">
     ${trust.problems.length > 0 && html`<div class="note bad" role="alert"><strong>What trust is about cannot be read; what was read before is in force.</strong><ul>${trust.problems.map((text) => html`<li>${text}</li>`)}</ul></div>`}
     ${isBelow && html`<div class="note bad"><strong>This machine does not lock as well as it has to.</strong> Plugins that need a locked process are refused; they never run in the edge's own instead.</div>`}
@@ -62,7 +62,7 @@ function Layers({ trust }) {
 
 function Lock({ lock }) {
   return html`<section class="card" aria-label="Lock file"><header><h2>Lock file</h2>${lock && html`<code class="dim">${lock.path}</code>`}</header>
-    ${!lock ? html`<p class="pad dim">None. <code>revproxy lock</code> writes one.</p>` : !lock.plugins.length ? html`<p class="pad dim">There is nothing in it.</p>`
+    ${!lock ? html`<p class="pad dim">None. <code>trust.lock</code> in the configuration names it, and <code>revproxy lock</code> writes it.</p>` : !lock.plugins.length ? html`<p class="pad dim">There is nothing in it.</p>`
       : html`<${Scroll} label="Lock file"><table><thead><tr><th scope="col">Plugin</th><th scope="col">Version</th><th scope="col">Digest</th><th scope="col">Signer</th></tr></thead><tbody>${lock.plugins.map((one) => html`<tr key=${one.name}><th scope="row">${one.name}</th><td>${one.version}${one.earlier > 0 && html` <span class="faint small">and ${plural(one.earlier, "earlier one")}</span>`}</td><td class="mono dim">${digest(one.digest)}</td><td>${one.signer ?? "–"}</td></tr>`)}</tbody></table><//>`}</section>`;
 }
 
