@@ -318,7 +318,8 @@ class Coordinator:
         name, running = request.plugin, current.entries
         records = self.records if request.mutate is None else request.mutate(self.records, self.catalog)
         stored = partial(self.keeper.stored, plugins=current.config.plugins.directory)
-        choosing = partial(self.vetting.choice, current.config, chooseOne, name, running, records, self.broken, stored)
+        given = name, running, records, self.broken, stored
+        choosing = partial(self.vetting.choice, current.config, running.values(), chooseOne, *given)
         pin = records.get(name).pin
         if pin is not None and (name not in running or running[name].digest != pin.digest):
             choice = await self.precedence.onDisk(self.keeper.disk.do(choosing))
@@ -358,7 +359,8 @@ class Coordinator:
         hasFailed = (lambda entry: False) if retries else self.refused.hasFailed
         self.trust.found(catalog)
         given = catalog, running, owners, records, stored, hasFailed, self.isNeeded
-        choice = await inThread(self.vetting.choice, snapshot.config, choose, *given)
+        others = (*running.values(), *catalog.entries.values())
+        choice = await inThread(self.vetting.choice, snapshot.config, others, choose, *given)
         self.catalog = catalog
         if snapshot.catalog is not None:
             self.mount.judge(catalog, snapshot.place, running, plugins != self.config.plugins.directory)

@@ -13,6 +13,7 @@ from revproxy.control.planning.choice import Choice
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import VersionRecord
 from revproxy.control.trust.trust import Trust
+from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.plan import Plan
 
 
@@ -23,10 +24,16 @@ class Vetting:
         self._trust = trust
         self._keeper = keeper
 
-    def choice(self, config: Config, choosing: Callable[..., Choice], *arguments: Any) -> Choice:
-        """A choice, whose signatures are verified here: for a thread, so that it is not done in the loop."""
+    def choice(
+        self, config: Config, others: Iterable[CatalogEntry], choosing: Callable[..., Choice], *arguments: Any
+    ) -> Choice:
+        """
+        A choice, whose signatures are verified here: for a thread, so that it is not done in the loop.
+
+        :param others: what it may come to instead, and what may have been signed anew.
+        """
         choice = choosing(*arguments)
-        self._trust.prepare(config, choice.entries.values())
+        self._trust.prepare(config, (*choice.entries.values(), *others))
         return choice
 
     async def firstUsable(

@@ -215,13 +215,6 @@ class BytesTests(SynchronousTestCase):
                  if not self.said(bundle, now=None)[1]]
         self.assertEqual(wrong, ["too late"])
 
-    def test_clock(self) -> None:
-        """A clock that was set back a year brings nothing back."""
-        late = signed(key=sshKey(number=3))
-        self.assertEqual(self.said(late, now=NOW - YEAR), ("old", ""))
-        self.assertEqual(self.said(late, now=NOW - YEAR, seen=NOW), (SSHSIG, "expired"))
-        self.assertEqual(self.said(signed(), now=NOW, seen=NOW + YEAR), (SSHSIG, "expired"))
-
     def said(self, bundle: Bundle, **options: Any) -> tuple[str, str]:
         """File and rule of the refusal; of what is trusted, the signer."""
         try:

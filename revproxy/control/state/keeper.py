@@ -129,11 +129,11 @@ class StateKeeper:
         """
         The first of these versions that can be had from the store, whole; None if none can.
 
-        :param whyNot: why a version may not run; empty if it may.
+        :param whyNot: why a version may not run; empty if it may. Asked in a thread, for it reads every byte.
         """
         for version in versions:
             try:
-                why = whyNot(await self.disk.do(self.stored, name, version.digest, None))
+                why = await self.disk.do(self._whyNot, name, version.digest, whyNot)
             except DiskSilent:
                 return None
             except (StoreError, ConfigErrors, OSError) as error:
@@ -145,6 +145,9 @@ class StateKeeper:
                 self._log.warn("plugin {name}: {version} is not gone back to: {why}", name=name, version=version.id,
                                why=why)
         return None
+
+    def _whyNot(self, name: str, digest: str, whyNot: Callable[[CatalogEntry], str]) -> str:
+        return whyNot(self.stored(name, digest, None))
 
     @property
     def unwritten(self) -> str:
