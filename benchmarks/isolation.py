@@ -102,8 +102,9 @@ class Outcome:
 
     :ivar level: how well processes are locked here.
     :ivar alone: p50 at one connection; ``edge``: processor time of the edge itself, of each request at 64.
-    :ivar failed: of each spinning call, how many requests it cost; ``waited``: milliseconds that the longest of the
-        others took, and ``usual``, of those when none spins.
+    :ivar failed: of each spinning call, how many requests it cost; ``spun``: milliseconds until it was ended: longer
+        than it may compute where others have the processor, too; ``waited``: that the longest of the others took, and
+        ``usual``, of those when none spins.
     :ivar recovered: milliseconds from a kill to the next answer, with a spare process; ``remade``: without.
     :ivar cold: milliseconds until there is a process, when there was nothing; ``forked``, and ``spare``.
     :ivar memory: by how many plugins, MB of their processes and the one they are forked from; and of spare ones.
@@ -114,6 +115,7 @@ class Outcome:
     alone: Pairs = field(default_factory=Pairs)
     edge: Pairs = field(default_factory=Pairs)
     failed: list[int] = field(default_factory=list)
+    spun: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
     usual: list[float] = field(default_factory=list)
     recovered: list[float] = field(default_factory=list)
@@ -221,6 +223,7 @@ class Isolation:
                 began = time.monotonic()
                 if edge.get("/spin")[0] != 500:
                     raise BenchmarkError("a call that spins is answered")
+                self.outcome.spun.append((time.monotonic() - began) * 1e3)
                 time.sleep(max(0.0, began + _SPIN_WINDOW - time.monotonic()))
                 window = traffic.window()
                 if window.drops or window.mixtures:
@@ -316,7 +319,8 @@ def timesTable(outcome: Outcome) -> str:
         "a spare process": outcome.spare,
         "from a kill to the next answer, with a spare process": outcome.recovered,
         "from a kill to the next answer, without": outcome.remade,
-        "the longest that others waited while a call spins": outcome.waited,
+        "a call that spins, until it was ended": outcome.spun,
+        "the longest that others waited meanwhile": outcome.waited,
         "… and when none does": outcome.usual,
     }
     lines = [[name, str(len(taken)), f"{statistics.median(taken):.2f}", f"{max(taken):.2f}"]

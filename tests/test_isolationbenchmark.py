@@ -22,7 +22,8 @@ def outcome() -> Outcome:
     """
     return Outcome(
         level="A", alone=Pairs([100.0, 110.0], [140.0, 150.0]), edge=Pairs([20.0], [30.0]), failed=[1, 1],
-        waited=[115.0], usual=[5.0], recovered=[3.0], remade=[90.0], cold=[120.0], forked=[20.0], spare=[0.3],
+        spun=[112.0], waited=[115.0], usual=[5.0], recovered=[3.0], remade=[90.0], cold=[120.0], forked=[20.0],
+        spare=[0.3],
         memory={1: (24.0, 4.0), 8: (80.0, 4.0)}, facade={"empty": 0.2, "usual": 1.2}, verified=0.5,
     )  # fmt: skip
 

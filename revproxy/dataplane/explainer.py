@@ -7,7 +7,7 @@ What nobody can work out later from the record and the plan is gathered here, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -83,8 +83,8 @@ class Explainer:
                 _steps(context, chain, story),
                 None if context._before is None else changesOf(context._before, request._headers.fields),
                 _responseChanges(context),
-                tuple(story.tries[:MOST]),
-                tuple(story.notes[:MOST]),
+                story.tries[:MOST],
+                story.notes[:MOST],
                 sent,
                 (goal.upstream or "") if chosen and goal is not None else "",
                 (goal.origin or "") if chosen and goal is not None else "",
@@ -125,7 +125,7 @@ def _steps(context: Context, chain: Chain, story: Story) -> tuple[Step, ...]:
     return tuple(steps[:MOST_STEPS])
 
 
-def _stepsOf(calls: list[Call], last: list[Field], story: Story) -> Iterable[Step]:
+def _stepsOf(calls: Sequence[Call], last: list[Field], story: Story) -> Iterable[Step]:
     """What is there before the next call, this one has left. :param last: what the last one has left."""
     after = [*(fields for _, _, _, fields in calls), last][1:]
     for (link, method, seconds, before), left in zip(calls, after, strict=True):

@@ -32,7 +32,7 @@ def handling(call: Method, link: Link) -> Method:
         try:
             return call(context)
         finally:
-            story.calls.append((link, "handle", now() - began, fields))
+            story.calls += ((link, "handle", now() - began, fields),)
 
     return handle
 
@@ -48,7 +48,7 @@ def responding(call: Method, link: Link) -> Method:
         try:
             return call(context)
         finally:
-            storyOf(context).calls.append((link, "handleResponse", now() - began, fields))
+            storyOf(context).calls += ((link, "handleResponse", now() - began, fields),)
 
     return handleResponse
 

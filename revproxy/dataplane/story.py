@@ -8,6 +8,8 @@ target that failed, a gate. Of one in some hundred, the sample, every call is (`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -32,15 +34,13 @@ class Story:
     :ivar tries: targets that it was lost at.
     """
 
-    __slots__ = ("awaited", "because", "calls", "notes", "tries", "waits")
-
-    def __init__(self) -> None:
-        self.awaited: tuple[Any, str, float] | None = None
-        self.because = ""
-        self.calls: list[Call] = []
-        self.waits: dict[tuple[Any, str], float] = {}
-        self.notes: list[tuple[str, str]] = []
-        self.tries: list[Try] = []
+    # Of the class, and none of them can be changed: each request whose plugin is waited for begins with these.
+    awaited: tuple[Any, str, float] | None = None
+    because = ""
+    calls: tuple[Call, ...] = ()
+    waits: Mapping[tuple[Any, str], float] = MappingProxyType({})
+    notes: tuple[tuple[str, str], ...] = ()
+    tries: tuple[Try, ...] = ()
 
 
 def storyOf(context: Context) -> Story:
@@ -59,7 +59,7 @@ def note(context: Context, plugin: str, text: str, because: str = "") -> None:
     """
     story = storyOf(context)
     if len(story.notes) < MOST_STEPS:
-        story.notes.append((plugin, text))
+        story.notes += ((plugin, text),)
     story.because = story.because or because
 
 
@@ -67,7 +67,7 @@ def lost(context: Context, one: Try, because: str) -> None:
     """A target did not answer the request. :param because: as in :func:`note`."""
     story = storyOf(context)
     if len(story.tries) < MOST_STEPS:
-        story.tries.append(one)
+        story.tries += (one,)
     story.because = story.because or because
 
 
@@ -99,7 +99,7 @@ def _cameAfter(story: Story) -> None:
         link, method, began = story.awaited
         story.awaited = None
         if len(story.waits) < MOST_STEPS:
-            story.waits[link, method] = link.deadlines.now() - began
+            story.waits = {**story.waits, (link, method): link.deadlines.now() - began}
 
 
 def noteAwaited(story: Story) -> None:
@@ -107,7 +107,7 @@ def noteAwaited(story: Story) -> None:
     if story.awaited is not None:
         link, method, _ = story.awaited
         _cameAfter(story)
-        story.notes.insert(0, (link.name, f"{AWAITED}{method}"))
+        story.notes = ((link.name, f"{AWAITED}{method}"), *story.notes)
 
 
 def isSampled(context: Context) -> bool:

@@ -64,10 +64,9 @@ class KnownRequest:
 
     def movesTo(self, process: object) -> None:
         """It is told to this process next, which may know nothing of it."""
-        if self.process is not process:
-            self.process = process
-            self.head = None
-            self.told = {}
+        self.process = process
+        self.head = None
+        self.told = {}
 
     def callOver(self) -> None:
         """A call has ended; with the last, the plugin reads no more: the bodies are others' then."""

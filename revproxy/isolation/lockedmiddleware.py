@@ -189,7 +189,8 @@ class LockedMiddleware:
 
     def _frame(self, known: KnownRequest, phase: Phase, process: object, number: int) -> Call:
         """What a process is told of a call; one that knows nothing of the request yet, all of it."""
-        known.movesTo(process)
+        if known.process is not process:
+            known.movesTo(process)
         context = known.context
         head: RequestHead | None = self._sight.request(context)
         response = context._response

@@ -43,6 +43,9 @@ PERIOD: Final = 0.02
 MOST_HELD: Final = 10.0
 """So many times what a call may compute or wait in one go it may hold its process, however busy the machine is."""
 
+HELD_UP: Final = 0.1
+"""Seconds for which one call holds the process, after which the time of those that wait does not run."""
+
 LONGEST_BEHIND: Final = 30.0
 """Seconds that anything may be behind others."""
 
@@ -241,13 +244,19 @@ class PluginProcess:
             return
         now = self._deadlines.now()
         for ask in self.line.due(now):
-            if self._upcalls.isReading(ask.request):
+            if self._upcalls.isReading(ask.request) or self._isHeldUp(ask, now):
                 self.line.prolong(ask, now)
             else:
                 self._giveUp(ask, PluginTimeout(f"no answer within {ask.limit:g} s"))
         for ask in self.line.behind(now - LONGEST_BEHIND):
             self._giveUp(ask, PluginTimeout(f"its process has not come to it within {LONGEST_BEHIND:g} s"))
         self._lookAt(now)
+
+    def _isHeldUp(self, ask: Ask, now: float) -> bool:
+        """Whether it could not go on: another call holds the process, and is at the end of its time before long."""
+        holder, since = self._holder(now)
+        isHeld = holder is not None and holder is not ask and now - since >= HELD_UP
+        return isHeld and now - ask.asked < LONGEST_BEHIND
 
     def _giveUp(self, ask: Ask, error: Exception) -> None:
         self.withdraw(ask)
@@ -290,8 +299,10 @@ class PluginProcess:
 
     def _stalled(self, ask: Ask, kind: type[BaseException], text: str) -> None:
         stalled = kind(f"{text}, and its process was ended")
-        isHeld = self.locked.held() is not None or ask.number == 0
-        # That nobody says to hold it is a timer's doing, or a lie: the head is asked once more, and blamed then.
+        hold = self.locked.held()
+        isHeld = ask.number == 0 or (hold is not None and hold.number == ask.number)
+        # That nobody says to hold it, or one that nobody waits for any more, is no fault of the head's, or a lie: it is
+        # asked once more, and blamed then.
         culprit = ask if isHeld or ask.isRepeated or not ask.isRepeatable else None
         self._lose(Lost([], culprit, stalled), text, isFault=False)
 

@@ -369,7 +369,9 @@ def _given(frame: Any) -> bytes:
     if not isinstance(frame, Done):
         raise RemoteFailure("WrongAnswer", f"its process has answered a step with {type(frame).__name__}")
     try:
-        msgspec.json.decode(frame.value, type=msgspec.Raw)  # looked at, and nothing made of it
-    except (msgspec.DecodeError, RecursionError) as error:
+        # Looked at, and nothing made of it.
+        frame.value.decode()
+        msgspec.json.decode(frame.value, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RemoteFailure("WrongAnswer", f"its process has answered a step with what is no JSON: {error}") from None
     return frame.value

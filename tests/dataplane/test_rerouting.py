@@ -35,7 +35,7 @@ class ChosenAnewTests(SynchronousTestCase):
         context._depth = 1
         route, chain = chosenAnew(self.generation, context, self.goal, self.chains[0], host)
         self.assertEqual((context.route, chain.parts), (route.name, tuple(self.chains)))
-        self.assertEqual(context._story.notes, [("mover", f"rerouted from all to {route.name}")])
+        self.assertEqual(context._story.notes, (("mover", f"rerouted from all to {route.name}"),))
         return route.name
 
     def test_counted(self) -> None:

@@ -227,8 +227,10 @@ class PhasesTests(GuestCase):
         self.process.say(Done(self.process.of(Step)[-1].number, b'{"a": [1]}'))
         self.assertEqual(bytes(result(exporting)), b'{"a": [1]}')
         exporting = Deferred.fromCoroutine(self.middleware.exportState())
-        self.process.say(Done(self.process.of(Step)[-1].number, b"{"))
-        self.assertIsInstance(result(exporting), RemoteFailure)
+        for wrong in (b"{", b'"\xff"', b"[" * 1_000_000, b"NaN", b""):
+            exporting = Deferred.fromCoroutine(self.middleware.exportState())
+            self.process.say(Done(self.process.of(Step)[-1].number, wrong))
+            self.assertIsInstance(result(exporting), RemoteFailure)
 
 
 class BudgetTests(GuestCase):
@@ -299,6 +301,40 @@ class BudgetTests(GuestCase):
             if process is self.process:
                 self.bench.become()
         self.assertIsInstance(result(handled), PluginStalled)
+
+    def test_withdrawn(self) -> None:
+        """A call that nobody waits for any more, and that holds the process all the same, is not another's fault."""
+        first = self.handle()[1]
+        self.process.hold = Hold(self.process.of(Call)[0].number, 0.0)
+        first.addErrback(lambda failure: None)
+        first.cancel()
+        second = self.handle()[1]
+        for _ in range(120):
+            self.process.cpu += 0.01
+            self.bench.clock.advance(0.01)
+        self.assertIsNotNone(self.process.killed)
+        self.assertIsNone(result(second))
+        self.bench.become()
+        self.newest.answer()
+        self.assertIs(result(second), True)
+
+    def test_heldUp(self) -> None:
+        """What waits, and cannot go on because another call holds the process, is asked once more with the rest."""
+        first = self.handle()[1]
+        one = self.process.of(Call)[0].number
+        self.process.say(Waiting(one))
+        self.bench.pass_(0.5)
+        second = self.handle()[1]
+        two = self.process.of(Call)[1].number
+        self.process.hold = Hold(two, self.bench.clock.seconds())
+        for _ in range(110):
+            self.process.cpu += 0.01
+            self.bench.clock.advance(0.01)
+        self.assertIsInstance(result(second), PluginStalled)
+        self.assertIsNone(result(first))
+        self.bench.become()
+        self.newest.answer()
+        self.assertIs(result(first), True)
 
     def test_waits(self) -> None:
         """What waits has its limit, from when its code began; the process goes on."""

@@ -123,7 +123,7 @@ class Calls:
             self._broke(number, error)
         else:
             if self._isBrief and answered.isWhole:
-                self.over(Over(call.request))
+                self._end(call.request)
             else:
                 self._keepBodies(call, request)
 
@@ -178,7 +178,9 @@ class Calls:
 
     def over(self, frame: Over) -> None:
         """A request is over."""
-        number = frame.request
+        self._end(frame.request)
+
+    def _end(self, number: int) -> None:
         request = self.requests.pop(number, None)
         self._filterings.pop((number, False), None)
         self._filterings.pop((number, True), None)

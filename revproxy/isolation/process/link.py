@@ -25,6 +25,8 @@ _PIECE: Final = 1 << 16
 _PIECES: Final = 4
 """Times that one is read from before others get their turn."""
 
+_NOTHING: Final = memoryview(b"")
+
 
 class Link(Descriptor):
     """
@@ -55,7 +57,7 @@ class Link(Descriptor):
         self._descriptors = descriptors
         self._reader = FrameReader(MOST_UP)
         self._queue: list[bytes] = []
-        self._rest = memoryview(b"")
+        self._rest = _NOTHING
         self._isBlocked = self._isScheduled = False
         self._late: Any = None
         descriptors.read(self)
@@ -97,10 +99,10 @@ class Link(Descriptor):
 
     def doWrite(self) -> None:
         """There is room."""
-        data = self._rest
+        data: bytes | memoryview = self._rest
         if not data:
             queue = self._queue
-            data = self._rest = memoryview(queue[0] if len(queue) == 1 else b"".join(queue))
+            data = queue[0] if len(queue) == 1 else b"".join(queue)
             queue.clear()
         try:
             sent = self._stream.send(data)
@@ -109,7 +111,7 @@ class Link(Descriptor):
         except OSError:
             return  # the end is read, too
         self.unsent -= sent
-        self._rest = data[sent:]
+        self._rest = _NOTHING if sent == len(data) else memoryview(data)[sent:]
         if bool(self.unsent) != self._isBlocked:
             self._isBlocked = not self._isBlocked
             (self._descriptors.write if self._isBlocked else self._descriptors.writeNoMore)(self)
@@ -162,5 +164,5 @@ class Link(Descriptor):
                 self._late = None
             self._stream.close()
             self._queue.clear()
-            self._rest = memoryview(b"")
+            self._rest = _NOTHING
             self.unsent = 0

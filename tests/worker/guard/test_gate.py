@@ -136,7 +136,7 @@ class CoolingTests(GateCase):
             self.clock.advance(seconds)
             context = makeContext()
             self.gate.handle(context)
-            self.assertEqual(context._story.notes, [("moody", text)])
+            self.assertEqual(context._story.notes, (("moody", text),))
             self.gate.finished(context)
 
     def test_closed(self) -> None:
