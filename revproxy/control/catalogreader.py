@@ -15,7 +15,7 @@ from pathlib import Path
 
 from revproxy.bundles.bundle import LARGEST, MAX_BYTES, Bundle, BundleReader
 from revproxy.bundles.ignorerules import isPassing
-from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.config.problems import ConfigErrors, Problem, writable
 from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, duplicate, entryOf
 from revproxy.plan.words import DropIns
 
@@ -80,6 +80,9 @@ class CatalogReader:
 
     def _plugin(self, folder: Path, maxBytes: int) -> CatalogEntry | BrokenPlugin:
         source = str(folder / "plugin.json")
+        name = writable(folder.name)
+        if name != folder.name:  # it is to be remembered, in a file that is UTF-8
+            return BrokenPlugin(name, True, source, (Problem(str(folder), 0, 0, "", _NAMELESS),))
         try:
             bundle = self._bundles.read(folder, maxBytes)
         except (ConfigErrors, OSError) as error:  # whatever a disk says, it says it of this folder only
@@ -93,6 +96,9 @@ class CatalogReader:
             else:
                 self._known[folder] = bundle, entryOf(bundle, source)
         return self._known[folder][1]
+
+
+_NAMELESS = "its name is not UTF-8; rename the folder"
 
 
 def readPlugin(folder: Path) -> CatalogEntry | BrokenPlugin:

@@ -84,6 +84,20 @@ class FolderTests(TrustCase):
         self.assertIn("udcff.py: unlisted", encoded(self.status()).decode())
         self.assertTrue(any(b"udcff" in each for each in told))
 
+    def test_namelessFolder(self) -> None:
+        """A folder whose name is not even text is no plugin's: nothing of it could be written down."""
+        self.write()
+        self.start()
+        nameless = self.bench.plugins / os.fsdecode(b"\xfe")
+        self.write("b").rename(nameless)
+        self.apply()
+        self.assertEqual(self.runs(), ["a 1.0.0"])
+        self.assertIn("\\udcfe: its name is not UTF-8; rename the folder", self.told("refused")[0])
+        nameless.rename(self.bench.plugins / "b")
+        self.apply()
+        self.restart()
+        self.assertEqual(self.runs(), ["a 1.0.0", "b 1.0.0"])
+
     def test_scope(self) -> None:
         """Who signs for some plugins signs for no others."""
         self.signers[BOB] = {"plugins": ["b-*"], "tier": "inline"}
