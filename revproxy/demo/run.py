@@ -83,6 +83,7 @@ def configuration(setting: Setting, grants: Mapping[str, Any] | None = None) -> 
 
     :param grants: what plugins were granted.
     """
+    granted = f"  grants: {json.dumps(grants)}\n" if grants else ""
     return f"""\
 # Written anew by every `make run`, but for what plugins were granted. Copy it to make it yours.
 listeners:
@@ -98,8 +99,7 @@ routes:
 plugins:
   directory: {_quoted(setting.plugins)}
   config: {{request-id: true{", html-banner: true" if setting.banner.exists() else ""}}}
-{f"  grants: {json.dumps(grants)}" if grants else "  # grants: {NAME: {…}}: by revproxy grant NAME"}
-state: {_quoted(setting.state)}
+{granted}state: {_quoted(setting.state)}
 admin: {{endpoint: "tcp:{setting.admin}:interface={HOST}"}}
 timeouts: {{drain: 5}}
 logging: {{access: "-", format: combined}}

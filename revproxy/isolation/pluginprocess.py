@@ -390,7 +390,9 @@ class CpuWatch:
         :returns: seconds of CPU, and seconds in which it neither had one nor wanted one.
         """
         cpu = self._process.cpuSeconds()
-        if self._key != (number, since):
+        before, begun = self._key
+        # One that is taken to have begun earlier than it said goes on: what it has used until now still counts.
+        if number != before or since > begun:
             self._key = number, since
             self._base = max(self._cpu, cpu - (now - since))
             self._idle, self._looked = 0.0, since

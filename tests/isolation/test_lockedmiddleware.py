@@ -262,6 +262,16 @@ class BudgetTests(GuestCase):
             self.newest.say(Answered(number, True))
         self.assertEqual([result(calls[0]), result(calls[2])], [True, True])
 
+    def test_spinsFromLater(self) -> None:
+        """That it began a moment after it was asked gives it no second budget."""
+        _, handled = self.handle()
+        self.bench.clock.advance(0.005)
+        self.process.hold = Hold(self.process.of(Call)[0].number, self.bench.clock.seconds())
+        for _ in range(102):
+            self.process.cpu += 0.01
+            self.bench.clock.advance(0.01)
+        self.assertIsInstance(result(handled), PluginStalled)
+
     def test_sleeps(self) -> None:
         """What holds the process and does not compute is ended, too; that is time, and not CPU."""
         _, handled = self.handle()

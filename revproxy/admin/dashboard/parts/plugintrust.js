@@ -19,10 +19,10 @@ export function PluginTrust({ plugin, again }) {
   const { trust } = plugin, { missing } = trust.permissions;
   return html`<div class="stack">
     ${trust.waiting && html`<${Waiting} plugin=${plugin} waiting=${trust.waiting} again=${again} />`}
-    ${trust.message && html`<div class="note bad"><strong>${STATES[trust.state]}:</strong> <code>${trust.file}</code> ${trust.message}</div>`}
+    ${trust.message && !trust.waiting?.message.includes(trust.message) && html`<div class="note bad"><strong>${STATES[trust.state]}:</strong> <code>${trust.file}</code> ${trust.message}</div>`}
     <div class="split"><section class="card"><header><h2>Who vouches for it</h2><span class="end small"><a href=${link("trust")}>Trust</a></span></header><div class="pad"><${Voucher} trust=${trust} /></div></section>
       <section class="card"><header><h2>Where it runs</h2></header><div class="pad"><p><${Tier} trust=${trust} /></p>
-        <p class="dim">${trust.state === "revoked" ? "What runs nowhere touches nothing." : trust.tier === "process" ? "It has no files, no network, and of requests what is granted." : "It is a part of the edge: limits and permissions are a guard against mistakes there, and no wall."}</p></div></section></div>
+        <p class="dim">${trust.state === "revoked" ? "It was ended, and neither a rollback nor a restart brings it back." : trust.tier === "process" ? "It has no files, no network, and of requests what is granted." : "It is a part of the edge: limits and permissions are a guard against mistakes there, and no wall."}</p></div></section></div>
     <section class="card" aria-label="What it may touch"><header><h2>What it may touch</h2>${missing.length > 0 && !trust.waiting && html`<span class="end"><${Grant} plugin=${plugin} digest=${plugin.digest} not=${trust.permissions.beyond.length ? "Its signer may not have all of it granted." : ""} again=${again} /></span>`}</header>
       <${Permissions} permissions=${trust.permissions} /></section></div>`;
 }
