@@ -482,6 +482,17 @@ class EndTests(GuestCase):
         self.assertEqual([type(result(call)).__name__ for call in calls],
                          ["PluginTimeout", "CancelledError", "PluginTimeout"])  # fmt: skip
 
+    def test_nonsenseInARow(self) -> None:
+        """One that is ended for what it says has crashed like any other: nobody waits for the next but one."""
+        self.process.say(Answered(99, True))
+        self.bench.become()
+        self.bench.atOnce = False
+        waiting = self.handle()[1]
+        self.newest.hold = Hold(self.newest.of(Call)[0].number, 0.0)
+        self.newest.say(Answered(99, True))
+        self.assertIsInstance(result(waiting), LimitExceeded)
+        self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
+
     def test_inARow(self) -> None:
         """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""
         self.process.end()
