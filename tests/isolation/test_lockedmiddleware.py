@@ -262,6 +262,16 @@ class BudgetTests(GuestCase):
             self.newest.say(Answered(number, True))
         self.assertEqual([result(calls[0]), result(calls[2])], [True, True])
 
+    def test_spinsFromLater(self) -> None:
+        """That it began a moment after it was asked gives it no second budget."""
+        _, handled = self.handle()
+        self.bench.clock.advance(0.005)
+        self.process.hold = Hold(self.process.of(Call)[0].number, self.bench.clock.seconds())
+        for _ in range(102):
+            self.process.cpu += 0.01
+            self.bench.clock.advance(0.01)
+        self.assertIsInstance(result(handled), PluginStalled)
+
     def test_sleeps(self) -> None:
         """What holds the process and does not compute is ended, too; that is time, and not CPU."""
         _, handled = self.handle()
@@ -471,6 +481,17 @@ class EndTests(GuestCase):
         self.bench.pass_(1.1)
         self.assertEqual([type(result(call)).__name__ for call in calls],
                          ["PluginTimeout", "CancelledError", "PluginTimeout"])  # fmt: skip
+
+    def test_nonsenseInARow(self) -> None:
+        """One that is ended for what it says has crashed like any other: nobody waits for the next but one."""
+        self.process.say(Answered(99, True))
+        self.bench.become()
+        self.bench.atOnce = False
+        waiting = self.handle()[1]
+        self.newest.hold = Hold(self.newest.of(Call)[0].number, 0.0)
+        self.newest.say(Answered(99, True))
+        self.assertIsInstance(result(waiting), LimitExceeded)
+        self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
 
     def test_inARow(self) -> None:
         """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""

@@ -157,19 +157,23 @@ class Policy:
         if f"sha256:{bundle.digest}" in self.lists.revoked:
             return _revoked(bundle.directory, f"the version {bundle.digest} was revoked; take another")
         if self.trust.isLocked:
-            if self.lists.lock is None:
-                return _untrusted(str(self.trust.lock), "lock", "it was never read; `revproxy lock` writes it")
-            locked = self.lists.lock.plugins.get(name)
-            refused = _notLocked(self.lists.lock, entry, isKept)
+            refused = self._notLocked(entry, isKept)
             if refused is not None:
-                return refused
-            found = None if locked is None else locked.find(bundle.digest)
-            key = "" if found is None else found.key
+                # What runs goes on where it is locked no more, but not where its key is revoked.
+                signed = self._signed(entry, bundle, isKept, "") if self.trust.isSigned else refused
+                return signed if signed.isRevoked else refused
+            assert self.lists.lock is not None
+            key = self.lists.lock.plugins[name].find(bundle.digest).key  # type: ignore[union-attr]
             if key and f"key:{key}" in self.lists.revoked:
                 return _revoked(self.lists.lock.source, f"the key {key} that has signed it was revoked")
         if not self.trust.isSigned:
             return Judgement("trusted") if self.trust.isLocked else UNCHECKED
         return self._signed(entry, bundle, isKept, key)
+
+    def _notLocked(self, entry: CatalogEntry, isKept: bool) -> Judgement | None:
+        if self.lists.lock is None:
+            return _untrusted(str(self.trust.lock), "lock", "it was never read; `revproxy lock` writes it")
+        return _notLocked(self.lists.lock, entry, isKept)
 
     def _signed(self, entry: CatalogEntry, bundle: Bundle, isKept: bool, lockedKey: str) -> Judgement:
         signers = self._signers

@@ -142,6 +142,17 @@ class RevokedTests(PolicyCase):
         self.assertEqual(self.policy("lock", **lists).judge(version, True).state, "revoked")
 
 
+    def test_notLocked(self) -> None:
+        """What runs and is in the lock file no more is revoked all the same: it has to go, and not only not to come."""
+        key = self.policy().judge(entry(), False).key
+        other = LockedPlugin(LockedVersion("1.0.0", "0" * 64, "alice", key))
+        for lock in (LockFile({"hello": other}), LockFile({}), None):
+            judgement = self.policy("signed+lock", lock=lock).judge(entry(), True)
+            self.assertEqual((judgement.state, judgement.rule), ("untrusted", "lock"))
+            judgement = self.policy("signed+lock", lock=lock, revoked=frozenset([f"key:{key}"])).judge(entry(), True)
+            self.assertEqual(judgement.state, "revoked")
+
+
 class LockTests(PolicyCase):
     """The lock file has to have it."""
 
