@@ -149,10 +149,13 @@ class Isolation:
         self._measureMemory()
 
     @contextmanager
-    def _edge(self, tier: Tier, origin: int | None = None, count: int = 1) -> Iterator[IsolatedEdge]:
+    def _edge(
+        self, tier: Tier, origin: int | None = None, count: int = 1, cpus: frozenset[int] = frozenset()
+    ) -> Iterator[IsolatedEdge]:
+        """:param cpus: the cores that it and its plugins may use; none: the proxy's."""
         self._edges += 1
         folder = self._directory / f"edge-{self._edges}"
-        with IsolatedEdge(folder, origin, frozenset([self._placement.proxy]), tier, count) as edge:
+        with IsolatedEdge(folder, origin, cpus or frozenset([self._placement.proxy]), tier, count) as edge:
             yield edge
 
     # In the edge's own process
@@ -213,7 +216,9 @@ class Isolation:
         return result.p50 * 1e3, (edge.cpuSeconds() - before) / max(result.requests, 1) * 1e6
 
     def _measureSpins(self) -> None:
-        with Traffic(self._placement.load) as traffic, self._edge("process", traffic.origin) as edge:
+        # Not on one core: what spins there takes it from the edge, too, and that is the scheduler's to share out.
+        cpus = self._placement.load | {self._placement.proxy}
+        with Traffic(self._placement.load) as traffic, self._edge("process", traffic.origin, cpus=cpus) as edge:
             traffic.begin(edge.port, 0, PLUGIN, PLAIN, rate=SPIN_RATE)
             time.sleep(2)
             for _ in range(self._effort.spins):
@@ -283,12 +288,12 @@ def verdicts(outcome: Outcome) -> list[tuple[str, bool, str]]:
     alone, each = outcome.memory[1][0], outcome.memory[8][0] / 8
     facade = max(outcome.facade.values())
     recovered, remade = statistics.median(outcome.recovered), statistics.median(outcome.remade)
-    waited = max(outcome.waited) - statistics.median(outcome.usual)
+    waited = max(outcome.waited)
     return [
         ("p50 at one connection ≤ +60 µs", outcome.alone.more <= 60, f"{outcome.alone.more:+.0f} µs"),
         ("the edge itself, at 64 ≤ +12 µs a request", outcome.edge.more <= 12, f"{outcome.edge.more:+.1f} µs"),
         ("a call that spins costs one request", max(outcome.failed) <= 1, f"at most {max(outcome.failed)}"),
-        (f"… and nobody more than its {BUDGET} ms and 20", waited <= BUDGET + 20, f"at most {waited:+.0f} ms"),
+        (f"… and nobody more than its {BUDGET} ms and 20", waited <= BUDGET + 20, f"at most {waited:.0f} ms"),
         ("killed, with a spare process: back in ≤ 10 ms", recovered <= 10, f"median {recovered:.1f} ms"),
         ("… without ≤ 250 ms", remade <= 250, f"median {remade:.0f} ms"),
         ("a process from nothing ≤ 150 ms", outcome.cold[0] <= 150, f"{outcome.cold[0]:.0f} ms"),

@@ -211,8 +211,14 @@ class PluginProcess:
         if self._said <= MOST_SAID:
             return False
         text = f"it says more than {MOST_SAID} things a second that it was not asked"
-        self._lose(Lost([], None, LimitExceeded("calls", text)), text)
+        self._babbles(LimitExceeded("calls", text), text)
         return True
+
+    def _babbles(self, error: LimitExceeded, text: str) -> None:
+        """It is ended for what it says; if it says whose code does that, that is to blame."""
+        hold = self.locked.held()
+        culprit = None if hold is None else self.line.find(hold.number)
+        self._lose(Lost([], culprit, error, isCrash=True), text)
 
     def _waits(self, frame: Waiting) -> None:
         isNews = self.line.waits(frame.number, self._deadlines.now())
@@ -232,7 +238,7 @@ class PluginProcess:
             text = f"it has answered {number}, which it was not asked" if number > self._last else (
                 f"it gives more than {MOST_STRAYS} answers a second that nobody waits for"
             )
-            self._lose(Lost([], None, LimitExceeded("reply", text)), text)
+            self._babbles(LimitExceeded("reply", text), text)
 
     # How long it takes
 
@@ -338,7 +344,7 @@ class Lost:
     :ivar asks: what it was asked and has not answered, in order.
     :ivar culprit: which of these has ended it; None: none, or nobody knows.
     :ivar error: how it has ended: what the culprit fails with.
-    :ivar isCrash: whether it has ended by itself.
+    :ivar isCrash: whether it has ended by itself, or for what it says: the next may come later.
     :ivar isFault: False: the machine or somebody else has ended it, as by ending the template of all.
     """
 

@@ -32,6 +32,9 @@ STEADY: Final = 60.0
 AGAIN: Final = 5.0
 """Seconds until a process is asked for again if there is none to be had."""
 
+LONGEST_WITHOUT: Final = 5.0
+"""Seconds that anybody waits for the next process; then all fails at once until it is there."""
+
 ENDING: Final = 5.0
 """Seconds in which a process that was killed has to be gone."""
 
@@ -98,6 +101,7 @@ class Succession:
         self._since = 0.0
         self._share = CpuShare()
         self._sampling: Any = None
+        self._without: Any = None
 
     # What it is asked
 
@@ -282,6 +286,19 @@ class Succession:
         if self._opening is None:
             opening = self._opening = Deferred.fromCoroutine(self._openUntilItWorks())
             opening.addErrback(self._notOpened)
+            self._stopWaiting()
+            self._without = self._clock.callLater(LONGEST_WITHOUT, self._isWithout)
+
+    def _isWithout(self) -> None:
+        self._without = None
+        if self.process is None:
+            self._down = self._down or ProcessEnded(f"none has come within {LONGEST_WITHOUT:g} s")
+            self._failQueue(self._down)
+
+    def _stopWaiting(self) -> None:
+        if self._without is not None:
+            self._without.cancel()
+            self._without = None
 
     def _notOpened(self, failure: Any) -> None:
         if not failure.check(CancelledError):
@@ -326,6 +343,7 @@ class Succession:
     def _serve(self, process: PluginProcess) -> None:
         self.process = process
         self._down = None
+        self._stopWaiting()
         queue, self._queue = self._queue, []
         for ask in queue:
             if not ask.called:
@@ -343,6 +361,7 @@ class Succession:
         End it for good. :returns: whether its process is gone, which takes no time to speak of.
         """
         self._isEnded = True
+        self._stopWaiting()
         if self._sampling is not None:
             self._sampling.cancel()
             self._sampling = None

@@ -45,7 +45,7 @@ from revproxy.isolation.pluginprocess import LONGEST_BEHIND, MOST_SAID, MOST_STR
 from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.processlimits import ProcessLimits
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure
-from revproxy.isolation.succession import AGAIN, NotLoaded
+from revproxy.isolation.succession import AGAIN, LONGEST_WITHOUT, NotLoaded
 from revproxy.permissions import UNASKED
 from tests.isolation.doubles import LockedPluginBench, ProcessDouble, request, result
 
@@ -482,6 +482,33 @@ class EndTests(GuestCase):
         self.assertEqual([type(result(call)).__name__ for call in calls],
                          ["PluginTimeout", "CancelledError", "PluginTimeout"])  # fmt: skip
 
+    def test_without(self) -> None:
+        """Nobody waits for a process for ever, whatever keeps it; when it comes after all, all is well again."""
+        self.bench.atOnce = False
+        self.process.end()
+        waiting = self.handle()[1]
+        self.bench.pass_(LONGEST_WITHOUT - 0.1)
+        self.assertIsNone(result(waiting))
+        self.bench.pass_(0.2)
+        self.assertIsInstance(result(waiting), ProcessEnded)
+        self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
+        self.bench.give()
+        self.bench.become()
+        handled = self.handle()[1]
+        self.newest.answer()
+        self.assertIs(result(handled), True)
+
+    def test_nonsenseInARow(self) -> None:
+        """One that is ended for what it says has crashed like any other: nobody waits for the next but one."""
+        self.process.say(Answered(99, True))
+        self.bench.become()
+        self.bench.atOnce = False
+        waiting = self.handle()[1]
+        self.newest.hold = Hold(self.newest.of(Call)[0].number, 0.0)
+        self.newest.say(Answered(99, True))
+        self.assertIsInstance(result(waiting), LimitExceeded)
+        self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
+
     def test_inARow(self) -> None:
         """After the second crash in a row calls fail at once until a process is there; a minute later that is over."""
         self.process.end()
@@ -491,8 +518,11 @@ class EndTests(GuestCase):
         self.assertIsInstance(result(self.handle()[1]), ProcessEnded)
         self.bench.give()
         self.bench.become()
-        self.assertIsNone(result(self.handle()[1]))
+        again = self.handle()[1]
+        self.newest.answer()
+        self.assertIs(result(again), True)
         self.bench.pass_(61)
+        self.assertIsNone(self.newest.killed)
         _, handled = self.handle()
         self.newest.end()
         self.assertIsNone(result(handled))
