@@ -89,7 +89,7 @@ def _made(config: Config, names: Sequence[str], earlier: int) -> _Made:
     if strangers:
         raise click.ClickException(f"no plugin named {quoted(strangers[0])}{suggestion(strangers[0], found)}")
     wanted = {name: entry for name, entry in found.items() if not names or name in names}
-    versions = {name: _locked(entry, config.trust) for name, entry in wanted.items()}
+    versions = {name: _locked(entry, config.trust, known.plugins.get(name)) for name, entry in wanted.items()}
     kept = {name: plugin for name, plugin in known.plugins.items() if names and name not in names}
     made = replace(
         known,
@@ -117,8 +117,9 @@ def _found(config: Config) -> Mapping[str, CatalogEntry]:
     return catalog.entries
 
 
-def _locked(entry: CatalogEntry, trust: TrustConfig) -> LockedVersion:
+def _locked(entry: CatalogEntry, trust: TrustConfig, before: LockedPlugin | None) -> LockedVersion:
     """
+    :param before: what the file has of it. Of the same version it does not matter that its signer is over by now.
     :raises Untrusted: it has to be signed, and is not.
     :raises BadKey: a signer's key cannot be read.
     """
@@ -127,7 +128,8 @@ def _locked(entry: CatalogEntry, trust: TrustConfig) -> LockedVersion:
     version = LockedVersion(entry.version.number, bundle.digest)
     if not trust.isSigned:
         return version
-    verdict = verify(bundle, Signers(trust.signers), now=time.time(), revoked=_revoked(trust), manifest=entry.manifest)
+    now = None if before is not None and before.now.digest == bundle.digest else time.time()
+    verdict = verify(bundle, Signers(trust.signers), now=now, revoked=_revoked(trust), manifest=entry.manifest)
     return replace(version, signer=verdict.signer, key=verdict.keyId)
 
 

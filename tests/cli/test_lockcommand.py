@@ -104,6 +104,20 @@ class LockTests(LockCase):
         Path("revproxy.yaml").write_text(text)
         self.assertIn("revoked", self.refused("lock"))
 
+    def test_signerIsOver(self) -> None:
+        """A version that it has stays, also when its signer is over; another one of that signer's is refused."""
+        self.done("keygen", "alice", "--no-passphrase")
+        key = Path("alice.pub").read_text().strip()
+        signers = f"signers: {{alice: {{key: '{key}'%s}}}}"
+        self.config(f"{{mode: signed+lock, lock: ./plugins.lock, {signers % ''}}}")
+        self.done("sign", "plugins/hello", "--key", "alice")
+        self.done("lock")
+        self.config(f"{{mode: signed+lock, lock: ./plugins.lock, {signers % ', not_after: 2020-01-01'}}}")
+        self.assertIn("is as it should be", self.done("lock").stderr)
+        self.plugin(version="1.3.0", revision=9)
+        self.done("sign", "plugins/hello", "--key", "alice")
+        self.assertIn("expired", self.refused("lock"))
+
     def test_refused(self) -> None:
         """No file is named; the folder, or the file, has mistakes."""
         self.config("{mode: 'off'}")
