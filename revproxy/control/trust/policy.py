@@ -165,7 +165,7 @@ class Policy:
             assert self.lists.lock is not None
             key = self.lists.lock.plugins[name].find(bundle.digest).key  # type: ignore[union-attr]
             if key and f"key:{key}" in self.lists.revoked:
-                return _revoked(self.lists.lock.source, f"the key {key} that has signed it was revoked")
+                return _revoked(self.trust.revoked, f"the key {key} that has signed it was revoked")
         if not self.trust.isSigned:
             return Judgement("trusted") if self.trust.isLocked else UNCHECKED
         return self._signed(entry, bundle, isKept, key)
