@@ -114,6 +114,16 @@ class Permissions:
         return any(map(self.mayRead, CLIENT))
 
     @property
+    def seesValues(self) -> bool:
+        """Whether, in a locked process, it sees what others left in ``context.values``: who reads some field does."""
+        return bool(self.readHeaders)
+
+    @property
+    def changesValues(self) -> bool:
+        """Whether what it leaves there is for others, too: of whoever may change some field."""
+        return bool(self.writeHeaders)
+
+    @property
     def seesBody(self) -> bool:
         """Whether bodies are read."""
         return self.body != "none"

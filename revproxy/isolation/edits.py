@@ -316,14 +316,14 @@ class Edits:
 
     def _notes(self, known: KnownRequest, answered: Answered) -> Callable[[], None]:
         context, told = known.context, known.told
-        changes = decodedValues(answered.values)
+        changes, isForOthers = decodedValues(answered.values), self._permissions.changesValues
         logged = self._logged(context, answered.logged)
         id = answered.id
         if id is not None and not (0 < len(id) <= 255 and id.isascii() and id.isprintable()):
             raise _Refusal("an id that is no printable ASCII of 1 to 255 characters")
 
         def note() -> None:
-            if changes:
+            if changes and isForOthers:
                 takeOver(told, context.values, changes)
             if logged is not None:
                 context._fields = logged

@@ -203,10 +203,15 @@ class LockedMiddleware:
             phase,
             head,
             self._sight.response(response) if response is not None and phase != "handle" else None,
-            changedSince(known.told, context._values) if context._values or known.told else b"",
+            self._values(known, context),
             outcomeSeen(context._outcome) if phase == "finished" else None,
             self._targets(context, process) if self._permissions.upstreams and phase == "handle" else None,
         )
+
+    def _values(self, known: KnownRequest, context: Context) -> bytes:
+        if not self._permissions.seesValues or not (context._values or known.told):
+            return b""
+        return changedSince(known.told, context._values)
 
     def _targets(self, context: Context, process: object) -> dict[str, tuple[tuple[str, bool], ...]] | None:
         """Those of the upstreams that it may choose; None if the process knows."""

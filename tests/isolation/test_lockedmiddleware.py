@@ -46,7 +46,7 @@ from revproxy.isolation.process.gone import Gone
 from revproxy.isolation.processlimits import ProcessLimits
 from revproxy.isolation.remotefailure import ProcessEnded, RemoteFailure
 from revproxy.isolation.succession import AGAIN, LONGEST_WITHOUT, NotLoaded
-from revproxy.permissions import UNASKED
+from revproxy.permissions import UNASKED, Permissions
 from tests.isolation.doubles import LockedPluginBench, ProcessDouble, request, result
 
 
@@ -123,6 +123,22 @@ class CallTests(GuestCase):
         self.assertEqual(msgspec.msgpack.decode(self.process.of(Call)[0].values), {"a": 1})
         self.process.answer(values=msgspec.msgpack.encode({"b": 2}))
         self.assertEqual(context.values, {"a": 1, "b": 2})
+
+    def test_valuesOfOthers(self) -> None:
+        """Who may read no field sees none of them; who may write none leaves none for others."""
+        for permissions, seen, left in (
+            (UNASKED, b"", {"a": 1}),
+            (Permissions(readHeaders=frozenset(["x-a"])), msgspec.msgpack.encode({"a": 1}), {"a": 1}),
+            (Permissions(writeHeaders=frozenset(["x-a"])), b"", {"a": 2}),
+        ):
+            bench = LockedPluginBench(permissions)
+            process = bench.load()
+            context = request()
+            context.values["a"] = 1
+            bench.middleware.handle(context)
+            self.assertEqual(process.of(Call)[0].values, seen)
+            process.answer(values=msgspec.msgpack.encode({"a": 2}))
+            self.assertEqual(context.values, left)
 
     def test_nonsense(self) -> None:
         """An answer to something else is none."""
