@@ -17,7 +17,7 @@ from tests.behaviour.arenaedge import ArenaCase, lockedOf
 from tests.behaviour.leaks import BUSY, COUNTING, PERMISSIONS
 from tests.harness import EdgeProcess, readHead
 
-REQUESTS = int(os.environ.get("REVPROXY_REQUESTS", "100000"))
+REQUESTS = int(os.environ.get("REVPROXY_REQUESTS", "10000"))
 AT_ONCE = 64
 
 PATHS = ("pass", "wait", "read", "forget", "filter", "ask", "pieces", "answer", "fail", "interim", "echo", "echo")
