@@ -24,7 +24,7 @@ from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import UNASKED
 from revproxy.plan.words import Locking, Up
 from revproxy.worker.lifecycle.instance import Instance
-from revproxy.worker.lifecycle.lockedcode import limitsOf, loadOf, neededBy
+from revproxy.worker.lifecycle.lockedcode import limitsOf, loadOf, neededBy, refuseThreads
 
 MakePool = Callable[[TrustConfig], Pool]
 
@@ -80,6 +80,7 @@ class LockedPlugins:
 
     async def _make(self, instance: Instance) -> LockedMiddleware:
         version = instance.version
+        refuseThreads(version.entry.manifest)
         libraries = await self._inThread(neededBy, version.entry) if version.entry.manifest.dependencies else {}
         permissions = UNASKED if version.permissions is None else version.permissions
         limits = limitsOf(version.entry.manifest, version.limits)

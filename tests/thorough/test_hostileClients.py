@@ -22,7 +22,7 @@ AT_ONCE = 64
 
 PATHS = ("pass", "wait", "read", "forget", "filter", "ask", "pieces", "answer", "fail", "interim", "echo", "echo")
 MEGABYTES = 60
-"""By which the edge may grow over 100,000 requests: what it remembers of them, and holes between that; bodies of which
+"""By which the edge may grow meanwhile: what it remembers of them, and holes between that; bodies of which
 one in a hundred stayed would be 300."""
 
 POOLED = 150
@@ -232,7 +232,7 @@ class ClientsTests(ArenaCase):
         return client.answered
 
     def test_tidy(self) -> None:
-        """100,000 requests, of which many are broken off: memory and all counts are as they were."""
+        """Thousands of requests, of which many are broken off: memory and all counts are as they were."""
         self.run_(max(2000, REQUESTS // 10), 0, 1)
         before, size = self.quiet(), self.resident()
         answered = self.run_(REQUESTS, 0, 2)

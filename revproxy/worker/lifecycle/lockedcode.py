@@ -15,6 +15,7 @@ from revproxy.isolation.frames import Load
 from revproxy.isolation.processlimits import DEFAULT_MEMORY, MOST_BODY, MOST_CALLS, ProcessLimits
 from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.isolation.succession import NotLoaded
+from revproxy.loading.contract import PluginError
 from revproxy.loading.libraries import Libraries, librariesOf
 from revproxy.loading.loader import checkDependencies
 from revproxy.loading.tracebacks import described
@@ -27,6 +28,19 @@ DROP_IN = (
     "cannot run in a locked process. Make a folder of it below plugins.directory, or write {name}: inline under "
     "plugins.isolation"
 )
+
+
+def refuseThreads(manifest: Manifest) -> None:
+    """:raises PluginError: plugin.json says that it needs threads, which a locked process has not."""
+    document = manifest.document
+    said = document.value.get("limits", {}) if document is not None else {}
+    if document is not None and "threads" in said:
+        place = document.problem(("limits", "threads"), "")
+        raise PluginError(
+            manifest.name, f"{place.source}:{place.line}:{place.column}" if place.line else place.source,
+            "a locked process has no threads: call what would run in one directly, as it holds up nobody else, and "
+            "leave limits.threads out; or have the plugin run in the edge's own process (isolation: inline)",
+        )  # fmt: skip
 
 
 def limitsOf(manifest: Manifest, limits: StageLimits) -> ProcessLimits:
