@@ -75,7 +75,8 @@ class AlertTests(EdgeCase):
         self.assertEqual(second.status(), 0)
         self._again(edge)
         self.until(lambda: ("restart", "firing") in self.heard)
-        self.assertEqual(self.heard, [("crash", "firing"), ("restart", "firing")])
+        # One that was heard, and whose answer came too late for the end of the edge, is told once more.
+        self.assertEqual(list(dict.fromkeys(self.heard)), [("crash", "firing"), ("restart", "firing")])
 
     def _again(self, edge: EdgeProcess) -> EdgeProcess:
         again = EdgeProcess(edge.folder, edge.port, ["--config", "revproxy.yaml"])

@@ -586,8 +586,11 @@ class UnavailableTests(ProcessesTestCase):
         processes = self.make()
         self.take(processes)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (openOf() + 2, hard))
         before = openOf()
+        taken = {int(name) for name in os.listdir("/proc/self/fd")}
+        # A limit is above the highest number, and there may be numbers free below that are in use.
+        free = [number for number in range(len(taken) + 3) if number not in taken]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[1] + 1, hard))
         try:
             failure = self.failureResultOf(processes.take("auth"), Unavailable)
         finally:
