@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Client:
 
     def run(self, count: int) -> None:
         self._left = count
-        asyncio.run(self._run())
+        # In a thread: the one of the tests may have a loop already, which another test has left running.
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(lambda: asyncio.run(self._run())).result()
 
     async def _run(self) -> None:
         await asyncio.gather(*(self._one() for _ in range(AT_ONCE)))

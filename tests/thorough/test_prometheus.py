@@ -62,8 +62,10 @@ logging: {{access: access.log}}
 metrics: {{endpoint: "tcp:{metrics}:interface=127.0.0.1", top_hosts: 3}}
 """
 
-RARE = frozenset(("revproxy_plugin_stalled_total", "revproxy_alert_delivery_failures_total"))
-"""Families that this edge does not tell: nothing stalls in it, and it has no receiver of alerts."""
+RARE = frozenset((
+    "revproxy_plugin_stalled_total", "revproxy_plugin_limit_exceeded_total", "revproxy_alert_delivery_failures_total",
+))  # fmt: skip
+"""Families that this edge does not tell: nothing stalls in it or takes too much, and it has no receiver of alerts."""
 
 
 def expressions(value: Any) -> Iterator[str]:
