@@ -148,14 +148,22 @@ class LowPortTests(ClosedCase):
         skip = "only root can open low ports for others"
 
     def low(self) -> int:
-        """One that nobody listens on."""
+        """
+        One that nobody listens on, and no other process finds until this test is over.
+
+        Bound without ``SO_REUSEADDR``, it was nobody's; with it, set later, the edge may listen there, and whoever
+        looks for a port as this does is refused it.
+        """
         for port in range(1023, 512, -1):
-            with socket.socket() as tried:
-                try:
-                    tried.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+            held = socket.socket()
+            try:
+                held.bind(("127.0.0.1", port))
+            except OSError:
+                held.close()
+                continue
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.addCleanup(held.close)
+            return port
         raise AssertionError("all low ports are taken")
 
     def served(self, before: list[str], endpoint: str) -> EdgeProcess:
