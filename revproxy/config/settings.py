@@ -16,6 +16,7 @@ from revproxy.config.alertsettings import AlertsConfig
 from revproxy.config.document import Document
 from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.metricsconfig import MetricsConfig
+from revproxy.config.rolloutpolicy import AT_ONCE, RolloutConfig
 from revproxy.config.tracesconfig import TracesConfig
 from revproxy.config.trustconfig import TrustConfig
 from revproxy.dataplane.http.limits import Limits, Timeouts
@@ -256,6 +257,7 @@ class PluginsConfig:
     :ivar grants: plugin name to what it is granted.
     :ivar isolation: by name or glob, ``"inline"`` or ``"process"``, whatever a plugin.json says.
     :ivar storeBytes: what one plugin may keep over restarts.
+    :ivar rollout: by which steps new versions come into service.
     """
 
     directory: Path | None = None
@@ -270,6 +272,7 @@ class PluginsConfig:
     drain: float | None = None
     storeBytes: int = 16 * 1024 * 1024
     maxBytes: int = 16 * 1024 * 1024
+    rollout: RolloutConfig = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ What the edge is to be, and the words in which its two halves speak: frozen valu
 - `refusal`: a change that was not made, and why;
 - `catalog`: the plugins there are, and those that are wanted;
 - `pemfiles`: the files that certificates are read from, as bytes;
+- `trial`: a version on trial, and who meets it; `evidence`: what workers tell of that;
 - `plan`: configuration, and which bundle each plugin runs: all that a worker needs to make it so;
 - `words`: what control says to its workers, and what they say to it;
 - `counted`: what workers count, and `durations`: how they count how long things take;

@@ -165,6 +165,10 @@ class Selected:
         return self.perGroup.get(group, self.config)
 
 
+Order = tuple[tuple[Selected, Mapping[str, Any]], ...]
+"""The plugins of a route group in the order of the way in, each with its configuration there."""
+
+
 def duplicate(entry: CatalogEntry, other: str) -> BrokenPlugin:
     """
     A plugin whose name is another one's.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union, get_args
+from typing import Any, Protocol, Union, get_args
 
 import msgspec
 from packaging.requirements import Requirement
@@ -20,9 +20,10 @@ from revproxy.config.document import Document
 from revproxy.config.problems import writable
 from revproxy.config.settings import Config, Isolation
 from revproxy.permissions import Permissions
-from revproxy.plan.catalog import CatalogEntry, Selected
+from revproxy.plan.catalog import CatalogEntry, Order, Selected
 from revproxy.plan.pemfiles import PemFiles
 from revproxy.plan.plan import Plan
+from revproxy.plan.trial import Arm, Trial
 from revproxy.plan.words import Down, Prepare, Up
 from revproxy.secrets import Secret
 
@@ -36,13 +37,31 @@ _AS_TEXT = (Path, Requirement, Version, SpecifierSet)
 
 
 class _Selected(msgspec.Struct, frozen=True):
-    """A plugin by name, and its configurations by number."""
+    """
+    A plugin by name, and its configurations by number.
+
+    :ivar entry: if it is another than the plan's.
+    """
 
     name: str
     config: int | None
     perGroup: dict[int, int | None]
     isolation: Isolation = "inline"
     permissions: Permissions | None = None
+    entry: CatalogEntry | None = None
+
+
+_Order = tuple[tuple[int, int], ...]
+"""Pairs of the numbers of a plugin and of its configuration."""
+
+
+class _Arm(msgspec.Struct, frozen=True):
+    """An arm: its plugins, its orders, each once, and for each route group the number of its order."""
+
+    trials: tuple[str, ...]
+    selected: tuple[_Selected, ...]
+    orders: tuple[_Order, ...]
+    groups: tuple[int, ...]
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -57,13 +76,15 @@ class _Plan(msgspec.Struct, frozen=True):
     entries: dict[str, CatalogEntry]
     selected: tuple[_Selected, ...]
     configs: tuple[dict[str, Any], ...]
-    orders: tuple[tuple[tuple[int, int], ...], ...]
+    orders: tuple[_Order, ...]
     groups: tuple[int, ...]
     switches: dict[str, bool]
     gates: dict[str, int]
     certificates: dict[str, PemFiles]
     required: tuple[str, ...] = ()
     missing: dict[str, tuple[int, ...]] = {}
+    trials: tuple[Trial, ...] = ()
+    arms: tuple[_Arm, ...] = ()
 
 
 class _Prepare(msgspec.Struct, frozen=True, tag="Prepare"):
@@ -118,21 +139,39 @@ class _Numbers:
         return None if thing is None else self.of(thing)
 
 
-def _written(plan: Plan) -> _Plan:
-    configs, orders = _Numbers(), _Numbers()
-    numbers = {selected.name: number for number, selected in enumerate(plan.selected)}
+class _Chosen(Protocol):
+    """A plan, or an arm of one."""
+
+    @property
+    def selected(self) -> tuple[Selected, ...]: ...
+    @property
+    def orderPerGroup(self) -> tuple[Order, ...]: ...
+
+
+def _chosen(plan: Plan, chosen: _Chosen, configs: _Numbers) -> tuple[Any, Any, Any]:
+    """:returns: what is selected, the orders, and for each route group the number of its own."""
+    orders = _Numbers()
+    numbers = {each.name: number for number, each in enumerate(chosen.selected)}
     selected = tuple(
         _Selected(
             each.name, configs.orNone(each.config), {at: configs.orNone(own) for at, own in each.perGroup.items()},
             each.isolation,
             each.permissions,
+            None if plan.entries.get(each.name) is each.entry else each.entry,
         )
-        for each in plan.selected
+        for each in chosen.selected
     )
-    groups = tuple(orders.of(order) for order in plan.orderPerGroup)
+    groups = tuple(orders.of(order) for order in chosen.orderPerGroup)
     links = tuple(
         tuple((numbers[each.name], configs.of(settings)) for each, settings in order) for order in orders.objects
     )
+    return selected, links, groups
+
+
+def _written(plan: Plan) -> _Plan:
+    configs = _Numbers()
+    selected, links, groups = _chosen(plan, plan, configs)
+    arms = tuple(_Arm(arm.trials, *_chosen(plan, arm, configs)) for arm in plan.arms)
     return _Plan(
         plan.number,
         plan.config,
@@ -146,6 +185,8 @@ def _written(plan: Plan) -> _Plan:
         dict(plan.certificates),
         plan.required,
         dict(plan.missing),
+        plan.trials,
+        arms,
     )
 
 
@@ -155,28 +196,32 @@ def _read(written: _Plan) -> Plan:
     def configOf(number: int | None) -> Mapping[str, Any] | None:
         return None if number is None else configs[number]
 
-    selected = tuple(
-        Selected(
-            written.entries[each.name],
-            configOf(each.config),
-            {group: configOf(number) for group, number in each.perGroup.items()},
-            each.isolation,
-            each.permissions,
+    def chosenIn(part: _Plan | _Arm) -> tuple[tuple[Selected, ...], tuple[Order, ...]]:
+        selected = tuple(
+            Selected(
+                each.entry or written.entries[each.name],
+                configOf(each.config),
+                {group: configOf(number) for group, number in each.perGroup.items()},
+                each.isolation,
+                each.permissions,
+            )
+            for each in part.selected
         )
-        for each in written.selected
-    )
-    orders = [tuple((selected[plugin], configs[number]) for plugin, number in order) for order in written.orders]
+        orders = [tuple((selected[plugin], configs[number]) for plugin, number in order) for order in part.orders]
+        return selected, tuple(orders[number] for number in part.groups)
+
     return Plan(
         written.number,
         written.config,
         written.entries,
-        selected,
-        tuple(orders[number] for number in written.groups),
+        *chosenIn(written),
         written.switches,
         written.gates,
         written.certificates,
         written.required,
         written.missing,
+        written.trials,
+        tuple(Arm(arm.trials, *chosenIn(arm)) for arm in written.arms),
     )
 
 

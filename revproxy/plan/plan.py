@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from revproxy.config.settings import Config
-from revproxy.plan.catalog import Entries, Selected
+from revproxy.plan.catalog import Entries, Order, Selected
 from revproxy.plan.pemfiles import PemFiles
-
-Order = tuple[tuple[Selected, Mapping[str, Any]], ...]
-"""The plugins of a route group in the order of the way in, each with its configuration there."""
+from revproxy.plan.trial import Arm, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,7 @@ class Plan:
         with which that began. Instances that ran before it have a gate before them; those made since have none.
     :ivar required: the names of those that run somewhere, and without which no request passes there.
     :ivar missing: required plugins that cannot be had, each with the indexes of the route groups that are answered 503.
+    :ivar trials: of the rollouts that workers take part in; ``arms``: the plan as those meet it whom candidates serve.
     :ivar certificates: by place, the files that listeners' certificates are read from.
     """
 
@@ -44,6 +43,23 @@ class Plan:
     certificates: Mapping[str, PemFiles] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     missing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+    arms: tuple[Arm, ...] = ()
+
+    def candidates(self) -> Iterator[tuple[Trial, Selected]]:
+        """Each version on trial."""
+        for trial in self.trials:
+            for name in trial.plugins:
+                candidate = self.armOf(trial.id).find(name)
+                if candidate is not None:
+                    yield trial, candidate
+
+    def armOf(self, *trials: str) -> Arm:
+        """The arm of those whom the candidates of these trials serve. :raises KeyError: there is none."""
+        for arm in self.arms:
+            if arm.trials == trials:
+                return arm
+        raise KeyError(f"no arm of the trials {', '.join(trials)}")
 
     def find(self, name: str) -> Selected | None:
         """The plugin of a name, if it runs somewhere."""
@@ -70,6 +86,8 @@ class Plan:
             and self.entries.keys() == other.entries.keys()
             and all(entry is other.entries[name] for name, entry in self.entries.items())
             and self._tiers() == other._tiers()
+            and self.trials == other.trials
+            and self.arms == other.arms
         )
 
     def _tiers(self) -> dict[str, object]:
@@ -89,4 +107,11 @@ class Plan:
             "switches": dict(self.switches),
             "required": list(self.required),
             "missing": {name: list(groups) for name, groups in self.missing.items()},
+            "trials": {
+                trial.id: {"stage": trial.stage, "plugins": {
+                    selected.name: {"version": selected.entry.version.number, "digest": selected.entry.digest}
+                    for other, selected in self.candidates() if other is trial
+                }}
+                for trial in self.trials
+            },
         }

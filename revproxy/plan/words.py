@@ -40,6 +40,7 @@ from revproxy.plan.counted import (
     ThreadFigures,
     VersionCounters,
 )
+from revproxy.plan.evidence import TrialEvidence, TrialPairs
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN, VersionId
@@ -147,6 +148,22 @@ class Rehearse(Word, frozen=True):
     client: str = "127.0.0.1"
     serverName: str = ""
     plugins: bool = False
+
+
+class Record(Word, frozen=True):
+    """
+    Take down requests, with what each plugin does in them; or end that.
+
+    :ivar recording: names it; the same as in each `Recorded`.
+    :ivar routes: the names of those whose requests are meant; empty: all.
+    :ivar share: of them, above 0 and up to 1; 0: it ends.
+    :ivar bodyBytes: of each body that are taken down at most.
+    """
+
+    recording: str
+    routes: tuple[str, ...] = ()
+    share: float = 0.0
+    bodyBytes: int = 65536
 
 
 # Up
@@ -351,6 +368,33 @@ class Rehearsed(Word, frozen=True):
     isOverdue: bool = False
 
 
+class Evidence(Word, frozen=True):
+    """
+    What versions on trial have shown: each second, where there is anything new.
+
+    :ivar at: when, in seconds since the epoch.
+    """
+
+    at: float
+    trials: tuple[TrialEvidence, ...] = ()
+    pairs: tuple[TrialPairs, ...] = ()
+
+
+class Recorded(Word, frozen=True):
+    """
+    Requests that were taken down.
+
+    :ivar batch: their `revproxy.replay.recordedrequest.RecordedRequest`, in MessagePack: an array.
+    :ivar count: how many.
+    :ivar dropped: how many there were besides, for which there was no room.
+    """
+
+    recording: str
+    batch: bytes
+    count: int
+    dropped: int = 0
+
+
 class TargetChanged(Word, frozen=True):
     """
     A target is passed over from now on, or no longer; or has failed once more when it was tried again.
@@ -437,7 +481,7 @@ class Locking(Word, frozen=True):
     layers: dict[str, str]
 
 
-Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask | Rehearse
+Down = Prepare | Ready | Commit | Abandon | Target | Readiness | Ask | Rehearse | Record
 Up = (
     DropIns
     | Answer
@@ -453,4 +497,6 @@ Up = (
     | CertificateState
     | Notice
     | Locking
+    | Evidence
+    | Recorded
 )

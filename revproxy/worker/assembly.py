@@ -23,8 +23,8 @@ from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.link import Link
 from revproxy.loading.tracebacks import described
 from revproxy.loop.deadlines import Deadlines
-from revproxy.plan.catalog import Selected
-from revproxy.plan.plan import Order, Plan
+from revproxy.plan.catalog import Order, Selected
+from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
 from revproxy.worker.guard.barrier import Barrier
 from revproxy.worker.lifecycle.instance import Instance

@@ -14,13 +14,16 @@ from hypothesis.strategies import binary
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.bundles.bundle import makeBundle
 from revproxy.config.configfile import parseConfig
 from revproxy.config.document import parseJSON
+from revproxy.config.rolloutpolicy import ClientKey, Testers
 from revproxy.config.settings import LoggingConfig
 from revproxy.control.planning.selection import orderPerGroup, select
-from revproxy.plan.catalog import Catalog, Selected
+from revproxy.plan.catalog import Catalog, CatalogEntry, Selected, entryOf
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
+from revproxy.plan.trial import Arm, Trial
 from revproxy.plan.versionid import UNKNOWN
 from revproxy.plan.words import Answer, Commit, Down, Prepare, Ready, Stalled, Up
 from revproxy.secrets import Secret
@@ -409,3 +412,44 @@ class DocumentTests(SynchronousTestCase):
         """
         document = type(parseJSON("{}", "a")).fromText("a", "{", True)
         self.assertEqual((document.position(("b",)), document.value, document.has(())), ((0, 0), None, False))
+
+
+class TrialTests(PlanCase):
+    """
+    Plans with a version on trial.
+    """
+
+    def test_arms(self) -> None:
+        """
+        The candidate's files and configuration are there after the way, and what the arm has in common with the plan
+        is not written twice.
+        """
+        [stamp] = [each for each in self.plan.selected if each.name == "stamp"]
+        assert stamp.entry.bundle is not None
+        files = {**stamp.entry.bundle.files, "plugin.py": b"# another\n"}
+        entry = entryOf(makeBundle("stamp", files), "plugins/stamp/plugin.json")
+        assert isinstance(entry, CatalogEntry)
+        candidate = replace(stamp, entry=entry)
+        selected = tuple(candidate if each is stamp else each for each in self.plan.selected)
+        orders = {
+            id(order): tuple((candidate if each is stamp else each, settings) for each, settings in order)
+            for order in self.plan.orderPerGroup
+        }
+        arm = Arm(("stamp-1",), selected, tuple(orders[id(order)] for order in self.plan.orderPerGroup))
+        trial = Trial(
+            "stamp-1", ("stamp",), "canary", bytes(16), bytes([2] + [0] * 511), ClientKey("cookie", "who"),
+            Testers("X-Arm", Secret("token")), 0.5, False, {"stamp": (0.1, 0.2, 0.3)}, bytes(32),
+        )  # fmt: skip
+        plan = replace(self.plan, trials=(trial,), arms=(arm,))
+        word = decode(encode(Prepare(3, plan)))
+        assert isinstance(word, Prepare)
+        self.assertEqual(word.plan, plan)
+        [(known, found)] = word.plan.candidates()
+        assert found.entry.bundle is not None
+        self.assertEqual((known, found.entry.bundle.files), (trial, files))
+        self.assertTrue(known.isCandidates(1))
+        self.assertFalse(known.isCandidates(0))
+        guard, same = (part.find("guard") for part in (word.plan, word.plan.arms[0]))
+        assert guard is not None and same is not None
+        self.assertIs(guard.config, same.config)
+        self.assertIs(guard.entry, same.entry)

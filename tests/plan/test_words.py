@@ -29,6 +29,16 @@ from revproxy.plan.counted import (
     VersionCounters,
 )
 from revproxy.plan.encoding import decode, encode
+from revproxy.plan.evidence import (
+    ArmCounts,
+    ArmStall,
+    BucketTime,
+    DifferenceCount,
+    Fingerprint,
+    First,
+    TrialEvidence,
+    TrialPairs,
+)
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.plan.words import (
@@ -42,6 +52,7 @@ from revproxy.plan.words import (
     Counters,
     Down,
     DropIns,
+    Evidence,
     Failures,
     LastFailure,
     Locking,
@@ -49,6 +60,8 @@ from revproxy.plan.words import (
     Prepare,
     Readiness,
     Ready,
+    Record,
+    Recorded,
     Records,
     Rehearse,
     Rehearsed,
@@ -73,6 +86,23 @@ REFUSAL = Refusal(
     (Problem("plugins/a/plugin.json", 3, 4, '$.config["x"][1]', "no"), Problem("", 0, 0, "", "")),
 )
 
+EVIDENCE = TrialEvidence(
+    "a-1",
+    ArmCounts(100, 10, 1, 2, 3, 0.5, {7: 90}),
+    ArmCounts(5),
+    (First(1.7e9, "faults", 4095, True), First(1.7e9, "slow999", 0, False)),
+    (BucketTime(3, False, 2, -18.5),),
+    (Fingerprint(3, True, "KeyError", "plugin.py", "PluginMain.handle", "KeyError: 'k' (plugin.py:9)"),),
+    (ArmStall(True, 1.5, 0.9, "handle", "plugin.py:3"), ArmStall(False, 1.5, None, "", "")),
+    {"a": (0.1, 0.2, 0.3)},
+    2,
+)
+PAIRS = TrialPairs(
+    "a-1", True, 100, {"upload": 2}, 3, (DifferenceCount("header:x-a", "added", 5, 1, 0, (("GET /", "", "1"),)),),
+    4, (1, 2, 3), (3, 2, 1), 1, 0, 0.25, 0.5,
+)  # fmt: skip
+
+
 def examples(root: Path) -> list[Down | Up]:
     """
     Each word with everything that can be in it, and with as little as there can be.
@@ -89,6 +119,12 @@ def examples(root: Path) -> list[Down | Up]:
         Ask(2, "connections"),
         Rehearse(3, "GET", "/a?b", "shop:80", "http"),
         Rehearse(4, "get", "*", "shop", "https", (("X-A", "ü"), ("X-A", "")), "192.0.2.1", "shop", True),
+        Record("night", ("shop",), 0.05, 1000),
+        Record("night"),
+        Evidence(1.7e9),
+        Evidence(1.7e9, (EVIDENCE, TrialEvidence("b-1")), (PAIRS, TrialPairs("b-1"))),
+        Recorded("night", b"\x90", 0),
+        Recorded("night", b"\x91\xc0", 1, 7),
         DropIns(),
         DropIns(
             DropInFactories([plans.INSTALLED]).told.entries,

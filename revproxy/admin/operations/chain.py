@@ -11,7 +11,8 @@ from revproxy.admin.role import Role
 from revproxy.admin.shapes import COUNT, NUMBER, TEXT, TIME, items, optional, record
 from revproxy.control.control import Control
 from revproxy.control.planning.placement import namesIn, ruleOf
-from revproxy.plan.plan import Order, Plan
+from revproxy.plan.catalog import Order
+from revproxy.plan.plan import Plan
 
 HOUR = 3600.0
 

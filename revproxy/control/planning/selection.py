@@ -17,8 +17,7 @@ from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGr
 from revproxy.control.planning.order import resolveOrder
 from revproxy.control.planning.switching import isOn, saysOff
 from revproxy.control.planning.tiers import FREE, Bounds, globFor, grantOf, tierOf
-from revproxy.plan.catalog import Catalog, CatalogEntry, Selected
-from revproxy.plan.plan import Order
+from revproxy.plan.catalog import Catalog, CatalogEntry, Order, Selected
 
 MAX_TOLD = 20
 """On how many routes it is told that they say the same wrong thing of a plugin: there may be ten thousand."""
