@@ -84,6 +84,7 @@ class RunTests(SynchronousTestCase):
         self.commands: list[list[str]] = []
         self.lines = ["PASSED (successes=3)\n"]
         self.status = 0
+        self.realRun = program.run
         self.patch(program, "run", self.run_)
         self.patch(sys, "stdout", StringIO())
 
@@ -116,6 +117,14 @@ class RunTests(SynchronousTestCase):
         self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
         main([])
         self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+    def test_bytecode(self) -> None:
+        """
+        Trial, and all that it starts, keep what they have compiled.
+        """
+        self.patch(os, "environ", {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        command = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+        self.assertEqual(self.realRun(command, isQuiet=True), (["False\n"], 0))
 
     def test_one(self) -> None:
         """

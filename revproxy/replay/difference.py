@@ -9,7 +9,10 @@ A difference has a field and a kind. Fields: ``verdict``, ``raised``, ``status``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+from revproxy.replay.outcome import Outcome
 
 Kind = Literal["added", "removed", "changed"]
 
@@ -25,3 +28,8 @@ class Difference(NamedTuple):
     kind: Kind
     before: str = ""
     after: str = ""
+
+
+def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> tuple[Difference, ...]:
+    """In what the outcomes of the calls of one request differ from others, in order; each field once."""
+    raise NotImplementedError
