@@ -94,7 +94,7 @@ class RolloutTests(RolloutCase):
             (f"{{default: {{steps: {STEPS}, expect: [header]}}}}", "$.plugins.rollout.default.expect[0]: "),
             (f"{{default: {{steps: {STEPS}, expect: status}}}}", "expected a list"),
         ):  # fmt: skip
-            self.assertIn(said, self.wrong(text)[0])
+            self.assertIn(said, "\n".join(self.wrong(text)))
 
 
 class TestersTests(RolloutCase):
