@@ -4,9 +4,9 @@ Values that stand elsewhere: ``{$env: NAME}`` is a variable of the environment, 
 The document keeps the reference; what is read of it is a copy with values in place of references. So whatever shows the
 document shows ``{$env: NAME}``, and a problem with a value stands where its reference is, without the value.
 
-What plugins and receivers of alerts are given, and what answers say, are `Secret`. Settings of the edge itself (an
-endpoint, a folder, a URL, a duration) are not: they are in every second line of the log, and stars in place of them
-would hide what it says.
+What plugins and receivers of alerts are given, what answers say, and tokens of testers are `Secret`. Settings of the
+edge itself (an endpoint, a folder, a URL, a duration) are not: they are in every second line of the log, and stars in
+place of them would hide what it says.
 
 In revproxy.yaml references are the operator's own words; in a plugin.json they are requests, see `grantedconfig`.
 """
@@ -147,7 +147,7 @@ class OwnReferences(References):
         match path:
             case ("plugins", "config" | "grants", *_) | ("routes", _, "plugins" | "respond", *_):
                 return False
-            case ("alerts", "receivers", *_):
+            case ("alerts", "receivers", *_) | ("plugins", "rollout", *_, "testers", "token"):
                 return False
         return True
 
