@@ -6,6 +6,7 @@ The plugin comes first, as one thinks of it: ``revproxy rollout quota hold``.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,12 +69,14 @@ def rollout(
     command = command or "status"
     _check(name, command, version, status=isWatching or isAll, wait=isWaiting, start=bool(steps) or policy is not None,
            reason=reason is not None)  # fmt: skip
+    if isWaiting:
+        edge.indent = None  # start and its end, a line each
     if name is None:
         _repeated(edge, isWatching, lambda: _all(edge))
+    elif command == "status" and isWaiting:
+        _wait(edge, name)
     elif command == "status":
         _repeated(edge, isWatching, lambda: _one(edge, name, isAll))
-        if isWaiting:
-            _wait(edge, name)
     elif command == "plan":
         found = edge.get("rollouts", name, "plan", version=version)
         edge.show(found, lambda found: showPlan(edge.report, found))
@@ -93,7 +96,7 @@ def _check(name: str | None, command: str, version: str | None, **given: bool) -
         raise click.UsageError("say which version: revproxy rollout NAME start VERSION (revproxy plugins NAME lists "
                                "those that are stored)")
     goes = {
-        "status": (command == "status", "--watch and --all go with status"),
+        "status": (command == "status" and not given["wait"], "--watch and --all go with status, and not with --wait"),
         "wait": (command in ("status", "start") and name is not None, "--wait goes with status and start of a plugin"),
         "start": (command == "start", "--step and --policy go with start"),
         "reason": (command == "start" or command in STEERING, "--reason goes with what changes something"),
@@ -132,7 +135,7 @@ def _policy(steps: Sequence[str], file: Path | None) -> Any:
     if steps:
         raise click.UsageError("--step and --policy do not go together: a policy has steps")
     try:
-        text = click.get_text_stream("stdin").read() if str(file) == "-" else readText(file)
+        text = sys.stdin.read() if str(file) == "-" else readText(file, str(file))
     except ConfigErrors as errors:
         raise click.ClickException(str(errors)) from None
     return _yaml(text, str(file))

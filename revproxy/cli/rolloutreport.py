@@ -165,14 +165,23 @@ def _shown(found: Facts, isAll: bool) -> list[Facts]:
     return ordered if isAll else [each for each in ordered if not each["is_noise"]][:_MOST]
 
 
+def _left(found: Facts, isAll: bool) -> Iterator[str]:
+    """What is not shown of differences."""
+    noise = 0 if isAll else sum(each["is_noise"] for each in found["differences"])
+    more = len(found["differences"]) - len(_shown(found, isAll)) - noise
+    unnamed = 0 if found["pairs"] is None else found["pairs"]["unnamed"]
+    for count, text in ((more, "more"), (noise, "in which the running version differs from itself as often")):
+        if count:
+            yield f"{count} {text}: --all shows them"
+    if unnamed:
+        yield f"{unnamed} kinds of differences besides, which were too many to be told"
+
+
 def _tail(found: Facts, isAll: bool) -> Iterator[str]:
-    rest = len(found["differences"]) - len(_shown(found, isAll))
-    if rest > 0:
-        yield f"{rest} more, most of which differ in the running version by itself as often: --all shows them"
+    yield from _left(found, isAll)
     if found["pairs"] is not None and (found["pairs"]["compared"] or found["pairs"]["incomparable"]):
         yield from _pairs(found["pairs"])
-    for title, texts in (("warning", found["warnings"]),):
-        yield from (f"{title}: {text}" for text in texts)
+    yield from (f"warning: {text}" for text in found["warnings"])
     if found["notes"] or found["transitions"]:
         yield ""
     lines = [(each["at"], transition(each)) for each in found["transitions"]]
@@ -260,7 +269,7 @@ def _listRow(found: Facts) -> Sequence[str]:
         "" if step is None else f"{step['index']} of {step['of']}"
         + (f", {shareText(step['share'])}" if step["kind"] != "preflight" else ""),
         _odds(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
-        "".join(span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-"),
+        span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-",
         found["verdict"]["reason"],
     )
 

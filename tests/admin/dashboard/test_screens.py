@@ -10,13 +10,15 @@ from tests.tools import needs
 SCREENS = (
     "now", "requests", "why", "why/{failed}", "why/{refused}", "connections", "plugins", "plugin/auth",
     "plugin/quota?tab=config", "plugin/bot-rules?tab=versions", "plugin/bot-rules?tab=failures",
-    "plugin/bot-rules?tab=trust", "plugin/auth?tab=trust", "trust", "rollouts", "rollouts/quota",
-    "rollouts/bot-rules", "rollouts/auth", "chain", "changes", "configuration", "upstreams", "certificates", "events", "events?tab=events", "events?tab=rules",
-    "events?tab=receivers", "doctor",
+    "plugin/bot-rules?tab=trust", "plugin/auth?tab=trust", "rollouts", "rollouts/quota", "rollouts/bot-rules",
+    "rollouts/auth", "trust", "chain", "changes", "configuration", "upstreams", "certificates", "events",
+    "events?tab=events", "events?tab=rules", "events?tab=receivers", "doctor",
 )  # fmt: skip
 
-FEW = ("now", "requests", "why/{failed}", "plugin/quota?tab=config", "plugin/bot-rules?tab=trust", "trust", "rollouts/quota",
-       "events")
+FEW = (
+    "now", "requests", "why/{failed}", "plugin/quota?tab=config", "plugin/bot-rules?tab=trust", "trust",
+    "rollouts/quota", "events",
+)  # fmt: skip
 """Those that have most kinds of things on them; all of them: `tests.thorough`."""
 
 ALERTS = ("firing", "silenced", "pending", "resolved", "silences", "rules", "receivers")
