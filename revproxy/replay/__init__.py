@@ -18,5 +18,9 @@ Compared:
 
 - `difference`: in what two outcomes differ; `redaction` takes out of that what is nobody's business.
 
+Kept:
+
+- `corpusredaction`: what is taken out of a recording, `corpustext`, `corpus`: how it is written, and read again.
+
 Nothing here touches a client, an origin, a file, or a plugin that serves.
 """
