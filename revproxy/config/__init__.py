@@ -5,7 +5,7 @@ What users write, as frozen values that know their lines: revproxy.yaml and the 
 - `document`: a parsed file that knows the place of each value; `yamlreader` and `jsonreader` find the `places`;
 - `schema`: what the JSON Schemas refuse (the published ones are in ``schemas/``);
 - `section`: a mapping read key by key, with `syntax`, the small languages inside values;
-- `references`: values that stand elsewhere, in the environment or a file;
+- `references`: values that stand elsewhere, in the environment or a file; `grantedconfig`: those of a plugin.json;
 - `secretnames`: what stands in plain text and looks like a secret, masked;
 - `settings`: revproxy.yaml as values; `configfile` makes them, with `listenerconfig`, `upstreamconfig`,
   `routeconfig`, `metricsconfig`, `explainconfig`, `alertconfig` with `alertexpression`, `readymadealerts` and

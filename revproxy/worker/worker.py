@@ -32,6 +32,7 @@ from revproxy.plan.words import (
     Prepare,
     Readiness,
     Ready,
+    Record,
     Rehearse,
     Stalled,
     Target,
@@ -60,6 +61,7 @@ from revproxy.worker.participant import Participant
 from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
 from revproxy.worker.rehearsals import Rehearsals
+from revproxy.worker.rollout.recordings import Recordings
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -82,6 +84,7 @@ class Worker:
     :ivar recording: who wants to know of requests that are over.
     :ivar bounds: its limits and time-outs.
     :ivar generations: what requests go through.
+    :ivar recordings: what is taken down of requests, for somebody to keep it.
     :ivar retirement: sees off instances that are not used any more.
     :ivar health: what fails of plugins, and gates before them.
     :ivar counters: tells what is counted.
@@ -128,6 +131,7 @@ class Worker:
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
         self.recording = Recording(reactor, self.edge, tell)
+        self.recordings = Recordings(reactor, tell)
         self.retirement = Retirement(reactor, tell, config.pluginDrain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
@@ -186,6 +190,8 @@ class Worker:
             self._ask(word)
         elif isinstance(word, Rehearse):
             self.rehearsals.begin(word)
+        elif isinstance(word, Record):
+            self.recordings.hear(word)
 
     # Beginning and end
 
@@ -228,6 +234,7 @@ class Worker:
         await self.locked.close()
         self._client.close()
         self.recording.flush()
+        self.recordings.stop()
         self.counters.report()
         self.counters.stop()
         self.connections.stop()
