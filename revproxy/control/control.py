@@ -170,11 +170,11 @@ class Control:
         )
         book.restore(config.plugins.directory)
         self.rolloutDriver = RolloutDriver(self.coordinator, clock, book)
-        self.rollouts = Rollouts(self.coordinator, self.rolloutDriver)
         self.quarantine.onCandidate = self.rolloutDriver.tripped
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
+        self.rollouts = Rollouts(self.coordinator, self.rolloutDriver, self.traffic)
         self.gauges = TargetGauges()
         self.goings = Goings()
         self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)

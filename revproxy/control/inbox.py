@@ -21,6 +21,7 @@ from revproxy.plan.words import (
     Failures,
     Locking,
     Notice,
+    Recorded,
     Records,
     Remains,
     Restored,
@@ -41,6 +42,7 @@ class Inbox:
     :ivar targets: what is known of targets.
     :ivar onCounters: who else hears what was counted, each with the number of the worker.
     :ivar onEvidence: who hears what versions on trial have shown, each with the number of the worker.
+    :ivar onRecorded: who hears of requests that were taken down, each with the number of the worker.
     :ivar onRemains: who else hears of what remains in memory.
     :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
         decode them when somebody asks.
@@ -62,6 +64,7 @@ class Inbox:
         self.onCounters: list[Callable[[int, Counters], None]] = []
         self.onRecords: list[Callable[[int, Records], None]] = []
         self.onEvidence: list[Callable[[int, Evidence], None]] = []
+        self.onRecorded: list[Callable[[int, Recorded], None]] = []
         self.onRemains: list[Callable[[Remains], None]] = []
         self._events = events
         self._totals = totals
@@ -101,6 +104,9 @@ class Inbox:
         elif isinstance(word, Evidence):
             for hearEvidence in self.onEvidence:
                 hearEvidence(worker, word)
+        elif isinstance(word, Recorded):
+            for hearRecorded in self.onRecorded:
+                hearRecorded(worker, word)
         elif isinstance(word, Remains):
             self._remains(word)
         elif isinstance(word, CertificateState):

@@ -9,7 +9,7 @@ Here is what lies between: a clock, the coordinator, and the book.
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from revproxy.control.coordinator import Coordinator
 from revproxy.control.pinning import digestIn
 from revproxy.control.planning.ongoing import Ending, Move, Newcomer, Ongoing, Rolled
 from revproxy.control.planning.requireddifference import allDifferencesOf
+from revproxy.control.rollout.cautions import cautions
 from revproxy.control.rollout.machine import WAITING
 from revproxy.control.rollout.preflight import Preflighting, PreflightReport
 from revproxy.control.rollout.rollout import Entering, Rollout
@@ -80,6 +81,12 @@ class RolloutDriver:
 
     def _ongoing(self) -> tuple[Ongoing, ...]:
         return tuple(each.ongoing() for each in self.book.going)
+
+    def isolation(self, names: Iterable[str]) -> dict[str, str]:
+        """By name, where plugins run."""
+        plan = self._coordinator.plan
+        found = {} if plan is None else {name: plan.find(name) for name in names}
+        return {name: selected.isolation for name, selected in found.items() if selected is not None}
 
     def stop(self) -> None:
         """The edge is about to end: what is known is written down."""
@@ -196,7 +203,8 @@ class RolloutDriver:
         isAsked = request.rollout is not None and request.rollout.begins is newcomer
         found = f"the folder of {rollout.name} has {rollout.versions}"
         reason = (request.reason or f"revproxy rollout {rollout.name} start") if isAsked else found
-        rollout.enter(WAITING, reason, nameOf(request.actor))
+        rollout.warnings = cautions(newcomer.candidates, newcomer.policy, self.isolation(newcomer.candidates))
+        rollout.wait(reason, nameOf(request.actor))
         self.book.add(rollout)
         steps = ", ".join(map(stepText, rollout.steps))
         text = f"{rollout.versions} beside {', '.join(str(each.version) for each in bases.values())}: {steps}"

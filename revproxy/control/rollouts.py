@@ -17,13 +17,17 @@ from revproxy.control.coordinator import Coordinator
 from revproxy.control.pinning import meantVersion, shownVersion
 from revproxy.control.planning.ongoing import Ending, Move, Newcomer
 from revproxy.control.planning.resolution import groups
+from revproxy.control.rollout.cautions import cautions
 from revproxy.control.rollout.machine import WAITING
 from revproxy.control.rollout.rollout import Rollout
 from revproxy.control.rollout.wording import stepText
 from revproxy.control.rolloutdriver import MOST_AT_A_TIME, RolloutDriver
+from revproxy.control.rolloutforecast import forecastView
 from revproxy.control.rolloutview import viewOf
 from revproxy.control.steering import Asker
 from revproxy.control.telling import Telling
+from revproxy.control.traffic.course import HOUR
+from revproxy.control.traffic.traffic import Traffic
 from revproxy.plan.catalog import CatalogEntry, Entries
 from revproxy.plan.plan import Plan
 
@@ -33,12 +37,16 @@ class Rollouts:
     Those of one edge. What a command answers is as `revproxy.control.telling.Telling` says: ``text`` and ``refused``.
     """
 
-    def __init__(self, coordinator: Coordinator, driver: RolloutDriver) -> None:
-        """:param driver: leads them."""
+    def __init__(self, coordinator: Coordinator, driver: RolloutDriver, traffic: Traffic) -> None:
+        """
+        :param driver: leads them.
+        :param traffic: knows what came in the last hour.
+        """
         self._coordinator = coordinator
         self._driver = driver
         self._book = driver.book
         self._telling = Telling(coordinator)
+        self._traffic = traffic
 
     # To look at
 
@@ -73,6 +81,26 @@ class Rollouts:
         except CommandError:
             return False
         return digest is not None and self._coordinator.records.get(name).find(digest) is not None
+
+    async def plan(self, name: str, version: str | None = None, policy: RolloutPolicy | None = None) -> dict[str, Any]:
+        """
+        How long a rollout would take by the traffic of the last hour, and what it could not show. Of one that goes on,
+        if no other version is named: how long it would take from its beginning.
+
+        :param version: None: what its folder has.
+        :param policy: None: the plugin's, or the usual one.
+        :raises NotThere: there is no such plugin. :raises CommandError: nothing would be rolled out.
+        """
+        going = self._book.find(name)
+        if going is not None and version is None:
+            newcomer, running = going.newcomer, going.bases[name]
+            newcomer = newcomer if policy is None else replace(newcomer, policy=policy)
+        else:
+            newcomer, running = await self.newcomer(name, version, policy), self._plan().entries[name]
+        windows = [self._traffic.window(HOUR, plugin=each) for each in newcomer.candidates]
+        isJudged = all(entry.manifest.judgesInterrupts for entry in (*newcomer.candidates.values(), running))
+        warnings = cautions(newcomer.candidates, newcomer.policy, self._driver.isolation(newcomer.candidates))
+        return forecastView(newcomer, running, windows, isJudged, warnings)
 
     # To steer
 
@@ -268,8 +296,8 @@ class Rollouts:
         if going is not None and going.isAbout(name, entry.digest):
             raise CommandError(f"{name}: {entry.version} is being rolled out; `revproxy rollout {name}` shows how")
         if going is not None and going.newcomer.policy.onNewer == "refuse":
-            raise CommandError(f"{name}: {going.versions} is being rolled out, and does not give way (on_newer: refuse); "
-                               f"`revproxy rollout {name} abort` first")  # fmt: skip
+            text = f"{name}: {going.versions} is being rolled out, and does not give way (on_newer: refuse)"
+            raise CommandError(f"{text}; `revproxy rollout {name} abort` first")
 
 
 def _isNew(entry: CatalogEntry, plan: Plan) -> bool:

@@ -200,6 +200,10 @@ class Rollout:
 
     # What happens to it
 
+    def wait(self, reason: str, by: str) -> None:
+        """It is there, and waits for its turn."""
+        self.passage.enter(WAITING, reason, by)
+
     def enter(self, state: str, reason: str, by: str) -> None:
         """It comes into a state. :raises automat.NoTransition: it cannot."""
         moveOn(self.life, state, reason, by)
