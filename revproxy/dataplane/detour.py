@@ -29,7 +29,8 @@ class Detour(Chain):
         passed = chain.links[:depth]
         known = {id(link.instance) for link in passed}
         ahead = (link for link in onto.links if id(link.instance) not in known)
-        super().__init__((*passed, *ahead), depth, None if onto.explains is None else 0)
+        arms = tuple({met.plugin: met for met in (*chain.arms, *onto.arms)}.values())
+        super().__init__((*passed, *ahead), depth, None if onto.explains is None else 0, arms)
         self._parts = chain.parts if onto in chain.parts else (*chain.parts, onto)
 
     @property

@@ -150,7 +150,7 @@ class Link:
             if context.bodyBrokenBy(error):
                 raise error
             if isinstance(error, Refused):
-                self._refused(context, phase)
+                self.interrupted(context, phase)
                 raise error
         self.blame(failure, "{name} {version} failed", phase)
         note(context, self.name, self._noted(failure), "failed")
@@ -178,7 +178,7 @@ class Link:
         error = failure.value
         if isinstance(error, Refused):
             if not context.isAnswered:
-                self._refused(context, BODY)
+                self.interrupted(context, BODY)
                 return failure
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
         self.blame(failure, "{name} {version} failed in a body")
@@ -197,7 +197,8 @@ class Link:
     def _noted(self, failure: Failure) -> str:
         return f"failed: {printable(masked(failure.getErrorMessage()), NOTED)}"
 
-    def _refused(self, context: Context, phase: str) -> None:
+    def interrupted(self, context: Context, phase: str) -> None:
+        """It has answered the request instead of its route."""
         self.counters.interrupted(phase)
         context._interruptedBy = self.name
 

@@ -4,7 +4,7 @@ The generation that requests go through, and its swap: one assignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,10 @@ from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import Selected
 from revproxy.plan.words import Prepare
-from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration, notInChain
+from revproxy.worker.assembly import BuiltGeneration, Member, Members, buildGeneration, notInChain
 from revproxy.worker.guard.versionhealth import VersionHealth
 from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.rollout.trials import Trials
 from revproxy.worker.routes import Routes
 from revproxy.worker.running import Running
 from revproxy.worker.staging import Staging
@@ -28,7 +29,7 @@ class Generations:
     """
 
     def __init__(
-        self, edge: Edge, staging: Staging, routes: Routes, health: VersionHealth, answers: Deadlines
+        self, edge: Edge, staging: Staging, routes: Routes, health: VersionHealth, answers: Deadlines, trials: Trials
     ) -> None:
         """
         :param answers: for middleware that do not answer at once.
@@ -39,6 +40,7 @@ class Generations:
         self._routes = routes
         self._health = health
         self._answers = answers
+        self._trials = trials
         self._next: BuiltGeneration | None = None
 
     async def prepare(self, word: Prepare) -> None:
@@ -48,8 +50,9 @@ class Generations:
         """Build it; nobody sees it yet."""
         running, table = self._staging.next, self._routes.next
         if running is not None and table is not None:
-            member: Callable[[Selected, Mapping[str, Any]], Member] = partial(self._member, running)
-            self._next = buildGeneration(running.plan, table, member, self._successor, self._answers)
+            arms = self._trials.forkMaker(running.plan)
+            member: Members = partial(self._member, running)
+            self._next = buildGeneration(running.plan, table, member, self._successor, self._answers, arms)
 
     def commit(self) -> None:
         """The swap."""
@@ -62,14 +65,17 @@ class Generations:
         self._edge.generation = built.generation
         self.built, self._next = built, None
         self._health.adopt(set(built.instances), running.plan)
+        self._trials.adopt()
 
     async def abandon(self) -> None:
         """It was never seen."""
         self._next = None
         self._health.abandon()
+        self._trials.abandon()
 
-    def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
-        instance = running.member(plugin.name, settings)
+    def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any], isCandidate: bool) -> Member:
+        find = running.candidate if isCandidate else running.member
+        instance = find(plugin.name, settings)
         try:
             middleware = self._health.inChain(instance, running.plan)
         except BaseException as error:  # foreign code: it was verified, and is another thing now
