@@ -160,7 +160,7 @@ class Context(Routed):
         self._answerBefore: list[Field] | None = None
         self._story: Any = None
         # Where its client stands in trials of versions; see dataplane/fork.py.
-        self._standings: dict[str, Any] | None = None
+        self._standings: Any = None
 
     @property
     def id(self) -> str:

@@ -1,4 +1,8 @@
-"""The options of ``twistd revproxy``, and the service made of them; ``revproxy run`` makes the same."""
+"""
+The options of ``twistd revproxy``, and the service made of them; ``revproxy run`` makes the same.
+
+What the edge itself is made of is imported when it is made: with the options read, and the process closed to others.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,20 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from revproxy.config.configfile import configFromOptions, loadConfig
-from revproxy.config.problems import ConfigErrors
 from revproxy.loop.closedprocess import closeToOthers
-from revproxy.loop.interpreter import importBeside, tuneInterpreter
+from revproxy.loop.interpreter import importBeside, tuneInterpreter, uncollected
 from revproxy.loop.reactor import installUnlessChosen, keepThreadsApart
 from revproxy.loop.remotedebug import withoutRemoteDebug
-from revproxy.service.reloader import superviseUnlessSupervised
-from revproxy.service.service import EdgeService
 from revproxy.service.signals import EarlySignals
-from revproxy.service.twistdlog import shapeLog
+
+if TYPE_CHECKING:
+    from revproxy.service.service import EdgeService
 
 
 class Options(TwistedOptions):  # type: ignore[misc]
@@ -83,9 +85,13 @@ class Options(TwistedOptions):  # type: ignore[misc]
             withoutRemoteDebug()
             closeToOthers()
         if self["reload"]:
+            from revproxy.service.reloader import superviseUnlessSupervised
+
             superviseUnlessSupervised([Path(self["config"])] if self["config"] is not None else [])
         installUnlessChosen()
         if self.parent is not None:
+            from revproxy.service.twistdlog import shapeLog
+
             shapeLog(self.parent)
 
 
@@ -108,7 +114,12 @@ def makeEdge(options: Mapping[str, Any], owner: tuple[int, int] | None) -> EdgeS
 
     :param owner: user and group that the edge will become; None: it stays who it is.
     """
-    from twisted.internet import reactor
+    with uncollected():
+        from twisted.internet import reactor
+
+        from revproxy.config.configfile import configFromOptions, loadConfig
+        from revproxy.config.problems import ConfigErrors
+        from revproxy.service.service import EdgeService
 
     path = None if options["config"] is None else Path(options["config"])
     try:

@@ -41,7 +41,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "isolation": ("isolation.*", "config", "root", "loop"),
     "config": ("root", "dataplane.http.limits"),
     "bundles": ("config", "root"),
-    "replay": ("root", "loop"),
+    "replay": ("root", "loop", "config.secretnames"),
     "plan": ("config", "bundles", "root"),
     "worker.lifecycle": (*_WORKER, "plugins"),
     "worker.guard": (*_WORKER, "worker.lifecycle"),

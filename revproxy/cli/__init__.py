@@ -1,7 +1,7 @@
 """
 ``revproxy``, the command.
 
-- `main`: the commands, and those that only need files: ``check``, ``init``, ``new-plugin``;
+- `main`: the commands; `begincommands`: those that need nothing, ``init``, ``new-plugin``; `checkcommand`: ``check``;
 - `runcommand`: the edge itself;
 - `templates`: what ``init`` and ``new-plugin`` write;
 - `preflight`: what ``check`` finds: everything that can be known without starting anything;

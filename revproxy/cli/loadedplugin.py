@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from revproxy.config.grantedconfig import grantedConfig
 from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import Problem, textOf
-from revproxy.config.references import grantedConfig
 from revproxy.control.catalogreader import readPlugin
 from revproxy.interfaces import IConfigurable
 from revproxy.loading.contract import PluginError

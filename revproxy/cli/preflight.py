@@ -18,6 +18,7 @@ from twisted.web.resource import IResource
 
 from revproxy.bundles.ignorerules import isPassing
 from revproxy.cli.lockedcheck import LockedCheck
+from revproxy.cli.rolloutcheck import rolloutWarnings
 from revproxy.config.configfile import loadConfig
 from revproxy.config.document import Document
 from revproxy.config.manifest import Manifest
@@ -100,6 +101,7 @@ def preflight(config: Config, dropins: Iterable[Any] | None = None) -> Findings:
         raise ConfigErrors(problems)
     warnings += _withoutFolders(config, catalog, records)
     warnings += withoutGrants(config, selected, records)
+    warnings += rolloutWarnings(config, {*catalog.entries, *(broken.name for broken in catalog.broken)})
     return _findings(config, catalog, selected, tuple(warnings))
 
 

@@ -121,3 +121,7 @@ def _run(
     except UserError as error:
         said(error)
         sys.exit(1)
+
+
+COMMANDS = (run,)
+"""All of them."""

@@ -19,6 +19,7 @@ from revproxy.config.listenerconfig import listenersOf
 from revproxy.config.metricsconfig import metricsOf
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.references import ENVIRONMENT, FILE, OwnReferences, Unresolved
+from revproxy.config.rolloutconfig import rolloutOf
 from revproxy.config.routeconfig import pluginSettings, routesOf
 from revproxy.config.schema import checkPublished
 from revproxy.config.section import Section
@@ -159,6 +160,7 @@ def _plugins(section: Section, references: OwnReferences) -> PluginsConfig:
         quarantine=_quarantine(section.section("quarantine")),
         storeBytes=section.integer("store_bytes", PluginsConfig().storeBytes),
         grants={name: _grant(grant, references) for name, grant in section.entries("grants")},
+        rollout=rolloutOf(section.section("rollout")),
     )
 
 

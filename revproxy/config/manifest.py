@@ -52,6 +52,7 @@ class Manifest:
     :ivar bodyBytes: the most bytes of a body the plugin may buffer; ``None``: what the edge allows.
     :ivar permissions: what it asks for; ``None``: it does not say.
     :ivar shadowSafe: whether it may run on copies of requests.
+    :ivar judgesInterrupts: whether it speaks against a version that it stops more requests than another, or fewer.
     :ivar source: the file, as messages call it.
     :ivar document: knows the line of every value.
     """
@@ -80,6 +81,7 @@ class Manifest:
     permissions: Permissions | None = None
     revision: int | None = None
     shadowSafe: bool = False
+    judgesInterrupts: bool = True
     edge: SpecifierSet | None = None
     dependencies: tuple[Requirement, ...] = ()
     source: str = field(default="plugin.json", compare=False)
@@ -146,6 +148,7 @@ def _manifestOf(document: Document) -> Manifest:
         permissions=Permissions.of(value["permissions"]) if "permissions" in value else None,
         revision=_whole(value.get("revision")),
         shadowSafe=value.get("shadow_safe", False),
+        judgesInterrupts=value.get("judge", {}).get("interrupts", True),
         edge=reader.edge(),
         dependencies=reader.dependencies(),
         source=document.source,

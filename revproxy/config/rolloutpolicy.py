@@ -43,6 +43,7 @@ class Step:
     :ivar share: of a shadow, the share of requests that are tried; of a canary, that of clients that the new version
         serves. Above 0, up to 1.
     :ivar atLeast: seconds that it lasts at least; ``atMost``: at most; None: as long as it takes.
+        Of a pre-flight, None: as long as what it does may take by itself.
     :ivar replay: of a pre-flight: what was recorded, and is tried; None: nothing is.
     :ivar shadow: of a canary: the share of requests on which the other version is tried besides.
     """
@@ -116,6 +117,17 @@ class RolloutPolicy:
     testers: Testers | None = None
     expect: tuple[Expectation, ...] = ()
     onNewer: OnNewer = "supersede"
+
+
+USUAL = RolloutPolicy(
+    (
+        Step("preflight"),
+        Step("shadow", 0.2, Until(3000), atMost=900.0),
+        Step("canary", 0.05, Until(fault=0.01), atLeast=60.0, atMost=900.0, shadow=0.2),
+        Step("canary", 0.5, Until(fault=0.01), atLeast=60.0, atMost=900.0, shadow=0.2),
+    )
+)
+"""Of a plugin whose versions come at once, where somebody asks for steps and does not say which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from twisted.internet.endpoints import serverFromString
-
 from revproxy.config.problems import quoted
 from revproxy.dataplane.http.limits import METHOD_LENGTH
 from revproxy.headers import EDGES_OWN, isFieldValue, isToken
@@ -55,6 +53,8 @@ def endpoint(text: str) -> str:
             raise ValueError(f"{quoted(text)}: write systemd:domain=INET:name=NAME, with FileDescriptorName= of the "
                              "socket's unit, or systemd:domain=INET:index=0")
         return text
+    from twisted.internet.endpoints import serverFromString  # half the time of commands that need none
+
     try:
         # No endpoint touches its reactor before it listens.
         made = serverFromString(None, text)

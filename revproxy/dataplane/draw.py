@@ -32,24 +32,31 @@ class Standing:
 
     :ivar bucket: 0 to :data:`BUCKETS` - 1.
     :ivar isCandidate: whether the new version serves it.
-    :ivar isTester: whether it has chosen that itself, or, in another trial, what serves it there.
+    :ivar isTester: whether it has chosen what serves it, in this trial or another.
+    :ivar isChosen: whether in this one.
     :ivar lacksCookie: whether it is to get the edge's own cookie.
     """
 
-    __slots__ = ("bucket", "isCandidate", "isTester", "lacksCookie")
+    __slots__ = ("bucket", "isCandidate", "isChosen", "isTester", "lacksCookie")
 
-    def __init__(self, bucket: int, isCandidate: bool, isTester: bool = False, lacksCookie: bool = False) -> None:
+    def __init__(self, bucket: int, isCandidate: bool, lacksCookie: bool = False) -> None:
         self.bucket = bucket
         self.isCandidate = isCandidate
-        self.isTester = isTester
+        self.isTester = self.isChosen = False
         self.lacksCookie = lacksCookie
 
     def __repr__(self) -> str:
         return f"<Standing {self.bucket} {'candidate' if self.isCandidate else 'running'}>"
 
-    def ofTester(self, isCandidate: bool) -> Standing:
-        """The same one, of somebody who chooses."""
-        return Standing(self.bucket, isCandidate, True)
+    def ofTester(self, choice: bool | None = None) -> Standing:
+        """
+        The same one, of somebody who chooses.
+
+        :param choice: whether the new version, in this trial; None: in another.
+        """
+        standing = Standing(self.bucket, self.isCandidate if choice is None else choice)
+        standing.isTester, standing.isChosen = True, choice is not None
+        return standing
 
 
 class TestersHeader:

@@ -26,11 +26,19 @@ _ANY: Final[Any] = (None,)
 RUNNING: Final = 0
 """The arm of those who meet no version on trial."""
 
-Standings = Mapping[str, Standing]
-"""Where a request's client stands, by the trial."""
 
-Tap = Callable[[Context, Standings], Any]
-"""Says of a request who is to be given it once it was taken down; None: nobody."""
+class Standings(dict[str, Standing]):
+    """
+    Where the client of one request stands, by the trial: looked up once, when it comes to its first fork.
+
+    :ivar isTaken: whether it is taken down.
+    """
+
+    isTaken = False
+
+
+Tap = Callable[[Context, Standings], tuple[Any, ...]]
+"""Says of a request who is to be given it once it was taken down."""
 
 Begin = Callable[[Context, tuple[Any, ...]], None]
 """A request is taken down from here on, for these."""
@@ -58,7 +66,7 @@ class Fork(Chain):
     The chains of one route group.
     """
 
-    __slots__ = ("_arms", "_branches", "_draws", "_issuer", "_stripped", "_taking")
+    __slots__ = ("_arms", "_branches", "_draws", "_issuer", "_stripped", "_taking", "_testers")
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class Fork(Chain):
         stripped: Sequence[bytes] = (),
         issuer: Issuer | None = None,
         taking: Taking | None = None,
+        testers: Sequence[Draw] = (),
     ) -> None:
         """
         :param arms: the chain of each; that of :data:`RUNNING` is there.
@@ -74,6 +83,8 @@ class Fork(Chain):
         :param stripped: header fields, in lower case, that neither plugins nor origins see.
         :param issuer: gives clients the edge's own cookie; None: they get none.
         :param taking: None: nothing is taken down.
+        :param testers: those draws of the generation in which people choose, also those that are not of this fork: what
+            they say is not there any more if the request is rerouted.
         """
         running = arms[RUNNING]
         # What is refused before it enters (a method, a name) is told to the observers of what runs.
@@ -87,6 +98,7 @@ class Fork(Chain):
         self._stripped = tuple(stripped)
         self._issuer = issuer
         self._taking = taking
+        self._testers = tuple(testers)
 
     @property
     def branches(self) -> tuple[Chain, ...]:
@@ -96,6 +108,13 @@ class Fork(Chain):
     def enter(self, context: Context) -> bool | Deferred[bool]:
         """As :meth:`Chain.enter`, of the arm that it is; from here on that is the exchange's chain."""
         exchange: Any = context._exchange
+        standings = context._standings = self._standingsOf(context)
+        taking = self._taking
+        if taking is not None:
+            takers = tuple(taker for tap in taking.taps for taker in tap(context, standings))
+            if takers:
+                standings.isTaken = True
+                taking.begin(context, takers)
         chain = self.armFor(context)
         if exchange is not None:
             chain.active += 1
@@ -105,8 +124,9 @@ class Fork(Chain):
 
     def armFor(self, context: Context) -> Chain:
         """The chain that a request takes; whoever has it enter there counts it as active."""
-        known = context._standings
-        standings = known if known is not None else self._standingsOf(context)
+        standings: Standings | None = context._standings
+        if standings is None:  # it comes from a route without a fork
+            standings = context._standings = self._standingsOf(context)
         arm = RUNNING
         for bit, draw in self._draws:
             standing = standings.get(draw.id)
@@ -117,52 +137,44 @@ class Fork(Chain):
         chain = self._arms.get(arm)
         if chain is None:
             arm, chain = self._instead(arm, standings)
-        if self._taking is not None:
-            takers = tuple(filter(None, [tap(context, standings) for tap in self._taking.taps]))
-            if takers:
-                self._taking.begin(context, takers)
-                return self._taking.chains[arm]
-        return chain
+        return self._taking.chains[arm] if standings.isTaken and self._taking is not None else chain
 
-    def _standingsOf(self, context: Context) -> dict[str, Standing]:
+    def _standingsOf(self, context: Context) -> Standings:
         """Looked up once for each request: what testers say is gone after it."""
         request = context._request
-        standings = context._standings = {draw.id: draw.standingOf(request) for _, draw in self._draws}
+        standings = Standings()
         for _, draw in self._draws:
-            choice = None if draw.testers is None else draw.testers.choice(request)
-            if choice is not None:
-                standings[draw.id] = standings[draw.id].ofTester(choice)
+            standings[draw.id] = draw.standingOf(request)
+        chosen = [draw for draw in self._testers if self._isChosen(draw, context, standings)]
         for name in self._stripped:
             request._headers.removeRaw(name)
-        if any(standing.isTester for standing in standings.values()):
-            self._areTesters(context, standings)
+        if chosen:
+            # What somebody does who tests one version is nothing to judge another one by, either.
+            for id, standing in standings.items():
+                standings[id] = standing if standing.isChosen else standing.ofTester()
         elif self._issuer is not None and any(standing.lacksCookie for standing in standings.values()):
             exchange: Any = context._exchange
             if exchange is not None:
                 exchange.answerThrough(self._issuer.through(request))
         return standings
 
-    def _areTesters(self, context: Context, standings: dict[str, Standing]) -> None:
-        """What somebody does who tests one version is nothing to judge another one by, either."""
-        for _, draw in self._draws:
-            standing = standings[draw.id]
-            if standing.isTester:
-                chosen = "candidate" if standing.isCandidate else "running version"
-                note(context, draw.name, f"a tester has chosen the {chosen}")
-            else:
-                standings[draw.id] = standing.ofTester(standing.isCandidate)
+    def _isChosen(self, draw: Draw, context: Context, standings: Standings) -> bool:
+        choice = None if draw.testers is None else draw.testers.choice(context._request)
+        if choice is None:
+            return False
+        standings[draw.id] = draw.standingOf(context._request).ofTester(choice)
+        note(context, draw.name, f"a tester has chosen the {'candidate' if choice else 'running version'}")
+        return True
 
     def _instead(self, arm: int, standings: Standings) -> tuple[int, Chain]:
         """
         Somebody tests a version that no client meets yet, and is to meet another one, too: there is no chain for both.
         """
-        chosen = [bit for bit, draw in self._draws if arm & bit and standings[draw.id].isTester]
-        for bit in chosen:
-            if bit in self._arms:
-                return bit, self._arms[bit]
-        return RUNNING, self._arms[RUNNING]
+        tested = [bit for bit, draw in self._draws if arm & bit and bit in self._arms and standings[draw.id].isChosen]
+        arm = tested[0] if tested else RUNNING
+        return arm, self._arms[arm]
 
     def remade(self, remake: Callable[[Chain], Chain]) -> Fork:
         """The same fork, with other chains, of which nothing is taken down and by which nobody gets a cookie."""
         arms = {arm: remake(chain) for arm, chain in self._arms.items()}
-        return Fork(arms, [draw for _, draw in self._draws], self._stripped)
+        return Fork(arms, [draw for _, draw in self._draws], self._stripped, testers=self._testers)

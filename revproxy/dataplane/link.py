@@ -56,6 +56,7 @@ class Link:
     :param onFailure: told of each of its failures, after it was counted.
     :param concurrency: how many of its version's answers may be awaited at a time, or None.
     :param memory: what its version's calls have taken; None: nobody asks.
+    :param original: what ``instance`` stands for, where it is a wrapper around that.
     :ivar counters: what its version has done, here and elsewhere.
     :ivar finishing: how many calls of its ``finished`` are awaited.
     """
@@ -78,6 +79,7 @@ class Link:
         "name",
         "onFailure",
         "open",
+        "original",
         "pieceTimeout",
         "timeout",
         "version",
@@ -101,8 +103,10 @@ class Link:
         onFailure: Callable[[Failure], None] | None = None,
         concurrency: int | None = None,
         memory: MemoryMeter | None = None,
+        original: Any = None,
     ) -> None:
         self.instance = instance
+        self.original = instance if original is None else original
         self.name = name
         self.version = version
         self.open = open

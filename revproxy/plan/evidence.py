@@ -20,7 +20,8 @@ FAMILIES: tuple[Family, ...] = ("faults", "interrupts", "slow90", "slow99", "slo
 
 class First(msgspec.Struct, frozen=True, array_like=True):
     """
-    Something has happened to a client's bucket that had not happened to it before.
+    Something has happened to a client's bucket that had not happened to it before in this step. Where other buckets
+    become the candidate's, whoever tells forgets what has happened, and tells it again when it happens again.
 
     :ivar at: seconds since the epoch. Those of one word are in the order in which they happened.
     """
@@ -117,7 +118,9 @@ class DifferenceCount(msgspec.Struct, frozen=True, array_like=True):
     """
     Pairs in which the versions differed in the same way; see `revproxy.replay.difference`.
 
-    The real answer was R1, that of the running code on a copy R2, the candidate's C.
+    The real answer was R1, that of the code that serves on a copy R2, that of the other version C: the candidate's,
+    or, where the pairs are reversed, the running version's. ``kind`` is that from R1 to what differs; whoever reads
+    turns ``added`` and ``removed`` around where the pairs are reversed.
 
     :ivar candidate: pairs in which only C differs from R1; ``control``: only R2 does; ``both``: both do.
     :ivar examples: a few, redacted: request, R1, and what differs.

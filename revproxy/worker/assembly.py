@@ -211,10 +211,10 @@ class _Assembly:
 
         def makeLink(isTaken: bool, **services: Any) -> Link:
             try:
-                middleware = member.middleware
                 if isTaken and arms is not None:
-                    middleware = arms.takenDown(instance, middleware)
-                return link(middleware, **services)
+                    wrapped = arms.takenDown(instance, member.middleware)
+                    return link(wrapped, original=member.middleware, **services)
+                return link(member.middleware, **services)
             except BaseException as error:  # foreign code: it was verified, and is another thing now
                 raise notInChain(instance, error) from None
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from pkgutil import iter_modules
 from runpy import run_module
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy import __version__
-from revproxy.cli.main import SECTIONS, main
+from revproxy import __version__, cli
+from revproxy.cli.main import MODULES, SECTIONS, main
 
 
 class CommandTests(SynchronousTestCase):
@@ -34,11 +37,25 @@ class CommandTests(SynchronousTestCase):
     def test_sections(self) -> None:
         """Each command is listed, once, below what it is for."""
         listed = [name for names in SECTIONS.values() for name in names]
-        self.assertEqual(sorted(listed), sorted(main.commands))
+        modules = [import_module(found.name) for found in iter_modules(cli.__path__, "revproxy.cli.")
+                   if found.name != "revproxy.cli.__main__"]
+        there = [command.name for module in modules for command in getattr(module, "COMMANDS", ())]
+        self.assertEqual(sorted(listed), sorted(there))
+        self.assertEqual(sorted(listed), sorted(name for names in MODULES.values() for name in names))
         said = self.run_("--help").stdout
         for title, names in SECTIONS.items():
             section = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
             self.assertEqual([line.split()[0] for line in section.splitlines() if line[2] != " "], list(names))
+
+    def test_quick(self) -> None:
+        """A command that asks an edge imports neither what reads a configuration nor what an edge is made of."""
+        script = ("import sys; from revproxy.cli.main import main\n"
+                  "try: main(['status', '--help'])\n"
+                  "finally: print(*sys.modules, file=sys.stderr)")
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        self.assertIn("revproxy.cli.statuscommands", done.stderr.split())
+        for name in ("revproxy.config.settings", "revproxy.cli.edgecommands", "jsonschema", "twisted.internet.reactor"):
+            self.assertNotIn(name, done.stderr.split())
 
     def test_schema(self) -> None:
         """The schemas, as an editor needs them."""

@@ -14,6 +14,15 @@ from revproxy.config.configfile import configFromOptions, loadConfig, parseConfi
 from revproxy.config.explainconfig import ExplainConfig
 from revproxy.config.metricsconfig import MetricsConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.rolloutpolicy import (
+    ClientKey,
+    Expectation,
+    RolloutConfig,
+    RolloutPolicy,
+    Step,
+    Testers,
+    Until,
+)
 from revproxy.config.schema import publishedSchema
 from revproxy.config.settings import (
     AdminConfig,
@@ -101,6 +110,21 @@ plugins:
   watch: false
   drain: 2h
   quarantine: {failures: 9, share: 12.5%, window: 1m, loop_share: 30%}
+  rollout:
+    default:
+      steps: [{preflight: true, replay: ./a.recording, at_most: 5m}, {shadow: 20%, until: {pairs: 3000}}]
+      on_inconclusive: promote
+      by: header:X-User
+      testers: {header: X-Arm, token: {$file: token}}
+      expect: [status]
+      on_newer: refuse
+    config: true
+    plugins:
+      cors: at_once
+      rate-limit:
+        steps: [preflight, {canary: 5%, shadow: 1%, until: {fault: 1%, power: 0.8}, at_least: 60s, at_most: 15m}]
+        by: cookie
+        expect: ["header:x-new:added"]
 state: ./state
 requests: {underscores: keep}
 limits: {max_header_bytes: 1000, max_headers: 10, max_target_bytes: 500, max_body_bytes: 5, max_connections: 7,
@@ -152,6 +176,20 @@ GRANTED = Permissions(
 )
 
 
+def rolloutOfFull(base: Path) -> RolloutConfig:
+    """What `FULL` says of rollouts."""
+    testers, byUser = Testers("X-Arm", "0123456789abcdef"), ClientKey("header", "X-User")
+    default = RolloutPolicy(
+        (Step("preflight", replay=base / "a.recording", atMost=300.0), Step("shadow", 0.2, Until(3000))),
+        "promote", byUser, testers, (Expectation("status"),), "refuse",
+    )  # fmt: skip
+    steps = (Step("preflight"), Step("canary", 0.05, Until(None, 0.01, 0.8), 60.0, 900.0, None, 0.01))
+    own = RolloutPolicy(
+        steps, "promote", ClientKey("issued"), testers, (Expectation("header:x-new", "added"),), "refuse"
+    )
+    return RolloutConfig(default, True, {"cors": None, "rate-limit": own})
+
+
 class ConfigTestCase(SynchronousTestCase):
     """A folder with what `FULL` refers to."""
 
@@ -161,6 +199,7 @@ class ConfigTestCase(SynchronousTestCase):
             (self.base / folder).mkdir(parents=True)
         for file in ("ca.pem", "other.pem"):
             (self.base / file).write_text("PEM\n")
+        (self.base / "token").write_text("0123456789abcdef\n")
 
     def parse(self, text: str) -> Config:
         """``text`` as a configuration."""
@@ -227,7 +266,9 @@ class FullTests(ConfigTestCase):
         self.assertEqual(config.plugins, PluginsConfig(
             self.base / "plugins", {"rate-limit": {"rate": "100/s"}, "cors": True}, 1.5, 2,
             QuarantineConfig(9, 0.125, 60.0, 0.3), {"cors": GrantConfig({}, {"ca.pem": "PEM"}, GRANTED)}, ("cors",),
-            {"vendor-*": "process"}, False, 7200.0, storeBytes=100000, maxBytes=200000))
+            {"vendor-*": "process"}, False, 7200.0, storeBytes=100000, maxBytes=200000,
+            rollout=config.plugins.rollout))
+        self.assertEqual(config.plugins.rollout, rolloutOfFull(self.base))
         self.assertEqual(config.pluginDrain, 7200.0)
         self.assertEqual(config.state, self.base / "state")
         self.assertEqual(config.limits, Limits(1000, 10, 500, 5, 7, 3, keepsUnderscores=True))

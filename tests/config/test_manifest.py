@@ -34,7 +34,7 @@ FULL: dict[str, Any] = {
     "conflicts": {"old": "<1"}, "provides": ["limiter"], "on_error": "open", "isolation": "inline",
     "limits": {"timeout_ms": 250, "threads": 64, "memory_mb": 128, "body_bytes": 1048576}, "revision": 7,
     "permissions": {"read_headers": ["X-Tenant"], "body": "read", "respond": True},
-    "shadow_safe": True, "edge": ">=0.1", "required": False,
+    "shadow_safe": True, "judge": {"interrupts": False}, "edge": ">=0.1", "required": False,
     "dependencies": ["pyjwt[crypto]>=2.8,<3; python_version >= '3'"],
 }
 

@@ -159,7 +159,8 @@ class TestersTests(ForkCase):
     def test_chosen(self) -> None:
         """Either arm; the header goes no further, and the request says why it is where it is."""
         arms = {0: self.chain("old"), 1: self.chain("new")}
-        edge = self.begin(Fork(arms, [Draw("1", SALT, NONE, None, self.testers, "p")], [b"x-arm"]))
+        draw = Draw("1", SALT, NONE, None, self.testers, "p")
+        edge = self.begin(Fork(arms, [draw], [b"x-arm"], testers=[draw]))
         self.ask(edge, "X-Arm: token of eleven candidate", "x-arm: again")
         exchange = self.leaf.exchanges[0]
         self.assertEqual(self.notes, ["new"])
@@ -171,7 +172,7 @@ class TestersTests(ForkCase):
         """Who tests one version is a tester for all."""
         draws = [Draw("1", SALT, NONE, None, self.testers), Draw("2", SALT, ALL)]
         arms = {arm: self.chain(str(arm)) for arm in range(4)}
-        edge = self.begin(Fork(arms, draws, [b"x-arm"]))
+        edge = self.begin(Fork(arms, draws, [b"x-arm"], testers=draws[:1]))
         self.ask(edge, "X-Arm: token of eleven running")
         context = self.leaf.exchanges[0].context
         self.assertEqual(self.notes, ["2"])
@@ -193,7 +194,7 @@ class TestersTests(ForkCase):
             return context.respond(200, "x", {"Cache-Control": "no-store"})
 
         arms = {0: self.chain("old", act=answers), 1: self.chain("new", act=answers)}
-        edge = self.begin(Fork(arms, [draw], [b"x-arm"], Issuer([draw])))
+        edge = self.begin(Fork(arms, [draw], [b"x-arm"], Issuer([draw]), testers=[draw]))
         self.assertIn(b"Set-Cookie: revproxy_arm=", self.ask(edge).received())
         self.assertNotIn(b"Set-Cookie", self.ask(edge, "X-Arm: token of eleven candidate").received())
         self.assertEqual([note for note in self.notes if note.isalpha()], ["old", "new"])
@@ -225,12 +226,16 @@ class ReroutingTests(ForkCase):
     def test_testersKeepTheirs(self) -> None:
         """What a tester has chosen holds on the new route, where the header is not seen any more."""
         draw = Draw("1", SALT, NONE, None, TestersHeader(b"X-Arm", b"token"))
-        first = Fork({0: self.chain("old"), 1: self.chain("new", act=self.moves)}, [draw], [b"x-arm"])
-        other = Fork({0: self.chain("running"), 1: self.chain("candidate")}, [draw], [b"x-arm"])
-        edge = self.begin(first, other)
-        client = self.ask(edge, "X-Arm: token candidate")
-        self.assertEqual(self.notes, ["new", "candidate"])
-        self.answer(client)
+        other = Fork({0: self.chain("running"), 1: self.chain("candidate")}, [draw], [b"x-arm"], testers=[draw])
+        for first in (
+            Fork({0: self.chain("old"), 1: self.chain("new", act=self.moves)}, [draw], [b"x-arm"], testers=[draw]),
+            Fork({0: self.chain("new", act=self.moves)}, [], [b"x-arm"], testers=[draw]),
+        ):
+            edge = self.begin(first, other)
+            client = self.ask(edge, "X-Arm: token candidate")
+            self.assertEqual(self.notes, ["new", "candidate"])
+            self.answer(client, -1)
+            self.notes.clear()
 
     def test_ontoAFork(self) -> None:
         """From a route where nothing is on trial."""
@@ -252,7 +257,7 @@ class TakingTests(ForkCase):
         wanted = [True]
         taken = {0: self.chain("taken old"), 1: self.chain("taken new")}
         taking = Taking(
-            [lambda context, standings: "A" if wanted[0] else None, lambda context, standings: None],
+            [lambda context, standings: ("A",) if wanted[0] else (), lambda context, standings: ()],
             lambda context, takers: begun.append((list(self.notes), takers)),
             taken,
         )

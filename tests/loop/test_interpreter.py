@@ -52,6 +52,23 @@ class TuneTests(ProcessCase):
         self.assertEqual(result.stdout, "True 20000 0.2\n", result.stderr)
 
 
+class UncollectedTests(ProcessCase):
+    """`uncollected`."""
+
+    def test_nested(self) -> None:
+        """It is over with the outermost, however that ends; where nothing was collected, nothing is."""
+        result = self.run_(
+            "try:\n"
+            "    with interpreter.uncollected():\n"
+            "        with interpreter.uncollected(): print(gc.isenabled())\n"
+            "        print(gc.isenabled())\n"
+            "        raise ImportError\n"
+            "except ImportError:\n"
+            "    print(gc.isenabled())\n"
+        )
+        self.assertEqual(result.stdout, "False\nFalse\nTrue\n", result.stderr)
+
+
 class ExitTests(ProcessCase):
     """Ends of the process."""
 

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 from revproxy.config.document import Document
+from revproxy.config.grantedconfig import grantedConfig
 from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
-from revproxy.config.references import grantedConfig
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
 from revproxy.control.planning.switching import isOn, saysOff

@@ -50,6 +50,7 @@ class Parts:
         issuer: Issuer | None,
         taps: Sequence[Tap],
         begin: Begin,
+        testers: Sequence[Draw],
     ) -> None:
         self.orders = orders
         self.tried = tried
@@ -59,11 +60,12 @@ class Parts:
         self._issuer = issuer
         self._taps = taps
         self._begin = begin
+        self._testers = testers
 
     def join(self, running: Chain, arms: Mapping[int, Chain], taken: Mapping[int, Chain]) -> Fork:
         """What chooses among chains. :param taken: those of requests that are taken down."""
         taking = Taking(self._taps, self._begin, taken) if taken else None
-        return Fork({RUNNING: running, **arms}, self._draws, self._stripped, self._issuer, taking)
+        return Fork({RUNNING: running, **arms}, self._draws, self._stripped, self._issuer, taking, self._testers)
 
 
 class ForkMaker:
@@ -88,6 +90,7 @@ class ForkMaker:
         issued = [draw for draw in self._draws.values() if isinstance(draw, IssuedDraw)]
         self._issuer = Issuer(issued) if issued else None
         self._stripped = strippedIn(plan)
+        self._testers = tuple(draw for draw in self._draws.values() if draw.testers is not None)
         self._trialOf = {name: trial for trial in plan.trials for name in trial.plugins}
         self._taps = {trial.id: tuple(tapsOf(trial)) for trial in plan.trials}
         self._known: dict[tuple[Any, ...], Parts] = {}
@@ -112,7 +115,7 @@ class ForkMaker:
             known = self._known[key] = Parts(
                 orders, tried, {RUNNING: running, **orders} if taps else {}, draws, self._stripped,
                 self._issuer if any(isinstance(draw, IssuedDraw) for draw in draws) else None,
-                taps, self._takenDown.begin,
+                taps, self._takenDown.begin, self._testers,
             )  # fmt: skip
         return known
 
