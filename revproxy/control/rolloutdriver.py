@@ -94,9 +94,8 @@ class RolloutDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for checking in self._checking.values():
-            if checking is not None:
-                checking.cancel()
+        for id in list(self._checking):
+            self._stopChecking(id)
         self.book.save(isDue=False)
 
     # What is heard
@@ -213,9 +212,7 @@ class RolloutDriver:
             self._record("rollout-start", rollout, Asker(request.actor, reason), text)
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
-        checking = self._checking.get(rollout.id)
-        if checking is not None:
-            checking.cancel()
+        self._stopChecking(rollout.id)
         rollout.end(ending, nameOf(request.actor))
         self.book.close(rollout)
         asker = Asker(request.actor, ending.reason)
@@ -258,6 +255,7 @@ class RolloutDriver:
 
         :raises ChangeRefused: it stays where it is.
         """
+        self._stopChecking(rollout.id)
         index = rollout.nextIndex
         if index is None:
             return await self.promote(rollout, reason, asker)
@@ -335,6 +333,11 @@ class RolloutDriver:
             await self._ending(rollout, ending, BY_EDGE)
         elif not rollout.isHeld:
             self._soon(rollout, self.goOn(rollout, passedText(rollout.report), BY_EDGE))
+
+    def _stopChecking(self, id: str) -> None:
+        checking = self._checking.get(id)
+        if checking is not None:
+            checking.cancel()
 
     async def _problems(self, rollout: Rollout, step: Step) -> tuple[str, ...]:
         """Why it is not fit; nothing: it is."""
