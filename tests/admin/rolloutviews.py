@@ -23,7 +23,8 @@ STEPS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 QUIET = {
-    "kind": "undecided", "reason": "nothing is shown yet: 31 of at least 60 s are over", "family": "slow90", "odds": 6.1,
+    "kind": "undecided", "reason": "nothing is shown yet: 31 of at least 60 s are over", "family": "slow90",
+    "odds": 6.1,
 }  # fmt: skip
 
 _ODDS = [
