@@ -36,7 +36,6 @@ from revproxy.control.quarantine import Quarantine
 from revproxy.control.readiness import Readiness
 from revproxy.control.recorder import Recorder
 from revproxy.control.reverting import Reverting
-from revproxy.control.rollouts import Rollouts
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.sourcedifference import sourceDifference
@@ -173,7 +172,6 @@ class Control:
         self.inbox.onLocking.append(trust.heard)
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
-        self.rollouts = Rollouts(self.coordinator)
         self.trustView = TrustView(self.coordinator, self.inbox)
         self.pluginView = PluginView(self.coordinator, self.trustView)
         self._sources = JobThread(clock, readsIn)
