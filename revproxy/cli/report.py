@@ -29,16 +29,18 @@ _NUMBERS = frozenset((
     "weight", "in flight", "queued", "connections", "req/s", "4xx", "5xx", "p50 ms", "p95 ms", "p99 ms", "days",
     "waiting", "given up", "firing", "no traffic",
     "ms", "requests", "requests 1 h", "4xx 1 h", "5xx 1 h", "p50 ms 1 h", "p99 ms 1 h", "oldest", "age", "under way",
-    "waited ms",
+    "waited ms", "faults", "candidate alone", "running alone", "odds", "left", "takes", "warming up", "testers",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
           "in flight": "in\nflight", "connections": "connec-\ntions", "requests 1 h": "requests\n1 h",
+          "candidate alone": "candidate\nalone", "running alone": "running\nalone", "warming up": "warming\nup",
           "4xx 1 h": "4xx\n1 h", "5xx 1 h": "5xx\n1 h", "p50 ms 1 h": "p50 ms\n1 h", "p99 ms 1 h": "p99 ms\n1 h"}
-_LONG = frozenset(("text", "note", "request"))
+_LONG = frozenset(("text", "note", "request", "ends well"))
 _LONG_AT_LEAST = 24
 _STYLES = {
     "running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim",
     "up": "green", "down": "red", "drained": "yellow",
+    "promoted": "green", "rolled back": "red", "aborted": "yellow", "superseded": "dim",
     "firing": "red", "pending": "yellow", "no-traffic": "yellow", "silenced": "dim",
 }
 _DIGEST = 12

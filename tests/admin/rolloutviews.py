@@ -51,12 +51,12 @@ def canary(plugin: str = "quota", **more: Any) -> dict[str, Any]:
     return {
         "plugin": plugin, "plugins": [plugin], "id": "r7", "state": "canary", "held": False, "since": NOW - 400,
         "ended": None, "running": RUNNING, "candidate": CANDIDATE,
-        "step": {"index": 3, "of": 4, **STEPS[2], "since": NOW - 31, "have": 160.0, "need": 300.0,
+        "step": {"index": 3, "of": 4, **STEPS[2], "since": NOW - 31, "have": 1.6, "need": 3.0,
                  "left_seconds": 27.0},
         "steps": STEPS, "verdict": QUIET, "warnings": ["quota counts for all: two arms count apart"],
         "families": [family("faults", 0.8, 0, 2), family("interrupts", 0.6, 4, 80), family("slow90", 1.3, 12, 204)],
         "arms": {"running": arm(5900, 2, 1.2, 0.0002, 0.0011), "candidate": arm(312, 0, 0.06, 0.00019, 0.0012)},
-        "pairs": {"compared": 3000, "incomparable": {"asked another URL": 12}, "dropped": 4, "faults": 0,
+        "pairs": {"compared": 3000, "unnamed": 0, "incomparable": {"asked another URL": 12}, "dropped": 4, "faults": 0,
                   "control_faults": 0, "time": {"slower": 120, "faster": 131, "odds": 0.3}},
         "differences": [
             difference("header:cache-control", "changed", 31, 0, odds=44.0),
@@ -82,6 +82,8 @@ def rolledBack(plugin: str = "quota", **more: Any) -> dict[str, Any]:
     return {
         **began, "state": "rolled-back", "ended": NOW, "step": None, "verdict": verdict,
         "families": [family("faults", 210.0, 4, 2), *began["families"][1:]],
+        "arms": {**began["arms"], "candidate": arm(312, 4, 0.06, 0.00019, 0.0012)},
+        "curve": [{"at": NOW - 31 + n, "odds": 0.2 + 210 ** (n / 30)} for n in range(31)],
         "transitions": [*began["transitions"],
                         {"at": NOW, "from": "canary", "to": "rolled-back", "reason": reason, "by": "edge"}],
         **more,

@@ -80,6 +80,7 @@ _ARMS: Schema = record(running=ARM, candidate=ARM)
 PAIRS: Schema = optional(record(
     "What the shadow compared; null: there was none.",
     compared=COUNT,
+    unnamed={**COUNT, "description": "Kinds of differences that were too many to be told."},
     incomparable={"type": "object", "additionalProperties": COUNT, "description": "How many could not be, by why."},
     dropped={**COUNT, "description": "Not tried, for the edge had too much to do."},
     faults={**COUNT, "description": "Of the candidate alone."},

@@ -17,6 +17,7 @@ class Curve:
 
     def __init__(self, points: Iterable[tuple[float, float]] = ()) -> None:
         self._points = list(points)
+        self._distance = self._mean() if len(self._points) >= POINTS // 2 else 0.0
 
     def add(self, at: float, figure: float) -> None:
         """
@@ -25,16 +26,16 @@ class Curve:
         :param at: seconds, not before the last; one that is, is left out.
         """
         points = self._points
-        if len(points) > 1 and at - points[-2][0] < self._distance():
+        if len(points) > 1 and at - points[-2][0] < self._distance:
             points.pop()
         if not points or at > points[-1][0]:
             points.append((at, figure))
         if len(points) >= POINTS:
             del points[1:-1:2]
+            self._distance = self._mean()
 
-    def _distance(self) -> float:
-        first, last = self._points[0][0], self._points[-1][0]
-        return (last - first) / POINTS
+    def _mean(self) -> float:
+        return (self._points[-1][0] - self._points[0][0]) / len(self._points)
 
     @property
     def points(self) -> tuple[tuple[float, float], ...]:

@@ -11,6 +11,7 @@ never taken for a good sign.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -147,7 +148,7 @@ class Judge:
         for stall in evidence.stalls:
             self._limits.stalled(stall)
         self._look()
-        firsts = [first for first in evidence.firsts if self._isOfStep(first)]
+        firsts = sorted(filter(self._isOfStep, evidence.firsts), key=attrgetter("at"))
         if found := self._judge.heard(firsts, evidence.times, not any(self._canary)):
             self._found(found)
         self._broken = self._broken or self._judge.trouble

@@ -104,3 +104,27 @@ def pairsSeenText(pairs: int, found: float) -> str:
     if found > pairs:
         return f"by {pairs:,} pairs only what differs in nearly all of them"
     return f"by {pairs:,} pairs what the candidate does otherwise in 1 of {max(1, int(pairs / found)):,} calls"
+
+
+def spanText(seconds: float) -> str:
+    """A length of time, as people say it: ``40 s``, ``5.8 min``."""
+    size, unit = _unitOf(seconds)
+    return f"{_number(max(1.0, seconds) / size)} {unit}"
+
+
+def rangeText(low: float, high: float) -> str:
+    """From one length of time to another: ``5–6 min``."""
+    size, unit = _unitOf(low)
+    first, second = _number(max(1.0, low) / size), _number(max(1.0, high) / size)
+    return f"{first} {unit}" if first == second else f"{first}–{second} {unit}"
+
+
+def _unitOf(seconds: float) -> tuple[float, str]:
+    """That in which a length of time is said, from two of it on."""
+    units = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
+    return next((unit for unit in units if seconds >= 2 * unit[0]), (1.0, "s"))
+
+
+def _number(figure: float) -> str:
+    """Nobody knows it exactly."""
+    return f"{figure:.1f}".removesuffix(".0") if figure < 4 else f"{figure:.0f}"
