@@ -458,6 +458,30 @@ class Instance:
         )
         return True
 
+    async def takeBack(self, other: Instance, limit: float | None = None) -> bool:
+        """
+        Take what requests have left in another instance of this plugin, and keep its own: a trial is over.
+
+        It serves meanwhile. Its own state comes last: where a state takes the place of another, it is that.
+
+        :param limit: seconds for each of four steps, if they are not given as much time as usual.
+        :returns: False if there is nothing to give, or nobody to take it.
+        :raises StageFailed: of this one's version.
+        """
+        if not (self.provides(IStateful) and other.provides(IStateful)):
+            return False
+        seconds = self._limits.handover if limit is None else limit
+        own = await self._bounded("handover", self.object.exportState, seconds)
+        try:
+            own = throughJSON(own, self._limits.stateBytes, self.locked is None)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            message = f"exportState gave what JSON cannot hold, or too much of it: {error}"
+            raise self.version.failed("handover", error, message) from None
+        try:
+            return await other.handOver(self, limit)
+        finally:
+            await self._bounded("handover", lambda: self.object.importState(own, self.version.id.number), seconds)
+
     def giveUp(self) -> None:
         """Cancel the step that is under way."""
         if self._waiting is not None:
