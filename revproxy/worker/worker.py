@@ -62,6 +62,8 @@ from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
 from revproxy.worker.rehearsals import Rehearsals
 from revproxy.worker.rollout.recordings import Recordings
+from revproxy.worker.rollout.takendown import TakenDown
+from revproxy.worker.rollout.trials import Trials
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -83,6 +85,7 @@ class Worker:
     :ivar accessLogging: its log.
     :ivar recording: who wants to know of requests that are over.
     :ivar bounds: its limits and time-outs.
+    :ivar trials: what is written down of versions on trial.
     :ivar generations: what requests go through.
     :ivar recordings: what is taken down of requests, for somebody to keep it.
     :ivar retirement: sees off instances that are not used any more.
@@ -165,7 +168,9 @@ class Worker:
         self.rehearsals = Rehearsals(reactor, self.edge, self.listeners.listenerFor, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
-        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
+        self.trials = Trials(TakenDown(), self.recordings)
+        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)
+        self.recordings.onChanged = self.generations.rebuild
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
         tell(dropInFactories.told)
         for text in dropInFactories.untrusted:

@@ -106,6 +106,11 @@ class Recordings:
             self.onChanged()
             self._schedule()
 
+    @property
+    def isAny(self) -> bool:
+        """Whether there is any recording."""
+        return bool(self._recordings)
+
     def isOf(self, route: str) -> bool:
         """Whether any of a route's requests are wanted."""
         return any(recording.isOf(route) for recording in self._recordings.values())
