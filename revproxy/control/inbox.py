@@ -20,6 +20,7 @@ from revproxy.plan.words import (
     Failures,
     Locking,
     Notice,
+    Recorded,
     Records,
     Remains,
     Restored,
@@ -41,6 +42,7 @@ class Inbox:
     :ivar onCounters: who else hears what was counted, each with the number of the worker.
     :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
         decode them when somebody asks.
+    :ivar onRecorded: who hears of requests that were taken down, so.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Inbox:
         self.targets = TargetStates(events)
         self.onCounters: list[Callable[[int, Counters], None]] = []
         self.onRecords: list[Callable[[int, Records], None]] = []
+        self.onRecorded: list[Callable[[int, Recorded], None]] = []
         self._events = events
         self._totals = totals
         self._snapshots = snapshots
@@ -84,6 +87,9 @@ class Inbox:
         elif isinstance(word, Records):
             for hearRecords in self.onRecords:
                 hearRecords(worker, word)
+        elif isinstance(word, Recorded):
+            for hearRecorded in self.onRecorded:
+                hearRecorded(worker, word)
         elif isinstance(word, Failures):
             self._totals.failed(word)
             self._quarantine.failed(worker, word)

@@ -1,5 +1,5 @@
 """
-Recordings on disk: a file each, in ``recordings/`` of the state folder. What they have is redacted before it is written.
+Recordings on disk: a file each, in ``recordings/`` of the state folder. What lets in is not in them.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.recordingfiles import NAME, RecordingFile, RecordingFiles, TooMany
 from revproxy.loop.jobthread import JobThread
+from revproxy.plan.events import EventLog
 from revproxy.plan.words import Record, Recorded
 from revproxy.replay.corpus import End, Header
 from revproxy.replay.corpusredaction import Redaction
@@ -104,7 +105,7 @@ class Recordings:
         clock: Any,
         inThread: Callable[..., Deferred[Any]],
         tell: Callable[[Record], None],
-        addEvent: Callable[..., Any],
+        events: EventLog,
         routes: Callable[[], Collection[str]],
         guarded: Callable[..., Any] = lambda function, *arguments: function(*arguments),
     ) -> None:
@@ -112,7 +113,7 @@ class Recordings:
         :param clock: provides `IReactorTime`, in seconds since the epoch.
         :param inThread: runs a function, with arguments, in a thread.
         :param tell: says something to all workers.
-        :param addEvent: as of `revproxy.plan.events.EventLog.add`.
+        :param events: are told of beginnings and ends.
         :param routes: names those that there are.
         :param guarded: calls what writes there, or raises `OSError` because the folder is not ours. Blocks.
         """
@@ -120,7 +121,7 @@ class Recordings:
         self._clock = clock
         self._jobs = JobThread(clock, inThread)
         self._tell = tell
-        self._addEvent = addEvent
+        self._events = events
         self._routes = routes
         self._guarded = guarded
         self._current: _Current | None = None
@@ -151,10 +152,12 @@ class Recordings:
         except (OSError, TooMany) as error:
             self._current = None
             raise CommandError(_cannot(error)) from None
+        if current.why:  # meanwhile
+            return self._viewOf(current)
         self._tell(self._word(current))
         current.timer = self._clock.callLater(wanted.seconds, self._finish, "its time is over")
         told = f"{_shareText(wanted)} for {wanted.seconds:g} s at most, as {self._files.pathOf(name)}"
-        self._addEvent("recording-begun", f"requests are recorded: {told}", about={"recording": name})
+        self._events.add("recording-begun", f"requests are recorded: {told}", about={"recording": name})
         return self._viewOf(current)
 
     async def stop(self, name: str) -> dict[str, Any]:
@@ -211,7 +214,7 @@ class Recordings:
             raise CommandError(_cannot(error)) from None
         if current is not None and current.header.name == name:
             self._finish("it was deleted")
-        self._addEvent("recording-deleted", f"the recording {name} was deleted", about={"recording": name})
+        self._events.add("recording-deleted", f"the recording {name} was deleted", about={"recording": name})
 
     # What workers say
 
@@ -294,7 +297,7 @@ class Recordings:
             self._current = None
         dropped = f", {current.dropped} were dropped" if current.dropped else ""
         text = f"the recording {name} has ended: {why}; {current.requests} requests, {current.bytes} bytes{dropped}"
-        self._addEvent("recording-ended", text, about={"recording": name})
+        self._events.add("recording-ended", text, about={"recording": name})
 
     def _write(self, current: _Current) -> None:
         if self._writing is None and current.waiting:
