@@ -13,6 +13,7 @@ from revproxy.dataplane.fork import Standings, Tap
 from revproxy.plan.plan import Plan
 from revproxy.worker.rollout.forkmaker import ForkMaker, strippedIn
 from revproxy.worker.rollout.recordings import Recordings
+from revproxy.worker.rollout.shadow import Shadow
 from revproxy.worker.rollout.takendown import TakenDown
 from revproxy.worker.rollout.trialbook import TrialBook
 
@@ -22,8 +23,12 @@ class Trials:
     Of one worker.
     """
 
-    def __init__(self, takenDown: TakenDown, recordings: Recordings) -> None:
-        """:param recordings: what wants requests taken down besides trials."""
+    def __init__(self, takenDown: TakenDown, recordings: Recordings, shadow: Shadow) -> None:
+        """
+        :param recordings: what wants requests taken down besides trials.
+        :param shadow: has the version that does not serve try them.
+        """
+        self._shadow = shadow
         self._takenDown = takenDown
         self._recordings = recordings
         self._books: dict[str, TrialBook] = {}
@@ -35,10 +40,11 @@ class Trials:
             return None
         for trial in plan.trials:
             self._books.setdefault(trial.id, TrialBook())
-        return ForkMaker(plan, self._books, self._takenDown, lambda trial: (), partial(self._recordingTaps, plan))
+        return ForkMaker(plan, self._books, self._takenDown, self._shadow.tapsOf, partial(self._recordingTaps, plan))
 
     def adopt(self, plan: Plan) -> None:
         """A plan is in effect, also if that is the one before, and another was given up."""
+        self._shadow.adopt(plan)
         ids = {trial.id for trial in plan.trials}
         self._books = {id: book for id, book in self._books.items() if id in ids}
 
