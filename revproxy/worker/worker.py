@@ -168,7 +168,7 @@ class Worker:
         self.rehearsals = Rehearsals(reactor, self.edge, self.listeners.listenerFor, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
-        self.trials = Trials(TakenDown(), self.recordings)
+        self.trials = Trials(reactor, tell, TakenDown(), self.recordings)
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)
         self.recordings.onChanged = self.generations.rebuild
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
@@ -239,6 +239,7 @@ class Worker:
         await self.locked.close()
         self._client.close()
         self.recording.flush()
+        self.trials.stop()
         self.recordings.stop()
         self.counters.report()
         self.counters.stop()
@@ -287,6 +288,7 @@ class Worker:
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
+        self.trials.stalled(stall)
         isProbe = version is not None and self.health.isOut(version)
         self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended, isProbe))
 
