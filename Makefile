@@ -10,7 +10,9 @@
 # make bench-observability    what a request costs more because it is counted, remembered and traced; ARGS=--quick
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
 # make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
+# make bench-rollouts   rollouts on a running edge: identical versions, planted faults, a shadow's cost; ARGS=--quick
 # make demo-trust   plugins that steal, fork, eat memory and spin: each is stopped, and the events say so
+# make demo-rollout   five versions take their steps, four of them bad: who serves in the end, and a page of what happened
 # make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
 # make requirements   lock the versions and hashes of what setup.py asks for anew: requirements/*.txt
 # make docs     docs/_build/index.html
@@ -30,7 +32,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation demo-trust audit requirements docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation bench-rollouts demo-trust demo-rollout audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -83,8 +85,14 @@ bench-operating: $(VENV)/.has-run
 bench-isolation: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.isolation $(ARGS)
 
+bench-rollouts: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks.rollouts $(ARGS)
+
 demo-trust: $(VENV)/.has-run
 	@exec $(BIN)/python -m revproxy.demo.trust $(ARGS)
+
+demo-rollout: $(VENV)/.has-run
+	@exec $(BIN)/python -m revproxy.demo.rollout $(ARGS)
 
 audit: $(VENV)/.has-test $(VENV)/.has-audit
 	@$(BIN)/python -m tests.packaging.audit

@@ -66,6 +66,7 @@ class Body:
         "_reader",
         "_sink",
         "_source",
+        "_tap",
         "changed",
         "framed",
         "onEnd",
@@ -82,6 +83,9 @@ class Body:
 
     _context: Any
     """Of the request, once a plugin has looked at the body; until then not set, for most are never looked at."""
+
+    _tap: Any
+    """Of one that is taken down; see `revproxy.replay.bodytap`. Of others not set."""
 
     def __init__(self, source: IBodySource | None, length: int | None) -> None:
         self._source = source

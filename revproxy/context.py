@@ -120,6 +120,7 @@ class Context(Routed):
         "_request",
         "_response",
         "_serial",
+        "_standings",
         "_story",
         "_toolbox",
         "_values",
@@ -158,6 +159,8 @@ class Context(Routed):
         self._before: list[Field] | None = None
         self._answerBefore: list[Field] | None = None
         self._story: Any = None
+        # Where its client stands in trials of versions; see dataplane/fork.py.
+        self._standings: Any = None
 
     @property
     def id(self) -> str:

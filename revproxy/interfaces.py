@@ -152,6 +152,9 @@ class IStateful(Interface):
         is by then. So what comes replaces what is there, and is not added to it. An instance that follows several gets
         the state of each, one after the other, that of the nearest route last; it may keep the larger of two figures.
 
+        Called as well when a rollout ends, on the instance that stays and has served all the while: with the state of
+        the version that leaves; and if that was the one on trial, with its own after it, as it was right before.
+
         :raises Exception: to refuse the change.
         """
 

@@ -8,7 +8,20 @@ import msgspec
 
 from revproxy.logfields import LogValue
 
-__all__ = ["RequestRecord"]
+__all__ = ["ArmMet", "RequestRecord"]
+
+
+class ArmMet(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """
+    What a request met of a plugin of which a version is on trial.
+
+    :ivar version: the number of that which it met.
+    :ivar isCandidate: whether this is the one on trial.
+    """
+
+    plugin: str
+    version: str
+    isCandidate: bool
 
 
 class RequestRecord(msgspec.Struct, gc=False, array_like=True):
@@ -45,6 +58,7 @@ class RequestRecord(msgspec.Struct, gc=False, array_like=True):
         it if the trace was continued; empty without. The last byte of SPAN is 1; the edge's own span has 0 there.
     :ivar explained: why it went as it did, encoded; empty without.
     :ivar sentSeconds: until it was on its way to the first target; None: it never was.
+    :ivar arms: what it met of versions on trial.
     """
 
     startedAt: float
@@ -75,3 +89,4 @@ class RequestRecord(msgspec.Struct, gc=False, array_like=True):
     trace: bytes = b""
     explained: bytes = b""
     sentSeconds: float | None = None
+    arms: tuple[ArmMet, ...] = ()

@@ -32,6 +32,8 @@ SLOW = (
     "tests.isolation.lock",
     "tests.isolation.inside.test_serving",
     "tests.isolation.inside.test_latemodules",
+    "tests.proving.test_provingprocess",
+    "tests.proving.test_replayproof",
 )
 """
 Packages and modules that take seconds: not for ``make test-quick``. The first ones look through all that is in memory,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from revproxy.bundles.bundle import Bundle
 from revproxy.config.grantedconfig import grantedConfig
 from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import Problem, textOf
@@ -21,7 +22,14 @@ from revproxy.loading.contract import PluginError
 from revproxy.loading.loader import LoadedBundle, instantiate, loadBundle, unload
 from revproxy.loading.tracebacks import tracebackOf
 from revproxy.permissions import UNASKED, Permissions
-from revproxy.plan.catalog import BrokenPlugin
+from revproxy.plan.catalog import BrokenPlugin, CatalogEntry, entryOf
+
+_given: dict[Path, Bundle] = {}
+
+
+def give(folder: Path, bundle: Bundle) -> None:
+    """Have `loadPlugin` take this for what is in a folder: in a process that can open no file."""
+    _given[folder] = bundle
 
 
 class PluginRefused(Exception):
@@ -92,11 +100,17 @@ def loadPlugin(directory: str | os.PathLike[str]) -> LoadedPlugin:
 
     :raises PluginRefused: its files, its plugin.json or its code will not do.
     """
-    folder = Path(directory).absolute()
+    folder = Path(directory)
+    if folder in _given:
+        return _loaded(entryOf(_given[folder], str(folder / "plugin.json")))
+    folder = folder.absolute()
     if not os.path.lexists(folder / "plugin.json"):
         hint = "" if Path(directory).is_absolute() else "; beside plugin.py write loadPlugin(Path(__file__).parent)"
         raise PluginRefused((f"{folder}: there is no plugin.json in it{hint}",))
-    entry = readPlugin(folder)
+    return _loaded(readPlugin(folder))
+
+
+def _loaded(entry: CatalogEntry | BrokenPlugin) -> LoadedPlugin:
     if isinstance(entry, BrokenPlugin):
         raise PluginRefused(_linesOf(entry.problems))
     assert entry.bundle is not None

@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Trust": ("keygen", "sign", "verify", "lock", "trust", "grant"),
     "See": ("status", "top", "requests", "explain", "connections", "plugins", "upstreams", "certificates", "events",
             "alerts", "history", "diff", "audit", "doctor", "bundle"),
+    "Roll out": ("rollout",),
     "Change": ("rollback", "disable", "enable", "pin", "unpin", "reload", "revert", "drain", "undrain", "weight",
                "login", "token"),
 }  # fmt: skip
@@ -36,6 +37,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "statuscommands": ("status", "top", "connections"),
     "requestcommands": ("requests", "explain"),
     "edgecommands": ("plugins", "rollback", "pin", "unpin", "enable", "disable", "reload"),
+    "rolloutcommands": ("rollout",),
     "upstreamcommands": ("upstreams", "drain", "undrain", "weight", "certificates"),
     "eventcommands": ("events",),
     "alertcommands": ("alerts",),

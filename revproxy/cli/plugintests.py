@@ -72,23 +72,28 @@ def testFiles(folder: Path) -> list[Path]:
     return found
 
 
-def run(folder: Path, files: Sequence[Path], timeout: float) -> None:
+def run(folder: Path, files: Sequence[Path], timeout: float, isApart: bool = True) -> None:
     """
     Run the tests, and show what they print.
 
     :param timeout: seconds for all.
+    :param isApart: whether they have a group of processes of their own; else whoever ends that of this one ends them.
     :raises TestsFailed:
     """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryDirectory(prefix="revproxy-tests-") as scratch:
         command = [sys.executable, *_runner(files, Path(scratch)), *map(str, files)]
-        tests = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+        tests = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=isApart)
         try:
             status = tests.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TestsFailed(f"the tests did not end within {timeout:g} s (--timeout)") from None
         finally:
-            _end(tests)
+            if isApart:
+                _end(tests)
+            else:
+                tests.kill()
+                tests.wait()
     if status:
         raise TestsFailed("the tests did not pass" if status == 1 else f"the tests ended {_how(status)}")
 

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from revproxy.cli.rolloutwords import rolloutLine
 from revproxy.cli.trustreport import trustLines
 from revproxy.errors import printable
-from revproxy.plan.refusal import HELD
+from revproxy.plan.refusal import BY_STEPS, HELD
 
 Row = Sequence[str]
 Facts = Mapping[str, Any]
@@ -29,16 +30,18 @@ _NUMBERS = frozenset((
     "weight", "in flight", "queued", "connections", "req/s", "4xx", "5xx", "p50 ms", "p95 ms", "p99 ms", "days",
     "waiting", "given up", "firing", "no traffic",
     "ms", "requests", "requests 1 h", "4xx 1 h", "5xx 1 h", "p50 ms 1 h", "p99 ms 1 h", "oldest", "age", "under way",
-    "waited ms",
+    "waited ms", "faults", "candidate alone", "running alone", "odds", "left", "takes", "warming up", "testers",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
           "in flight": "in\nflight", "connections": "connec-\ntions", "requests 1 h": "requests\n1 h",
+          "candidate alone": "candidate\nalone", "running alone": "running\nalone", "warming up": "warming\nup",
           "4xx 1 h": "4xx\n1 h", "5xx 1 h": "5xx\n1 h", "p50 ms 1 h": "p50 ms\n1 h", "p99 ms 1 h": "p99 ms\n1 h"}
-_LONG = frozenset(("text", "note", "request"))
+_LONG = frozenset(("text", "note", "request", "ends well"))
 _LONG_AT_LEAST = 24
 _STYLES = {
     "running": "green", "failed": "red", "quarantined": "yellow", "off": "dim", "removed": "dim",
     "up": "green", "down": "red", "drained": "yellow",
+    "promoted": "green", "rolled back": "red", "aborted": "yellow", "superseded": "dim",
     "firing": "red", "pending": "yellow", "no-traffic": "yellow", "silenced": "dim",
 }
 _DIGEST = 12
@@ -68,6 +71,8 @@ class Report:
         removed = [plugin for plugin in plugins if plugin["state"] == "removed"]
         self._table(_COLUMNS, [_row(plugin) for plugin in plugins if plugin["state"] != "removed"])
         self._removed(removed)
+        rollouts = {each["id"]: each for plugin in plugins if (each := plugin.get("rollout")) is not None}
+        self.lines(f"rollout: {rolloutLine(each)}" for each in rollouts.values())
         for plugin in plugins:
             if plugin["failure"] is not None:
                 self._line("")
@@ -96,6 +101,8 @@ class Report:
         self._line(f"  origin    {plugin['origin']}")
         if plugin.get("required"):
             self._line("  required  runs until `disable` or revproxy.yaml says otherwise")
+        if plugin.get("rollout") is not None:
+            self._line(f"  rollout   {rolloutLine(plugin['rollout'])}")
         if plugin["pinned"] is not None:
             self._line(f"  pinned    to {_version(plugin['pinned'])}, by {plugin['pinned']['by']}")
         if plugin.get("trust") is not None:
@@ -249,6 +256,8 @@ def _failed(failure: Facts) -> str:
     version = _version(failure)
     if failure["stage"] in HELD:
         return f"{version} runs on: {failure['message']}"
+    if failure["stage"] == BY_STEPS:
+        return f"{version} does not run: {failure['message']}"
     return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
 
 

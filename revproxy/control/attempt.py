@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import partial
 
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.config.settings import Config, documentOf
@@ -16,17 +17,21 @@ from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest,
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import Difference, renewedIn
+from revproxy.control.planning.ongoing import Ongoing, Rolled
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
 from revproxy.control.planning.resolution import Resolution, resolve
+from revproxy.control.planning.selection import select
 from revproxy.control.planning.switching import runsSomewhere
+from revproxy.control.planning.tiers import Bounds
+from revproxy.control.rolling import Rolling
 from revproxy.control.snapshot import Snapshot
 from revproxy.control.state.records import PluginRecords
 from revproxy.control.trust.sieve import Sifted
 from revproxy.control.trust.trust import Trust
-from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries
+from revproxy.plan.catalog import BrokenModule, BrokenPlugin, Catalog, CatalogEntry, Entries, Selected
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import HELD, REVOKED, UNTRUSTED, Refusal
+from revproxy.plan.refusal import BY_STEPS, HELD, REVOKED, UNTRUSTED, Refusal
 from revproxy.plan.versionid import UNKNOWN
 
 NOT_OF_THE_CONFIG = frozenset(("files", "worker", "stop"))
@@ -61,6 +66,7 @@ class Attempt:
         isNeeded: Callable[[str], bool],
         lost: AbstractSet[str] = frozenset(),
         trust: Trust | None = None,
+        ongoing: tuple[Ongoing, ...] = (),
     ) -> None:
         """
         :param running: what runs; before a first plan, what ran before a restart.
@@ -68,6 +74,7 @@ class Attempt:
         :param isNeeded: whether nothing starts without a plugin, by its name.
         :param lost: names of plugins that went with all others, as with a disk that is not mounted any more.
         :param trust: says what may run; None: everything.
+        :param ongoing: the rollouts that are not over.
         """
         self.request = request
         self.snapshot = snapshot
@@ -75,7 +82,7 @@ class Attempt:
         self.choice = choice
         self.refusals: list[Refusal] = []
         self.aside: list[Refusal] = []
-        self.isWhole = not request.isRescue
+        self.isWhole = not request.isOfWhatRuns
         self._untried: set[str] = set()
         self._removals = removals
         self._running = running
@@ -87,6 +94,7 @@ class Attempt:
         self._trust = trust
         self._sifted = Sifted(choice)
         self._config = snapshot.config
+        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing)
 
     def resolve(self) -> Plan:
         """
@@ -108,7 +116,11 @@ class Attempt:
             certificates = before.certificates
         required = tuple(sorted(each.name for each in plan.selected if isRequired(each.entry, plan.config)))
         gates, missing = self._gatesOf(plan), self._missingIn(plan)
-        return replace(plan, certificates=certificates, gates=gates, required=required, missing=missing)
+        plan = replace(plan, certificates=certificates, gates=gates, required=required, missing=missing)
+        plan, refused = self._rolling.withTrials(plan, self._selected)
+        for refusal in refused:
+            self._dropCandidate(refusal)
+        return plan
 
     def _resolution(self) -> Resolution:
         """What goes together: with the configuration as it is to be, or else with the one that is in force."""
@@ -143,13 +155,22 @@ class Attempt:
         return replace(resolution, refusals=(*resolution.refusals, *held, *sifted.refusals, *revoked))
 
     def _sift(self, config: Config) -> Sifted:
-        """What of the choice may run under a configuration."""
+        """What of the choice may run under a configuration, and does not take steps first."""
         choice = self.choice
         if config.plugins.directory != self.snapshot.config.plugins.directory:
             choice = replace(choice, entries=self._running)  # what was read is another folder's
+        return self._rolling.sifted(choice, config, partial(self._trusted, config))
+
+    def _trusted(self, config: Config, choice: Choice, stored: Mapping[str, str]) -> Sifted:
+        """
+        What of a choice may run under a configuration.
+
+        :param stored: by name, the digests of further versions that come from the store.
+        """
         if self._trust is None:
             return Sifted(choice, running=self._running)
-        kept = {name: record.pin.digest for name, record in self.records.plugins.items() if record.pin is not None}
+        pins = {name: record.pin.digest for name, record in self.records.plugins.items() if record.pin is not None}
+        kept = {**pins, **stored}
 
         def wouldRun(entry: CatalogEntry) -> bool:
             return runsSomewhere(entry, config, self._switches)
@@ -157,15 +178,24 @@ class Attempt:
         return self._trust.sift(choice, config, self._before, self._running, kept, wouldRun, self._isNeeded)
 
     def _together(self, choice: Choice) -> Resolution:
-        before, catalog = self._before, self.snapshot.catalog
+        before, sifted = self._before, self._sifted
         number = 1 if before is None else before.number + 1
-        modules = () if catalog is None else catalog.modules
         remembered = self.records.plugins.keys()
-        sifted = self._sifted
         return resolve(
-            number, self._config, choice, before, sifted.running, self._switches, modules, remembered, sifted.withdrawn,
-            sifted.bounds,
+            number, self._config, choice, before, sifted.running, self._switches, self._modules, remembered,
+            sifted.withdrawn, sifted.bounds,
         )  # fmt: skip
+
+    @property
+    def _modules(self) -> tuple[BrokenModule, ...]:
+        return () if self.snapshot.catalog is None else self.snapshot.catalog.modules
+
+    def _selected(self, entries: Entries, bounds: Mapping[str, Bounds]) -> tuple[Selected, ...]:
+        """Who would run where, if these were the plugins. :raises ConfigErrors: that does not go together."""
+        sifted, remembered = self._sifted, self.records.plugins.keys()
+        catalog = Catalog(dict(sorted(entries.items())), sifted.choice.broken, self._modules)
+        bounds = {**sifted.bounds, **bounds}
+        return select(catalog, self._config, self._switches, remembered, sifted.withdrawn, bounds)
 
     def _missingIn(self, plan: Plan) -> dict[str, tuple[int, ...]]:
         """
@@ -180,7 +210,7 @@ class Attempt:
         missing = missingIn(catalog, plan.entries, plan.config, self._switches)
         revoked = missingIn(Catalog(self._sifted.withdrawn), plan.entries, plan.config, self._switches)
         before = {} if self._before is None else self._before.missing
-        untried = missing.keys() if self.request.isRescue else self._untried
+        untried = missing.keys() if self.request.isOfWhatRuns else self._untried
         found = {name: groups for name, groups in missing.items() if name in before or name not in untried}
         return dict(sorted({**found, **revoked}.items()))
 
@@ -198,6 +228,8 @@ class Attempt:
 
         :returns: False if it is not its own change that failed.
         """
+        if self._dropCandidate(refusal):
+            return True
         name, running = refusal.plugin, self._running
         entries = dict(self.choice.entries)
         if name not in entries or entries[name] is running.get(name):
@@ -216,6 +248,28 @@ class Attempt:
             self._removals.refused[entry.source] = entry.digest
         self.choice = replace(self.choice, entries=entries, broken=broken)
         return True
+
+    def _dropCandidate(self, refusal: Refusal) -> bool:
+        """End the rollout of a version that failed. :returns: whether it was on trial."""
+        candidates = self._rolling.refuse(refusal)
+        if not candidates:
+            return False
+        self.refusals.append(refusal)
+        # What its folder has is not what runs, and is not tried again within this change.
+        entries = dict(self.choice.entries)
+        for name, candidate in candidates.items():
+            if name in entries and entries[name].digest == candidate.digest:
+                entries[name] = self._running[name]
+        self.choice = replace(self.choice, entries=entries)
+        return True
+
+    def rolled(self, plan: Plan) -> Rolled:
+        """What has become of rollouts by this plan."""
+        return self._rolling.rolled(plan)
+
+    def rolledLines(self, plan: Plan) -> tuple[str, ...]:
+        """A line for each version that takes steps."""
+        return tuple(self._rolling.lines(plan))
 
     def dropOrRefuse(self, refusal: Refusal) -> None:
         """
@@ -284,11 +338,9 @@ class Attempt:
             was to be written, or anything is where all is to be done or nothing.
         """
         request = self.request
-        refused = [
-            each for each in self.refusals
-            if (request.plugin and each.plugin == request.plugin) or request.isWhole
-        ]
-        refused = [each for each in refused if each.stage != "files" and each.stage not in HELD]
+        asked = {request.plugin, *self._rolling.promoted} - {""}
+        refused = [each for each in self.refusals if each.plugin in asked or request.isWhole]
+        refused = [each for each in refused if each.stage not in ("files", BY_STEPS, *HELD)]
         if request.edit is not None:
             refused += [each for each in self.refusals if not each.plugin and each not in refused]
         if refused:
@@ -308,6 +360,7 @@ class Attempt:
     def wouldBe(self, plan: Plan, current: Plan) -> ChangeReport:
         """What is told of a trial that would come to this plan."""
         told = [*map(str, allDifferencesOf(current, plan)), *map(str, self.withoutReleased(plan)[1])]
+        told += self.rolledLines(plan)
         return ChangeReport((*told, *renewedIn(current, plan)), tuple(self.refusals))
 
     def _isRequired(self, entry: CatalogEntry) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from revproxy.config.settings import Config
 from revproxy.control.actor import FILES, Actor
+from revproxy.control.planning.ongoing import Move
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import Catalog
 from revproxy.plan.plan import Plan
@@ -72,6 +73,7 @@ class ChangeRequest:
     :ivar edit: what the configuration file is to say; if that is refused, nothing is changed.
     :ivar isWhole: whatever of it is refused, nothing is changed.
     :ivar isTrial: prepare it and say what it would do, and then change nothing.
+    :ivar rollout: what is asked for of a rollout. It is made of what runs, as a rescue is.
     """
 
     plugin: str = ""
@@ -89,6 +91,12 @@ class ChangeRequest:
     edit: Edit | None = None
     isWhole: bool = False
     isTrial: bool = False
+    rollout: Move | None = None
+
+    @property
+    def isOfWhatRuns(self) -> bool:
+        """Whether it is made without a look at the files."""
+        return self.isRescue or self.rollout is not None
 
 
 NOTHING_ASKED = ChangeRequest()

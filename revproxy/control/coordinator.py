@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
 from revproxy.control.attempt import Attempt
+from revproxy.control.candidates import remembered
 from revproxy.control.changes import NOTHING_ASKED, ChangeRefused, ChangeReport, ChangeRequest, ConfigRefused, Tried
 from revproxy.control.configwriting import ConfigWriting
 from revproxy.control.crew import Crew
@@ -33,6 +34,7 @@ from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import Difference, renewedIn
 from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.planning.lostmount import LostMount
+from revproxy.control.planning.ongoing import Ongoing, Rolled
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import isNeededAtStart
 from revproxy.control.precedence import GivenWay, Precedence
@@ -71,6 +73,8 @@ class Coordinator:
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     :ivar onTried: called with each transaction that is over.
+    :ivar ongoing: tells the rollouts that are not over.
+    :ivar onRolled: called with what a transaction that is about to be told of has done to rollouts.
     """
 
     _log = Logger()
@@ -107,6 +111,8 @@ class Coordinator:
         self.refused = RefusalBook(events, now)
         self.onCommitted: list[Callable[[Plan | None, Plan], None]] = []
         self.onTried: list[Callable[[Tried], None]] = []
+        self.ongoing: Callable[[], tuple[Ongoing, ...]] = tuple
+        self.onRolled: list[Callable[[ChangeRequest, Rolled], None]] = []
         self.crew = crew
         self.snapshots = snapshots
         self.files = files
@@ -267,7 +273,8 @@ class Coordinator:
         useCurrent = False
         while True:
             try:
-                attempt = await (self._rescue if request.isRescue else self._begin)(request, current, useCurrent)
+                begin = self._rescue if request.isOfWhatRuns else self._begin
+                attempt = await begin(request, current, useCurrent)
                 attempt.refusals[:0] = refusals
                 return await self._try(attempt, current)
             except ConfigRefused as refused:
@@ -372,7 +379,8 @@ class Coordinator:
                  running: Entries, *refusals: Refusal) -> Attempt:  # fmt: skip
         removals, plan, lost = self.removals, self.plan, self.mount.lost
         attempt = Attempt(
-            request, snapshot, records, choice, removals, running, plan, self.isNeeded, lost, self.trust
+            request, snapshot, records, choice, removals, running, plan, self.isNeeded, lost, self.trust,
+            self.ongoing(),
         )  # fmt: skip
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt
@@ -438,16 +446,19 @@ class Coordinator:
 
     async def _record(self, attempt: Attempt, plan: Plan, text: tuple[str, ...]) -> ChangeReport:
         records, released = attempt.withoutReleased(plan)
-        unpinned = self._tell(released)
-        isRescue = attempt.request.isRescue
-        if not isRescue:
+        unpinned, rolled = self._tell(released), attempt.rolled(plan)
+        isOfWhatRuns = attempt.request.isOfWhatRuns
+        if not isOfWhatRuns:
             self.broken = attempt.choice.broken
-        await self.keeper.record(records, plan, None if isRescue else attempt.snapshot.catalog)
+        records = await remembered(self.keeper, records, plan, rolled, self.now())
+        await self.keeper.record(records, plan, None if isOfWhatRuns else attempt.snapshot.catalog)
         await self.vetting.recorded(plan)
         only = None if attempt.isWhole else attempt.request.plugin
         news = self.refused.note(attempt.refusals, plan, self.catalog, only)
         refused = (*attempt.refusals, *attempt.aside)
-        return ChangeReport((*text, *unpinned), refused, self.keeper.unwritten, news)
+        for heard in self.onRolled:
+            heard(attempt.request, rolled)
+        return ChangeReport((*text, *unpinned, *attempt.rolledLines(plan)), refused, self.keeper.unwritten, news)
 
     def _tell(self, differences: Iterable[Difference]) -> tuple[str, ...]:
         """An event for each thing that has changed. :returns: a line for each."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import HELD_BY_MOUNT, HELD_BY_REQUIREMENT, REVOKED, UNGRANTED, UNTRUSTED, Refusal
+from revproxy.plan.refusal import BY_STEPS, HELD_BY_MOUNT, HELD_BY_REQUIREMENT, REVOKED, UNGRANTED, UNTRUSTED, Refusal
 
 
 class RefusalBook:
@@ -73,6 +73,8 @@ class RefusalBook:
             news.append(refusal)
             if refusal.stage == HELD_BY_MOUNT:
                 mounts.append(refusal)
+            elif refusal.stage == BY_STEPS:
+                continue  # how a rollout ends is told where it does
             elif refusal.stage == HELD_BY_REQUIREMENT:
                 self._events.add("required-folder-gone", refusal.message, name, refusal.version)
             elif refusal.stage == UNTRUSTED:

@@ -15,6 +15,7 @@ from typing import Any
 from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.control.actor import EDGE
 from revproxy.control.attempt import Attempt, switchesOf
+from revproxy.control.candidates import remembered
 from revproxy.control.changes import NOTHING_ASKED, ChangeRequest, Tried
 from revproxy.control.coordinator import Coordinator
 from revproxy.control.planning.deferredremovals import DeferredRemovals
@@ -139,9 +140,13 @@ class Startup:
         for plugin in plan.selected:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
+        rolled = attempt.rolled(plan)
+        records = await remembered(coordinator.keeper, records, plan, rolled, coordinator.now())
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
         await coordinator.vetting.recorded(plan)
         news = coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)
+        for heard in coordinator.onRolled:
+            heard(_START, rolled)
         coordinator.tell(Tried(_START, plan, coordinator.records, (), news))
 
     def _snapshot(self) -> Snapshot:

@@ -13,6 +13,8 @@ In the order in which a request meets them:
   whether it may take that route;
 - `chain` takes it through the middleware, forth and back; a `link` is one of them in its place; `counters` has what
   each has done, `sampling` says which requests are timed;
+- where a version is on trial, a `fork` stands in the place of the chain: it has one for what runs and one for each
+  version on trial; a `draw` says which clients meet that, and some stay there by an `armcookie`;
 - `story` is what a request notes of itself for whoever asks why; of a sample every call is (`sampledcalls`), and
   `explainer` says at the end what is told of it;
 - `rerouting` chooses a route once more, and a `detour` is the chain of both;

@@ -29,6 +29,7 @@ from revproxy.dataplane.sampling import Attention, sampled, timed
 from revproxy.dataplane.story import isSampled, timedWait, waitBegins, waitEnds
 from revproxy.errors import Foreign, PluginFailed, PluginQuarantined, WrongAnswer
 from revproxy.interfaces import IMiddleware
+from revproxy.requestrecord import ArmMet
 
 MOST_FINISHING = 1000
 """How many calls of ``finished`` that have not done a plugin may have under way on one route."""
@@ -69,6 +70,7 @@ class Chain:
     The middleware of one route, in order. Compiled when it is made: what becomes of its links later does not matter.
 
     :ivar active: exchanges that have begun with it and not ended.
+    :ivar arms: what its requests meet of versions on trial.
     :ivar explains: one in so many of its requests is in the sample of those that are explained; 0: none is. None:
         nothing is noted of any.
     :ivar links: all of them.
@@ -89,16 +91,24 @@ class Chain:
         "_sampledCalls",
         "_sampledResponders",
         "active",
+        "arms",
         "explains",
         "hasObservers",
         "hasResponders",
         "links",
     )
 
-    def __init__(self, links: Sequence[Link], passed: int = 0, explains: int | None = None) -> None:
+    def __init__(
+        self,
+        links: Sequence[Link],
+        passed: int = 0,
+        explains: int | None = None,
+        arms: tuple[ArmMet, ...] = (),
+    ) -> None:
         """
         :param passed: how many of them a request has behind it when it enters.
         :param explains: see :attr:`explains`.
+        :param arms: see :attr:`arms`.
         :raises TypeError: if one of them does not provide IMiddleware.
         """
         for link in links:
@@ -109,6 +119,7 @@ class Chain:
         self._passed = passed
         self.links = tuple(links)
         self.active = 0
+        self.arms = arms
         self._idle: list[Deferred[None]] | None = None
         self._bounds = any(link.bodyBytes is not None for link in links)
         attention = Attention()
@@ -264,8 +275,7 @@ class Chain:
                 link.failed(context, Failure())
             # A plugin that has said stop cannot be passed over: nobody knows what it wanted.
             raise PluginFailed(f"{link.name} {link.version}: stopped the request, but {wrong}")
-        link.counters.interrupted(HANDLE)
-        context._interruptedBy = link.name
+        link.interrupted(context, HANDLE)
         return False
 
     def leave(self, context: Context) -> Deferred[None] | None:
@@ -365,6 +375,15 @@ class Chain:
                 link.finishing -= 1
 
     # Who uses it
+
+    @property
+    def branches(self) -> tuple[Chain, ...]:
+        """The chains that requests may take which come here."""
+        return (self,)
+
+    def armFor(self, context: Context) -> Chain:
+        """The chain that a request takes which comes here."""
+        return self
 
     @property
     def parts(self) -> tuple[Chain, ...]:

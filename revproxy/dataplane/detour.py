@@ -3,7 +3,7 @@ The chain of a request that was routed anew.
 
 It is made of the links that have let the request pass, and of those of the new route's chain that have not seen it. So
 what the plugins of the new route demand is not skipped, and nobody is asked twice: a link is known by its middleware,
-which is the same wherever plugin and configuration are.
+which is the same wherever plugin and configuration are, also where a wrapper is around it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ class Detour(Chain):
         :param onto: the chain of the new route.
         """
         passed = chain.links[:depth]
-        known = {id(link.instance) for link in passed}
-        ahead = (link for link in onto.links if id(link.instance) not in known)
-        super().__init__((*passed, *ahead), depth, None if onto.explains is None else 0)
+        known = {id(link.original) for link in passed}
+        ahead = (link for link in onto.links if id(link.original) not in known)
+        arms = tuple({met.plugin: met for met in (*chain.arms, *onto.arms)}.values())
+        super().__init__((*passed, *ahead), depth, None if onto.explains is None else 0, arms)
         self._parts = chain.parts if onto in chain.parts else (*chain.parts, onto)
 
     @property

@@ -8,6 +8,7 @@ However it ends, ``_finish`` runs exactly once: observers, the record of it, the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from os import urandom
 from typing import TYPE_CHECKING, Any
@@ -214,6 +215,10 @@ class Exchange:
         if route.methods is not None or request._rawMethod == b"TRACE":
             checkMethod(request._rawMethod, route.methods)
         return self.chain.enter(context)
+
+    def answerThrough(self, wrap: Callable[[IClientStream], IClientStream]) -> None:
+        """Have what is answered go through something that stands before the client."""
+        self._stream = wrap(self._stream)
 
     def wait(self, deferred: Deferred[Any], callback: Any) -> None:
         """Wait for this next; it is cancelled when the client leaves."""

@@ -50,6 +50,7 @@ def recordOf(exchange: Any, status: int, seconds: float, bytesIn: int, bytesOut:
         exchange.trace,
         explained,
         sent,
+        () if exchange.chain is None else exchange.chain.arms,
     )
 
 

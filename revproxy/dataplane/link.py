@@ -56,6 +56,7 @@ class Link:
     :param onFailure: told of each of its failures, after it was counted.
     :param concurrency: how many of its version's answers may be awaited at a time, or None.
     :param memory: what its version's calls have taken; None: nobody asks.
+    :param original: what ``instance`` stands for, where it is a wrapper around that.
     :ivar counters: what its version has done, here and elsewhere.
     :ivar finishing: how many calls of its ``finished`` are awaited.
     """
@@ -78,6 +79,7 @@ class Link:
         "name",
         "onFailure",
         "open",
+        "original",
         "pieceTimeout",
         "timeout",
         "version",
@@ -101,8 +103,10 @@ class Link:
         onFailure: Callable[[Failure], None] | None = None,
         concurrency: int | None = None,
         memory: MemoryMeter | None = None,
+        original: Any = None,
     ) -> None:
         self.instance = instance
+        self.original = instance if original is None else original
         self.name = name
         self.version = version
         self.open = open
@@ -150,7 +154,7 @@ class Link:
             if context.bodyBrokenBy(error):
                 raise error
             if isinstance(error, Refused):
-                self._refused(context, phase)
+                self.interrupted(context, phase)
                 raise error
         self.blame(failure, "{name} {version} failed", phase)
         note(context, self.name, self._noted(failure), "failed")
@@ -178,7 +182,7 @@ class Link:
         error = failure.value
         if isinstance(error, Refused):
             if not context.isAnswered:
-                self._refused(context, BODY)
+                self.interrupted(context, BODY)
                 return failure
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
         self.blame(failure, "{name} {version} failed in a body")
@@ -197,7 +201,8 @@ class Link:
     def _noted(self, failure: Failure) -> str:
         return f"failed: {printable(masked(failure.getErrorMessage()), NOTED)}"
 
-    def _refused(self, context: Context, phase: str) -> None:
+    def interrupted(self, context: Context, phase: str) -> None:
+        """It has answered the request instead of its route."""
         self.counters.interrupted(phase)
         context._interruptedBy = self.name
 

@@ -38,7 +38,7 @@ def chosenAnew(
     route = generation.find(hostname, context._request._rawTarget)
     if route is None:
         raise NotFound(f"no route for the host and path that {chain.links[context._depth - 1].name} has set")
-    onto = generation.chains[route.group]
+    onto = generation.chains[route.group].armFor(context)
     detour = generation.detour(chain, context._depth, onto)
     if onto not in chain.parts:
         onto.active += 1

@@ -15,8 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -24,20 +23,13 @@ from typing import Any, Final
 
 from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused
 from revproxy.demo.hostileplugins import HOSTILE, HostilePlugin
-
-HOST: Final = "127.0.0.1"
-
-_EDGE: Final = "from revproxy.cli.main import main; main()"
+from revproxy.demo.shownedge import HOST, Failed, freePort, runningEdge
 
 _PATIENCE: Final = 60.0
 """Seconds for the edge to start, and for each of its answers."""
 
 _TOLD: Final = 2.5
 """Seconds until an event is told at the latest, and a little."""
-
-
-class Failed(Exception):
-    """The demonstration cannot be made; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,28 +191,6 @@ class _Demonstration:
         return lockTold(self._ask("trust"))
 
 
-@contextmanager
-def _running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", _EDGE, "run", "--config", str(file)]
-    with (file.parent / "edge.log").open("ab") as log:
-        edge = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield edge
-    finally:
-        edge.terminate()
-        try:
-            edge.wait(20)
-        except subprocess.TimeoutExpired:
-            edge.kill()
-            edge.wait()
-
-
-def freePort() -> int:
-    """One that nobody listens on now."""
-    with socket.create_server((HOST, 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def demonstrate(folder: Path) -> bool:
     """
     All acts, told as they come.
@@ -238,7 +208,7 @@ def demonstrate(folder: Path) -> bool:
                 path.write_text(content)
         file = folder / "revproxy.yaml"
         file.write_text(configuration(port, folder))
-        with _running(file) as edge:
+        with runningEdge(file) as edge:
             demonstration = _Demonstration(port, folder)
             try:
                 demonstration.ready(edge)

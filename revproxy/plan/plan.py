@@ -4,7 +4,7 @@ A plan: all that the edge is to be, as one value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,13 +66,29 @@ class Plan:
         return next((selected for selected in self.selected if selected.name == name), None)
 
     def pairs(self) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
-        """Each plugin with each of its configurations, once, in the order of the chains."""
-        seen = set()
-        for order in {id(order): order for order in self.orderPerGroup}.values():
-            for selected, settings in order:
-                if (selected.name, id(settings)) not in seen:
-                    seen.add((selected.name, id(settings)))
+        """
+        Each plugin with each of its configurations, once, in the order of the chains; versions on trial are not in it,
+        but what runs only where they do is.
+        """
+        yield from _once(self.orderPerGroup)
+        known = {(selected.name, id(settings)) for order in _apart(self.orderPerGroup) for selected, settings in order}
+        for arm in self.arms:
+            tried = self.triedIn(arm)
+            for selected, settings in _once(arm.orderPerGroup):
+                if selected.name not in tried and (selected.name, id(settings)) not in known:
+                    known.add((selected.name, id(settings)))
                     yield selected, settings
+
+    def candidatePairs(self) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
+        """Each version on trial with each of its configurations, once, in the order of the chains."""
+        for trial in self.trials:
+            for selected, settings in _once(self.armOf(trial.id).orderPerGroup):
+                if selected.name in trial.plugins:
+                    yield selected, settings
+
+    def triedIn(self, arm: Arm) -> Mapping[str, str]:
+        """The plugins whose version on trial serves an arm, each with the id of its trial."""
+        return {name: trial.id for trial in self.trials if trial.id in arm.trials for name in trial.plugins}
 
     def isLike(self, other: Plan) -> bool:
         """Whether both amount to the same generation."""
@@ -115,3 +131,17 @@ class Plan:
                 for trial in self.trials
             },
         }
+
+
+def _apart(orders: Iterable[Order]) -> Iterable[Order]:
+    """Each once: groups with equal ones share one."""
+    return {id(order): order for order in orders}.values()
+
+
+def _once(orders: Iterable[Order]) -> Iterator[tuple[Selected, Mapping[str, Any]]]:
+    seen = set()
+    for order in _apart(orders):
+        for selected, settings in order:
+            if (selected.name, id(settings)) not in seen:
+                seen.add((selected.name, id(settings)))
+                yield selected, settings

@@ -27,7 +27,10 @@ UNGRANTED = "grant"
 OF_TRUST = frozenset((UNTRUSTED, REVOKED, UNGRANTED))
 """Stages that come before any of a plugin's code runs."""
 
-OF_OTHERS = frozenset(("files", "order", "store", *HELD, *OF_TRUST))
+BY_STEPS = "rollout"
+"""Stage of what has not come through the steps of a rollout, or waits for another one's."""
+
+OF_OTHERS = frozenset(("files", "order", "store", BY_STEPS, *HELD, *OF_TRUST))
 """Stages at which a change fails because of something else than the plugin's own code."""
 
 

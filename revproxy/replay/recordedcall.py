@@ -19,6 +19,7 @@ class RecordedExchange(msgspec.Struct, frozen=True, array_like=True):
     A request that the plugin itself sent by ``context.client`` or its host's client, and what came back.
 
     :ivar error: the class of what it failed with, and its text; empty: it was answered.
+    :ivar isWhole: whether all of the body was taken down: the plugin may not have read it.
     """
 
     method: str
@@ -27,6 +28,7 @@ class RecordedExchange(msgspec.Struct, frozen=True, array_like=True):
     headers: tuple[HeaderPair, ...]
     body: bytes
     error: str = ""
+    isWhole: bool = True
 
 
 class RecordedResponse(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,8 @@ In the order in which a change passes through:
 - `worker` puts all this together, and takes each word of control to its place;
 - `applier` runs the participants of a change through its steps: `participant` says what each of them offers;
 - `routes`: the `routetable`, with what `upstreamfactory` makes;
-- `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it;
+- `staging`: plugins, as a `stagedchange` until it takes effect and as `running` after it; `stagedtrials` are its
+  versions on trial, and :mod:`~revproxy.worker.rollout` has what clients meet of those;
   :mod:`~revproxy.worker.lifecycle` is the life of each version; `lockedplugins` are those in processes of their own,
   whose requests `namedupstreams` sends;
 - `listeners`: ports, each `listening` with its `certificates`;

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from weakref import ref
 
 from twisted.python.failure import Failure
 from zope.interface.interface import InterfaceClass
 
-from revproxy.config.manifest import Manifest
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.link import Link
@@ -29,6 +29,7 @@ from revproxy.plan.refusal import Refusal
 from revproxy.worker.guard.barrier import Barrier
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.participant import Refused
+from revproxy.worker.rollout.forkmaker import ForkMaker, Parts
 from revproxy.worker.routetable import RouteTable
 
 
@@ -44,6 +45,12 @@ class Member:
     instance: Instance
     middleware: Any
     onFailure: Callable[[Failure], None] | None = None
+
+
+Members = Callable[[Selected, Mapping[str, Any], bool], Member]
+"""Gives the part of a plugin with a configuration, as it runs or, if so, of its version on trial."""
+
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +73,10 @@ class BuiltGeneration:
 def buildGeneration(
     plan: Plan,
     table: RouteTable,
-    members: Callable[[Selected, Mapping[str, Any]], Member],
+    members: Members,
     successor: Callable[[str], Instance | None],
     answers: Deadlines,
+    arms: ForkMaker | None = None,
 ) -> BuiltGeneration:
     """
     Build what a plan describes.
@@ -77,8 +85,9 @@ def buildGeneration(
     :param members: the instance that a plugin with a configuration has in this generation.
     :param successor: of a plugin, by its name, what runs whenever it is called.
     :param answers: for middleware that do not answer at once.
+    :param arms: joins what different clients meet; None where nothing is on trial.
     """
-    return _Assembly(plan, table, members, successor, answers).build()
+    return _Assembly(plan, table, members, successor, answers, arms).build()
 
 
 class _Assembly:
@@ -88,39 +97,66 @@ class _Assembly:
         self,
         plan: Plan,
         table: RouteTable,
-        members: Callable[[Selected, Mapping[str, Any]], Member],
+        members: Members,
         successor: Callable[[str], Instance | None],
         answers: Deadlines,
+        arms: ForkMaker | None,
     ) -> None:
         self.plan = plan
+        self.arms = arms
         self.table = table
         self.members = members
         self.successor = successor
         self.answers = answers
-        self.known: dict[tuple[str, int], tuple[Instance, Callable[..., Link]]] = {}
-        self.chains: dict[tuple[int, tuple[str, ...]], Chain] = {}
+        self.known: dict[tuple[str, int, bool], tuple[Instance, Callable[..., Link]]] = {}
+        self.chains: dict[tuple[int, tuple[str, ...], bool], Chain] = {}
+        self.forks: dict[tuple[int, Parts], Chain] = {}
         self.uses: dict[Chain, tuple[Instance, ...]] = {}
         self.providers: list[tuple[str, ref[Instance]]] = []
 
     def build(self) -> BuiltGeneration:
-        missing = self.plan.missing.items()
-        chains = [
-            self._chain(order, tuple(sorted(name for name, groups in missing if at in groups)))
-            for at, order in enumerate(self.plan.orderPerGroup)
-        ]
+        chains = [self._fork(at) for at in range(len(self.plan.orderPerGroup))]
         return BuiltGeneration(Generation(self.plan.number, self.table.tree, chains), self.uses)
 
-    def _chain(self, order: Order, missing: tuple[str, ...]) -> Chain:
-        """Route groups with the same order share one chain, if the same is missing on them."""
-        key = id(order), missing
+    def _fork(self, at: int) -> Chain:
+        """The chain of a route group, or, where there are several, what chooses among them."""
+        missing = tuple(sorted(name for name, groups in self.plan.missing.items() if at in groups))
+        running = self._chain(self.plan.orderPerGroup[at], missing)
+        parts = None if self.arms is None else self.arms.partsOf(at)
+        if parts is None:
+            return running
+        key = id(running), parts
+        fork = self.forks.get(key)
+        if fork is None:
+            fork = self.forks[key] = parts.join(
+                running,
+                {arm: self._chain(order, missing, parts.tried[arm]) for arm, order in parts.orders.items()},
+                {
+                    arm: self._chain(order, missing, parts.tried.get(arm, NOBODY), True)
+                    for arm, order in parts.takenOrders.items()
+                },
+            )
+        return fork
+
+    def _chain(
+        self, order: Order, missing: tuple[str, ...], tried: Mapping[str, str] = NOBODY, isTaken: bool = False
+    ) -> Chain:
+        """
+        Route groups with the same order share one chain, if the same is missing on them.
+
+        :param tried: the plugins in it whose version on trial is meant, each with its trial.
+        :param isTaken: whether what they do is taken down.
+        """
+        key = id(order), missing, isTaken
         chain = self.chains.get(key)
         if chain is None:
-            members = [self._member(plugin, settings) for plugin, settings in order]
+            members = [self._member(plugin, settings, plugin.name in tried) for plugin, settings in order]
             own = [instance.object for instance, _ in members]
             services = _serviceAmong(own, self.providers, self.successor)
             barriers = [self._barrier(name, services) for name in missing]
-            links = [*barriers, *(makeLink(services=services) for _, makeLink in members)]
-            chain = self.chains[key] = Chain(links, explains=self.plan.config.explain.every)
+            links = [*barriers, *(makeLink(isTaken, services=services) for _, makeLink in members)]
+            arms = () if self.arms is None else self.arms.met(order, tried)
+            chain = self.chains[key] = Chain(links, explains=self.plan.config.explain.every, arms=arms)
             self.uses[chain] = tuple(instance for instance, _ in members)
         return chain
 
@@ -139,23 +175,26 @@ class _Assembly:
             destinations=self.table.destinations,
         )
 
-    def _member(self, plugin: Selected, settings: Mapping[str, Any]) -> tuple[Instance, Callable[..., Link]]:
+    def _member(
+        self, plugin: Selected, settings: Mapping[str, Any], isCandidate: bool
+    ) -> tuple[Instance, Callable[..., Link]]:
         """An instance, and what makes its links."""
-        key = plugin.name, id(settings)
+        key = plugin.name, id(settings), isCandidate
         known = self.known.get(key)
         if known is None:
-            member = self.members(plugin, settings)
-            known = self.known[key] = member.instance, self._linksOf(plugin.manifest, member)
-            self.providers.append((plugin.name, ref(member.instance)))
+            member = self.members(plugin, settings, isCandidate)
+            known = self.known[key] = member.instance, self._linksOf(plugin, member, isCandidate)
+            if not isCandidate:
+                self.providers.append((plugin.name, ref(member.instance)))
         return known
 
-    def _linksOf(self, manifest: Manifest, member: Member) -> Callable[..., Link]:
-        instance = member.instance
+    def _linksOf(self, plugin: Selected, member: Member, isCandidate: bool) -> Callable[..., Link]:
+        manifest, instance, arms = plugin.manifest, member.instance, self.arms
+        kind = Link if arms is None else arms.linkOf(plugin.name, isCandidate)
         link = partial(
-            Link,
-            member.middleware,
-            manifest.name,
-            str(manifest.version),
+            kind,
+            name=manifest.name,
+            version=str(manifest.version),
             open=manifest.onError == "open" and manifest.name not in self.plan.required,
             # What is in a process waits behind others there: its time is taken by whoever knows when it began.
             timeout=None if manifest.timeoutMs is None or instance.locked else manifest.timeoutMs / 1000,
@@ -170,9 +209,12 @@ class _Assembly:
             memory=instance.version.memory,
         )
 
-        def makeLink(**services: Any) -> Link:
+        def makeLink(isTaken: bool, **services: Any) -> Link:
             try:
-                return link(**services)
+                if isTaken and arms is not None:
+                    wrapped = arms.takenDown(instance, member.middleware)
+                    return link(wrapped, original=member.middleware, **services)
+                return link(member.middleware, **services)
             except BaseException as error:  # foreign code: it was verified, and is another thing now
                 raise notInChain(instance, error) from None
 

@@ -4,9 +4,11 @@ The generation that requests go through, and its swap: one assignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
+
+from twisted.logger import Logger
 
 from revproxy.dataplane.edge import Edge
 from revproxy.loop.deadlines import Deadlines
@@ -15,7 +17,10 @@ from revproxy.plan.words import Prepare
 from revproxy.worker.assembly import BuiltGeneration, Member, buildGeneration, notInChain
 from revproxy.worker.guard.versionhealth import VersionHealth
 from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.participant import Refused
+from revproxy.worker.rollout.trials import Trials
 from revproxy.worker.routes import Routes
+from revproxy.worker.routetable import RouteTable
 from revproxy.worker.running import Running
 from revproxy.worker.staging import Staging
 
@@ -27,8 +32,10 @@ class Generations:
     :ivar built: what serves requests; None before the first commit.
     """
 
+    _log = Logger()
+
     def __init__(
-        self, edge: Edge, staging: Staging, routes: Routes, health: VersionHealth, answers: Deadlines
+        self, edge: Edge, staging: Staging, routes: Routes, health: VersionHealth, answers: Deadlines, trials: Trials
     ) -> None:
         """
         :param answers: for middleware that do not answer at once.
@@ -39,6 +46,7 @@ class Generations:
         self._routes = routes
         self._health = health
         self._answers = answers
+        self._trials = trials
         self._next: BuiltGeneration | None = None
 
     async def prepare(self, word: Prepare) -> None:
@@ -48,28 +56,54 @@ class Generations:
         """Build it; nobody sees it yet."""
         running, table = self._staging.next, self._routes.next
         if running is not None and table is not None:
-            member: Callable[[Selected, Mapping[str, Any]], Member] = partial(self._member, running)
-            self._next = buildGeneration(running.plan, table, member, self._successor, self._answers)
+            self._next = self._build(running, table)
 
     def commit(self) -> None:
         """The swap."""
         built, running = self._next, self._staging.next
         if built is None or running is None:
             return
+        self._next = None
+        self._swap(built)
+        self._health.adopt(set(built.instances), running.plan)
+        self._trials.adopt(running.plan)
+
+    def _swap(self, built: BuiltGeneration) -> None:
         for chain, instances in built.chains.items():
             for instance in instances:
                 instance.chains.add(chain)
         self._edge.generation = built.generation
-        self.built, self._next = built, None
-        self._health.adopt(set(built.instances), running.plan)
+        self.built = built
 
     async def abandon(self) -> None:
         """It was never seen."""
         self._next = None
         self._health.abandon()
+        running = self._staging.running
+        if running is not None:
+            self._trials.adopt(running.plan)
 
-    def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any]) -> Member:
-        instance = running.member(plugin.name, settings)
+    def rebuild(self) -> None:
+        """
+        Requests are taken down on other routes than before: the same plan, with other forks. What is being prepared
+        meanwhile is built so, too.
+        """
+        serving, next = self._staging.running, self._staging.next
+        try:
+            if serving is not None and self._routes.table is not None:
+                self._swap(self._build(serving, self._routes.table))
+            if self._next is not None and next is not None and self._routes.next is not None:
+                self._next = self._build(next, self._routes.next)
+        except Refused:  # a plugin that lets nobody look at it any more
+            self._log.failure("nothing is taken down of requests")
+
+    def _build(self, running: Running, table: RouteTable) -> BuiltGeneration:
+        arms, member = self._trials.forkMaker(running.plan), partial(self._member, running)
+        return buildGeneration(running.plan, table, member, self._successor, self._answers, arms)
+
+    def _member(self, running: Running, plugin: Selected, settings: Mapping[str, Any], isCandidate: bool) -> Member:
+        find = running.candidate if isCandidate else running.member
+        instance = find(plugin.name, settings)
         try:
             middleware = self._health.inChain(instance, running.plan)
         except BaseException as error:  # foreign code: it was verified, and is another thing now

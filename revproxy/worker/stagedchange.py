@@ -26,7 +26,8 @@ from revproxy.store import MemoryStore
 from revproxy.worker.guard.timelimit import noLongerThan
 from revproxy.worker.lifecycle.instance import Instance, Locked, Version, configKey
 from revproxy.worker.lifecycle.stages import StageFailed, StageLimits
-from revproxy.worker.running import Members, Running
+from revproxy.worker.running import Running
+from revproxy.worker.stagedtrials import StagedTrials
 
 HANDOVERS = 4
 """How often state is handed over right before the swap, while requests come in between."""
@@ -98,30 +99,38 @@ class StagedChange:
         self._updates: dict[Instance, Mapping[str, Any]] = {}
         self._updated: list[tuple[Instance, Mapping[str, Any]]] = []
         self.handedOver: list[tuple[Instance, Instance]] = []
+        self._trials = StagedTrials(before, self._newVersion, self._fromFresh)
         self._groups: dict[int, tuple[Selected, dict[int, list[int]]]] = {}
         self._groupsByRoute: dict[str, int] = {}
 
     # What is needed
 
-    def make(self, plan: Plan) -> Members:
+    def make(self, plan: Plan) -> Running:
         """
         The instance for each plugin and configuration of a plan: one that runs, one of this change, or a new one.
         Makes, and starts nothing.
 
         :raises StageFailed:
         """
-        return {key: instance for key, instance, _ in self._making(plan)}
+        members = {key: instance for key, instance, _ in self._making(plan)}
+        return Running(plan, members, {key: instance for key, instance, _ in self._trials.making(plan)})
 
-    async def makeWhileServing(self, plan: Plan) -> Members:
+    async def makeWhileServing(self, plan: Plan) -> Running:
         """The same, and requests are served between one new instance and the next. :raises StageFailed:"""
-        members = {}
+        members, candidates = {}, {}
         for plugin in plan.selected:
             await self._version(plugin).compile(self._reactor)
+        for _, plugin in plan.candidates():
+            await self._trials.version(plugin).compile(self._reactor)
         for key, instance, isNew in self._making(plan):
             members[key] = instance
             if isNew:
                 await deferLater(self._reactor, 0)
-        return members
+        for key, instance, isNew in self._trials.making(plan):
+            candidates[key] = instance
+            if isNew:
+                await deferLater(self._reactor, 0)
+        return Running(plan, members, candidates)
 
     def _making(self, plan: Plan) -> Iterator[tuple[tuple[str, str], Instance, bool]]:
         keys = [(plugin, settings, configKey(settings)) for plugin, settings in plan.pairs()]
@@ -129,24 +138,42 @@ class StagedChange:
         for plugin, _, key in keys:
             wanted.setdefault(plugin.name, set()).add(key)
         self._updates.clear()
+        done: set[tuple[str, str]] = set()
         for plugin, settings, key in keys:
             name = plugin.name
+            if (name, key) in done:
+                continue  # in another arm, it is as here
+            done.add((name, key))
+            promoted = self._trials.promoted(plugin, wanted[name])
+            if promoted is not None:
+                instance, isNew = self._trials.instance(promoted, settings, key)
+                yield (name, key), instance, isNew
+                continue
             version = self._version(plugin)
-            instance = self._fresh.get((version, key)) or self._running(plan, plugin, settings, version, key)
-            if instance is None:
-                instance = self._inPlace(plan, plugin, settings, version, wanted[name])
-            isNew = instance is None
-            if instance is None:
-                self._loading(version)
-                try:
-                    with self._bounded():
-                        instance = version.make(
-                            settings, self._reactor, self._makeClient, self._onFailure, self._destinations
-                        )
-                finally:
-                    self._loading(None)
-                self._fresh[version, key] = instance
+            found = self._fresh.get((version, key)) or self._running(plan, plugin, settings, version, key)
+            if found is None:
+                found = self._inPlace(plan, plugin, settings, version, wanted[name])
+            if found is not None:
+                yield (name, key), found, False
+                continue
+            instance, isNew = self._fromFresh(version, settings, key)
             yield (name, key), instance, isNew
+
+    def _fromFresh(self, version: Version, settings: Mapping[str, Any], key: str) -> tuple[Instance, bool]:
+        """An instance of this change, and whether it was made just now."""
+        known = self._fresh.get((version, key))
+        if known is not None:
+            return known, False
+        self._loading(version)
+        try:
+            with self._bounded():
+                instance = version.make(
+                    settings, self._reactor, self._makeClient, self._onFailure, self._destinations
+                )
+        finally:
+            self._loading(None)
+        self._fresh[version, key] = instance
+        return instance, True
 
     def _bounded(self) -> AbstractContextManager[None]:
         """Before the first start there is no reactor whose guard would end what does not come back."""
@@ -159,12 +186,13 @@ class StagedChange:
             return running
         known = self._versions.get((name, entry.digest))
         if known is None or not known.isAs(plugin):
-            factory = self._factoryOf(entry) if entry.bundle is None else None
-            known = Version(
-                entry, self._limits, factory, self._storeOf, plugin.isolation, plugin.permissions, self._locked
-            )
-            self._versions[name, entry.digest] = known
+            known = self._versions[name, entry.digest] = self._newVersion(plugin)
         return known
+
+    def _newVersion(self, plugin: Selected) -> Version:
+        entry = plugin.entry
+        factory = self._factoryOf(entry) if entry.bundle is None else None
+        return Version(entry, self._limits, factory, self._storeOf, plugin.isolation, plugin.permissions, self._locked)
 
     def _running(
         self, plan: Plan, plugin: Selected, settings: Mapping[str, Any], version: Version, key: str
@@ -237,25 +265,33 @@ class StagedChange:
 
     # What is done
 
-    async def begin(self, plan: Plan, members: Members) -> None:
+    async def begin(self, next: Running) -> None:
         """
         Bring all new instances of a plan to health.
 
         :raises StageFailed: one of them will not do, and is not tried again.
         """
+        plan = next.plan
         for old, config in list(self._updates.items()):
             await old.validateLater(config)
-        fresh = set(self._fresh.values())
         for plugin, settings in plan.pairs():
-            instance = members[plugin.name, configKey(settings)]
-            if instance in fresh and instance not in self._ready:
-                try:
-                    await self._begin(instance, self._predecessors(plan, plugin, settings))
-                except StageFailed:
-                    self._fresh = {key: each for key, each in self._fresh.items() if each is not instance}
-                    self._failed.append(instance)
-                    instance.retiring = True
-                    raise
+            instance = next.member(plugin.name, settings)
+            await self._beginIfNew(instance, self._predecessors(plan, plugin, settings))
+        for plugin, settings in plan.candidatePairs():
+            instance = next.candidate(plugin.name, settings)
+            before = self._trials.before(instance) or self._predecessors(plan, plugin, settings)
+            await self._beginIfNew(instance, before)
+
+    async def _beginIfNew(self, instance: Instance, predecessors: list[Instance]) -> None:
+        if instance in self._ready or instance not in self._fresh.values():
+            return
+        try:
+            await self._begin(instance, predecessors)
+        except StageFailed:
+            self._fresh = {key: each for key, each in self._fresh.items() if each is not instance}
+            self._failed.append(instance)
+            instance.retiring = True
+            raise
 
     async def _begin(self, instance: Instance, predecessors: list[Instance]) -> None:
         await instance.load()
@@ -276,7 +312,7 @@ class StagedChange:
             self._tell(_noticeOf("handover-lost", failed.refusal))
             return False
 
-    async def finish(self, used: Iterable[Instance]) -> None:
+    async def finish(self, next: Running) -> None:
         """
         What comes last, because requests see it or are forgotten after it: hand over once more what they have left in
         the meantime, and have instances that can take another configuration in place take it. After this, the swap
@@ -287,14 +323,14 @@ class StagedChange:
 
         :raises StageFailed: all configurations are as they were.
         """
-        kept = set(used)
+        kept, tried = set(next.instances), set(next.candidates.values())
         calls = {(old, new): 0 for old, new in self.handedOver if new in kept}
         due = list(calls)
         for remaining in reversed(range(HANDOVERS)):
             began = self._reactor.seconds()
             for old, new in due:
                 calls[old, new] = old.version.counters.calls
-                if not await self._handOver(old, new):
+                if not await self._handOver(old, new) or new in tried:  # the old one keeps what it has: it goes on
                     del calls[old, new]
             took = self._reactor.seconds() - began
             if remaining and took <= QUICK and _notCounted(calls):
@@ -308,6 +344,20 @@ class StagedChange:
             count = old.version.counters.calls - calls[old, new]
             text = f"up to {count} request{'s' * (count > 1)} came while its state was handed over, and did not count"
             self._tell(Notice("handover-lost", text, new.version.name, new.version.id))
+        for leaving, staying, isPromoted in self._trials.ending(next):
+            await self._endTrial(leaving, staying, isPromoted)
+
+    async def _endTrial(self, leaving: Instance, staying: Instance, isPromoted: bool) -> None:
+        """
+        What has served others until now serves their clients, too. Most of the clients were the running version's: if
+        that leaves, it hands over as ever; if it stays, what it has itself comes last. Whatever comes of this, the
+        trial is over.
+        """
+        limit = HURRIED if self._withoutState else None
+        try:
+            await (leaving.handOver(staying, limit) if isPromoted else staying.takeBack(leaving, limit))
+        except StageFailed as failed:
+            self._tell(_noticeOf("handover-lost", failed.refusal))
 
     async def _update(self) -> None:
         """
@@ -352,30 +402,30 @@ class StagedChange:
     def hurry(self) -> None:
         """Wait for nothing any more: the change is given up, or the edge is being stopped."""
         self._isHurried = True
-        before = () if self._before is None else self._before.members.values()
+        before = () if self._before is None else self._before.instances
         for instance in (*self._fresh.values(), *before):  # those export their state, or take a configuration
             instance.giveUp()
 
-    def settle(self, members: Members) -> list[Instance]:
+    def settle(self, next: Running) -> list[Instance]:
         """
         It has taken effect: nothing can be undone any more.
 
         :returns: the instances that were not needed after all, to be closed.
         """
-        unused = self.unused(members)
+        unused = self.unused(next)
         self._updated.clear()
         self._fresh.clear()
         self._failed.clear()
         return unused
 
-    def unused(self, members: Members | None) -> list[Instance]:
+    def unused(self, next: Running | None) -> list[Instance]:
         """Instances of this change that a plan does not use, or all: to be closed."""
-        used = set() if members is None else set(members.values())
+        used = set() if next is None else set(next.instances)
         return [*self._failed, *(instance for instance in self._fresh.values() if instance not in used)]
 
     def versions(self) -> list[Version]:
         """Those that this change has loaded."""
-        return list(self._versions.values())
+        return [*self._versions.values(), *self._trials.loaded]
 
 
 def _withRemedy(failed: StageFailed) -> StageFailed:

@@ -106,22 +106,22 @@ class Staging:
         await change.undo()  # of a try that was ready, and others have refused
         try:
             if self.running is None:
-                members = change.make(word.plan)
+                made = change.make(word.plan)
             else:
-                members = await change.makeWhileServing(word.plan)
+                made = await change.makeWhileServing(word.plan)
             if self._isHurried:
                 raise Refused(Refusal("", "stop", "the change was given up"))
             if word.starts:
-                await change.begin(word.plan, members)
+                await change.begin(made)
         except StageFailed as failed:
             raise Refused(failed.refusal) from None
-        self.next = Running(word.plan, members)
+        self.next = made
 
     async def ready(self) -> None:
         """Hand over once more, and have configurations taken in place. :raises Refused: naming the plugin."""
         if self._change is not None and self.next is not None:
             try:
-                await self._change.finish(self.next.members.values())
+                await self._change.finish(self.next)
             except StageFailed as failed:
                 raise Refused(failed.refusal) from None
 
@@ -132,18 +132,18 @@ class Staging:
             return
         self.running, self.next, self._change = running, None, None
         for plugin in running.plan.selected:
-            version = running.versions.get(plugin.name)
-            if version is not None and version.entry is not plugin.entry:
-                version.rebase(plugin.entry)
-        for instance in running.members.values():
+            _rebase(running.versions.get(plugin.name), plugin.entry)
+        for _, plugin in running.plan.candidates():
+            _rebase(running.candidateVersions.get(plugin.name), plugin.entry)
+        for instance in running.instances:
             if instance.since is None:
                 instance.since = running.plan.number
-        self._culprits.adopt(running.members.values())
-        self._onAdopted(running.versions.values())
-        self._discard(change.settle(running.members), change.versions())
+        self._culprits.adopt(running.instances)
+        self._onAdopted(running.allVersions)
+        self._discard(change.settle(running), change.versions())
         if before is not None:
-            used = set(running.members.values())
-            leaving = [each for each in before.members.values() if each not in used]
+            used = set(running.instances)
+            leaving = [each for each in before.instances if each not in used]
             self._retirement.retire(leaving, AFTER_RESCUE if self._isRescue else 0.0)
 
     async def abandon(self) -> None:
@@ -166,7 +166,7 @@ class Staging:
         time as one, and as requests had; those whose turn comes later are not waited for.
         """
         running, self.running = self.running, None
-        instances = [] if running is None else list(running.members.values())
+        instances = [] if running is None else running.instances
         drain = 0.0 if running is None else running.plan.config.timeouts.drain
         seconds = min(self._limits.stop, max(drain, LEAST))
         await self._retirement.settle(instances, seconds)
@@ -183,3 +183,9 @@ class Staging:
     def _discard(self, instances: list[Instance], versions: list[Version]) -> Deferred[None]:
         closing = self._retirement.discard(instances, versions)
         return closing.addErrback(lambda failure: self._log.failure("closing what was not used", failure))
+
+
+def _rebase(version: Version | None, entry: CatalogEntry) -> None:
+    """The same code may be of another entry by now."""
+    if version is not None and version.entry is not entry:
+        version.rebase(entry)

@@ -22,6 +22,7 @@ from revproxy.context import Context, Headers, Response
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.counters import BODY
 from revproxy.dataplane.detour import Detour
+from revproxy.dataplane.fork import Fork
 from revproxy.dataplane.generation import Generation
 from revproxy.dataplane.http.answerhead import discard
 from revproxy.dataplane.http.interfaces import IClientStream
@@ -116,22 +117,28 @@ class RehearsalChains:
         self._real = real
         self._makeLink = makeLink
         self._made: dict[int, Chain] = {}
+        self._standFor: list[tuple[Chain, Chain]] = []
 
     def __getitem__(self, group: int) -> Chain:
         chain = self._made.get(group)
         if chain is None:
             real = self._real[group]
-            made = [self._makeLink(link) for link in real.links]
-            links = [link for link in made if link is not None]
-            # Also the instances of a plan that is followed by another now are stopped only when this is over.
-            real.active += 1
-            chain = self._made[group] = Chain(links, explains=1)
+            made = real.remade(self._remade) if isinstance(real, Fork) else self._remade(real)
+            chain = self._made[group] = made
+        return chain
+
+    def _remade(self, real: Chain) -> Chain:
+        links = [link for each in real.links if (link := self._makeLink(each)) is not None]
+        # Also the instances of a plan that is followed by another now are stopped only when this is over.
+        real.active += 1
+        chain = Chain(links, explains=1, arms=real.arms)
+        self._standFor.append((chain, real))
         return chain
 
     def release(self) -> None:
         """The rehearsal is over; observers may still be at work."""
-        for group, chain in self._made.items():
-            chain.whenIdle().addBoth(self._idle, self._real[group])
+        for chain, real in self._standFor:
+            chain.whenIdle().addBoth(self._idle, real)
 
     def _idle(self, result: Any, real: Chain) -> None:
         real.release()

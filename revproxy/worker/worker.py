@@ -32,6 +32,7 @@ from revproxy.plan.words import (
     Prepare,
     Readiness,
     Ready,
+    Record,
     Rehearse,
     Stalled,
     Target,
@@ -60,6 +61,9 @@ from revproxy.worker.participant import Participant
 from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
 from revproxy.worker.rehearsals import Rehearsals
+from revproxy.worker.rollout.recordings import Recordings
+from revproxy.worker.rollout.takendown import TakenDown
+from revproxy.worker.rollout.trials import Trials
 from revproxy.worker.routes import Routes
 from revproxy.worker.staging import Staging
 from revproxy.worker.stdlibrecords import StdlibRecords
@@ -81,7 +85,9 @@ class Worker:
     :ivar accessLogging: its log.
     :ivar recording: who wants to know of requests that are over.
     :ivar bounds: its limits and time-outs.
+    :ivar trials: what is written down of versions on trial.
     :ivar generations: what requests go through.
+    :ivar recordings: what is taken down of requests, for somebody to keep it.
     :ivar retirement: sees off instances that are not used any more.
     :ivar health: what fails of plugins, and gates before them.
     :ivar counters: tells what is counted.
@@ -128,6 +134,7 @@ class Worker:
         self._client = PluginClient(config, parts)
         self.edge = Edge(reactor, self._deadlines, NOTHING, config.limits, config.timeouts, None, monotonic=monotonic)
         self.recording = Recording(reactor, self.edge, tell)
+        self.recordings = Recordings(reactor, tell)
         self.retirement = Retirement(reactor, tell, config.pluginDrain)
         self.retirement.breakOff = self.edge.breakOffChains
         self.health = VersionHealth(reactor.seconds, tell)
@@ -161,7 +168,9 @@ class Worker:
         self.rehearsals = Rehearsals(reactor, self.edge, self.listeners.listenerFor, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
-        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers)
+        self.trials = Trials(TakenDown(), self.recordings)
+        self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)
+        self.recordings.onChanged = self.generations.rebuild
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
         tell(dropInFactories.told)
         for text in dropInFactories.untrusted:
@@ -186,6 +195,8 @@ class Worker:
             self._ask(word)
         elif isinstance(word, Rehearse):
             self.rehearsals.begin(word)
+        elif isinstance(word, Record):
+            self.recordings.hear(word)
 
     # Beginning and end
 
@@ -228,6 +239,7 @@ class Worker:
         await self.locked.close()
         self._client.close()
         self.recording.flush()
+        self.recordings.stop()
         self.counters.report()
         self.counters.stop()
         self.connections.stop()

@@ -70,3 +70,13 @@ class DetourTests(SynchronousTestCase):
         self.assertIs(generation.detour(first, 1, second), detour)
         self.assertIsNot(generation.detour(first, 0, second), detour)
         self.assertIsNot(generation.detour(earlier, 1, second), generation.detour(earlier, 1, second))
+
+    def test_wrapped(self) -> None:
+        """A middleware is known also where a wrapper is around it, in one of the chains or in both."""
+        plugin = Passes()
+        links = [makeLink(each, self.deadlines, name="x") for each in (plugin, Passes(), Passes())]
+        for link in links:
+            link.original = plugin
+        for first in links:
+            for second in links:
+                self.assertEqual(len(Detour(Chain([first]), 1, Chain([second])).links), 1)

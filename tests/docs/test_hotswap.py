@@ -107,6 +107,8 @@ class EventTests(SynchronousTestCase):
         ``_noticeOf``, ``_onEvent`` and ``Difference``.
         """
         for path in (ROOT / "revproxy").rglob("*.py"):
+            if path.parent.name == "replay":
+                continue  # in what two calls differ, and no event
             source = path.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)):
                 if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):

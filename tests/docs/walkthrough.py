@@ -14,7 +14,8 @@ from pathlib import Path
 _BLOCK = re.compile(r"^```(?:\{code-block\} )?(\w+)\n(?::caption: (.+)\n)?((?s:.*?))^```$", re.MULTILINE)
 
 _ONCE = re.compile(
-    r"revproxy (rollback|pin|unpin|enable|disable|reload|keygen|sign|lock|grant)\b|rm |\(cd |mkdir |sed -i|>>"
+    r"revproxy (rollback|pin|unpin|enable|disable|reload|keygen|sign|lock|grant)\b|rm |\(cd |mkdir |cp |sed -i|>>"
+    r"|revproxy rollout \S+ (start|step|hold|resume|promote|abort)\b"
 )
 "Commands that change something; all others are asked again until they say what they should."
 

@@ -64,8 +64,10 @@ metrics: {{endpoint: "tcp:{metrics}:interface=127.0.0.1", top_hosts: 3}}
 
 RARE = frozenset((
     "revproxy_plugin_stalled_total", "revproxy_plugin_limit_exceeded_total", "revproxy_alert_delivery_failures_total",
+    *(family.name for family in FAMILIES if family.name.startswith("revproxy_rollout_")),
 ))  # fmt: skip
-"""Families that this edge does not tell: nothing stalls in it or takes too much, and it has no receiver of alerts."""
+"""Families that this edge does not tell: nothing stalls in it or takes too much, and it has no receiver of alerts,
+and nothing is rolled out."""
 
 
 def expressions(value: Any) -> Iterator[str]:

@@ -154,7 +154,7 @@ class ServiceTests(WorkerCase):
         first, second = ((plugin, plugin.manifest.config) for plugin in running.plan.selected)
         plan = Plan(2, table.config, running.plan.entries, running.plan.selected, ((first,), (second,)))
 
-        def member(plugin: Selected, settings: Any) -> Member:
+        def member(plugin: Selected, settings: Any, isCandidate: bool) -> Member:
             instance = running.member(plugin.name, settings)
             return Member(instance, instance.object)
 

@@ -10,7 +10,7 @@ import { toast, Toasts } from "./parts/toast.js";
 import { PLACES, Shell } from "./shell.js";
 import { SignIn } from "./screens/signin.js";
 
-const SCREENS = new Set(["now", "requests", "why", "connections", "plugins", "plugin", "trust", "chain", "changes", "configuration", "upstreams", "certificates", "events", "doctor"]);
+const SCREENS = new Set(["now", "requests", "why", "connections", "plugins", "plugin", "rollouts", "trust", "chain", "changes", "configuration", "upstreams", "certificates", "events", "doctor"]);
 const TITLES = Object.fromEntries(PLACES.flatMap(([, places]) => places.map(([name, label]) => [name, label])));
 const loaded = {};
 

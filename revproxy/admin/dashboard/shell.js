@@ -10,7 +10,7 @@ import { useStore } from "./parts/store.js";
 /** Groups of places: screen, label, key after `g`. */
 export const PLACES = [
   ["Traffic", [["now", "Now", "n"], ["requests", "Requests", "r"], ["why", "Why", "w"], ["connections", "Connections", "o"]]],
-  ["Code", [["plugins", "Plugins", "p"], ["trust", "Trust", "s"], ["chain", "Chain", "c"], ["changes", "Changes", "h"], ["configuration", "Configuration", "f"]]],
+  ["Code", [["plugins", "Plugins", "p"], ["rollouts", "Rollouts", "l"], ["trust", "Trust", "s"], ["chain", "Chain", "c"], ["changes", "Changes", "h"], ["configuration", "Configuration", "f"]]],
   ["Edge", [["upstreams", "Upstreams", "u"], ["certificates", "Certificates", "t"], ["events", "Events & alerts", "e"], ["doctor", "Doctor", "d"]]],
 ];
 

@@ -144,6 +144,56 @@ PLUGIN_INFO = Family(
     "revproxy_plugin_info", "info", "Which version runs.", ("plugin", "version", "digest", "origin")
 )
 
+# Rollouts: of each plugin the one that goes on, or the last
+
+ROLLOUT_INFO = Family(
+    "revproxy_rollout_info", "info", "Which version is rolled out in place of which, and how far it is.",
+    ("plugin", "running", "candidate", "state"),
+)
+ROLLOUT_STEP = Family(
+    "revproxy_rollout_step", "gauge", "Which step it is in, from 1; 0: in none.", ("plugin",)
+)
+ROLLOUT_HELD = Family(
+    "revproxy_rollout_held", "gauge", "1 while it stays in its step until somebody says otherwise.", ("plugin",)
+)
+ROLLOUT_SHARE = Family(
+    "revproxy_rollout_share", "gauge", "Share of clients that the candidate is to serve.", ("plugin",)
+)
+ROLLOUT_LEFT = Family(
+    "revproxy_rollout_left_seconds", "gauge", "Until the evidence ends the step, as things go; none: nobody can say.",
+    ("plugin",),
+)
+ROLLOUT_ODDS = Family(
+    "revproxy_rollout_odds", "gauge", "Weighted odds that the candidate is worse in something.", ("plugin", "family")
+)
+ROLLOUT_THRESHOLD = Family(
+    "revproxy_rollout_odds_threshold", "gauge", "Those at which the candidate goes back, or is held.",
+    ("plugin", "family"),
+)
+ROLLOUT_DIFFERENCES = Family(
+    "revproxy_rollout_differences", "gauge", "Kinds of differences that are neither meant nor noise.", ("plugin",)
+)
+ROLLOUT_REQUESTS = Family(
+    "revproxy_rollout_requests_total", "counter", "Requests that were judged; arm is running or candidate.",
+    ("plugin", "arm"),
+)
+ROLLOUT_FAULTS = Family(
+    "revproxy_rollout_faults_total", "counter", "Of these, those in which the plugin failed.", ("plugin", "arm")
+)
+ROLLOUT_INTERRUPTS = Family(
+    "revproxy_rollout_interrupts_total", "counter", "Of these, those that the plugin has answered itself.",
+    ("plugin", "arm"),
+)
+ROLLOUT_PAIRS = Family(
+    "revproxy_rollout_pairs_total", "counter",
+    "Requests that were tried with both versions; result is compared, incomparable or dropped.", ("plugin", "result"),
+)
+ROLLOUT_ENDS = Family(
+    "revproxy_rollout_ends_total", "counter",
+    "Rollouts that are over, since the edge began; end is promoted, rolled-back, aborted, superseded or refused.",
+    ("plugin", "end"),
+)
+
 # Listeners
 
 CONNECTIONS = Family("revproxy_connections", "gauge", "Connections of clients.")

@@ -4,6 +4,9 @@ How rollouts are described: what `revproxy.control.rollouts.Rollouts` tells, as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from revproxy.admin.operation import Schema
 from revproxy.admin.shapes import COUNT, FLAG, NUMBER, TEXT, TIME, optional, record
 
@@ -80,6 +83,7 @@ _ARMS: Schema = record(running=ARM, candidate=ARM)
 PAIRS: Schema = optional(record(
     "What the shadow compared; null: there was none.",
     compared=COUNT,
+    unnamed={**COUNT, "description": "Kinds of differences that were too many to be told."},
     incomparable={"type": "object", "additionalProperties": COUNT, "description": "How many could not be, by why."},
     dropped={**COUNT, "description": "Not tried, for the edge had too much to do."},
     faults={**COUNT, "description": "Of the candidate alone."},
@@ -123,6 +127,12 @@ SUMMARY: Schema = record(
     steps={"type": "array", "items": STEP},
     verdict=VERDICT,
     warnings=_TEXTS,
+)
+
+_BRIEF = ("plugin", "id", "state", "held", "since", "running", "candidate", "step", "verdict")
+
+BRIEF: Schema = record(
+    "The rollout of a plugin that goes on.", **{name: SUMMARY["properties"][name] for name in _BRIEF}
 )
 
 ROLLOUT: Schema = {
@@ -174,4 +184,16 @@ FORECAST: Schema = record(
     warnings=_TEXTS,
 )
 
-__all__ = ["ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY"]
+
+
+def summary(view: Mapping[str, Any], schema: Schema = SUMMARY) -> dict[str, Any]:
+    """Of what is told of a rollout, what a schema has."""
+    return {name: view[name] for name in schema["properties"]}
+
+
+def goingOn(views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """In brief, those that are not over."""
+    return [summary(view, BRIEF) for view in views if view["state"] not in ENDS]
+
+
+__all__ = ["BRIEF", "ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY", "goingOn", "summary"]

@@ -5,9 +5,10 @@ reasons: a failing plugin never keeps another from loading.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from revproxy.config.manifest import Manifest
 from revproxy.config.problems import ConfigErrors
 from revproxy.config.settings import Config
 from revproxy.control.planning.choice import Choice
@@ -143,9 +144,18 @@ class _Partial:
                 self.refusals.append(Refusal(name, "order", message, entry.version))
 
 
-def groups(changed: Sequence[str], sides: Iterable[Entries]) -> list[list[str]]:
+def namesIn(manifest: Manifest) -> Iterable[str]:
+    """All that a plugin says of others."""
+    return (*manifest.requires, *manifest.conflicts, *manifest.before, *manifest.after)
+
+
+def groups(
+    changed: Sequence[str], sides: Iterable[Entries], said: Callable[[Manifest], Iterable[str]] = namesIn
+) -> list[list[str]]:
     """Changes that may depend on each other are made together or not at all: those that name one another, or a name
     the other provides, on either side of the change.
+
+    :param said: which names of others count.
     """
     leader = {name: name for name in changed}
 
@@ -160,7 +170,7 @@ def groups(changed: Sequence[str], sides: Iterable[Entries]) -> list[list[str]]:
         for answer in (name, *manifest.provides):
             answering.setdefault(answer, []).append(name)
     for name, manifest in entries:
-        for other in (*manifest.requires, *manifest.conflicts, *manifest.before, *manifest.after):
+        for other in said(manifest):
             for answer in answering.get(other, ()):
                 leader[find(answer)] = find(name)
     found: dict[str, list[str]] = {}

@@ -2,6 +2,11 @@
 How a new version earns its place: what is decided of rollouts, without files, clocks or workers.
 
 - `preflight`: what a version has to pass before it meets any request;
-- `verdict`: what a judge says, and why;
-- `judge`: decides by what workers tell; `planner` says beforehand how long that takes.
+- `judge`: decides by what workers tell; `stepclock` is its clock, `soundness` what it believes;
+  `verdict` is what it says, `findings` and `curve` what it shows, `reasons` its words;
+- `canaryjudge`: by clients that the candidate serves: `labels` of who something happens to first, weighed by `mixture`;
+  `mediantime`; `power`, what would have been seen by now;
+- `shadowjudge`: by calls on copies, difference by difference (`differencegroup`);
+- `hardlimits`: what is never waited for;
+- `planner`: says beforehand how long it takes, and what cannot be shown, by `detection`.
 """

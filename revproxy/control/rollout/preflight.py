@@ -30,6 +30,7 @@ class PreflightReport(msgspec.Struct, frozen=True):
     :ivar differences: between what was recorded and what the version does. Those with ``candidate`` above 0 that are
         not expected are among the problems; ``control`` and ``both`` are of the version that runs, made to do the same.
     :ivar output: the last lines that the tests have printed, where they do not pass.
+    :ivar notes: what else is worth knowing: such as that the recording was cut off.
     """
 
     problems: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class PreflightReport(msgspec.Struct, frozen=True):
     incomparable: Mapping[str, int] = {}
     differences: tuple[DifferenceCount, ...] = ()
     output: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

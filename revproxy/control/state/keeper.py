@@ -158,23 +158,45 @@ class StateKeeper:
 
     async def keep(self, plan: Plan) -> None:
         """Store every bundle that is about to run, and those that run and could not be stored before."""
-        if not self.isWritable:
-            return
         for plugin in plan.selected:
-            bundle, name = plugin.entry.bundle, plugin.name
-            if bundle is None:
-                continue
-            known = self._unkept.get((name, bundle.digest))
-            if known is None and self.records.get(name).running == bundle.digest:
-                continue
+            await self._keep(plugin.name, plugin.entry)
+        for _, candidate in plan.candidates():
+            await self._keep(candidate.name, candidate.entry)
+
+    async def _keep(self, name: str, entry: CatalogEntry) -> None:
+        bundle = entry.bundle
+        if bundle is None or not self.isWritable:
+            return
+        known = self._unkept.get((name, bundle.digest))
+        if known is None and self._isKept(name, bundle.digest):
+            return
+        try:
+            await self._do(self._state.store.keep, name, bundle)
+            self._unkept.pop((name, bundle.digest), None)
+        except (StoreError, OSError) as error:
+            self._unkept[name, bundle.digest] = str(error)
+            if known != str(error):
+                self._isTold = True
+                self._events.add("store-failed", str(error), name, entry.version)
+
+    def _isKept(self, name: str, digest: str) -> bool:
+        """Whether a bundle was stored when it began to run, or to be tried."""
+        record = self.records.get(name)
+        known = record.find(digest)
+        return record.running == digest or (known is not None and _isGoing(known))
+
+    async def keepCandidate(self, name: str, entry: CatalogEntry) -> None:
+        """Store a version that is about to be tried, with its tests."""
+        await self._keep(name, entry)
+        await self._keepTestsOf(name, entry)
+
+    async def _keepTestsOf(self, name: str, entry: CatalogEntry) -> None:
+        bundle = entry.bundle
+        if bundle is not None and bundle.tests and self.isWritable:
             try:
-                await self._do(self._state.store.keep, name, bundle)
-                self._unkept.pop((name, bundle.digest), None)
+                await self._do(self._state.store.keepTests, name, bundle.digest, bundle.tests)
             except (StoreError, OSError) as error:
-                self._unkept[name, bundle.digest] = str(error)
-                if known != str(error):
-                    self._isTold = True
-                    self._events.add("store-failed", str(error), name, plugin.entry.version)
+                self._log.warn("plugin {name}: its tests are not kept: {error}", name=name, error=error)
 
     async def keepSignature(self, name: str, digest: str, signature: Mapping[str, bytes]) -> None:
         """Keep this signature, which was verified, with a version that runs, instead of the one there is."""
@@ -207,7 +229,7 @@ class StateKeeper:
         isSame = records == self.records
         self.records = records
         if self._unkept:
-            running = {(plugin.name, plugin.entry.digest) for plugin in plan.selected}
+            running = _serving(plan, self.records)
             self._unkept = {key: text for key, text in self._unkept.items() if key in running}
             await self.keep(plan)
         if self.isWritable and found is not None:
@@ -310,6 +332,8 @@ class StateKeeper:
         if not self._onDisk.plugins:
             return ()
         running = [(name, record.running) for name, record in self._onDisk.plugins.items()]
+        running += [(name, known.digest) for name, record in self._onDisk.plugins.items() for known in record.versions
+                    if _isGoing(known)]
         versions = [f"versions/{name}/{digest}" for name, digest in running if digest and (name, digest) not in
                     self._unkept]
         return self._state.recordsPath.name, *versions
@@ -318,7 +342,7 @@ class StateKeeper:
         """The state folder was deleted, or a part of it: write all anew that is known. No change is made meanwhile."""
         if self._plan is None:
             return
-        running = {(plugin.name, plugin.entry.digest) for plugin in self._plan.selected if plugin.entry.bundle}
+        running = _serving(self._plan, self.records)
         records = self.records
         for name, record in self.records.plugins.items():
             gone = [known.digest for known in record.versions if not await self._isStored(name, known.digest)]
@@ -369,6 +393,19 @@ class StateKeeper:
         self._retry = None
         trying = Deferred.fromCoroutine(self._inTurn(self.catchUp()))
         trying.addErrback(lambda failure: self._log.failure("writing what could not be written", failure))
+
+
+def _isGoing(known: VersionRecord) -> bool:
+    """Whether a version is being tried."""
+    return known.trial is not None and known.trial.state == "going"
+
+
+def _serving(plan: Plan, records: PluginRecords) -> set[tuple[str, str | None]]:
+    """Names and digests of what runs, and of what is being tried."""
+    running = {(plugin.name, plugin.entry.digest) for plugin in plan.selected if plugin.entry.bundle}
+    tried = {(name, known.digest) for name, record in records.plugins.items() for known in record.versions
+             if _isGoing(known)}
+    return running | tried
 
 
 def _whyEnded(name: str, plan: Plan) -> str:

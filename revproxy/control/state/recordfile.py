@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from revproxy.control.state.records import Pin, PinnedBy, PluginRecord, PluginRecords, VersionRecord
+from revproxy.control.state.records import OnTrial, Pin, PinnedBy, PluginRecord, PluginRecords, VersionRecord
 from revproxy.control.state.replacement import replaceFile
 from revproxy.regularfile import readFile
 
@@ -73,12 +73,20 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
+class _OnTrial(_Strict, frozen=True):
+    state: str
+    reason: str = ""
+    at: float = 0.0
+    blocks: bool = False
+
+
 class _Version(_Strict, frozen=True, rename={"ranAt": "ran_at"}):
     digest: str
     version: str
     ranAt: float
     quarantined: str | None = None
     served: float = 0.0
+    trial: _OnTrial | None = None
 
 
 class _Pin(_Strict, frozen=True):
@@ -118,7 +126,12 @@ def _format(records: PluginRecords) -> bytes:
 
 
 def _plain(record: PluginRecord) -> Any:
-    return msgspec.convert(record, _Plugin, from_attributes=True)
+    """A trial only where there is one: an older revproxy does not know the word."""
+    plain = msgspec.to_builtins(msgspec.convert(record, _Plugin, from_attributes=True))
+    for version in plain["versions"]:
+        if version["trial"] is None:
+            del version["trial"]
+    return plain
 
 
 def _parse(data: bytes) -> PluginRecords:
@@ -137,7 +150,7 @@ def _parse(data: bytes) -> PluginRecords:
 
 def _record(name: str, plugin: _Plugin) -> PluginRecord:
     versions = tuple(
-        VersionRecord(known.digest, known.version, known.ranAt, known.quarantined, known.served)
+        VersionRecord(known.digest, known.version, known.ranAt, known.quarantined, known.served, _trial(known.trial))
         for known in plugin.versions
     )
     if len({known.digest for known in versions}) < len(versions):
@@ -154,3 +167,7 @@ def _record(name: str, plugin: _Plugin) -> PluginRecord:
         plugin.endedAt,
         plugin.endedBecause,
     )
+
+
+def _trial(written: _OnTrial | None) -> OnTrial | None:
+    return None if written is None else OnTrial(written.state, written.reason, written.at, written.blocks)

@@ -19,7 +19,23 @@ PROVEN = 3600.0
 """Seconds after which a version that served, and was not taken out, has proved itself."""
 
 #: Who pinned a version.
-PinnedBy = Literal["user", "rollback", "quarantine"]
+PinnedBy = Literal["user", "rollback", "quarantine", "rollout"]
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """A version came into service by steps, or did not come through them.
+
+    :ivar state: ``going``, or how it ended: ``rolled-back``, ``aborted``, ``superseded``, ``refused``.
+    :ivar reason: why it ended so.
+    :ivar at: when it began, or ended, in seconds since the epoch.
+    :ivar blocks: whether it does not begin again by itself while its folder has it.
+    """
+
+    state: str
+    reason: str = ""
+    at: float = 0.0
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,7 @@ class VersionRecord:
     :ivar ranAt: when it began to run last, in seconds since the epoch.
     :ivar quarantined: why it was taken out; ``None``: it was not.
     :ivar served: seconds for which it served, in all, since it was taken out last.
+    :ivar trial: of one that never came to run for all: what became of its rollout; ``None``: it did run.
     """
 
     digest: str
@@ -38,6 +55,7 @@ class VersionRecord:
     ranAt: float
     quarantined: str | None = None
     served: float = 0.0
+    trial: OnTrial | None = None
 
     @property
     def isProven(self) -> bool:
@@ -125,15 +143,30 @@ class PluginRecords:
         """
         record = self.get(name)
         known = record.find(digest)
-        newest = replace(known or VersionRecord(digest, version, now), version=version, ranAt=now)
-        others = [other for other in record.versions if other.digest != digest]
-        staying = {record.pin.digest if record.pin else None, _lastProven(others)}
-        while len(others) >= MAX_VERSIONS:
-            del others[next(index for index, other in enumerate(others) if other.digest not in staying)]
-        versions = (*others, newest)
+        newest = replace(known or VersionRecord(digest, version, now), version=version, ranAt=now, trial=None)
+        versions = _withNewest(record, newest, record.pin.digest if record.pin else None)
         return self._with(
             name, replace(record, versions=versions, running=digest, endedAt=None, endedBecause=None)
         )
+
+    def onTrial(self, name: str, digest: str, version: str, now: float) -> PluginRecords:
+        """A version is on trial beside what runs. Where it ran before, it counts as one that does not, until it does.
+
+        :param now: seconds since the epoch.
+        """
+        record = self.get(name)
+        known = record.find(digest) or VersionRecord(digest, version, now)
+        newest = replace(known, version=version, trial=OnTrial("going", at=now))
+        return self._with(name, replace(record, versions=_withNewest(record, newest, record.running)))
+
+    def trialEnded(self, name: str, digest: str, end: OnTrial) -> PluginRecords:
+        """A version on trial is not any more, and did not come to run for all; nothing changes if it was not."""
+        record, text = self.get(name), end.reason[:MAX_REASON].encode("utf-8", "replace").decode("utf-8")
+        versions = tuple(
+            replace(known, trial=replace(end, reason=text)) if known.digest == digest and known.trial else known
+            for known in record.versions
+        )
+        return self._with(name, replace(record, versions=versions))
 
     def stopped(self, name: str, now: float, because: str | None = None) -> PluginRecords:
         """Nothing of the plugin runs any more, and nothing is to run after a restart because it ran now.
@@ -217,14 +250,15 @@ class PluginRecords:
         """
         versions = self.get(name).versions
         end = next((index for index, known in enumerate(versions) if known.digest == digest), len(versions))
-        return tuple(known for known in reversed(versions[:end]) if known.quarantined is None)
+        return tuple(known for known in reversed(versions[:end]) if known.quarantined is None and known.trial is None)
 
     def toKeep(self, name: str, count: int) -> set[str]:
-        """The digests that the store must not lose: what runs, what is pinned, the last ``count`` others, and the last
-        of the others that has proved itself, however many were tried since.
+        """The digests that the store must not lose: what runs, what is on trial, what is pinned, the last ``count``
+        others, and the last of the others that has proved itself, however many were tried since.
         """
         record = self.get(name)
         keep = {record.running, record.pin.digest if record.pin else None} - {None}
+        keep |= {known.digest for known in record.versions if known.trial is not None and known.trial.state == "going"}
         others = [known for known in record.versions if known.digest not in keep]
         last = [known.digest for known in others[max(0, len(others) - count):]]
         return {digest for digest in (*keep, *last, _lastProven(others)) if digest is not None}
@@ -243,6 +277,15 @@ class PluginRecords:
         if replace(record, folder=None, endedAt=None, endedBecause=None) == PluginRecord():
             del plugins[name]
         return PluginRecords(plugins)
+
+
+def _withNewest(record: PluginRecord, newest: VersionRecord, staying: str | None) -> tuple[VersionRecord, ...]:
+    """The versions of a plugin, this one last; where they are too many, without the oldest that nobody needs."""
+    others = [other for other in record.versions if other.digest != newest.digest]
+    needed = {staying, record.pin.digest if record.pin else None, _lastProven(others)}
+    while len(others) >= MAX_VERSIONS:
+        del others[next(index for index, other in enumerate(others) if other.digest not in needed)]
+    return (*others, newest)
 
 
 def _lastProven(versions: Collection[VersionRecord]) -> str | None:

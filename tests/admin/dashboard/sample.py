@@ -14,13 +14,14 @@ from typing import Any
 from tests.admin.dashboard.samplecode import CodeAnswers
 from tests.admin.dashboard.sampleestate import EstateAnswers
 from tests.admin.dashboard.samplefacts import PATHS, ROUTES, TEXT, TRACEBACK, UPSTREAMS, Json, Refused
+from tests.admin.dashboard.samplerollouts import RolloutAnswers
 from tests.admin.dashboard.sampletraffic import TrafficAnswers
 from tests.admin.dashboard.sampletrust import TrustAnswers
 
 Answering = Callable[[dict[str, str], Json, str], Any]
 
 
-class Sample(TrafficAnswers, CodeAnswers, EstateAnswers, TrustAnswers):
+class Sample(TrafficAnswers, CodeAnswers, EstateAnswers, TrustAnswers, RolloutAnswers):
     """
     One edge, as it could be.
 
@@ -31,6 +32,7 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers, TrustAnswers):
     Refused = Refused
 
     def __init__(self, seed: int = 7) -> None:
+        super().__init__()
         self._random = random.Random(seed)
         self.begun = time.time() - 3 * 86400 - 4321
         self.text = TEXT
@@ -202,6 +204,11 @@ class Sample(TrafficAnswers, CodeAnswers, EstateAnswers, TrustAnswers):
             ("GET", "/plugins/([^/]+)/diff", self._pluginDiff),
             ("POST", "/plugins/([^/]+)/(enable|disable|rollback|pin|unpin)", self._steer),
             ("POST", "/plugins/([^/]+)/grant", self._grant),
+            ("GET", "/rollouts", self._rollouts),
+            ("GET", "/rollouts/([^/]+)", self._rollout),
+            ("GET", "/rollouts/([^/]+)/plan", self._forecast),
+            ("POST", "/rollouts/([^/]+)/start", self._startRollout),
+            ("POST", "/rollouts/([^/]+)/(step|hold|resume|promote|abort)", self._steerRollout),
             ("GET", "/trust", self._trust),
             ("POST", "/reload", lambda *_: {"text": ["nothing had to change"], "refused": []}),
             ("GET", "/chain", self._chain),

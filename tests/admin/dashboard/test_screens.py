@@ -10,12 +10,15 @@ from tests.tools import needs
 SCREENS = (
     "now", "requests", "why", "why/{failed}", "why/{refused}", "connections", "plugins", "plugin/auth",
     "plugin/quota?tab=config", "plugin/bot-rules?tab=versions", "plugin/bot-rules?tab=failures",
-    "plugin/bot-rules?tab=trust", "plugin/auth?tab=trust", "trust", "chain", "changes",
-    "configuration", "upstreams", "certificates", "events", "events?tab=events", "events?tab=rules",
-    "events?tab=receivers", "doctor",
+    "plugin/bot-rules?tab=trust", "plugin/auth?tab=trust", "rollouts", "rollouts/quota", "rollouts/bot-rules",
+    "rollouts/auth", "trust", "chain", "changes", "configuration", "upstreams", "certificates", "events",
+    "events?tab=events", "events?tab=rules", "events?tab=receivers", "doctor",
 )  # fmt: skip
 
-FEW = ("now", "requests", "why/{failed}", "plugin/quota?tab=config", "plugin/bot-rules?tab=trust", "trust", "events")
+FEW = (
+    "now", "requests", "why/{failed}", "plugin/quota?tab=config", "plugin/bot-rules?tab=trust", "trust",
+    "rollouts/quota", "events",
+)  # fmt: skip
 """Those that have most kinds of things on them; all of them: `tests.thorough`."""
 
 ALERTS = ("firing", "silenced", "pending", "resolved", "silences", "rules", "receivers")
@@ -65,7 +68,7 @@ class ScreenTests(DashboardCase):
         edge.history.clear()
         empty = {"/plugins": {"items": []}, "/chain": {"items": []}, "/upstreams": {"items": []},
                  "/certificates": {"items": []}, "/connections": {"count": 0, "items": []},
-                 "/alerts": {name: [] for name in ALERTS},
+                 "/rollouts": {"items": []}, "/alerts": {name: [] for name in ALERTS},
                  "/trust": {"mode": "off", "minimum_level": "C", "level": None, "layers": [], "signers": [],
                             "lock": None, "revoked": None, "problems": [], "plugins": []}}  # fmt: skip
         table = [row for row in edge._table() if row[1] not in empty]
@@ -77,6 +80,7 @@ class ScreenTests(DashboardCase):
             "requests",
             "connections",
             "plugins",
+            "rollouts",
             "trust",
             "chain",
             "changes",

@@ -1,0 +1,225 @@
+"""
+Which of the versions that are meant take steps, and what runs meanwhile. Pure.
+
+Where a plugin runs, and there is a policy for it, what runs stays, and what is new is a *newcomer*: its rollout begins.
+While one goes on, what its folder has may become another thing once more; whether that ends it is found out here, too.
+So may what somebody says of the plugin: to pin it, to go back, to switch it off are wishes that go before any rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from revproxy.config.rolloutpolicy import RolloutPolicy
+from revproxy.config.settings import Config
+from revproxy.control.planning.ongoing import End, Ending, Move, Newcomer, Ongoing
+from revproxy.control.planning.resolution import groups
+from revproxy.control.planning.switching import runsSomewhere
+from revproxy.control.state.records import PluginRecords
+from revproxy.plan.catalog import CatalogEntry, Entries
+from revproxy.plan.refusal import BY_STEPS, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """
+    :ivar entries: the versions that are to run.
+    :ivar ongoing: rollouts that go on.
+    :ivar ended: those that do not, by id.
+    :ivar newcomers: versions that are to take steps.
+    :ivar refusals: versions that do not come, and why.
+    """
+
+    entries: Entries
+    ongoing: tuple[Ongoing, ...] = ()
+    ended: Mapping[str, Ending] = field(default_factory=dict)
+    newcomers: tuple[Newcomer, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    What a change finds.
+
+    :ivar found: what the folders have.
+    :ivar running: what runs, or ran before a restart; ``inForce``: the names of those of it that run somewhere.
+    :ivar gated: names of plugins in quarantine with nothing in their place.
+    """
+
+    found: Entries
+    running: Entries
+    inForce: Collection[str]
+    gated: Collection[str]
+    config: Config
+    switches: Mapping[str, bool]
+    records: PluginRecords
+
+
+def grade(wanted: Entries, scene: Scene, ongoing: tuple[Ongoing, ...] = (), move: Move | None = None) -> Graded:
+    """
+    :param wanted: the versions that are meant.
+    :param ongoing: the rollouts that are not over.
+    :param move: what is asked for of one of them, or of one that begins.
+    """
+    return _Grading(wanted, scene, ongoing, move).run()
+
+
+class _Grading:
+    """One run of `grade`."""
+
+    def __init__(self, wanted: Entries, scene: Scene, ongoing: tuple[Ongoing, ...], move: Move | None) -> None:
+        self.wanted = wanted
+        self.scene = scene
+        self.ongoing = ongoing
+        self.move = move
+        self.entries = dict(wanted)
+        self.refusals: list[Refusal] = []
+        self.newcomers: list[Newcomer] = []
+        self.ended: dict[str, Ending] = {}
+
+    def run(self) -> Graded:
+        going = tuple(each for each in self.ongoing if self._goesOn(each))
+        begins = None if self.move is None else self.move.begins
+        if begins is not None:
+            self._keepRunning(begins.candidates)
+            self.newcomers.append(begins)
+        for each in going:
+            self._keepRunning(each.candidates)
+        busy = {name for each in going for name in each.candidates} | (set(begins.candidates) if begins else set())
+        self._begin([name for name in sorted(self.entries) if name not in busy and self._isForSteps(name)])
+        return Graded(self.entries, going, self.ended, tuple(self.newcomers), tuple(self.refusals))
+
+    def _keepRunning(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self.scene.running:
+                self.entries[name] = self.scene.running[name]
+
+    # Rollouts that are not over
+
+    def _goesOn(self, each: Ongoing) -> bool:
+        ending = self._asked(each)
+        for name in each.candidates if ending is None else ():
+            ending = ending or self._endingOf(each, name)
+        if ending is None:
+            return True
+        self.ended[each.id] = ending
+        if ending.state == "promoted":
+            self.entries.update(each.candidates)
+        elif ending.state != "superseded":
+            self._withoutBlocked(each, ending)
+        return False
+
+    def _asked(self, each: Ongoing) -> Ending | None:
+        move = self.move
+        if move is None:
+            return None
+        if move.begins is not None and move.begins.candidates.keys() & each.candidates.keys():
+            number = ", ".join(str(entry.version) for entry in move.begins.candidates.values())
+            return Ending("superseded", f"the rollout of {number} was started")
+        return move.ends if move.id == each.id else None
+
+    def _withoutBlocked(self, each: Ongoing, ending: Ending) -> None:
+        """What has not come through its steps does not come by the end of them."""
+        for name, candidate in each.candidates.items():
+            entry = self.entries.get(name)
+            if ending.blocks and entry is not None and entry.digest == candidate.digest:
+                self._keepRunning([name])
+
+    def _endingOf(self, each: Ongoing, name: str) -> Ending | None:
+        """What ends a rollout on account of one plugin."""
+        scene, candidate = self.scene, each.candidates[name]
+        base, entry = scene.running.get(name), self.wanted.get(name)
+        pin = scene.records.get(name).pin
+        if pin is not None and pin != each.newcomer.pins.get(name):
+            state: End = "promoted" if pin.digest == candidate.digest and len(each.candidates) == 1 else "aborted"
+            return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
+        if scene.switches.get(name) is False:
+            return Ending("aborted", f"{name} was switched off")
+        if base is None or entry is None:
+            return Ending("aborted", f"the folder of {name} is gone")
+        if base.digest != each.instead.get(name):
+            return Ending("aborted", f"{name} {base.version} runs by now")
+        if name in scene.gated:
+            text = f"what runs of {name} is in quarantine, so there is nothing to hold it against"
+            return Ending("aborted", f"{text}; `revproxy pin {name} VERSION` has a stored version run", True)
+        return self._endingByFolder(each, name, entry, base)
+
+    def _endingByFolder(
+        self, each: Ongoing, name: str, entry: CatalogEntry, base: CatalogEntry
+    ) -> Ending | None:
+        candidate, here = each.candidates[name], self.scene.found.get(name)
+        if entry.digest == candidate.digest:
+            return None
+        if entry is base or entry.digest == base.digest:
+            isBack = here is not None and here.digest == base.digest and each.newcomer.isFolders(name)
+            return Ending("aborted", f"the folder of {name} has {base.version} again") if isBack else None
+        if entry.digest == each.newcomer.found.get(name):
+            return None  # it was there when this began
+        if each.policy.onNewer == "supersede" or not self._takesSteps(entry, base):
+            return Ending("superseded", f"the folder of {name} has {entry.version}")
+        text = f"{candidate.version} is being rolled out; this one waits until that is over (on_newer: refuse)"
+        self.refusals.append(Refusal(name, BY_STEPS, text, entry.version))
+        return None
+
+    # Versions that are new
+
+    def _isForSteps(self, name: str) -> bool:
+        """Whether a plugin runs, has another version now, and that may take steps."""
+        scene, entry = self.scene, self.entries[name]
+        base = scene.running.get(name)
+        if base is None or base is entry or base.digest == entry.digest or name not in scene.inForce:
+            return False
+        pin = scene.records.get(name).pin
+        if pin is not None and pin.digest == entry.digest:
+            return False  # somebody wants this very one
+        runs = runsSomewhere(base, scene.config, scene.switches) and runsSomewhere(entry, scene.config, scene.switches)
+        return runs and self._takesSteps(entry, base) and not self._isPromoted(name, entry)
+
+    def _isPromoted(self, name: str, entry: CatalogEntry) -> bool:
+        ended = [each for each in self.ongoing if each.id in self.ended and self.ended[each.id].state == "promoted"]
+        return any(each.candidates.get(name) is entry for each in ended)
+
+    def _takesSteps(self, entry: CatalogEntry, base: CatalogEntry) -> bool:
+        """Whether a change from one to the other is of a kind that is made by steps."""
+        if entry.origin != "directory" or base.origin != "directory":
+            return False
+        return self.scene.config.plugins.rollout.config or not entry.isCodeOf(base)
+
+    def _begin(self, changed: list[str]) -> None:
+        held = [name for name in changed if self._isHeldBack(name)]
+        sides = (self.entries, self.scene.running)
+        for group in groups([name for name in changed if name not in held], sides, lambda each: each.requires):
+            policy = self._policyOf(group)
+            free = [name for name in group if name not in self.scene.gated]
+            if policy is not None and len(free) == len(group):
+                self.newcomers.append(newcomerOf({name: self.entries[name] for name in group}, policy, self.scene))
+                self._keepRunning(group)
+
+    def _policyOf(self, group: Iterable[str]) -> RolloutPolicy | None:
+        """The first that one of them has, by name: what comes together takes the same steps."""
+        rollout = self.scene.config.plugins.rollout
+        return next(filter(None, (rollout.policyFor(name) for name in group)), None)
+
+    def _isHeldBack(self, name: str) -> bool:
+        """Whether a version was tried, and is not to be tried again by itself. Then what runs stays."""
+        entry = self.entries[name]
+        known = None if entry.digest is None else self.scene.records.get(name).find(entry.digest)
+        if known is None or known.trial is None or not known.trial.blocks:
+            return False
+        self._keepRunning([name])
+        how = known.trial.state.replace("-", " ")
+        again = f"`revproxy rollout {name} start` tries it again"
+        text = f"its rollout was {how}: {known.trial.reason}; {again}"
+        self.refusals.append(Refusal(name, BY_STEPS, text, entry.version))
+        return True
+
+
+def newcomerOf(candidates: Entries, policy: RolloutPolicy, scene: Scene) -> Newcomer:
+    """Versions that come together, with what their folders have and what is said of them now."""
+    found = {name: scene.found[name].digest if name in scene.found else None for name in candidates}
+    return Newcomer(candidates, policy, found, {name: scene.records.get(name).pin for name in candidates})
+
+
+__all__ = ["Graded", "Scene", "grade", "newcomerOf"]

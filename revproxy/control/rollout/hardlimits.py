@@ -1,0 +1,125 @@
+"""
+What is never waited for: no statistics, and from the first call.
+
+An exception that the running version never raised, for clients in three buckets; two calls that held the loop, or one
+that did so by its own work; something of an instance that remains. A stall without work of its own may be the machine's
+fault: two do not count where the running version's requests stall about as often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from revproxy.plan.evidence import ArmCounts, ArmStall, Fingerprint
+
+CLIENTS = 3
+"""Buckets in which a new exception decides."""
+
+STALLS = 2
+"""Calls that held the loop, that decide."""
+
+OWN_WORK = 0.5
+"""Of a stall's time: of what its thread ran for more, one decides."""
+
+KINDS = 1000
+"""So many exceptions are told apart. Where there are more, one that is not known is not taken to be new."""
+
+_Key = tuple[str, str, str]
+
+
+class SavedLimits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What is remembered.
+
+    :ivar known: exceptions of the running version; ``new``: of the candidate alone, with their buckets and how one
+        reads.
+    :ivar stalls: of the running version, and of the candidate.
+    :ivar decided: family and reason, where a limit was passed.
+    """
+
+    known: tuple[_Key, ...] = ()
+    new: tuple[tuple[_Key, tuple[int, ...], str], ...] = ()
+    stalls: tuple[int, int] = (0, 0)
+    last: str = ""
+    decided: tuple[str, str] | None = None
+
+
+class HardLimits:
+    """
+    :ivar decided: the family, and the reason in words, once a limit was passed.
+    """
+
+    def __init__(self) -> None:
+        self.decided: tuple[str, str] | None = None
+        self._known: set[_Key] = set()
+        self._new: dict[_Key, tuple[set[int], str]] = {}
+        self._stalls = [0, 0]
+        self._last = ""
+
+    def raised(self, seen: Fingerprint) -> None:
+        """An exception came of a call."""
+        key = (seen.kind, seen.file, seen.function)
+        isFull = len(self._known) + len(self._new) >= KINDS
+        if not seen.isCandidate:
+            self._new.pop(key, None)
+            if not isFull:
+                self._known.add(key)
+        elif key not in self._known and (key in self._new or not isFull):
+            buckets, _ = self._new.setdefault(key, (set(), seen.sample))
+            if len(buckets) < CLIENTS:
+                buckets.add(seen.bucket)
+
+    def stalled(self, stall: ArmStall) -> None:
+        """A call held the loop."""
+        self._stalls[stall.isCandidate] += 1
+        if not stall.isCandidate:
+            return
+        self._last = f"{stall.function} ({stall.where}) held the event loop for {stall.seconds:.2f} s"
+        if stall.cpuSeconds is not None and stall.cpuSeconds > OWN_WORK * stall.seconds:
+            self._decide("stall", f"{self._last}, {stall.cpuSeconds:.2f} s of it by its own work")
+
+    def leaked(self, what: str) -> None:
+        """Something of an instance of the candidate remains after its end."""
+        self._decide("leak", f"something of the candidate remains after its end: {what}")
+
+    def look(self, running: ArmCounts, candidate: ArmCounts) -> None:
+        """
+        Decide by what has come.
+
+        :param running: what the arms did since the rollout began.
+        """
+        for (kind, file, function), (buckets, sample) in self._new.items():
+            if len(buckets) >= CLIENTS:
+                told = f": {sample}" if sample else ""
+                self._decide(
+                    "fingerprint",
+                    f"{kind} in {function} ({file}), which the running version never raised, for clients in "
+                    f"{CLIENTS} groups{told}",
+                )
+        theirs, ours = self._stalls
+        requests = running.requests + running.warming, candidate.requests + candidate.warming
+        if ours >= STALLS and ours * requests[0] >= 2 * theirs * requests[1]:
+            self._decide("stall", f"{ours} calls held the event loop; the last: {self._last}")
+
+    def _decide(self, family: str, reason: str) -> None:
+        if self.decided is None:
+            self.decided = (family, reason)
+
+    def saved(self) -> SavedLimits:
+        """All that it knows."""
+        return SavedLimits(
+            tuple(sorted(self._known)), tuple(self._entries()), (self._stalls[0], self._stalls[1]), self._last,
+            self.decided,
+        )  # fmt: skip
+
+    def _entries(self) -> Iterator[tuple[_Key, tuple[int, ...], str]]:
+        for key, (buckets, sample) in self._new.items():
+            yield key, tuple(sorted(buckets)), sample
+
+    def restore(self, saved: SavedLimits) -> None:
+        """Go on from there."""
+        self._known = set(saved.known)
+        self._new = {key: (set(buckets), sample) for key, buckets, sample in saved.new}
+        self._stalls, self._last, self.decided = list(saved.stalls), saved.last, saved.decided

@@ -1,0 +1,50 @@
+"""
+An exception of a plugin's as a value.
+"""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Final
+
+from revproxy.replay.outcome import Raised
+
+LONGEST: Final = 300
+"""Characters of its text."""
+
+_STAMP = re.compile(r"@[0-9a-f]{12}$")
+"""What the names of files of a plugin's code end with."""
+
+
+def raisedBy(error: BaseException, folder: str = "") -> Raised:
+    """
+    :param folder: of the plugin: where in it the exception was last, is told; empty: where it was last at all.
+    """
+    kind = getattr(error, "kind", None)  # of one that was raised in a locked process
+    where, function = _place(error.__traceback__, f"{folder}/" if folder else "")
+    told = getattr(error, "where", None)
+    return Raised(
+        kind if isinstance(kind, str) and kind else type(error).__name__,
+        _textOf(error),
+        where or (str(told) if isinstance(told, str) else ""),
+        function,
+    )
+
+
+def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:
+    where = function = ""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_filename.startswith(folder):
+            file = _STAMP.sub("", code.co_filename.removeprefix(folder))
+            where, function = f"{file}:{traceback.tb_lineno}", code.co_qualname
+        traceback = traceback.tb_next
+    return where, function
+
+
+def _textOf(error: BaseException) -> str:
+    try:
+        return str(error)[:LONGEST]
+    except BaseException:  # foreign code
+        return ""

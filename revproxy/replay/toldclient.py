@@ -1,0 +1,167 @@
+"""
+A plugin's client while its call is taken down: what it is answered is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Protocol
+from twisted.python.components import proxyForInterface
+from twisted.python.failure import Failure
+from twisted.web.iweb import IResponse
+
+from revproxy.replay.bodytap import Kept
+from revproxy.replay.recordedcall import HeaderPair, RecordedExchange
+
+
+def urlOf(url: Any) -> str:
+    """As text. :param url: text, bytes, or what treq takes besides."""
+    if isinstance(url, bytes):
+        return url.decode("ascii", "replace")
+    return url if isinstance(url, str) else str(url.to_text())
+
+
+def urlWith(url: Any, params: Any) -> str:
+    """With the parameters that are sent besides."""
+    text = urlOf(url)
+    if not params:
+        return text
+    pairs = sorted(params.items()) if isinstance(params, Mapping) else params
+    return f"{text}{'&' if urlsplit(text).query else '?'}{pairs!r}"
+
+
+class ToldExchange:
+    """
+    A request of a plugin's own, as it goes on.
+    """
+
+    def __init__(self, method: str, url: str, most: int) -> None:
+        self._method = method
+        self._url = url
+        self._status = 0
+        self._fields: tuple[HeaderPair, ...] = ()
+        self._error = ""
+        self.body = Kept(most)
+
+    def answered(self, response: Any) -> None:
+        """The head of its answer is here."""
+        self._status = int(getattr(response, "code", 0))
+        headers: Any = getattr(response, "headers", None)
+        if hasattr(headers, "getAllRawHeaders"):
+            self._fields = tuple((name, value) for name, values in headers.getAllRawHeaders() for value in values)
+        elif headers is not None and hasattr(headers, "fields"):
+            self._fields = tuple((name, value) for _, name, value in headers.fields)
+
+    def failed(self, error: BaseException) -> None:
+        """There is none."""
+        self._error = f"{type(error).__name__}: {error}"[:300]
+
+    def recorded(self) -> RecordedExchange:
+        """As a value, as far as it went."""
+        return RecordedExchange(
+            self._method, self._url, self._status, self._fields, self.body.data, self._error, self.body.isWhole
+        )
+
+
+class ToldClient:
+    """
+    The client of a plugin; methods as of :class:`revproxy.hostclient.HostClient`.
+    """
+
+    def __init__(self, client: Any, told: Callable[[ToldExchange], None], most: int) -> None:
+        """
+        :param told: given each request that is sent.
+        :param most: bytes of each answer's body that are kept.
+        """
+        self._client = client
+        self._told = told
+        self._most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def request(self, method: str, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.request`."""
+        sent: Deferred[Any] = self._client.request(method, url, **options)
+        exchange = ToldExchange(method.upper(), urlWith(url, options.get("params")), self._most)
+        self._told(exchange)
+        return sent.addCallbacks(self._answered, self._failed, (exchange,), errbackArgs=(exchange,))
+
+    @staticmethod
+    def _answered(response: Any, exchange: ToldExchange) -> Any:
+        exchange.answered(response)
+        outer, inner = None, response
+        while getattr(inner, "original", None) is not None:
+            outer, inner = inner, inner.original
+        if outer is not None and IResponse.providedBy(inner):
+            outer.original = _ToldResponse(inner, exchange.body)
+        elif isinstance(getattr(response, "body", None), bytes):  # it is here already
+            exchange.body.add(response.body)
+            exchange.body.isOver = True
+        return response
+
+    @staticmethod
+    def _failed(failure: Failure, exchange: ToldExchange) -> Failure:
+        exchange.failed(failure.value or RuntimeError("no reason is known"))
+        return failure
+
+    def get(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.get`."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.head`."""
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.post`."""
+        return self.request("POST", url, data=data, **options)
+
+    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.put`."""
+        return self.request("PUT", url, data=data, **options)
+
+    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.patch`."""
+        return self.request("PATCH", url, data=data, **options)
+
+    def delete(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.delete`."""
+        return self.request("DELETE", url, **options)
+
+
+class _ToldResponse(proxyForInterface(IResponse)):  # type: ignore[misc]
+    """An answer whose body is written down as it is read."""
+
+    def __init__(self, original: IResponse, body: Kept) -> None:
+        super().__init__(original)
+        self._body = body
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """As :meth:`IResponse.deliverBody`."""
+        self.original.deliverBody(_ToldReader(protocol, self._body))
+
+
+class _ToldReader(Protocol):
+    """Stands between a body and who reads it."""
+
+    def __init__(self, reader: IProtocol, body: Kept) -> None:
+        self._reader = reader
+        self._body = body
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        self._reader.makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._body.add(data)
+        self._reader.dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._body.isOver = True
+        self._reader.connectionLost(reason)
