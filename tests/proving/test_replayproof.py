@@ -101,9 +101,8 @@ async def asks():
     return context.respond(403) if answer.code != 200 else True
 return asks()"""
         told = (RecordedExchange("GET", "http://auth/a", 200, (), b"yes"),)
-        report = self.replay(
-            subject(plugin(body.strip("\n"))), [recorded(1, target=b"/a", told=told), recorded(2, target=b"/b", told=told)]
-        )
+        requests = [recorded(1, target=b"/a", told=told), recorded(2, target=b"/b", told=told)]
+        report = self.replay(subject(plugin(body.strip("\n"))), requests)
         self.assertEqual((report.calls, report.replayed, report.differences), (2, 1, ()))
         self.assertEqual(sum(report.incomparable.values()), 1)
 
@@ -170,7 +169,7 @@ return waits()""".strip("\n"))
     def test_doesNotStart(self) -> None:
         """One that cannot be started has a problem."""
         files = plugin()
-        files["plugin.py"] = files["plugin.py"].replace(b"import IMiddleware", b"import ILifecycle, IMiddleware").replace(
+        files["plugin.py"] = files["plugin.py"].replace(b"IMiddleware\n", b"ILifecycle, IMiddleware\n", 1).replace(
             b"@implementer(IMiddleware)", b"@implementer(IMiddleware, ILifecycle)"
         ) + b"\n    def start(self):\n        raise OSError('nobody there')\n\n    def stop(self):\n        pass\n"
         report = self.replay(subject(files), [recorded()])
