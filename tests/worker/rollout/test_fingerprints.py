@@ -64,7 +64,7 @@ class FingerprintTests(WorkerCase):
         """What a library raises is told by who called it."""
         instance = self.instance()
         names: Any = type(instance.object).deep.__globals__
-        exec("def calls(): int('x')", names)  # noqa: S102
+        exec("def calls(): int('x')", names)
         try:
             names["calls"]()
         except ValueError:
@@ -77,7 +77,8 @@ class FingerprintTests(WorkerCase):
         instance = self.instance()
         bundle = instance.version.entry.bundle
         assert bundle is not None
-        trace = 'Traceback:\n  File "/x/plugin.py", line 3, in handle\n  File "/x/other.py", line 9, in A.inner\nKeyError: 1'
+        steps = ('File "/x/plugin.py", line 3, in handle', 'File "/x/other.py", line 9, in A.inner')
+        trace = "\n  ".join(("Traceback:", *steps)) + "\nKeyError: 1"
         error = RemoteFailure("KeyError", "1", f"{bundle.directory}/sub/other.py:9", "", trace)
         known, sample = fingerprintOf(Failure(error), instance)
         self.assertEqual((known, sample), (Print("KeyError", "sub/other.py", "A.inner"), "KeyError: 1 (other.py:9)"))
