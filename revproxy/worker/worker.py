@@ -176,7 +176,10 @@ class Worker:
             self.routes.destinations,
         )  # fmt: skip
         self.shadow = Shadow(copies, now=monotonic)
-        self.trials = Trials(TakenDown(), self.recordings, self.shadow)
+        self.trials = Trials(
+            reactor, tell, TakenDown(), self.recordings,
+            tapsOf=self.shadow.tapsOf, pairs=self.shadow.told, adopted=self.shadow.adopt,
+        )  # fmt: skip
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)
         self.recordings.onChanged = self.generations.rebuild
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
@@ -248,6 +251,7 @@ class Worker:
         await self.locked.close()
         self._client.close()
         self.recording.flush()
+        self.trials.stop()
         self.recordings.stop()
         self.counters.report()
         self.counters.stop()
@@ -298,6 +302,7 @@ class Worker:
         if version is not None and version.isCopy:
             return  # it serves nobody, and what comes of it is compared
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
+        self.trials.stalled(stall)
         isProbe = version is not None and self.health.isOut(version)
         self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended, isProbe))
 

@@ -157,9 +157,7 @@ class Shadow:
         for trial in plan.trials:
             if trial.sampled > 0:
                 self._trials[trial.id] = self._shadowed(before.pop(trial.id, None), trial, plan)
-        for shadowed in before.values():
-            self._over += [told for tally in shadowed.tallies if (told := tally.take()) is not None]
-            shadowed.end()
+        self._end(before)
         if not self._trials:
             self._waiting.clear()
 
@@ -192,9 +190,14 @@ class Shadow:
             self._turn = None
         if self._making is not None:
             self._making.cancel()
-        for shadowed in self._trials.values():
+        trials, self._trials = self._trials, {}
+        self._end(trials)
+
+    def _end(self, trials: Mapping[str, _Shadowed]) -> None:
+        """What was found of them is still to be told."""
+        for shadowed in trials.values():
+            self._over += [told for tally in shadowed.tallies if (told := tally.take()) is not None]
             shadowed.end()
-        self._trials = {}
 
     # What is sampled
 
