@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.armcosts import armCosts
 from benchmarks.edge import RESULTS, RESULTS_HEAD, describeMachine
 from benchmarks.load import Wrk
 from benchmarks.processes import BenchmarkError, Placement
@@ -116,6 +117,7 @@ class Outcome:
     What was measured.
 
     :ivar alarms: reasons, of identical pairs that ended as worse; ``pairs``: how many there were.
+    :ivar arms: microseconds that a request takes more because its arm is chosen, by what clients are told apart by.
     :ivar plain: microseconds of p50 without a rollout, in windows; ``full`` and ``twentieth``: with a shadow of 100 and
         of 5 %; ``errors``: requests that failed meanwhile.
     """
@@ -130,6 +132,7 @@ class Outcome:
     compared: int = 0
     errors: list[str] = field(default_factory=list)
     restart: Restart = field(default_factory=Restart)
+    arms: dict[str, float] = field(default_factory=dict)
 
 
 class Rolling:
@@ -245,6 +248,11 @@ class Rolling:
             self.outcome.errors.append(trouble)
         return result.p50 * 1e3
 
+    def arms(self) -> None:
+        """What it costs to choose."""
+        self.outcome.arms = armCosts(5 * self._effort.windows)
+        self._say(", ".join(f"{name} {more:.2f} µs" for name, more in self.outcome.arms.items()))
+
     def restart(self) -> None:
         """Kill it in mid-step, and start it again."""
         base = Candidate("1.0.0", "what runs", "", False, "promoted", response=_stamp("1"))
@@ -280,6 +288,7 @@ PHASES: dict[str, Callable[[Rolling], None]] = {
     "identical": Rolling.identical,
     "faults": Rolling.faults,
     "shadow": Rolling.shadow,
+    "arms": Rolling.arms,
     "restart": Rolling.restart,
 }
 
@@ -308,6 +317,10 @@ def verdicts(outcome: Outcome, names: Sequence[str]) -> list[tuple[str, bool, st
             ("… of 5 %: lost in the noise", little - plain <= noise, f"{little - plain:+.0f} µs of {noise:.0f}"),
             ("… and no error", not outcome.errors, "; ".join(outcome.errors) or "none"),
         ]
+    for name, more in outcome.arms.items():
+        most = 1.0 if name == "address" else 4.0
+        if name != "address, new":  # that is once for each connection, and has no bound of its own
+            rows.append((f"an arm by {name} ≤ {most:g} µs", more <= most, f"{more:.2f} µs"))
     if "restart" in names:
         again = outcome.restart
         rows += [
@@ -332,6 +345,9 @@ def report(outcome: Outcome, names: Sequence[str]) -> str:
         lines = [[name, f"{statistics.median(waits):.0f}", f"{min(waits):.0f}–{max(waits):.0f}"]
                  for name, waits in sides.items()]  # fmt: skip
         parts.append(table(("shadow", "p50 µs", "lowest–highest"), lines))
+    if outcome.arms:
+        costs = [[name, f"{more:.2f}"] for name, more in outcome.arms.items()]
+        parts.append(table(("an arm is chosen by", "µs"), costs))
     reached = [[what, f"{'reached' if holds else 'missed'}, {told}"] for what, holds, told in verdicts(outcome, names)]
     return "\n\n".join([*parts, table(("target", "measured"), reached)])
 

@@ -131,7 +131,7 @@ class Callers:
         return ended
 
     def _full(self) -> Problem:
-        text = f"{self.limit} others are connected; try again later, or disable, rollback, pin"
+        text = f"{self.limit} others are connected; try again later, or disable, rollback, pin, rollout abort"
         return Problem(503, text, headers={"Retry-After": "5"})
 
 

@@ -120,7 +120,7 @@ def _pluginRow(plugin: Facts) -> Sequence[str]:
     waited = [call["waited_us"] for call in calls if call["waited_us"] is not None]
     return (
         plugin["name"],
-        plugin["version"] or "-",
+        (plugin["version"] or "-") + (f" ({plugin['arm']})" if plugin.get("arm") else ""),
         plugin["decision"],
         milliseconds(sum(took)) if took else "-",
         milliseconds(sum(waited)) if waited else "-",

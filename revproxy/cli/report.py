@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from revproxy.cli.rolloutwords import rolloutLine
 from revproxy.cli.trustreport import trustLines
 from revproxy.errors import printable
-from revproxy.plan.refusal import HELD
+from revproxy.plan.refusal import BY_STEPS, HELD
 
 Row = Sequence[str]
 Facts = Mapping[str, Any]
@@ -70,6 +71,8 @@ class Report:
         removed = [plugin for plugin in plugins if plugin["state"] == "removed"]
         self._table(_COLUMNS, [_row(plugin) for plugin in plugins if plugin["state"] != "removed"])
         self._removed(removed)
+        rollouts = {each["id"]: each for plugin in plugins if (each := plugin.get("rollout")) is not None}
+        self.lines(f"rollout: {rolloutLine(each)}" for each in rollouts.values())
         for plugin in plugins:
             if plugin["failure"] is not None:
                 self._line("")
@@ -98,6 +101,8 @@ class Report:
         self._line(f"  origin    {plugin['origin']}")
         if plugin.get("required"):
             self._line("  required  runs until `disable` or revproxy.yaml says otherwise")
+        if plugin.get("rollout") is not None:
+            self._line(f"  rollout   {rolloutLine(plugin['rollout'])}")
         if plugin["pinned"] is not None:
             self._line(f"  pinned    to {_version(plugin['pinned'])}, by {plugin['pinned']['by']}")
         if plugin.get("trust") is not None:
@@ -251,6 +256,8 @@ def _failed(failure: Facts) -> str:
     version = _version(failure)
     if failure["stage"] in HELD:
         return f"{version} runs on: {failure['message']}"
+    if failure["stage"] == BY_STEPS:
+        return f"{version} does not run: {failure['message']}"
     return f"{version + ' ' if version else ''}failed at {failure['stage']}: {failure['message']}"
 
 

@@ -30,6 +30,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         ("host", "For this host; * stands for anything."),
         ("status", "5xx, 404 or 400-499; several with commas."),
         ("plugin", "That this plugin answered, failed in, or was passed over in after a failure."),
+        ("arm", "That met a version that is rolled out: candidate, or running; NAME:candidate of one plugin."),
         ("client", "From this address or network; several with commas."),
         ("method", "With this method."),
         ("path", "Whose path begins so; or is so, with * for anything."),

@@ -17,7 +17,8 @@ import click
 from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import INTERVAL, repeat
-from revproxy.cli.rolloutreport import ENDS, show, showAll, showPlan, transition
+from revproxy.cli.rolloutreport import show, showAll, showPlan
+from revproxy.cli.rolloutwords import ENDS, transition
 from revproxy.config.document import parseYAML, readText
 from revproxy.config.problems import ConfigErrors
 
@@ -36,9 +37,9 @@ COMMANDS_OF_ONE = ("status", "plan", "start", *STEERING)
 @click.option("--wait", "isWaiting", is_flag=True,
               help="status, start: until it ends; ends with status 1 if it is not promoted.")  # fmt: skip
 @click.option("--step", "steps", multiple=True, metavar="STEP",
-              help="start: a step as in revproxy.yaml, '{canary: 5%, until: {fault: 1%}}'; again for more.")
+              help="start, plan: a step as in revproxy.yaml, '{canary: 5%, until: {fault: 1%}}'; again for more.")
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-              help="start: a file with what revproxy.yaml has under plugins.rollout.plugins.NAME.")  # fmt: skip
+              help="start, plan: a file with what revproxy.yaml has under plugins.rollout.plugins.NAME.")  # fmt: skip
 @click.option("--reason", help="Why, for the others.")
 @asking
 def rollout(
@@ -59,7 +60,8 @@ def rollout(
     status   what was seen of it, and what is judged of that; the default
     plan     how long the steps would take by the traffic of the last hour, and
              what they cannot show; nothing is begun
-    start    begin with VERSION: one that is stored, or that of the folder
+    start    begin with VERSION, one that is stored or the beginning of its
+             digest; left out: with that of the folder
     step     go on to the next step now, whatever was seen
     hold     stay in this step; a candidate that is worse still goes back
     resume   go on by what is seen
@@ -67,7 +69,7 @@ def rollout(
     abort    have it serve nobody, now
     """
     command = command or "status"
-    _check(name, command, version, status=isWatching or isAll, wait=isWaiting, start=bool(steps) or policy is not None,
+    _check(name, command, version, status=isWatching or isAll, wait=isWaiting, policy=bool(steps) or policy is not None,
            reason=reason is not None)  # fmt: skip
     if isWaiting:
         edge.indent = None  # start and its end, a line each
@@ -78,7 +80,7 @@ def rollout(
     elif command == "status":
         _repeated(edge, isWatching, lambda: _one(edge, name, isAll))
     elif command == "plan":
-        found = edge.get("rollouts", name, "plan", version=version)
+        found = _planned(edge, name, version, _policy(steps, policy))
         edge.show(found, lambda found: showPlan(edge.report, found))
     elif command == "start":
         edge.change("rollouts", name, "start", version=version, policy=_policy(steps, policy), reason=reason)
@@ -92,13 +94,10 @@ def _check(name: str | None, command: str, version: str | None, **given: bool) -
     """:raises click.UsageError: what was given does not go together."""
     if name in COMMANDS_OF_ONE and command == "status":
         raise click.UsageError(f"the plugin's name comes first: revproxy rollout NAME {name}")
-    if command == "start" and version is None:
-        raise click.UsageError("say which version: revproxy rollout NAME start VERSION (revproxy plugins NAME lists "
-                               "those that are stored)")
     goes = {
         "status": (command == "status" and not given["wait"], "--watch and --all go with status, and not with --wait"),
         "wait": (command in ("status", "start") and name is not None, "--wait goes with status and start of a plugin"),
-        "start": (command == "start", "--step and --policy go with start"),
+        "policy": (command in ("start", "plan"), "--step and --policy go with start and plan"),
         "reason": (command == "start" or command in STEERING, "--reason goes with what changes something"),
     }
     for key, (isRight, text) in goes.items():
@@ -122,6 +121,13 @@ def _all(edge: RemoteEdge) -> None:
 
 def _one(edge: RemoteEdge, name: str, isAll: bool) -> None:
     edge.show(edge.get("rollouts", name), lambda found: show(edge.report, found, time.time(), isAll))
+
+
+def _planned(edge: RemoteEdge, name: str, version: str | None, policy: Any) -> Any:
+    if policy is None:
+        return edge.get("rollouts", name, "plan", version=version)
+    body = {"policy": policy} if version is None else {"version": version, "policy": policy}
+    return edge.ask("POST", "rollouts", name, "plan", body=body)
 
 
 def _policy(steps: Sequence[str], file: Path | None) -> Any:

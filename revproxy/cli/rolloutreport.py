@@ -5,25 +5,27 @@ What is printed of rollouts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from math import log
 from typing import Any
 
 from revproxy.cli.report import Report
+from revproxy.cli.rolloutwords import (
+    ENDS,
+    bar,
+    clockTime,
+    familyName,
+    highest,
+    numberText,
+    oddsText,
+    shareText,
+    span,
+    stateName,
+    transition,
+    versionName,
+    whereabouts,
+)
 from revproxy.durations import durationText
 
 Facts = Mapping[str, Any]
-
-ENDS = ("promoted", "rolled-back", "aborted", "superseded", "refused")
-"""States in which a rollout is over."""
-
-_NAMES = {
-    "faults": "fails", "interrupts": "stops more requests", "interrupts-more": "stops more requests",
-    "interrupts-fewer": "stops fewer requests", "fewer-interrupts": "stops fewer requests",
-    "slow90": "among the slowest 10 %", "slow99": "among the slowest 1 %", "slow999": "among the slowest 0.1 %",
-    "median": "slow in the middle", "fingerprint": "a new exception", "stall": "holds the event loop",
-    "content": "answers differently", "pair-time": "slower on the same requests", "leak": "remains in memory",
-}  # fmt: skip
 
 _PAIRED = ("content", "pair-time")
 """Families of which pairs are counted, and not clients."""
@@ -33,9 +35,6 @@ _FAMILIES = ("worse if it", "odds", "evidence", "candidate", "running")
 _ARMS = ("arm", "version", "requests", "faults", "interrupts", "p50 ms", "p99 ms", "warming up", "testers")
 _DIFFERENCES = ("difference", "kind", "candidate alone", "running alone", "odds", "note")
 _PLAN = ("step", "what", "ends well", "takes")
-
-_BAR = 20
-"""Characters from even odds to the threshold."""
 
 _MOST = 12
 """Differences that are shown, where not all are asked for."""
@@ -67,21 +66,12 @@ def show(report: Report, found: Facts, now: float, isAll: bool = False) -> None:
         report.lines(["", *advice])
 
 
-def line(found: Facts) -> str:
-    """In one line, for where other things are told, too."""
-    state, candidate = found["state"], found["candidate"]["version"]
-    if state in ENDS:
-        return f"{found['plugin']}: {candidate} {_word(state)}: {found['verdict']['reason']}"
-    parts = [_what(found), *(["held"] if found["held"] else []), *_oddsText(found), *_leftText(found)]
-    return f"{found['plugin']}: {candidate} in place of {_version(found['running'])}: " + ", ".join(parts)
-
-
 def showPlan(report: Report, found: Facts) -> None:
     """How long one would take, and what it could not show."""
     candidate = found["candidate"]
     to = "the next version" if candidate is None else candidate["version"]
     report.lines([
-        f"{', '.join(found['plugins'])}: {_version(found['running'])} → {to}, clients by {found['by']}",
+        f"{', '.join(found['plugins'])}: {versionName(found['running'])} → {to}, clients by {found['by']}",
         f"  by the last hour: {found['requests']} requests, {found['rate']:.3g} each second",
         "",
     ])
@@ -94,49 +84,11 @@ def showPlan(report: Report, found: Facts) -> None:
     report.lines(f"warning: {text}" for text in found["warnings"])
 
 
-def transition(told: Facts) -> str:
-    """The line of a step from one state to another."""
-    reason = f": {told['reason']}" if told["reason"] else ""
-    by = "" if told["by"] in ("", "edge") else f", by {told['by']}"
-    return f"{clockTime(told['at'])}  {told['from'] or 'nothing'} → {told['to']}{by}{reason}"
-
-
-def span(seconds: float) -> str:
-    """A length of time in words as short as they can be: ``5.8 min``."""
-    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "no time"
-
-
-def clockTime(at: float) -> str:
-    """Local time; with the day, unless that is today."""
-    when = datetime.fromtimestamp(at)
-    return when.strftime("%H:%M:%S" if when.date() == datetime.now().date() else "%Y-%m-%d %H:%M:%S")
-
-
-def familyName(name: str) -> str:
-    """What a family of evidence is called."""
-    return _NAMES.get(name, name)
-
-
-def highest(found: Facts) -> Facts | None:
-    """The family with most evidence against the candidate, by how near it is to what decides."""
-    return max(found.get("families", ()), key=lambda each: each["odds"] / each["threshold"], default=None)
-
-
-def bar(odds: float, threshold: float, width: int = _BAR) -> str:
-    """Evidence on a scale of orders of magnitude: empty at even odds, full where it decides."""
-    part = 0.0 if odds <= 1 else min(1.0, log(odds) / log(threshold))
-    full = width if part >= 1 else int(part * width)
-    return "█" * full + "░" * (width - full)
-
-
 def _head(found: Facts, now: float) -> Iterator[str]:
     candidate, verdict, step = found["candidate"], found["verdict"], found["step"]
     tied = [name for name in found["plugins"] if name != found["plugin"]]
-    yield (f"{found['plugin']}: {_version(found['running'])} → {candidate['version']} ({candidate['digest'][:12]}): "
-           f"{_what(found)}" + (", held" if found["held"] else ""))  # fmt: skip
+    yield (f"{found['plugin']}: {versionName(found['running'])} → {candidate['version']} ({candidate['digest'][:12]}): "
+           f"{whereabouts(found)}" + (", held" if found["held"] else ""))  # fmt: skip
     if tied:
         yield f"  together  with {', '.join(tied)}: they require each other"
     if found["ended"] is not None:
@@ -144,8 +96,8 @@ def _head(found: Facts, now: float) -> Iterator[str]:
     yield f"  verdict   {verdict['kind']}: {verdict['reason']}"
     most = highest(found)
     if most is not None:
-        yield (f"  evidence  {bar(most['odds'], most['threshold'])} {_odds(most['odds'])} of "
-               f"{_odds(most['threshold'])} against it: {familyName(most['family'])}")  # fmt: skip
+        yield (f"  evidence  {bar(most['odds'], most['threshold'])} {oddsText(most['odds'])} of "
+               f"{oddsText(most['threshold'])} against it: {familyName(most['family'])}")  # fmt: skip
     if step is not None:
         yield f"  step      {_stepText(step, now)}"
     if found["can_see"]:
@@ -210,30 +162,16 @@ def _advice(found: Facts) -> list[str]:
         return [f"it runs; to go back: revproxy rollback {name}"]
     if state in ENDS:
         again = f"{command} start {version}"
-        return [f"{_version(found['running'])} runs; to try it again: {again}"]
+        return [f"{versionName(found['running'])} runs; to try it again: {again}"]
     if found["held"]:
         return [f"it waits for somebody: {command} resume | step | promote | abort"]
     return []
 
 
-def _what(found: Facts) -> str:
-    """State, and where in it."""
-    state, step = found["state"], found["step"]
-    if step is None or state in ENDS:
-        return _word(state)
-    share = {"shadow": " of requests", "canary": " of clients"}.get(step["kind"], "")
-    at = f" {shareText(step['share'])}{share}" if share else ""
-    return f"{_word(state)}{at}, step {step['index']} of {step['of']}"
-
-
-def _word(state: str) -> str:
-    return {"preflight": "pre-flight", "rolled-back": "rolled back"}.get(state, state)
-
-
 def _stepText(step: Facts, now: float) -> str:
     parts = [f"for {span(max(0.0, now - step['since']))}"]
     if step["need"]:
-        parts.append(f"{_number(step['have'] or 0)} of {_number(step['need'])} {_unit(step)}")
+        parts.append(f"{numberText(step['have'] or 0)} of {numberText(step['need'])} {_unit(step)}")
     if step["at_least"]:
         parts.append(f"at least {durationText(step['at_least'])}")
     if step["at_most"] is not None:
@@ -248,27 +186,16 @@ def _unit(step: Facts) -> str:
     return "pairs" if until["pairs"] is not None else f"faults that {shareText(until['fault'] or 0)} would have shown"
 
 
-def _oddsText(found: Facts) -> list[str]:
-    odds = found["verdict"]["odds"]
-    return [f"odds {_odds(odds)} against it"] if odds > 1 else []
-
-
-def _leftText(found: Facts) -> list[str]:
-    step = found["step"]
-    left = None if step is None else step["left_seconds"]
-    return [] if left is None or found["held"] else [f"about {span(left)} left"]
-
-
 def _listRow(found: Facts) -> Sequence[str]:
     step = found["step"]
     return (
         found["plugin"] + (f" +{len(found['plugins']) - 1}" if len(found["plugins"]) > 1 else ""),
-        _version(found["running"]),
+        versionName(found["running"]),
         found["candidate"]["version"],
-        f"{_word(found['state'])}{', held' if found['held'] else ''}",
+        f"{stateName(found['state'])}{', held' if found['held'] else ''}",
         "" if step is None else f"{step['index']} of {step['of']}"
         + (f", {shareText(step['share'])}" if step["kind"] != "preflight" else ""),
-        _odds(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
+        oddsText(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
         span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-",
         found["verdict"]["reason"],
     )
@@ -278,7 +205,7 @@ def _familyRow(family: Facts) -> Sequence[str]:
     of = "pairs" if family["family"] in _PAIRED else "clients"
     return (
         familyName(family["family"]),
-        _odds(family["odds"]),
+        oddsText(family["odds"]),
         bar(family["odds"], family["threshold"]),
         f"{family['candidate']} of {family['of_candidate']} {of}",
         f"{family['running']} of {family['of_running']} {of}",
@@ -288,14 +215,14 @@ def _familyRow(family: Facts) -> Sequence[str]:
 def _armRow(name: str, which: Facts | None, arm: Facts) -> Sequence[str]:
     counts = [str(arm[key]) for key in ("requests", "faults", "interrupts")]
     times = [_ms(arm[key]) for key in ("p50", "p99")]
-    return (name, _version(which), *counts, *times, str(arm["warming"]), str(arm["testers"]))
+    return (name, versionName(which), *counts, *times, str(arm["warming"]), str(arm["testers"]))
 
 
 def _differenceRow(each: Facts) -> Sequence[str]:
     notes = ["meant"] if each["expected"] else ["noise"] if each["is_noise"] else []
     for example in each["examples"][:1]:
         notes.append(f"{example['request']}: {example['real']} → {example['differs']}")
-    odds = _odds(each["odds"])
+    odds = oddsText(each["odds"])
     return each["field"], each["kind"], str(each["candidate"]), str(each["control"]), odds, "; ".join(notes)
 
 
@@ -311,28 +238,8 @@ def _planRow(number: int, step: Facts) -> Sequence[str]:
     return str(number), shown, ", ".join(ends) or "-", "?" if seconds is None else span(seconds)
 
 
-def shareText(share: float) -> str:
-    """A share of a whole: ``5 %``."""
-    return f"{share * 100:.3g} %"
-
-
-def _odds(odds: float) -> str:
-    """As ``20 : 1``, or ``1 : 20`` where that is nearer to how people say it."""
-    if odds <= 0:
-        return "-"
-    return f"{_number(odds)} : 1" if odds >= 1 else f"1 : {_number(1 / odds)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2g}" if value < 10 else f"{value:.0f}" if value < 1e6 else f"{value:.1g}"
-
-
 def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:.3g}"
 
 
-def _version(facts: Facts | None) -> str:
-    return "nothing" if facts is None else facts["version"] or facts["digest"][:12]
-
-
-__all__ = ["ENDS", "familyName", "line", "show", "showAll", "showPlan", "transition"]
+__all__ = ["show", "showAll", "showPlan"]

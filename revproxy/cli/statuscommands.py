@@ -15,6 +15,7 @@ import click
 from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import repeat
+from revproxy.cli.rolloutwords import rolloutLine
 from revproxy.config.problems import quoted
 
 Facts = Mapping[str, Any]
@@ -97,6 +98,7 @@ def _showStatus(edge: RemoteEdge, found: Facts) -> None:
         f"  plugins      {_plugins(found['plugins'])}",
         f"  connections  {found['connections']}; {_underWay(found)}",
     ])
+    report.lines(f"  rollout      {rolloutLine(each)}" for each in found.get("rollouts", ()))
     if found["alerts_firing"]:
         report.lines([f"  alerts       {found['alerts_firing']} firing: `revproxy alerts` has them"])
     report.configuration(found["config"])
@@ -116,7 +118,7 @@ def _top(edge: RemoteEdge, count: int | None, sort: str, routes: Sequence[str]) 
         chosen = [route for route in chosen if route["route"] in routes]
     chosen = sorted(chosen, key=lambda route: (_SORTS[sort](route), -route["last_hour"]["requests"], route["route"]))
     edge.show({**found, "routes": chosen if count is None else chosen[:count]},
-              lambda shown: _showTop(edge, shown, count or _fitting()))  # fmt: skip
+              lambda shown: _showTop(edge, shown, count or _fitting(len(found.get("rollouts", ())))))  # fmt: skip
 
 
 def _showTop(edge: RemoteEdge, found: Facts, count: int) -> None:
@@ -127,6 +129,7 @@ def _showTop(edge: RemoteEdge, found: Facts, count: int) -> None:
         f"{_underWay(found)}",
         f"{last['rate']:.1f} requests/s, {_share(last, 'share_4xx')} 4xx, {_share(last, 'share_5xx')} 5xx, p50 "
         f"{_ms(last['p50_ms'])} ms, p95 {_ms(last['p95_ms'])} ms, p99 {_ms(last['p99_ms'])} ms",
+        *(f"rollout: {rolloutLine(each)}" for each in found.get("rollouts", ())),
         "",
     ])
     report.table(_ROUTES, map(_row, found["routes"][:count]))
@@ -226,9 +229,9 @@ def _duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
-def _fitting() -> int:
-    """Routes for which there is room."""
-    return max(1, shutil.get_terminal_size().lines - _ABOVE) if sys.stdout.isatty() else 20
+def _fitting(more: int) -> int:
+    """Routes for which there is room. :param more: lines that are not for routes, besides."""
+    return max(1, shutil.get_terminal_size().lines - _ABOVE - more) if sys.stdout.isatty() else 20
 
 
 COMMANDS = (status, top, connections)

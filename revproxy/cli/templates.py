@@ -42,6 +42,8 @@ routes:
 plugins:
   directory: ./plugins                         # each folder with a plugin.json in it runs; see revproxy new-plugin
   config: {}                                   # NAME: {key: value} goes over the plugin's own; NAME: false is off
+  # rollout:                                   # new versions take steps before they serve everybody
+  #   default: {steps: [preflight, {shadow: 20%, until: {pairs: 3000}}, {canary: 5%, until: {fault: 1%}, at_most: 15m}]}
 
 state: ./var                                   # versions of plugins, pins, the socket of the commands
 # requests: {underscores: drop}                # drop | keep header fields such as X_User

@@ -58,14 +58,12 @@ class RolloutDriver:
     ``rollout-superseded``, ``rollout-refused``, ``rollout-share`` and ``rollout-changed``.
 
     :ivar book: which there are.
-    :ivar preflight: who finds out whether a version is fit to meet any request; assigned by whoever can.
+    :ivar preflight: who finds out whether a version is fit to meet any request.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting | None = None
-    ) -> None:
+    def __init__(self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting) -> None:
         """:param clock: provides `IReactorTime`, in seconds since the epoch."""
         self.book = book
         self.preflight = preflight
@@ -349,8 +347,6 @@ class RolloutDriver:
             candidate = plan.armOf(rollout.id).find(name)
             if candidate is None:
                 return (f"{name} would run on no route",)
-            if self.preflight is None:
-                continue  # that it goes together with the others is all that can be found out here
             expect = rollout.newcomer.policy.expect
             checking = self._checking[rollout.id] = self.preflight.run(candidate, step, expect, plan.find(name))
             rollout.report = await checking

@@ -197,7 +197,15 @@ class Broker:
         share = _Share(self._hold)
         share.hold(len(frame.body))
         sent = maybeDeferred(self._askUpstream, frame, timeout, self._limits.body, share.hold)
-        return sent.addBoth(share.end).addCallback(_encode)
+        return sent.addBoth(share.end).addCallback(self._tell, frame).addCallback(_encode)
+
+    def _tell(self, sent: Sent, frame: SendRequest) -> Sent:
+        """Of a request that is taken down, so is what its plugins are answered."""
+        known = self._requests.find(frame.request)
+        told = None if known is None else getattr(known.context._toolbox, "upstreamAnswered", None)
+        if told is not None:
+            told(frame.method, frame.upstream, frame.target, sent)
+        return sent
 
     def _hold(self, size: int) -> None:
         """So many bytes more, or fewer. :raises TooMuch: that is too much at a time."""

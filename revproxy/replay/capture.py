@@ -173,6 +173,8 @@ class Capture:
 
     def over(self, verdict: Any = None) -> None:
         """It has answered."""
+        if self.isOver:
+            return  # nobody waited any more
         self._verdict = verdict if verdict is True or verdict is False else None
         if self._phase == "handle" and self._verdict is None:
             self._raised = Raised("WrongAnswer", "neither True nor False")
@@ -180,6 +182,8 @@ class Capture:
 
     def failed(self, error: BaseException) -> None:
         """It has raised."""
+        if self.isOver:
+            return
         context = self._context
         if isinstance(error, (CancelledError, GeneratorExit)):
             self.incomparable = self.incomparable or GIVEN_UP
@@ -193,6 +197,12 @@ class Capture:
         else:
             self._raised = raisedBy(error, self._folder)
         self._end()
+
+    def giveUp(self) -> None:
+        """The request is over; nobody waits for the answer, if it has not come."""
+        if not self.isOver:
+            self.incomparable = self.incomparable or GIVEN_UP
+            self._end()
 
     def _end(self) -> None:
         self.isOver = True
@@ -264,8 +274,6 @@ class Capture:
 
     def outcome(self) -> Outcome:
         """What came of it, by now: bodies go on after the call."""
-        if not self.isOver:
-            return Outcome(None, incomparable=self.incomparable or GIVEN_UP)
         head = self._after
         response = self._refused
         if response is None and self._answer is not None and self._madeUse is not None:

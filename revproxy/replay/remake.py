@@ -16,9 +16,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 
 from revproxy.context import Context
+from revproxy.context import Outcome as Ended
 from revproxy.destination import Destinations
 from revproxy.errors import Foreign, PluginTimeout
-from revproxy.interfaces import IResponseMiddleware
+from revproxy.interfaces import IObserver, IResponseMiddleware
 from revproxy.loop.waiting import notLonger
 from revproxy.replay.capture import MOST_BODY, Capture
 from revproxy.replay.copiedcontext import answeredContext, copiedContext
@@ -45,6 +46,7 @@ class Remake:
         *,
         folder: str = "",
         destinations: Destinations | None = None,
+        client: ReplayedClient | None = None,
         now: Callable[[], float] = perf_counter,
         most: int = MOST_BODY,
     ) -> None:
@@ -55,6 +57,7 @@ class Remake:
         :param seconds: that an answer may take that does not come at once; one that takes longer is a failure.
         :param folder: of the plugin, to tell where it raises.
         :param destinations: the upstreams that it may choose among; None: any.
+        :param client: what answers requests of its own, if its host has it, too.
         :param now: the time in seconds, for self times.
         :param most: bytes of each body that are compared.
         """
@@ -67,23 +70,28 @@ class Remake:
         self._most = most
         self._unknown = ""
         self._destinations = AnyDestinations(self._notKnown) if destinations is None else destinations
-        self.client = ReplayedClient(self._notKnown)
+        self.client = ReplayedClient() if client is None else client
+        self.client.unknown = self._notKnown
         self._answers = IResponseMiddleware.providedBy(middleware)
+        self._observes = IObserver.providedBy(middleware)
 
-    def again(self, calls: Sequence[RecordedCall]) -> Deferred[tuple[Outcome, ...]]:
+    def again(self, calls: Sequence[RecordedCall], status: int = 200) -> Deferred[tuple[Outcome, ...]]:
         """
-        Make the calls of one request, ``handle`` and perhaps ``handleResponse``, on one context.
+        Make the calls of one request, ``handle`` and perhaps ``handleResponse``, on one context; then that is over, and
+        ``finished`` is told, of which nothing is compared.
+
+        :param status: that the request was answered with.
 
         :returns: their outcomes, in order; none of an answer if it has stopped the request itself. Does not fail.
             Cancelling gives up what is waited for: the outcome is not comparable then.
         """
-        return Deferred.fromCoroutine(self._again(calls))
+        return Deferred.fromCoroutine(self._again(calls, status))
 
     def _notKnown(self, what: str) -> Exception:
         self._unknown = self._unknown or what
         return NotComparable(what)
 
-    async def _again(self, calls: Sequence[RecordedCall]) -> tuple[Outcome, ...]:
+    async def _again(self, calls: Sequence[RecordedCall], status: int) -> tuple[Outcome, ...]:
         self._unknown = ""
         self.client.forget()
         context: Context | None = None
@@ -101,10 +109,31 @@ class Remake:
                 captures.append((capture, self._unknown))
                 if call.phase == "handle" and capture.verdict is not True:
                     break
-            return tuple(self._outcome(*each) for each in captures)
+            made = tuple(self._outcome(*each) for each in captures)
+            if context is not None and self._observes:
+                await self._finished(context, status)
+            return made
         finally:
             if context is not None:
                 context.over()
+
+    async def _finished(self, context: Context, status: int) -> None:
+        """Whoever counts what is under way counts it down here."""
+        response = context._response
+        context._outcome = Ended(status if response is None else response._status)
+        context._toolbox = self._toolbox()
+        try:
+            answer = self._middleware.finished(context)
+            if isinstance(answer, Deferred) or isawaitable(answer):
+                waiting = answer if isinstance(answer, Deferred) else Deferred.fromCoroutine(_awaited(answer))
+                await notLonger(waiting, self._seconds, self._clock)
+        except Foreign:
+            pass  # as to a request, it is nothing to the copy
+
+    def _toolbox(self) -> ReplayToolbox:
+        return ReplayToolbox(
+            self._name, self.client, self._destinations, self._clock, self._seconds, self._notKnown
+        )
 
     @staticmethod
     def _outcome(capture: Capture, unknown: str) -> Outcome:
@@ -114,9 +143,7 @@ class Remake:
 
     async def _made(self, context: Context, phase: Phase) -> Capture:
         """One call, to its answer."""
-        context._toolbox = ReplayToolbox(
-            self._name, self.client, self._destinations, self._clock, self._seconds, self._notKnown
-        )
+        context._toolbox = self._toolbox()
         capture = Capture(context, phase, self._folder, self._most)
         call = self._middleware.handle if phase == "handle" else self._middleware.handleResponse
         began = self._now()

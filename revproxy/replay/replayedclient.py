@@ -92,14 +92,17 @@ class ReplayedAnswer:
 class ReplayedClient:
     """
     Answers with what is known; methods as of :class:`revproxy.hostclient.HostClient`.
+
+    :ivar unknown: told what is wanted and not known; gives what is raised then.
     """
 
-    def __init__(self, unknown: Callable[[str], Exception], told: Sequence[RecordedExchange] = ()) -> None:
+    def __init__(
+        self, unknown: Callable[[str], Exception] = NotComparable, told: Sequence[RecordedExchange] = ()
+    ) -> None:
         """
-        :param unknown: told what is wanted and not known; gives what is raised then.
         :param told: what is known, in order: what was asked for twice is answered by one after the other.
         """
-        self._unknown = unknown
+        self.unknown = unknown
         self._known: dict[tuple[str, str], deque[RecordedExchange]] = {}
         self.tell(told)
 
@@ -116,11 +119,11 @@ class ReplayedClient:
         """As :func:`treq.request`."""
         known = self._known.get((method.upper(), urlWith(url, options.get("params"))))
         if known is None:
-            return fail(self._unknown(UNKNOWN_REQUEST))
+            return fail(self.unknown(UNKNOWN_REQUEST))
         exchange = known.popleft() if len(known) > 1 else known[0]
         if exchange.error:
             return fail(_errorOf(exchange.error))
-        return succeed(ReplayedAnswer(exchange, self._unknown))
+        return succeed(ReplayedAnswer(exchange, self.unknown))
 
     def get(self, url: Any, **options: Any) -> Deferred[Any]:
         """As :func:`treq.get`."""

@@ -60,6 +60,8 @@ class LockedPlugins:
         self._config = config
         self._pools: list[Pool] = []
         self._inThread = inThread
+        self._reactor = reactor
+        self._answers = answers
         self._tier = ProcessTier(reactor, answers, self._take, askUpstream)
         self._isOver = False
         self.processes: Pool | None = None
@@ -76,9 +78,14 @@ class LockedPlugins:
 
         :returns: fails with a `revproxy.loading.contract.PluginError` if what it depends on cannot be had there.
         """
-        return Deferred.fromCoroutine(self._make(instance))
+        return Deferred.fromCoroutine(self._make(instance, self._tier))
 
-    async def _make(self, instance: Instance) -> LockedMiddleware:
+    def makeCopy(self, instance: Instance, askUpstream: AskUpstream) -> Deferred[LockedMiddleware]:
+        """As :meth:`make`, of one whose requests to upstreams are answered by somebody else."""
+        tier = ProcessTier(self._reactor, self._answers, self._take, askUpstream)
+        return Deferred.fromCoroutine(self._make(instance, tier))
+
+    async def _make(self, instance: Instance, tier: ProcessTier) -> LockedMiddleware:
         version = instance.version
         refuseThreads(version.entry.manifest)
         libraries = await self._inThread(neededBy, version.entry) if version.entry.manifest.dependencies else {}
@@ -92,7 +99,7 @@ class LockedPlugins:
             partial(_failedOutside, instance),
             version.counters.exceeded,
         )
-        return self._tier.middleware(load, permissions, limits, books)
+        return tier.middleware(load, permissions, limits, books)
 
     def close(self) -> Deferred[None]:
         """End all processes. Nothing is made after that."""

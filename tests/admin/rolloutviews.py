@@ -22,7 +22,15 @@ STEPS: list[dict[str, Any]] = [
      "at_most": 900.0},
 ]  # fmt: skip
 
-QUIET = {"kind": "undecided", "reason": "nothing speaks against it yet; 31 of 58 s are over", "family": "", "odds": 0.8}
+QUIET = {
+    "kind": "undecided", "reason": "nothing is shown yet: 31 of at least 60 s are over", "family": "slow90",
+    "odds": 6.1,
+}  # fmt: skip
+
+_ODDS = [
+    0.9, 0.9, 1.1, 1.4, 1.2, 1.0, 0.9, 1.2, 1.9, 3.1, 2.6, 2.2, 1.8, 2.4, 3.3, 4.8, 7.9, 6.5, 5.1, 4.2, 3.4, 2.9, 4.1,
+    5.6, 8.8, 7.2, 6.0, 4.9, 5.7, 7.0, 6.1,
+]  # fmt: skip
 
 
 def family(name: str, odds: float, candidate: int, running: int) -> dict[str, Any]:
@@ -54,7 +62,7 @@ def canary(plugin: str = "quota", **more: Any) -> dict[str, Any]:
         "step": {"index": 3, "of": 4, **STEPS[2], "since": NOW - 31, "have": 1.6, "need": 3.0,
                  "left_seconds": 27.0},
         "steps": STEPS, "verdict": QUIET, "warnings": ["quota counts for all: two arms count apart"],
-        "families": [family("faults", 0.8, 0, 2), family("interrupts", 0.6, 4, 80), family("slow90", 1.3, 12, 204)],
+        "families": [family("faults", 0.8, 0, 2), family("interrupts", 0.6, 4, 80), family("slow90", 6.1, 24, 204)],
         "arms": {"running": arm(5900, 2, 1.2, 0.0002, 0.0011), "candidate": arm(312, 0, 0.06, 0.00019, 0.0012)},
         "pairs": {"compared": 3000, "unnamed": 0, "incomparable": {"asked another URL": 12}, "dropped": 4, "faults": 0,
                   "control_faults": 0, "time": {"slower": 120, "faster": 131, "odds": 0.3}},
@@ -64,7 +72,7 @@ def canary(plugin: str = "quota", **more: Any) -> dict[str, Any]:
             difference("header:date", "changed", 402, 398, is_noise=True),
         ],
         "notes": [{"at": NOW - 12, "text": "auth: 1.4.1 instead of 1.4.0"}],
-        "curve": [{"at": NOW - 31 + n, "odds": 0.2 + n / 50} for n in range(31)],
+        "curve": [{"at": NOW - 30 + n, "odds": odds} for n, odds in enumerate(_ODDS)],
         "transitions": [
             {"at": NOW - 400, "from": "", "to": "preflight", "reason": "plugins/quota has 1.3.0", "by": "files"},
             {"at": NOW - 398, "from": "preflight", "to": "shadow", "reason": "4 tests passed", "by": "edge"},

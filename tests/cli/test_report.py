@@ -12,7 +12,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.admin.operations.rolloutshapes import goingOn
 from revproxy.cli.report import Report, printable, refusal
+from tests.admin.rolloutviews import canary
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -86,6 +88,17 @@ class PluginsTests(ReportCase):
         plugins = [plugin("a"), plugin("b", state="failed", failure=failure(message="first\nsecond"))]
         lines = self.printed(lambda report: report.plugins(plugins)).splitlines()
         self.assertEqual(lines[-3:], ["", "b: 1.3.0 (ffffffffffff) failed at import: first", "second"])
+
+    def test_rollouts(self) -> None:
+        """Below the table those that go on, once each; and why what a folder has does not run."""
+        [brief] = goingOn([canary("a", plugins=["a", "b"])])
+        back = failure(stage="rollout", message="its rollout was rolled back: 210 : 1; `revproxy rollout c start` …")
+        plugins = [plugin("a", rollout=brief), plugin("b", rollout=brief), plugin("c", failure=back)]
+        lines = self.printed(lambda report: report.plugins(plugins)).splitlines()
+        self.assertEqual(sum(line.startswith("rollout: a: 1.3.0 in place of 1.2.0: canary 5 %") for line in lines), 1)
+        self.assertTrue(lines[-1].startswith("c: 1.3.0 (ffffffffffff) does not run: its rollout was rolled back"))
+        one = self.printed(lambda report: report.plugin(plugins[1]))
+        self.assertIn("  rollout   a: 1.3.0 in place of 1.2.0", one)
 
     def test_none(self) -> None:
         """Says so."""

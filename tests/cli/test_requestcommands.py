@@ -30,6 +30,13 @@ class RequestsTests(CommandCase):
         self.assertIn("200     1.23  192.0.2.7  GET shop/a  shop   a   answered by cors", first)
         self.assertIn("failed in auth; 2 targets tried; PluginFailed: auth 1.0: no", second)
 
+    def test_arms(self) -> None:
+        """Which of two versions it met is in the note, and can be searched for."""
+        met = [{"plugin": "quota", "version": "1.3.0", "arm": "candidate"}]
+        edge = self.edge([request("a", arms=met)])
+        self.assertIn("met quota 1.3.0, the candidate", self.run_("requests", "--arm", "quota:candidate").stdout)
+        self.assertEqual(edge.requests[0][1], "requests?arm=quota%3Acandidate&limit=20")
+
     def test_filters(self) -> None:
         """Options become the query."""
         edge = self.edge([])
@@ -142,6 +149,14 @@ class ExplainTests(CommandCase):
         self.assertIn("upstream: u (a plugin chose http://two)\n  http://one: lost: refused\n  http://two: answered\n"
                       "  1 ms before it was sent on, 20 ms until the answer, 0.3 ms after it\n", output)  # fmt: skip
         self.assertIn("note: something\n", output)
+
+    def test_arms(self) -> None:
+        """Where a version is rolled out, it is said which one it was."""
+        plugins = [plugin("auth", "passed", arm="candidate"), plugin("quota", "passed", arm=None)]
+        self.edge(explained(plugins=plugins))
+        output = self.run_("explain", "a").stdout
+        self.assertRegex(output, r"auth +1\.0 \(candidate\) +passed")
+        self.assertRegex(output, r"quota +1\.0 +passed")
 
     def test_noRoute(self) -> None:
         """Without a route there are no plugins."""

@@ -66,6 +66,9 @@ class LookingTests(CommandCase):
         self.run_("rollout", "quota", "plan", "1.3.0")
         self.assertEqual([path for _, path, _ in edge.requests],
                          ["rollouts/quota/plan", "rollouts/quota/plan?version=1.3.0"])
+        self.run_("rollout", "quota", "plan", "--step", "{canary: 10%, at_most: 5m}")
+        steps = [{"canary": "10%", "at_most": "5m"}]
+        self.assertEqual(edge.requests[-1], ("POST", "rollouts/quota/plan", {"policy": {"steps": steps}}))
 
     def test_unknown(self) -> None:
         """The edge says that there is none."""
@@ -89,6 +92,8 @@ class SteeringTests(CommandCase):
         edge = self.edge(DONE)
         self.run_("rollout", "quota", "start", "1.3.0")
         self.assertEqual(edge.requests[-1][2], {"version": "1.3.0"})
+        self.run_("rollout", "quota", "start")
+        self.assertEqual(edge.requests[-1][2], {})
         self.run_("rollout", "quota", "start", "1.3.0", "--step", "preflight", "--step",
                   "{canary: 5%, until: {fault: 1%}}")  # fmt: skip
         steps = ["preflight", {"canary": "5%", "until": {"fault": "1%"}}]
@@ -118,10 +123,9 @@ class SteeringTests(CommandCase):
         edge = self.edge(DONE)
         cases: tuple[tuple[tuple[str, ...], str], ...] = (
             (("status",), "the plugin's name comes first: revproxy rollout NAME status"),
-            (("quota", "start"), "revproxy rollout NAME start VERSION"),
             (("quota", "pause"), "is not one of"),
             (("quota", "hold", "1.3.0"), "hold takes no version"),
-            (("quota", "hold", "--step", "preflight"), "--step and --policy go with start"),
+            (("quota", "hold", "--step", "preflight"), "--step and --policy go with start and plan"),
             (("quota", "promote", "-w"), "go with status"),
             (("quota", "--wait", "-w"), "and not with --wait"),
             (("quota", "promote", "--wait"), "--wait goes with status and start"),

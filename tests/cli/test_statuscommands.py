@@ -8,8 +8,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.admin.operations.rolloutshapes import goingOn
 from revproxy.cli import repeated
 from revproxy.cli.statuscommands import _duration
+from tests.admin.rolloutviews import canary
 from tests.cli.test_edgecommands import CommandCase
 from tests.cli.test_upstreamcommands import FIGURES
 
@@ -36,8 +38,24 @@ def status(*routes: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def rollout(**changes: Any) -> dict[str, Any]:
+    """As the edge tells of one in brief."""
+    return {**goingOn([canary()])[0], **changes}
+
+
 class StatusTests(CommandCase):
     """``revproxy status``."""
+
+    def test_rollouts(self) -> None:
+        """Each that goes on has a line: where it is, what speaks against it, how long still; or that it is held."""
+        self.edge(status(rollouts=[rollout(), rollout(plugin="auth", held=True)]))
+        lines = [line for line in self.run_("status").stdout.splitlines() if line.startswith("  rollout ")]
+        where = "1.3.0 in place of 1.2.0: canary 5 % of clients, step 3 of 4"
+        self.assertEqual(lines, [
+            f"  rollout      quota: {where}, odds 6.1 : 1 against it, about 27 s left",
+            f"  rollout      auth: {where}, held, odds 6.1 : 1 against it",
+        ])  # fmt: skip
+        self.assertIn(f"rollout: quota: {where}", self.run_("top", "--once").stdout)
 
     def test_shown(self) -> None:
         """What the edge is, and a line for each route; requests without one are named so; the sum is last."""

@@ -36,6 +36,10 @@ PLUGIN = record(
         ],
     },
     why=optional(TEXT),
+    arm={
+        "enum": ["candidate", "running", None],
+        "description": "Which of two versions it met, where one is rolled out; null: it is not.",
+    },
     request=_CALL,
     response=_CALL,
 )  # fmt: skip

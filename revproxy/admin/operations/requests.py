@@ -70,6 +70,11 @@ REQUEST: Schema = {
         "error": TEXT,
         "fields": {"type": "object"},
         "trace_id": TEXT,
+        "arms": {
+            "type": "array",
+            "items": record(plugin=TEXT, version=TEXT, arm={"enum": ["candidate", "running"]}),
+            "description": "What it met of plugins of which a version is rolled out.",
+        },
         "cut": {**_NAMES, "description": "Keys whose values are not whole."},
     },
 }
@@ -90,6 +95,7 @@ _FILTER = (
     _text("host", "For this host, without port, in any case; * stands for anything."),
     _text("status", "5xx, 404 or 400-499; several with commas."),
     _text("plugin", "That this plugin has answered, has failed in, or was passed over in after a failure."),
+    _text("arm", "That met a version that is rolled out, or the one beside it: candidate, running, NAME:candidate."),
     _text("client", "From this address or network; several with commas."),
     _text("method", "With this method, in any case."),
     _text("path", "Whose path begins so; or, with * for anything, is so."),

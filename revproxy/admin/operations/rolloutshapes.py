@@ -4,6 +4,9 @@ How rollouts are described: what `revproxy.control.rollouts.Rollouts` tells, as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from revproxy.admin.operation import Schema
 from revproxy.admin.shapes import COUNT, FLAG, NUMBER, TEXT, TIME, optional, record
 
@@ -126,6 +129,12 @@ SUMMARY: Schema = record(
     warnings=_TEXTS,
 )
 
+_BRIEF = ("plugin", "id", "state", "held", "since", "running", "candidate", "step", "verdict")
+
+BRIEF: Schema = record(
+    "The rollout of a plugin that goes on.", **{name: SUMMARY["properties"][name] for name in _BRIEF}
+)
+
 ROLLOUT: Schema = {
     **SUMMARY,
     "properties": {
@@ -175,4 +184,16 @@ FORECAST: Schema = record(
     warnings=_TEXTS,
 )
 
-__all__ = ["ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY"]
+
+
+def summary(view: Mapping[str, Any], schema: Schema = SUMMARY) -> dict[str, Any]:
+    """Of what is told of a rollout, what a schema has."""
+    return {name: view[name] for name in schema["properties"]}
+
+
+def goingOn(views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """In brief, those that are not over."""
+    return [summary(view, BRIEF) for view in views if view["state"] not in ENDS]
+
+
+__all__ = ["BRIEF", "ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY", "goingOn", "summary"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from revproxy.control.traffic.pastplans import PastPlan, PastPlugin
 from revproxy.explained import AWAITED, Changes, Explained, Step
-from revproxy.requestrecord import RequestRecord
+from revproxy.requestrecord import ArmMet, RequestRecord
 from revproxy.secrets import masked
 
 _BEFORE_THE_CHAIN: Final = ("NotFound", "AmbiguousPath", "MethodNotAllowed", "Misdirected")
@@ -33,11 +33,18 @@ def chainStory(record: RequestRecord, told: Explained, plan: PastPlan | None) ->
     chain: list[PastPlugin] = []
     missing: Sequence[str] = ()
     if plan is not None and route is not None and route.group < len(plan.chains):
-        chain, missing = list(plan.chains[route.group]), plan.missing.get(route.group, ())
+        chain, missing = list(plan.chainsOf(record.arms)[route.group]), plan.missing.get(route.group, ())
     known = {plugin.name for plugin in chain}
     # What a request came through before it was rerouted, or where its plan is forgotten.
     others = [PastPlugin(name, version, None) for name, version in versions.items() if name not in known]
-    return [_missing(name) for name in missing] + list(_ran([*others, *chain], record, told, steps, bool(missing)))
+    story = [_missing(name) for name in missing] + list(_ran([*others, *chain], record, told, steps, bool(missing)))
+    arms = {met.plugin: armText(met) for met in record.arms}
+    return [{**entry, "arm": arms.get(entry["name"])} for entry in story]
+
+
+def armText(met: ArmMet) -> str:
+    """Which of two versions it is."""
+    return "candidate" if met.isCandidate else "running"
 
 
 def _missing(name: str) -> dict[str, Any]:

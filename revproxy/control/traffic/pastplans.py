@@ -7,14 +7,16 @@ Plans with the same routes share them, so a hundred swaps of plugins cost little
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from revproxy.casefolding import folded
 from revproxy.config.routeconfig import LEAVES
 from revproxy.config.settings import Config, RouteConfig
+from revproxy.plan.catalog import Order
 from revproxy.plan.plan import Plan
+from revproxy.requestrecord import ArmMet
 
 MOST_PLANS: Final = 200
 """Plans that are remembered."""
@@ -70,6 +72,10 @@ class PastPlugin:
     digest: str | None
 
 
+Chains = tuple[tuple[PastPlugin, ...], ...]
+"""The plugins of each group of routes, in the order of the way in."""
+
+
 @dataclass(frozen=True, slots=True)
 class PastPlan:
     """
@@ -79,14 +85,27 @@ class PastPlan:
     :ivar chains: the plugins of each group of routes, in the order of the way in.
     :ivar missing: of each group, required plugins that could not be had.
     :ivar gates: plugins that were in quarantine.
+    :ivar arms: the chains of those who met versions on trial, by the names of the plugins of which these were.
     """
 
     number: int
     at: float
     routes: PastRoutes
-    chains: tuple[tuple[PastPlugin, ...], ...]
+    chains: Chains
     missing: Mapping[int, tuple[str, ...]]
     gates: frozenset[str]
+    arms: Mapping[frozenset[str], Chains] = field(default_factory=dict)
+
+    def chainsOf(self, met: Iterable[ArmMet]) -> Chains:
+        """
+        The chains of a request.
+
+        :param met: what it met of versions on trial.
+        """
+        candidates = {each.plugin for each in met if each.isCandidate}
+        # A route may have some of an arm's plugins: then the arm of those alone is as good, or the least there is.
+        fitting = sorted((names for names in self.arms if names >= candidates), key=len)
+        return self.arms[fitting[0]] if candidates and fitting else self.chains
 
 
 class PastPlans:
@@ -110,7 +129,9 @@ class PastPlans:
         for name, groups in sorted(plan.missing.items()):
             for group in groups:
                 missing[group] = (*missing.get(group, ()), name)
-        past = PastPlan(plan.number, now, routes, _chainsOf(plan), missing, frozenset(plan.gates))
+        arms = {frozenset(plan.triedIn(arm)): _chainsOf(arm.orderPerGroup) for arm in plan.arms}
+        chains, gates = _chainsOf(plan.orderPerGroup), frozenset(plan.gates)
+        past = PastPlan(plan.number, now, routes, chains, missing, gates, arms)
         self.current, self._config = past, plan.config
         self._plans.pop(plan.number, None)
         self._plans[plan.number] = past
@@ -179,11 +200,12 @@ def _answers(route: RouteConfig) -> str:
     return next((kind for kind in kinds if getattr(route, kind) is not None), "")
 
 
-def _chainsOf(plan: Plan) -> tuple[tuple[PastPlugin, ...], ...]:
+def _chainsOf(orderPerGroup: Iterable[Order]) -> Chains:
     made: dict[int, tuple[PastPlugin, ...]] = {}
-    for order in plan.orderPerGroup:
+    orders = tuple(orderPerGroup)
+    for order in orders:
         if id(order) not in made:
             made[id(order)] = tuple(
                 PastPlugin(each.name, each.entry.version.number, each.entry.digest) for each, _ in order
             )
-    return tuple(made[id(order)] for order in plan.orderPerGroup)
+    return tuple(made[id(order)] for order in orders)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from revproxy.control.traffic.chainstory import armText
 from revproxy.requestrecord import RequestRecord
 from revproxy.secrets import areHidden, masked
 
@@ -63,6 +64,7 @@ def asDict(number: int, record: RequestRecord, most: int = SHORT) -> dict[str, A
         "error": None if record.error is None else text("error", record.error),
         "fields": record.fields,
         "trace_id": record.trace[3:35].decode("latin-1"),
+        "arms": [{"plugin": met.plugin, "version": met.version, "arm": armText(met)} for met in record.arms],
     }
     shown.update({key: value for key, value in optional.items() if value})
     if cut:

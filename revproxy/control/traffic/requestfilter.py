@@ -49,6 +49,7 @@ class RequestFilter:
     :ivar host: in lower case, without port; with ``*`` for anything.
     :ivar status: ranges of which one must have its status, both ends included.
     :ivar plugin: that has answered it, failed in it, or was passed over in it after a failure.
+    :ivar arm: of a plugin, or of any if that is empty, whether it met the version on trial, or the one beside it.
     :ivar clients: networks of which one must have the client.
     :ivar method: in upper case.
     :ivar path: what the path begins with; with ``*`` for anything, the whole path.
@@ -61,6 +62,7 @@ class RequestFilter:
     host: str | None = None
     status: Ranges = ()
     plugin: str | None = None
+    arm: tuple[str, bool] | None = None
     clients: AddressSet | None = None
     method: str | None = None
     path: str | None = None
@@ -87,6 +89,7 @@ class RequestFilter:
             host=given["host"].lower() if "host" in given else None,
             status=_statuses(given["status"]) if "status" in given else (),
             plugin=given.get("plugin"),
+            arm=_arm(given["arm"]) if "arm" in given else None,
             clients=_clients(given["client"]) if "client" in given else None,
             method=given["method"].upper() if "method" in given else None,
             path=_path(given["path"]) if "path" in given else None,
@@ -126,6 +129,8 @@ def _tests(wanted: RequestFilter) -> list[Callable[[RequestRecord], bool]]:
         tests.append(lambda record: record.method.upper() == method)
     if wanted.plugin is not None:
         tests.append(_hasPlugin(wanted.plugin))
+    if wanted.arm is not None:
+        tests.append(_hasArm(*wanted.arm))
     if wanted.host is not None:
         fits = _glob(wanted.host.encode("latin-1", "replace"))
         tests.append(lambda record: fits(_hostname(record.host)))
@@ -144,6 +149,12 @@ def _hasStatus(ranges: Ranges) -> Callable[[RequestRecord], bool]:
 def _hasPlugin(name: str) -> Callable[[RequestRecord], bool]:
     return lambda record: (
         record.interruptedBy == name or name in record.pluginErrors or name in record.pluginsSkipped
+    )
+
+
+def _hasArm(plugin: str, isCandidate: bool) -> Callable[[RequestRecord], bool]:
+    return lambda record: any(
+        met.isCandidate == isCandidate and plugin in ("", met.plugin) for met in record.arms
     )
 
 
@@ -206,7 +217,7 @@ def _hostname(host: bytes) -> bytes:
 
 def _needles(wanted: RequestFilter) -> list[bytes]:
     """What is in the bytes of every record that fits."""
-    texts = (wanted.id, wanted.route, wanted.plugin)
+    texts = (wanted.id, wanted.route, wanted.plugin, wanted.arm and wanted.arm[0])
     needles = [text.encode() for text in texts if text]
     if wanted.path is not None:
         needles.append(max(wanted.path.encode("latin-1", "replace").split(b"*"), key=len))
@@ -214,6 +225,13 @@ def _needles(wanted: RequestFilter) -> list[bytes]:
 
 
 # What users type
+
+def _arm(text: str) -> tuple[str, bool]:
+    plugin, _, arm = text.rpartition(":")
+    if arm not in ("candidate", "running"):
+        raise FilterError("arm", f"{text[:40]!r} is none; write candidate or running, or NAME:candidate of a plugin")
+    return plugin, arm == "candidate"
+
 
 def _statuses(text: str) -> Ranges:
     ranges = []

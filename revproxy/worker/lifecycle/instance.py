@@ -20,6 +20,7 @@ from weakref import WeakSet, ref
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import providedBy
 
@@ -78,6 +79,7 @@ class Version:
     :ivar memory: what its code takes of this process's memory; None: nobody asks.
     :ivar threads: what its instances call in threads.
     :ivar figures: what its code counts by itself.
+    :ivar isCopy: whether it serves nobody.
     :ivar instances: all that exist and are not closed.
     :ivar ended: weak references to instances that were closed.
     """
@@ -91,13 +93,16 @@ class Version:
         isolation: Isolation = "inline",
         permissions: Permissions | None = None,
         locked: Locked | None = None,
+        isCopy: bool = False,
     ) -> None:
         """
         :param factory: a drop-in's `IMiddlewareFactory`.
         :param storeOf: what a plugin keeps over restarts, by its name.
         :param permissions: what it may touch; None: everything.
         :param locked: makes what runs in locked processes; None where nothing does.
+        :param isCopy: whether it serves nobody: what it logs by its hosts is not heard.
         """
+        self.isCopy = isCopy
         self.storeOf = storeOf
         self.isolation = isolation
         self.permissions = permissions
@@ -319,6 +324,8 @@ class Instance:
             permissions=version.guardedBy,
             destinations=destinations,
         )
+        if version.isCopy:
+            self.host.log = Logger(namespace=f"plugin.{version.name}", observer=_unheard)  # type: ignore[arg-type]
         self._onFailure = onFailure
         self._makeLocked = locked
         self.locked: LockedMiddleware | None = None
@@ -532,3 +539,7 @@ class Instance:
         if isinstance(error, PluginStalled):
             return f"held the reactor for more than {self.version.limits.hold:g} s"
         return f"raised {described(error)}"
+
+
+def _unheard(event: Any) -> None:
+    """What a copy logs is not heard."""

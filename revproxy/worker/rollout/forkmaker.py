@@ -119,12 +119,12 @@ class ForkMaker:
             )  # fmt: skip
         return known
 
-    def linkOf(self, plugin: str, isCandidate: bool) -> Callable[..., Link]:
-        """What makes the links of a plugin, as it runs or of its version on trial."""
+    def linkOf(self, plugin: str, isCandidate: bool, instance: Instance) -> Callable[..., Link]:
+        """What makes the links of an instance of a plugin, as it runs or of its version on trial."""
         trial = self._trialOf.get(plugin)
         if trial is None or not trial.judges:
             return Link
-        return partial(JudgedLink, book=self._books[trial.id], isCandidate=isCandidate)
+        return partial(JudgedLink, book=self._books[trial.id], isCandidate=isCandidate, made=instance)
 
     def met(self, order: Order, tried: Mapping[str, str]) -> tuple[ArmMet, ...]:
         """What requests meet of versions on trial."""

@@ -15,6 +15,7 @@ class CodeAnswers:
     """Plugins, revproxy.yaml, and who changed what."""
 
     trustOf: Callable[[str], Json]
+    rolloutOf: Callable[[str], Json | None]
 
     def _plugins(self, *_: Any) -> Json:
         return {
@@ -79,6 +80,7 @@ class CodeAnswers:
             "last_failure": None,
             "versions": versions if name != "request-id" else [],
             "trust": self.trustOf(name),
+            "rollout": self.rolloutOf(name),
         }
 
     def _plugin(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from revproxy.admin.operations.rolloutshapes import goingOn
 from tests.admin.dashboard.samplefacts import PLUGINS, Json, Refused
 from tests.admin.rolloutviews import NOW, STEPS, canary, forecast, rolledBack
 
@@ -41,6 +42,10 @@ class RolloutAnswers:
         held["step"] = {**held["step"], "index": 2, **STEPS[1], "have": 41.0, "need": 3000.0, "left_seconds": None}
         told = (canary("quota"), held, rolledBack("bot-rules"))
         self.rollouts: dict[str, Json] = {each["plugin"]: atNow(each, time.time() - NOW) for each in told}
+
+    def rolloutOf(self, name: str) -> Json | None:
+        """That of a plugin, in brief, if it goes on."""
+        return next(iter(goingOn([self.rollouts[name]])), None) if name in self.rollouts else None
 
     def _rollouts(self, *_: Any) -> Json:
         return {"items": list(self.rollouts.values())}

@@ -141,6 +141,7 @@ def _names(added: list[str], changed: list[str], removed: list[str] | None = Non
 def _ran(plugin: str, order: int, decision: str) -> Json:
     headers = _names(["x-request-id"], []) if plugin == "request-id" else None
     return {"name": plugin, "version": f"1.{order}.0", "digest": "", "ran": True, "decision": decision, "why": None,
+            "arm": "candidate" if plugin == "quota" else None,
             "request": {"us": 6 + 31 * order, "waited_us": None, "headers": headers},
             "response": {"us": 4 + order, "waited_us": None, "headers": None}}  # fmt: skip
 

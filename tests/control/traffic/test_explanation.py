@@ -11,9 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.control.traffic.explanation import explanation
 from revproxy.control.traffic.pastplans import PastPlans
 from revproxy.explained import Changes, Explained, Step, Try, encodeExplained
+from revproxy.requestrecord import ArmMet
 from revproxy.secrets import hide
 from tests.control.traffic.plans import planOf
 from tests.control.traffic.records import record
+from tests.plan.plans import entry
+from tests.plan.trials import trialOf, withTrials
 
 ROUTES = "routes: [{name: shop, host: shop, upstream: u}, {name: api, host: shop, path: /api, respond: {}}]\n"
 
@@ -168,6 +171,39 @@ class PluginsTests(ExplanationCase):
         found = explanation(record(), self.past.find(1), 2)
         self.assertEqual(found["plan"], {"number": 1, "is_current": False, "is_known": True})
         self.assertEqual([each["name"] for each in found["plugins"]], ["a", "b", "c"])
+
+
+class ArmTests(ExplanationCase):
+    """
+    Where a version of b is rolled out.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        plan = withTrials(planOf(0, ROUTES, "a", "b", "c"), (trialOf("b"), {"b": entry("b", "2.0")}))
+        self.past.committed(plan, 6.0)
+
+    def test_candidate(self) -> None:
+        """
+        Who met it sees it, with its version, in its place.
+        """
+        plugins = self.explain(arms=(ArmMet("b", "2.0", True),))["plugins"]
+        self.assertEqual([(each["name"], each["version"], each["arm"]) for each in plugins],
+                         [("a", "1.0", None), ("b", "2.0", "candidate"), ("c", "1.0", None)])
+
+    def test_running(self) -> None:
+        """
+        Who did not sees what runs, and that another one was there.
+        """
+        plugins = self.explain(arms=(ArmMet("b", "1.0", False),))["plugins"]
+        self.assertEqual([(each["version"], each["arm"]) for each in plugins],
+                         [("1.0", None), ("1.0", "running"), ("1.0", None)])
+
+    def test_noTrial(self) -> None:
+        """
+        On a route that has nothing to do with it, nothing is said of it.
+        """
+        self.assertEqual({each["arm"] for each in self.explain()["plugins"]}, {None})
 
 
 class MissingTests(ExplanationCase):

@@ -10,7 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.traffic import pastplans
 from revproxy.control.traffic.pastplans import PastPlans, PastPlugin, prefixes
+from revproxy.requestrecord import ArmMet
 from tests.control.traffic.plans import planOf
+from tests.plan.plans import entry
+from tests.plan.trials import trialOf, withTrials
 
 
 class PastPlansTests(SynchronousTestCase):
@@ -33,6 +36,27 @@ class PastPlansTests(SynchronousTestCase):
         self.assertEqual([plugin.name for plugin in had.chains[0]], ["auth", "tag"])
         self.assertIsInstance(had.chains[0][0], PastPlugin)
         self.assertEqual((had.number, had.at, self.past.current), (7, 5.0, had))
+
+    def test_arms(self) -> None:
+        """
+        Who has met versions on trial has met the chain with these: of one, of both, or of what its route has of them.
+        """
+        plan = planOf(1, "routes: [{host: shop, upstream: u}]\n", "auth", "tag", "zip")
+        first, second = trialOf("auth", id="r1"), trialOf("tag", "zip", id="r2")
+        later = {name: entry(name, "2.0") for name in ("auth", "tag", "zip")}
+        self.past.committed(withTrials(
+            plan, (first, {"auth": later["auth"]}), (second, {name: later[name] for name in ("tag", "zip")})), 5.0)
+        had = self.past.current
+        assert had is not None
+        for met, versions in (
+            ((), ["1.0", "1.0", "1.0"]),
+            ((ArmMet("auth", "1.0", False),), ["1.0", "1.0", "1.0"]),
+            ((ArmMet("auth", "2.0", True), ArmMet("tag", "1.0", False)), ["2.0", "1.0", "1.0"]),
+            ((ArmMet("tag", "2.0", True),), ["1.0", "2.0", "2.0"]),
+            ((ArmMet("auth", "2.0", True), ArmMet("tag", "2.0", True)), ["2.0", "2.0", "2.0"]),
+            ((ArmMet("gone", "2.0", True),), ["1.0", "1.0", "1.0"]),
+        ):
+            self.assertEqual([plugin.version for plugin in had.chainsOf(met)[0]], versions, met)
 
     def test_shared(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.traffic.recordview import asDict
+from revproxy.requestrecord import ArmMet
 from revproxy.secrets import hide
 from tests.control.traffic.records import record
 
@@ -42,6 +43,16 @@ class ViewTests(SynchronousTestCase):
                 "explained": False,
             },
         )
+
+    def test_arms(self) -> None:
+        """
+        Which of two versions it met of each plugin of which one is rolled out.
+        """
+        shown = asDict(1, record(arms=(ArmMet("auth", "2.0", True), ArmMet("tag", "1.0", False))))
+        self.assertEqual(shown["arms"], [
+            {"plugin": "auth", "version": "2.0", "arm": "candidate"},
+            {"plugin": "tag", "version": "1.0", "arm": "running"},
+        ])
 
     def test_most(self) -> None:
         """

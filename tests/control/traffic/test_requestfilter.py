@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.traffic.requestfilter import FilterError, RequestFilter
+from revproxy.requestrecord import ArmMet
 from tests.control.traffic.records import batch, record
 
-PARTS = ("status", "client", "path", "slower", "since", "host", "method", "id")
+PARTS = ("status", "client", "arm", "path", "slower", "since", "host", "method", "id")
 
 NOW = 1_700_000_000.0
 
@@ -50,6 +51,20 @@ class PartTests(SynchronousTestCase):
         """
         for more in those:
             self.assertFalse(fits(values, **more), (values, more))
+
+    def test_arm(self) -> None:
+        """
+        Which of two versions it met, of any plugin or of one.
+        """
+        met = {"arms": (ArmMet("auth", "2.0", True), ArmMet("tag", "1.0", False))}
+        for text in ("candidate", "running", "auth:candidate", "tag:running"):
+            self.assertFits({"arm": text}, met)
+        for text in ("auth:running", "tag:candidate", "other:candidate"):
+            self.assertNot({"arm": text}, met)
+        self.assertNot({"arm": "running"}, {})
+        for text in ("canary", "auth", "auth:", ":new"):
+            error = self.assertRaises(FilterError, RequestFilter.of, {"arm": text}, NOW)
+            self.assertIn("write candidate or running", str(error))
 
     def test_nothing(self) -> None:
         """

@@ -10,7 +10,7 @@ const WORDS = { preflight: "pre-flight", "rolled-back": "rolled back" };
 const TONES = { promoted: "ok", "rolled-back": "failed", refused: "failed", aborted: "warning", preflight: "running", shadow: "running", canary: "running" };
 
 const FAMILIES = {
-  faults: "fails", interrupts: "stops more requests", "interrupts-more": "stops more requests", "interrupts-fewer": "stops fewer requests", "fewer-interrupts": "stops fewer requests",
+  faults: "fails", interrupts: "stops more requests", "interrupts-fewer": "stops fewer requests",
   slow90: "is among the slowest 10 %", slow99: "is among the slowest 1 %", slow999: "is among the slowest 0.1 %", median: "is slow in the middle", fingerprint: "raises something new",
   stall: "holds the event loop", content: "answers differently", "pair-time": "is slower on the same requests", leak: "remains in memory",
 };

@@ -3,6 +3,8 @@ import { ask, query as params, useAsk } from "../parts/api.js";
 import { Action, told } from "../parts/action.js";
 import { confirm } from "../parts/dialog.js";
 import { Diff } from "../parts/diff.js";
+import { RolloutState, stepName } from "../parts/evidence.js";
+import { startRollout } from "../parts/forecast.js";
 import { count, digest, plural, us } from "../parts/format.js";
 import { html, useState } from "../parts/html.js";
 import { link, place, setQuery } from "../parts/place.js";
@@ -72,7 +74,8 @@ function Overview({ plugin }) {
   const failed = plugin.versions.filter((one) => one.last_failure).sort((a, b) => b.last_failure.at - a.last_failure.at)[0], taken = plugin.versions.filter((one) => one.quarantined);
   const last = failed && html`<a href=${link("plugin", plugin.name, { tab: "failures" })}>The last failure</a> of ${failed.version || digest(failed.digest)}, <${When} at=${failed.last_failure.at} />: ${failed.last_failure.message}`;
   return html`<div class="stack">
-    ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} was refused at ${plugin.failure.stage}.</strong> ${plugin.failure.message} ${plugin.state === "running" && html`<span>${plugin.version} runs on.</span>`}</div>`}
+    ${plugin.rollout && html`<div class="note"><strong>${plugin.rollout.candidate.version || digest(plugin.rollout.candidate.digest)} is being rolled out:</strong> <${RolloutState} of=${plugin.rollout} />${plugin.rollout.step ? ` in step ${plugin.rollout.step.index} of ${plugin.rollout.step.of}, ${stepName(plugin.rollout.step)}` : ""}. <a href=${link("rollouts", plugin.rollout.plugin)}>Show it</a></div>`}
+    ${plugin.failure && html`<div class="note bad"><strong>${plugin.failure.version} ${plugin.failure.stage === "rollout" ? html`<a href=${link("rollouts", plugin.name)}>does not run</a>` : `was refused at ${plugin.failure.stage}`}.</strong> ${plugin.failure.message} ${plugin.state === "running" && html`<span>${plugin.version} runs on.</span>`}</div>`}
     ${taken.length > 0 ? html`<div class="note warn">${taken.map((one) => html`<p><strong>${one.version || digest(one.digest)} was taken out.</strong> ${one.quarantined}. ${one.digest === failed?.digest && last}</p>`)}</div>` : last && html`<div class="note warn said">${last}</div>`}
     ${!isAny && html`<div class="note">It runs on no route. Switch it on under <a href=${link("plugin", plugin.name, { tab: "config" })}>Configuration</a>, or in a route.</div>`}
     <dl class="tiles">${tiles.map(([label, value]) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
@@ -101,7 +104,8 @@ function Versions({ plugin, again }) {
     <tbody>${kept.map((one, i) => html`<tr key=${one.digest}><th scope="row">${one.version || "–"}</th><td class="mono dim">${digest(one.digest)}</td>
       <td>${one.running ? html`<${State} of="running" />` : one.quarantined ? html`<${State} of="quarantined" /> <span class="small dim">${one.quarantined}</span>` : html`<${State} of="off">kept<//>`}</td><td><${When} at=${one.ran_at} /></td><td class="num">${count(one.calls)}</td><td class=${"num" + (one.errors ? " is-bad" : "")}>${one.errors ? "■ " : ""}${count(one.errors)}</td>
       <td class="tight"><span class="row">${older(i) && html`<${Action} kind="small" role="configure" run=${async () => setPair([older(i), one])} label=${`Changes of ${one.version}`}>Changes<//>`}
-        ${!one.running && html`<${Action} kind="small" role="operate" run=${() => change(plugin, "rollback", { title: `Go back to ${one.version}`, verb: "Roll back", danger: true, what: html`New requests meet ${one.version} (<span class="mono">${digest(one.digest)}</span>) within a second.${one.quarantined ? ` It was taken out before: ${one.quarantined}` : ""}` }, again, { version: one.digest })} label=${`Run this: ${one.version}`}>Run this<//>`}</span></td></tr>`)}</tbody></table><//></section>
+        ${!one.running && html`<${Action} kind="small" role="operate" run=${() => change(plugin, "rollback", { title: `Go back to ${one.version}`, verb: "Roll back", danger: true, what: html`New requests meet ${one.version} (<span class="mono">${digest(one.digest)}</span>) within a second.${one.quarantined ? ` It was taken out before: ${one.quarantined}` : ""}` }, again, { version: one.digest })} label=${`Run this: ${one.version}`}>Run this<//>
+          <${Action} kind="small" role="operate" not=${plugin.rollout ? "Another version is being rolled out." : plugin.state === "running" ? "" : "Nothing of it runs that it could be held against."} run=${() => startRollout(plugin.name, one, again)} label=${`Roll out ${one.version}`}>Roll out …<//>`}</span></td></tr>`)}</tbody></table><//></section>
     ${pair && may && html`<${Source} plugin=${plugin} from=${pair[0]} to=${pair[1]} />`}</div>`;
 }
 

@@ -12,7 +12,7 @@ const PAGE = 200;
 const KEPT = 5000;
 const FIELDS = [
   ["route", "Route", "any"], ["host", "Host", "shop.example.com"], ["method", "Method", "GET"], ["path", "Path", "/api/ or /a/*/b"], ["status", "Status", "5xx, 404, 400-499"],
-  ["plugin", "Plugin", "any"], ["client", "Client", "10.0.0.0/8"], ["slower", "Slower than", "500ms"], ["since", "Since", "15m"],
+  ["plugin", "Plugin", "any"], ["arm", "On trial", "candidate"], ["client", "Client", "10.0.0.0/8"], ["slower", "Slower than", "500ms"], ["since", "Since", "15m"],
 ];
 const SHORT = new Set(["path", "status"]);
 const NAMES = FIELDS.map(([name]) => name);

@@ -48,7 +48,7 @@ function Would({ answer }) {
 
 function Facts({ one }) {
   const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", html`<time datetime=${one.time}>${moment(one.at)}</time>`], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
-    ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
+    ["On trial", one.arms?.map((met) => html`<div><a href=${link("rollouts", met.plugin)}>${met.plugin}</a> ${met.version}, the ${met.arm}</div>`)], ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
     ...Object.entries(one.fields ?? {}).map(([name, value]) => [name, String(value)])];
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
@@ -88,7 +88,7 @@ function Waterfall({ plugins, total }) {
   const left = (times) => times.reduce((sum, time) => sum + time, 0) / whole;
   const isTimed = plugins.some((each) => each.request || each.response);
   return html`<div class="card"><${Scroll} label="Plugins of this request"><table><thead><tr><th scope="col" class="name">Plugin</th><th scope="col" class="text">Decision</th>${isTimed && html`<th scope="col" class="num">Request</th><th scope="col" class="num">Answer</th><th scope="col"><span class="sr">When</span></th>`}</tr></thead>
-    <tbody>${plugins.map((each, i) => html`<tr><th scope="row"><a href=${link("plugin", each.name)}>${each.name}</a> <span class="faint">${each.version}</span></th>
+    <tbody>${plugins.map((each, i) => html`<tr><th scope="row"><a href=${link("plugin", each.name)}>${each.name}</a> <span class="faint">${each.version}</span>${each.arm && html` <a class=${"tag" + (each.arm === "candidate" ? " accent" : "")} href=${link("rollouts", each.name)} title="A version of it was being rolled out">${each.arm}</a>`}</th>
       <td><${State} of=${TONE[each.decision] ?? "off"}>${each.decision}${each.why ? ":" : ""}<//> <span class="dim">${each.why}</span>${FAILED.has(each.decision) && html` <a class="small" href=${link("plugin", each.name, { tab: "failures" })}>its failures</a>`}${each.rule && html` <span class="faint small">${each.rule}</span>`}${each.request?.waited_us > 0 && html` <span class="faint small">waited ${us(each.request.waited_us)}</span>`}<${Changed} headers=${each.request?.headers} label="of the request" isShort /><${Changed} headers=${each.response?.headers} label="of the answer" isShort /></td>
       ${isTimed && html`<td class="num">${each.request?.us != null ? us(each.request.us) : ""}</td><td class="num">${each.response?.us != null ? us(each.response.us) : ""}</td><td><div class="fall" aria-hidden="true">
         ${forth[i] > 0 && html`<i class=${["answered", "failed", "refused"].includes(each.decision) ? "bad" : ""} style=${{ left: `${left(forth.slice(0, i)) * 100}%`, width: `${(forth[i] / whole) * 100}%` }}></i>`}

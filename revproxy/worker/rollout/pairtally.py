@@ -1,0 +1,192 @@
+"""
+What the pairs of one trial have shown, until it is told.
+
+A pair are the outcomes of both versions on copies of a request, beside the real one: R1 was the real answer, R2 is that
+of the version that has served, on a copy, C that of the other one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.replay.difference import Difference, differences, incomparable
+from revproxy.replay.outcome import Outcome
+from revproxy.replay.recordedcall import RecordedCall
+from revproxy.replay.redaction import shownDifference, shownRequest
+
+GROUPS: Final = 200
+"""Kinds of differences that are told of; there are more where what differs is in their names, as in random ids."""
+
+EXAMPLES: Final = 3
+"""Of each of them."""
+
+REASONS: Final = 20
+"""Why pairs cannot be compared."""
+
+A_TENTH: Final = 1.1
+LONG: Final = 0.95
+LEAST: Final = 100
+"""Pairs before it is known what is long."""
+
+KNOWN: Final = 1_000
+"""Of the last so many pairs."""
+
+REDO: Final = 50
+"""Pairs after which that is worked out anew."""
+
+
+class _Group:
+    """Pairs that differ in the same way."""
+
+    __slots__ = ("both", "candidate", "control", "examples")
+
+    def __init__(self) -> None:
+        self.candidate = self.control = self.both = 0
+        self.examples: list[tuple[str, str, str]] = []
+
+
+class _LongTimes:
+    """From when on a pair is among the longest."""
+
+    def __init__(self) -> None:
+        self._known: deque[float] = deque(maxlen=KNOWN)
+        self._count = 0
+        self._limit: float | None = None
+
+    def isLong(self, seconds: float) -> bool:
+        """Whether it is longer than 95 % of those before."""
+        limit = self._limit
+        self._known.append(seconds)
+        self._count += 1
+        if self._count >= LEAST and self._count % REDO == 0:
+            self._limit = sorted(self._known)[int(len(self._known) * LONG)]
+        return limit is not None and seconds > limit
+
+
+class PairTally:
+    """
+    Of one trial, in one direction.
+    """
+
+    def __init__(self, trial: str, isReversed: bool = False) -> None:
+        """:param isReversed: the candidate has served."""
+        self._trial = trial
+        self._isReversed = isReversed
+        self._long = _LongTimes()
+        self._exampled: dict[tuple[str, str], int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._compared = self._dropped = self._unnamed = self._faults = self._controlFaults = 0
+        self._incomparable: dict[str, int] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._slower = [0, 0, 0]
+        self._faster = [0, 0, 0]
+        self._seconds = self._controlSeconds = 0.0
+
+    def dropped(self, count: int = 1) -> None:
+        """There was no time for so many."""
+        self._dropped += count
+
+    def notComparable(self, why: str) -> None:
+        """One that cannot be compared."""
+        if why not in self._incomparable and len(self._incomparable) >= REASONS:
+            why = "other reasons"
+        self._incomparable[why] = self._incomparable.get(why, 0) + 1
+
+    def compare(
+        self, call: RecordedCall, real: Sequence[Outcome], same: Sequence[Outcome], other: Sequence[Outcome]
+    ) -> None:
+        """
+        A pair.
+
+        :param call: the first of the request.
+        :param real: R1; ``same``: R2; ``other``: C.
+        """
+        why = incomparable(real) or incomparable(same) or incomparable(other)
+        if why:
+            self.notComparable(why)
+            return
+        self._compared += 1
+        mine = {each[:2]: each for each in differences(real, same)}
+        its = {each[:2]: each for each in differences(real, other)}
+        for key in {**mine, **its}:
+            self._differs(key, call, mine.get(key), its.get(key))
+        self._timed(sum(each.seconds for each in same), sum(each.seconds for each in other))
+        self._failed(same, other)
+
+    def _differs(
+        self, key: tuple[str, str], call: RecordedCall, mine: Difference | None, its: Difference | None
+    ) -> None:
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= GROUPS:
+                self._unnamed += 1
+                return
+            group = self._groups[key] = _Group()
+        if mine is None:
+            group.candidate += 1
+        elif its is None:
+            group.control += 1
+        else:
+            group.both += 1
+        if its is not None and mine is None and self._hasRoom(key):
+            self._exampled[key] = self._exampled.get(key, 0) + 1
+            shown = shownDifference(its)
+            group.examples.append((shownRequest(call), shown.before, shown.after))
+
+    def _hasRoom(self, key: tuple[str, str]) -> bool:
+        """Whether there are too few examples of a kind of difference."""
+        given = self._exampled.get(key)
+        return given < EXAMPLES if given is not None else len(self._exampled) < GROUPS
+
+    def _timed(self, same: float, other: float) -> None:
+        running, candidate = (other, same) if self._isReversed else (same, other)
+        self._seconds += candidate
+        self._controlSeconds += running
+        longer = max(running, candidate)
+        isLong = self._long.isLong(longer)
+        if running == candidate:
+            return
+        counts = self._slower if candidate > running else self._faster
+        counts[0] += longer > A_TENTH * min(running, candidate)
+        counts[1] += 1
+        counts[2] += isLong
+
+    def _failed(self, same: Sequence[Outcome], other: Sequence[Outcome]) -> None:
+        running, candidate = (other, same) if self._isReversed else (same, other)
+        candidateFailed, runningFailed = _raised(candidate), _raised(running)
+        self._faults += candidateFailed and not runningFailed
+        self._controlFaults += runningFailed and not candidateFailed
+
+    def take(self) -> TrialPairs | None:
+        """What is to be told; None: nothing."""
+        if not (self._compared or self._incomparable or self._dropped):
+            return None
+        told = TrialPairs(
+            self._trial,
+            self._isReversed,
+            self._compared,
+            self._incomparable,
+            self._dropped,
+            tuple(
+                DifferenceCount(*key, group.candidate, group.control, group.both, tuple(group.examples))
+                for key, group in self._groups.items()
+            ),
+            self._unnamed,
+            (self._slower[0], self._slower[1], self._slower[2]),
+            (self._faster[0], self._faster[1], self._faster[2]),
+            self._faults,
+            self._controlFaults,
+            self._seconds,
+            self._controlSeconds,
+        )
+        self._begin()
+        return told
+
+
+def _raised(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.raised is not None for outcome in outcomes)

@@ -1,0 +1,140 @@
+"""Tests for `revproxy.worker.rollout.pairtally`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.replay.outcome import Outcome, Raised
+from revproxy.worker.rollout.pairtally import EXAMPLES, GROUPS, LEAST, REASONS, PairTally
+from tests.replay.plugins import callOf
+
+PASSED = Outcome(True, headers=((b"X", b"1"),), seconds=0.001)
+OTHER = replace(PASSED, headers=((b"X", b"2"),))
+FAILED = replace(PASSED, verdict=None, raised=Raised("KeyError", "x"))
+CALL = callOf("GET", "/a?token=secret")
+
+
+class TallyCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.tally = PairTally("r1")
+
+    def compare(self, real: Outcome, same: Outcome, other: Outcome) -> None:
+        self.tally.compare(CALL, (real,), (same,), (other,))
+
+    def told(self) -> TrialPairs:
+        told = self.tally.take()
+        assert told is not None
+        return told
+
+
+class DifferenceTests(TallyCase):
+    """Who differs from the real answer is counted by field and kind."""
+
+    def counts(self) -> list[tuple[Any, ...]]:
+        return [(each.field, each.kind, each.candidate, each.control, each.both) for each in self.told().differences]
+
+    def test_none(self) -> None:
+        """Equal versions differ in nothing."""
+        self.compare(PASSED, PASSED, PASSED)
+        told = self.told()
+        self.assertEqual((told.trial, told.compared, told.differences), ("r1", 1, ()))
+
+    def test_candidate(self) -> None:
+        """The other version alone, the same one alone, and both."""
+        self.compare(PASSED, PASSED, OTHER)
+        self.compare(PASSED, OTHER, PASSED)
+        self.compare(PASSED, OTHER, OTHER)
+        self.assertEqual(self.counts(), [("request:x", "changed", 1, 1, 1)])
+
+    def test_examples(self) -> None:
+        """A few, redacted, of what the other version alone does; they are told once."""
+        for _ in range(EXAMPLES + 2):
+            self.compare(PASSED, PASSED, OTHER)
+        (group,) = self.told().differences
+        self.assertEqual(group.examples, (("GET www.example.com/a?token=***", "1", "2"),) * EXAMPLES)
+        self.compare(PASSED, PASSED, OTHER)
+        self.assertEqual(self.told().differences, (DifferenceCount("request:x", "changed", 1, 0, 0, ()),))
+
+    def test_most(self) -> None:
+        """Kinds beyond the most are counted, and not named."""
+        headers = tuple((b"X-%d" % number, b"1") for number in range(GROUPS + 7))
+        self.compare(PASSED, PASSED, replace(PASSED, headers=(*PASSED.headers, *headers)))
+        told = self.told()
+        self.assertEqual((len(told.differences), told.unnamed), (GROUPS, 7))
+
+    def test_toldOnce(self) -> None:
+        """What was told is not told again; where there is nothing, nothing is."""
+        self.compare(PASSED, PASSED, PASSED)
+        self.told()
+        self.assertIsNone(self.tally.take())
+
+
+class OtherPairsTests(TallyCase):
+    """Pairs that say nothing are counted, too."""
+
+    def test_incomparable(self) -> None:
+        """Whichever of the three cannot be compared, the pair cannot."""
+        unknown = replace(PASSED, incomparable="why")
+        for pair in ((unknown, PASSED, PASSED), (PASSED, unknown, PASSED), (PASSED, PASSED, unknown)):
+            self.compare(*pair)
+        self.assertEqual(self.told(), TrialPairs("r1", incomparable={"why": 3}))
+
+    def test_reasons(self) -> None:
+        """Of reasons there are a few; what comes besides is told as that."""
+        for number in range(REASONS + 5):
+            self.tally.notComparable(f"reason {number}")
+        told = self.told().incomparable
+        self.assertEqual((len(told), told["other reasons"]), (REASONS + 1, 5))
+
+    def test_dropped(self) -> None:
+        """Those for which there was no time."""
+        self.tally.dropped(3)
+        self.assertEqual(self.told(), TrialPairs("r1", dropped=3))
+
+    def test_faults(self) -> None:
+        """Who raises alone; both is neither's."""
+        self.compare(PASSED, PASSED, FAILED)
+        self.compare(PASSED, FAILED, PASSED)
+        self.compare(PASSED, FAILED, FAILED)
+        told = self.told()
+        self.assertEqual((told.faults, told.controlFaults), (1, 1))
+
+    def test_reversed(self) -> None:
+        """Where the candidate has served, the version on a copy of which it is tried is the running one."""
+        self.tally = PairTally("r1", isReversed=True)
+        self.compare(PASSED, replace(FAILED, seconds=3.0), replace(PASSED, seconds=1.0))
+        told = self.told()
+        self.assertEqual(
+            (told.isReversed, told.faults, told.controlFaults, told.slower, told.seconds, told.controlSeconds),
+            (True, 1, 0, (1, 1, 0), 3.0, 1.0),
+        )
+
+
+class TimeTests(TallyCase):
+    """Self times, held against each other pair by pair."""
+
+    def timed(self, running: float, candidate: float) -> None:
+        self.compare(PASSED, replace(PASSED, seconds=running), replace(PASSED, seconds=candidate))
+
+    def test_slower(self) -> None:
+        """Whose is the longer; by a tenth, or at all. Equal times are neither's."""
+        self.timed(1.0, 1.2)
+        self.timed(1.0, 1.05)
+        self.timed(2.0, 1.0)
+        self.timed(1.0, 1.0)
+        told = self.told()
+        self.assertEqual((told.slower, told.faster), ((1, 2, 0), (1, 1, 0)))
+        self.assertAlmostEqual(told.seconds, 4.25)
+        self.assertAlmostEqual(told.controlSeconds, 5.0)
+
+    def test_long(self) -> None:
+        """Once it is known what is long, pairs with a long one count besides."""
+        for _ in range(LEAST):
+            self.timed(1.0, 1.0)
+        self.timed(1.0, 5.0)
+        self.timed(1.0, 0.9)
+        self.assertEqual(self.told().slower, (1, 1, 1))

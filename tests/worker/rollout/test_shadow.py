@@ -1,0 +1,315 @@
+"""Tests for `revproxy.worker.rollout.shadow`: both versions on copies, and nobody is concerned."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+
+from twisted.internet.defer import Deferred
+
+from revproxy.dataplane.draw import Standing
+from revproxy.loading.bundlefinder import ROOT
+from revproxy.plan.evidence import TrialPairs
+from revproxy.testing import makeContext
+from revproxy.worker.rollout.shadow import MOST_WAITING, OTHER_VERSION
+from revproxy.worker.rollout.shadowbudget import LATE, MOST
+from revproxy.worker.rollout.shadowcopy import NOT_SAFE
+from tests.worker.rollout.shadows import ShadowCase, version
+
+PASSES = "    def handle(self, context):\n        return True\n"
+ADDS = "    def handle(self, context):\n        context.request.headers.set('X-New', '1')\n        return True\n"
+RAISES = "    def handle(self, context):\n        raise KeyError('no')\n"
+HANGS = """
+    def handle(self, context):
+        from twisted.internet.defer import Deferred
+        return Deferred()
+"""
+COUNTS = """
+    def handle(self, context):
+        COUNT.append(1)
+        context.request.headers.set('X-Count', str(len(COUNT)))
+        return True
+"""
+
+
+class ComparedTests(ShadowCase):
+    """Both versions do on copies what was asked of the one that serves."""
+
+    def test_equal(self) -> None:
+        """Versions that do the same differ in nothing."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.request()
+        self.assertEqual(self.told(), TrialPairs("r1", compared=1))
+
+    def test_differs(self) -> None:
+        """What only the candidate does is a difference, which no client and no origin sees."""
+        self.begin(version("1.0", PASSES), version("2.0", ADDS))
+        context = self.request()
+        self.assertNotIn("X-New", context.request.headers)
+        self.assertEqual(self.counts(), [("request:x-new", "added", 1, 0, 0)])
+
+    def test_raises(self) -> None:
+        """What only the candidate raises is a fault of its, and the request's is none."""
+        self.begin(version("1.0", PASSES), version("2.0", RAISES))
+        context = self.request()
+        self.assertEqual(context.pluginErrors, ())
+        told = self.told()
+        (difference,) = told.differences
+        self.assertEqual((told.faults, difference.field, difference.kind), (1, "raised", "added"))
+        self.assertEqual(difference.examples[0][2], "KeyError: 'no' at plugin.py:13")
+
+    def test_noise(self) -> None:
+        """What differs between two runs of one version meets both."""
+        body = "    def handle(self, context):\n        context.values['n'] = id(self)\n        return True\n"
+        self.begin(version("1.0", body), version("2.0", body))
+        self.request()
+        self.assertEqual(self.counts(), [("values.n", "changed", 0, 0, 1)])
+
+    def test_ownState(self) -> None:
+        """Each copy has modules of its own: none of them counts for the version that serves, nor for the other."""
+        self.begin(version("1.0", COUNTS), version("2.0", COUNTS))
+        for _ in range(3):
+            context = self.request()
+            told = self.told()
+            self.assertEqual((told.compared, told.differences), (1, ()))
+        self.assertEqual(context.request.headers.get("X-Count"), "3")
+
+    def test_sampledState(self) -> None:
+        """A version that counts is compared with its copy, which has seen as few requests as the other's."""
+        self.begin(version("1.0", COUNTS), version("2.0", COUNTS))
+        self.chance = [0.0]
+        self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", COUNTS), sampled=0.0))
+        self.request()
+        self.shadow.adopt(self.at)
+        self.request()
+        self.assertEqual(self.counts(), [("request:x-count", "changed", 0, 0, 1)])
+
+    def test_order(self) -> None:
+        """Which of the two is first, is by chance."""
+        body = """
+    def handle(self, context):
+        import builtins
+        order = builtins.__dict__.setdefault("_order", [])
+        order.append(__name__.split(".")[1])
+        return True
+"""
+        self.addCleanup(lambda: builtins.__dict__.pop("_order", None))
+        self.begin(version("1.0", body), version("2.0", body))
+        self.chance = [0.0, 0.4, 0.0, 0.6]
+        for _ in range(2):
+            self.request()
+            self.told()
+        _, first, second, _, third, fourth = builtins._order  # type: ignore[attr-defined]
+        self.assertEqual((first, second), (fourth, third))
+
+    def test_answers(self) -> None:
+        """The way out is compared, too, with the body that the origin gave."""
+        body = PASSES + "    def handleResponse(self, context):\n        context.response.body.replace({what})\n"
+        self.begin(
+            version("1.0", body.format(what="b'same'"), "IResponseMiddleware"),
+            version("2.0", body.format(what="b'other'"), "IResponseMiddleware"),
+        )
+        self.request()
+        self.assertEqual(self.counts(), [("body", "changed", 1, 0, 0)])
+
+    def test_observes(self) -> None:
+        """Who counts what is under way is told of the end of copies."""
+        body = """
+    under = 0
+    def handle(self, context):
+        self.under += 1
+        context.values["under"] = self.under
+        return True
+    def finished(self, context):
+        self.under -= 1
+"""
+        self.begin(version("1.0", body, "IObserver"), version("2.0", body, "IObserver"))
+        for _ in range(3):
+            context = self.request()
+            self.chains[0].finished(context)
+        told = self.told()
+        self.assertEqual((told.compared, told.differences), (3, ()))
+
+    def test_coroutine(self) -> None:
+        """One that waits is waited for, and the next comes after it."""
+        body = "    async def handle(self, context):\n        return await context.request.body.read(9) == b''\n"
+        self.begin(version("1.0", PASSES), version("2.0", body))
+        self.request()
+        self.request()
+        self.assertEqual(self.told().compared, 2)
+
+
+class ReversedTests(ShadowCase):
+    """In a canary step it goes on: requests that the candidate serves are tried by the running version."""
+
+    stage = "canary"
+
+    def test_reversed(self) -> None:
+        """What is told is told as it is seen from the candidate."""
+        self.begin(version("1.0", PASSES), version("2.0", ADDS))
+        self.request(isCandidate=True)
+        told = self.told()
+        self.assertTrue(told.isReversed)
+        (difference,) = told.differences
+        self.assertEqual((difference.field, difference.kind, difference.candidate), ("request:x-new", "removed", 1))
+
+    def test_testers(self) -> None:
+        """Requests of testers are not compared."""
+        self.begin(version("1.0", PASSES), version("2.0", ADDS))
+        self.request(isCandidate=True, isTester=True)
+        self.clock.advance(1)
+        self.assertEqual(self.shadow.told(), ())
+
+
+class NotComparableTests(ShadowCase):
+    """What cannot be compared is counted by its reason."""
+
+    def test_notSafe(self) -> None:
+        """A version that begins things of its own is not tried, unless it says that it may be."""
+        body = PASSES + "    def start(self):\n        raise AssertionError('started')\n    def stop(self): pass\n"
+        self.begin(version("1.0", PASSES), version("2.0", body, "ILifecycle"))
+        self.request()
+        self.assertEqual(self.told().incomparable, {NOT_SAFE: 1})
+
+    def test_shadowSafe(self) -> None:
+        """One that says so is started, and stopped when the trial is over."""
+        body = """
+    def handle(self, context):
+        context.values["started"] = self.log
+        return True
+    def start(self):
+        self.log = ["start"]
+    def stop(self):
+        self.log.append("stop")
+        COUNT.append(1)
+"""
+        self.begin(version("1.0", PASSES), version("2.0", body, "ILifecycle", shadow_safe=True))
+        self.request()
+        self.assertEqual(self.counts(), [("values.started", "added", 1, 0, 0)])
+
+    def test_cannotBeMade(self) -> None:
+        """A copy that cannot be made says at which step; it is not tried again and again."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES, config={"x": 1}))
+        broken = "    def __init__(self, config):\n        raise ValueError('no')\n"
+        self.shadow.adopt(self.plan(version("1.0", PASSES), version("3.0", PASSES + broken)))
+        self.request()
+        self.request()
+        self.assertEqual(self.told().incomparable, {"a copy of version 3.0 cannot be made: main": 2})
+
+    def test_otherVersion(self) -> None:
+        """A request that a version before it has served."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.chains[0] = self.chain(version("0.9", PASSES + "    x = 1\n"))
+        self.request()
+        self.assertEqual(self.told().incomparable, {OTHER_VERSION: 1})
+
+    def test_ownRequest(self) -> None:
+        """A request of its own that the version which serves has not sent."""
+        body = """
+    async def handle(self, context):
+        await context.client.get("http://auth/")
+        return True
+"""
+        self.begin(version("1.0", PASSES), version("2.0", body))
+        self.request()
+        self.assertEqual(list(self.told().incomparable), ["it sends a request whose answer is not known"])
+
+
+class BoundsTests(ShadowCase):
+    """It has little time, and waits for nothing."""
+
+    def test_waiting(self) -> None:
+        """So many wait; what comes besides is not even taken down, and counted."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        for _ in range(MOST_WAITING + 5):
+            self.request()
+        self.assertEqual(self.told().dropped, 5)
+
+    def test_noTime(self) -> None:
+        """Where the share of the loop is used up, nothing is taken down."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.shadow._budget.spent(2 * MOST)
+        context = self.request()
+        self.assertEqual((context._made, self.told()), ((), TrialPairs("r1", dropped=1)))
+
+    def test_late(self) -> None:
+        """Where the loop has too much to do, what waits is dropped."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.request()
+        self.request()
+        self.clock.advance(2 * LATE)
+        self.assertEqual(self.shadow.told(), (TrialPairs("r1", dropped=2),))
+
+    def test_share(self) -> None:
+        """The share of requests that is sampled."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES), sampled=0.2)
+        self.chance = [0.1, 0.2, 0.3, 0.9]
+        for _ in range(4):
+            self.request()
+        self.assertEqual(self.told().compared, 1)
+
+    def test_off(self) -> None:
+        """Where none is, nothing wants any."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES), sampled=0.0)
+        self.assertEqual(self.shadow.tapsOf(self.at.trials[0]), ())
+
+    def test_hangs(self) -> None:
+        """A version that does not answer in time has failed, and holds up nothing but the shadow."""
+        self.begin(version("1.0", PASSES), version("2.0", HANGS, limits={"timeout_ms": 100}))
+        self.request()
+        told = self.told()
+        self.assertEqual((told.faults, told.differences[0].field), (1, "raised"))
+        self.assertIn("PluginTimeout", told.differences[0].examples[0][2])
+
+
+class EndTests(ShadowCase):
+    """Copies live as long as their trial."""
+
+    def modules(self) -> int:
+        """How many modules of plugins there are."""
+        return sum(name.startswith(f"{ROOT}.") for name in sys.modules)
+
+    def test_over(self) -> None:
+        """When the trial is over, what was found is told, and copies are unloaded."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        before = self.modules()
+        self.request()
+        for _ in range(10):
+            self.clock.advance(0.01)
+        self.assertGreater(self.modules(), before)
+        self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", PASSES), sampled=0.0))
+        self.assertEqual(self.shadow.told(), (TrialPairs("r1", compared=1),))
+        self.clock.advance(1)
+        self.assertEqual(self.modules(), before)
+
+    def test_kept(self) -> None:
+        """A later plan with the same versions keeps them, with what they have counted."""
+        self.begin(version("1.0", COUNTS), version("2.0", COUNTS))
+        self.request()
+        self.told()
+        self.at = self.plan(self.at.entries["p"], version("2.0", COUNTS), stage="canary")
+        self.shadow.adopt(self.at)
+        self.request()
+        self.assertEqual(self.counts(), [])
+
+    def test_afterwards(self) -> None:
+        """A request that comes to its end after the trial is nobody's."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        (tap,) = self.shadow.tapsOf(self.at.trials[0])
+        context = makeContext()
+        standing = Standing(7, False)
+        self.takenDown.begin(context, tap(context, {"r1": standing}))
+        self.chains[0].enter(context)
+        self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", PASSES), sampled=0.0))
+        context.over()
+        self.assertEqual(tap(context, {"r1": standing}), ())
+        self.assertEqual((self.shadow.told(), self.clock.getDelayedCalls()), ((), []))
+
+    def test_ends(self) -> None:
+        """The end of the edge gives up what is waited for."""
+        self.begin(version("1.0", PASSES), version("2.0", HANGS))
+        self.request()
+        self.clock.advance(0.01)
+        self.assertIsInstance(self.shadow._making, Deferred)
+        self.shadow.end()
+        self.assertIsNone(self.shadow._making)
