@@ -52,12 +52,14 @@ class Trials:
         *,
         tapsOf: Callable[[Trial], Sequence[Tap]] = lambda trial: (),
         pairs: Callable[[], tuple[TrialPairs, ...]] = lambda: (),
+        adopted: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
         """
         :param clock: provides `IReactorTime`.
         :param recordings: what wants requests taken down besides trials.
         :param tapsOf: what wants requests of a trial taken down.
         :param pairs: what was found since this was called last where both versions were tried.
+        :param adopted: told of each plan that is in effect.
         """
         self._clock = clock
         self._tell = tell
@@ -65,6 +67,7 @@ class Trials:
         self._recordings = recordings
         self._tapsOf = tapsOf
         self._pairs = pairs
+        self._adoptedBy = adopted
         self._books: dict[str, TrialBook] = {}
         self._arms: dict[str, _Arms] = {}
         self._recorded: Tap = self._wanted
@@ -83,6 +86,7 @@ class Trials:
 
     def adopt(self, plan: Plan, serving: Serving) -> None:
         """A plan is in effect, also if that is the one before, and another was given up."""
+        self._adoptedBy(plan)
         kept = {trial.id: trial for trial in plan.trials}
         ended = [self._books.pop(id) for id in list(self._books) if id not in kept]
         self._say(tuple(filter(None, [book.take() for book in ended])))
