@@ -57,6 +57,7 @@ class TrialBook:
         """
         self._now = now
         self._monotonic = monotonic
+        self.trial = trial
         self.arms = ArmTally(), ArmTally()
         self._seen: dict[Family, bytearray] = {}
         self._firsts: list[First] = []
@@ -72,7 +73,12 @@ class TrialBook:
         self.adopt(trial)
 
     def adopt(self, trial: Trial) -> None:
-        """It is in this stage, from now on."""
+        """
+        It is in this stage, from now on. Where other buckets are the candidate's, what happens to each is told anew:
+        whose it is was drawn again.
+        """
+        if trial.canary != self.trial.canary:
+            self._seen.clear()
         self.trial = trial
         for name, known in trial.known.items():
             self.thresholds.setdefault(name, known)
