@@ -61,6 +61,9 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
 
+class Bounded(Deferred):
+    isBounded = True
+
 @implementer(IMiddleware, IResponseMiddleware)
 class A:
     name = "a"
@@ -219,6 +222,17 @@ class TimeTests(JudgedCase):
         self.tries("        if do: return succeed(True)\n")
         self.ask(self.clients[True], "Do: take 0.25")
         self.assertAlmostEqual(self.evidence().candidate.seconds, 0.25, 4)
+
+
+    def test_locked(self) -> None:
+        """What a locked process answers is timed from without."""
+        self.tries("        if do:\n            loop.append(Bounded())\n            return loop[0]\n")
+        waiting: list[Any] = []
+        [candidate] = self.worker.staging.running.candidates.values()  # type: ignore[union-attr]
+        type(candidate.object).handle.__globals__["loop"] = waiting
+        self.reactor.callLater(0.5, lambda: waiting[0].callback(True))
+        self.assertIn(b" 200 ", self.ask(self.clients[True], "Do: later"))
+        self.assertTrue(0.4 < self.evidence().candidate.seconds < 0.75)
 
 
 class ToldTests(JudgedCase):
