@@ -22,6 +22,7 @@ from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
 from revproxy.admin.operations.rehearse import rehearseOperations
 from revproxy.admin.operations.requests import requestOperations
+from revproxy.admin.operations.rollouts import rolloutOperations
 from revproxy.admin.operations.sources import sourceOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
@@ -34,6 +35,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     trafficOperations,
     connectionOperations,
     pluginOperations,
+    rolloutOperations,
     trustOperations,
     sourceOperations,
     chainOperations,

@@ -36,6 +36,10 @@ from revproxy.control.quarantine import Quarantine
 from revproxy.control.readiness import Readiness
 from revproxy.control.recorder import Recorder
 from revproxy.control.reverting import Reverting
+from revproxy.control.rollout.rolloutfile import MAX_BYTES as ROLLOUT_BYTES
+from revproxy.control.rolloutbook import RolloutBook
+from revproxy.control.rolloutdriver import RolloutDriver
+from revproxy.control.rollouts import Rollouts
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.sourcedifference import sourceDifference
@@ -86,6 +90,7 @@ class Control:
     :ivar granting: gives plugins what they ask for.
     :ivar trustView: tells whose code runs.
     :ivar expiries: tells of keys that near their end, and looks whether something was revoked.
+    :ivar rolloutDriver: leads rollouts through their steps; ``rollouts``: tells of them, and steers.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
@@ -160,9 +165,16 @@ class Control:
         self.lifetime = Lifetime(self.coordinator)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
+        book = RolloutBook(
+            self.latestFile(state.rolloutsPath, ROLLOUT_BYTES), self.keeper, events, clock.seconds
+        )
+        book.restore(config.plugins.directory)
+        self.rolloutDriver = RolloutDriver(self.coordinator, clock, book)
+        self.quarantine.onCandidate = self.rolloutDriver.tripped
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
+        self.rollouts = Rollouts(self.coordinator, self.rolloutDriver, self.traffic)
         self.gauges = TargetGauges()
         self.goings = Goings()
         self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)
@@ -170,6 +182,8 @@ class Control:
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.inbox.onLocking.append(trust.heard)
+        self.inbox.onEvidence.append(self.rolloutDriver.heard)
+        self.inbox.onRemains.append(self.rolloutDriver.remains)
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.trustView = TrustView(self.coordinator, self.inbox)
@@ -251,6 +265,7 @@ class Control:
     def stop(self) -> None:
         """Nothing happens by itself any more; the edge is about to end."""
         self.readiness.look()
+        self.rolloutDriver.stop()
         self.slowPlugins.stop()
         self.overrides.stop()
         self.traces.stop()

@@ -146,6 +146,7 @@ class FakeStateFolder:
     eventsPath = Path("/nowhere/events.jsonl")
     targetsPath = Path("/nowhere/targets.json")
     certificatesPath = Path("/nowhere/certificates.json")
+    rolloutsPath = Path("/nowhere/rollouts.json")
     alertsPath = Path("/nowhere/alerts.json")
     trustPath = Path("/nowhere/trust.json")
     auditPath = Path("/nowhere/audit")

@@ -4,6 +4,7 @@
     plugins.json   what is remembered of plugins
     targets.json   what somebody has said of targets
     certificates.json  which certificates were told of
+    rollouts.json  rollouts that go on, with what was seen, and what became of the others
     alerts.json    what fires, who is still to be told of it, and silences
     events.jsonl   what has happened; events.1.jsonl is what was before
     audit/         who changed what: records that hold each other
@@ -79,6 +80,11 @@ class StateFolder:
     def alertsPath(self) -> Path:
         """For `revproxy.control.alerts`."""
         return self.path / "alerts.json"
+
+    @property
+    def rolloutsPath(self) -> Path:
+        """For `revproxy.control.rolloutbook`."""
+        return self.path / "rollouts.json"
 
     @property
     def eventsPath(self) -> Path:

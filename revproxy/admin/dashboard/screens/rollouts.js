@@ -103,7 +103,7 @@ function Arms({ rollout }) {
 function Families({ families }) {
   if (!families.length) return null;
   return html`<section class="card"><header><h2>What was looked at</h2><span class="dim small">clients to whom it happened once or more; a client is a bucket of a hash</span></header><${Scroll} label="What was looked at"><table><thead><tr><th scope="col">The candidate is worse if it</th><th scope="col">Evidence</th><th scope="col" class="num">Odds</th><th scope="col" class="num">Candidate</th><th scope="col" class="num">Running</th></tr></thead>
-    <tbody>${families.map((one) => html`<tr key=${one.family}><th scope="row">${familyName(one.family)}</th><td><${Odds} value=${one.odds} threshold=${one.threshold} /></td><td class=${"num" + (one.odds >= one.threshold ? " is-bad" : "")}>${one.odds >= one.threshold ? "■ " : ""}${odds(one.odds)}</td>
+    <tbody>${families.map((one) => html`<tr key=${one.family}><th scope="row">${familyName(one.family)}</th><td><${Odds} value=${one.odds} threshold=${one.threshold} /></td><td class=${"num" + (one.odds >= one.threshold ? " is-bad" : "")}>${one.odds >= one.threshold ? "■ " : ""}${one.candidate || one.running ? odds(one.odds) : ""}</td>
       ${[["candidate", "of_candidate"], ["running", "of_running"]].map(([n, of]) => html`<td class="num">${count(one[n])} of ${count(one[of])} <span class="faint small">${PAIRED.has(one.family) ? "pairs" : "clients"}</span></td>`)}</tr>`)}</tbody></table><//></section>`;
 }
 
