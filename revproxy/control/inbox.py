@@ -42,10 +42,10 @@ class Inbox:
     :ivar targets: what is known of targets.
     :ivar onCounters: who else hears what was counted, each with the number of the worker.
     :ivar onEvidence: who hears what versions on trial have shown, each with the number of the worker.
-    :ivar onRecorded: who hears of requests that were taken down, each with the number of the worker.
     :ivar onRemains: who else hears of what remains in memory.
     :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
         decode them when somebody asks.
+    :ivar onRecorded: who hears of requests that were taken down, so.
     """
 
     def __init__(
@@ -92,6 +92,9 @@ class Inbox:
         elif isinstance(word, Records):
             for hearRecords in self.onRecords:
                 hearRecords(worker, word)
+        elif isinstance(word, Recorded):
+            for hearRecorded in self.onRecorded:
+                hearRecorded(worker, word)
         elif isinstance(word, Failures):
             self._totals.failed(word)
             self._quarantine.failed(worker, word)
@@ -104,9 +107,6 @@ class Inbox:
         elif isinstance(word, Evidence):
             for hearEvidence in self.onEvidence:
                 hearEvidence(worker, word)
-        elif isinstance(word, Recorded):
-            for hearRecorded in self.onRecorded:
-                hearRecorded(worker, word)
         elif isinstance(word, Remains):
             self._remains(word)
         elif isinstance(word, CertificateState):

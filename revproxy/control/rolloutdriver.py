@@ -58,14 +58,12 @@ class RolloutDriver:
     ``rollout-superseded``, ``rollout-refused``, ``rollout-share`` and ``rollout-changed``.
 
     :ivar book: which there are.
-    :ivar preflight: who finds out whether a version is fit to meet any request; assigned by whoever can.
+    :ivar preflight: who finds out whether a version is fit to meet any request.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting | None = None
-    ) -> None:
+    def __init__(self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting) -> None:
         """:param clock: provides `IReactorTime`, in seconds since the epoch."""
         self.book = book
         self.preflight = preflight
@@ -94,9 +92,8 @@ class RolloutDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for checking in self._checking.values():
-            if checking is not None:
-                checking.cancel()
+        for id in list(self._checking):
+            self._stopChecking(id)
         self.book.save(isDue=False)
 
     # What is heard
@@ -213,9 +210,7 @@ class RolloutDriver:
             self._record("rollout-start", rollout, Asker(request.actor, reason), text)
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
-        checking = self._checking.get(rollout.id)
-        if checking is not None:
-            checking.cancel()
+        self._stopChecking(rollout.id)
         rollout.end(ending, nameOf(request.actor))
         self.book.close(rollout)
         asker = Asker(request.actor, ending.reason)
@@ -258,6 +253,7 @@ class RolloutDriver:
 
         :raises ChangeRefused: it stays where it is.
         """
+        self._stopChecking(rollout.id)
         index = rollout.nextIndex
         if index is None:
             return await self.promote(rollout, reason, asker)
@@ -336,6 +332,11 @@ class RolloutDriver:
         elif not rollout.isHeld:
             self._soon(rollout, self.goOn(rollout, passedText(rollout.report), BY_EDGE))
 
+    def _stopChecking(self, id: str) -> None:
+        checking = self._checking.get(id)
+        if checking is not None:
+            checking.cancel()
+
     async def _problems(self, rollout: Rollout, step: Step) -> tuple[str, ...]:
         """Why it is not fit; nothing: it is."""
         try:
@@ -346,8 +347,6 @@ class RolloutDriver:
             candidate = plan.armOf(rollout.id).find(name)
             if candidate is None:
                 return (f"{name} would run on no route",)
-            if self.preflight is None:
-                continue  # that it goes together with the others is all that can be found out here
             expect = rollout.newcomer.policy.expect
             checking = self._checking[rollout.id] = self.preflight.run(candidate, step, expect, plan.find(name))
             rollout.report = await checking

@@ -156,7 +156,7 @@ class Link:
             if isinstance(error, Refused):
                 self.interrupted(context, phase)
                 raise error
-        self.blame(failure, "{name} {version} failed", phase)
+        self.blame(failure, "{name} {version} failed", phase, context)
         note(context, self.name, self._noted(failure), "failed")
         if self.open:
             self.counters.skipped(phase, "on_error")
@@ -185,7 +185,7 @@ class Link:
                 self.interrupted(context, BODY)
                 return failure
             failure = Failure(RuntimeError(f"it refused with {error}, but the answer was on its way"))
-        self.blame(failure, "{name} {version} failed in a body")
+        self.blame(failure, "{name} {version} failed in a body", BODY, context)
         note(context, self.name, f"in a body, {self._noted(failure)}", "failed")
         if isFirst and self.open:
             self.counters.skipped(BODY, "on_error")
@@ -206,11 +206,21 @@ class Link:
         self.counters.interrupted(phase)
         context._interruptedBy = self.name
 
-    def blame(self, failure: Failure, message: str, phase: str = BODY) -> None:
+    def lasted(self, seconds: float, phase: str, context: Context | None) -> None:
+        """
+        A coroutine of its is over.
+
+        :param seconds: that its own steps took.
+        :param context: of the request that it has answered in; None where that does not matter.
+        """
+        self.counters.lasted(seconds, phase)
+
+    def blame(self, failure: Failure, message: str, phase: str = BODY, context: Context | None = None) -> None:
         """
         Count and log a failure of this link, and tell who wants to know.
 
         :param message: for the log, with ``{name}`` and ``{version}``.
+        :param context: of the request that it is in; None where that is over.
         """
         self.counters.failed(failure, phase)
         error = failure.value
@@ -347,7 +357,7 @@ def waitFor(
         phase = method if method in _PHASES else BODY
         if link.memory is not None:
             answer = link.memory.steps(answer)
-        inner = Deferred.fromCoroutine(_inSteps(answer, link.counters, link.deadlines.now, phase))
+        inner = Deferred.fromCoroutine(_inSteps(answer, link, phase, context))
     else:
         raise WrongAnswer(method, f"{answer!r}: it must be {wanted}, or a Deferred or coroutine of that")
     waiting = PendingAnswer(context, link, inner, link.pieceTimeout if isPiece else link.timeout)
@@ -365,7 +375,7 @@ def giveUp(answer: Any) -> None:
 
 
 def _inSteps(
-    answer: Awaitable[Any], counters: Counters, now: Callable[[], float], phase: str
+    answer: Awaitable[Any], link: Link, phase: str, context: Context | None
 ) -> Generator[Any, Any, Any]:
     """
     Await foreign code, and time each of its steps: from one wait to the next nobody else runs. To the price of a
@@ -375,6 +385,7 @@ def _inSteps(
     send = getattr(steps, "send", None) or (lambda value: next(steps))
     resume, value = send, None
     seconds, isOver = 0.0, True
+    now, counters = link.deadlines.now, link.counters
     while True:
         began = now()
         try:
@@ -387,7 +398,7 @@ def _inSteps(
             seconds += step
             counters.took(step, phase)
             if isOver:
-                counters.lasted(seconds, phase)
+                link.lasted(seconds, phase, context)
         isOver = True
         try:
             value = yield wait

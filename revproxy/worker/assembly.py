@@ -190,7 +190,7 @@ class _Assembly:
 
     def _linksOf(self, plugin: Selected, member: Member, isCandidate: bool) -> Callable[..., Link]:
         manifest, instance, arms = plugin.manifest, member.instance, self.arms
-        kind = Link if arms is None else arms.linkOf(plugin.name, isCandidate)
+        kind = Link if arms is None else arms.linkOf(plugin.name, isCandidate, instance)
         link = partial(
             kind,
             name=manifest.name,

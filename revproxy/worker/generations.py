@@ -66,7 +66,7 @@ class Generations:
         self._next = None
         self._swap(built)
         self._health.adopt(set(built.instances), running.plan)
-        self._trials.adopt(running.plan)
+        self._trials.adopt(running.plan, running.serving)
 
     def _swap(self, built: BuiltGeneration) -> None:
         for chain, instances in built.chains.items():
@@ -81,7 +81,7 @@ class Generations:
         self._health.abandon()
         running = self._staging.running
         if running is not None:
-            self._trials.adopt(running.plan)
+            self._trials.adopt(running.plan, running.serving)
 
     def rebuild(self) -> None:
         """

@@ -67,6 +67,11 @@ class Running:
         """The instances of a plugin, as it runs."""
         return list(self._byName.get(name, ()))
 
+    def serving(self, name: str, isCandidate: bool) -> list[Instance]:
+        """The instances of a plugin, as it runs or of its version on trial."""
+        members = self.candidates if isCandidate else self.members
+        return [instance for (each, _), instance in members.items() if each == name]
+
     def inGroups(self, name: str, groups: Iterable[int]) -> Iterator[Instance]:
         """The instances of a plugin in some route groups of the plan."""
         plugin = self.plan.find(name)

@@ -79,7 +79,7 @@ class RehearsalDestinations:
 class RehearsalLink(Link):
     """A link whose failures are nobody's business."""
 
-    def blame(self, failure: Failure, message: str, phase: str = BODY) -> None:
+    def blame(self, failure: Failure, message: str, phase: str = BODY, context: Context | None = None) -> None:
         """Nothing is counted, logged or told."""
 
 

@@ -62,6 +62,8 @@ from revproxy.worker.pluginstores import PluginStores
 from revproxy.worker.recording import Recording
 from revproxy.worker.rehearsals import Rehearsals
 from revproxy.worker.rollout.recordings import Recordings
+from revproxy.worker.rollout.shadow import Shadow
+from revproxy.worker.rollout.shadowcopy import CopyParts
 from revproxy.worker.rollout.takendown import TakenDown
 from revproxy.worker.rollout.trials import Trials
 from revproxy.worker.routes import Routes
@@ -85,6 +87,7 @@ class Worker:
     :ivar accessLogging: its log.
     :ivar recording: who wants to know of requests that are over.
     :ivar bounds: its limits and time-outs.
+    :ivar shadow: has versions that do not serve try requests.
     :ivar trials: what is written down of versions on trial.
     :ivar generations: what requests go through.
     :ivar recordings: what is taken down of requests, for somebody to keep it.
@@ -168,7 +171,15 @@ class Worker:
         self.rehearsals = Rehearsals(reactor, self.edge, self.listeners.listenerFor, tell)
         self.accessLogging = AccessLogging(reactor, self.recording, inThread, tell)
         self.bounds = Bounds(self._takeBounds)
-        self.trials = Trials(TakenDown(), self.recordings)
+        copies = CopyParts(
+            reactor, limits or StageLimits(), self._culprits, self.retirement, self.locked.makeCopy,
+            self.routes.destinations,
+        )  # fmt: skip
+        self.shadow = Shadow(copies, now=monotonic)
+        self.trials = Trials(
+            reactor, tell, TakenDown(), self.recordings,
+            tapsOf=self.shadow.tapsOf, pairs=self.shadow.told, adopted=self.shadow.adopt,
+        )  # fmt: skip
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)
         self.recordings.onChanged = self.generations.rebuild
         self._applier = Applier(self._participants(), tell, self.staging.hurry)
@@ -235,10 +246,12 @@ class Worker:
     async def endPlugins(self) -> None:
         """Stop all plugins, and wait for those that are leaving. Requests are over by now."""
         self.routes.end()
+        self.shadow.end()
         await self.staging.end()
         await self.locked.close()
         self._client.close()
         self.recording.flush()
+        self.trials.stop()
         self.recordings.stop()
         self.counters.report()
         self.counters.stop()
@@ -286,7 +299,10 @@ class Worker:
 
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None
+        if version is not None and version.isCopy:
+            return  # it serves nobody, and what comes of it is compared
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
+        self.trials.stalled(stall)
         isProbe = version is not None and self.health.isOut(version)
         self._tell(Stalled(name, versionId, stall.function, stall.where, stall.seconds, stall.ended, isProbe))
 

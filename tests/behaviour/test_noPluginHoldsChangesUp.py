@@ -5,6 +5,8 @@ of it can be written, and the next change is taken.
 
 from __future__ import annotations
 
+import gc
+
 from revproxy.plan.encoding import decode, encode
 from revproxy.plan.plan import Plan
 from revproxy.plan.words import Abandon, Answer, Down, Prepare, Ready
@@ -76,6 +78,13 @@ def hostile(hook: str, what: str, isAsync: bool) -> str:
 
 class HostileCase(WorkerCase):
     """A worker whose words can all be written, and who blames the right one."""
+
+    def setUp(self) -> None:
+        # As an edge does it before it loads plugins. Hundreds of versions come and go: each time the collector looks
+        # through all that is not frozen, the other tests' modules, too.
+        gc.freeze()
+        self.addCleanup(gc.unfreeze)
+        super().setUp()
 
     def answer(self, word: Down) -> Answer:
         """What a word is answered."""

@@ -151,6 +151,7 @@ class FakeStateFolder:
     trustPath = Path("/nowhere/trust.json")
     auditPath = Path("/nowhere/audit")
     historyPath = Path("/nowhere/history")
+    recordingsPath = Path("/nowhere/recordings")
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)

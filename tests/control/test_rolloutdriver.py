@@ -16,7 +16,8 @@ from revproxy.plan.evidence import ArmCounts, Fingerprint, TrialEvidence
 from revproxy.plan.words import Evidence
 from tests.coordinators import Bench
 
-STEPS = "[{shadow: 20%, until: {pairs: 30}}, {canary: 5%, until: {fault: 1%}, at_most: 60s}, {canary: 50%, at_most: 9s}]"
+STEPS = "[{shadow: 20%, until: {pairs: 30}}, " \
+        "{canary: 5%, until: {fault: 1%}, at_most: 60s}, {canary: 50%, at_most: 9s}]"
 
 
 def policy(steps: str = STEPS, more: str = "") -> str:
@@ -82,7 +83,9 @@ class RolloutCase(SynchronousTestCase):
 
     def do(self, command: str, name: str = "a", *arguments: Any) -> dict[str, Any]:
         """A command."""
-        return self.bench.result(getattr(self.rollouts, command)(Asker(), name, *arguments))  # type: ignore[no-any-return]
+        outcome = self.bench.result(getattr(self.rollouts, command)(Asker(), name, *arguments))
+        self.settle()
+        return dict(outcome)
 
     def runs(self, name: str = "a") -> str:
         """Which version does."""
@@ -244,7 +247,6 @@ class RefuseTests(RolloutCase):
         self.assertEqual(self.view()["candidate"]["version"], "2.0.0")
         self.assertIn("on_newer", self.bench.failure("a"))
         self.do("abort")
-        self.settle()
         self.assertEqual((self.view()["candidate"]["version"], self.state()), ("3.0.0", "shadow"))
 
 
@@ -399,7 +401,6 @@ class CommandTests(RolloutCase):
         self.bench.apply()
         self.assertEqual((self.state(), self.trialIds()), ("aborted", []))
         self.do("start")
-        self.settle()
         self.assertEqual(self.state(), "shadow")
 
     def test_step(self) -> None:
@@ -466,7 +467,6 @@ class SeveralTests(RolloutCase):
         self.settle()
         self.assertEqual([self.state(name) for name in "abcd"], ["shadow", "shadow", "shadow", "waiting"])
         self.do("abort", "b")
-        self.settle()
         self.assertEqual(self.state("d"), "shadow")
 
     def test_arms(self) -> None:

@@ -9,6 +9,7 @@
     events.jsonl   what has happened; events.1.jsonl is what was before
     audit/         who changed what: records that hold each other
     history/       what was changed, with texts of the configuration
+    recordings/    requests that were taken down, a file for each recording
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
@@ -100,6 +101,11 @@ class StateFolder:
     def historyPath(self) -> Path:
         """For `revproxy.control.history.historyfiles`."""
         return self.path / "history"
+
+    @property
+    def recordingsPath(self) -> Path:
+        """For `revproxy.control.recordingfiles`."""
+        return self.path / "recordings"
 
     @property
     def trustPath(self) -> Path:

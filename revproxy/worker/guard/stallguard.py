@@ -84,6 +84,7 @@ class Stall:
     :ivar seconds: how long, at least; at most half the limit more.
     :ivar ended: whether the call was ended.
     :ivar key: of the `Culprit`, or None.
+    :ivar cpuSeconds: for how long of this the reactor's thread had a processor; None: not known.
     """
 
     plugin: str | None
@@ -93,6 +94,7 @@ class Stall:
     seconds: float
     ended: bool
     key: object
+    cpuSeconds: float | None = None
 
 
 class StallGuard:
@@ -114,6 +116,10 @@ class StallGuard:
     _armed = 0.0
     _busy = 0.0
     _overdue = 0.0
+
+    # Since the beat was late: when it was first seen, and what the processor had done by then.
+    _seenAt = 0.0
+    _seenBusy = 0.0
 
     # Of the thread: whom it watches, when it was up last, and when it found that it had not been.
     _ident = 0
@@ -221,6 +227,7 @@ class StallGuard:
         seen.close()
         if late >= self._limit or seen.calls:
             self._report(seen, late)
+        self._seenAt = 0.0
 
     def _report(self, seen: StackSamples, late: float) -> None:
         rest = late
@@ -248,11 +255,20 @@ class StallGuard:
             seconds,
             ended,
             culprit.key if culprit else None,
+            self._cpuOf(seconds),
         )
         try:
             self._onStall(stall)
         except Exception:
             self._log.failure("while hearing of a stall")
+
+    def _cpuOf(self, seconds: float) -> float | None:
+        """How much of a hold the thread had a processor, as it did since it was seen to be late."""
+        now = time.monotonic()
+        if not self._seenAt or now <= self._seenAt:
+            return None
+        share = (time.clock_gettime(self._cpu) - self._seenBusy) / (now - self._seenAt)
+        return seconds * min(1.0, max(0.0, share))
 
     # In the signal's handler
 
@@ -282,6 +298,7 @@ class StallGuard:
         now = time.monotonic()
         tick = self._tick
         lag = max(0.0, now - self._due)
+        self._seeBusy(now, lag)
         if lag < tick or self._ran(lag, now):
             call = self._samples.take(frame, now, now - lag)
         else:
@@ -305,6 +322,13 @@ class StallGuard:
         call.ended = True
         self._arm(tick)
         return call
+
+    def _seeBusy(self, now: float, lag: float) -> None:
+        """It is late. Where the handler itself was kept waiting, that began when it was to ring."""
+        if not self._seenAt:
+            isKept = lag >= self._tick
+            self._seenAt = self._due - self._armed if isKept else now
+            self._seenBusy = self._busy if isKept else time.clock_gettime(self._cpu)
 
     def _ran(self, lag: float, now: float) -> bool:
         """
@@ -369,6 +393,8 @@ class StallGuard:
             self._complain(error)
 
     def _sample(self, now: float, since: float, lost: float, frame: FrameType) -> None:
+        if not self._seenAt:
+            self._seenAt, self._seenBusy = now, time.clock_gettime(self._cpu)
         self._samples.take(frame, now, since, lost)
 
     def _sayWhere(self, late: float, frame: FrameType) -> None:

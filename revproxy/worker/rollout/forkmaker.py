@@ -93,6 +93,8 @@ class ForkMaker:
         self._testers = tuple(draw for draw in self._draws.values() if draw.testers is not None)
         self._trialOf = {name: trial for trial in plan.trials for name in trial.plugins}
         self._taps = {trial.id: tuple(tapsOf(trial)) for trial in plan.trials}
+        self._lone = {trial.id: plan.armOf(trial.id) for trial in plan.trials}
+        self._on: dict[tuple[int, ...], tuple[Trial, ...]] = {}
         self._known: dict[tuple[Any, ...], Parts] = {}
 
     def partsOf(self, at: int) -> Parts | None:
@@ -119,12 +121,12 @@ class ForkMaker:
             )  # fmt: skip
         return known
 
-    def linkOf(self, plugin: str, isCandidate: bool) -> Callable[..., Link]:
-        """What makes the links of a plugin, as it runs or of its version on trial."""
+    def linkOf(self, plugin: str, isCandidate: bool, instance: Instance) -> Callable[..., Link]:
+        """What makes the links of an instance of a plugin, as it runs or of its version on trial."""
         trial = self._trialOf.get(plugin)
         if trial is None or not trial.judges:
             return Link
-        return partial(JudgedLink, book=self._books[trial.id], isCandidate=isCandidate)
+        return partial(JudgedLink, book=self._books[trial.id], isCandidate=isCandidate, made=instance)
 
     def met(self, order: Order, tried: Mapping[str, str]) -> tuple[ArmMet, ...]:
         """What requests meet of versions on trial."""
@@ -138,15 +140,19 @@ class ForkMaker:
         """A middleware that is taken down."""
         return self._takenDown.wrap(instance, middleware)
 
-    def _trialsOn(self, at: int) -> list[Trial]:
+    def _trialsOn(self, at: int) -> tuple[Trial, ...]:
         """Those of plugins that are on the routes of a group, as they run or as they are on trial."""
-        plan = self._plan
-        found = []
-        for trial in plan.trials:
-            orders = plan.orderPerGroup[at], plan.armOf(trial.id).orderPerGroup[at]
-            if any(plugin.name in trial.plugins for order in orders for plugin, _ in order):
-                found.append(trial)
-        return found
+        running = self._plan.orderPerGroup[at]
+        tried = [arm.orderPerGroup[at] for arm in self._lone.values()]
+        key = id(running), *map(id, tried)
+        known = self._on.get(key)
+        if known is None:  # there may be ten thousand groups, and few orders
+            known = self._on[key] = tuple(
+                trial
+                for trial, order in zip(self._plan.trials, tried, strict=True)
+                if any(plugin.name in trial.plugins for plugin, _ in (*running, *order))
+            )
+        return known
 
     def _armOf(self, trials: Iterable[Trial]) -> Any:
         wanted = {trial.id for trial in trials}

@@ -1,22 +1,128 @@
 """
 The link of a plugin of which a version is on trial: what it does is written down for whoever judges that.
+
+Each call is timed, not one in some: what is rare has to be found. A call's self time is its own: of a coroutine that of
+its steps. What runs in a locked process is timed from without, so waiting for others there is in it; that is the same
+for both versions.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from revproxy.context import Context
+from revproxy.dataplane.counters import BODY, HANDLE, RESPONSE
 from revproxy.dataplane.link import Link
+from revproxy.worker.lifecycle.instance import Instance
+from revproxy.worker.rollout.fingerprints import fingerprintOf
 from revproxy.worker.rollout.trialbook import TrialBook
+
+FEW: Final = 0.5
+"""Of requests that are taken down, up to this share are not timed."""
+
+Method = Callable[[Context], Any]
 
 
 class JudgedLink(Link):
-    """Of the running version, or of that on trial."""
+    """
+    Of the running version, or of that on trial.
+    """
 
-    __slots__ = ("book", "isCandidate")
+    __slots__ = ("_book", "_id", "_isCandidate", "_made", "_response")
 
-    def __init__(self, instance: Any, *, book: TrialBook, isCandidate: bool, **options: Any) -> None:
-        """:param book: of the trial."""
-        self.book = book
-        self.isCandidate = isCandidate
-        super().__init__(instance, **options)
+    def __init__(self, middleware: Any, *, book: TrialBook, isCandidate: bool, made: Instance, **options: Any) -> None:
+        """
+        :param book: of the trial.
+        :param made: the instance that the middleware is of.
+        """
+        super().__init__(middleware, **options)
+        self._book = book
+        self._id = book.trial.id
+        self._isCandidate = isCandidate
+        self._made = made
+        self._response = f"{self.name} {RESPONSE}"
+        self.handle = self._asked(self._timed(self.handle, self.name))
+        if self.handleResponse is not None:
+            self.handleResponse = self._timed(self.handleResponse, self._response)
+
+    def bucketOf(self, context: Context) -> int | None:
+        """
+        That of a request's client, if what happens in the request now is judged. It is not, where it did not meet what
+        its client would: that is so in some requests of testers.
+        """
+        standings = context._standings
+        standing = None if standings is None else standings.get(self._id)
+        if standing is None or standing.isCandidate is not self._isCandidate:
+            return None
+        return standing.bucket if self._book.isJudged(standing.isTester) else None
+
+    def interrupted(self, context: Context, phase: str) -> None:
+        """As `Link.interrupted`."""
+        super().interrupted(context, phase)
+        bucket = self.bucketOf(context)
+        if bucket is not None:
+            self._book.interrupted(self._isCandidate, bucket)
+
+    def blame(self, failure: Failure, message: str, phase: str = BODY, context: Context | None = None) -> None:
+        """As `Link.blame`."""
+        super().blame(failure, message, phase, context)
+        bucket = None if context is None else self.bucketOf(context)
+        if bucket is not None:
+            self._book.failed(self._isCandidate, bucket)
+            try:
+                known, sample = fingerprintOf(failure, self._made)
+            except Exception:  # foreign code: an exception may refuse to be looked at
+                self.log.failure("an exception of {name} {version}", name=self.name, version=self.version)
+                return
+            self._book.raised(self._isCandidate, bucket, known, sample)
+
+    def lasted(self, seconds: float, phase: str, context: Context | None) -> None:
+        """As `Link.lasted`."""
+        super().lasted(seconds, phase, context)
+        if context is not None and phase != BODY:
+            self._took(context, self.name if phase == HANDLE else self._response, seconds)
+
+    def _asked(self, call: Method) -> Method:
+        book, id, isCandidate = self._book, self._id, self._isCandidate
+
+        def asked(context: Context) -> Any:
+            standings = context._standings
+            standing = None if standings is None else standings.get(id)
+            if standing is not None and standing.isCandidate is isCandidate:
+                book.asked(isCandidate, standing.isTester)
+            return call(context)
+
+        return asked
+
+    def _timed(self, call: Method, name: str) -> Method:
+        now, took, counters = self.deadlines.now, self._took, self.counters
+
+        def timed(context: Context) -> Any:
+            passed = counters.passed
+            began = now()
+            answer = call(context)
+            seconds = now() - began
+            if answer is True or answer is False or answer is None:
+                if passed == counters.passed:
+                    took(context, name, seconds)
+            elif getattr(answer.__class__, "isBounded", False):
+                return answer.addCallback(self._arrived, context, name, began)
+            elif isinstance(answer, Deferred):
+                took(context, name, seconds)
+            return answer  # a coroutine has not begun yet
+
+        return timed
+
+    def _arrived(self, answer: Any, context: Context, name: str, began: float) -> Any:
+        self._took(context, name, self.deadlines.now() - began)
+        return answer
+
+    def _took(self, context: Context, name: str, seconds: float) -> None:
+        bucket = self.bucketOf(context)
+        # To take it down takes its time, too; as long as there are enough others, those are believed.
+        if bucket is not None and not (context._standings.isTaken and self._book.trial.sampled <= FEW):
+            self._book.took(name, self._isCandidate, bucket, seconds)

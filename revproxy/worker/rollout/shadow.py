@@ -18,6 +18,8 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from revproxy.context import Context
+from revproxy.dataplane.fork import Standings, Tap
 from revproxy.plan.catalog import Selected
 from revproxy.plan.evidence import TrialPairs
 from revproxy.plan.plan import Plan
@@ -44,10 +46,6 @@ MOST_OF_OURS: Final = 0.001
 
 OFF_THERE = "the other version is not on this route"
 OTHER_VERSION = "it was served by neither of the two versions"
-
-Tap = Callable[[Any, Mapping[str, Any]], Any]
-"""Says of a request who is to be given it once it was taken down; None: nobody. See `revproxy.dataplane.fork`."""
-
 
 _Keyed = tuple[str, Mapping[str, Any]]
 """A configuration after its `configKey`."""
@@ -159,9 +157,7 @@ class Shadow:
         for trial in plan.trials:
             if trial.sampled > 0:
                 self._trials[trial.id] = self._shadowed(before.pop(trial.id, None), trial, plan)
-        for shadowed in before.values():
-            self._over += [told for tally in shadowed.tallies if (told := tally.take()) is not None]
-            shadowed.end()
+        self._end(before)
         if not self._trials:
             self._waiting.clear()
 
@@ -194,9 +190,14 @@ class Shadow:
             self._turn = None
         if self._making is not None:
             self._making.cancel()
-        for shadowed in self._trials.values():
+        trials, self._trials = self._trials, {}
+        self._end(trials)
+
+    def _end(self, trials: Mapping[str, _Shadowed]) -> None:
+        """What was found of them is still to be told."""
+        for shadowed in trials.values():
+            self._over += [told for tally in shadowed.tallies if (told := tally.take()) is not None]
             shadowed.end()
-        self._trials = {}
 
     # What is sampled
 
@@ -208,20 +209,20 @@ class Shadow:
         id, share, random = trial.id, trial.sampled, self._random
         takers: dict[bool, _Taker] = {}
 
-        def tap(context: Any, standings: Mapping[str, Any]) -> _Taker | None:
+        def tap(context: Context, standings: Standings) -> tuple[_Taker, ...]:
             standing = standings.get(id)
             if standing is None or standing.isTester or random() >= share:
-                return None
+                return ()
             taker = takers.get(standing.isCandidate)
             if taker is None or self._trials.get(id) is not taker.shadowed:
                 shadowed = self._trials.get(id)
                 if shadowed is None:
-                    return None
+                    return ()
                 taker = takers[standing.isCandidate] = _Taker(shadowed, standing.isCandidate, self._take)
             if not self._budget.isOpen or len(self._waiting) >= MOST_WAITING:
                 taker.tally.dropped()
-                return None
-            return taker
+                return ()
+            return (taker,)
 
         return tap
 
@@ -311,12 +312,3 @@ class Shadow:
         over, self._over = self._over, []
         tallies = [tally for shadowed in self._trials.values() for tally in shadowed.tallies]
         return (*over, *(told for tally in tallies if (told := tally.take()) is not None))
-
-    def isCopy(self, version: object) -> bool:
-        """Whether a version is one of those that nobody is served by."""
-        return any(
-            copy.isVersion(version)
-            for shadowed in self._trials.values()
-            for plugin in shadowed.plugins.values()
-            for copy in (plugin.running, plugin.candidate)
-        )

@@ -87,10 +87,6 @@ class ShadowCopy:
             selected.isolation, selected.permissions,
         )  # fmt: skip
 
-    def isVersion(self, version: object) -> bool:
-        """Whether that is what was loaded."""
-        return version is not None and version is self._version
-
     async def remake(self, key: str, settings: Mapping[str, Any]) -> Remake | str:
         """
         What makes calls again, with a configuration; or why that is not to be had.

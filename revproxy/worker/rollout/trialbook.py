@@ -1,11 +1,195 @@
 """
 What is written down of one trial, until it is told.
+
+What a judge decides by is the *first* event of each kind in each bucket, in order: so there is little to tell, however
+much goes on. Nothing is written down while one of the arms is cold. An arm that was judged while the other was not
+would have a lead: the buckets whose first events are its own.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+from typing import Final
+
+from revproxy.plan.evidence import (
+    ArmCounts,
+    ArmStall,
+    BucketTime,
+    Family,
+    Fingerprint,
+    First,
+    TrialEvidence,
+)
+from revproxy.plan.trial import BUCKETS, Thresholds, Trial
+from revproxy.worker.rollout.armtally import ArmTally
+from revproxy.worker.rollout.fingerprints import Print
+
+SAMPLES: Final = 2_000
+"""Calls of the running version by which it is known what is slow."""
+
+SHORTEST, LONGEST = 1e-6, 10.0
+"""Seconds; of a call that takes less or more, one of these is taken in the sum of logarithms."""
+
+MOST_PRINTS: Final = 500
+"""Exceptions of a trial that are told apart; further ones are lost."""
+
+MOST_BUCKETS: Final = 32
+"""Buckets of each of them that are told: three are enough for whoever judges."""
+
+MOST_STALLS: Final = 100
+"""Stalls that wait to be told."""
+
+_NOTHING: Final = ArmCounts()
 
 
 class TrialBook:
     """
     Of one trial, in one worker.
+
+    :ivar thresholds: what self times are held against, by plugin and phase, once that is known.
     """
+
+    def __init__(self, trial: Trial, now: Callable[[], float]) -> None:
+        """:param now: seconds since the epoch."""
+        self._now = now
+        self.arms = ArmTally(), ArmTally()
+        self._seen: dict[Family, bytearray] = {}
+        self._firsts: list[First] = []
+        self._times: dict[tuple[int, bool], list[float]] = {}
+        self.thresholds: dict[str, Thresholds] = {}
+        self._news: set[str] = set()
+        self._samples: dict[str, list[float]] = {}
+        self._prints: dict[tuple[bool, Print], set[int]] = {}
+        self._newPrints: list[Fingerprint] = []
+        self._stalls: list[ArmStall] = []
+        self._lost = 0
+        self._isCold = True
+        self.adopt(trial)
+
+    def adopt(self, trial: Trial) -> None:
+        """It is in this stage, from now on."""
+        self.trial = trial
+        for name, known in trial.known.items():
+            self.thresholds.setdefault(name, known)
+
+    def cool(self, isCandidate: bool) -> None:
+        """Other instances serve an arm from now on, or it begins to serve."""
+        self.arms[isCandidate].cool()
+        self._isCold = True
+
+    # What happens
+
+    def asked(self, isCandidate: bool, isTester: bool) -> bool:
+        """
+        A request has come to the plugin.
+
+        :returns: whether it is judged.
+        """
+        arm = self.arms[isCandidate]
+        if isTester:
+            arm.testers += 1
+            return False
+        if self._isCold and self._isColdYet(arm):
+            arm.warming += 1
+            return False
+        arm.requests += 1
+        return True
+
+    def isJudged(self, isTester: bool) -> bool:
+        """Whether what happens in a request now is judged."""
+        return not (isTester or self._isCold)
+
+    def _isColdYet(self, arm: ArmTally) -> bool:
+        now = self._now()
+        isWarm = arm.isWarm(now)
+        if not isWarm:
+            arm.called(now)
+        # What nobody meets yet is not waited for.
+        waited = self.arms if self.trial.stage == "canary" else self.arms[:1]
+        self._isCold = not (isWarm and all(each.isWarm(now) for each in waited))
+        return self._isCold
+
+    def took(self, name: str, isCandidate: bool, bucket: int, seconds: float) -> None:
+        """A call took so long. :param name: of plugin and phase."""
+        if not SHORTEST < seconds < LONGEST:  # a clock may jump, or not be a number
+            seconds = SHORTEST if seconds <= SHORTEST or seconds != seconds else LONGEST
+        self.arms[isCandidate].took(seconds)
+        sums = self._times.get((bucket, isCandidate))
+        if sums is None:
+            sums = self._times[bucket, isCandidate] = [0, 0.0]
+        sums[0] += 1
+        sums[1] += log(seconds)
+        limits = self.thresholds.get(name)
+        if limits is None:
+            if not isCandidate:
+                self._sample(name, seconds)
+        elif seconds > limits[0]:
+            self._first("slow90", isCandidate, bucket)
+            if seconds > limits[1]:
+                self._first("slow99", isCandidate, bucket)
+                if seconds > limits[2]:
+                    self._first("slow999", isCandidate, bucket)
+
+    def failed(self, isCandidate: bool, bucket: int) -> None:
+        """A call has failed."""
+        self.arms[isCandidate].faults += 1
+        self._first("faults", isCandidate, bucket)
+
+    def interrupted(self, isCandidate: bool, bucket: int) -> None:
+        """A request was answered instead of its route."""
+        self.arms[isCandidate].interrupts += 1
+        self._first("interrupts", isCandidate, bucket)
+
+    def raised(self, isCandidate: bool, bucket: int, known: Print, sample: str) -> None:
+        """What a call has failed with."""
+        key = isCandidate, known
+        buckets = self._prints.get(key)
+        if buckets is None:
+            if len(self._prints) >= MOST_PRINTS:
+                self._lost += 1
+                return
+            buckets = self._prints[key] = set()
+        if bucket not in buckets and len(buckets) < MOST_BUCKETS:
+            buckets.add(bucket)
+            self._newPrints.append(Fingerprint(bucket, isCandidate, *known, sample))
+
+    def stalled(self, stall: ArmStall) -> None:
+        """A call has held the loop."""
+        if len(self._stalls) < MOST_STALLS:
+            self._stalls.append(stall)
+
+    def _first(self, family: Family, isCandidate: bool, bucket: int) -> None:
+        seen = self._seen.get(family)
+        if seen is None:
+            seen = self._seen[family] = bytearray(BUCKETS >> 3)
+        bit = 1 << (bucket & 7)
+        if not seen[bucket >> 3] & bit:
+            seen[bucket >> 3] |= bit
+            self._firsts.append(First(self._now(), family, bucket, isCandidate))
+
+    def _sample(self, name: str, seconds: float) -> None:
+        samples = self._samples.setdefault(name, [])
+        samples.append(seconds)
+        if len(samples) >= SAMPLES:
+            samples.sort()
+            nine, ninetyNine, most = (samples[int(len(samples) * share)] for share in (0.9, 0.99, 0.999))
+            self.thresholds[name] = nine, ninetyNine, most
+            self._news.add(name)
+            del self._samples[name]
+
+    # What is told
+
+    def take(self) -> TrialEvidence | None:
+        """What there was since this was asked last; None: nothing."""
+        running, candidate = (arm.take() for arm in self.arms)
+        times = tuple(BucketTime(*key, int(count), logs) for key, (count, logs) in self._times.items())
+        told = TrialEvidence(
+            self.trial.id, running, candidate, tuple(self._firsts), times, tuple(self._newPrints),
+            tuple(self._stalls), {name: self.thresholds[name] for name in self._news}, self._lost,
+        )  # fmt: skip
+        self._times, self._lost = {}, 0
+        for waiting in (self._firsts, self._newPrints, self._stalls):
+            waiting.clear()
+        self._news.clear()
+        return None if told == TrialEvidence(self.trial.id) else told

@@ -5,6 +5,7 @@ What a process has used.
 from __future__ import annotations
 
 import os
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from time import process_time
 
@@ -28,9 +29,10 @@ class UsageTests(SynchronousTestCase):
     def test_memory(self) -> None:
         """It grows with what the process takes."""
         before = ownBytes(os.getpid())
-        taken = b"x" * (32 << 20)
-        self.assertGreater(ownBytes(os.getpid()), before + (30 << 20))
-        del taken
+        with mmap(-1, 32 << 20, MAP_PRIVATE | MAP_ANONYMOUS) as taken:  # not what the process has and does not use
+            for _ in range(32):
+                taken.write(b"x" * (1 << 20))
+            self.assertGreater(ownBytes(os.getpid()), before + (30 << 20))
 
     def test_nobody(self) -> None:
         """One that is not there has used nothing."""

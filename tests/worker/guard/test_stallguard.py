@@ -61,7 +61,7 @@ outcomes, stalls, waits = [], [], []
 guard = StallGuard(reactor, CULPRITS.get, stalls.append, limit=0.4)
 
 def end():
-    said = [(s.plugin, s.version, s.where, s.function, s.seconds, s.ended, s.key) for s in stalls]
+    said = [(s.plugin, s.version, s.where, s.function, s.seconds, s.ended, s.key, s.cpuSeconds) for s in stalls]
     print(json.dumps({"outcomes": outcomes, "stalls": said, "interrupts": guard.interrupts,
                       "waited": waited() - min(waits, default=0)}))
     guard.stop()
@@ -90,11 +90,15 @@ class Saw:
     seconds: float
     ended: bool
     key: Any
+    cpuSeconds: float
 
 
 TOLERATED = 0.03
 """Seconds that a scene's process may be kept waiting: the limits are a few ticks of `TICK` apart."""
 ATTEMPTS = 8
+
+BUSY = 0.03
+"""Seconds of a processor's that a loop of 0.3 s has at least, where ten others want it; what sleeps has less."""
 
 
 class Heart:
@@ -192,7 +196,8 @@ class EndedTests(StageCase):
 
     def test_loop(self) -> None:
         """A loop that never ends."""
-        self.ended("def handle(context):\n    while True: pass")
+        (stall,) = self.ended("def handle(context):\n    while True: pass").stalls
+        self.assertGreater(stall.cpuSeconds, BUSY)
 
     def test_expression(self) -> None:
         """A regular expression with too many ways to fail."""
@@ -211,8 +216,9 @@ class EndedTests(StageCase):
         )
 
     def test_sleeps(self) -> None:
-        """Sleeping is holding."""
-        self.ended("from time import sleep\ndef handle(context):\n    sleep(30)", line=3)
+        """Sleeping is holding. No processor has to do with it."""
+        (stall,) = self.ended("from time import sleep\ndef handle(context):\n    sleep(30)", line=3).stalls
+        self.assertLess(stall.cpuSeconds, BUSY)
 
     def test_blocks(self) -> None:
         """So is waiting for a socket without a time-out, as a client made for threads does."""

@@ -5,7 +5,6 @@ A shadow with a plan, versions that serve, and requests that are taken down.
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -14,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from revproxy.config.configfile import parseConfig
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
+from revproxy.dataplane.draw import Standing
 from revproxy.guardedmiddleware import guardedMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import CatalogEntry, Selected
@@ -120,9 +120,11 @@ class ShadowCase(SynchronousTestCase):
     def request(self, *arguments: Any, isCandidate: bool = False, isTester: bool = False, **more: Any) -> Context:
         """One that comes in, is answered, and is over."""
         context = makeContext(*arguments, **more)
-        standing = SimpleNamespace(isCandidate=isCandidate, isTester=isTester)
+        standing = Standing(7, isCandidate)
+        if isTester:
+            standing = standing.ofTester(isCandidate)
         taps = self.shadow.tapsOf(self.at.trials[0])
-        takers = tuple(taker for tap in taps if (taker := tap(context, {"r1": standing})) is not None)
+        takers = tuple(taker for tap in taps for taker in tap(context, {"r1": standing}))
         if takers:
             self.takenDown.begin(context, takers)
         chain = self.chains[isCandidate]

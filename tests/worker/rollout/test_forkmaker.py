@@ -5,6 +5,7 @@ from __future__ import annotations
 from revproxy.config.rolloutpolicy import ClientKey, Testers
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.fork import Fork
+from revproxy.plan.words import Record
 from revproxy.requestrecord import ArmMet
 from revproxy.secrets import Secret
 from tests.trials import NONE, bits, trial
@@ -139,3 +140,19 @@ class ForkTests(TrialCase):
         [candidate] = self.worker.staging.running.candidates.values()  # type: ignore[union-attr]
         self.assertEqual(len(candidate.chains), 1)
         self.assertTrue(set(candidate.chains) <= set(fork.branches))
+
+
+class RecordedTests(TrialCase):
+    """Recordings of requests, where nothing is on trial."""
+
+    def test_forks(self) -> None:
+        """While there is one of a route, that has a fork; no plugin is made anew."""
+        self.settings = self.config("routes: [{path: /a, respond: {}}, {path: /b, respond: {}, plugins: {a: false}}]\n")
+        self.runs(answering("a", **LAST))
+        [instance] = self.worker.staging.running.members.values()  # type: ignore[union-attr]
+        name = self.settings.routes[0].name
+        self.worker.receive(Record("r", (name,), share=0.5))
+        self.assertEqual([type(chain) for chain in self.worker.edge.generation.chains], [Fork, Chain])
+        self.assertEqual(len(instance.chains & set(self.worker.edge.generation.chains[0].branches)), 2)
+        self.worker.receive(Record("r", (), share=0))
+        self.assertEqual([type(chain) for chain in self.worker.edge.generation.chains], [Chain, Chain])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 import sys
-from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred
 
+from revproxy.dataplane.draw import Standing
 from revproxy.loading.bundlefinder import ROOT
 from revproxy.plan.evidence import TrialPairs
 from revproxy.testing import makeContext
@@ -297,12 +297,12 @@ class EndTests(ShadowCase):
         self.begin(version("1.0", PASSES), version("2.0", PASSES))
         (tap,) = self.shadow.tapsOf(self.at.trials[0])
         context = makeContext()
-        standing = SimpleNamespace(isCandidate=False, isTester=False)
-        self.takenDown.begin(context, (tap(context, {"r1": standing}),))
+        standing = Standing(7, False)
+        self.takenDown.begin(context, tap(context, {"r1": standing}))
         self.chains[0].enter(context)
         self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", PASSES), sampled=0.0))
         context.over()
-        self.assertIsNone(tap(context, {"r1": standing}))
+        self.assertEqual(tap(context, {"r1": standing}), ())
         self.assertEqual((self.shadow.told(), self.clock.getDelayedCalls()), ((), []))
 
     def test_ends(self) -> None:
