@@ -94,6 +94,8 @@ def _head(found: Facts, now: float) -> Iterator[str]:
         yield f"  together  with {', '.join(tied)}: they require each other"
     if found["ended"] is not None:
         yield f"  ended     {clockTime(found['ended'])}, after {span(found['ended'] - found['since'])}"
+    if found["because"] != verdict["reason"]:
+        yield f"  because   {found['because']}"
     yield f"  verdict   {verdict['kind']}: {verdict['reason']}"
     most = highest(found)
     if most is not None and most["odds"] <= 1:
@@ -200,7 +202,7 @@ def _listRow(found: Facts) -> Sequence[str]:
         + (f", {shareText(step['share'])}" if step["kind"] != "preflight" else ""),
         oddsText(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
         span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-",
-        found["verdict"]["reason"],
+        found["because"],
     )
 
 

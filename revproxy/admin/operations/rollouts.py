@@ -10,7 +10,7 @@ from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter, Schema
 from revproxy.admin.operations.outcome import OUTCOME, OUTCOMES, outcome
-from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY, summary
+from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY, summary, told
 from revproxy.admin.problem import Problem
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import PLUGIN, REASON, fields, items
@@ -65,7 +65,7 @@ class _Rollouts:
         return {"items": [summary(view) for view in self._rollouts.views()]}
 
     async def one(self, call: Call) -> Any:
-        view = self._rollouts.view(call.values["name"])
+        view = told(self._rollouts.view(call.values["name"]))
         return view if _has(call.actor, Role.OBSERVE) else _withoutRequests(view)
 
     async def plan(self, call: Call) -> Any:

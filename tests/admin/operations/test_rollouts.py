@@ -97,12 +97,19 @@ class LookingTests(RolloutCase):
         [a, b] = self.ask("GET", "rollouts")["items"]
         self.assertEqual((a["state"], b["state"]), ("canary", "rolled-back"))
         self.assertEqual(a["step"]["left_seconds"], 27.0)
+        self.assertEqual(a["because"], a["verdict"]["reason"])
         self.assertNotIn("curve", a)
+
+    def test_because(self) -> None:
+        """Of one that is over it is said what ended it, and not what was judged last."""
+        end = {"at": 1.0, "from": "canary", "to": "aborted", "reason": "a was pinned", "by": "ann"}
+        self.rollouts.told["a"] = canary("a", state="aborted", transitions=[end])
+        self.assertEqual(self.ask("GET", "rollouts/a")["because"], "a was pinned")
 
     def test_one(self) -> None:
         """All about one; or that there is none."""
         found = self.ask("GET", "rollouts/a")
-        self.assertEqual(found, self.rollouts.told["a"])
+        self.assertEqual(found, {**self.rollouts.told["a"], "because": found["verdict"]["reason"]})
         self.assertIn("nothing of c is", self.problem(404, "GET", "rollouts/c").detail)
 
     def test_examples(self) -> None:
