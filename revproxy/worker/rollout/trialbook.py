@@ -53,6 +53,7 @@ class TrialBook:
     def __init__(self, trial: Trial, now: Callable[[], float]) -> None:
         """:param now: seconds since the epoch."""
         self._now = now
+        self.trial = trial
         self.arms = ArmTally(), ArmTally()
         self._seen: dict[Family, bytearray] = {}
         self._firsts: list[First] = []
@@ -68,7 +69,12 @@ class TrialBook:
         self.adopt(trial)
 
     def adopt(self, trial: Trial) -> None:
-        """It is in this stage, from now on."""
+        """
+        It is in this stage, from now on. Where other buckets are the candidate's, what happens to each is told anew:
+        whose it is was drawn again.
+        """
+        if trial.canary != self.trial.canary:
+            self._seen.clear()
         self.trial = trial
         for name, known in trial.known.items():
             self.thresholds.setdefault(name, known)

@@ -11,7 +11,7 @@ from revproxy.plan.evidence import ArmCounts, ArmStall, First, TrialEvidence
 from revproxy.worker.rollout import trialbook
 from revproxy.worker.rollout.fingerprints import Print
 from revproxy.worker.rollout.trialbook import SAMPLES, TrialBook
-from tests.trials import trial
+from tests.trials import bits, trial
 
 MILLISECOND = 0.001
 
@@ -123,6 +123,13 @@ class FirstTests(BookCase):
         self.book.failed(False, 7)
         self.book.failed(True, 7)
         self.assertEqual([first.isCandidate for first in self.take().firsts], [False])
+
+    def test_ramp(self) -> None:
+        """When other buckets become the candidate's, what happens is told anew; in a stage with the same, it is not."""
+        for canary in (bits(range(100)), bits(range(100)), bits(range(2000))):
+            self.book.adopt(trial("a", canary=canary))
+            self.book.failed(False, 3000)
+        self.assertEqual([first.bucket for first in self.take().firsts], [3000, 3000])
 
     def test_bounded(self) -> None:
         """However much happens, no more is told than there are buckets."""
