@@ -265,7 +265,7 @@ class ToldTests(JudgedCase):
         self.assertIsNone(self.worker.trials._later)
 
     def test_overChanges(self) -> None:
-        """A bucket's first event stays the first over ramps, and where another plugin is swapped; nothing gets cold."""
+        """A bucket's first event stays the first where another plugin is swapped; nothing gets cold."""
         self.tries(FAILS)
         serving = self.worker.staging.running
         assert serving is not None
@@ -273,7 +273,7 @@ class ToldTests(JudgedCase):
         self.ask(self.clients[True], "Do: fail")
         self.flushLoggedErrors()
         self.assertEqual(len(self.evidence().firsts), 1)
-        one = trial("a", canary=bits(range(4000)))
+        one = trial("a", canary=bits(range(2048)))
         self.runs(running, answering("b", "1.1", **LAST), tried=[(one, [newer])])
         self.told.clear()
         self.ask(self.clients[True], "Do: fail")
