@@ -11,7 +11,7 @@ from jsonschema import validate
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY
+from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY, summary, told
 from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.rollout.preflight import PreflightReport
@@ -556,8 +556,8 @@ class ToldTests(RolloutCase):
         self.worse()
         seen.append(self.view())
         for view in seen:
-            validate(view, {**ROLLOUT, "type": "object"})
-            validate({name: view[name] for name in SUMMARY["properties"]}, SUMMARY)
+            validate(told(view), ROLLOUT)
+            validate(summary(view), SUMMARY)
         self.assertEqual([view["state"] for view in seen], ["shadow", "canary", "rolled-back"])
         self.assertEqual(self.rollouts.views(), [seen[-1]])
 
@@ -568,10 +568,10 @@ class ToldTests(RolloutCase):
         self.bench.write("a", version="2.0.0", code="# ILifecycle, rate limit\nraise RuntimeError")
         self.bench.apply()
         self.settle()
-        told = self.bench.result(self.rollouts.plan("a"))
-        validate(told, FORECAST)
-        self.assertEqual((told["candidate"]["version"], len(told["steps"]), told["rate"]), ("2.0.0", 3, 0.0))
-        self.assertEqual(len(told["warnings"]), 2)
+        found = self.bench.result(self.rollouts.plan("a"))
+        validate(found, FORECAST)
+        self.assertEqual((found["candidate"]["version"], len(found["steps"]), found["rate"]), ("2.0.0", 3, 0.0))
+        self.assertEqual(len(found["warnings"]), 2)
         self.assertEqual(self.kinds()[-1], "rollout-refused")
 
 
