@@ -21,6 +21,7 @@ SLOW = (
     "tests.service",
     "tests.worker.guard.test_stallguard",
     "tests.control.state.test_keeper",
+    "tests.control.test_rolloutdriver",
     "tests.control.watch.test_filemonitor",
     "tests.bundles.test_versionstore",
     "tests.admin.dashboard",
