@@ -730,6 +730,40 @@ class ShareTests(RolloutCase):
         self.assertIn("50% of the requests", self.view()["notes"][0]["text"])
 
 
+class RevokedTests(RolloutCase):
+    """
+    Somebody revokes a version.
+    """
+
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()), extra=f"{policy()}\ntrust: {{mode: off, revoked: ./revoked}}")
+        (self.bench.root / "revoked").write_text("")
+        self.bench.write("a")
+        self.begin()
+        self.addCleanup(self.end)
+
+    def test_candidate(self) -> None:
+        """
+        The one on trial serves nobody any more, and does not begin again; what runs goes on.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['candidate']['digest']}\n")
+        for _ in range(2):
+            self.bench.apply()
+            self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
+        self.assertIn("revoked", self.view()["transitions"][-1]["reason"])
+
+    def test_running(self) -> None:
+        """
+        With what runs goes what the other one was held against: as ever, what the folder has takes its place.
+        """
+        self.save("2.0.0")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['running']['digest']}\n")
+        self.bench.apply()
+        self.assertEqual((self.state(), self.trialIds(), self.runs()), ("aborted", [], "2.0.0"))
+
+
 class LostTests(RolloutCase):
     """
     All folders go at once, as with a disk that is not mounted.
