@@ -11,14 +11,14 @@ from jsonschema import validate
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY
+from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY, summary, told
 from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.rollout.preflight import PreflightReport
 from revproxy.control.steering import Asker
 from revproxy.plan.evidence import ArmCounts, Fingerprint, TrialEvidence
 from revproxy.plan.words import Evidence, Failures
-from tests.coordinators import Bench
+from tests.coordinators import PLUGIN, Bench
 
 STEPS = "[{shadow: 20%, until: {pairs: 30}}, " \
         "{canary: 5%, until: {fault: 1%}, at_most: 60s}, {canary: 50%, at_most: 9s}]"
@@ -556,10 +556,25 @@ class ToldTests(RolloutCase):
         self.worse()
         seen.append(self.view())
         for view in seen:
-            validate(view, {**ROLLOUT, "type": "object"})
-            validate({name: view[name] for name in SUMMARY["properties"]}, SUMMARY)
+            validate(told(view), ROLLOUT)
+            validate(summary(view), SUMMARY)
         self.assertEqual([view["state"] for view in seen], ["shadow", "canary", "rolled-back"])
         self.assertEqual(self.rollouts.views(), [seen[-1]])
+
+    def test_versions(self) -> None:
+        """
+        Among the versions of its plugin it is told apart from those that ran.
+        """
+        self.save("2.0.0")
+        self.do("abort")
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        states = [(each["version"], each["trial"] and each["trial"]["state"]) for each in plugin["versions"]]
+        self.assertEqual(states, [("1.0.0", None), ("2.0.0", "aborted")])
+        self.assertEqual((plugin["state"], plugin["failure"]), ("running", None))
+        self.bench.apply()
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        self.assertEqual((plugin["version"], plugin["failure"]["stage"], plugin["failure"]["version"]),
+                         ("1.0.0", "rollout", "2.0.0"))  # fmt: skip
 
     def test_plan(self) -> None:
         """
@@ -568,10 +583,10 @@ class ToldTests(RolloutCase):
         self.bench.write("a", version="2.0.0", code="# ILifecycle, rate limit\nraise RuntimeError")
         self.bench.apply()
         self.settle()
-        told = self.bench.result(self.rollouts.plan("a"))
-        validate(told, FORECAST)
-        self.assertEqual((told["candidate"]["version"], len(told["steps"]), told["rate"]), ("2.0.0", 3, 0.0))
-        self.assertEqual(len(told["warnings"]), 2)
+        found = self.bench.result(self.rollouts.plan("a"))
+        validate(found, FORECAST)
+        self.assertEqual((found["candidate"]["version"], len(found["steps"]), found["rate"]), ("2.0.0", 3, 0.0))
+        self.assertEqual(len(found["warnings"]), 2)
         self.assertEqual(self.kinds()[-1], "rollout-refused")
 
 
@@ -682,6 +697,91 @@ class RestartTests(RolloutCase):
         self.assertIn("rollout-aborted", self.kinds())
 
 
+    def test_failsThen(self) -> None:
+        """
+        A candidate that cannot be made any more is refused, and the edge starts without it.
+        """
+        mark = self.bench.root / "fail"
+        check = f"import os\nif os.path.exists({str(mark)!r}): raise RuntimeError('gone')\n"
+        self.save("2.0.0", code=check + PLUGIN.format(name="a", says="a 2.0.0"))
+        self.do("step")
+        self.assertEqual(self.state(), "canary")
+        mark.write_text("")
+        self.restart()
+        self.assertEqual((self.state(), self.runs(), self.trialIds()), ("refused", "1.0.0", []))
+
+
+class ShareTests(RolloutCase):
+    """
+    A client sends most of the requests.
+    """
+
+    steps = "[{canary: 5%, until: {fault: 1%}, at_most: 9m}]"
+
+    def test_told(self) -> None:
+        """
+        If it meets the candidate, that is told.
+        """
+        self.save("2.0.0")
+        for _ in range(40):
+            self.tell(running=ArmCounts(10), candidate=ArmCounts(10))
+            self.pass_(1)
+        self.assertEqual(self.kinds().count("rollout-share"), 1)
+        self.assertIn("50% of the requests", self.view()["notes"][0]["text"])
+
+
+class RevokedTests(RolloutCase):
+    """
+    Somebody revokes a version.
+    """
+
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()), extra=f"{policy()}\ntrust: {{mode: off, revoked: ./revoked}}")
+        (self.bench.root / "revoked").write_text("")
+        self.bench.write("a")
+        self.begin()
+        self.addCleanup(self.end)
+
+    def test_candidate(self) -> None:
+        """
+        The one on trial serves nobody any more, and does not begin again; what runs goes on.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['candidate']['digest']}\n")
+        for _ in range(2):
+            self.bench.apply()
+            self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
+        self.assertIn("revoked", self.view()["transitions"][-1]["reason"])
+
+    def test_running(self) -> None:
+        """
+        With what runs goes what the other one was held against: as ever, what the folder has takes its place.
+        """
+        self.save("2.0.0")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['running']['digest']}\n")
+        self.bench.apply()
+        self.assertEqual((self.state(), self.trialIds(), self.runs()), ("aborted", [], "2.0.0"))
+
+
+class LostTests(RolloutCase):
+    """
+    All folders go at once, as with a disk that is not mounted.
+    """
+
+    def test_goesOn(self) -> None:
+        """
+        Nothing is over by that.
+        """
+        self.save("2.0.0")
+        self.bench.plugins.rename(self.bench.root / "elsewhere")
+        self.bench.apply()
+        self.assertEqual((self.state(), self.runs()), ("shadow", "1.0.0"))
+        self.bench.plugins.mkdir()
+        self.bench.apply()
+        self.assertEqual((self.state(), self.runs()), ("shadow", "1.0.0"))
+
+
 class PreflightTests(RolloutCase):
     """
     A version is looked at before it meets any request.
@@ -761,3 +861,127 @@ class PreflightTests(RolloutCase):
         self.driver.preflight = self
         self.bench.result(self.bench.control.startup.begin())
         self.assertEqual((self.state(), len(self.asked)), ("preflight", 2))
+
+
+class SettingsTests(RolloutCase):
+    """
+    What the configuration says of a plugin takes steps, where that is asked for.
+    """
+
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()), extra=self.section("old"))
+        self.bench.write("a", SAYS)
+        self.begin()
+        self.addCleanup(self.end)
+
+    def section(self, says: str, isGradual: bool = True) -> str:
+        """Of the configuration."""
+        rollout = f"{{config: {str(isGradual).lower()}, default: {{steps: {STEPS}}}}}"
+        return f"plugins: {{directory: plugins, config: {{a: {{says: {says}}}}}, rollout: {rollout}}}"
+
+    def say(self, says: str, isGradual: bool = True) -> None:
+        """The configuration is written anew."""
+        self.bench.configure(extra=self.section(says, isGradual))
+        self.bench.apply()
+        self.settle()
+
+    def settings(self) -> tuple[Any, Any]:
+        """How what runs is set, and how what is on trial."""
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        running = plan.find("a")
+        candidates = [dict(each.config or {}) for _, each in plan.candidates()]
+        assert running is not None and running.config is not None
+        return running.config["says"], candidates[0]["says"] if candidates else None
+
+    def test_steps(self) -> None:
+        """
+        What runs keeps what was said; the new configuration is in force for all else.
+        """
+        self.say("new")
+        self.assertEqual((self.settings(), self.state()), (("old", "new"), "shadow"))
+        self.assertEqual(self.bench.seen(), ["old"])
+        self.bench.apply()
+        self.assertEqual(self.settings(), ("old", "new"))
+        self.do("promote")
+        self.assertEqual((self.settings(), self.state()), (("new", None), "promoted"))
+        self.assertEqual(self.bench.seen(), ["new"])
+        self.bench.apply()
+        self.assertEqual((self.settings(), len(self.rollouts.views())), (("new", None), 1))
+
+    def test_worse(self) -> None:
+        """
+        What did not come through does not come by itself, until it is said otherwise, or tried again.
+        """
+        self.say("new")
+        self.do("step")
+        self.worse()
+        for _ in range(2):
+            self.assertEqual((self.settings(), self.state()), (("old", None), "rolled-back"))
+            self.bench.apply()
+            self.assertIn("`revproxy rollout a start`", self.bench.failure("a"))
+            self.restart()
+        self.do("start")
+        self.assertEqual((self.settings(), self.state()), (("old", "new"), "shadow"))
+        self.do("abort")
+        self.say("other")
+        self.assertEqual((self.settings(), self.state()), (("old", "other"), "shadow"))
+        self.say("old")
+        self.assertEqual((self.settings(), self.state()), (("old", None), "superseded"))
+        self.assertEqual(self.driver.book.former, {})
+
+    def test_restart(self) -> None:
+        """
+        It goes on after a restart.
+        """
+        self.say("new")
+        self.do("step")
+        self.restart()
+        self.assertEqual((self.settings(), self.state()), (("old", "new"), "canary"))
+
+    def test_both(self) -> None:
+        """
+        A new version that comes with other settings is one thing on trial.
+        """
+        self.bench.configure(extra=self.section("new"))
+        self.save("2.0.0", code=SAYS)
+        self.assertEqual((self.settings(), self.view()["candidate"]["version"]), (("old", "new"), "2.0.0"))
+        self.do("abort")
+        self.assertEqual((self.settings(), self.runs()), (("old", None), "1.0.0"))
+        self.bench.apply()
+        self.assertEqual((self.settings(), self.runs()), (("old", None), "1.0.0"))
+
+    def test_atOnce(self) -> None:
+        """
+        Where it is not asked for, it comes at once.
+        """
+        self.say("new", False)
+        self.assertEqual((self.settings(), self.kinds()), (("new", None), []))
+
+    def test_failures(self) -> None:
+        """
+        When both are the same version, what fails too often is held against the one on trial.
+        """
+        self.say("new")
+        self.do("step")
+        version = self.driver.book.going[0].newcomer.candidates["a"].version
+        self.bench.control.inbox.receive(0, Failures("a", version, 10, 10))
+        self.settle()
+        self.assertEqual((self.state(), self.settings()), ("rolled-back", ("old", None)))
+
+
+SAYS = """
+from zope.interface import implementer
+from revproxy.interfaces import IMiddleware
+
+@implementer(IMiddleware)
+class Says:
+    name = "a"
+    def __init__(self, config):
+        self.config = config
+    def handle(self, context):
+        context.values.setdefault("seen", []).append(self.config["says"])
+        return True
+
+PluginMain = Says
+"""
