@@ -35,6 +35,7 @@ SLOW = (
     "tests.isolation.inside.test_latemodules",
     "tests.proving.test_provingprocess",
     "tests.proving.test_replayproof",
+    "tests.test_judgingbenchmark",
 )
 """
 Packages and modules that take seconds: not for ``make test-quick``. The first ones look through all that is in memory,

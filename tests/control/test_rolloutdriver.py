@@ -561,6 +561,21 @@ class ToldTests(RolloutCase):
         self.assertEqual([view["state"] for view in seen], ["shadow", "canary", "rolled-back"])
         self.assertEqual(self.rollouts.views(), [seen[-1]])
 
+    def test_versions(self) -> None:
+        """
+        Among the versions of its plugin it is told apart from those that ran.
+        """
+        self.save("2.0.0")
+        self.do("abort")
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        states = [(each["version"], each["trial"] and each["trial"]["state"]) for each in plugin["versions"]]
+        self.assertEqual(states, [("1.0.0", None), ("2.0.0", "aborted")])
+        self.assertEqual((plugin["state"], plugin["failure"]), ("running", None))
+        self.bench.apply()
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        self.assertEqual((plugin["version"], plugin["failure"]["stage"], plugin["failure"]["version"]),
+                         ("1.0.0", "rollout", "2.0.0"))  # fmt: skip
+
     def test_plan(self) -> None:
         """
         Beforehand it is told how long it would take, and what it could not show.
