@@ -21,7 +21,9 @@ SLOW = (
     "tests.service",
     "tests.worker.guard.test_stallguard",
     "tests.control.state.test_keeper",
+    "tests.control.test_rolling",
     "tests.control.test_rolloutdriver",
+    "tests.control.test_rollouts",
     "tests.control.watch.test_filemonitor",
     "tests.bundles.test_versionstore",
     "tests.admin.dashboard",
@@ -35,6 +37,9 @@ SLOW = (
     "tests.isolation.inside.test_latemodules",
     "tests.proving.test_provingprocess",
     "tests.proving.test_replayproof",
+    "tests.control.rollout.test_judge",
+    "tests.control.rollout.test_labels",
+    "tests.control.rollout.test_mediantime",
     "tests.test_judgingbenchmark",
 )
 """
