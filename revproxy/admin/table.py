@@ -20,6 +20,7 @@ from revproxy.admin.operations.explain import explainOperations
 from revproxy.admin.operations.history import historyOperations
 from revproxy.admin.operations.plan import planOperations
 from revproxy.admin.operations.plugins import pluginOperations
+from revproxy.admin.operations.recordings import recordingOperations
 from revproxy.admin.operations.rehearse import rehearseOperations
 from revproxy.admin.operations.requests import requestOperations
 from revproxy.admin.operations.sources import sourceOperations
@@ -48,6 +49,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     requestOperations,
     explainOperations,
     rehearseOperations,
+    recordingOperations,
     doctorOperations,
 )
 """Each makes its operations of what it takes from `Control`."""

@@ -19,7 +19,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Trust": ("keygen", "sign", "verify", "lock", "trust", "grant"),
     "See": ("status", "top", "requests", "explain", "connections", "plugins", "upstreams", "certificates", "events",
             "alerts", "history", "diff", "audit", "doctor", "bundle"),
-    "Roll out": ("rollout",),
+    "Roll out": ("rollout", "record", "recordings", "replay"),
     "Change": ("rollback", "disable", "enable", "pin", "unpin", "reload", "revert", "drain", "undrain", "weight",
                "login", "token"),
 }  # fmt: skip
@@ -38,6 +38,8 @@ MODULES: Mapping[str, Sequence[str]] = {
     "requestcommands": ("requests", "explain"),
     "edgecommands": ("plugins", "rollback", "pin", "unpin", "enable", "disable", "reload"),
     "rolloutcommands": ("rollout",),
+    "recordcommands": ("record", "recordings"),
+    "replaycommand": ("replay",),
     "upstreamcommands": ("upstreams", "drain", "undrain", "weight", "certificates"),
     "eventcommands": ("events",),
     "alertcommands": ("alerts",),

@@ -32,10 +32,17 @@ from revproxy.control.history.historyfiles import HistoryFiles
 from revproxy.control.inbox import Inbox
 from revproxy.control.lifetime import Lifetime
 from revproxy.control.pluginview import PluginView
+from revproxy.control.preflights import Preflights
 from revproxy.control.quarantine import Quarantine
 from revproxy.control.readiness import Readiness
 from revproxy.control.recorder import Recorder
+from revproxy.control.recordingfiles import RecordingFiles
+from revproxy.control.recordings import Recordings
 from revproxy.control.reverting import Reverting
+from revproxy.control.rollout.rolloutfile import MAX_BYTES as ROLLOUT_BYTES
+from revproxy.control.rolloutbook import RolloutBook
+from revproxy.control.rolloutdriver import RolloutDriver
+from revproxy.control.rollouts import Rollouts
 from revproxy.control.slowplugins import SlowPlugins
 from revproxy.control.snapshot import SnapshotReader
 from revproxy.control.sourcedifference import sourceDifference
@@ -86,10 +93,13 @@ class Control:
     :ivar granting: gives plugins what they ask for.
     :ivar trustView: tells whose code runs.
     :ivar expiries: tells of keys that near their end, and looks whether something was revoked.
+    :ivar rolloutDriver: leads rollouts through their steps; ``rollouts``: tells of them, and steers.
     :ivar slowPlugins: tells of those that hold the event loop.
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
     :ivar pluginView: tells of plugins.
+    :ivar preflights: proves versions before they meet a request.
+    :ivar recordings: what is taken down of requests, to be replayed.
     :ivar traces: exports them.
     :ivar readiness: whether the edge is ready for requests.
     :ivar overrides: what somebody has said of targets.
@@ -160,9 +170,18 @@ class Control:
         self.lifetime = Lifetime(self.coordinator)
         self.startup = Startup(self.coordinator)
         self.quarantine = Quarantine(self.coordinator, clock)
+        book = RolloutBook(
+            self.latestFile(state.rolloutsPath, ROLLOUT_BYTES), self.keeper, events, clock.seconds
+        )
+        book.restore(config.plugins.directory)
+        self.rolloutDriver = RolloutDriver(
+            self.coordinator, clock, book, Preflights(lambda: self.coordinator.config, readsIn)
+        )
+        self.quarantine.onCandidate = self.rolloutDriver.tripped
         self.slowPlugins = SlowPlugins(clock, events, self.quarantine.overLoop)
         self.inbox = Inbox(events, self.keeper.totals, snapshots, self.quarantine, self.slowPlugins)
         self.traffic = Traffic(clock.seconds)
+        self.rollouts = Rollouts(self.coordinator, self.rolloutDriver, self.traffic)
         self.gauges = TargetGauges()
         self.goings = Goings()
         self.inbox.onCounters += (self.traffic.counted, self.gauges.counted, self.goings.counted)
@@ -170,10 +189,18 @@ class Control:
         self.recent = RecentRequests(clock, config.logging.remember, config.logging.rememberBytes)
         self.inbox.onRecords.append(self.recent.told)
         self.inbox.onLocking.append(trust.heard)
+        self.inbox.onEvidence.append(self.rolloutDriver.heard)
+        self.inbox.onRemains.append(self.rolloutDriver.remains)
         self.pastPlans = PastPlans()
         self.steering = Steering(self.coordinator)
         self.trustView = TrustView(self.coordinator, self.inbox)
         self.pluginView = PluginView(self.coordinator, self.trustView)
+        self.preflights = Preflights(lambda: self.coordinator.config, readsIn)
+        self.recordings = Recordings(
+            RecordingFiles(state.recordingsPath), clock, writesIn, crew.tell, events, self._routeNames,
+            state.guarded,
+        )  # fmt: skip
+        self.inbox.onRecorded.append(self.recordings.heard)
         self._sources = JobThread(clock, readsIn)
         self._store = state.store
         self.overrides = TargetOverrides(
@@ -209,7 +236,11 @@ class Control:
 
     def _standing(self) -> Iterator[Down]:
         yield from self.overrides.words()
+        yield from self.recordings.words()
         yield self.readiness.word()
+
+    def _routeNames(self) -> list[str]:
+        return [route.name for route in self.coordinator.config.routes]
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         self.gauges.committed(plan.config)
@@ -251,6 +282,7 @@ class Control:
     def stop(self) -> None:
         """Nothing happens by itself any more; the edge is about to end."""
         self.readiness.look()
+        self.rolloutDriver.stop()
         self.slowPlugins.stop()
         self.overrides.stop()
         self.traces.stop()
@@ -264,7 +296,8 @@ class Control:
     async def end(self) -> None:
         """Write what is to be kept, all at once: a disk that does not answer is waited for once, not for each part."""
         self.alerts.save()
-        ends = [file.end() for file in self.files] + [self.history.end(), self.traces.end(), self.audit.end()]
+        ends = [file.end() for file in self.files]
+        ends += [self.recordings.end(), self.history.end(), self.traces.end(), self.audit.end()]
         await DeferredList([Deferred.fromCoroutine(end).addErrback(self._failed) for end in ends])
         self.lifetime.ended()
         await self.eventKeeper.end()

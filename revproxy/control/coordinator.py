@@ -34,7 +34,7 @@ from revproxy.control.planning.deferredremovals import DeferredRemovals
 from revproxy.control.planning.difference import Difference, renewedIn
 from revproxy.control.planning.folderowners import folderOwners
 from revproxy.control.planning.lostmount import LostMount
-from revproxy.control.planning.ongoing import Ongoing, Rolled
+from revproxy.control.planning.ongoing import Move, Ongoing, Rolled
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import isNeededAtStart
 from revproxy.control.precedence import GivenWay, Precedence
@@ -51,7 +51,8 @@ from revproxy.loop.jobthread import DiskSilent, JobThread
 from revproxy.plan.catalog import BrokenPlugin, Catalog, Entries
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import BY_STEPS, Refusal
+from revproxy.plan.trial import Trial
 from revproxy.plan.words import Abandon, Commit, Prepare, Ready
 
 _STOPPED = Refusal("", "stop", "the edge is being stopped")
@@ -334,6 +335,21 @@ class Coordinator:
             choice = choosing()
         snapshot = Snapshot(current.config, self.catalog, current.certificates)
         return self._attempt(request, snapshot, records, choice, running)
+
+    async def rehearsed(self, trial: Trial) -> Plan:
+        """
+        What the plan would be with a trial of a rollout that goes on. Nothing is prepared.
+
+        :raises ChangeRefused: its candidates do not go together with what runs, or may not run.
+        """
+        current = self.plan
+        assert current is not None
+        attempt = await self._rescue(ChangeRequest(rollout=Move(trial.id, trial=trial)), current, False)
+        plan = attempt.resolve()
+        if all(each.id != trial.id for each in plan.trials):
+            ended = [ending.reason for each, ending in attempt.rolled(plan).ended if each.id == trial.id]
+            raise ChangeRefused(Refusal(trial.plugins[0], BY_STEPS, "; ".join(ended)))
+        return plan
 
     async def attempt(
         self,

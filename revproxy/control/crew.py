@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.words import Abandon, Answer, Ask, Commit, Down, Prepare, Readiness, Ready, Step, Target, Up
+from revproxy.plan.words import Abandon, Answer, Ask, Commit, Down, Prepare, Readiness, Ready, Record, Step, Target, Up
 
 ASKED = 1.0
 """Seconds that workers may take to tell what they are asked; what they told last is known anyhow."""
@@ -162,7 +162,7 @@ class Crew:
             return refusals or await self._together(everybody[1:], word)
         return await self._together(everybody, word)
 
-    def tell(self, word: Target | Readiness) -> None:
+    def tell(self, word: Target | Readiness | Record) -> None:
         """Say something to all that needs no answer."""
         for line in self._lines:
             line.send(word)

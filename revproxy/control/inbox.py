@@ -17,9 +17,11 @@ from revproxy.plan.words import (
     CertificateState,
     Counters,
     DropIns,
+    Evidence,
     Failures,
     Locking,
     Notice,
+    Recorded,
     Records,
     Remains,
     Restored,
@@ -39,8 +41,11 @@ class Inbox:
     :ivar onCertificates: called with each state of a listener's certificates.
     :ivar targets: what is known of targets.
     :ivar onCounters: who else hears what was counted, each with the number of the worker.
+    :ivar onEvidence: who hears what versions on trial have shown, each with the number of the worker.
+    :ivar onRemains: who else hears of what remains in memory.
     :ivar onRecords: who hears of requests that are over, each with the number of the worker. They keep the bytes, and
         decode them when somebody asks.
+    :ivar onRecorded: who hears of requests that were taken down, so.
     """
 
     def __init__(
@@ -58,6 +63,9 @@ class Inbox:
         self.targets = TargetStates(events)
         self.onCounters: list[Callable[[int, Counters], None]] = []
         self.onRecords: list[Callable[[int, Records], None]] = []
+        self.onEvidence: list[Callable[[int, Evidence], None]] = []
+        self.onRecorded: list[Callable[[int, Recorded], None]] = []
+        self.onRemains: list[Callable[[Remains], None]] = []
         self._events = events
         self._totals = totals
         self._snapshots = snapshots
@@ -84,6 +92,9 @@ class Inbox:
         elif isinstance(word, Records):
             for hearRecords in self.onRecords:
                 hearRecords(worker, word)
+        elif isinstance(word, Recorded):
+            for hearRecorded in self.onRecorded:
+                hearRecorded(worker, word)
         elif isinstance(word, Failures):
             self._totals.failed(word)
             self._quarantine.failed(worker, word)
@@ -93,6 +104,9 @@ class Inbox:
             self._events.add(word.kind, word.text, word.plugin, word.version, word.traceback)
         elif isinstance(word, Stalled):
             self._stalled(worker, word)
+        elif isinstance(word, Evidence):
+            for hearEvidence in self.onEvidence:
+                hearEvidence(worker, word)
         elif isinstance(word, Remains):
             self._remains(word)
         elif isinstance(word, CertificateState):
@@ -119,6 +133,8 @@ class Inbox:
         kinds = ", ".join(word.kinds)
         text = f"still in memory {word.seconds:.0f} s after it ended ({kinds}), held by: {holders}"
         self._events.add("remains", text, word.plugin, word.version)
+        for heard in self.onRemains:
+            heard(word)
 
     def _certificateState(self, word: CertificateState) -> None:
         """An event for each problem that is new; several listeners may have one folder."""

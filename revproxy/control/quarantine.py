@@ -45,7 +45,9 @@ class _Watched:
 
 class Quarantine:
     """
-    Watches the versions that run, by what workers say of them.
+    Watches the versions that run, and those on trial beside them, by what workers say of them.
+
+    :ivar onCandidate: called when a version on trial would be taken out, if it were what runs; with why.
     """
 
     _log = Logger()
@@ -55,10 +57,12 @@ class Quarantine:
         :param coordinator: makes the changes.
         :param clock: provides `IReactorTime`.
         """
+        self.onCandidate: Callable[[str, VersionId, str], None] = lambda name, version, reason: None
         self._coordinator = coordinator
         self._events = coordinator.events
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
+        self._candidates: dict[tuple[str, str | None], _Watched] = {}
         coordinator.onCommitted.append(self._committed)
 
     # What workers say
@@ -116,13 +120,31 @@ class Quarantine:
             known.breaker.limits = plan.config.plugins.quarantine
             watched[plugin.name] = known
         self._watched = watched
+        candidates = {}
+        for _, plugin in plan.candidates():
+            key = plugin.name, plugin.entry.digest
+            candidates[key] = known = self._candidates.get(key) or self._watchCandidate(plugin.name, plugin.entry)
+            known.breaker.limits = plan.config.plugins.quarantine
+        self._candidates = candidates
 
     def _watch(self, name: str, entry: CatalogEntry) -> _Watched:
+        def tripped(watched: _Watched, reason: str) -> None:
+            # In the midst of a word that was heard; what follows is long.
+            self._clock.callLater(0, self._soon, self._quarantine(name, watched, reason))
+
+        return self._watchedBy(entry, tripped)
+
+    def _watchCandidate(self, name: str, entry: CatalogEntry) -> _Watched:
+        def tripped(watched: _Watched, reason: str) -> None:
+            self._clock.callLater(0, self.onCandidate, name, entry.version, reason)
+
+        return self._watchedBy(entry, tripped)
+
+    def _watchedBy(self, entry: CatalogEntry, act: Callable[[_Watched, str], None]) -> _Watched:
         calls: dict[int, int] = {}
 
         def tripped(reason: str) -> None:
-            # In the midst of a word that was heard; what follows is long.
-            self._clock.callLater(0, self._soon, self._quarantine(name, watched, reason))
+            act(watched, reason)
 
         watched = _Watched(entry, Breaker(lambda: sum(calls.values()), self._clock.seconds, tripped), calls)
         return watched
@@ -130,7 +152,9 @@ class Quarantine:
     def _ofVersion(self, name: str, version: VersionId) -> _Watched | None:
         """Who is meant; None if that runs no more."""
         watched = self._watched.get(name)
-        return watched if watched is not None and watched.entry.version == version else None
+        if watched is not None and watched.entry.version == version:
+            return watched
+        return self._candidates.get((name, version.digest))
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         later = Deferred.fromCoroutine(self._coordinator.turns.takeUnlessEnded(work))

@@ -21,6 +21,9 @@ from revproxy.control.history.standing import Standing, differenceOf, linesOf
 FILES_CHANGED = "files"
 """What a change is called that nobody asked for."""
 
+ROLLOUT = "rollout-"
+"""What changes of rollouts begin with. Those that leave what runs as it is are in the line of time, too."""
+
 
 class Recorder:
     """
@@ -64,7 +67,7 @@ class Recorder:
             diff=partial(_told, difference, self._config, config), reason=request.reason, result=result,
             text="; ".join([*text, *(str(each["message"]) for each in refused)]),
         )  # fmt: skip
-        if hasChanged or result == "refused":
+        if hasChanged or result == "refused" or action.startswith(ROLLOUT):
             self._history.add(
                 request.actor, action, name, request.reason, result, text, refused, after, config
             )

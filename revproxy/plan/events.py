@@ -29,6 +29,7 @@ WARNINGS = frozenset((
     "state-lost", "state-restored", "tokens-damaged", "audit-failed", "audit-damaged", "history-failed",
     "required-folder-gone", "required-off", "required-ended", "required-missing", "plugins-gone",
     "alert-undelivered", "receiver-disabled", "alerts-full", "crashed", "access-log-failed",
+    "rollout-held", "rollout-inconclusive", "rollout-refused", "rollout-rolled-back", "rollout-share",
 ))
 
 

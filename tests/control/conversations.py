@@ -146,10 +146,12 @@ class FakeStateFolder:
     eventsPath = Path("/nowhere/events.jsonl")
     targetsPath = Path("/nowhere/targets.json")
     certificatesPath = Path("/nowhere/certificates.json")
+    rolloutsPath = Path("/nowhere/rollouts.json")
     alertsPath = Path("/nowhere/alerts.json")
     trustPath = Path("/nowhere/trust.json")
     auditPath = Path("/nowhere/audit")
     historyPath = Path("/nowhere/history")
+    recordingsPath = Path("/nowhere/recordings")
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.store = FakeStore(write)

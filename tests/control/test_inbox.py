@@ -205,6 +205,8 @@ class InboxTests(SynchronousTestCase):
                 parts += (Heard(), Heard())
                 inbox.targets = parts[-1]
                 inbox.onRecords.append(parts[-2].heard)
+                inbox.onEvidence.append(parts[-2].heard)
+                inbox.onRecorded.append(parts[-2].heard)
                 inbox.receive(0, word)
                 heard = [*(call for part in parts for call in part.calls), *inbox.certificates]
                 heard += filter(None, [inbox.locking])

@@ -11,6 +11,10 @@ from revproxy.config.readymadealerts import ENDS_AFTER
 
 _DAY = 86400.0
 _REPLACED = ("replaced", "removed")
+_GOES_ON = (
+    "rollout-step", "rollout-resumed", "rollout-promoted", "rollout-rolled-back", "rollout-aborted",
+    "rollout-superseded", "rollout-refused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ ENDINGS: Mapping[str, Ending] = {
     "history-failed": Ending(("history-restored",), ofAll=True),
     "audit-damaged": Ending(after=_DAY),
     "rolled-back": Ending(("unpinned", "removed"), after=3600.0),
+    "rollout-rolled-back": Ending(("rollout-started", "removed"), after=_DAY),
+    "rollout-refused": Ending(("rollout-started", "removed"), after=_DAY),
+    "rollout-held": Ending(_GOES_ON),
+    "rollout-inconclusive": Ending(_GOES_ON),
+    "rollout-share": Ending(_GOES_ON),
     "restarted": Ending(after=300.0),
     "crashed": Ending(after=3600.0),
     "remains": Ending(after=_DAY),

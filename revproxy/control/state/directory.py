@@ -4,10 +4,12 @@
     plugins.json   what is remembered of plugins
     targets.json   what somebody has said of targets
     certificates.json  which certificates were told of
+    rollouts.json  rollouts that go on, with what was seen, and what became of the others
     alerts.json    what fires, who is still to be told of it, and silences
     events.jsonl   what has happened; events.1.jsonl is what was before
     audit/         who changed what: records that hold each other
     history/       what was changed, with texts of the configuration
+    recordings/    requests that were taken down, a file for each recording
     versions/      the plugins that ran, each version whole
     store/         what plugins keep over restarts, a file each; the worker's business
     control.sock   where commands come in
@@ -81,6 +83,11 @@ class StateFolder:
         return self.path / "alerts.json"
 
     @property
+    def rolloutsPath(self) -> Path:
+        """For `revproxy.control.rolloutbook`."""
+        return self.path / "rollouts.json"
+
+    @property
     def eventsPath(self) -> Path:
         """For `revproxy.control.state.eventfile`."""
         return self.path / "events.jsonl"
@@ -94,6 +101,11 @@ class StateFolder:
     def historyPath(self) -> Path:
         """For `revproxy.control.history.historyfiles`."""
         return self.path / "history"
+
+    @property
+    def recordingsPath(self) -> Path:
+        """For `revproxy.control.recordingfiles`."""
+        return self.path / "recordings"
 
     @property
     def trustPath(self) -> Path:

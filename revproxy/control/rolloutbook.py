@@ -1,0 +1,114 @@
+"""
+Which rollouts there are, and what was told of those that are over; kept over a restart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from revproxy.bundles.versionstore import StoreError
+from revproxy.config.problems import ConfigErrors
+from revproxy.control.rollout.rollout import Rollout
+from revproxy.control.rollout.rolloutfile import FORMAT, SavedRollouts, encoded, parsed, restored, saved
+from revproxy.control.rolloutview import viewOf
+from revproxy.control.state.keeper import StateKeeper
+from revproxy.control.state.latestfile import LatestFile
+from revproxy.plan.events import EventLog
+
+MOST_OVER = 200
+"""Plugins of which the last rollout is remembered."""
+
+
+class RolloutBook:
+    """
+    That of one edge.
+
+    :ivar cookieKey: 32 bytes that cookies of the edge's own are signed with. One for all rollouts, and for all times:
+        a client that has such a cookie is known again.
+    """
+
+    def __init__(self, file: LatestFile, keeper: StateKeeper, events: EventLog, now: Callable[[], float]) -> None:
+        """:param now: seconds since the epoch."""
+        self.cookieKey = os.urandom(32)
+        self._file = file
+        self._keeper = keeper
+        self._events = events
+        self._now = now
+        self._going: dict[str, Rollout] = {}
+        self._over: dict[str, dict[str, Any]] = {}
+        self._hasChanged = False
+
+    @property
+    def going(self) -> list[Rollout]:
+        """Those that go on, in the order in which they began."""
+        return list(self._going.values())
+
+    @property
+    def over(self) -> Mapping[str, dict[str, Any]]:
+        """By plugin, what was told of its last rollout when it ended; the last to end comes last."""
+        return self._over
+
+    def get(self, id: str) -> Rollout | None:
+        """One that goes on, by its id."""
+        return self._going.get(id)
+
+    def find(self, name: str) -> Rollout | None:
+        """The one that a plugin is in, if it goes on."""
+        return next((each for each in self._going.values() if name in each.newcomer.candidates), None)
+
+    def add(self, rollout: Rollout) -> None:
+        """It goes on from now on."""
+        self._going[rollout.id] = rollout
+        self._hasChanged = True
+
+    def close(self, rollout: Rollout) -> None:
+        """It is over; what can be told of it is kept."""
+        del self._going[rollout.id]
+        for name in rollout.newcomer.candidates:
+            self._over.pop(name, None)
+        self._over[rollout.name] = viewOf(rollout, self._now())
+        while len(self._over) > MOST_OVER:
+            del self._over[next(iter(self._over))]
+        self._hasChanged = True
+
+    def restore(self, plugins: Path | None) -> None:
+        """
+        Go on with those that there were. Before there is a plan; reads files, and blocks.
+
+        :param plugins: the folder of plugins.
+        """
+        kept, damaged = self._file.read(parsed, None)
+        if damaged is not None:
+            self._events.add("ledger-damaged", damaged)
+        if kept is None:
+            return
+        self.cookieKey = kept.cookieKey or self.cookieKey
+        self._over = {view["plugin"]: view for view in kept.over if isinstance(view.get("plugin"), str)}
+        stored = partial(self._keeper.stored, plugins=plugins)
+        for each in kept.going:
+            try:
+                self._going[each.id] = restored(each, stored, self._now, self.cookieKey)
+            except (StoreError, ConfigErrors, ValueError) as error:
+                name = each.candidates[0].name if each.candidates else ""
+                self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
+
+    def save(self, isDue: bool = True) -> None:
+        """
+        Write down how things stand; nobody waits for that.
+
+        :param isDue: also if nothing has changed since.
+        """
+        if not (isDue or self._hasChanged or any(each.hasChanged for each in self._going.values())):
+            return
+        going = tuple(saved(each) for each in self._going.values())
+        self._hasChanged = False
+        for each in self._going.values():
+            each.hasChanged = False
+        self._file.save(encoded(SavedRollouts(FORMAT, self.cookieKey, going, tuple(self._over.values()))))
+
+
+__all__ = ["RolloutBook"]

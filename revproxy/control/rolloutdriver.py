@@ -1,0 +1,413 @@
+"""
+Leads rollouts through their steps: hears what workers tell, has changes made, and tells what has become of each.
+
+What is decided of one is decided elsewhere (`revproxy.control.rollout`), from values; what a change does to them, in
+the change itself (`revproxy.control.rolling`), so that whatever else it is about, no rollout outlives what it is about.
+Here is what lies between: a clock, the coordinator, and the book.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from revproxy.config.rolloutpolicy import Step
+from revproxy.control.actor import EDGE, Actor
+from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest, Tried
+from revproxy.control.coordinator import Coordinator
+from revproxy.control.pinning import digestIn
+from revproxy.control.planning.ongoing import Ending, Move, Newcomer, Ongoing, Rolled
+from revproxy.control.planning.requireddifference import allDifferencesOf
+from revproxy.control.rollout.cautions import cautions
+from revproxy.control.rollout.machine import WAITING
+from revproxy.control.rollout.preflight import Preflighting, PreflightReport
+from revproxy.control.rollout.rollout import Entering, Rollout
+from revproxy.control.rollout.wording import passedText, stepText
+from revproxy.control.rolloutbook import RolloutBook
+from revproxy.control.state.records import Pin, PluginRecords
+from revproxy.control.steering import Asker
+from revproxy.plan.catalog import Catalog
+from revproxy.plan.plan import Plan
+from revproxy.plan.refusal import BY_STEPS
+from revproxy.plan.trial import Trial
+from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Evidence, Remains
+
+MOST_AT_A_TIME = 3
+"""Rollouts that workers take part in: with three there are eight arms."""
+
+TICK = 1.0
+"""Seconds between two looks at them."""
+
+BY_EDGE = Asker(EDGE)
+
+
+class RolloutDriver:
+    """
+    That of one edge.
+
+    Its events are ``rollout-started``, ``rollout-step``, ``rollout-held``, ``rollout-resumed``,
+    ``rollout-inconclusive``, ``rollout-promoted``, ``rollout-rolled-back``, ``rollout-aborted``,
+    ``rollout-superseded``, ``rollout-refused``, ``rollout-share`` and ``rollout-changed``.
+
+    :ivar book: which there are.
+    :ivar preflight: who finds out whether a version is fit to meet any request.
+    """
+
+    _log = Logger()
+
+    def __init__(self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting) -> None:
+        """:param clock: provides `IReactorTime`, in seconds since the epoch."""
+        self.book = book
+        self.preflight = preflight
+        self._coordinator = coordinator
+        self._events = coordinator.events
+        self._clock = clock
+        self._checking: dict[str, Deferred[PreflightReport] | None] = {}
+        self._timer: IDelayedCall | None = None
+        self._isStopped = False
+        coordinator.ongoing = self._ongoing
+        coordinator.onRolled.append(self._rolled)
+        coordinator.onCommitted.append(self._committed)
+
+    def _ongoing(self) -> tuple[Ongoing, ...]:
+        return tuple(each.ongoing() for each in self.book.going)
+
+    def isolation(self, names: Iterable[str]) -> dict[str, str]:
+        """By name, where plugins run."""
+        plan = self._coordinator.plan
+        found = {} if plan is None else {name: plan.find(name) for name in names}
+        return {name: selected.isolation for name, selected in found.items() if selected is not None}
+
+    def stop(self) -> None:
+        """The edge is about to end: what is known is written down."""
+        self._isStopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for id in list(self._checking):
+            self._stopChecking(id)
+        self.book.save(isDue=False)
+
+    # What is heard
+
+    def heard(self, worker: int, word: Evidence) -> None:
+        """A worker tells what versions on trial have shown."""
+        for evidence in word.trials:
+            if (rollout := self.book.get(evidence.trial)) is not None:
+                rollout.heard(evidence)
+        for pairs in word.pairs:
+            if (rollout := self.book.get(pairs.trial)) is not None:
+                rollout.compared(pairs)
+        for each in self.book.going:
+            self._look(each)
+
+    def remains(self, word: Remains) -> None:
+        """Something of a version is in memory long after it ended."""
+        for rollout in self.book.going:
+            if rollout.isAbout(word.plugin, word.version.digest):
+                kinds = ", ".join(word.kinds)
+                rollout.leaked(f"{kinds}, {word.seconds:.0f} s after it ended, held by "
+                               f"{'; '.join(word.holders) or 'nobody who can be named'}")  # fmt: skip
+                self._look(rollout)
+
+    def tripped(self, name: str, version: VersionId, reason: str) -> None:
+        """A candidate fails so often that it would be taken out, were it what runs."""
+        for rollout in self.book.going:
+            if rollout.isAbout(name, version.digest) and not rollout.isLeaving:
+                self._leave(rollout, Ending("rolled-back", reason, True), BY_EDGE)
+
+    def _look(self, rollout: Rollout) -> None:
+        """Do what is to be done by what was seen."""
+        if rollout.isLeaving or rollout.isOver or rollout.trial is None or self._coordinator.hasEnded:
+            return
+        decision = rollout.decision()
+        if decision.what == "roll-back":
+            self._leave(rollout, Ending("rolled-back", decision.reason, True), BY_EDGE)
+        elif rollout.isBusy:
+            return
+        elif decision.what in ("hold", "inconclusive"):
+            kind = "rollout-held" if decision.what == "hold" else "rollout-inconclusive"
+            self.hold(rollout, decision.reason, BY_EDGE, kind)
+        elif decision.what == "next":
+            self._soon(rollout, self.goOn(rollout, decision.reason, BY_EDGE))
+
+    def _tick(self) -> None:
+        self._timer = None
+        for rollout in self.book.going:
+            overShare = rollout.tick()
+            if overShare:
+                rollout.note(overShare)
+                self._tell("rollout-share", rollout, overShare)
+            self._look(rollout)
+        self.book.save(isDue=False)
+        self._tickLater()
+
+    def _tickLater(self) -> None:
+        if self.book.going and self._timer is None and not self._isStopped and self._coordinator.plan is not None:
+            self._timer = self._clock.callLater(TICK, self._tick)
+
+    # What changes do
+
+    def _committed(self, before: Plan | None, plan: Plan) -> None:
+        """All workers have this plan."""
+        ids = {trial.id for trial in plan.trials}
+        for rollout in self.book.going:
+            entering = rollout.entering
+            if entering is not None and rollout.id in ids:
+                self._entered(rollout, entering.index, entering.reason, entering.by, entering.trial)
+            elif rollout.trial is not None and before is not None and not rollout.isLeaving:
+                self._note(rollout, before, plan)
+
+    def _note(self, rollout: Rollout, before: Plan, plan: Plan) -> None:
+        told = [str(each) for each in allDifferencesOf(before, plan)]
+        if told:
+            text = "; ".join(told)
+            rollout.note(text)
+            self._tell("rollout-changed", rollout, f"meanwhile: {text}")
+
+    def _entered(self, rollout: Rollout, index: int, reason: str, by: str, trial: Trial | None = None) -> None:
+        rollout.beginStep(index, reason, by, trial)
+        text = f"{rollout.versions}: {stepText(rollout.steps[index])}, step {index + 1} of {len(rollout.steps)}"
+        self._tell("rollout-step", rollout, f"{text}: {reason}")
+        self.book.save()
+        self._tickLater()
+
+    def _rolled(self, request: ChangeRequest, rolled: Rolled) -> None:
+        """A change has ended some, or begun some."""
+        for each, ending in rolled.ended:
+            rollout = self.book.get(each.id)
+            if rollout is not None:
+                self._ended(rollout, ending, request)
+        for newcomer in rolled.newcomers:
+            self._begun(newcomer, request)
+        if not rolled.isNothing:
+            self.book.save()
+        self._beginWaiting()
+
+    def _begun(self, newcomer: Newcomer, request: ChangeRequest) -> None:
+        plan = self._coordinator.plan
+        assert plan is not None
+        bases = {name: plan.entries[name] for name in newcomer.candidates}
+        rollout = Rollout(f"r{os.urandom(6).hex()}", newcomer, bases, self._clock.seconds)
+        isAsked = request.rollout is not None and request.rollout.begins is newcomer
+        found = f"the folder of {rollout.name} has {rollout.versions}"
+        reason = (request.reason or f"revproxy rollout {rollout.name} start") if isAsked else found
+        rollout.warnings = cautions(newcomer.candidates, newcomer.policy, self.isolation(newcomer.candidates))
+        rollout.wait(reason, nameOf(request.actor))
+        self.book.add(rollout)
+        steps = ", ".join(map(stepText, rollout.steps))
+        text = f"{rollout.versions} beside {', '.join(str(each.version) for each in bases.values())}: {steps}"
+        self._tell("rollout-started", rollout, text, Asker(request.actor, request.reason))
+        if not isAsked:
+            self._record("rollout-start", rollout, Asker(request.actor, reason), text)
+
+    def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
+        self._stopChecking(rollout.id)
+        rollout.end(ending, nameOf(request.actor))
+        self.book.close(rollout)
+        asker = Asker(request.actor, ending.reason)
+        self._tell(f"rollout-{ending.state}", rollout, f"{rollout.versions}: {ending.reason}", asker)
+        if request.rollout is None or request.rollout.id != rollout.id:
+            self._record(f"rollout-{ending.state}", rollout, asker, ending.reason)
+        self._readAgain(rollout)
+
+    def _readAgain(self, rollout: Rollout) -> None:
+        """A version that waited until this one was over comes now."""
+        refusals = [self._coordinator.refused.of(name) for name in rollout.newcomer.candidates]
+        if any(refusal is not None and refusal.stage == BY_STEPS for refusal in refusals):
+            self._later(self._read())
+
+    async def _read(self) -> None:
+        try:
+            await self._coordinator.apply()
+        except ChangeRefused:
+            pass  # an event says so
+
+    def _beginWaiting(self) -> None:
+        """Those that wait begin, as far as there is room; of those that an edge before this one looked at, too."""
+        if self._coordinator.plan is None or self._coordinator.hasEnded:
+            return
+        active = sum(each.state != WAITING or each.isBusy for each in self.book.going)
+        for rollout in self.book.going:
+            if rollout.isBusy or rollout.isHeld:
+                continue
+            if rollout.state == "preflight" and rollout.id not in self._checking:
+                self._later(self._check(rollout))
+            elif rollout.state == WAITING and active < MOST_AT_A_TIME:
+                active += 1
+                self._soon(rollout, self.goOn(rollout, "it is its turn", BY_EDGE))
+
+    # What is done
+
+    async def goOn(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
+        """
+        Have it come to its next step, or serve all after the last.
+
+        :raises ChangeRefused: it stays where it is.
+        """
+        self._stopChecking(rollout.id)
+        index = rollout.nextIndex
+        if index is None:
+            return await self.promote(rollout, reason, asker)
+        step, by = rollout.steps[index], nameOf(asker.actor)
+        if step.kind == "preflight":
+            self._entered(rollout, index, reason, by)
+            self._record("rollout-step", rollout, asker, reason)
+            self._later(self._check(rollout))
+            return ChangeReport()
+        trial = rollout.trialOf(index, self.book.cookieKey)
+        rollout.entering = Entering(trial, index, reason, by)
+        try:
+            change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
+            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+        finally:
+            rollout.entering = None
+
+    async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
+        """Have the candidates serve all. :raises ChangeRefused: they do not."""
+        move = Move(rollout.id, ends=Ending("promoted", reason))
+        change = asker.request("rollout-promote", change=partial(_follow, rollout), subject=rollout.name, rollout=move)
+        return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+
+    async def end(self, rollout: Rollout, ending: Ending, asker: Asker) -> ChangeReport:
+        """Have the candidates serve nobody, at once. :raises ChangeRefused: that cannot be done."""
+        rollout.isLeaving = True
+        try:
+            action = "rollout-abort" if ending.state == "aborted" else "rollout-roll-back"
+            change = asker.request(
+                action, subject=rollout.name, rollout=Move(rollout.id, ends=ending), isRescue=True, withoutState=True
+            )
+            return await self._coordinator.apply(replace(change, reason=asker.reason or ending.reason))
+        finally:
+            rollout.isLeaving = False
+
+    def hold(self, rollout: Rollout, reason: str, asker: Asker, kind: str = "rollout-held") -> None:
+        """Have it stay in its step."""
+        rollout.hold()
+        self._tell(kind, rollout, f"{rollout.versions} stays in its step: {reason}", asker)
+        self._record("rollout-hold", rollout, asker, reason)
+        self.book.save()
+
+    def resume(self, rollout: Rollout, asker: Asker) -> None:
+        """Have it go on."""
+        rollout.resume()
+        self._tell("rollout-resumed", rollout, f"{rollout.versions} goes on by what is seen", asker)
+        self._record("rollout-resume", rollout, asker, asker.reason)
+        self.book.save()
+        self._beginWaiting()
+
+    def _leave(self, rollout: Rollout, ending: Ending, asker: Asker) -> None:
+        self._later(self._ending(rollout, ending, asker))
+
+    async def _ending(self, rollout: Rollout, ending: Ending, asker: Asker) -> None:
+        try:
+            await self.end(rollout, ending, asker)
+        except ChangeRefused as refused:
+            if self.book.get(rollout.id) is rollout and not self._coordinator.hasEnded:
+                rollout.note(f"it could not go back: {refused}; that is tried again")
+
+    async def _check(self, rollout: Rollout) -> None:
+        """Find out whether it is fit, and go on if it is."""
+        index = rollout.index
+        self._checking[rollout.id] = None
+        try:
+            problems = await self._problems(rollout, rollout.steps[index])
+        except CancelledError:
+            return
+        finally:
+            del self._checking[rollout.id]
+        if self.book.get(rollout.id) is not rollout or rollout.index != index or self._coordinator.hasEnded:
+            return
+        if problems:
+            ending = Ending("refused", f"it did not pass its pre-flight: {'; '.join(problems)}", True)
+            await self._ending(rollout, ending, BY_EDGE)
+        elif not rollout.isHeld:
+            self._soon(rollout, self.goOn(rollout, passedText(rollout.report), BY_EDGE))
+
+    def _stopChecking(self, id: str) -> None:
+        checking = self._checking.get(id)
+        if checking is not None:
+            checking.cancel()
+
+    async def _problems(self, rollout: Rollout, step: Step) -> tuple[str, ...]:
+        """Why it is not fit; nothing: it is."""
+        try:
+            plan = await self._coordinator.rehearsed(rollout.rehearsalTrial())
+        except ChangeRefused as refused:
+            return tuple(refusal.message for refusal in refused.refusals)
+        for name in rollout.newcomer.candidates:
+            candidate = plan.armOf(rollout.id).find(name)
+            if candidate is None:
+                return (f"{name} would run on no route",)
+            expect = rollout.newcomer.policy.expect
+            checking = self._checking[rollout.id] = self.preflight.run(candidate, step, expect, plan.find(name))
+            rollout.report = await checking
+            if not rollout.report.ok:
+                return rollout.report.problems
+        return ()
+
+    # How it is told
+
+    def _soon(self, rollout: Rollout, work: Coroutine[Any, Any, Any]) -> None:
+        """Begin something that ends with another step; one at a time."""
+        rollout.isBusy = True
+        self._later(self._guarded(rollout, work))
+
+    async def _guarded(self, rollout: Rollout, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except ChangeRefused as refused:
+            rollout.isBusy = False
+            if self.book.get(rollout.id) is rollout and not self._coordinator.hasEnded and not rollout.isHeld:
+                self.hold(rollout, f"its next step could not begin: {refused}", BY_EDGE)
+        finally:
+            rollout.isBusy = False
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        doing = Deferred.fromCoroutine(work)
+        doing.addErrback(lambda failure: self._log.failure("a rollout", failure))
+
+    def _tell(self, kind: str, rollout: Rollout, text: str, asker: Asker = BY_EDGE) -> None:
+        """An event."""
+        entry = rollout.newcomer.candidates[rollout.name]
+        about = {"rollout": rollout.id, **({} if asker.actor is EDGE else asker.about)}
+        self._events.add(kind, text, rollout.name, entry.version, about=about)
+
+    def _record(self, action: str, rollout: Rollout, asker: Asker, text: str) -> None:
+        """An audit record of what no change of the plan was needed for."""
+        coordinator = self._coordinator
+        if asker.actor.deed is not None and coordinator.onTried:
+            asker.actor.deed.isTaken = True
+        request = asker.request(action, subject=rollout.name)
+        coordinator.tell(Tried(request, coordinator.plan, coordinator.records, (text,) if text else ()))
+
+
+def nameOf(actor: Actor) -> str:
+    """Who wanted something, in a word."""
+    return actor.name or actor.via
+
+
+def _follow(rollout: Rollout, records: PluginRecords, found: Catalog) -> PluginRecords:
+    """
+    What is remembered once its candidates run: those that are not what their folders have run until these have
+    something new.
+    """
+    for name, entry in rollout.newcomer.candidates.items():
+        pin = records.get(name).pin
+        if entry.digest is not None and not rollout.newcomer.isFolders(name):
+            against = digestIn(found, name, records.get(name))
+            records = records.pinned(name, Pin(entry.digest, "rollout", against))
+        elif pin is not None and pin.by != "user":
+            records = records.unpinned(name)
+    return records
+
+
+__all__ = ["BY_EDGE", "MOST_AT_A_TIME", "RolloutDriver", "nameOf"]
