@@ -23,6 +23,7 @@ from revproxy.admin.operations.plugins import pluginOperations
 from revproxy.admin.operations.recordings import recordingOperations
 from revproxy.admin.operations.rehearse import rehearseOperations
 from revproxy.admin.operations.requests import requestOperations
+from revproxy.admin.operations.rollouts import rolloutOperations
 from revproxy.admin.operations.sources import sourceOperations
 from revproxy.admin.operations.status import statusOperations
 from revproxy.admin.operations.traffic import trafficOperations
@@ -35,6 +36,7 @@ SUBJECTS: tuple[Callable[[Control], Iterable[Operation]], ...] = (
     trafficOperations,
     connectionOperations,
     pluginOperations,
+    rolloutOperations,
     trustOperations,
     sourceOperations,
     chainOperations,

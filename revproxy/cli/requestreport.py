@@ -46,7 +46,7 @@ def note(request: Facts) -> str:
     for key, word in (("plugin_errors", "failed in"), ("plugins_skipped", "passed over")):
         if key in request:
             notes.append(f"{word} {', '.join(request[key])}")
-    notes += [f"met {met['plugin']} {met['version']}, the {met['arm']}" for met in request.get("arms", ())]
+    notes += [f"met {met['plugin']} {met['version']} ({met['arm']})" for met in request.get("arms", ())]
     if "attempts" in request:
         notes.append(f"{request['attempts']} targets tried")
     if "error" in request:

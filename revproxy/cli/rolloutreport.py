@@ -72,7 +72,8 @@ def showPlan(report: Report, found: Facts) -> None:
     to = "the next version" if candidate is None else candidate["version"]
     report.lines([
         f"{', '.join(found['plugins'])}: {versionName(found['running'])} → {to}, clients by {found['by']}",
-        f"  by the last hour: {found['requests']} requests, {found['rate']:.3g} each second",
+        f"  by the last hour: {found['requests']} request{'' if found['requests'] == 1 else 's'}, "
+        f"{found['rate']:.3g} each second",
         "",
     ])
     report.table(_PLAN, [_planRow(number, step) for number, step in enumerate(found["steps"], 1)])
@@ -93,9 +94,13 @@ def _head(found: Facts, now: float) -> Iterator[str]:
         yield f"  together  with {', '.join(tied)}: they require each other"
     if found["ended"] is not None:
         yield f"  ended     {clockTime(found['ended'])}, after {span(found['ended'] - found['since'])}"
+    if found["because"] != verdict["reason"]:
+        yield f"  because   {found['because']}"
     yield f"  verdict   {verdict['kind']}: {verdict['reason']}"
     most = highest(found)
-    if most is not None:
+    if most is not None and most["odds"] <= 1:
+        yield f"  evidence  {bar(0, most['threshold'])} none against it yet"
+    elif most is not None:
         yield (f"  evidence  {bar(most['odds'], most['threshold'])} {oddsText(most['odds'])} of "
                f"{oddsText(most['threshold'])} against it: {familyName(most['family'])}")  # fmt: skip
     if step is not None:
@@ -197,7 +202,7 @@ def _listRow(found: Facts) -> Sequence[str]:
         + (f", {shareText(step['share'])}" if step["kind"] != "preflight" else ""),
         oddsText(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
         span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-",
-        found["verdict"]["reason"],
+        found["because"],
     )
 
 
@@ -205,7 +210,7 @@ def _familyRow(family: Facts) -> Sequence[str]:
     of = "pairs" if family["family"] in _PAIRED else "clients"
     return (
         familyName(family["family"]),
-        oddsText(family["odds"]),
+        oddsText(family["odds"]) if family["candidate"] or family["running"] else "-",
         bar(family["odds"], family["threshold"]),
         f"{family['candidate']} of {family['of_candidate']} {of}",
         f"{family['running']} of {family['of_running']} {of}",
@@ -227,15 +232,22 @@ def _differenceRow(each: Facts) -> Sequence[str]:
 
 
 def _planRow(number: int, step: Facts) -> Sequence[str]:
-    what = {"preflight": "its tests, and replay", "shadow": "shadow, {} of requests", "canary": "canary, {} of clients"}
-    until, seconds = step["until"], step["seconds"]
-    ends = [f"{until['pairs']} pairs"] if until["pairs"] is not None else []
-    if until["fault"] is not None:
-        ends.append(f"{shareText(until['fault'])} of errors would have been found with {shareText(until['power'])}")
+    what = {"preflight": "pre-flight", "shadow": "shadow, {} of requests", "canary": "canary, {} of clients"}
+    seconds = step["seconds"]
+    ends = [step["text"] or _ends(step["until"])]
     ends += [f"{word} {durationText(step[key])}" for key, word in (("at_least", "at least"), ("at_most", "at most"))
              if step[key]]  # fmt: skip
-    shown = step["text"] or what[step["kind"]].format(shareText(step["share"]))
-    return str(number), shown, ", ".join(ends) or "-", "?" if seconds is None else span(seconds)
+    shown = what[step["kind"]].format(shareText(step["share"]))
+    return str(number), shown, ", ".join(filter(None, ends)) or "-", "?" if seconds is None else span(seconds)
+
+
+def _ends(until: Facts) -> str:
+    """What ends a step well."""
+    if until["pairs"] is not None:
+        return f"{until['pairs']} pairs"
+    if until["fault"] is None:
+        return ""
+    return f"{shareText(until['fault'])} of errors would have been found with {shareText(until['power'])}"
 
 
 def _ms(seconds: float | None) -> str:

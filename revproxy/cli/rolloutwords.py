@@ -29,7 +29,7 @@ def rolloutLine(found: Facts) -> str:
     """In one line, for where other things are told, too."""
     state, candidate = found["state"], found["candidate"]["version"]
     if state in ENDS:
-        return f"{found['plugin']}: {candidate} {stateName(state)}: {found['verdict']['reason']}"
+        return f"{found['plugin']}: {candidate} {stateName(state)}: {found['because']}"
     parts = [whereabouts(found), *(["held"] if found["held"] else []), *_oddsText(found), *_leftText(found)]
     return f"{found['plugin']}: {candidate} in place of {versionName(found['running'])}: " + ", ".join(parts)
 
@@ -64,7 +64,7 @@ def transition(told: Facts) -> str:
     """The line of a step from one state to another."""
     reason = f": {told['reason']}" if told["reason"] else ""
     by = "" if told["by"] in ("", "edge") else f", by {told['by']}"
-    return f"{clockTime(told['at'])}  {told['from'] or 'nothing'} → {told['to']}{by}{reason}"
+    return f"{clockTime(told['at'])}  {told['from'] or 'new'} → {told['to']}{by}{reason}"
 
 
 def span(seconds: float) -> str:

@@ -94,7 +94,7 @@ class Attempt:
         self._trust = trust
         self._sifted = Sifted(choice)
         self._config = snapshot.config
-        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing)
+        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing, lost)
 
     def resolve(self) -> Plan:
         """

@@ -5,19 +5,27 @@ kept with them.
 
 from __future__ import annotations
 
-from revproxy.control.planning.ongoing import Rolled
+from collections.abc import Iterable
+
+from revproxy.control.planning.ongoing import Ongoing, Rolled
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.records import OnTrial, PluginRecords
 from revproxy.plan.plan import Plan
 
 
 async def remembered(
-    keeper: StateKeeper, records: PluginRecords, plan: Plan, rolled: Rolled, now: float
+    keeper: StateKeeper,
+    records: PluginRecords,
+    plan: Plan,
+    rolled: Rolled,
+    ongoing: Iterable[Ongoing],
+    now: float,
 ) -> PluginRecords:
     """
     Store versions that are about to be tried.
 
     :param rolled: what has become of rollouts by this plan.
+    :param ongoing: those that went on until now.
     :param now: seconds since the epoch.
     :returns: what is to be remembered, with what has become of versions on trial.
     """
@@ -32,6 +40,21 @@ async def remembered(
             await keeper.keepCandidate(name, entry)
             if entry.digest is not None:
                 records = records.onTrial(name, entry.digest, str(entry.manifest.version), now)
+    return _withoutLost(records, rolled, ongoing, now)
+
+
+def _withoutLost(records: PluginRecords, rolled: Rolled, ongoing: Iterable[Ongoing], now: float) -> PluginRecords:
+    """What is remembered to be on trial, and is not: it could not go on after a restart."""
+    trying = {
+        (name, entry.digest)
+        for candidates in (*(each.candidates for each in ongoing), *(each.candidates for each in rolled.newcomers))
+        for name, entry in candidates.items()
+    }
+    for name, record in records.plugins.items():
+        for known in record.versions:
+            if known.trial is not None and known.trial.state == "going" and (name, known.digest) not in trying:
+                end = OnTrial("aborted", "it could not go on after a restart", now)
+                records = records.trialEnded(name, known.digest, end)
     return records
 
 

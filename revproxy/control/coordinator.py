@@ -466,7 +466,7 @@ class Coordinator:
         isOfWhatRuns = attempt.request.isOfWhatRuns
         if not isOfWhatRuns:
             self.broken = attempt.choice.broken
-        records = await remembered(self.keeper, records, plan, rolled, self.now())
+        records = await remembered(self.keeper, records, plan, rolled, self.ongoing(), self.now())
         await self.keeper.record(records, plan, None if isOfWhatRuns else attempt.snapshot.catalog)
         await self.vetting.recorded(plan)
         only = None if attempt.isWhole else attempt.request.plugin

@@ -4,7 +4,7 @@ The part of a change that is about rollouts: which versions take steps, which go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from revproxy.config.settings import Config
@@ -42,6 +42,7 @@ class Rolling:
         before: Plan | None,
         switches: Mapping[str, bool],
         ongoing: tuple[Ongoing, ...],
+        lost: Collection[str] = (),
     ) -> None:
         """:raises ChangeRefused: what is asked for is about a rollout that is over."""
         self._request = request
@@ -50,6 +51,8 @@ class Rolling:
         self._running = running
         self._before = before
         self._switches = switches
+        self._lost = lost
+        self._retries = request.force or (before is not None and snapshot.config is not before.config)
         self._ongoing = ongoing
         if request.rollout is not None:
             try:
@@ -89,7 +92,7 @@ class Rolling:
         inForce = self._running.keys() if before is None else {each.name for each in before.selected}
         scene = Scene(
             {} if catalog is None else catalog.entries, self._running, inForce,
-            () if before is None else before.gates, config, self._switches, self._records,
+            () if before is None else before.gates, config, self._switches, self._records, self._lost, self._retries,
         )  # fmt: skip
         going = tuple(each for each in self._ongoing if each.id not in self._refused)
         return grade(sifted.choice.entries, scene, going, self._request.rollout)

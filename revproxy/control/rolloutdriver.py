@@ -58,6 +58,7 @@ class RolloutDriver:
     ``rollout-superseded``, ``rollout-refused``, ``rollout-share`` and ``rollout-changed``.
 
     :ivar book: which there are.
+    :ivar lastBegun: what began last; None: nothing has.
     :ivar preflight: who finds out whether a version is fit to meet any request.
     """
 
@@ -67,6 +68,7 @@ class RolloutDriver:
         """:param clock: provides `IReactorTime`, in seconds since the epoch."""
         self.book = book
         self.preflight = preflight
+        self.lastBegun: Newcomer | None = None
         self._coordinator = coordinator
         self._events = coordinator.events
         self._clock = clock
@@ -108,6 +110,7 @@ class RolloutDriver:
                 rollout.compared(pairs)
         for each in self.book.going:
             self._look(each)
+        self.book.save(isDue=False)
 
     def remains(self, word: Remains) -> None:
         """Something of a version is in memory long after it ended."""
@@ -203,6 +206,7 @@ class RolloutDriver:
         rollout.warnings = cautions(newcomer.candidates, newcomer.policy, self.isolation(newcomer.candidates))
         rollout.wait(reason, nameOf(request.actor))
         self.book.add(rollout)
+        self.lastBegun = newcomer
         steps = ", ".join(map(stepText, rollout.steps))
         text = f"{rollout.versions} beside {', '.join(str(each.version) for each in bases.values())}: {steps}"
         self._tell("rollout-started", rollout, text, Asker(request.actor, request.reason))

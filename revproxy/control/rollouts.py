@@ -122,12 +122,14 @@ class Rollouts:
         versions = ", ".join(str(entry.version) for entry in newcomer.candidates.values())
         making = self._coordinator.apply(change)
         done = f"{name}: {versions} is rolled out: {steps}; `revproxy rollout {name}` shows how it goes"
-        return await self._telling.outcomeOf(self._begun(making, name), done, name, False)
+        return await self._telling.outcomeOf(self._begun(making, newcomer, name), done, name, False)
 
-    async def _begun(self, making: Coroutine[Any, Any, ChangeReport], name: str) -> ChangeReport:
+    async def _begun(
+        self, making: Coroutine[Any, Any, ChangeReport], newcomer: Newcomer, name: str
+    ) -> ChangeReport:
         """What it has changed is told once."""
         report = await making
-        if self._book.find(name) is None:
+        if self._driver.lastBegun is not newcomer:
             raise CommandError(f"{name} is not rolled out: what it was to be held against does not run any more")
         return replace(report, text=())
 

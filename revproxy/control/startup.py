@@ -141,7 +141,7 @@ class Startup:
             if plugin.entry.digest is not None:
                 records = records.cleared(plugin.name, plugin.entry.digest)  # it is well until it fails again
         rolled = attempt.rolled(plan)
-        records = await remembered(coordinator.keeper, records, plan, rolled, coordinator.now())
+        records = await remembered(coordinator.keeper, records, plan, rolled, coordinator.ongoing(), coordinator.now())
         await coordinator.keeper.record(records, plan, attempt.snapshot.catalog)
         await coordinator.vetting.recorded(plan)
         news = coordinator.refused.note(attempt.refusals, plan, coordinator.catalog)

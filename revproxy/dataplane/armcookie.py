@@ -29,6 +29,8 @@ from revproxy.messages import Request, Response
 
 COOKIE: Final = b"revproxy_arm"
 
+_WANTED: Final = COOKIE + b"="
+
 SECONDS: Final = 30 * 86400
 """How long clients keep it; a rollout is over by then, and what is left of it means nothing."""
 
@@ -60,7 +62,7 @@ class IssuedDraw(Draw):
 
     def standingOf(self, request: Request) -> Standing:
         """As :meth:`Draw.standingOf`: by the cookie, or else by address."""
-        cookie = cookieIn(request, COOKIE)
+        cookie = cookieIn(request, _WANTED)
         if cookie is not None:
             standing = self._known.get(cookie)
             if standing is not None:

@@ -168,16 +168,23 @@ def headerKey(name: bytes) -> Callable[[Request], bytes | None]:
 
 def cookieKey(name: bytes) -> Callable[[Request], bytes | None]:
     """Clients are told apart by a cookie that somebody else sets."""
-    return lambda request: cookieIn(request, name)
-
-
-def cookieIn(request: Request, name: bytes) -> bytes | None:
-    """The first cookie of a name that a request has (RFC 6265 §5.4), as it is on the wire; None: there is none."""
     wanted = name + b"="
-    for field in request._headers.fields:
-        if field[0] == b"cookie" and wanted in field[2]:
-            for pair in field[2].split(b";"):
-                pair = pair.strip(b" \t")
-                if pair.startswith(wanted):
-                    return pair[len(wanted) :]
+    return lambda request: cookieIn(request, wanted)
+
+
+def cookieIn(request: Request, wanted: bytes) -> bytes | None:
+    """
+    The first cookie of a name that a request has (RFC 6265 §5.4), as it is on the wire; None: there is none.
+
+    :param wanted: the name, and ``=``.
+    """
+    for lower, _, value in request._headers.fields:
+        if lower == b"cookie":
+            at = value.find(wanted)
+            while at >= 0:
+                if at == 0 or value[:at].rstrip(b" \t")[-1:] in (b"", b";"):
+                    end = value.find(b";", at)
+                    begin = at + len(wanted)
+                    return (value[begin:] if end < 0 else value[begin:end]).rstrip(b" \t")
+                at = value.find(wanted, at + 1)
     return None

@@ -145,10 +145,12 @@ class Fork(Chain):
         standings = Standings()
         for _, draw in self._draws:
             standings[draw.id] = draw.standingOf(request)
-        chosen = [draw for draw in self._testers if self._isChosen(draw, context, standings)]
+        isTester = False
+        for draw in self._testers:
+            isTester |= self._isChosen(draw, context, standings)
         for name in self._stripped:
             request._headers.removeRaw(name)
-        if chosen:
+        if isTester:
             # What somebody does who tests one version is nothing to judge another one by, either.
             for id, standing in standings.items():
                 standings[id] = standing if standing.isChosen else standing.ofTester()

@@ -61,6 +61,7 @@ class Books:
     :ivar storeOf: gives what it keeps over restarts.
     :ivar failed: told what its code has raised outside of calls, and how its process has ended by itself.
     :ivar exceeded: told of a limit that was exceeded, in words, where no failure tells of it.
+    :ivar isHeard: whether what it logs is.
     """
 
     figures: Figures
@@ -68,6 +69,7 @@ class Books:
     storeOf: Callable[[], Any]
     failed: Callable[[BaseException], None]
     exceeded: Callable[[LimitName, str], None]
+    isHeard: bool = True
 
 
 class ProcessTier:
@@ -103,7 +105,7 @@ class ProcessTier:
         figures = ProcessFigures(books.figures, lambda text: upcalls.exceeded("labels", text))
         upcalls = Upcalls(
             load.name, load.version, permissions, limits, requests, figures, now,
-            failed=books.failed, exceeded=books.exceeded,
+            failed=books.failed, exceeded=books.exceeded, isHeard=books.isHeard,
         )  # fmt: skip
         take: Callable[[], Deferred[Process]] = partial(self._take, f"{load.name} {load.digest}", limits.memory)
         succession = Succession(take, load, limits, self._clock, self._deadlines, upcalls, books.failed)

@@ -50,10 +50,12 @@ class Upcalls:
         *,
         failed: Callable[[BaseException], None],
         exceeded: Callable[[LimitName, str], None],
+        isHeard: bool = True,
     ) -> None:
         """
         :param failed: told what the plugin's code has raised outside of calls.
         :param exceeded: told of a limit that was exceeded, in words.
+        :param isHeard: whether what it logs is.
         """
         self.broker: Broker
         self.sendInterim: Callable[[int, tuple[tuple[int, Fields], ...]], None] = lambda request, answers: None
@@ -64,6 +66,7 @@ class Upcalls:
         self._figures = figures
         self._failed = failed
         self._exceeded = exceeded
+        self._isHeard = isHeard
         self._lines = Rate(limits.lines, 10 * limits.lines, now)
         self._failures = Rate(FAILURES, 10 * FAILURES, now)
         self._linesPerSecond = limits.lines
@@ -123,6 +126,8 @@ class Upcalls:
     # What it tells
 
     def _takesLine(self) -> bool:
+        if not self._isHeard:
+            return False
         if self._lines.takes():
             return True
         self.exceeded("log", f"it logs more than {self._linesPerSecond:g} lines a second, which are dropped")

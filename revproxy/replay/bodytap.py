@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from hashlib import sha256
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -79,6 +79,10 @@ class Kept:
         """SHA-256 of all, also of what is not kept, in hexadecimal digits."""
         digest: str = (sha256(self.data) if self._digest is None else self._digest).hexdigest()
         return digest
+
+
+_EMPTY: Final = Kept.of(b"", 0)
+"""Of what has no body."""
 
 
 class BodyUse:
@@ -213,7 +217,7 @@ def useOf(body: Body | None, most: int, broke: Callable[[BaseException], None]) 
     :param broke: told what a filter of the plugin's raises.
     """
     if body is None:
-        return BodyUse(None, Kept.of(b"", most), most, broke)
+        return BodyUse(None, _EMPTY, most, broke)
     if body.__class__ is Body:
         body.__class__ = TappedBody  # of the same layout: whoever holds it, holds this
         body._tap = BodyTap(_held(body, most))

@@ -6,12 +6,11 @@ What is taken from the context are references and short copies; values are made 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import CancelledError
 
 from revproxy.context import Context
-from revproxy.destination import Goal
 from revproxy.errors import EdgeError, PluginQuarantined, Refused
 from revproxy.headers import Field, Headers
 from revproxy.messages import Response
@@ -56,18 +55,20 @@ class _Interim:
         return sent
 
 
-class _Head:
+class _Head(NamedTuple):
     """What a request is, and where it goes, at some moment."""
 
-    __slots__ = ("fields", "host", "method", "target", "upstream")
+    method: bytes
+    target: bytes
+    host: bytes
+    fields: list[Field]
+    upstream: str
 
-    def __init__(self, context: Context) -> None:
-        request = context._request
-        self.method = request._rawMethod
-        self.target = request._rawTarget
-        self.host = request._rawHost
-        self.fields = request._headers.fields.copy()
-        self.upstream = _chosen(context._goal)
+
+def _headOf(context: Context) -> _Head:
+    request, goal = context._request, context._goal
+    upstream = "" if goal is None or goal.upstream is None else _chosen(goal.upstream, goal.origin)
+    return _Head(request._rawMethod, request._rawTarget, request._rawHost, request._headers.fields.copy(), upstream)
 
 
 class Capture:
@@ -82,7 +83,7 @@ class Capture:
 
     __slots__ = (
         "_after",
-        "_answer",
+        "_answerAfter",
         "_answerBefore",
         "_answerFields",
         "_answerStatus",
@@ -98,7 +99,6 @@ class Capture:
         "_loggedBefore",
         "_madeUse",
         "_most",
-        "_peer",
         "_phase",
         "_raised",
         "_refused",
@@ -135,16 +135,15 @@ class Capture:
         self._isRerouted = False
         self._logged: dict[str, Any] = {}
         request = self._request = context._request
-        self._before = self._after = _Head(context)
-        self._peer = request._peer.host, request._peer.port
-        self._id = context.id
-        self._route = context._route.name
+        self._before = self._after = _headOf(context)
+        self._id = context._serial if context._id is None else context._id
+        self._route = context._route
         self._values, self._unwritable = written(context._values)
         self._valuesAfter = self._values
         self._loggedBefore = dict(context._fields) if context._fields else {}
         self._requestUse = useOf(request._body, most, self.broke)
         response = self._answerBefore = context._response if phase == "handleResponse" else None
-        self._answer: Response | None = None
+        self._answerAfter: tuple[int, list[Field]] | None = None
         self._answerStatus = 0
         self._answerFields: list[Field] = []
         self._answerUse: BodyUse | None = None
@@ -212,7 +211,7 @@ class Capture:
         if isinstance(context._exchange, _Interim):
             context._exchange = self._exchange
         self._exchange = None
-        self._after = _Head(context)
+        self._after = _headOf(context)
         self._valuesAfter, _ = written(context._values)
         fields = context._fields
         if fields:
@@ -221,9 +220,9 @@ class Capture:
         goal = context._goal
         self._isRerouted = goal is not None and goal.isRerouting
         useOver(self._requestUse, self._request._body)
-        self._answerAfter(context._response)
+        self._answerOver(context._response)
 
-    def _answerAfter(self, response: Response | None) -> None:
+    def _answerOver(self, response: Response | None) -> None:
         before, use = self._answerBefore, self._answerUse
         self._answerBefore = None
         if response is not before:  # another one, or the first
@@ -232,7 +231,7 @@ class Capture:
             use = None if response is None else useOf(None, self._most, self.broke)
         if use is not None and response is not None:
             useOver(use, response._body)
-            self._answer = Response(response._status, None, response._headers.copy(), None)
+            self._answerAfter = response._status, response._headers.fields.copy()
             self._madeUse = use
 
     # Values
@@ -259,9 +258,9 @@ class Capture:
             request._version,
             request._scheme,
             _pairs(head.fields),
-            self._peer,
-            self._id,
-            self._route,
+            (request._peer.host, request._peer.port),
+            self._id if isinstance(self._id, str) else self._id.decode("ascii"),
+            self._route.name,
             str(getattr(tls, "serverName", "") or ""),
             self._values,
             self._unwritable,
@@ -276,9 +275,10 @@ class Capture:
         """What came of it, by now: bodies go on after the call."""
         head = self._after
         response = self._refused
-        if response is None and self._answer is not None and self._madeUse is not None:
+        if response is None and self._answerAfter is not None and self._madeUse is not None:
             body, isWhole = _bodyAfter(self._madeUse)
-            response = RecordedResponse(self._answer._status, _pairs(self._answer._headers.fields), body, isWhole)
+            status, fields = self._answerAfter
+            response = RecordedResponse(status, _pairs(fields), body, isWhole)
         isOpen = self._raised is None and self._refused is None and (
             _isOpen(self._requestUse) or (self._madeUse is not None and _isOpen(self._madeUse))
         )
@@ -323,10 +323,8 @@ def _refusal(error: Refused) -> RecordedResponse:
     return RecordedResponse(error.status, _pairs(error.headers.fields), error.body)
 
 
-def _chosen(goal: Goal | None) -> str:
-    if goal is None or goal.upstream is None:
-        return ""
-    return goal.upstream if goal.origin is None else f"{goal.upstream} {goal.origin}"
+def _chosen(upstream: str, origin: str | None) -> str:
+    return upstream if origin is None else f"{upstream} {origin}"
 
 
 def _pairs(fields: list[Field]) -> tuple[HeaderPair, ...]:

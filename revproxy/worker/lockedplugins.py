@@ -98,6 +98,7 @@ class LockedPlugins:
             lambda: instance.host.store,
             partial(_failedOutside, instance),
             version.counters.exceeded,
+            not version.isCopy,
         )
         return tier.middleware(load, permissions, limits, books)
 

@@ -136,6 +136,8 @@ class StdlibRecords(logging.Handler):
             where = _whereWarned(caller)
         version = self._originOf(where, caller)
         if version is not None:
+            if version.isCopy:
+                return
             namespace = f"plugin.{version.name}"
         elif record.levelno < logging.WARNING and self._threshold > logging.DEBUG:
             return  # of a library: what it tells on its way is for whoever looks for something
@@ -155,6 +157,8 @@ class StdlibRecords(logging.Handler):
         version = self._originOf(filename, sys._getframe(1)) if file is None else None
         if version is None:
             self._showBefore(message, category, filename, lineno, file, line)
+            return
+        if version.isCopy:
             return
         told = self._warned.setdefault(version, set())
         place = filename, lineno, category

@@ -177,7 +177,7 @@ class Worker:
         )  # fmt: skip
         self.shadow = Shadow(copies, now=monotonic)
         self.trials = Trials(
-            reactor, tell, TakenDown(), self.recordings,
+            reactor, tell, TakenDown(), self.recordings, monotonic=monotonic,
             tapsOf=self.shadow.tapsOf, pairs=self.shadow.told, adopted=self.shadow.adopt,
         )  # fmt: skip
         self.generations = Generations(self.edge, self.staging, self.routes, self.health, self._answers, self.trials)

@@ -1,114 +1,170 @@
-"""A candidate that is worse goes back by itself; one that is not serves everybody; silence is neither."""
+"""
+Behaviour: a version that is rolled out and is worse goes back by itself, and one that is not comes into service.
+
+Control, worker and their judge are real; clients come by connections of their own, and the clock is told the time.
+"""
 
 from __future__ import annotations
 
-from tests.behaviour.rolling import FAILING, RollingCase
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from revproxy.dataplane.listener import Listener
+from tests.coordinators import Bench
+from tests.dataplane.doubles import TransportDouble
+
+CODE = """
+from zope.interface import implementer
+from revproxy.interfaces import IMiddleware, IResponseMiddleware, IStateful
+
+@implementer(IMiddleware, IResponseMiddleware, IStateful)
+class Quota:
+    name = "quota"
+    def __init__(self, config):
+        self.seen = {{}}
+    def handle(self, context):
+        host = context.request.peer.host
+        self.seen[host] = self.seen.get(host, 0) + 1
+        {body}
+        return True
+    def handleResponse(self, context):
+        context.response.headers.set("X-Version", {version!r})
+    def exportState(self):
+        return dict(self.seen)
+    def importState(self, state, version):
+        for host, count in state.items():
+            self.seen[host] = max(count, self.seen.get(host, 0))
+
+PluginMain = Quota
+"""
+
+POLICY = """
+plugins:
+  directory: ./plugins
+  rollout:
+    plugins:
+      quota:
+        steps: [{canary: 20%, until: {fault: 5%}, at_least: 20s, at_most: 10m}]
+"""
+
+CLIENTS = [f"10.{at >> 8}.{at & 255}.1" for at in range(400)]
 
 
-class CanaryTests(RollingCase):
-    """A canary of 25 %."""
+class RolloutCase(SynchronousTestCase):
+    """Version 1 of a plugin runs, and clients come, forty a second."""
 
-    def test_worse(self) -> None:
-        """One that fails is taken back while few have met it, and does not start again."""
-        self.save("2", FAILING)
-        self.crowd(120)
-        view = self.view()
-        self.assertEqual((view["state"], view["verdict"]["kind"]), ("rolled-back", "regression"))
-        self.assertTrue(view["verdict"]["reason"])
-        self.assertEqual(set(self.marks().values()), {"1"})
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()), extra=POLICY)
+        self.save("1.0.0")
+        self.bench.start()
+        self.addCleanup(self.bench.stop)
+        self.answers: list[tuple[str, bytes, bytes]] = []
+        self.turn = 0
+
+    def save(self, version: str, body: str = "pass") -> None:
+        self.bench.write("quota", CODE.format(body=body, version=version), version)
+
+    def ask(self, host: str) -> tuple[str, bytes]:
+        """:returns: which version answered, and its status; empty: none."""
+        transport = TransportDouble(host)
+        server: Any = Listener(self.bench.edge, tls=False).buildProtocol(transport.getPeer())
+        server.makeConnection(transport)
+        server.dataReceived(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        server.connectionLost(Failure(ConnectionDone()))
+        head = bytes(transport.sent).partition(b"\r\n\r\n")[0]
+        version = head.partition(b"X-Version: ")[2].partition(b"\r\n")[0].decode()
+        return version, head.split(b" ")[1]
+
+    def pass_(self, seconds: float, until: Callable[[], bool] = lambda: False) -> float:
+        """Time passes, and clients come. :returns: how much, until it was so."""
+        began = self.bench.clock.seconds()
+        while self.bench.clock.seconds() < began + seconds and not until():
+            for _ in range(4):
+                host = CLIENTS[self.turn % len(CLIENTS)]
+                self.turn += 1
+                self.answers.append((host, *self.ask(host)))
+            self.bench.clock.advance(0.1)
+        return self.bench.clock.seconds() - began
+
+    @property
+    def rollout(self) -> Any:
+        return self.bench.control.rollouts.view("quota")
+
+    def isOver(self) -> bool:
+        return self.rollout["state"] not in ("waiting", "preflight", "shadow", "canary")
+
+
+class GoesBackTests(RolloutCase):
+    """What is worse."""
+
+    def begin(self, body: str) -> list[tuple[str, str, bytes]]:
+        """:returns: what clients got from the moment on when the version was saved, until the rollout was over."""
+        self.pass_(5)
+        self.answers.clear()
+        self.save("2.0.0", body)
         self.bench.apply()
-        self.bench.wait(5)
-        self.assertEqual(self.state, "rolled-back")
-        self.assertEqual(set(self.marks().values()), {"1"})
+        self.pass_(600, self.isOver)
+        self.pass_(1)
+        return self.answers
 
-    def test_costsLittle(self) -> None:
-        """Of all requests, those of a few clients failed."""
-        self.save("2", FAILING)
-        self.crowd(120)
-        self.assertLessEqual(self.view()["arms"]["candidate"]["faults"], 12)
+    def test_newExceptions(self) -> None:
+        """An exception that nobody knew goes back when three buckets have met it, and is not waited for."""
+        answers = self.begin('if context.request.peer.port and host.endswith("0.1"): raise ValueError("no")')
+        self.flushLoggedErrors(ValueError)
+        self.assertEqual((self.rollout["state"], self.rollout["verdict"]["family"]), ("rolled-back", "fingerprint"))
+        faulty = [host for host, _, status in answers if status == b"500"]
+        self.assertTrue(3 <= len(faulty) <= 12, faulty)  # up to a second's worth, until it is told
+        self.assertEqual({version for _, version, _ in answers[-20:]}, {"1.0.0"})
 
-    def test_right(self) -> None:
-        """One that does the same comes to serve everybody, and the same instance goes on."""
-        self.save("2")
-        self.bench.wait(1)
-        self.crowd(600)
-        self.assertEqual(self.state, "promoted")
-        self.assertEqual(set(self.marks().values()), {"2"})
-        self.assertEqual(self.stage.starts.count("a 2"), 1)
-        self.bench.wait(40)
-        self.assertEqual(self.stage.stopsOf("a 1"), 1)
-        self.check()
+    def test_lets(self) -> None:
+        """One that stops what the other lets through is found by that."""
+        self.begin("if self.seen[host] > 0: return context.respond(403)")
+        self.assertEqual((self.rollout["state"], self.rollout["verdict"]["family"]), ("rolled-back", "interrupts"))
 
-    def test_anotherIsNew(self) -> None:
-        """After one was taken back, what is saved then takes its steps."""
-        self.save("2", FAILING)
-        self.crowd(120)
-        self.save("3")
-        self.bench.wait(2)
-        self.assertEqual((self.state, self.view()["candidate"]["version"]), ("canary", "3.0.0"))
+    def test_stateComesBack(self) -> None:
+        """What the version on trial has counted, the one that stays knows."""
+        self.begin("if self.seen[host] > 2: raise ValueError('no')")
+        self.flushLoggedErrors(ValueError)
+        self.assertEqual(self.rollout["state"], "rolled-back")
+        [instance] = self.bench.worker.staging.running.of("quota")  # type: ignore[union-attr]
+        asked = {host: sum(other == host for other, _, _ in self.answers) for host in CLIENTS}
+        lost = {host: count for host, count in asked.items() if instance.object.seen.get(host, 0) < count}
+        self.assertEqual(lost, {})
 
-    def test_unloadable(self) -> None:
-        """One that does not load is refused, and touches nobody."""
-        self.bench.write("a", "import nothing_of_that_name\n", version="2.0.0")
+    def test_oneVersionEach(self) -> None:
+        """A client whose version is the new one meets no other, until that goes back; others never meet it."""
+        answers = self.begin("if self.seen[host] > 2: raise ValueError('no')")
+        self.flushLoggedErrors(ValueError)
+        met: dict[str, str] = {}
+        for host, version, _ in answers:
+            met[host] = met.get(host, "") + (version or "2.0.0")[0]
+        for host, versions in met.items():
+            self.assertRegex(versions, r"\A1?2*1*\Z", host)
+        self.assertTrue(20 < sum("2" in versions for versions in met.values()) < 140, met)
+
+
+class ComesTests(RolloutCase):
+    """What is as good."""
+
+    def test_promoted(self) -> None:
+        """It comes into service when its step is over, as the very instance that clients have met."""
+        self.pass_(5)
+        self.answers.clear()
+        self.save("2.0.0")
         self.bench.apply()
-        self.bench.wait(2)
-        self.assertEqual(self.state, "refused")
-        self.assertIn("nothing_of_that_name", self.view()["transitions"][-1]["reason"])
-        self.assertEqual(set(self.marks(50).values()), {"1"})
-
-
-class SilenceTests(RollingCase):
-    """Nobody comes."""
-
-    def test_hold(self) -> None:
-        """When its time is over it is held, and not promoted."""
-        self.save("2")
-        self.bench.wait(700)
-        self.assertEqual(self.state, "canary, held")
-        self.assertEqual(self.view()["verdict"]["kind"], "no-traffic")
-        self.assertIn("rollout-inconclusive", self.kinds())
-
-    def test_onlyOneArm(self) -> None:
-        """Nor where nobody comes to the candidate."""
-        self.save("2")
-        self.bench.wait(1)
-        without = next(client for client, mark in self.marks().items() if mark == "1")
-        for _ in range(700):
-            self.visit(without)
-            self.bench.wait(1)
-        self.assertEqual(self.state, "canary, held")
-
-
-class RollBackTests(RollingCase):
-    """``on_inconclusive: roll_back``."""
-
-    policy = "by: header:X-Client, on_inconclusive: roll_back"
-
-    def test_silence(self) -> None:
-        """What shows nothing goes back."""
-        self.save("2")
-        self.bench.wait(700)
-        self.assertEqual(self.state, "rolled-back")
-        self.assertEqual(set(self.marks(50).values()), {"1"})
-
-
-class PromoteTests(RollingCase):
-    """``on_inconclusive: promote``."""
-
-    steps = "[{canary: 25%, until: {fault: 0.01%}, at_most: 30s}]"
-    policy = "by: header:X-Client, on_inconclusive: promote"
-
-    def test_undecided(self) -> None:
-        """What served both arms and has shown nothing by its time is promoted, where somebody wants it so."""
-        self.save("2")
-        self.bench.wait(1)
-        self.crowd(40)
-        self.assertEqual(self.state, "promoted")
-        self.assertEqual(set(self.marks(50).values()), {"2"})
-
-    def test_silence(self) -> None:
-        """Silence is no success, whatever somebody wants."""
-        self.save("2")
-        self.bench.wait(60)
-        self.assertEqual(self.state, "canary, held")
-        self.assertEqual(set(self.marks().values()), {"1", "2"})
+        self.pass_(3)
+        self.assertEqual(self.rollout["state"], "canary")
+        [candidate] = self.bench.worker.staging.running.candidates.values()  # type: ignore[union-attr]
+        self.pass_(600, self.isOver)
+        self.pass_(1)
+        self.assertEqual(self.rollout["state"], "promoted", self.rollout)
+        self.assertEqual(self.bench.worker.staging.running.of("quota"), [candidate])  # type: ignore[union-attr]
+        self.assertEqual({status for _, _, status in self.answers}, {b"200"})
+        self.assertEqual({version for _, version, _ in self.answers[-20:]}, {"2.0.0"})
+        share = sum(version == "2.0.0" for _, version, _ in self.answers[40:400]) / 360
+        self.assertTrue(0.1 < share < 0.3, share)

@@ -34,7 +34,7 @@ class RequestsTests(CommandCase):
         """Which of two versions it met is in the note, and can be searched for."""
         met = [{"plugin": "quota", "version": "1.3.0", "arm": "candidate"}]
         edge = self.edge([request("a", arms=met)])
-        self.assertIn("met quota 1.3.0, the candidate", self.run_("requests", "--arm", "quota:candidate").stdout)
+        self.assertIn("met quota 1.3.0 (candidate)", self.run_("requests", "--arm", "quota:candidate").stdout)
         self.assertEqual(edge.requests[0][1], "requests?arm=quota%3Acandidate&limit=20")
 
     def test_filters(self) -> None:

@@ -7,9 +7,22 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from revproxy.admin.operations.rolloutshapes import told
 from revproxy.cli import rolloutcommands
-from tests.admin.rolloutviews import canary, forecast, rolledBack
+from tests.admin import rolloutviews
+from tests.admin.rolloutviews import forecast
 from tests.cli.test_edgecommands import CommandCase, Status
+
+
+def canary(*arguments: Any, **more: Any) -> dict[str, Any]:
+    """As the edge tells of one in its canary."""
+    return told(rolloutviews.canary(*arguments, **more))
+
+
+def rolledBack(*arguments: Any, **more: Any) -> dict[str, Any]:
+    """As the edge tells of one that was worse."""
+    return told(rolloutviews.rolledBack(*arguments, **more))
+
 
 DONE = {"text": ["quota: 1.3.0 serves everybody"], "refused": []}
 

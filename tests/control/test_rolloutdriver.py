@@ -7,13 +7,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jsonschema import validate
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY
+from revproxy.control.actor import Actor
+from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.rollout.preflight import PreflightReport
 from revproxy.control.steering import Asker
 from revproxy.plan.evidence import ArmCounts, Fingerprint, TrialEvidence
-from revproxy.plan.words import Evidence
+from revproxy.plan.words import Evidence, Failures
 from tests.coordinators import Bench
 
 STEPS = "[{shadow: 20%, until: {pairs: 30}}, " \
@@ -445,6 +449,130 @@ class CommandTests(RolloutCase):
         self.save("3.0.0")
         self.bench.result(self.bench.control.steering.rollback(Asker(), "a"))
         self.assertEqual((self.state(), self.runs()), ("aborted", "1.0.0"))
+
+
+class ErrorTests(RolloutCase):
+    """
+    What cannot be done is said, with what can be.
+    """
+
+    def refused(self, command: str, *arguments: Any, name: str = "a") -> str:
+        """The text."""
+        return str(self.failureResultOf(self.bench.later(
+            getattr(self.rollouts, command)(Asker(), name, *arguments)), CommandError).value)  # fmt: skip
+
+    def test_nothing(self) -> None:
+        """
+        There is no such plugin, or nothing of it is rolled out.
+        """
+        self.assertIn("no plugin named", self.refused("abort", name="nobody"))
+        for command in ("step", "hold", "resume", "promote", "abort"):
+            self.assertIn("`revproxy rollout a start`", self.refused(command))
+        self.assertRaises(NotThere, self.rollouts.view, "a")
+        self.assertEqual(self.rollouts.views(), [])
+
+    def test_start(self) -> None:
+        """
+        What cannot begin.
+        """
+        self.assertIn("runs already", self.refused("start"))
+        self.assertIn("no such version", self.refused("start", "7.7"))
+        self.bench.write("b", enabled=False)
+        self.bench.apply()
+        self.assertIn("runs nowhere", self.refused("start", name="b"))
+        self.save("2.0.0")
+        self.assertIn("is being rolled out", self.refused("start"))
+        self.bench.result(self.bench.control.steering.pin(Asker(), "a"))
+        self.assertIn("unpin", self.refused("start"))
+
+    def test_held(self) -> None:
+        """
+        What is not held does not go on; what is, is told so.
+        """
+        self.save("2.0.0")
+        self.assertIn("not held", self.refused("resume"))
+        self.do("hold")
+        self.assertIn("resume", self.do("hold")["text"][0])
+
+    def test_doesNotLoad(self) -> None:
+        """
+        Who starts a version that cannot be made ready is told why, and what runs keeps running.
+        """
+        self.save("2.0.0", code="raise RuntimeError('no')")
+        self.do("start")
+        self.assertEqual((self.state(), self.runs()), ("refused", "1.0.0"))
+        self.save("3.0.0")
+        self.assertEqual(self.state(), "shadow")
+
+
+class ToldTests(RolloutCase):
+    """
+    Who did what is written down.
+    """
+
+    def test_history(self) -> None:
+        """
+        Each transition has its place in the line of time, with who made it, and why.
+        """
+        history = self.bench.control.history
+        history.beginWithout()
+        self.save("2.0.0")
+        asker = Asker(Actor("http", "jane"), "I have seen enough")
+        for command in ("hold", "resume", "step", "abort"):
+            self.bench.result(getattr(self.rollouts, command)(asker, "a"))
+            self.settle()
+        entries = [(each["action"], each["actor"]["name"], each["reason"]) for each in history.entries]
+        self.assertEqual([each for each in entries if each[0].startswith("rollout")], [
+            ("rollout-start", "files", f"the folder of a has 2.0.0 ({self.view()['candidate']['digest'][:12]})"),
+            ("rollout-step", "edge", "it is its turn"),
+            *(("rollout-" + command, "jane", "I have seen enough") for command in ("hold", "resume", "step", "abort")),
+        ])  # fmt: skip
+        by = [(each["to"], each["by"]) for each in self.view()["transitions"]]
+        self.assertEqual(by, [("waiting", "files"), ("shadow", "edge"), ("canary", "jane"), ("aborted", "jane")])
+
+    def test_quarantine(self) -> None:
+        """
+        Failures of the candidate do not count against what runs, and the other way round.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        candidate = self.driver.book.going[0].newcomer.candidates["a"].version
+        for word in (Failures("a", candidate, 10, 10),):
+            self.bench.control.inbox.receive(0, word)
+        self.settle()
+        self.assertEqual((self.state(), self.runs()), ("rolled-back", "1.0.0"))
+        self.assertNotIn(("quarantined", "a"), self.bench.kinds())
+
+    def test_views(self) -> None:
+        """
+        What is told fits what the API says of it, whatever state it is in.
+        """
+        seen = []
+        self.save("2.0.0")
+        seen.append(self.view())
+        self.do("step")
+        self.tell(running=ArmCounts(100, times={3: 90, 7: 10}), candidate=ArmCounts(5, times={3: 5}))
+        seen.append(self.view())
+        self.worse()
+        seen.append(self.view())
+        for view in seen:
+            validate(view, {**ROLLOUT, "type": "object"})
+            validate({name: view[name] for name in SUMMARY["properties"]}, SUMMARY)
+        self.assertEqual([view["state"] for view in seen], ["shadow", "canary", "rolled-back"])
+        self.assertEqual(self.rollouts.views(), [seen[-1]])
+
+    def test_plan(self) -> None:
+        """
+        Beforehand it is told how long it would take, and what it could not show.
+        """
+        self.bench.write("a", version="2.0.0", code="# ILifecycle, rate limit\nraise RuntimeError")
+        self.bench.apply()
+        self.settle()
+        told = self.bench.result(self.rollouts.plan("a"))
+        validate(told, FORECAST)
+        self.assertEqual((told["candidate"]["version"], len(told["steps"]), told["rate"]), ("2.0.0", 3, 0.0))
+        self.assertEqual(len(told["warnings"]), 2)
+        self.assertEqual(self.kinds()[-1], "rollout-refused")
 
 
 class SeveralTests(RolloutCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from revproxy.plan.catalog import CatalogEntry
-from revproxy.plan.words import Notice
+from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.instance import Instance
 from tests.trials import NONE, onTrial, trial
 from tests.worker.rollout.trialcase import TrialCase, answering
@@ -101,6 +101,22 @@ class StagedTrialsTests(TrialCase):
         self.assertEqual(self.running.object.seen, {"192.0.2.7": 1, "192.0.2.8": 1})
         self.settle()
         self.assertEqual((candidate.object, stopped.stopped), (None, 1))
+
+    def test_provedGone(self) -> None:
+        """Nothing of it stays in memory: neither of one that has served and was taken back, nor of one it replaced."""
+        for number in range(2):
+            self.runs(self.a, self.b, tried=[(trial("a", id=str(number)), [counting(f"2.{number}")])])
+            self.seen()
+            self.runs(self.a, self.b)
+            self.settle()
+        newer = counting("3.0")
+        self.runs(self.a, self.b, tried=[(trial("a", id="last"), [newer])])
+        self.seen()
+        self.runs(newer, self.b)
+        self.seen()
+        self.settle(10)
+        self.assertEqual([word for word in self.told if isinstance(word, Remains)], [])
+        self.assertEqual(self.worker.retirement.counts(), {})
 
     def test_handBackFails(self) -> None:
         """The roll-back is made all the same, and it is told; what runs has what it had."""

@@ -16,6 +16,7 @@ from revproxy.admin.metrics.hostfigures import HostFigures
 from revproxy.admin.metrics.ownfamilies import OwnFamilies
 from revproxy.admin.metrics.pluginfigures import PluginFigures
 from revproxy.admin.metrics.requestfigures import RequestFigures
+from revproxy.admin.metrics.rolloutfigures import RolloutFigures
 from revproxy.control.control import Control
 from revproxy.plan.events import EventLog
 from revproxy.plan.plan import Plan
@@ -41,6 +42,7 @@ class Collection:
         self._hosts = HostFigures(clock.seconds)
         self._own = OwnFamilies(totals.figures)
         self._control = ControlFigures(control)
+        self._rollouts = RolloutFigures(control.rollouts.views, events)
         control.inbox.onCounters.append(self._counted)
         control.inbox.onRecords.append(self._exemplars.told)
         coordinator.onCommitted.append(self._committed)
@@ -58,6 +60,7 @@ class Collection:
             *self._plugins.sources(),
             *self._edge.sources(self._dropped),
             *self._control.sources(),
+            *self._rollouts.sources(),
         ]
         return [*sorted(ours, key=lambda source: _ORDER[source.family]), *self._own.sources()]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from revproxy.admin.operation import Answer, Call, Operation, Parameter
 from revproxy.admin.operations.outcome import OUTCOME, OUTCOMES, outcome
+from revproxy.admin.operations.rolloutshapes import BRIEF, goingOn
 from revproxy.admin.operations.trust import TRUST
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import (
@@ -63,6 +64,7 @@ PLUGIN_STATUS = record(
     last_failure=_LAST_FAILURE,
     trust=TRUST,
     versions={"type": "array", "items": _VERSION},
+    rollout={**optional(BRIEF), "description": "The rollout that goes on; null: none does."},
 )
 
 _DETAILS = record(
@@ -101,6 +103,7 @@ class _Plugins:
     def __init__(self, control: Control) -> None:
         self._audit = control.audit
         self._view = control.pluginView
+        self._rollouts = control.rollouts
         self._does: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "enable": control.steering.enable,
             "disable": control.steering.disable,
@@ -112,10 +115,19 @@ class _Plugins:
 
     async def all(self, call: Call) -> Any:
         found = await self._view.all(call.values["removed"])
-        return {"items": found, "configuration": self._view.configuration()}
+        rollouts = self._goingOn()
+        items = [{**each, "rollout": rollouts.get(each["name"])} for each in found]
+        return {"items": items, "configuration": self._view.configuration()}
 
     async def one(self, call: Call) -> Any:
-        return await self._view.one(call.values["name"])
+        name = call.values["name"]
+        return {**await self._view.one(name), "rollout": self._goingOn().get(name)}
+
+    def _goingOn(self) -> dict[str, dict[str, Any]]:
+        """In brief, by each of the plugins, the rollouts that are not over."""
+        views = self._rollouts.views()
+        briefs = {each["id"]: each for each in goingOn(views)}
+        return {name: briefs[view["id"]] for view in views if view["id"] in briefs for name in view["plugins"]}
 
     async def change(self, call: Call, command: str) -> Answer:
         body = dict(call.body)

@@ -126,10 +126,11 @@ SUMMARY: Schema = record(
     step=optional(_NOW),
     steps={"type": "array", "items": STEP},
     verdict=VERDICT,
+    because={**TEXT, "description": "Why it is as it is: what was judged last; of one that is over, what ended it."},
     warnings=_TEXTS,
 )
 
-_BRIEF = ("plugin", "id", "state", "held", "since", "running", "candidate", "step", "verdict")
+_BRIEF = ("plugin", "id", "state", "held", "since", "running", "candidate", "step", "verdict", "because")
 
 BRIEF: Schema = record(
     "The rollout of a plugin that goes on.", **{name: SUMMARY["properties"][name] for name in _BRIEF}
@@ -186,9 +187,16 @@ FORECAST: Schema = record(
 
 
 
+def told(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What control tells of a rollout, and why it is as it is."""
+    isOver = view["state"] in ENDS and view["transitions"]
+    return {**view, "because": view["transitions"][-1]["reason"] if isOver else view["verdict"]["reason"]}
+
+
 def summary(view: Mapping[str, Any], schema: Schema = SUMMARY) -> dict[str, Any]:
-    """Of what is told of a rollout, what a schema has."""
-    return {name: view[name] for name in schema["properties"]}
+    """Of what control tells of a rollout, what a schema has."""
+    whole = told(view)
+    return {name: whole[name] for name in schema["properties"]}
 
 
 def goingOn(views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -196,4 +204,4 @@ def goingOn(views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [summary(view, BRIEF) for view in views if view["state"] not in ENDS]
 
 
-__all__ = ["BRIEF", "ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY", "goingOn", "summary"]
+__all__ = ["BRIEF", "ENDS", "FORECAST", "ROLLOUT", "STATES", "SUMMARY", "goingOn", "summary", "told"]

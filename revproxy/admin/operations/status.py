@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from revproxy import __version__
 from revproxy.admin.operation import Call, Operation
 from revproxy.admin.operations.figures import FIGURES, figures
+from revproxy.admin.operations.rolloutshapes import BRIEF, goingOn
 from revproxy.admin.reply import SLICE
 from revproxy.admin.role import Role
 from revproxy.admin.shapes import COUNT, FLAG, NUMBER, TEXT, TIME, optional, record
@@ -37,6 +38,7 @@ _STATUS = record(
     config=record(source=TEXT, failure=optional({"type": "object"})),
     plan={**COUNT, "description": "Its number; 0 before the first."},
     plugins=record(**dict.fromkeys(STATES, COUNT)),
+    rollouts={"type": "array", "items": BRIEF, "description": "Those that go on."},
     connections=COUNT, requests_in_flight=COUNT, oldest_request_seconds=optional(NUMBER), alerts_firing=COUNT,
     routes={"type": "array", "items": record(route=TEXT, upstream=optional(TEXT), **_GOES_ON)},
     total=record(**_GOES_ON),
@@ -74,6 +76,7 @@ class _Status:
             "config": control.pluginView.configuration(),
             "plan": 0 if plan is None else plan.number,
             "plugins": {state: plugins[state] for state in STATES},
+            "rollouts": goingOn(control.rollouts.views()),
             "connections": control.goings.connections,
             "requests_in_flight": sum(now.count for now in goings.values()),
             "oldest_request_seconds": self._age(min((now.oldestAt for now in goings.values()), default=None)),

@@ -46,6 +46,8 @@ class Scene:
     :ivar found: what the folders have.
     :ivar running: what runs, or ran before a restart; ``inForce``: the names of those of it that run somewhere.
     :ivar gated: names of plugins in quarantine with nothing in their place.
+    :ivar lost: names of those whose folders went with all others: they run on.
+    :ivar retries: whether what could not be made ready is tried again.
     """
 
     found: Entries
@@ -55,6 +57,8 @@ class Scene:
     config: Config
     switches: Mapping[str, bool]
     records: PluginRecords
+    lost: Collection[str] = ()
+    retries: bool = False
 
 
 def grade(wanted: Entries, scene: Scene, ongoing: tuple[Ongoing, ...] = (), move: Move | None = None) -> Graded:
@@ -137,14 +141,14 @@ class _Grading:
             return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
         if scene.switches.get(name) is False:
             return Ending("aborted", f"{name} was switched off")
-        if base is None or entry is None:
+        if base is None or (entry is None and name not in scene.lost):
             return Ending("aborted", f"the folder of {name} is gone")
         if base.digest != each.instead.get(name):
             return Ending("aborted", f"{name} {base.version} runs by now")
         if name in scene.gated:
             text = f"what runs of {name} is in quarantine, so there is nothing to hold it against"
             return Ending("aborted", f"{text}; `revproxy pin {name} VERSION` has a stored version run", True)
-        return self._endingByFolder(each, name, entry, base)
+        return None if entry is None else self._endingByFolder(each, name, entry, base)
 
     def _endingByFolder(
         self, each: Ongoing, name: str, entry: CatalogEntry, base: CatalogEntry
@@ -207,6 +211,8 @@ class _Grading:
         entry = self.entries[name]
         known = None if entry.digest is None else self.scene.records.get(name).find(entry.digest)
         if known is None or known.trial is None or not known.trial.blocks:
+            return False
+        if known.trial.state == "refused" and self.scene.retries:
             return False
         self._keepRunning([name])
         how = known.trial.state.replace("-", " ")

@@ -137,7 +137,7 @@ class CanaryJudge:
         return tuple(sorted(self._families(), key=lambda family: -family.odds))
 
     def _families(self) -> Iterator[FamilyEvidence]:
-        of = self._median.active(self.isCandidates)
+        of = self._median.active[0], self._median.active[1]
         for name in self._weights:
             labels = self._labels["interrupts" if name == FEWER else name]
             yield FamilyEvidence(name, self.odds(name), THRESHOLD, labels.candidate, labels.running, *of)
@@ -159,15 +159,17 @@ class CanaryJudge:
                 return labels.candidate + further
         return None
 
-    def need(self, power: float) -> float | None:
-        """So many of `have` are enough; None: nothing ever is."""
-        faults = self.faultsNeeded()
-        return None if faults is None else averageFor(faults, power)
+    def sight(self, power: float) -> tuple[float | None, float]:
+        """
+        What it takes that a candidate as bad as is looked for would have been found.
 
-    def power(self) -> float:
-        """The probability with which a candidate as bad as is looked for would have been found."""
+        :param power: with this probability.
+        :returns: so many of `have`, None: nothing ever is enough; and the probability by now.
+        """
         faults = self.faultsNeeded()
-        return 0.0 if faults is None or self._expected is None else chanceOf(faults, self._expected.faults)
+        if faults is None or self._expected is None:
+            return None, 0.0
+        return averageFor(faults, power), chanceOf(faults, self._expected.faults)
 
     def saved(self) -> SavedCanary:
         """All that it knows, but for whose the buckets are."""
@@ -185,7 +187,7 @@ class CanaryJudge:
             if family not in saved.labels:
                 raise ValueError(f"nothing is kept of {family}")
             labels.restore(saved.labels[family], isCandidates)
-        self._median.restore(saved.median)
+        self._median.restore(saved.median, isCandidates)
         self._fit, self._unfit = saved.fit, saved.unfit
         self._expect(until)
         if self._expected is not None:

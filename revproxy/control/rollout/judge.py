@@ -125,15 +125,23 @@ class Judge:
         self._steps += 1
         self._kind, self._until, self._canary = step.kind, step.until, canary
         self._clock.begin(now)
+        self._measure()
+
+    def _measure(self) -> None:
         self._armsInStep = _NOBODY
         self._comparedBefore = self._shadow.pairs().compared
         self._broken = ""
-        self._judge.begin(self._steps, _labels(canary), step.until)
+        self._judge.begin(self._steps, _labels(self._canary), self._until)
 
     def accept(self) -> None:
-        """Somebody has seen what the versions differ in, and goes on: what has decided of that does so no more."""
+        """
+        Somebody has seen what there is to see, and goes on: what has decided of differences does so no more. Where the
+        measurement could not be believed, the step is measured anew.
+        """
         self._shadow.accept()
         self._differs = None
+        if self._broken:
+            self._measure()
 
     def heard(self, evidence: TrialEvidence) -> None:
         """What a worker tells, whichever."""
@@ -251,11 +259,11 @@ class Judge:
             pairs = self._pairs()
             return self._left(pairs, self._until.pairs, pairsSeenText(pairs, pairsNeeded()))
         if self._kind == "canary" and self._until.fault is not None:
-            power = self._judge.power()
+            need, power = self._judge.sight(self._until.power)
             told = faultsSeenText(self._until.fault, power, self._until.power)
             if not self.thresholds:
                 told += "; what is slow is not known yet: fewer than 2,000 calls of the running version were measured"
-            return self._left(self._judge.have(), self._judge.need(self._until.power), told)
+            return self._left(self._judge.have(), need, told)
         return Progress(None, None, None, "nothing that is counted ends this step")
 
     def _left(self, have: float | None, need: float | None, told: str) -> Progress:

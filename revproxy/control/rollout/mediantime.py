@@ -64,6 +64,7 @@ class SavedTimes(msgspec.Struct, frozen=True, array_like=True):
 class MedianTime:
     """
     :ivar odds: weighted, so that `revproxy.control.rollout.findings.THRESHOLD` decides: by the last look.
+    :ivar active: from how many of the candidate's buckets, and of the running version's, calls came in this step.
     :ivar slower: of the candidate's buckets, and the running version's, those above the middle in the last look;
         ``of``: how many there were of each.
     """
@@ -71,6 +72,7 @@ class MedianTime:
     def __init__(self) -> None:
         self.odds = 0.0
         self.slower = self.of = (0, 0)
+        self.active = [0, 0]
         self._looks = self._looksInStep = 0
         self._counts, self._logs = _zeros()
         self._countsBefore, self._logsBefore = _zeros()
@@ -79,6 +81,7 @@ class MedianTime:
         """A step begins in which the candidate serves more than before."""
         self._counts, self._logs = _zeros()
         self._looksInStep = 0
+        self.active = [0, 0]
 
     def heard(self, time: BucketTime, isBefore: bool) -> None:
         """
@@ -87,17 +90,14 @@ class MedianTime:
         :param isBefore: whether the candidate serves nobody yet.
         """
         counts, logs = (self._countsBefore, self._logsBefore) if isBefore else (self._counts, self._logs)
+        if not (isBefore or counts[time.bucket]) and time.count:
+            self.active[0 if time.isCandidate else 1] += 1
         counts[time.bucket] += time.count
         logs[time.bucket] += time.logs
 
     def calls(self, bucket: int) -> int:
         """Calls of a bucket since the step began."""
         return self._counts[bucket]
-
-    def active(self, isCandidates: Sequence[bool]) -> tuple[int, int]:
-        """From how many of the candidate's buckets, and of the running version's, calls came in this step."""
-        ours = sum(1 for count, isOurs in zip(self._counts, isCandidates, strict=True) if count and isOurs)
-        return ours, sum(1 for count in self._counts if count) - ours
 
     def look(self, seconds: float, isCandidates: Sequence[bool]) -> bool:
         """
@@ -154,10 +154,11 @@ class MedianTime:
             _packed("f", self._logsBefore), self._looks, self._looksInStep, self.odds, self.slower, self.of,
         )  # fmt: skip
 
-    def restore(self, saved: SavedTimes) -> None:
+    def restore(self, saved: SavedTimes, isCandidates: Sequence[bool]) -> None:
         """
         Go on from there.
 
+        :param isCandidates: by bucket, whose it is.
         :raises ValueError: if that cannot be.
         """
         self._counts, self._logs = array("q", _unpacked("I", saved.counts)), array("d", _unpacked("f", saved.logs))
@@ -165,6 +166,8 @@ class MedianTime:
         self._logsBefore = array("d", _unpacked("f", saved.logsBefore))
         self._looks, self._looksInStep, self.odds = saved.looks, saved.looksInStep, saved.odds
         self.slower, self.of = saved.slower, saved.of
+        ours = sum(1 for count, isOurs in zip(self._counts, isCandidates, strict=True) if count and isOurs)
+        self.active = [ours, sum(1 for count in self._counts if count) - ours]
 
 
 def _zeros() -> tuple[array[int], array[float]]:

@@ -31,13 +31,14 @@ class Mixture:
     :ivar logs: one for each of ``timesWorse``, and that of ``certain`` last.
     """
 
-    __slots__ = ("_timesWorse", "_weights", "logs")
+    __slots__ = ("_odds", "_timesWorse", "_weights", "logs")
 
     def __init__(self, timesWorse: Sequence[float] = TIMES_WORSE, certain: float = 0.0) -> None:
         self._timesWorse = tuple(timesWorse)
         each = (1.0 - certain) / len(self._timesWorse)
         self._weights = [each] * len(self._timesWorse) + [certain]
         self.logs = [0.0] * len(self._weights)
+        self._odds: float | None = None
 
     def saw(self, isHit: bool, odds: float, count: int = 1) -> None:
         """
@@ -47,6 +48,7 @@ class Mixture:
         :param odds: of that kind, if it is not worse; above 0 and finite.
         :param count: so many of them.
         """
+        self._odds = None
         for number, ratio in enumerate(self._ratios(isHit, odds)):
             self.logs[number] += count * ratio
 
@@ -62,9 +64,14 @@ class Mixture:
 
         :param further: if so many hits came, too, at these ``odds``.
         """
-        logs = self.logs
         if further:
-            logs = [had + further * more for had, more in zip(logs, self._ratios(True, odds), strict=True)]
+            ratios = self._ratios(True, odds)
+            return self._mean([had + further * more for had, more in zip(self.logs, ratios, strict=True)])
+        if self._odds is None:
+            self._odds = self._mean(self.logs)
+        return self._odds
+
+    def _mean(self, logs: Sequence[float]) -> float:
         weighted = [(weight, had) for weight, had in zip(self._weights, logs, strict=True) if weight]
         top = max(had for _, had in weighted)
         total = top + log(sum(weight * exp(had - top) for weight, had in weighted))
@@ -78,4 +85,4 @@ class Mixture:
         """
         if len(logs) != len(self.logs):
             raise ValueError(f"{len(logs)} numbers are kept of a mixture of {len(self.logs)}")
-        self.logs = list(logs)
+        self.logs, self._odds = list(logs), None

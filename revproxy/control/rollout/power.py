@@ -12,6 +12,7 @@ What is not covered: faults that meet a few clients only. Those show in fewer bu
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, inf
 
 MOST_FAULTS = 500
@@ -31,6 +32,7 @@ def chanceOf(faults: int, average: float) -> float:
     return max(0.0, 1.0 - below) if faults > 0 else 1.0
 
 
+@lru_cache(256)
 def averageFor(faults: int, power: float) -> float:
     """
     The average of which at least so many come with this probability.

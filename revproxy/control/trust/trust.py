@@ -139,6 +139,10 @@ class Trust:
             if verified is not None and digest is not None:
                 self.memory.ran(each.name, digest, verified)
             self._tell(each, was, plan)
+        for _, candidate in plan.candidates():
+            verified = policy.judge(candidate.entry, True).asVerified(candidate.entry, self._now())
+            if verified is not None and candidate.entry.digest is not None:
+                self.memory.ran(candidate.name, candidate.entry.digest, verified)
         self.memory.save()
 
     def signedAnew(self, plan: Plan) -> Iterator[tuple[str, str, Mapping[str, bytes]]]:

@@ -93,6 +93,8 @@ class ForkMaker:
         self._testers = tuple(draw for draw in self._draws.values() if draw.testers is not None)
         self._trialOf = {name: trial for trial in plan.trials for name in trial.plugins}
         self._taps = {trial.id: tuple(tapsOf(trial)) for trial in plan.trials}
+        self._lone = {trial.id: plan.armOf(trial.id) for trial in plan.trials}
+        self._on: dict[tuple[int, ...], tuple[Trial, ...]] = {}
         self._known: dict[tuple[Any, ...], Parts] = {}
 
     def partsOf(self, at: int) -> Parts | None:
@@ -138,15 +140,19 @@ class ForkMaker:
         """A middleware that is taken down."""
         return self._takenDown.wrap(instance, middleware)
 
-    def _trialsOn(self, at: int) -> list[Trial]:
+    def _trialsOn(self, at: int) -> tuple[Trial, ...]:
         """Those of plugins that are on the routes of a group, as they run or as they are on trial."""
-        plan = self._plan
-        found = []
-        for trial in plan.trials:
-            orders = plan.orderPerGroup[at], plan.armOf(trial.id).orderPerGroup[at]
-            if any(plugin.name in trial.plugins for order in orders for plugin, _ in order):
-                found.append(trial)
-        return found
+        running = self._plan.orderPerGroup[at]
+        tried = [arm.orderPerGroup[at] for arm in self._lone.values()]
+        key = id(running), *map(id, tried)
+        known = self._on.get(key)
+        if known is None:  # there may be ten thousand groups, and few orders
+            known = self._on[key] = tuple(
+                trial
+                for trial, order in zip(self._plan.trials, tried, strict=True)
+                if any(plugin.name in trial.plugins for plugin, _ in (*running, *order))
+            )
+        return known
 
     def _armOf(self, trials: Iterable[Trial]) -> Any:
         wanted = {trial.id for trial in trials}

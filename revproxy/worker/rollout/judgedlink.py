@@ -49,16 +49,19 @@ class JudgedLink(Link):
         if self.handleResponse is not None:
             self.handleResponse = self._timed(self.handleResponse, self._response)
 
-    def bucketOf(self, context: Context) -> int | None:
+    def bucketOf(self, context: Context, evenCold: bool = False) -> int | None:
         """
-        That of a request's client, if what happens in the request now is judged. It is not, where it did not meet what
-        its client would: that is so in some requests of testers.
+        That of a request's client, if what happens in the request now is judged. It is not where a tester has chosen,
+        nor where the request did not meet what its client would.
+
+        :param evenCold: also as long as one of the arms is cold.
         """
         standings = context._standings
         standing = None if standings is None else standings.get(self._id)
-        if standing is None or standing.isCandidate is not self._isCandidate:
+        if standing is None or standing.isTester or standing.isCandidate is not self._isCandidate:
             return None
-        return standing.bucket if self._book.isJudged(standing.isTester) else None
+        bucket: int = standing.bucket
+        return bucket if evenCold or self._book.isWarm else None
 
     def interrupted(self, context: Context, phase: str) -> None:
         """As `Link.interrupted`."""
@@ -70,7 +73,7 @@ class JudgedLink(Link):
     def blame(self, failure: Failure, message: str, phase: str = BODY, context: Context | None = None) -> None:
         """As `Link.blame`."""
         super().blame(failure, message, phase, context)
-        bucket = None if context is None else self.bucketOf(context)
+        bucket = None if context is None else self.bucketOf(context, evenCold=True)
         if bucket is not None:
             self._book.failed(self._isCandidate, bucket)
             try:

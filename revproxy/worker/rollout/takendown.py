@@ -27,8 +27,11 @@ from revproxy.replay.selftime import Steps
 from revproxy.replay.toldclient import ToldClient
 from revproxy.worker.lifecycle.instance import Instance
 
-MOST: Final = 256
-"""Requests that are taken down at a time; of more, nothing is."""
+MOST: Final = 128
+"""Requests that are taken down at a time. Of more, nothing is, unless one of them is a stream."""
+
+LONG: Final = 5.0
+"""Seconds from which on a request that is being answered is a stream: it is given to who wants it as it is."""
 
 Taker = Callable[["TakenRequest"], None]
 """
@@ -52,13 +55,21 @@ class TakenRequest:
     :ivar status: that it was answered with; 499 if it was not.
     """
 
-    __slots__ = ("_at", "_context", "_id", "_over", "_plugins", "_route", "calls", "status", "takers")
+    __slots__ = ("_at", "_began", "_context", "_id", "_over", "_plugins", "_route", "calls", "status", "takers")
 
     def __init__(
-        self, context: Context, takers: tuple[Taker, ...], over: Callable[[Context, TakenRequest], None]
+        self,
+        context: Context,
+        takers: tuple[Taker, ...],
+        over: Callable[[Context, TakenRequest], None],
+        began: float = 0.0,
     ) -> None:
-        """:param over: told of its end."""
+        """
+        :param over: told of its end.
+        :param began: when, by any clock.
+        """
         self._at = time()
+        self._began = began
         self._context: Context | None = context
         self._over = over
         self._id = context.id
@@ -84,6 +95,11 @@ class TakenRequest:
             for call in self.calls:
                 call.capture.giveUp()
             self._over(context, self)
+
+    def isStream(self, now: float) -> bool:
+        """Whether it is answered, and may go on for hours. :param now: by the same clock."""
+        context = self._context
+        return context is not None and now - self._began >= LONG and context.isAnswered
 
     def of(self, plugins: frozenset[str]) -> dict[Instance, list[Capture]]:
         """The calls of some plugins, by the instance that has served."""
@@ -159,15 +175,23 @@ class TakenDown:
         A request goes through a taken-down chain. To be called before it enters; the end comes by itself, with
         ``context.over()``. Without this, wrapped middleware take nothing down.
         """
-        if len(self._requests) >= self._most:
-            self.lost += 1
-            return
         known = self._requests.get(context)
         if known is not None:  # it is rerouted
             known.takers += tuple(taker for taker in takers if taker not in known.takers)
             return
-        taken = self._requests[context] = TakenRequest(context, takers, self._over)
+        if len(self._requests) >= self._most and not self._makesRoom():
+            self.lost += 1
+            return
+        taken = self._requests[context] = TakenRequest(context, takers, self._over, self.now())
         context._made += (taken,)
+
+    def _makesRoom(self) -> bool:
+        """A request has been answered for so long that it is a stream: what it was asked is known, and it is given."""
+        now = self.now()
+        stream = next((taken for taken in self._requests.values() if taken.isStream(now)), None)
+        if stream is not None:
+            stream.stopProducing()
+        return stream is not None
 
     def find(self, context: Context, plugin: str) -> TakenRequest | None:
         """A request that is taken down, if the calls of the plugin are wanted."""

@@ -50,9 +50,14 @@ class TrialBook:
     :ivar thresholds: what self times are held against, by plugin and phase, once that is known.
     """
 
-    def __init__(self, trial: Trial, now: Callable[[], float]) -> None:
-        """:param now: seconds since the epoch."""
+    def __init__(self, trial: Trial, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        """
+        :param now: seconds since the epoch, for when things happen.
+        :param monotonic: seconds of a clock that nobody sets, for how long an arm has served.
+        """
         self._now = now
+        self._monotonic = monotonic
+        self.trial = trial
         self.arms = ArmTally(), ArmTally()
         self._seen: dict[Family, bytearray] = {}
         self._firsts: list[First] = []
@@ -68,7 +73,12 @@ class TrialBook:
         self.adopt(trial)
 
     def adopt(self, trial: Trial) -> None:
-        """It is in this stage, from now on."""
+        """
+        It is in this stage, from now on. Where other buckets are the candidate's, what happens to each is told anew:
+        whose it is was drawn again.
+        """
+        if trial.canary != self.trial.canary:
+            self._seen.clear()
         self.trial = trial
         for name, known in trial.known.items():
             self.thresholds.setdefault(name, known)
@@ -96,12 +106,13 @@ class TrialBook:
         arm.requests += 1
         return True
 
-    def isJudged(self, isTester: bool) -> bool:
-        """Whether what happens in a request now is judged."""
-        return not (isTester or self._isCold)
+    @property
+    def isWarm(self) -> bool:
+        """Whether both arms are, so that what happens now is judged by statistics."""
+        return not self._isCold
 
     def _isColdYet(self, arm: ArmTally) -> bool:
-        now = self._now()
+        now = self._monotonic()
         isWarm = arm.isWarm(now)
         if not isWarm:
             arm.called(now)
@@ -132,9 +143,10 @@ class TrialBook:
                     self._first("slow999", isCandidate, bucket)
 
     def failed(self, isCandidate: bool, bucket: int) -> None:
-        """A call has failed."""
+        """A call has failed. That is counted from the first; as an event, once both arms are warm."""
         self.arms[isCandidate].faults += 1
-        self._first("faults", isCandidate, bucket)
+        if not self._isCold:
+            self._first("faults", isCandidate, bucket)
 
     def interrupted(self, isCandidate: bool, bucket: int) -> None:
         """A request was answered instead of its route."""
@@ -142,7 +154,7 @@ class TrialBook:
         self._first("interrupts", isCandidate, bucket)
 
     def raised(self, isCandidate: bool, bucket: int, known: Print, sample: str) -> None:
-        """What a call has failed with."""
+        """What a call has failed with: from the first."""
         key = isCandidate, known
         buckets = self._prints.get(key)
         if buckets is None:

@@ -50,6 +50,7 @@ class Trials:
         takenDown: TakenDown,
         recordings: Recordings,
         *,
+        monotonic: Callable[[], float],
         tapsOf: Callable[[Trial], Sequence[Tap]] = lambda trial: (),
         pairs: Callable[[], tuple[TrialPairs, ...]] = lambda: (),
         adopted: Callable[[Plan], None] = lambda plan: None,
@@ -57,11 +58,13 @@ class Trials:
         """
         :param clock: provides `IReactorTime`.
         :param recordings: what wants requests taken down besides trials.
+        :param monotonic: the time in seconds, by a clock that nobody sets.
         :param tapsOf: what wants requests of a trial taken down.
         :param pairs: what was found since this was called last where both versions were tried.
         :param adopted: told of each plan that is in effect.
         """
         self._clock = clock
+        self._monotonic = monotonic
         self._tell = tell
         self._takenDown = takenDown
         self._recordings = recordings
@@ -81,7 +84,7 @@ class Trials:
             return None
         for trial in plan.trials:
             if trial.id not in self._books:
-                self._books[trial.id] = TrialBook(trial, self._clock.seconds)
+                self._books[trial.id] = TrialBook(trial, self._clock.seconds, self._monotonic)
         return ForkMaker(plan, self._books, self._takenDown, self._tapsOf, partial(self._recordingTaps, plan))
 
     def adopt(self, plan: Plan, serving: Serving) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from revproxy.admin.operations.rolloutshapes import goingOn
+from revproxy.admin.operations.rolloutshapes import goingOn, summary, told
 from tests.admin.dashboard.samplefacts import PLUGINS, Json, Refused
 from tests.admin.rolloutviews import NOW, STEPS, canary, forecast, rolledBack
 
@@ -48,12 +48,12 @@ class RolloutAnswers:
         return next(iter(goingOn([self.rollouts[name]])), None) if name in self.rollouts else None
 
     def _rollouts(self, *_: Any) -> Json:
-        return {"items": list(self.rollouts.values())}
+        return {"items": [summary(each) for each in self.rollouts.values()]}
 
     def _rollout(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
         if name not in self.rollouts:
             raise Refused(404, f"nothing of {name} is or was rolled out")
-        return self.rollouts[name]
+        return told(self.rollouts[name])
 
     def _forecast(self, _values: Any, _body: Any, _etag: Any, name: str) -> Json:
         if name not in PLUGINS:
@@ -66,10 +66,12 @@ class RolloutAnswers:
         return {"text": [f"{name}: {body['version'][:12]} is rolled out"], "refused": []}
 
     def _steerRollout(self, _values: Any, body: Json, _etag: Any, name: str, command: str) -> Json:
-        rollout = self._rollout(None, None, None, name)
+        rollout = self.rollouts[name]
         if command in ("promote", "abort"):
             ended = {"promote": "promoted", "abort": "aborted"}[command]
             rollout |= {"state": ended, "ended": time.time(), "step": None}
+            end = {"at": time.time(), "from": "canary", "to": ended, "reason": "somebody wanted that", "by": "alice"}
+            rollout["transitions"] = [*rollout["transitions"], end]
         elif command == "step":
             rollout["step"] |= {"index": 4, **STEPS[3], "since": time.time()}
         rollout["held"] = command == "hold"

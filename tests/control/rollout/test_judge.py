@@ -347,6 +347,18 @@ class MeasurementTests(Case):
         self.begin(HALF, LARGE)
         self.assertEqual(self.quiet(1, 50, 50), "undecided")
 
+    def test_whoeverGoesOnHasItMeasuredAnew(self) -> None:
+        """
+        In the same step: what came before counts for nothing.
+        """
+        self.begin()
+        self.quiet(60)
+        self.judge.heard(TrialEvidence("t", lost=1))
+        self.judge.accept()
+        self.assertEqual(self.judge.verdict(self.now).kind, "no-traffic")
+        self.assertEqual(self.quiet(40), "undecided")
+        self.assertEqual(self.quiet(20), "no-regression")
+
     def test_figuresThatAreNoneBreakTheMeasurement(self) -> None:
         """
         NaN, less than nothing, buckets and families that are not there.

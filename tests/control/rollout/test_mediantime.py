@@ -145,10 +145,12 @@ class MedianTimeTests(SynchronousTestCase):
         """
         made = self.looked(1.3)
         again = MedianTime()
-        again.restore(made.saved())
+        again.restore(made.saved(), self.isOurs)
+        self.assertEqual(again.active, made.active)
         for each in (made, again):
             self.calls(each, random.Random(4), 1.3)
             each.look(8.0, self.isOurs)
         self.assertAlmostEqual(again.odds / made.odds, 1.0, places=2)
         damaged = made.saved()
-        self.assertRaises(ValueError, again.restore, type(damaged)(b"x", b"", b"", b"", 0, 0, 0.0, (0, 0), (0, 0)))
+        damaged = type(damaged)(b"x", b"", b"", b"", 0, 0, 0.0, (0, 0), (0, 0))
+        self.assertRaises(ValueError, again.restore, damaged, self.isOurs)

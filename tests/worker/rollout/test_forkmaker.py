@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from revproxy.config.rolloutpolicy import ClientKey, Testers
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.fork import Fork
-from revproxy.requestrecord import ArmMet
+from revproxy.plan.words import Evidence, Record, Rehearse, Rehearsed
+from revproxy.requestrecord import ArmMet, RequestRecord
 from revproxy.secrets import Secret
 from tests.trials import NONE, bits, trial
 from tests.worker.rollout.trialcase import TrialCase, answering
@@ -139,3 +142,41 @@ class ForkTests(TrialCase):
         [candidate] = self.worker.staging.running.candidates.values()  # type: ignore[union-attr]
         self.assertEqual(len(candidate.chains), 1)
         self.assertTrue(set(candidate.chains) <= set(fork.branches))
+
+
+class RecordedTests(TrialCase):
+    """Recordings of requests, where nothing is on trial."""
+
+    def test_forks(self) -> None:
+        """While there is one of a route, that has a fork; no plugin is made anew."""
+        self.settings = self.config("routes: [{path: /a, respond: {}}, {path: /b, respond: {}, plugins: {a: false}}]\n")
+        self.runs(answering("a", **LAST))
+        [instance] = self.worker.staging.running.members.values()  # type: ignore[union-attr]
+        name = self.settings.routes[0].name
+        self.worker.receive(Record("r", (name,), share=0.5))
+        self.assertEqual([type(chain) for chain in self.worker.edge.generation.chains], [Fork, Chain])
+        self.assertEqual(len(instance.chains & set(self.worker.edge.generation.chains[0].branches)), 2)
+        self.worker.receive(Record("r", (), share=0))
+        self.assertEqual([type(chain) for chain in self.worker.edge.generation.chains], [Chain, Chain])
+
+
+class RehearsedTests(TrialCase):
+    """Requests that nobody has sent."""
+
+    def test_arm(self) -> None:
+        """A rehearsal meets what its client would; it is not judged, and uses what it meets no longer than it lasts."""
+        half = trial("a", canary=bits(range(2048)))
+        self.runs(answering("a"), answering("b", **LAST), tried=[(half, [answering("a", "2.0")])])
+        [fork] = self.worker.edge.generation.chains
+        for host in (f"192.0.2.{at}" for at in range(10)):
+            self.worker.trials.report()
+            self.told.clear()
+            self.worker.receive(Rehearse(1, "GET", "/", host="h", scheme="http", client=host, plugins=True))
+            self.elapse(lambda: any(isinstance(word, Rehearsed) for word in self.told))
+            [answer] = [word for word in self.told if isinstance(word, Rehearsed)]
+            record = msgspec.msgpack.decode(answer.record, type=RequestRecord)
+            self.worker.trials.report()
+            self.assertFalse([word for word in self.told if isinstance(word, Evidence)])
+            self.seen(host)
+            self.assertEqual(record.arms, self.records.found[-1].arms)
+        self.assertEqual([chain.active for chain in (fork, *fork.branches)], [0, 0, 0])

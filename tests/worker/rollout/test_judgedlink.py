@@ -61,6 +61,9 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 from revproxy.interfaces import IMiddleware, IResponseMiddleware
 
+class Bounded(Deferred):
+    isBounded = True
+
 @implementer(IMiddleware, IResponseMiddleware)
 class A:
     name = "a"
@@ -221,6 +224,17 @@ class TimeTests(JudgedCase):
         self.assertAlmostEqual(self.evidence().candidate.seconds, 0.25, 4)
 
 
+    def test_locked(self) -> None:
+        """What a locked process answers is timed from without."""
+        self.tries("        if do:\n            loop.append(Bounded())\n            return loop[0]\n")
+        waiting: list[Any] = []
+        [candidate] = self.worker.staging.running.candidates.values()  # type: ignore[union-attr]
+        type(candidate.object).handle.__globals__["loop"] = waiting
+        self.reactor.callLater(0.5, lambda: waiting[0].callback(True))
+        self.assertIn(b" 200 ", self.ask(self.clients[True], "Do: later"))
+        self.assertTrue(0.4 < self.evidence().candidate.seconds < 0.75)
+
+
 class ToldTests(JudgedCase):
     """When it is told."""
 
@@ -251,7 +265,7 @@ class ToldTests(JudgedCase):
         self.assertIsNone(self.worker.trials._later)
 
     def test_overChanges(self) -> None:
-        """A bucket's first event stays the first over ramps, and where another plugin is swapped; nothing gets cold."""
+        """A bucket's first event stays the first where another plugin is swapped; nothing gets cold."""
         self.tries(FAILS)
         serving = self.worker.staging.running
         assert serving is not None
@@ -259,7 +273,7 @@ class ToldTests(JudgedCase):
         self.ask(self.clients[True], "Do: fail")
         self.flushLoggedErrors()
         self.assertEqual(len(self.evidence().firsts), 1)
-        one = trial("a", canary=bits(range(4000)))
+        one = trial("a", canary=bits(range(2048)))
         self.runs(running, answering("b", "1.1", **LAST), tried=[(one, [newer])])
         self.told.clear()
         self.ask(self.clients[True], "Do: fail")

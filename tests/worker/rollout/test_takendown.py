@@ -23,7 +23,7 @@ from revproxy.plan.versionid import VersionId
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.testing import ClientAnswer, ClientDouble, SinkDouble, makeContext, makeResponse
-from revproxy.worker.rollout.takendown import TakenDown, TakenRequest
+from revproxy.worker.rollout.takendown import LONG, TakenDown, TakenRequest
 from tests.dataplane.doubles import makeLink
 from tests.replay.plugins import Handles, Responds
 
@@ -312,6 +312,24 @@ class WrapTests(TakenCase):
         first.over()
         second.over()
         self.assertEqual((len(self.takenDown), len(self.taken)), (0, 1))
+
+    def test_stream(self) -> None:
+        """One that is answered and goes on makes room for others: what plugins were asked of it is known."""
+        clock = Clock()
+        self.takenDown = TakenDown(most=1, now=clock.seconds)
+        chain = self.chain(Handles())
+        stream, waiting, other = makeContext(), makeContext(), makeContext()
+        for context, isAnswered in ((stream, True), (waiting, False)):
+            context._exchange.isAnswered = isAnswered  # type: ignore[misc, union-attr]
+            self.takenDown.begin(context, (self.taken.append,))
+            chain.enter(context)
+            clock.advance(LONG)
+        self.assertEqual((len(self.taken), self.taken[0].recorded().calls[0].outcome.incomparable), (1, ""))
+        self.takenDown.begin(other, (self.taken.append,))  # the other one is not answered: it may be about to be
+        self.assertEqual(self.takenDown.lost, 1)
+        for context in (stream, waiting, other):
+            context.over()
+        self.assertEqual(len(self.taken), 2)
 
     def test_takerFails(self) -> None:
         """What goes wrong with one who takes them is nothing to the others, or to the request."""

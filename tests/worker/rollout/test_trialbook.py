@@ -11,7 +11,7 @@ from revproxy.plan.evidence import ArmCounts, ArmStall, First, TrialEvidence
 from revproxy.worker.rollout import trialbook
 from revproxy.worker.rollout.fingerprints import Print
 from revproxy.worker.rollout.trialbook import SAMPLES, TrialBook
-from tests.trials import trial
+from tests.trials import bits, trial
 
 MILLISECOND = 0.001
 
@@ -22,7 +22,8 @@ class BookCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_000_000)
-        self.book = TrialBook(trial("a"), self.clock.seconds)
+        self.steady = Clock()
+        self.book = TrialBook(trial("a"), self.clock.seconds, self.steady.seconds)
 
     def take(self) -> TrialEvidence:
         told = self.book.take()
@@ -34,7 +35,7 @@ class BookCase(SynchronousTestCase):
         for isCandidate in (False, True):
             for _ in range(101):
                 self.book.asked(isCandidate, False)
-        self.assertTrue(self.book.isJudged(False))
+        self.assertTrue(self.book.isWarm)
         self.book.take()
 
 
@@ -54,17 +55,18 @@ class WarmingTests(BookCase):
     def test_byTime(self) -> None:
         """Ten seconds after the first call of each, at the latest."""
         self.asked(False)
-        self.clock.advance(60)
+        self.steady.advance(60)
         self.assertEqual(self.asked(False, True), [False, False])
-        self.clock.advance(9.9)
+        self.steady.advance(9.9)
+        self.clock.advance(3600)  # somebody has set it
         self.assertEqual(self.asked(True), [False])
-        self.clock.advance(0.1)
+        self.steady.advance(0.1)
         self.assertEqual(self.asked(False, True), [True, True])
 
     def test_nobodyCame(self) -> None:
         """An arm that nobody has met is not warm, however long that lasts."""
         self.asked(*[False] * 200)
-        self.clock.advance(3600)
+        self.steady.advance(3600)
         self.assertEqual(self.asked(False), [False])
 
     def test_otherInstances(self) -> None:
@@ -77,7 +79,7 @@ class WarmingTests(BookCase):
 
     def test_shadow(self) -> None:
         """Before anybody meets the candidate, it is not waited for."""
-        self.book = TrialBook(trial("a", stage="shadow"), self.clock.seconds)
+        self.book = TrialBook(trial("a", stage="shadow"), self.clock.seconds, self.steady.seconds)
         self.assertEqual(set(self.asked(*[False] * 100)), {False})
         self.assertEqual(self.asked(False), [True])
 
@@ -86,7 +88,14 @@ class WarmingTests(BookCase):
         self.assertEqual({self.book.asked(True, True) for _ in range(500)}, {False})
         self.assertEqual(self.take().candidate, ArmCounts(testers=500))
         self.assertFalse(self.book.arms[True].early)
-        self.assertFalse(self.book.isJudged(True))
+
+
+    def test_failures(self) -> None:
+        """What fails is counted, and known by its fingerprint, from the first; only as an event it is left out."""
+        self.book.failed(True, 7)
+        self.book.raised(True, 7, Print("ValueError", "plugin.py", "A.handle"), "")
+        told = self.take()
+        self.assertEqual((told.candidate.faults, len(told.fingerprints), told.firsts), (1, 1, ()))
 
 
 class FirstTests(BookCase):
@@ -123,6 +132,13 @@ class FirstTests(BookCase):
         self.book.failed(False, 7)
         self.book.failed(True, 7)
         self.assertEqual([first.isCandidate for first in self.take().firsts], [False])
+
+    def test_ramp(self) -> None:
+        """When other buckets become the candidate's, what happens is told anew; in a stage with the same, it is not."""
+        for canary in (bits(range(100)), bits(range(100)), bits(range(2000))):
+            self.book.adopt(trial("a", canary=canary))
+            self.book.failed(False, 3000)
+        self.assertEqual([first.bucket for first in self.take().firsts], [3000, 3000])
 
     def test_bounded(self) -> None:
         """However much happens, no more is told than there are buckets."""

@@ -68,13 +68,23 @@ class TrialCase(WorkerCase):
     def ask(self, host: str = "192.0.2.1", *headers: str, path: str = "/", method: str = "GET") -> bytes:
         """:returns: the whole answer that a client of this address gets."""
         transport = TransportDouble(host)
-        server = Listener(self.worker.edge, tls=False).buildProtocol(transport.getPeer())
-        server.makeConnection(transport)
+        server = self.connect(transport)
         lines = [f"{method} {path} HTTP/1.1", "Host: h", "Connection: close", *headers, "", ""]
         server.dataReceived("\r\n".join(lines).encode())
         self.elapse(lambda: transport.end is not None)
-        server.connectionLost(Failure(ConnectionDone()))
+        self.lose(server)
         return bytes(transport.sent)
+
+    def connect(self, transport: TransportDouble) -> Any:
+        """A connection that stays until it is lost."""
+        server = Listener(self.worker.edge, tls=False).buildProtocol(transport.getPeer())
+        assert server is not None
+        server.makeConnection(transport)
+        return server
+
+    def lose(self, server: Any) -> None:
+        """It ends."""
+        server.connectionLost(Failure(ConnectionDone()))
 
     def seen(self, host: str = "192.0.2.1", *headers: str, path: str = "/") -> Any:  # type: ignore[override]
         """What the plugins that it came to say of themselves."""

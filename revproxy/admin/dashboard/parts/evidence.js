@@ -35,7 +35,7 @@ export const Odds = ({ value, threshold }) => html`<span class="bar odds" aria-h
 export function Evidence({ family, isOver }) {
   const { odds: value, threshold } = family ?? { odds: 0, threshold: 125 }, at = height(value, threshold);
   const marks = [1, Math.cbrt(threshold), Math.cbrt(threshold) ** 2, threshold];
-  const said = family ? `${odds(value)} that it ${familyName(family.family)}` : "nothing yet";
+  const said = family && value > 1 ? `${odds(value)} that it ${familyName(family.family)}` : "None yet";
   return html`<div class="evidence" role="meter" aria-label="Evidence against the candidate" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(at * 100)} aria-valuetext=${`${said}; it goes back at ${odds(threshold)}`}>
     <p><strong>${said}</strong><span class="dim"> ${isOver ? "it went back at" : "it goes back at"} ${odds(threshold)}</span></p>
     <div class="meter" aria-hidden="true"><i class=${tone(at)} style=${{ width: `${at * 100}%` }}></i>${marks.slice(1, -1).map((mark) => html`<b style=${{ left: `${height(mark, threshold) * 100}%` }}></b>`)}</div>
@@ -54,9 +54,9 @@ export const part = (share) => `${Number((share * 100).toPrecision(3))} %`;
 /** @param {{kind: string, share: number}} step in a few words */
 export const stepName = (step) => step.kind === "preflight" ? "pre-flight" : `${step.kind} ${part(step.share)}`;
 
-/** What ends a step. @param {object} step */
-export function endsBy(step) {
-  const { pairs, fault, power } = step.until, said = [];
+/** What ends a step. @param {object} step @param {string} [text] that says already what has to be shown */
+export function endsBy(step, text = "") {
+  const { pairs, fault, power } = text ? {} : step.until, said = [];
   if (pairs != null) said.push(plural(pairs, "pair"));
   if (fault != null) said.push(`${part(fault)} of errors would be found with ${part(power)}`);
   if (step.at_least) said.push(`at least ${duration(step.at_least)}`);

@@ -12,7 +12,7 @@ import { Scroll } from "./states.js";
 export function Forecast({ forecast }) {
   const cannot = [...new Set([...forecast.steps.flatMap((one) => one.cannot), ...forecast.cannot])];
   return html`<div class="stack-small"><p>${count(forecast.requests)} requests in the last hour, ${rate(forecast.rate)} a second; clients by ${forecast.by}.</p>
-    <${Scroll} label="Steps"><table><thead><tr><th scope="col">Step</th><th scope="col">Ends well by</th><th scope="col" class="num">Takes about</th></tr></thead><tbody>${forecast.steps.map((one) => html`<tr><th scope="row">${stepName(one)}${one.text && html`<div class="small faint">${one.text}</div>`}</th><td class="dim">${endsBy(one) || "–"}</td><td class="num">${duration(one.seconds)}</td></tr>`)}</tbody>
+    <${Scroll} label="Steps"><table><thead><tr><th scope="col">Step</th><th scope="col">Ends well by</th><th scope="col" class="num">Takes about</th></tr></thead><tbody>${forecast.steps.map((one) => html`<tr><th scope="row" class="nowrap">${stepName(one)}</th><td class="dim">${one.text && html`<div>${one.text}</div>`}${endsBy(one, one.text) || (one.text ? "" : "–")}</td><td class="num">${duration(one.seconds)}</td></tr>`)}</tbody>
       <tfoot><tr><th scope="row" class="dim" colspan="2">All</th><td class="num dim">${forecast.seconds == null ? "nobody can say" : duration(forecast.seconds)}</td></tr></tfoot></table><//>
     ${cannot.length > 0 && html`<div class="note"><strong>It cannot show:</strong><ul>${cannot.map((text) => html`<li>${text}</li>`)}</ul></div>`}
     ${forecast.warnings.map((text) => html`<div class="note warn">${text}</div>`)}</div>`;

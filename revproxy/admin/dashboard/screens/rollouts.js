@@ -25,9 +25,9 @@ function All() {
   return html`<${Head} title="Rollouts" text="New versions earn their place: they are tried, serve some, and then everybody, or go back by themselves." />
     ${!all.length ? html`<div class="card"><${Empty} title="Nothing has been rolled out">With <code>plugins.rollout</code> in the configuration, what is saved is rolled out by steps. A version that is kept: the plugin's screen, Versions, Roll out.<//></div>` : html`<div class="stack">
       ${going.map((one) => html`<section class="card" key=${one.id}><header><h2><a href=${link("rollouts", one.plugin)}>${one.plugins.join(", ")}</a></h2><span class="dim">${name(one.running)} → ${name(one.candidate)}</span><span class="end"><${RolloutState} of=${one} /></span></header>
-        <div class="pad stack"><${Track} rollout=${one} /><p class="dim">${one.verdict.reason}${one.step?.left_seconds != null && !one.held ? `; about ${duration(one.step.left_seconds)} left` : ""}</p></div></section>`)}
+        <div class="pad stack"><${Track} rollout=${one} /><p class="dim">${one.because}${one.step?.left_seconds != null && !one.held ? `; about ${duration(one.step.left_seconds)} left` : ""}</p></div></section>`)}
       ${over.length > 0 && html`<section class="card"><header><h2>Over</h2></header><${Scroll} label="Rollouts that are over"><table><thead><tr><th scope="col">Plugin</th><th scope="col">Version</th><th scope="col">End</th><th scope="col">When</th><th scope="col">Because</th></tr></thead>
-        <tbody>${over.map((one) => html`<tr key=${one.id}><th scope="row" class="name"><a href=${link("rollouts", one.plugin)}>${one.plugins.join(", ")}</a></th><td class="nowrap">${name(one.running)} → ${name(one.candidate)}</td><td><${RolloutState} of=${one} /></td><td class="nowrap"><${When} at=${one.ended} /></td><td class="text dim">${one.verdict.reason}</td></tr>`)}</tbody></table><//></section>`}</div>`}`;
+        <tbody>${over.map((one) => html`<tr key=${one.id}><th scope="row" class="name"><a href=${link("rollouts", one.plugin)}>${one.plugins.join(", ")}</a></th><td class="nowrap">${name(one.running)} → ${name(one.candidate)}</td><td><${RolloutState} of=${one} /></td><td class="nowrap"><${When} at=${one.ended} /></td><td class="text dim">${one.because}</td></tr>`)}</tbody></table><//></section>`}</div>`}`;
 }
 
 function One({ plugin }) {
@@ -39,7 +39,7 @@ function One({ plugin }) {
     <div class="row dim below"><${RolloutState} of=${rollout} /><span class="small">began <${When} at=${rollout.since} /></span>${isOver && html`<span class="small">ended <${When} at=${rollout.ended} /></span>`}
       <a class="small" href=${link("plugin", plugin, { tab: "versions" })}>${plugin}</a><span class="mono small faint">${digest(rollout.candidate.digest)}</span></div>
     <div class="stack"><${Track} rollout=${rollout} />
-      <p class=${`verdict ${rollout.verdict.kind === "regression" ? "is-bad" : ""}`}>${rollout.verdict.kind === "regression" ? "■ " : ""}${rollout.verdict.reason}</p>
+      <p class=${`verdict ${rollout.verdict.kind === "regression" ? "is-bad" : ""}`}>${rollout.verdict.kind === "regression" ? "■ " : ""}${rollout.because}</p>
       ${rollout.held && !isOver && html`<div class="note warn"><strong>It waits for somebody.</strong> It stays in this step until you resume it, go on, promote or abort it; a candidate that is worse goes back all the same.</div>`}
       ${rollout.warnings.map((text) => html`<div class="note warn">${text}</div>`)}
       <div class="split"><section class="card" aria-label="Evidence"><header><h2>Evidence against it</h2></header><div class="pad"><${Evidence} family=${most} isOver=${rollout.state === "rolled-back"} /></div></section>
@@ -103,7 +103,7 @@ function Arms({ rollout }) {
 function Families({ families }) {
   if (!families.length) return null;
   return html`<section class="card"><header><h2>What was looked at</h2><span class="dim small">clients to whom it happened once or more; a client is a bucket of a hash</span></header><${Scroll} label="What was looked at"><table><thead><tr><th scope="col">The candidate is worse if it</th><th scope="col">Evidence</th><th scope="col" class="num">Odds</th><th scope="col" class="num">Candidate</th><th scope="col" class="num">Running</th></tr></thead>
-    <tbody>${families.map((one) => html`<tr key=${one.family}><th scope="row">${familyName(one.family)}</th><td><${Odds} value=${one.odds} threshold=${one.threshold} /></td><td class=${"num" + (one.odds >= one.threshold ? " is-bad" : "")}>${one.odds >= one.threshold ? "■ " : ""}${odds(one.odds)}</td>
+    <tbody>${families.map((one) => html`<tr key=${one.family}><th scope="row">${familyName(one.family)}</th><td><${Odds} value=${one.odds} threshold=${one.threshold} /></td><td class=${"num" + (one.odds >= one.threshold ? " is-bad" : "")}>${one.odds >= one.threshold ? "■ " : ""}${one.candidate || one.running ? odds(one.odds) : ""}</td>
       ${[["candidate", "of_candidate"], ["running", "of_running"]].map(([n, of]) => html`<td class="num">${count(one[n])} of ${count(one[of])} <span class="faint small">${PAIRED.has(one.family) ? "pairs" : "clients"}</span></td>`)}</tr>`)}</tbody></table><//></section>`;
 }
 
@@ -129,6 +129,6 @@ function DifferenceTable({ rows, label }) {
 }
 
 function Story({ rollout }) {
-  const lines = [...rollout.transitions.map((one) => ({ ...one, title: `${one.from || "saved"} → ${one.to}`, text: one.reason })), ...rollout.notes.map((one) => ({ at: one.at, title: "meanwhile", text: one.text }))].sort((a, b) => b.at - a.at);
+  const lines = [...rollout.transitions.map((one) => ({ ...one, title: `${one.from || "new"} → ${one.to}`, text: one.reason })), ...rollout.notes.map((one) => ({ at: one.at, title: "meanwhile", text: one.text }))].sort((a, b) => b.at - a.at);
   return html`<section class="card"><header><h2>What happened</h2></header>${lines.length ? html`<ul class="timeline">${lines.map((one) => html`<li><span class="small faint"><${When} at=${one.at} isShort /></span><div><strong>${one.title}</strong>${one.by && one.by !== "edge" && html` <span class="faint">by ${one.by}</span>`}<div class="dim">${one.text}</div></div></li>`)}</ul>` : html`<p class="pad dim">Nothing yet.</p>`}</section>`;
 }

@@ -48,7 +48,7 @@ function Would({ answer }) {
 
 function Facts({ one }) {
   const rows = [["Request id", html`<code>${one.id}</code>`], ["Time", html`<time datetime=${one.time}>${moment(one.at)}</time>`], ["Client", one.peer], ["Protocol", `${one.scheme} ${one.version ? "HTTP/" + one.version : ""}`], ["Route", one.route || "none"], ["Upstream", [one.upstream_name, one.upstream].filter(Boolean).join(" → ")],
-    ["On trial", one.arms?.map((met) => html`<div><a href=${link("rollouts", met.plugin)}>${met.plugin}</a> ${met.version}, the ${met.arm}</div>`)], ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
+    ["On trial", one.arms?.map((met) => html`<div><a href=${link("rollouts", met.plugin)}>${met.plugin}</a> ${met.version} <span class="tag">${met.arm}</span></div>`)], ["Attempts", one.attempts > 1 ? one.attempts : ""], ["Plan", one.plan], ["Trace", one.trace_id && html`<code>${one.trace_id}</code>`], ["In", bytes(one.bytes_in)], ["Out", bytes(one.bytes_out)],
     ...Object.entries(one.fields ?? {}).map(([name, value]) => [name, String(value)])];
   return html`<section class="card"><header><h2>Facts</h2></header><div class="pad"><dl class="facts">${rows.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div></section>`;
 }
