@@ -11,6 +11,7 @@
 # make bench-operating   what it costs those who are served that others look at the edge; ARGS=--quick
 # make bench-isolation   what locked processes, permissions and signatures cost; ARGS=--quick
 # make bench-rollouts   rollouts on a running edge: identical versions, planted faults, a shadow's cost; ARGS=--quick
+# make bench-judge   is the judge of rollouts right, and how soon? simulated, with given seeds; a tenth: ARGS=--quick
 # make demo-trust   plugins that steal, fork, eat memory and spin: each is stopped, and the events say so
 # make demo-rollout   five versions take their steps, four of them bad: who serves in the end, and a page of what happened
 # make audit    what an edge is made of: locked versions and hashes, a bill of materials (build/*.cdx.json), advisories
@@ -32,7 +33,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation bench-rollouts demo-trust demo-rollout audit requirements docs clean
+.PHONY: help run test test-quick test-all lint types packaging trial bench bench-hotswap bench-hostile bench-instructions bench-observability bench-operating bench-isolation bench-rollouts bench-judge demo-trust demo-rollout audit requirements docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
@@ -87,6 +88,9 @@ bench-isolation: $(VENV)/.has-bench
 
 bench-rollouts: $(VENV)/.has-bench
 	$(BIN)/python -m benchmarks.rollouts $(ARGS)
+
+bench-judge: $(VENV)/.has-bench
+	$(BIN)/python -m benchmarks.judging $(ARGS)
 
 demo-trust: $(VENV)/.has-run
 	@exec $(BIN)/python -m revproxy.demo.trust $(ARGS)

@@ -40,6 +40,8 @@ TEST = [
     "cyclonedx-python-lib[json-validation]>=11.12,<12",
     "h11>=0.16",
     "hypothesis>=6.150",
+    # The traffic that the judge of rollouts is simulated with. 2.5 needs Python 3.12.
+    "numpy>=2.3,<2.5",
     # Libraries that tests vendor into plugins.
     "jinja2>=3.1",
     # What the admin API, the dashboard, metrics, traces and webhooks are compared with.
@@ -60,7 +62,7 @@ TEST = [
     "wheel",
 ]
 
-BENCH = ["aiohttp>=3.14", "py-spy>=0.4", "uvloop>=0.22"]
+BENCH = ["aiohttp>=3.14", "numpy>=2.3,<2.5", "py-spy>=0.4", "uvloop>=0.22"]
 
 DOCS = ["furo>=2025.12.19", "myst-parser>=4", "sphinx>=8.2", "sphinx-copybutton>=0.5.2"]
 

@@ -41,4 +41,13 @@ Whether a change is slower on the hot path is another:
     a counter of instructions that can be read while the process runs.
 ``conversation``, ``memoryedge``
     the load: one request after the other, over loopback and in memory.
+
+Whether the judge of rollouts is right is a simulation; nothing is measured in it:
+
+``judging``, ``judgingcases``
+    the command line and the tables; what is simulated, and how often.
+``simulatedrollout``
+    one rollout: the product's judge, and a clock that is advanced.
+``simulatedclients``, ``simulatedversions``, ``simulatedworker``, ``simulatedpairs``
+    who asks and when; what two versions do; what a worker, and its shadow, would tell of it.
 """

@@ -29,6 +29,7 @@ class CanaryCase:
     :ivar seconds: for so long at most.
     :ivar background: the share of calls that fail with both versions.
     :ivar runs: seeds.
+    :ivar endsWell: whether it is over when the step could end well.
     """
 
     name: str
@@ -40,6 +41,7 @@ class CanaryCase:
     background: float = 0.001
     warmUp: WarmUp = WARM
     runs: int = 100
+    endsWell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def runCanary(case: CanaryCase, seed: tuple[int, ...]) -> CanaryRun:
             return CanaryRun(second, second - float(first), well, verdict.family, faulty, int(ours.sum()))
         if well is None and verdict.kind == "no-regression":
             well = float(second)
+            if case.endsWell:
+                break
     return CanaryRun(None, None, well, "", int((isOurs & calls.faults).sum()), int(isOurs.sum()))
 
 

@@ -21,6 +21,7 @@ SLOW = (
     "tests.service",
     "tests.worker.guard.test_stallguard",
     "tests.control.state.test_keeper",
+    "tests.control.test_rolloutdriver",
     "tests.control.watch.test_filemonitor",
     "tests.bundles.test_versionstore",
     "tests.admin.dashboard",
@@ -34,6 +35,7 @@ SLOW = (
     "tests.isolation.inside.test_latemodules",
     "tests.proving.test_provingprocess",
     "tests.proving.test_replayproof",
+    "tests.test_judgingbenchmark",
 )
 """
 Packages and modules that take seconds: not for ``make test-quick``. The first ones look through all that is in memory,

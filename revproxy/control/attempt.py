@@ -6,7 +6,7 @@ Pure: nothing here waits, reads or tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import Retention, isRequired, missingIn
 from revproxy.control.planning.resolution import Resolution, resolve
 from revproxy.control.planning.selection import select
+from revproxy.control.planning.settings import Former
 from revproxy.control.planning.switching import runsSomewhere
 from revproxy.control.planning.tiers import Bounds
 from revproxy.control.rolling import Rolling
@@ -67,6 +68,7 @@ class Attempt:
         lost: AbstractSet[str] = frozenset(),
         trust: Trust | None = None,
         ongoing: tuple[Ongoing, ...] = (),
+        former: Mapping[str, Former] | None = None,
     ) -> None:
         """
         :param running: what runs; before a first plan, what ran before a restart.
@@ -75,6 +77,7 @@ class Attempt:
         :param lost: names of plugins that went with all others, as with a disk that is not mounted any more.
         :param trust: says what may run; None: everything.
         :param ongoing: the rollouts that are not over.
+        :param former: by name, what plugins run by, though the configuration says otherwise.
         """
         self.request = request
         self.snapshot = snapshot
@@ -94,7 +97,7 @@ class Attempt:
         self._trust = trust
         self._sifted = Sifted(choice)
         self._config = snapshot.config
-        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing, lost)
+        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing, lost, former)
 
     def resolve(self) -> Plan:
         """
@@ -183,19 +186,27 @@ class Attempt:
         remembered = self.records.plugins.keys()
         return resolve(
             number, self._config, choice, before, sifted.running, self._switches, self._modules, remembered,
-            sifted.withdrawn, sifted.bounds,
+            sifted.withdrawn, sifted.bounds, self._rolling.former,
         )  # fmt: skip
 
     @property
     def _modules(self) -> tuple[BrokenModule, ...]:
         return () if self.snapshot.catalog is None else self.snapshot.catalog.modules
 
-    def _selected(self, entries: Entries, bounds: Mapping[str, Bounds]) -> tuple[Selected, ...]:
-        """Who would run where, if these were the plugins. :raises ConfigErrors: that does not go together."""
+    def _selected(
+        self, entries: Entries, bounds: Mapping[str, Bounds], candidates: Collection[str]
+    ) -> tuple[Selected, ...]:
+        """
+        Who would run where, if these were the plugins.
+
+        :param candidates: the names of those that are set as the configuration says.
+        :raises ConfigErrors: that does not go together.
+        """
         sifted, remembered = self._sifted, self.records.plugins.keys()
         catalog = Catalog(dict(sorted(entries.items())), sifted.choice.broken, self._modules)
+        former = {name: config for name, config in self._rolling.former.items() if name not in candidates}
         bounds = {**sifted.bounds, **bounds}
-        return select(catalog, self._config, self._switches, remembered, sifted.withdrawn, bounds)
+        return select(catalog, self._config, self._switches, remembered, sifted.withdrawn, bounds, former)
 
     def _missingIn(self, plan: Plan) -> dict[str, tuple[int, ...]]:
         """

@@ -37,6 +37,9 @@ async def remembered(
                 records = records.trialEnded(name, entry.digest, end)
     for newcomer in rolled.newcomers:
         for name, entry in newcomer.candidates.items():
+            runs = plan.find(name)
+            if runs is not None and runs.entry.digest == entry.digest:
+                continue  # it is what runs, set otherwise
             await keeper.keepCandidate(name, entry)
             if entry.digest is not None:
                 records = records.onTrial(name, entry.digest, str(entry.manifest.version), now)

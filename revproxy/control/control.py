@@ -173,7 +173,7 @@ class Control:
         book = RolloutBook(
             self.latestFile(state.rolloutsPath, ROLLOUT_BYTES), self.keeper, events, clock.seconds
         )
-        book.restore(config.plugins.directory)
+        book.restore(config.plugins.directory, path)
         self.rolloutDriver = RolloutDriver(
             self.coordinator, clock, book, Preflights(lambda: self.coordinator.config, readsIn)
         )

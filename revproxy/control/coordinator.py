@@ -14,7 +14,7 @@ A long file, so that a transaction can be read from its beginning to its end in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from revproxy.control.planning.lostmount import LostMount
 from revproxy.control.planning.ongoing import Move, Ongoing, Rolled
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.planning.requirement import isNeededAtStart
+from revproxy.control.planning.settings import Former
 from revproxy.control.precedence import GivenWay, Precedence
 from revproxy.control.refusalbook import RefusalBook
 from revproxy.control.snapshot import Snapshot, SnapshotReader
@@ -74,7 +75,8 @@ class Coordinator:
     :ivar refused: what was refused last, and still stands.
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     :ivar onTried: called with each transaction that is over.
-    :ivar ongoing: tells the rollouts that are not over.
+    :ivar ongoing: tells the rollouts that are not over; ``former``: by name, what plugins run by, though the
+        configuration says otherwise, for that did not come through its steps.
     :ivar onRolled: called with what a transaction that is about to be told of has done to rollouts.
     """
 
@@ -113,6 +115,7 @@ class Coordinator:
         self.onCommitted: list[Callable[[Plan | None, Plan], None]] = []
         self.onTried: list[Callable[[Tried], None]] = []
         self.ongoing: Callable[[], tuple[Ongoing, ...]] = tuple
+        self.former: Callable[[], Mapping[str, Former]] = dict
         self.onRolled: list[Callable[[ChangeRequest, Rolled], None]] = []
         self.crew = crew
         self.snapshots = snapshots
@@ -396,7 +399,7 @@ class Coordinator:
         removals, plan, lost = self.removals, self.plan, self.mount.lost
         attempt = Attempt(
             request, snapshot, records, choice, removals, running, plan, self.isNeeded, lost, self.trust,
-            self.ongoing(),
+            self.ongoing(), self.former(),
         )  # fmt: skip
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt

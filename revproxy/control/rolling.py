@@ -4,7 +4,7 @@ The part of a change that is about rollouts: which versions take steps, which go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from revproxy.config.settings import Config
@@ -13,6 +13,7 @@ from revproxy.control.planning.arms import withArms
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.gradual import Graded, Scene, grade
 from revproxy.control.planning.ongoing import Ending, Newcomer, Ongoing, Rolled
+from revproxy.control.planning.settings import Former
 from revproxy.control.planning.tiers import Bounds
 from revproxy.control.snapshot import Snapshot
 from revproxy.control.state.records import PluginRecords
@@ -43,6 +44,7 @@ class Rolling:
         switches: Mapping[str, bool],
         ongoing: tuple[Ongoing, ...],
         lost: Collection[str] = (),
+        former: Mapping[str, Former] | None = None,
     ) -> None:
         """:raises ChangeRefused: what is asked for is about a rollout that is over."""
         self._request = request
@@ -52,6 +54,7 @@ class Rolling:
         self._before = before
         self._switches = switches
         self._lost = lost
+        self._former = former or {}
         self._retries = request.force or (before is not None and snapshot.config is not before.config)
         self._ongoing = ongoing
         if request.rollout is not None:
@@ -63,6 +66,13 @@ class Rolling:
         self._ended: dict[str, Ending] = {}
         self._graded = Graded(running)
         self._bounds: dict[str, Bounds] = {}
+
+    @property
+    def former(self) -> Mapping[str, Config]:
+        """By name, the configurations by which plugins are set, where that is another one than is in force."""
+        refused = {name: config for each in self._ongoing if each.id in self._refused
+                   for name, config in each.former().items()}  # fmt: skip
+        return {**self._graded.former, **refused}
 
     @property
     def promoted(self) -> set[str]:
@@ -93,6 +103,7 @@ class Rolling:
         scene = Scene(
             {} if catalog is None else catalog.entries, self._running, inForce,
             () if before is None else before.gates, config, self._switches, self._records, self._lost, self._retries,
+            None if before is None else before.config, self._former,
         )  # fmt: skip
         going = tuple(each for each in self._ongoing if each.id not in self._refused)
         return grade(sifted.choice.entries, scene, going, self._request.rollout)
@@ -132,12 +143,13 @@ class Rolling:
         }
 
     def withTrials(
-        self, plan: Plan, select: Callable[[Entries, Mapping[str, Bounds]], tuple[Selected, ...]]
+        self, plan: Plan, select: Callable[[Entries, Mapping[str, Bounds], Collection[str]], tuple[Selected, ...]]
     ) -> tuple[Plan, tuple[Refusal, ...]]:
         """
         A plan with what workers take part in.
 
-        :param select: who would run where, if these were the plugins, and there were these bounds around candidates.
+        :param select: who would run where, if these were the plugins, there were these bounds around candidates, and
+            those of these names were candidates.
         :returns: with the candidates that do not go together with the others.
         """
         for each in self._graded.ongoing:
@@ -146,7 +158,7 @@ class Rolling:
                 self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more"))
         going = [replace(each, trial=self._currentTrial(each, plan.config)) for each in self._graded.ongoing
                  if each.id not in self._ended]
-        plan, errors = withArms(plan, going, lambda entries: select(entries, self._bounds))
+        plan, errors = withArms(plan, going, lambda entries, names: select(entries, self._bounds, names))
         refused = []
         for each in going:
             if each.id in errors:
@@ -180,12 +192,26 @@ class Rolling:
         """What has become of rollouts by this plan; newcomers only where what they are held against runs."""
         newcomers = tuple(each for each in self._graded.newcomers if _isHeld(each, plan))
         ended = tuple((each, self._ended[each.id]) for each in self._ongoing if each.id in self._ended)
-        return Rolled(ended, newcomers)
+        return Rolled(ended, newcomers, dict(self._kept(ended, plan)))
+
+    def _kept(self, ended: Iterable[tuple[Ongoing, Ending]], plan: Plan) -> Iterator[tuple[str, Former]]:
+        """What plugins run by from now on, though the configuration says otherwise."""
+        beginning = {name for each in self._graded.newcomers for name in each.said}
+        for name, former in self._former.items():
+            if name in self._graded.former and name not in beginning and plan.find(name) is not None:
+                yield name, former
+        for each, ending in ended:
+            for name, config in each.former().items():
+                isOver = ending.state in ("promoted", "superseded") or plan.find(name) is None
+                if not isOver and name not in beginning and config is not plan.config:
+                    yield name, Former(config, each.newcomer.said[name])
 
     def lines(self, plan: Plan) -> list[str]:
         """A line for each version that takes steps."""
         return [
             f"{name}: {entry.version} comes by steps: `revproxy rollout {name}` shows them"
+            if plan.entries[name].digest != entry.digest
+            else f"{name}: its configuration comes by steps: `revproxy rollout {name}` shows them"
             for each in self.rolled(plan).newcomers
             for name, entry in each.candidates.items()
         ]
@@ -198,7 +224,7 @@ def _isBase(each: Ongoing, name: str, plan: Plan) -> bool:
 
 def _isHeld(newcomer: Newcomer, plan: Plan) -> bool:
     return all(
-        plan.find(name) is not None and plan.entries[name].digest != entry.digest
+        plan.find(name) is not None and (plan.entries[name].digest != entry.digest or name in newcomer.said)
         for name, entry in newcomer.candidates.items()
     )
 

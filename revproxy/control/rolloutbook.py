@@ -5,15 +5,27 @@ Which rollouts there are, and what was told of those that are over; kept over a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from revproxy.bundles.versionstore import StoreError
+from revproxy.config.configfile import parseConfig
 from revproxy.config.problems import ConfigErrors
+from revproxy.config.settings import Config
+from revproxy.control.history.standing import configText
+from revproxy.control.planning.settings import Former
 from revproxy.control.rollout.rollout import Rollout
-from revproxy.control.rollout.rolloutfile import FORMAT, SavedRollouts, encoded, parsed, restored, saved
+from revproxy.control.rollout.rolloutfile import (
+    FORMAT,
+    SavedFormer,
+    SavedRollouts,
+    encoded,
+    parsed,
+    restored,
+    saved,
+)
 from revproxy.control.rolloutview import viewOf
 from revproxy.control.state.keeper import StateKeeper
 from revproxy.control.state.latestfile import LatestFile
@@ -29,11 +41,13 @@ class RolloutBook:
 
     :ivar cookieKey: 32 bytes that cookies of the edge's own are signed with. One for all rollouts, and for all times:
         a client that has such a cookie is known again.
+    :ivar former: by name, what plugins run by, though the configuration says otherwise.
     """
 
     def __init__(self, file: LatestFile, keeper: StateKeeper, events: EventLog, now: Callable[[], float]) -> None:
         """:param now: seconds since the epoch."""
         self.cookieKey = os.urandom(32)
+        self.former: Mapping[str, Former] = {}
         self._file = file
         self._keeper = keeper
         self._events = events
@@ -75,11 +89,12 @@ class RolloutBook:
             del self._over[next(iter(self._over))]
         self._hasChanged = True
 
-    def restore(self, plugins: Path | None) -> None:
+    def restore(self, plugins: Path | None, path: Path | None) -> None:
         """
         Go on with those that there were. Before there is a plan; reads files, and blocks.
 
         :param plugins: the folder of plugins.
+        :param path: the configuration file: what is kept of one before is as if it stood there.
         """
         kept, damaged = self._file.read(parsed, None)
         if damaged is not None:
@@ -88,13 +103,24 @@ class RolloutBook:
             return
         self.cookieKey = kept.cookieKey or self.cookieKey
         self._over = {view["plugin"]: view for view in kept.over if isinstance(view.get("plugin"), str)}
-        stored = partial(self._keeper.stored, plugins=plugins)
+        stored, readConfig = partial(self._keeper.stored, plugins=plugins), _Reading(path)
+        self.former = dict(self._formers(kept.former, readConfig))
         for each in kept.going:
             try:
-                self._going[each.id] = restored(each, stored, self._now, self.cookieKey)
+                self._going[each.id] = restored(each, stored, readConfig, self._now, self.cookieKey)
             except (StoreError, ConfigErrors, ValueError) as error:
                 name = each.candidates[0].name if each.candidates else ""
                 self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
+
+    def _formers(
+        self, kept: Mapping[str, SavedFormer], readConfig: Callable[[str], Config]
+    ) -> Iterator[tuple[str, Former]]:
+        for name, former in kept.items():
+            try:
+                yield name, Former(readConfig(former.text), former.rejected)
+            except (ConfigErrors, OSError) as error:
+                text = f"what it ran by cannot be read any more, so it runs by what the configuration says: {error}"
+                self._events.add("rollout-aborted", text, name)
 
     def save(self, isDue: bool = True) -> None:
         """
@@ -104,11 +130,30 @@ class RolloutBook:
         """
         if not (isDue or self._hasChanged or any(each.hasChanged for each in self._going.values())):
             return
-        going = tuple(saved(each) for each in self._going.values())
+        going = tuple(saved(each, configText) for each in self._going.values())
         self._hasChanged = False
         for each in self._going.values():
             each.hasChanged = False
-        self._file.save(encoded(SavedRollouts(FORMAT, self.cookieKey, going, tuple(self._over.values()))))
+        former = {name: SavedFormer(configText(each.config), each.rejected) for name, each in self.former.items()}
+        over = tuple(self._over.values())
+        self._file.save(encoded(SavedRollouts(FORMAT, self.cookieKey, going, over, former)))
+
+
+class _Reading:
+    """
+    Reads texts of configurations; equal ones become one object.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[str, Config] = {}
+
+    def __call__(self, text: str) -> Config:
+        """:raises ConfigErrors: it is none any more: a file it names may be gone."""
+        if text not in self._known:
+            path = Path("revproxy.yaml").absolute() if self._path is None else self._path.absolute()
+            self._known[text] = parseConfig(text, str(self._path or path.name), path.parent)
+        return self._known[text]
 
 
 __all__ = ["RolloutBook"]

@@ -76,6 +76,7 @@ class RolloutDriver:
         self._timer: IDelayedCall | None = None
         self._isStopped = False
         coordinator.ongoing = self._ongoing
+        coordinator.former = lambda: self.book.former
         coordinator.onRolled.append(self._rolled)
         coordinator.onCommitted.append(self._committed)
 
@@ -115,7 +116,10 @@ class RolloutDriver:
     def remains(self, word: Remains) -> None:
         """Something of a version is in memory long after it ended."""
         for rollout in self.book.going:
-            if rollout.isAbout(word.plugin, word.version.digest):
+            isOnlySet = rollout.bases.get(word.plugin) is not None and (
+                rollout.bases[word.plugin].digest == word.version.digest
+            )  # then nobody can tell whose it was
+            if rollout.isAbout(word.plugin, word.version.digest) and not isOnlySet:
                 kinds = ", ".join(word.kinds)
                 rollout.leaked(f"{kinds}, {word.seconds:.0f} s after it ended, held by "
                                f"{'; '.join(word.holders) or 'nobody who can be named'}")  # fmt: skip
@@ -191,7 +195,9 @@ class RolloutDriver:
                 self._ended(rollout, ending, request)
         for newcomer in rolled.newcomers:
             self._begun(newcomer, request)
-        if not rolled.isNothing:
+        hasOthers = self.book.former != rolled.former
+        self.book.former = rolled.former
+        if rolled.ended or rolled.newcomers or hasOthers:
             self.book.save()
         self._beginWaiting()
 
@@ -201,7 +207,8 @@ class RolloutDriver:
         bases = {name: plan.entries[name] for name in newcomer.candidates}
         rollout = Rollout(f"r{os.urandom(6).hex()}", newcomer, bases, self._clock.seconds)
         isAsked = request.rollout is not None and request.rollout.begins is newcomer
-        found = f"the folder of {rollout.name} has {rollout.versions}"
+        isSaid = rollout.name in newcomer.said
+        found = f"{'the configuration' if isSaid else f'the folder of {rollout.name}'} has {rollout.versions}"
         reason = (request.reason or f"revproxy rollout {rollout.name} start") if isAsked else found
         rollout.warnings = cautions(newcomer.candidates, newcomer.policy, self.isolation(newcomer.candidates))
         rollout.wait(reason, nameOf(request.actor))
@@ -406,6 +413,8 @@ def _follow(rollout: Rollout, records: PluginRecords, found: Catalog) -> PluginR
     """
     for name, entry in rollout.newcomer.candidates.items():
         pin = records.get(name).pin
+        if entry.digest == rollout.bases[name].digest:
+            continue  # it runs already, set otherwise
         if entry.digest is not None and not rollout.newcomer.isFolders(name):
             against = digestIn(found, name, records.get(name))
             records = records.pinned(name, Pin(entry.digest, "rollout", against))

@@ -150,7 +150,11 @@ class Rollouts:
             self._checkFree(each, entry, plan)
         catalog, records = coordinator.catalog.entries, coordinator.records
         found = {each: catalog[each].digest if each in catalog else None for each in candidates}
-        return Newcomer(candidates, own, found, {each: records.get(each).pin for each in candidates})
+        pins = {each: records.get(each).pin for each in candidates}
+        former = self._book.former.get(name)
+        if former is None:
+            return Newcomer(candidates, own, found, pins)
+        return Newcomer(candidates, own, found, pins, former.config, {name: former.rejected})
 
     async def step(self, asker: Asker, name: str) -> dict[str, Any]:
         """Go on to the next step, whatever was seen. :raises CommandError: it has no rollout that goes on."""
@@ -288,7 +292,7 @@ class Rollouts:
             raise CommandError(f"{name} is installed with Python ({entry.source}): its versions come by pip, at once")
         if running is None:
             raise CommandError(f"{name} runs nowhere, so there is nothing to hold a version against: it comes at once")
-        if running.entry.digest == entry.digest:
+        if running.entry.digest == entry.digest and name not in self._book.former:
             raise CommandError(f"{name}: {entry.version} runs already; name another version, or save one")
         if record.pin is not None and record.pin.by == "user":
             raise CommandError(f"{name} is pinned to {record.pinnedTo}; `revproxy unpin {name}` first")

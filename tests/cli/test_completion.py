@@ -66,7 +66,7 @@ class CompletionTests(SynchronousTestCase):
                            "main(prog_name='revproxy')\" \"$@\"\n")
         program.chmod(0o755)
         line = (
-            f"source {folder}/script; COMP_WORDS=(revproxy rol); COMP_CWORD=1; _revproxy_completion revproxy; "
+            f"source {folder}/script; COMP_WORDS=(revproxy rollb); COMP_CWORD=1; _revproxy_completion revproxy; "
             'echo "${COMPREPLY[@]}"'
         )
         environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": sys.executable,

@@ -37,7 +37,7 @@ def withTrials(plan: Plan, *trials: tuple[Trial, Mapping[str, CatalogEntry]]) ->
         for trial, candidates in trials
     ]
 
-    def selecting(entries: Mapping[str, CatalogEntry]) -> Any:
+    def selecting(entries: Mapping[str, CatalogEntry], candidates: Any) -> Any:
         return select(Catalog(dict(sorted(entries.items()))), plan.config, plan.switches)
 
     found, refused = withArms(replace(plan, number=plan.number + 1), ongoing, selecting)

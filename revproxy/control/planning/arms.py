@@ -5,7 +5,7 @@ client can be in several at once. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -16,8 +16,11 @@ from revproxy.plan.catalog import Entries, Selected
 from revproxy.plan.plan import Plan
 from revproxy.plan.trial import Arm, Trial
 
-Selecting = Callable[[Entries], tuple[Selected, ...]]
-"""Who runs where if these are the plugins. :raises ConfigErrors: that does not go together."""
+Selecting = Callable[[Entries, Collection[str]], tuple[Selected, ...]]
+"""
+Who runs where if these are the plugins, and those of these names are candidates. :raises ConfigErrors: that does not go
+together.
+"""
 
 
 def withArms(plan: Plan, ongoing: Sequence[Ongoing], select: Selecting) -> tuple[Plan, Mapping[str, ConfigErrors]]:
@@ -62,7 +65,7 @@ class _Arms:
         for each in ids:
             entries.update(self.ongoing[each].candidates)
         mine = {name for each in ids for name in self.ongoing[each].candidates}
-        selected = tuple(self._shared(each, mine) for each in self.select(entries))
+        selected = tuple(self._shared(each, mine) for each in self.select(entries, mine))
         return Arm(ids, selected, orderPerGroup(selected, self.plan.config))
 
     def _shared(self, selected: Selected, candidates: set[str]) -> Selected:

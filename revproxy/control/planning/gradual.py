@@ -9,12 +9,13 @@ So may what somebody says of the plugin: to pin it, to go back, to switch it off
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from revproxy.config.rolloutpolicy import RolloutPolicy
 from revproxy.config.settings import Config
 from revproxy.control.planning.ongoing import End, Ending, Move, Newcomer, Ongoing
 from revproxy.control.planning.resolution import groups
+from revproxy.control.planning.settings import Former, fingerprint, isSetOtherwise, settingsOf
 from revproxy.control.planning.switching import runsSomewhere
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import CatalogEntry, Entries
@@ -29,6 +30,7 @@ class Graded:
     :ivar ended: those that do not, by id.
     :ivar newcomers: versions that are to take steps.
     :ivar refusals: versions that do not come, and why.
+    :ivar former: by name, the configurations by which plugins are set, where that is another one than is in force.
     """
 
     entries: Entries
@@ -36,6 +38,7 @@ class Graded:
     ended: Mapping[str, Ending] = field(default_factory=dict)
     newcomers: tuple[Newcomer, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    former: Mapping[str, Config] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Scene:
     :ivar gated: names of plugins in quarantine with nothing in their place.
     :ivar lost: names of those whose folders went with all others: they run on.
     :ivar retries: whether what could not be made ready is tried again.
+    :ivar before: the configuration that was in force until now; None: none was.
+    :ivar former: by name, what is run by though the configuration says otherwise.
     """
 
     found: Entries
@@ -59,6 +64,8 @@ class Scene:
     records: PluginRecords
     lost: Collection[str] = ()
     retries: bool = False
+    before: Config | None = None
+    former: Mapping[str, Former] = field(default_factory=dict)
 
 
 def grade(wanted: Entries, scene: Scene, ongoing: tuple[Ongoing, ...] = (), move: Move | None = None) -> Graded:
@@ -82,6 +89,7 @@ class _Grading:
         self.refusals: list[Refusal] = []
         self.newcomers: list[Newcomer] = []
         self.ended: dict[str, Ending] = {}
+        self.former: dict[str, Config] = {}
 
     def run(self) -> Graded:
         going = tuple(each for each in self.ongoing if self._goesOn(each))
@@ -91,9 +99,13 @@ class _Grading:
             self.newcomers.append(begins)
         for each in going:
             self._keepRunning(each.candidates)
+            self.former.update(each.former())
+        if begins is not None and begins.settings is not None:
+            self.former.update(dict.fromkeys(begins.said, begins.settings))
         busy = {name for each in going for name in each.candidates} | (set(begins.candidates) if begins else set())
-        self._begin([name for name in sorted(self.entries) if name not in busy and self._isForSteps(name)])
-        return Graded(self.entries, going, self.ended, tuple(self.newcomers), tuple(self.refusals))
+        free = [name for name in sorted(self.entries) if name not in busy]
+        self._begin([name for name in free if self._isForSteps(name) or self._isSetBySteps(name)])
+        return Graded(self.entries, going, self.ended, tuple(self.newcomers), tuple(self.refusals), self.former)
 
     def _keepRunning(self, names: Iterable[str]) -> None:
         for name in names:
@@ -109,6 +121,8 @@ class _Grading:
         if ending is None:
             return True
         self.ended[each.id] = ending
+        if ending.state not in ("promoted", "superseded"):
+            self.former.update(each.former())
         if ending.state == "promoted":
             self.entries.update(each.candidates)
         elif ending.state != "superseded":
@@ -137,7 +151,8 @@ class _Grading:
         base, entry = scene.running.get(name), self.wanted.get(name)
         pin = scene.records.get(name).pin
         if pin is not None and pin != each.newcomer.pins.get(name):
-            state: End = "promoted" if pin.digest == candidate.digest and len(each.candidates) == 1 else "aborted"
+            isWanted = pin.digest == candidate.digest and len(each.candidates) == 1 and not each.isSame(name)
+            state: End = "promoted" if isWanted else "aborted"
             return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
         if scene.switches.get(name) is False:
             return Ending("aborted", f"{name} was switched off")
@@ -148,7 +163,18 @@ class _Grading:
         if name in scene.gated:
             text = f"what runs of {name} is in quarantine, so there is nothing to hold it against"
             return Ending("aborted", f"{text}; `revproxy pin {name} VERSION` has a stored version run", True)
-        return None if entry is None else self._endingByFolder(each, name, entry, base)
+        if entry is None:
+            return None
+        return self._endingBySettings(each, name) or self._endingByFolder(each, name, entry, base)
+
+    def _endingBySettings(self, each: Ongoing, name: str) -> Ending | None:
+        """What is said of the plugin is another thing by now."""
+        settings, config = each.newcomer.settings, self.scene.config
+        if settings is None or name not in each.newcomer.said:
+            return None
+        if fingerprint(name, config) == each.newcomer.said[name] and settingsOf(name, settings, config) is not None:
+            return None
+        return Ending("superseded", f"the configuration says something else of {name} by now")
 
     def _endingByFolder(
         self, each: Ongoing, name: str, entry: CatalogEntry, base: CatalogEntry
@@ -198,8 +224,60 @@ class _Grading:
             policy = self._policyOf(group)
             free = [name for name in group if name not in self.scene.gated]
             if policy is not None and len(free) == len(group):
-                self.newcomers.append(newcomerOf({name: self.entries[name] for name in group}, policy, self.scene))
+                newcomer = newcomerOf({name: self.entries[name] for name in group}, policy, self.scene)
+                self.newcomers.append(self._withSettings(newcomer))
                 self._keepRunning(group)
+
+    # What is said of plugins
+
+    def _basis(self, name: str) -> Config | None:
+        """The configuration by which what runs is set, if another is in force."""
+        for each in self.ongoing:
+            if each.id in self.ended and self.ended[each.id].state == "superseded" and name in each.former():
+                return each.newcomer.settings
+        former = self.scene.former.get(name)
+        return self.scene.before if former is None else former.config
+
+    def _isSetAnew(self, name: str) -> bool:
+        """Whether the configuration says something else of a plugin than what it runs by, and that can take steps."""
+        scene, basis, base = self.scene, self._basis(name), self.scene.running.get(name)
+        if basis is None or base is None or basis is scene.config or base.origin != "directory":
+            return False
+        if name not in scene.inForce or not isSetOtherwise(name, basis, scene.config):
+            return False
+        runs = runsSomewhere(base, basis, scene.switches) and runsSomewhere(base, scene.config, scene.switches)
+        return runs and settingsOf(name, basis, scene.config) is not None
+
+    def _isSetBySteps(self, name: str) -> bool:
+        """Whether what runs of a plugin is to be set otherwise, and that takes steps."""
+        if not self._isSetAnew(name):
+            return False
+        former = self.scene.former.get(name)
+        if former is not None and former.rejected == fingerprint(name, self.scene.config):
+            self._keepSettings(name, former)
+            return False
+        return self.scene.config.plugins.rollout.config
+
+    def _keepSettings(self, name: str, former: Former) -> None:
+        self.former[name] = former.config
+        text = (
+            f"it runs by what {former.config.source} said of it before: what it says now did not come through its "
+            f"steps; `revproxy rollout {name} start` tries it again"
+        )
+        self.refusals.append(Refusal(name, BY_STEPS, text, self.scene.running[name].version))
+
+    def _withSettings(self, newcomer: Newcomer) -> Newcomer:
+        """With what is said of its plugins, where that takes steps, too."""
+        scene = self.scene
+        anew = [name for name in newcomer.candidates if self._isSetAnew(name)]
+        basis = self._basis(anew[0]) if anew else None
+        if basis is None or not (scene.config.plugins.rollout.config or anew[0] in scene.former):
+            return newcomer
+        said = {name: fingerprint(name, scene.config) for name in anew if self._basis(name) is basis}
+        self.former.update(dict.fromkeys(said, basis))
+        return replace(newcomer, settings=basis, said=said)
+
+    # Those that were tried
 
     def _policyOf(self, group: Iterable[str]) -> RolloutPolicy | None:
         """The first that one of them has, by name: what comes together takes the same steps."""

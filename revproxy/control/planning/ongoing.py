@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from revproxy.config.rolloutpolicy import RolloutPolicy
+from revproxy.config.settings import Config
+from revproxy.control.planning.settings import Former
 from revproxy.control.state.records import Pin
 from revproxy.plan.catalog import Entries
 from revproxy.plan.trial import Trial
@@ -35,13 +37,18 @@ class Newcomer:
 
     :ivar candidates: by name.
     :ivar found: by name, the digest of what its folder had then.
-    :ivar pins: by name, what it was pinned to then, by other than a user.
+    :ivar pins: by name, what it was pinned to then.
+    :ivar settings: the configuration by which what runs is set meanwhile, if what is said of a plugin takes steps;
+        None: that in force.
+    :ivar said: by name, the fingerprint of what is said of each that takes steps.
     """
 
     candidates: Entries
     policy: RolloutPolicy
     found: Mapping[str, str | None] = field(default_factory=dict)
     pins: Mapping[str, Pin | None] = field(default_factory=dict)
+    settings: Config | None = field(default=None, compare=False)
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def isFolders(self, name: str) -> bool:
         """Whether a candidate is what its folder had."""
@@ -71,6 +78,15 @@ class Ongoing:
     def policy(self) -> RolloutPolicy:
         """Its steps."""
         return self.newcomer.policy
+
+    def isSame(self, name: str) -> bool:
+        """Whether a candidate is the version that runs, set otherwise."""
+        return self.candidates[name].digest == self.instead.get(name)
+
+    def former(self) -> Mapping[str, Config]:
+        """By name, the configurations by which what runs is set."""
+        settings = self.newcomer.settings
+        return {} if settings is None else dict.fromkeys(self.newcomer.said, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +120,12 @@ class Rolled:
 
     :ivar ended: those that are over by it.
     :ivar newcomers: that begin now.
+    :ivar former: by name, what plugins run by from now on, though the configuration says otherwise.
     """
 
     ended: tuple[tuple[Ongoing, Ending], ...] = ()
     newcomers: tuple[Newcomer, ...] = ()
-
-    @property
-    def isNothing(self) -> bool:
-        """Whether it did nothing to any."""
-        return not self.ended and not self.newcomers
+    former: Mapping[str, Former] = field(default_factory=dict)
 
 
 __all__ = ["End", "Ending", "Move", "Newcomer", "Ongoing", "Rolled"]

@@ -41,6 +41,7 @@ def resolve(
     remembered: Container[str] = (),
     withdrawn: Container[str] = (),
     bounds: Mapping[str, Bounds] | None = None,
+    former: Mapping[str, Config] | None = None,
 ) -> Resolution:
     """Find the plan that has as many of the changes as go together.
 
@@ -50,9 +51,10 @@ def resolve(
     :param remembered: names of plugins that were there once.
     :param withdrawn: names of plugins that must not run, whoever names them.
     :param bounds: by name, what there is around a plugin.
+    :param former: by name, the configuration that says how a plugin is set, if it is another one.
     :raises ConfigErrors: not even what runs, or ran, would do; or nothing does yet.
     """
-    trial = _Trial(number, choice.broken, switches, modules, remembered, withdrawn, bounds or {})
+    trial = _Trial(number, choice.broken, switches, modules, remembered, withdrawn, bounds or {}, former or {})
     try:
         return Resolution(trial.plan(config, choice.entries), ())
     except ConfigErrors as errors:
@@ -70,11 +72,12 @@ class _Trial:
     remembered: Container[str]
     withdrawn: Container[str]
     bounds: Mapping[str, Bounds]
+    former: Mapping[str, Config]
 
     def plan(self, config: Config, entries: Entries) -> Plan:
         """:raises ConfigErrors: these do not go together."""
         catalog = Catalog(dict(sorted(entries.items())), self.broken, self.modules)
-        selected = select(catalog, config, self.switches, self.remembered, self.withdrawn, self.bounds)
+        selected = select(catalog, config, self.switches, self.remembered, self.withdrawn, self.bounds, self.former)
         order = orderPerGroup(selected, config)
         return Plan(self.number, config, catalog.entries, selected, order, self.switches)
 

@@ -15,6 +15,7 @@ from revproxy.config.manifest import ConfigLayer, Manifest, checkConfig
 from revproxy.config.problems import ConfigErrors, Problem, Step, quoted, suggestion
 from revproxy.config.settings import Config, PluginSetting, RouteConfig, RouteGroup
 from revproxy.control.planning.order import resolveOrder
+from revproxy.control.planning.settings import settingsOf
 from revproxy.control.planning.switching import isOn, saysOff
 from revproxy.control.planning.tiers import FREE, Bounds, globFor, grantOf, tierOf
 from revproxy.plan.catalog import Catalog, CatalogEntry, Order, Selected
@@ -30,6 +31,7 @@ def select(
     remembered: Container[str] = (),
     withdrawn: Container[str] = (),
     bounds: Mapping[str, Bounds] | None = None,
+    former: Mapping[str, Config] | None = None,
 ) -> tuple[Selected, ...]:
     """
     Who runs where, with which configuration, by name.
@@ -43,9 +45,10 @@ def select(
     :param remembered: names of plugins that were there once: to say that one is off is no mistake.
     :param withdrawn: names of plugins that must not run: to name one is no mistake, either.
     :param bounds: by name, what there is around a plugin; those that are not in it have none.
+    :param former: by name, the configuration that says how a plugin is set, if it is another one.
     :raises ConfigErrors: unknown names, wanted plugins that are broken, configuration a plugin refuses.
     """
-    return _Selection(catalog, config, switches or {}, remembered, withdrawn, bounds or {}).run()
+    return _Selection(catalog, config, switches or {}, remembered, withdrawn, bounds or {}, former or {}).run()
 
 
 def orderPerGroup(selected: Sequence[Selected], config: Config) -> tuple[Order, ...]:
@@ -96,8 +99,10 @@ class _Selection:
         remembered: Container[str],
         withdrawn: Container[str],
         bounds: Mapping[str, Bounds],
+        former: Mapping[str, Config],
     ) -> None:
         self.config = config
+        self.former = former
         self.catalog = catalog
         self.remembered = remembered
         self.withdrawn = withdrawn
@@ -113,6 +118,8 @@ class _Selection:
         for index, group in enumerate(config.routeGroups):
             for name, setting in group.plugins.items():
                 self.overrides.setdefault(name, {})[index] = setting
+        for name, before in former.items():
+            self.overrides[name] = dict(settingsOf(name, before, config) or {})
 
     def run(self) -> tuple[Selected, ...]:
         """The result, or all problems."""
@@ -176,10 +183,11 @@ class _Selection:
 
     def _selected(self, entry: CatalogEntry) -> Selected | None:
         name = entry.manifest.name
-        setting = self.plugins.config.get(name)
+        says = self.former.get(name, self.config)
+        setting, document = says.plugins.config.get(name), says.document or self.document
         layers: list[ConfigLayer] = []
         if isinstance(setting, Mapping):
-            layers.append(ConfigLayer(setting, self.document, ("plugins", "config", name), self.document.source))
+            layers.append(ConfigLayer(setting, document, ("plugins", "config", name), document.source))
         switch = self.switches.get(name)
         if switch is False:
             return None

@@ -17,8 +17,14 @@ from revproxy.control.rollout.detection import LONGEST, fewerNeeded, secondsUnti
 from revproxy.control.rollout.differencegroup import pairsNeeded
 from revproxy.control.rollout.reasons import rangeText, shareText, spanText
 
-UNEVEN = 1.2
-"""So many times as long as the average says it takes with clients of whom some send much and most little."""
+UNEVEN = 1.4
+"""
+So many times as long as the average says a step takes, with clients of whom some send much and most little: a few of
+them are the candidate's, and each can show one fault.
+"""
+
+SPREAD = 1.2
+"""From the average until a bad candidate is found, to so many times that: as it is told."""
 
 NOBODY = "no request has come to it in the last hour: nothing can be shown"
 
@@ -146,7 +152,7 @@ def _notBefore(step: Step, traffic: Traffic, fault: float) -> Iterator[str]:
     elif step.share < 1:
         what = f"{shareText(step.share)} of {_rateText(traffic)} cannot show {shareText(fault)} errors"
         soonest = secondsUntilFound(traffic.rate, step.share, fault, traffic.faults)
-        yield what if soonest >= LONGEST else f"{what} before {rangeText(soonest, UNEVEN * soonest)}"
+        yield what if soonest >= LONGEST else f"{what} before {rangeText(soonest, SPREAD * soonest)}"
     else:
         yield "with all clients the candidate's, nothing is left to compare with: only hard limits and quarantine act"
 

@@ -154,7 +154,8 @@ class Rollout:
         """The candidates, for people."""
         many = len(self.newcomer.candidates) > 1
         return ", ".join(
-            f"{name} {entry.version.number}" if many else str(entry.version)
+            (f"{name} {entry.version.number}" if many else str(entry.version))
+            + (" with another configuration" if name in self.newcomer.said else "")
             for name, entry in self.newcomer.candidates.items()
         )
 
@@ -164,7 +165,7 @@ class Rollout:
         return Ongoing(self.id, self.newcomer, instead, self.trial)
 
     def isAbout(self, name: str, digest: str | None) -> bool:
-        """Whether it has this version as a candidate."""
+        """Whether it has this version as a candidate; also where that is what runs, set otherwise."""
         entry = self.newcomer.candidates.get(name)
         return entry is not None and entry.digest == digest
 

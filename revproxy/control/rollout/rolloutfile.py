@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from revproxy.config.rolloutpolicy import RolloutPolicy
+from revproxy.config.settings import Config
 from revproxy.control.planning.ongoing import Newcomer
 from revproxy.control.rollout.judge import Judge, SavedJudge
 from revproxy.control.rollout.machine import Passage, Transition
@@ -49,8 +50,19 @@ class SavedCandidate(msgspec.Struct, frozen=True):
     pin: Pin | None = None
 
 
+class SavedFormer(msgspec.Struct, frozen=True):
+    """The text of a configuration by which a plugin runs, and the fingerprint of what did not come through."""
+
+    text: str
+    rejected: str
+
+
 class SavedRollout(msgspec.Struct, frozen=True):
-    """One that goes on. Its members are as those of `Rollout`."""
+    """
+    One that goes on. Its members are as those of `Rollout`.
+
+    :ivar settings: the text of the configuration by which what runs is set; empty: it is that in force.
+    """
 
     id: str
     candidates: tuple[SavedCandidate, ...]
@@ -67,6 +79,8 @@ class SavedRollout(msgspec.Struct, frozen=True):
     judge: SavedJudge | None = None
     notes: tuple[Note, ...] = ()
     warnings: tuple[str, ...] = ()
+    settings: str = ""
+    said: dict[str, str] = {}
 
 
 class SavedRollouts(msgspec.Struct, frozen=True):
@@ -75,12 +89,14 @@ class SavedRollouts(msgspec.Struct, frozen=True):
 
     :ivar cookieKey: what cookies of the edge's own are signed with.
     :ivar over: what was told at the end of those that are over, the last of each plugin.
+    :ivar former: by name, what plugins run by, though the configuration says otherwise.
     """
 
     format: int
     cookieKey: bytes
     going: tuple[SavedRollout, ...] = ()
     over: tuple[dict[str, Any], ...] = ()
+    former: dict[str, SavedFormer] = {}
 
 
 class _Head(msgspec.Struct):
@@ -103,8 +119,8 @@ def parsed(data: bytes) -> SavedRollouts:
         raise ValueError(f"is damaged: {error}") from None
 
 
-def saved(rollout: Rollout) -> SavedRollout:
-    """As it is kept."""
+def saved(rollout: Rollout, textOf: Callable[[Config], str]) -> SavedRollout:
+    """As it is kept. :param textOf: the text of a configuration."""
     newcomer = rollout.withoutTesters()
     candidates = tuple(
         SavedCandidate(
@@ -117,19 +133,24 @@ def saved(rollout: Rollout) -> SavedRollout:
         rollout.id, candidates, newcomer.policy, rollout.state, rollout.index, rollout.began, rollout.since,
         rollout.elapsed, rollout.isHeld, _BUCKETS.pack(*rollout.permutation), rollout.salt, rollout.transitions,
         None if rollout.judge is None else rollout.judge.saved(), tuple(rollout.notes), rollout.warnings,
+        "" if newcomer.settings is None else textOf(newcomer.settings), dict(newcomer.said),
     )  # fmt: skip
 
 
-def restored(kept: SavedRollout, stored: Stored, now: Callable[[], float], cookieKey: bytes) -> Rollout:
+def restored(
+    kept: SavedRollout, stored: Stored, readConfig: Callable[[str], Config], now: Callable[[], float], cookieKey: bytes
+) -> Rollout:
     """
     One that goes on where it was. Reads files, and blocks.
 
+    :param readConfig: makes a configuration of its text; may raise ConfigErrors.
     :raises StoreError: a version cannot be had. :raises ConfigErrors: so.
     :raises ValueError: what was kept cannot be.
     """
     newcomer = Newcomer(
         {each.name: stored(each.name, each.digest) for each in kept.candidates}, kept.policy,
         {each.name: each.found for each in kept.candidates}, {each.name: each.pin for each in kept.candidates},
+        readConfig(kept.settings) if kept.settings else None, kept.said,
     )  # fmt: skip
     bases = {each.name: stored(each.name, each.instead) for each in kept.candidates}
     permutation = _permutation(kept.permutation)
@@ -181,4 +202,6 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _decoder = msgspec.json.Decoder(SavedRollouts, dec_hook=_made)
 
 
-__all__ = ["FORMAT", "MAX_BYTES", "SavedRollout", "SavedRollouts", "encoded", "parsed", "restored", "saved"]
+__all__ = [
+    "FORMAT", "MAX_BYTES", "SavedFormer", "SavedRollout", "SavedRollouts", "encoded", "parsed", "restored", "saved",
+]  # fmt: skip

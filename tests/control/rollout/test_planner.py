@@ -58,7 +58,7 @@ class ForecastTests(SynchronousTestCase):
         """
         found = forecast([SHADOW, CANARY], Traffic(2))
         self.assertEqual(found.steps[1].seconds, 900)
-        self.assertIn("1 % errors with probability 0.9 within 15 min; that takes about 108 min", told(found))
+        self.assertIn("1 % errors with probability 0.9 within 15 min; that takes about 2.1 h", told(found))
         short = forecast([Step("shadow", 0.2, Until(pairs=3000), atMost=60)], Traffic(20))
         self.assertIn("20 % of 20 requests/s make 240 pairs in 60 s, not 3,000", told(short))
 

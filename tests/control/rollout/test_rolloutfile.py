@@ -14,12 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.rolloutpolicy import ClientKey, Expectation, RolloutPolicy, Step, Testers, Until
+from revproxy.control.history.standing import configText
 from revproxy.control.planning.ongoing import Newcomer
 from revproxy.control.rollout.rollout import Rollout
 from revproxy.control.rollout.rolloutfile import FORMAT, SavedRollouts, encoded, parsed, restored, saved
 from revproxy.control.state.records import Pin
 from revproxy.plan.evidence import ArmCounts, BucketTime, First, TrialEvidence
 from revproxy.secrets import Secret
+from tests.control.conversations import makeConfig
 from tests.plan.plans import entry
 
 POLICY = RolloutPolicy(
@@ -57,12 +59,16 @@ class FileTests(SynchronousTestCase):
             raise StoreError("it is not there")
         return found
 
+    def readConfig(self, text: str) -> Any:
+        """Of a text."""
+        return makeConfig(text)
+
     def again(self, more: tuple[Any, ...] = ()) -> Rollout:
         """The same after a restart."""
-        data = encoded(SavedRollouts(FORMAT, b"k" * 32, (saved(self.rollout),), more))
+        data = encoded(SavedRollouts(FORMAT, b"k" * 32, (saved(self.rollout, configText),), more))
         self.assertNotIn(b"very-secret-token", data)
         (kept,) = parsed(data).going
-        return restored(kept, self.stored, self.clock.seconds, b"k" * 32)
+        return restored(kept, self.stored, self.readConfig, self.clock.seconds, b"k" * 32)
 
     def test_waiting(self) -> None:
         """
@@ -130,16 +136,17 @@ class FileTests(SynchronousTestCase):
         """
         What cannot be is no rollout.
         """
-        kept = saved(self.rollout)
+        kept = saved(self.rollout, configText)
         wrong: tuple[dict[str, Any], ...] = (
             {"permutation": b"short"}, {"permutation": bytes(8192)}, {"index": 3}, {"index": 1}, {"candidates": ()},
         )  # fmt: skip
         for each in wrong:
             with self.assertRaises(ValueError, msg=each):
-                restored(msgspec.structs.replace(kept, **each), self.stored, self.clock.seconds, b"")
+                restored(msgspec.structs.replace(kept, **each), self.stored, self.readConfig, self.clock.seconds, b"")
         lost = msgspec.structs.replace(kept.candidates[0], digest="0" * 64)
         with self.assertRaises(StoreError):
-            restored(msgspec.structs.replace(kept, candidates=(lost,)), self.stored, self.clock.seconds, b"")
+            kept = msgspec.structs.replace(kept, candidates=(lost,))
+            restored(kept, self.stored, self.readConfig, self.clock.seconds, b"")
 
     def test_notUnderstood(self) -> None:
         """
