@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.plan.evidence import NEGLIGIBLE, DifferenceCount, TrialPairs
 from revproxy.replay.difference import Difference, differences, incomparable
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import RecordedCall
@@ -149,7 +149,7 @@ class PairTally:
         self._controlSeconds += running
         longer = max(running, candidate)
         isLong = self._long.isLong(longer)
-        if running == candidate:
+        if abs(running - candidate) <= NEGLIGIBLE:
             return
         counts = self._slower if candidate > running else self._faster
         counts[0] += longer > A_TENTH * min(running, candidate)

@@ -13,6 +13,7 @@ from math import log
 from typing import Final
 
 from revproxy.plan.evidence import (
+    NEGLIGIBLE,
     ArmCounts,
     ArmStall,
     BucketTime,
@@ -130,7 +131,7 @@ class TrialBook:
         if sums is None:
             sums = self._times[bucket, isCandidate] = [0, 0.0]
         sums[0] += 1
-        sums[1] += log(seconds)
+        sums[1] += log(seconds + NEGLIGIBLE)
         limits = self.thresholds.get(name)
         if limits is None:
             if not isCandidate:
@@ -185,7 +186,7 @@ class TrialBook:
         samples.append(seconds)
         if len(samples) >= SAMPLES:
             samples.sort()
-            nine, ninetyNine, most = (samples[int(len(samples) * share)] for share in (0.9, 0.99, 0.999))
+            nine, ninetyNine, most = (samples[int(len(samples) * share)] + NEGLIGIBLE for share in (0.9, 0.99, 0.999))
             self.thresholds[name] = nine, ninetyNine, most
             self._news.add(name)
             del self._samples[name]

@@ -131,6 +131,14 @@ class TimeTests(TallyCase):
         self.assertAlmostEqual(told.seconds, 4.25)
         self.assertAlmostEqual(told.controlSeconds, 5.0)
 
+    def test_negligible(self) -> None:
+        """A header more takes a tenth of the time of a small plugin, and is nobody's."""
+        self.timed(10e-6, 12e-6)
+        self.timed(12e-6, 10e-6)
+        self.timed(10e-6, 40e-6)
+        told = self.told()
+        self.assertEqual((told.slower, told.faster), ((1, 1, 0), (0, 0, 0)))
+
     def test_long(self) -> None:
         """Once it is known what is long, pairs with a long one count besides."""
         for _ in range(LEAST):

@@ -7,7 +7,7 @@ from math import inf, log, nan
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.plan.evidence import ArmCounts, ArmStall, First, TrialEvidence
+from revproxy.plan.evidence import NEGLIGIBLE, ArmCounts, ArmStall, First, TrialEvidence
 from revproxy.worker.rollout import trialbook
 from revproxy.worker.rollout.fingerprints import Print
 from revproxy.worker.rollout.trialbook import SAMPLES, TrialBook
@@ -167,7 +167,8 @@ class TimeTests(BookCase):
         self.assertEqual((self.take().thresholds, self.book.thresholds), ({}, {}))
         self.learn()
         told = self.take()
-        self.assertEqual(told.thresholds, {"a": (1801 * MILLISECOND, 1981 * MILLISECOND, 1999 * MILLISECOND)})
+        limits = tuple(count * MILLISECOND + NEGLIGIBLE for count in (1801, 1981, 1999))
+        self.assertEqual(told.thresholds, {"a": limits})
         self.assertEqual(told.firsts, ())
         self.book.took("a", False, 1, MILLISECOND)
         self.assertEqual(self.take().thresholds, {})
@@ -202,9 +203,9 @@ class TimeTests(BookCase):
         for bucket, seconds in ((1, -3.0), (2, 0.0), (3, inf), (4, nan), (6, 99.0)):
             self.book.took("a", False, bucket, seconds)
         times = {(each.bucket, each.isCandidate): (each.count, each.logs) for each in self.take().times}
-        self.assertEqual(times[5, False], (2, log(0.5) + log(0.25)))
-        self.assertEqual(times[5, True], (1, log(0.5)))
-        low, high = (1, log(1e-6)), (1, log(10))
+        self.assertEqual(times[5, False], (2, log(0.5 + NEGLIGIBLE) + log(0.25 + NEGLIGIBLE)))
+        self.assertEqual(times[5, True], (1, log(0.5 + NEGLIGIBLE)))
+        low, high = (1, log(1e-6 + NEGLIGIBLE)), (1, log(10 + NEGLIGIBLE))
         self.assertEqual([times[at, False] for at in (1, 2, 3, 4, 6)], [low, low, high, low, high])
         self.book.took("a", False, 5, 0.5)
         self.assertEqual([each.count for each in self.take().times], [1])
