@@ -35,6 +35,9 @@ SLOW = (
     "tests.isolation.inside.test_latemodules",
     "tests.proving.test_provingprocess",
     "tests.proving.test_replayproof",
+    "tests.control.rollout.test_judge",
+    "tests.control.rollout.test_labels",
+    "tests.control.rollout.test_mediantime",
     "tests.test_judgingbenchmark",
 )
 """

@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+
+from revproxy.loop.parentdeath import endWith
 
 PROBE_TIMEOUT = 30.0
 """Seconds that loading may take, Python's own start included."""
@@ -77,13 +80,17 @@ def run(folder: Path, files: Sequence[Path], timeout: float, isApart: bool = Tru
     Run the tests, and show what they print.
 
     :param timeout: seconds for all.
-    :param isApart: whether they have a group of processes of their own; else whoever ends that of this one ends them.
+    :param isApart: whether they have a group of processes of their own; else whoever ends that of this one ends them,
+        and they end with this one.
     :raises TestsFailed:
     """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryDirectory(prefix="revproxy-tests-") as scratch:
         command = [sys.executable, *_runner(files, Path(scratch)), *map(str, files)]
-        tests = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=isApart)
+        tests = subprocess.Popen(
+            command, cwd=folder, env=environment, start_new_session=isApart,
+            preexec_fn=None if isApart else partial(endWith, os.getpid()),
+        )  # fmt: skip
         try:
             status = tests.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -234,7 +234,16 @@ def _versionRow(version: Facts) -> Row:
     notes = ["running"] if version["running"] else []
     if version["quarantined"]:
         notes.append(f"quarantined: {version['quarantined']}")
+    if version.get("trial"):
+        notes.append(_trialText(version["trial"]))
     return version["version"], version["digest"][:_DIGEST], _time(version["ran_at"]), "; ".join(notes)
+
+
+def _trialText(trial: Facts) -> str:
+    """What became of a version that never ran for all."""
+    if trial["state"] == "going":
+        return "on trial"
+    return f"{trial['state'].replace('-', ' ')}: {trial['reason']}"
 
 
 def _perCall(plugin: Facts) -> str:

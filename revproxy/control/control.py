@@ -98,7 +98,6 @@ class Control:
     :ivar steering: carries out commands.
     :ivar gauges: what goes on at targets now.
     :ivar pluginView: tells of plugins.
-    :ivar preflights: proves versions before they meet a request.
     :ivar recordings: what is taken down of requests, to be replayed.
     :ivar traces: exports them.
     :ivar readiness: whether the edge is ready for requests.
@@ -195,7 +194,6 @@ class Control:
         self.steering = Steering(self.coordinator)
         self.trustView = TrustView(self.coordinator, self.inbox)
         self.pluginView = PluginView(self.coordinator, self.trustView)
-        self.preflights = Preflights(lambda: self.coordinator.config, readsIn)
         self.recordings = Recordings(
             RecordingFiles(state.recordingsPath), clock, writesIn, crew.tell, events, self._routeNames,
             state.guarded,

@@ -135,6 +135,7 @@ class PluginView:
             "ran_at": kept.ranAt,
             "running": runs,
             "quarantined": kept.quarantined,
+            "trial": None if kept.trial is None else {"state": kept.trial.state, "reason": kept.trial.reason},
             "calls": counted.calls,
             "errors": counted.errors,
             "last_failure": _lastFailure(totals.lastFailure(name, kept.digest)),

@@ -101,7 +101,7 @@ class Rolling:
         catalog, before = self._snapshot.catalog, self._before
         inForce = self._running.keys() if before is None else {each.name for each in before.selected}
         scene = Scene(
-            {} if catalog is None else catalog.entries, self._running, inForce,
+            {} if catalog is None else catalog.entries, sifted.running, inForce,
             () if before is None else before.gates, config, self._switches, self._records, self._lost, self._retries,
             None if before is None else before.config, self._former,
         )  # fmt: skip

@@ -4,6 +4,7 @@ The event loop, and what waits on it. Nothing here knows what an edge is.
 - `interpreter`: the process before the loop runs, and at its end;
 - `closedprocess`: what other processes may see of this one, `remotedebug`: that nobody runs code in it from outside;
 - `reactor`: Twisted's epoll reactor without the ceremony around each event;
+- `parentdeath`: processes that end with the one that has begun them;
 - `serverendpoint`: where to listen, also on what systemd hands over;
 - `deadlines`: one sweep for thousands of deadlines, instead of a timer for each;
 - `jobthread`: jobs for a disk that may never answer;

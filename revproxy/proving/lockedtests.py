@@ -26,6 +26,7 @@ from twisted.trial.runner import TestLoader
 
 from revproxy.cli.loadedplugin import give
 from revproxy.proving.orders import Order, Report
+from revproxy.proving.proof import isTest
 
 
 class _Refused(Exception):
@@ -58,12 +59,6 @@ def passesInMemory(order: Order) -> Report:
     sys.stdout.flush()
     problem = () if result.wasSuccessful() else ("the tests did not pass",)
     return Report(problem, tests=result.testsRun)
-
-
-def isTest(path: str) -> bool:
-    """Whether a file has tests: as ``revproxy test-plugin`` finds them."""
-    name = PurePosixPath(path).name
-    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
 def _testsIn(name: str, file: Path) -> Iterator[Any]:
@@ -131,4 +126,4 @@ def _keepLoopLocked() -> None:
     loop.run = runs
 
 
-__all__ = ["isTest", "passesInMemory"]
+__all__ = ["passesInMemory"]

@@ -1,8 +1,9 @@
 """
-``python -m revproxy.proving.main LEVEL DESCRIPTOR [CORPUS]``: the inside of a process that proves a version.
+``python -m revproxy.proving.main LEVEL PARENT DESCRIPTOR [CORPUS]``: the inside of a process that proves a version.
 
 :param LEVEL: ``-``, or how well it has to be locked: then it locks itself before it reads its order, which is on
-    standard input. ``DESCRIPTOR`` takes the report, ``CORPUS`` is the recording.
+    standard input. ``PARENT`` is the process that it ends with, ``DESCRIPTOR`` takes the report, ``CORPUS`` is the
+    recording.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import Any
 import msgspec
 from twisted.logger import globalLogBeginner
 
+from revproxy.loop.parentdeath import endWith
 from revproxy.proving.orders import Order, Report
 
 _NICE = 10
 """What it does is less urgent than any request."""
 
 
-def main(level: str, descriptor: str, corpus: str = "") -> None:
+def main(level: str, parent: str, descriptor: str, corpus: str = "") -> None:
     """Do what is ordered, and report; the process ends here, whatever the version has begun."""
+    endWith(int(parent))
     with suppress(OSError):
         os.nice(_NICE)
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)

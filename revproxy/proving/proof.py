@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
@@ -19,6 +19,9 @@ from revproxy.proving.provingprocess import ProvingProcess
 from revproxy.proving.subjects import withLibraries
 
 _RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
+_FAILURE = re.compile(
+    r"^(?:E +)?((?:\w+\.)*\w*(?:Error|Exception|FailTest|Failed|Interrupt|Exit)\b:? .*)$", re.MULTILINE
+)
 _PASSED = re.compile(r"^(?:=+ )?(\d+) passed", re.MULTILINE)
 
 
@@ -58,8 +61,7 @@ class Proof:
         self._order = msgspec.structs.replace(self._order, candidate=candidate)
         report = self._job("load", late)
         if not report.problems and candidate.tests:
-            report = self._job("tests", late)
-            report = msgspec.structs.replace(report, tests=report.tests or counted(report.output))
+            report = tested(self._job("tests", late), candidate)
         if report.problems or self._corpus is None:
             return report
         replayed = self._job("replay", late)
@@ -87,10 +89,36 @@ class Proof:
         return report
 
 
+def tested(report: Report, candidate: Subject) -> Report:
+    """
+    What the tests' report amounts to: how many there were, and what was wrong. That none says a word is no success.
+    """
+    count = report.tests or counted(report.output)
+    problems = report.problems
+    if problems:
+        said = failureIn(report.output)
+        problems = (f"{problems[0]}: {said}" if said else problems[0], *problems[1:])
+    elif not count and (files := [path for path in candidate.tests if isTest(path)]):
+        problems = (f"no test has run: there is none in {files[0]}, or its process ended before",)
+    return msgspec.structs.replace(report, problems=problems, tests=count)
+
+
+def isTest(path: str) -> bool:
+    """Whether a file has tests: as ``revproxy test-plugin`` finds them."""
+    name = PurePosixPath(path).name
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+
+def failureIn(output: str) -> str:
+    """What was wrong, as trial or pytest say it first; empty: they do not."""
+    found = _FAILURE.search(output)
+    return " ".join(found[1].split())[:300] if found else ""
+
+
 def counted(output: str) -> int:
     """How many tests ran, as trial or pytest say it at the end of what they print."""
     found = [*_RAN.finditer(output), *_PASSED.finditer(output)]
     return int(max(found, key=lambda match: match.start())[1]) if found else 0
 
 
-__all__ = ["Proof", "counted"]
+__all__ = ["Proof", "counted", "failureIn", "isTest", "tested"]

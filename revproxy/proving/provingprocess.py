@@ -86,7 +86,7 @@ class ProvingProcess:
         if corpus is not None:
             descriptors.append(corpus.fileno())
         locked = order.minimumLevel if order.isLocked else "-"
-        command = [sys.executable, "-P", "-m", "revproxy.proving.main", locked, *map(str, descriptors)]
+        command = [sys.executable, "-P", "-m", "revproxy.proving.main", locked, *map(str, (os.getpid(), *descriptors))]
         with tempfile.TemporaryFile() as told:
             told.write(order.encoded())
             told.seek(0)

@@ -16,7 +16,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -27,10 +27,8 @@ from revproxy.config.secretnames import isSecretName
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import HeaderPair, RecordedCall, RecordedResponse
 from revproxy.replay.recordedrequest import RecordedRequest
+from revproxy.replay.redaction import HIDDEN
 from revproxy.secrets import masked
-
-FIELDS: Final = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"))
-"""Fields of a head that are redacted, besides those whose names say that they are secrets."""
 
 PARAMETERS: Final = frozenset(("key", "sig", "signature", "auth", "code", "state", "session", "sid", "otp", "pin"))
 """Names of parameters in queries, forms and JSON, besides those that say that they are secrets."""
@@ -43,6 +41,9 @@ _LEAST = 6
 
 _MOST = 256
 """Secrets of one request that are looked for elsewhere."""
+
+_NAMES = 4096
+"""Names of which it is remembered whether they are secrets'."""
 
 _STAND_IN = re.compile(rb"redacted-[0-9a-f]{12}")
 _MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:\s*)("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)')
@@ -78,6 +79,7 @@ class Redaction:
         self.kept = frozenset(name.lower() for name in kept)
         self.hidesClients = hidesClients
         self._key = key
+        self._known: dict[str, bool] = {}
 
     def of(self, request: RecordedRequest) -> RecordedRequest:
         """
@@ -91,6 +93,16 @@ class Redaction:
 
     def isSecret(self, name: str, usual: frozenset[str] = PARAMETERS) -> bool:
         """Whether a value of this name is redacted."""
+        if usual is not PARAMETERS:
+            return self._isSecret(name, usual)
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) >= _NAMES:
+                self._known.clear()
+            known = self._known[name] = self._isSecret(name, usual)
+        return known
+
+    def _isSecret(self, name: str, usual: frozenset[str]) -> bool:
         lower = name.strip().lower()
         if lower in self.kept:
             return False
@@ -123,6 +135,10 @@ class _Found:
         self._rules = rules
         self._secrets: _Values = {}
         self._pattern: re.Pattern[bytes] | None = None
+        # Most plugins leave the head as it was, and the target: each is looked at once.
+        self._learned: set[Any] = set()
+        self._heads: dict[tuple[HeaderPair, ...], tuple[HeaderPair, ...]] = {}
+        self._known: dict[Any, Any] = {}
 
     # What there is
 
@@ -162,10 +178,13 @@ class _Found:
             self._learnHead(response.headers)
             self._learnBody(response.body)
 
-    def _learnHead(self, headers: Iterable[HeaderPair]) -> None:
+    def _learnHead(self, headers: tuple[HeaderPair, ...]) -> None:
+        if headers in self._learned:
+            return
+        self._learned.add(headers)
         for name, value in headers:
             lower = name.decode("latin-1").lower()
-            if self._rules.isSecret(lower, FIELDS):
+            if self._rules.isSecret(lower, HIDDEN):
                 for secret in self._secretsIn(lower, value):
                     self._put(secret)
             elif lower in ("cookie", "set-cookie"):  # kept as a whole, but for those that are named
@@ -199,8 +218,9 @@ class _Found:
                 self._put(value)
 
     def _learnBody(self, body: bytes | None) -> None:
-        if not body:
+        if not body or body in self._learned:
             return
+        self._learned.add(body)
         start = body.lstrip()[:1]
         if start in (b"{", b"["):
             for name, _, value in _MEMBER.findall(body):
@@ -213,7 +233,7 @@ class _Found:
     def _learnValue(self, value: Any, isSecret: bool = False, depth: int = 0) -> None:
         if depth > 40:
             return
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             for name, inner in value.items():
                 self._learnValue(inner, isSecret or self._rules.isSecret(str(name)), depth + 1)
         elif isinstance(value, list | tuple):
@@ -249,9 +269,10 @@ class _Found:
     def _value(self, value: Any) -> Any:
         """Of any kind that a record has, with all in it."""
         if isinstance(value, msgspec.Struct):
-            changed = {name: self._value(getattr(value, name)) for name in value.__struct_fields__}
-            if isinstance(value, RecordedCall | RecordedResponse | Outcome) or "headers" in changed:
-                changed["headers"] = self._head(value.headers)  # type: ignore[attr-defined]
+            changed: dict[str, Any] = {
+                name: self._head(getattr(value, name)) if name == "headers" else self._value(getattr(value, name))
+                for name in value.__struct_fields__
+            }
             for name in ("target", "url"):
                 if name in changed:
                     changed[name] = self._target(changed[name])
@@ -261,11 +282,13 @@ class _Found:
                 if name in changed:
                     changed[name] = self._named(changed[name])
             return type(value)(**changed)
-        if isinstance(value, bytes):
-            return self._octets(value)
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, Mapping):
+        if isinstance(value, bytes | str):
+            made = self._known.get(value)
+            if made is None:
+                made = self._octets(value) if isinstance(value, bytes) else self._text(value)
+                self._known[value] = made
+            return made
+        if isinstance(value, dict):
             return {self._text(str(name)): self._value(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(self._value(inner) for inner in value)
@@ -275,7 +298,7 @@ class _Found:
         """Members under names of secrets, also short ones."""
         if depth > 40:
             return None
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return {
                 name: self._named(inner, isSecret or self._rules.isSecret(str(name)), depth + 1)
                 for name, inner in value.items()
@@ -286,14 +309,19 @@ class _Found:
             return self._exact(str(value).encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
         return value
 
-    def _head(self, headers: Iterable[HeaderPair]) -> tuple[HeaderPair, ...]:
-        return tuple((name, self._field(name.decode("latin-1").lower(), value)) for name, value in headers)
+    def _head(self, headers: tuple[HeaderPair, ...]) -> tuple[HeaderPair, ...]:
+        made = self._heads.get(headers)
+        if made is None:
+            made = self._heads[headers] = tuple(
+                (name, self._field(name.decode("latin-1").lower(), value)) for name, value in headers
+            )
+        return made
 
     def _field(self, name: str, value: bytes) -> bytes:
         if name in ("cookie", "set-cookie"):
-            isWhole = self._rules.isSecret(name, FIELDS)
+            isWhole = self._rules.isSecret(name, HIDDEN)
             value = _COOKIE.sub(self._cookie(isWhole, name == "set-cookie"), value)
-        elif self._rules.isSecret(name, FIELDS):
+        elif self._rules.isSecret(name, HIDDEN):
             scheme = _SCHEME.fullmatch(value.strip())
             return scheme[1] + b" " + self._exact(scheme[2]) if scheme else self._exact(value.strip())
         elif name in ("referer", "location", "origin"):
@@ -414,4 +442,4 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-__all__ = ["ADDRESSES", "FIELDS", "PARAMETERS", "NotRedacted", "Redacted", "Redaction", "watched"]
+__all__ = ["ADDRESSES", "PARAMETERS", "NotRedacted", "Redacted", "Redaction", "watched"]

@@ -61,20 +61,29 @@ def parseRecord(line: bytes) -> RecordedRequest:
         raise NotARecord(str(error)) from None
 
 
-def _written(value: Any) -> dict[str, Any]:
-    kind = type(value)
-    written: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        member = getattr(value, field.name)
-        if field.required or member != _usual(field):
-            written[field.name] = _member(kind, field.name, member)
-    return written
-
-
 def _usual(field: msgspec.structs.FieldInfo) -> Any:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default
+
+
+def _fieldsOf(kind: Any) -> tuple[tuple[str, bool, Any], ...]:
+    """Of each member its name, whether it has to be there, and its usual value; to find that out takes long."""
+    fields = msgspec.structs.fields(kind)
+    return tuple((field.name, field.required, None if field.required else _usual(field)) for field in fields)
+
+
+_FIELDS: Mapping[type, tuple[tuple[str, bool, Any], ...]] = {kind: _fieldsOf(kind) for kind in _WITHIN}
+
+
+def _written(value: Any) -> dict[str, Any]:
+    kind = type(value)
+    written: dict[str, Any] = {}
+    for name, isRequired, usual in _FIELDS[kind]:
+        member = getattr(value, name)
+        if isRequired or member != usual:
+            written[name] = _member(kind, name, member)
+    return written
 
 
 def _member(kind: type, name: str, member: Any) -> Any:
@@ -92,13 +101,13 @@ def _member(kind: type, name: str, member: Any) -> Any:
 def _ordered(read: Mapping[str, Any], kind: type) -> list[Any]:
     """The members in the order of the kind's, as they are converted from."""
     ordered = []
-    for field in msgspec.structs.fields(kind):
-        if field.name in read:
-            ordered.append(_read(kind, field.name, read[field.name]))
-        elif field.required:
-            raise NotARecord(f"there is no {field.name} in a {kind.__name__}")
+    for name, isRequired, usual in _FIELDS[kind]:
+        if name in read:
+            ordered.append(_read(kind, name, read[name]))
+        elif isRequired:
+            raise NotARecord(f"there is no {name} in a {kind.__name__}")
         else:
-            ordered.append(_usual(field))
+            ordered.append(usual)
     return ordered
 
 

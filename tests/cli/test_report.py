@@ -138,6 +138,8 @@ class PluginTests(ReportCase):
                  "last_failure": None},
                 {"version": "1.1.0", "digest": "a" * 64, "ran_at": 0.0, "running": False, "quarantined": "5 errors",
                  "last_failure": lastFailure()},
+                {"version": "1.3.0", "digest": "b" * 64, "ran_at": 0.0, "running": False, "quarantined": None,
+                 "trial": {"state": "rolled-back", "reason": "it was worse"}, "last_failure": None},
             ],
             failure=failure(traceback="Traceback:\n  boom\n"),
         )
@@ -152,6 +154,7 @@ class PluginTests(ReportCase):
             "version  digest        ran at               note",
             "1.2.0    0123456789ab  1970-01-01 00:01:00  running",
             "1.1.0    aaaaaaaaaaaa  -                    quarantined: 5 errors",
+            "1.3.0    bbbbbbbbbbbb  -                    rolled back: it was worse",
             "",
             "1970-01-01 00:01:00: 1.1.0 (aaaaaaaaaaaa) failed in Main.handle at plugin.py:9: KeyError: 'k'",
             "",

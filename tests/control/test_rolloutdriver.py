@@ -18,7 +18,7 @@ from revproxy.control.rollout.preflight import PreflightReport
 from revproxy.control.steering import Asker
 from revproxy.plan.evidence import ArmCounts, Fingerprint, TrialEvidence
 from revproxy.plan.words import Evidence, Failures
-from tests.coordinators import Bench
+from tests.coordinators import PLUGIN, Bench
 
 STEPS = "[{shadow: 20%, until: {pairs: 30}}, " \
         "{canary: 5%, until: {fault: 1%}, at_most: 60s}, {canary: 50%, at_most: 9s}]"
@@ -561,6 +561,21 @@ class ToldTests(RolloutCase):
         self.assertEqual([view["state"] for view in seen], ["shadow", "canary", "rolled-back"])
         self.assertEqual(self.rollouts.views(), [seen[-1]])
 
+    def test_versions(self) -> None:
+        """
+        Among the versions of its plugin it is told apart from those that ran.
+        """
+        self.save("2.0.0")
+        self.do("abort")
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        states = [(each["version"], each["trial"] and each["trial"]["state"]) for each in plugin["versions"]]
+        self.assertEqual(states, [("1.0.0", None), ("2.0.0", "aborted")])
+        self.assertEqual((plugin["state"], plugin["failure"]), ("running", None))
+        self.bench.apply()
+        plugin = self.bench.result(self.bench.control.pluginView.one("a"))
+        self.assertEqual((plugin["version"], plugin["failure"]["stage"], plugin["failure"]["version"]),
+                         ("1.0.0", "rollout", "2.0.0"))  # fmt: skip
+
     def test_plan(self) -> None:
         """
         Beforehand it is told how long it would take, and what it could not show.
@@ -680,6 +695,91 @@ class RestartTests(RolloutCase):
         self.begin()
         self.assertEqual((self.runs(), self.trialIds()), ("1.0.0", []))
         self.assertIn("rollout-aborted", self.kinds())
+
+
+    def test_failsThen(self) -> None:
+        """
+        A candidate that cannot be made any more is refused, and the edge starts without it.
+        """
+        mark = self.bench.root / "fail"
+        check = f"import os\nif os.path.exists({str(mark)!r}): raise RuntimeError('gone')\n"
+        self.save("2.0.0", code=check + PLUGIN.format(name="a", says="a 2.0.0"))
+        self.do("step")
+        self.assertEqual(self.state(), "canary")
+        mark.write_text("")
+        self.restart()
+        self.assertEqual((self.state(), self.runs(), self.trialIds()), ("refused", "1.0.0", []))
+
+
+class ShareTests(RolloutCase):
+    """
+    A client sends most of the requests.
+    """
+
+    steps = "[{canary: 5%, until: {fault: 1%}, at_most: 9m}]"
+
+    def test_told(self) -> None:
+        """
+        If it meets the candidate, that is told.
+        """
+        self.save("2.0.0")
+        for _ in range(40):
+            self.tell(running=ArmCounts(10), candidate=ArmCounts(10))
+            self.pass_(1)
+        self.assertEqual(self.kinds().count("rollout-share"), 1)
+        self.assertIn("50% of the requests", self.view()["notes"][0]["text"])
+
+
+class RevokedTests(RolloutCase):
+    """
+    Somebody revokes a version.
+    """
+
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()), extra=f"{policy()}\ntrust: {{mode: off, revoked: ./revoked}}")
+        (self.bench.root / "revoked").write_text("")
+        self.bench.write("a")
+        self.begin()
+        self.addCleanup(self.end)
+
+    def test_candidate(self) -> None:
+        """
+        The one on trial serves nobody any more, and does not begin again; what runs goes on.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['candidate']['digest']}\n")
+        for _ in range(2):
+            self.bench.apply()
+            self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
+        self.assertIn("revoked", self.view()["transitions"][-1]["reason"])
+
+    def test_running(self) -> None:
+        """
+        With what runs goes what the other one was held against: as ever, what the folder has takes its place.
+        """
+        self.save("2.0.0")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['running']['digest']}\n")
+        self.bench.apply()
+        self.assertEqual((self.state(), self.trialIds(), self.runs()), ("aborted", [], "2.0.0"))
+
+
+class LostTests(RolloutCase):
+    """
+    All folders go at once, as with a disk that is not mounted.
+    """
+
+    def test_goesOn(self) -> None:
+        """
+        Nothing is over by that.
+        """
+        self.save("2.0.0")
+        self.bench.plugins.rename(self.bench.root / "elsewhere")
+        self.bench.apply()
+        self.assertEqual((self.state(), self.runs()), ("shadow", "1.0.0"))
+        self.bench.plugins.mkdir()
+        self.bench.apply()
+        self.assertEqual((self.state(), self.runs()), ("shadow", "1.0.0"))
 
 
 class PreflightTests(RolloutCase):

@@ -13,7 +13,7 @@ from revproxy.bundles.bundle import makeBundle
 from revproxy.config.configfile import parseConfig
 from revproxy.plan.catalog import CatalogEntry, Selected, entryOf
 from revproxy.proving.orders import Order, Report, Subject
-from revproxy.proving.proof import Proof, counted
+from revproxy.proving.proof import Proof, counted, failureIn
 from revproxy.proving.subjects import subjectOf, withLibraries
 from revproxy.secrets import Secret
 from tests.proving.subjects import plugin, subject
@@ -64,6 +64,19 @@ class ProofTests(SynchronousTestCase):
         report = self.proof(subject(tests={"test_a.py": ""}), Path("/corpus")).run()
         self.assertEqual([order.job for order in self.orders], ["load", "load", "tests"])
         self.assertEqual((report.problems, report.tests), (("failed",), 3))
+
+    def test_failures(self) -> None:
+        """What was wrong with a test is told with it; that no test has run is wrong, too."""
+        trial = "Traceback\n  File x\ntwisted.trial.unittest.FailTest: 418 != 200\n\nRan 2 tests in 0.1s\nFAILED"
+        self.reports = {"tests": Report(("the tests did not pass",), output=trial)}
+        report = self.proof(subject(tests={"test_a.py": ""})).run()
+        self.assertEqual(
+            report.problems, ("the tests did not pass: twisted.trial.unittest.FailTest: 418 != 200",)
+        )
+        self.assertEqual(failureIn("E       AssertionError: assert 1 == 2\n"), "AssertionError: assert 1 == 2")
+        self.reports = {"tests": Report()}
+        self.assertIn("no test has run", self.proof(subject(tests={"tests/test_a.py": ""})).run().problems[0])
+        self.assertEqual(self.proof(subject(tests={"helpers.py": ""})).run().problems, ())
 
     def test_less(self) -> None:
         """Without tests none are run, and without a recording none is replayed."""

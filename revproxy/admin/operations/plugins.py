@@ -38,8 +38,12 @@ _FAILURE = optional(
 
 _VERSION = record(
     version=TEXT, digest=TEXT, ran_at=optional(TIME), running=FLAG,
-    quarantined=optional({**TEXT, "description": "Why it was taken out; null: it was not."}), calls=COUNT, errors=COUNT,
-    last_failure=_LAST_FAILURE,
+    quarantined=optional({**TEXT, "description": "Why it was taken out; null: it was not."}),
+    trial=optional(record(
+        "What became of its rollout, if it never ran for all: `going`, or how it ended, and why.",
+        state=TEXT, reason=TEXT,
+    )),
+    calls=COUNT, errors=COUNT, last_failure=_LAST_FAILURE,
 )  # fmt: skip
 
 PLUGIN_STATUS = record(

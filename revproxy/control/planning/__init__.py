@@ -8,6 +8,8 @@ In the order in which a transaction asks them:
 - `deferredremovals`: which removals wait for newcomers that were refused with them;
 - `resolution`: which of these changes go together: `selection` says who runs where with which configuration, `order`
   who runs before whom;
+- `gradual`: which of the versions that are meant take steps, and which rollouts (`ongoing`) that ends; `settings`: what
+  is said of a plugin, where that takes steps; `arms`: the plan as clients meet it whom candidates serve;
 - `difference`: what has changed from one plan to the next.
 
 Nothing here waits, reads or tells; what has to be read is passed in.

@@ -47,7 +47,8 @@ class Scene:
     What a change finds.
 
     :ivar found: what the folders have.
-    :ivar running: what runs, or ran before a restart; ``inForce``: the names of those of it that run somewhere.
+    :ivar running: what runs, or ran before a restart, and may go on.
+    :ivar inForce: the names of those of it that run somewhere.
     :ivar gated: names of plugins in quarantine with nothing in their place.
     :ivar lost: names of those whose folders went with all others: they run on.
     :ivar retries: whether what could not be made ready is tried again.
@@ -156,7 +157,9 @@ class _Grading:
             return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
         if scene.switches.get(name) is False:
             return Ending("aborted", f"{name} was switched off")
-        if base is None or (entry is None and name not in scene.lost):
+        if base is None:
+            return Ending("aborted", f"what ran of {name} may not run any more")
+        if entry is None and name not in scene.lost:
             return Ending("aborted", f"the folder of {name} is gone")
         if base.digest != each.instead.get(name):
             return Ending("aborted", f"{name} {base.version} runs by now")

@@ -8,5 +8,8 @@ How a new version earns its place: what is decided of rollouts, without files, c
   `mediantime`; `power`, what would have been seen by now;
 - `shadowjudge`: by calls on copies, difference by difference (`differencegroup`);
 - `hardlimits`: what is never waited for;
-- `planner`: says beforehand how long it takes, and what cannot be shown, by `detection`.
+- `planner`: says beforehand how long it takes, and what cannot be shown, by `detection`; `cautions`, what else is to
+  be known;
+- `rollout`: one of them: `machine` is its life, `draw` whose version the clients meet, `sharewatch` whether these are
+  as many requests; `decision` is what is done next; `rolloutfile`, how it is kept, `wording`, how it is told.
 """

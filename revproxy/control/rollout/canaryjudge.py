@@ -52,6 +52,8 @@ class CanaryJudge:
         self._median = MedianTime()
         self._expected: Expected | None = None
         self._fit = self._unfit = 0
+        # By what has happened in the step: asked each second, and seldom another number.
+        self._needed: tuple[tuple[int, int], int | None] | None = None
         self.isCandidates: Sequence[bool] = [False] * BUCKETS
 
     def begin(self, number: int, isCandidates: Sequence[bool], until: Until) -> None:
@@ -65,6 +67,7 @@ class CanaryJudge:
             labels.begin(number, isCandidates)
         self._median.begin()
         self._fit = self._unfit = 0
+        self._needed = None
         self._expect(until)
 
     def _expect(self, until: Until) -> None:
@@ -151,6 +154,12 @@ class CanaryJudge:
     def faultsNeeded(self) -> int | None:
         """How many decide, counted since the step began. None: they never would."""
         labels = self._labels["faults"]
+        seen = labels.candidate, labels.running
+        if self._needed is None or self._needed[0] != seen:
+            self._needed = seen, self._countNeeded(labels)
+        return self._needed[1]
+
+    def _countNeeded(self, labels: Labels) -> int | None:
         odds = labels.oddsLeft()
         if odds is None:
             return None

@@ -53,7 +53,7 @@ async function change(plugin, command, about, again, body = {}) {
 
 function Buttons({ plugin, again }) {
   const isOn = ["running", "quarantined", "failed"].includes(plugin.state), isFolder = plugin.origin === "directory";
-  const earlier = plugin.versions.filter((one) => !one.running && !one.quarantined).pop();
+  const earlier = plugin.versions.filter((one) => !one.running && !one.quarantined && !one.trial).pop();
   const safety = plugin.required ? " It is required: its routes are served without it, by your word." : "";
   return html`
     <${Action} role="operate" not=${!isFolder ? "A drop-in comes with an installed package." : earlier ? "" : "There is no earlier version that ran well."} run=${() => change(plugin, "rollback", { title: `Roll ${plugin.name} back`, verb: "Roll back", danger: true,
@@ -102,7 +102,7 @@ function Versions({ plugin, again }) {
   const older = (i) => kept[i + 1];
   return html`<div class="stack"><section class="card"><${Scroll} label="Versions"><table><thead><tr><th scope="col">Version</th><th scope="col">Digest</th><th scope="col">State</th><th scope="col">Ran</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Errors</th><th scope="col" class="tight"><span class="sr">Actions</span></th></tr></thead>
     <tbody>${kept.map((one, i) => html`<tr key=${one.digest}><th scope="row">${one.version || "–"}</th><td class="mono dim">${digest(one.digest)}</td>
-      <td>${one.running ? html`<${State} of="running" />` : one.quarantined ? html`<${State} of="quarantined" /> <span class="small dim">${one.quarantined}</span>` : html`<${State} of="off">kept<//>`}</td><td><${When} at=${one.ran_at} /></td><td class="num">${count(one.calls)}</td><td class=${"num" + (one.errors ? " is-bad" : "")}>${one.errors ? "■ " : ""}${count(one.errors)}</td>
+      <td>${one.running ? html`<${State} of="running" />` : one.quarantined ? html`<${State} of="quarantined" /> <span class="small dim">${one.quarantined}</span>` : one.trial ? html`<${State} of="off">${one.trial.state === "going" ? "on trial" : one.trial.state.replace("-", " ")}<//> <span class="small dim">${one.trial.reason}</span>` : html`<${State} of="off">kept<//>`}</td><td><${When} at=${one.ran_at} /></td><td class="num">${count(one.calls)}</td><td class=${"num" + (one.errors ? " is-bad" : "")}>${one.errors ? "■ " : ""}${count(one.errors)}</td>
       <td class="tight"><span class="row">${older(i) && html`<${Action} kind="small" role="configure" run=${async () => setPair([older(i), one])} label=${`Changes of ${one.version}`}>Changes<//>`}
         ${!one.running && html`<${Action} kind="small" role="operate" run=${() => change(plugin, "rollback", { title: `Go back to ${one.version}`, verb: "Roll back", danger: true, what: html`New requests meet ${one.version} (<span class="mono">${digest(one.digest)}</span>) within a second.${one.quarantined ? ` It was taken out before: ${one.quarantined}` : ""}` }, again, { version: one.digest })} label=${`Run this: ${one.version}`}>Run this<//>
           <${Action} kind="small" role="operate" not=${plugin.rollout ? "Another version is being rolled out." : plugin.state === "running" ? "" : "Nothing of it runs that it could be held against."} run=${() => startRollout(plugin.name, one, again)} label=${`Roll out ${one.version}`}>Roll out …<//>`}</span></td></tr>`)}</tbody></table><//></section>
