@@ -110,7 +110,8 @@ def _head(found: Facts, now: float) -> Iterator[str]:
 
 
 def _tables(found: Facts, isAll: bool) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
-    yield "", _FAMILIES, [_familyRow(each) for each in found["families"]]
+    seen = [each for each in found["families"] if each["of_candidate"] or each["of_running"]]
+    yield "", _FAMILIES, [_familyRow(each) for each in seen]
     arms = (("running", found["running"]), ("candidate", found["candidate"]))
     yield "", _ARMS, [_armRow(name, which, found["arms"][name]) for name, which in arms]
     yield "", _DIFFERENCES, [_differenceRow(each) for each in _shown(found, isAll)]
@@ -181,7 +182,7 @@ def _stepText(step: Facts, now: float) -> str:
         parts.append(f"at least {durationText(step['at_least'])}")
     if step["at_most"] is not None:
         parts.append(f"at most {durationText(step['at_most'])}")
-    if step["left_seconds"] is not None:
+    if step["left_seconds"]:
         parts.append(f"about {span(step['left_seconds'])} left")
     return ", ".join(parts)
 

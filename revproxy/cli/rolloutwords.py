@@ -56,8 +56,8 @@ def _oddsText(found: Facts) -> list[str]:
 
 def _leftText(found: Facts) -> list[str]:
     step = found["step"]
-    left = None if step is None else step["left_seconds"]
-    return [] if left is None or found["held"] else [f"about {span(left)} left"]
+    left = 0 if step is None else step["left_seconds"]
+    return [] if not left or found["held"] else [f"about {span(left)} left"]
 
 
 def transition(told: Facts) -> str:
@@ -107,6 +107,8 @@ def oddsText(odds: float) -> str:
     """As ``20 : 1``, or ``1 : 20`` where that is nearer to how people say it."""
     if odds <= 0:
         return "-"
+    if odds >= 1e6:
+        return "> 1,000,000 : 1"
     return f"{numberText(odds)} : 1" if odds >= 1 else f"1 : {numberText(1 / odds)}"
 
 

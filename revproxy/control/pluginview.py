@@ -12,6 +12,7 @@ from revproxy.config.problems import quoted, suggestion
 from revproxy.control.chainview import ChainView
 from revproxy.control.commands import NotThere
 from revproxy.control.coordinator import Coordinator
+from revproxy.control.planning.gradual import heldBack
 from revproxy.control.state.records import PluginRecord, VersionRecord
 from revproxy.control.trustview import TrustView
 from revproxy.plan.catalog import CatalogEntry
@@ -98,7 +99,8 @@ class PluginView:
         entry = None if plan is None else plan.entries.get(name)
         entry = entry or coordinator.catalog.entries.get(name)
         last = record.versions[-1].id if entry is None and record.versions else UNKNOWN
-        refusal = coordinator.refused.of(name)
+        refused = self._refused(name)
+        refusal = None if refused is None else refused[1]
         digest = last.digest if entry is None else entry.digest
         figures = totals.of(name, digest) if runs else VersionCounters(name, UNKNOWN)
         return {
@@ -119,11 +121,26 @@ class PluginView:
             "self_seconds": figures.seconds,
             "generations_alive": runs + totals.retired(name),
             "threads": _threads(totals.threads(name)),
-            "failure": None if refusal is None else _failure(coordinator.refused.at(name), refusal),
+            "failure": None if refused is None else _failure(*refused),
             "last_failure": _lastFailure(totals.lastFailure(name, digest)),
             "trust": self._trust.of(name),
             "versions": [self._kept(name, kept, runs and kept.digest == digest) for kept in record.versions],
         }
+
+    def _refused(self, name: str) -> tuple[float, Refusal] | None:
+        """Why what the folder of a plugin has does not run, and since when; None: it does, or may yet."""
+        coordinator = self._coordinator
+        known, found = coordinator.refused.of(name), coordinator.catalog.entries.get(name)
+        if known is not None:
+            return coordinator.refused.at(name), known
+        if found is None or found.digest is None:
+            return None
+        # What has not come through its steps has not been refused by a change: that may come, or not.
+        record = coordinator.records.get(name)
+        tried = record.find(found.digest)
+        if tried is None or tried.trial is None or not tried.trial.blocks or record.running == found.digest:
+            return None
+        return tried.trial.at, heldBack(name, found, tried.trial)
 
     def _kept(self, name: str, kept: VersionRecord, runs: bool) -> dict[str, Any]:
         """One version of those that the store has of a plugin."""

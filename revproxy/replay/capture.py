@@ -157,6 +157,13 @@ class Capture:
             context._exchange = _Interim(self._exchange, self._informed)
 
     @property
+    def isOpen(self) -> bool:
+        """Whether more may come of a body, which a filter of the plugin's is at."""
+        return self._raised is None and self._refused is None and (
+            _isOpen(self._requestUse) or (self._madeUse is not None and _isOpen(self._madeUse))
+        )
+
+    @property
     def verdict(self) -> bool | None:
         """What ``handle`` has answered; None where it has not, or has raised."""
         return self._verdict
@@ -269,6 +276,7 @@ class Capture:
             given is not None and given.isWhole,
             response,
             tuple(each if isinstance(each, RecordedExchange) else each.recorded() for each in self.told),
+            self._route.upstream or "",
         )
 
     def outcome(self) -> Outcome:
@@ -279,10 +287,7 @@ class Capture:
             body, isWhole = _bodyAfter(self._madeUse)
             status, fields = self._answerAfter
             response = RecordedResponse(status, _pairs(fields), body, isWhole)
-        isOpen = self._raised is None and self._refused is None and (
-            _isOpen(self._requestUse) or (self._madeUse is not None and _isOpen(self._madeUse))
-        )
-        incomparable = self.incomparable or (OPEN_BODY if isOpen else "")
+        incomparable = self.incomparable or (OPEN_BODY if self.isOpen else "")
         made = self._requestUse.made
         digest = "" if made is None or self._requestUse.isUntouched else made.digest()
         return Outcome(

@@ -100,7 +100,7 @@ def copiedContext(call: RecordedCall, unknown: Unknown) -> Context:
     request = Request(
         call.method, call.target, call.host, call.version, call.scheme, _headersOf(call.headers), peer, body, tls
     )
-    context = Context(request, NamedPlace(call.route), call.id.encode("ascii", "replace"))
+    context = Context(request, NamedPlace(call.route, call.routeUpstream or None), call.id.encode("ascii", "replace"))
     request._context = context
     context._exchange = _Interim()
     _goOn(context, call, unknown)

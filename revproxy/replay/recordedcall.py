@@ -57,6 +57,7 @@ class RecordedCall(msgspec.Struct, frozen=True, array_like=True):
     :ivar body: of the request; None: it was not taken down; ``isWhole``: whether all of it was.
     :ivar response: the answer on its way out, where the phase is that.
     :ivar told: what it was answered by others, in order.
+    :ivar routeUpstream: that of the route; empty: it has another leaf.
     """
 
     phase: Phase
@@ -77,3 +78,4 @@ class RecordedCall(msgspec.Struct, frozen=True, array_like=True):
     isWhole: bool = True
     response: RecordedResponse | None = None
     told: tuple[RecordedExchange, ...] = ()
+    routeUpstream: str = ""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.task import deferLater
 
 from revproxy.context import Context
 from revproxy.context import Outcome as Ended
@@ -28,6 +29,9 @@ from revproxy.replay.recordedcall import Phase, RecordedCall
 from revproxy.replay.replayedclient import NotComparable, ReplayedClient
 from revproxy.replay.replaytoolbox import AnyDestinations, ReplayToolbox
 from revproxy.replay.selftime import Steps
+
+LOOK: Final = 0.005
+"""Seconds until it is looked again whether a filter has answered."""
 
 
 class Remake:
@@ -109,6 +113,7 @@ class Remake:
                 captures.append((capture, self._unknown))
                 if call.phase == "handle" and capture.verdict is not True:
                     break
+            await self._bodies([capture for capture, _ in captures])
             made = tuple(self._outcome(*each) for each in captures)
             if context is not None and self._observes:
                 await self._finished(context, status)
@@ -134,6 +139,12 @@ class Remake:
         return ReplayToolbox(
             self._name, self.client, self._destinations, self._clock, self._seconds, self._notKnown
         )
+
+    async def _bodies(self, captures: Sequence[Capture]) -> None:
+        """Wait for filters that answer later."""
+        ends = self._clock.seconds() + self._seconds
+        while any(capture.isOpen for capture in captures) and self._clock.seconds() < ends:
+            await deferLater(self._clock, LOOK)
 
     @staticmethod
     def _outcome(capture: Capture, unknown: str) -> Outcome:

@@ -40,16 +40,19 @@ class RequestTests(RemakeCase):
         async def handle(context):
             request = context.request
             body = await request.body.read(100)
-            seen.append((request.method, request.target, request.host, dict(request.headers), request.peer.host, body,
-                         dict(context.values), context.id, context.route, request.scheme))  # fmt: skip
+            seen.append(
+                (request.method, request.target, request.host, dict(request.headers), request.peer.host, body,
+                 dict(context.values), context.id, context.route, request.scheme, context.upstream)
+            )  # fmt: skip
             return True
 
-        call = callOf("POST", "/a?b", {"X": "1"}, b"body", values={"v": [1]}, route="r", id="i", client="192.0.2.7")
+        call = callOf("POST", "/a?b", {"X": "1"}, b"body", values={"v": [1]}, route="r", id="i", client="192.0.2.7",
+                      upstream="u")  # fmt: skip
         outcome = self.handled(handle, call)
         self.assertEqual(
             seen,
             [("POST", "/a?b", "www.example.com", {"Host": "www.example.com", "X": "1"}, "192.0.2.7", b"body",
-              {"v": [1]}, "i", "r", "https")],
+              {"v": [1]}, "i", "r", "https", "u")],
         )  # fmt: skip
         self.assertEqual((outcome.verdict, outcome.incomparable), (True, ""))
 
@@ -309,6 +312,23 @@ class AnswerTests(RemakeCase):
 
         calls, _ = self.recorded(lambda context: True, respond)
         self.assertEqual(self.again(Responds(respond), *calls)[1].response.body, b"<P>")
+
+    def test_laterFilter(self):
+        """A filter that answers later is waited for, but no longer than an answer may take."""
+        waiting = []
+
+        def respond(context):
+            context.response.body.addFilter(lambda data, last: waiting.append(Deferred()) or waiting[-1])
+
+        calls, _ = self.recorded(lambda context: True, lambda context: None)
+        making = Remake(Responds(respond), "p", self.clock, 2.0).again(calls)
+        self.assertNoResult(making)
+        waiting[-1].callback(b"later")
+        self.clock.advance(0.01)
+        self.assertEqual(self.successResultOf(making)[1].response.body, b"later")
+        making = Remake(Responds(respond), "p", self.clock, 2.0).again(calls)
+        self.clock.pump([0.005] * 500)
+        self.assertIn("not come to its end", self.successResultOf(making)[1].incomparable)
 
     def test_stops(self):
         """Who stops the request sees no answer of others."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.words import Notice, Remains
 from revproxy.worker.lifecycle.instance import Instance
@@ -101,6 +103,38 @@ class StagedTrialsTests(TrialCase):
         self.assertEqual(self.running.object.seen, {"192.0.2.7": 1, "192.0.2.8": 1})
         self.settle()
         self.assertEqual((candidate.object, stopped.stopped), (None, 1))
+
+    def test_rescued(self) -> None:
+        """A rescue hands back, too; what is at work in requests then is ended later."""
+        self.runs(self.a, self.b, tried=[(trial("a"), [counting("2.0")])])
+        self.seen("192.0.2.8")
+        candidate = self.candidate
+        self.become(self.plan(9, self.settings, self.a, self.b), withoutState=True, isRescue=True)
+        self.assertEqual(self.running.object.seen, {"192.0.2.8": 1})
+        self.assertEqual(self.seen(), "a 1.0;b 1.0;")
+        self.settle(5)
+        self.assertIsNone(candidate.object)
+
+    def test_handBackHangs(self) -> None:
+        """A rescue waits for no plugin: a quarter of a second for each of its steps."""
+        hangs = COUNTS.replace("return dict(self.seen)", "return Deferred()")
+        worse = answering("a", "2.0", hangs, "IResponseMiddleware, ILifecycle, IStateful")
+        self.runs(self.a, self.b, tried=[(trial("a"), [worse])])
+        self.candidate.object.exportState.__func__.__globals__["Deferred"] = Deferred
+        began = self.reactor.seconds()
+        self.become(self.plan(9, self.settings, self.a, self.b), withoutState=True, isRescue=True)
+        self.assertLess(self.reactor.seconds() - began, 1.0)
+        self.assertEqual(self.seen(), "a 1.0;b 1.0;")
+
+    def test_oneOfTwo(self) -> None:
+        """Where one trial ends, the other goes on with its instance."""
+        newer, last = counting("2.0"), answering("b", "2.0", config={"last": True})
+        self.runs(self.a, self.b, tried=[(trial("a"), [newer]), (trial("b"), [last])])
+        self.assertEqual(self.seen(), "a 2.0;b 2.0;")
+        kept = self.worker.staging.running.candidateVersions["b"]  # type: ignore[union-attr]
+        self.runs(newer, self.b, tried=[(trial("b"), [last])])
+        self.assertEqual(self.worker.staging.running.candidateVersions, {"b": kept})  # type: ignore[union-attr]
+        self.assertEqual(self.seen(), "a 2.0;b 2.0;")
 
     def test_provedGone(self) -> None:
         """Nothing of it stays in memory: neither of one that has served and was taken back, nor of one it replaced."""

@@ -125,16 +125,19 @@ def recordingOperations(control: Control) -> tuple[Operation, ...]:
                   answer=items(RECORDING), description="The latest first; without what is in them."),
         Operation("POST", "/recordings", Role.OPERATE, "record", "Take requests down, to replay them later.",
                   handlers.begin, (), _BODY, RECORDING,
+                  problems={409: "Another one goes on, or it cannot be begun; the detail says why."},
                   description="There is one at a time. What lets in is taken out before anything is written."),
         Operation("POST", "/recordings/{name}/stop", Role.OPERATE, "stopRecording", "End a recording before its time.",
-                  handlers.stop, (_NAME,), fields(reason=REASON), RECORDING, problems=notThere),
+                  handlers.stop, (_NAME,), fields(reason=REASON), RECORDING,
+                  problems={**notThere, 409: "It is over already."}),
         Operation("DELETE", "/recordings/{name}", Role.OPERATE, "deleteRecording", "Remove a recording.",
-                  handlers.delete, (_NAME,), answer=record(text={"type": "array", "items": TEXT}), problems=notThere),
+                  handlers.delete, (_NAME,), answer=record(text={"type": "array", "items": TEXT}),
+                  problems={**notThere, 409: "It goes on, or its file cannot be removed; the detail says why."}),
         Operation("GET", "/recordings/{name}/content", Role.OBSERVE, "readRecording", "What is in a recording.",
                   handlers.content, (_NAME, _OFFSET, _READ),
                   answer=items({**TEXT, "description": "A line of the file."}, next=optional(COUNT)),
                   description="Line by line, as the file has them; ask with `offset` of what `next` was for more.",
-                  problems=notThere),
+                  problems={**notThere, 409: "Its file cannot be read; the detail says why."}),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from revproxy.control.planning.ongoing import End, Ending, Move, Newcomer, Ongoi
 from revproxy.control.planning.resolution import groups
 from revproxy.control.planning.settings import Former, fingerprint, isSetOtherwise, settingsOf
 from revproxy.control.planning.switching import runsSomewhere
-from revproxy.control.state.records import PluginRecords
+from revproxy.control.state.records import OnTrial, PluginRecords
 from revproxy.plan.catalog import CatalogEntry, Entries
 from revproxy.plan.refusal import BY_STEPS, Refusal
 
@@ -296,11 +296,15 @@ class _Grading:
         if known.trial.state == "refused" and self.scene.retries:
             return False
         self._keepRunning([name])
-        how = known.trial.state.replace("-", " ")
-        again = f"`revproxy rollout {name} start` tries it again"
-        text = f"its rollout was {how}: {known.trial.reason}; {again}"
-        self.refusals.append(Refusal(name, BY_STEPS, text, entry.version))
+        self.refusals.append(heldBack(name, entry, known.trial))
         return True
+
+
+def heldBack(name: str, entry: CatalogEntry, trial: OnTrial) -> Refusal:
+    """Why a version that was tried does not run, and what to do about it."""
+    how = trial.state.replace("-", " ")
+    text = f"its rollout was {how}: {trial.reason}; `revproxy rollout {name} start` tries it again"
+    return Refusal(name, BY_STEPS, text, entry.version)
 
 
 def newcomerOf(candidates: Entries, policy: RolloutPolicy, scene: Scene) -> Newcomer:
@@ -309,4 +313,4 @@ def newcomerOf(candidates: Entries, policy: RolloutPolicy, scene: Scene) -> Newc
     return Newcomer(candidates, policy, found, {name: scene.records.get(name).pin for name in candidates})
 
 
-__all__ = ["Graded", "Scene", "grade", "newcomerOf"]
+__all__ = ["Graded", "Scene", "grade", "heldBack", "newcomerOf"]

@@ -17,6 +17,18 @@ from revproxy.plan.trial import BUCKETS
 WARM_CALLS, WARM_SECONDS = 100, 10.0
 """The first so many calls of an arm are not judged, for so long at most."""
 
+UNEVEN = 1.4
+"""
+So many times as long as with clients who all send the same it takes with clients of whom some send much and most
+little: a few of them are the candidate's, and each can show one fault.
+"""
+
+EARLY = 0.5
+"""
+The share of the running version's faults that is reckoned with where one asks when a bad candidate is found: the odds
+decide when they are at their highest, and that is before they are there on average.
+"""
+
 LONGEST = 7 * 86400.0
 """Seconds; what takes longer is not shown at all."""
 
@@ -50,24 +62,29 @@ def fewerNeeded(share: float) -> int | None:
     return None
 
 
-def secondsUntilFound(rate: float, share: float, fault: float, background: float = 0.0) -> float:
+def secondsUntilFound(
+    rate: float, share: float, fault: float, background: float = 0.0, uneven: float = UNEVEN
+) -> float:
     """
-    After so long, on average, a candidate is found of which each call fails with the probability ``fault``; more than
-    :data:`LONGEST`: it is not.
+    After so long, in half of all cases, a candidate is found of which each call fails with the probability ``fault``;
+    more than :data:`LONGEST`: it is not.
 
     :param rate: requests in a second, of both versions.
     :param background: the share of the running version's calls that fail.
+    :param uneven: so many times as long as with clients who all send the same; 1: they do.
     """
-    return _until(rate, share, fault, background, float)
+    if fault <= MARGIN * background:
+        return inf
+    return _until(rate, share, fault, EARLY * background, lambda faults: averageFor(faults, 0.5), uneven)
 
 
 def secondsUntilShown(rate: float, share: float, fault: float, power: float, background: float = 0.0) -> float:
     """After so long it would have been found with the probability ``power``; otherwise as `secondsUntilFound`."""
-    return _until(rate, share, fault, background, lambda faults: averageFor(faults, power))
+    return _until(rate, share, fault, background, lambda faults: averageFor(faults, power), UNEVEN)
 
 
 def _until(
-    rate: float, share: float, fault: float, background: float, averageOf: Callable[[int], float]
+    rate: float, share: float, fault: float, background: float, averageOf: Callable[[int], float], uneven: float
 ) -> float:
     """
     :param averageOf: how many faults have to come on average, by how many decide.
@@ -90,7 +107,7 @@ def _until(
     while high - low > 0.01 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if isEnough(middle) else (middle, high)
-    return high + min(WARM_SECONDS, WARM_CALLS / (rate * share))
+    return uneven * high + min(WARM_SECONDS, WARM_CALLS / (rate * share))
 
 
 def _ours(share: float) -> int:

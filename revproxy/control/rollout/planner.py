@@ -13,18 +13,9 @@ from dataclasses import dataclass
 from math import inf
 
 from revproxy.config.rolloutpolicy import Step
-from revproxy.control.rollout.detection import LONGEST, fewerNeeded, secondsUntilFound, secondsUntilShown
+from revproxy.control.rollout.detection import LONGEST, UNEVEN, fewerNeeded, secondsUntilFound, secondsUntilShown
 from revproxy.control.rollout.differencegroup import pairsNeeded
 from revproxy.control.rollout.reasons import rangeText, shareText, spanText
-
-UNEVEN = 1.4
-"""
-So many times as long as the average says a step takes, with clients of whom some send much and most little: a few of
-them are the candidate's, and each can show one fault.
-"""
-
-SPREAD = 1.2
-"""From the average until a bad candidate is found, to so many times that: as it is told."""
 
 NOBODY = "no request has come to it in the last hour: nothing can be shown"
 
@@ -120,7 +111,7 @@ def _canary(step: Step, traffic: Traffic) -> StepForecast:
     cannot = list(_notBefore(step, traffic, fault or FAULT))
     if fault is None:
         return StepForecast(step, step.atMost, "no share of faults ends it", tuple(cannot))
-    seconds = UNEVEN * secondsUntilShown(traffic.rate, step.share, fault, power, traffic.faults)
+    seconds = secondsUntilShown(traffic.rate, step.share, fault, power, traffic.faults)
     text = f"until errors in {shareText(fault)} of calls would have been found with probability {power:g}"
     if traffic.rate and step.atMost is not None and seconds > step.atMost:
         cannot.append(
@@ -138,7 +129,7 @@ def _bounded(step: Step, seconds: float) -> float | None:
     seconds = max(seconds, step.atLeast)
     if step.atMost is not None:
         seconds = min(seconds, step.atMost)
-    return None if seconds >= LONGEST else seconds
+    return None if seconds >= LONGEST else round(seconds, 1)
 
 
 def _takes(seconds: float) -> str:
@@ -151,8 +142,8 @@ def _notBefore(step: Step, traffic: Traffic, fault: float) -> Iterator[str]:
         yield NOBODY
     elif step.share < 1:
         what = f"{shareText(step.share)} of {_rateText(traffic)} cannot show {shareText(fault)} errors"
-        soonest = secondsUntilFound(traffic.rate, step.share, fault, traffic.faults)
-        yield what if soonest >= LONGEST else f"{what} before {rangeText(soonest, SPREAD * soonest)}"
+        ends = [secondsUntilFound(traffic.rate, step.share, fault, traffic.faults, uneven) for uneven in (1, UNEVEN)]
+        yield what if ends[0] >= LONGEST else f"{what} before {rangeText(*ends)}"
     else:
         yield "with all clients the candidate's, nothing is left to compare with: only hard limits and quarantine act"
 

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.control.rollout.detection import (
     LONGEST,
+    UNEVEN,
     WARM_SECONDS,
     faultsNeeded,
     fewerNeeded,
@@ -36,12 +37,19 @@ class DetectionTests(SynchronousTestCase):
         needed = [faultsNeeded(0.05, running) for running in (0, 10, 100)]
         self.assertEqual(needed, sorted(set(needed)))
 
-    def test_averageTimeIsThatOfSoManyFaults(self) -> None:
+    def test_timeIsThatOfSoManyFaults(self) -> None:
         """
-        5 % of 20 in a second, 1 % of them: one in 100 s, three in 300 s, and the warm-up.
+        5 % of 20 in a second, 1 % of them: one in 100 s, three in 267 s in half of all cases, and the warm-up.
         """
-        self.assertAlmostEqual(secondsUntilFound(20, 0.05, 0.01) / (300 + WARM_SECONDS), 1.0, places=1)
-        self.assertAlmostEqual(secondsUntilFound(2000, 0.05, 0.01) / (3 + 1), 1.0, places=1)
+        self.assertAlmostEqual(secondsUntilFound(20, 0.05, 0.01, uneven=1) / (267 + WARM_SECONDS), 1.0, places=1)
+        self.assertAlmostEqual(secondsUntilFound(2000, 0.05, 0.01, uneven=1) / (2.67 + 1), 1.0, places=1)
+
+    def test_unevenClientsTakeLonger(self) -> None:
+        """
+        The warm-up does not.
+        """
+        even, uneven = (secondsUntilFound(200, 0.05, 0.01, uneven=times) for times in (1.0, UNEVEN))
+        self.assertAlmostEqual(uneven - WARM_SECONDS, UNEVEN * (even - WARM_SECONDS))
 
     def test_probabilityTakesLonger(self) -> None:
         """
@@ -55,7 +63,7 @@ class DetectionTests(SynchronousTestCase):
         """
         And a candidate no worse than that is never found.
         """
-        self.assertGreater(secondsUntilFound(200, 0.05, 0.01, 0.001), 2 * secondsUntilFound(200, 0.05, 0.01))
+        self.assertGreater(secondsUntilFound(200, 0.05, 0.01, 0.001), 1.5 * secondsUntilFound(200, 0.05, 0.01))
         self.assertGreater(secondsUntilFound(200, 0.05, 0.01, 0.01), LONGEST)
 
     def test_nothingComesOfNothing(self) -> None:

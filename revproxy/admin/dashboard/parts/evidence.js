@@ -20,9 +20,9 @@ export const PAIRED = new Set(["content", "pair-time"]);
 /** @param {string} name of a family of evidence */
 export const familyName = (name) => FAMILIES[name] ?? name;
 
-const few = (value) => value < 10 ? Number(value.toPrecision(2)).toString() : value < 1e6 ? Math.round(value).toLocaleString("en") : value.toExponential(0);
+const few = (value) => value < 10 ? Number(value.toPrecision(2)).toString() : Math.round(value).toLocaleString("en");
 /** @param {number} value how much likelier it is if the candidate is worse: `20 : 1`, or `1 : 20` */
-export const odds = (value) => !(value > 0) ? "–" : value >= 1 ? `${few(value)} : 1` : `1 : ${few(1 / value)}`;
+export const odds = (value) => !(value > 0) ? "–" : value >= 1e6 ? "> 1,000,000 : 1" : value >= 1 ? `${few(value)} : 1` : `1 : ${few(1 / value)}`;
 
 /** How far it is from even odds to the threshold, 0 to 1. */
 const height = (value, threshold) => value <= 1 ? 0 : Math.min(1, Math.log(value) / Math.log(threshold));
@@ -36,8 +36,10 @@ export function Evidence({ family, isOver }) {
   const { odds: value, threshold } = family ?? { odds: 0, threshold: 125 }, at = height(value, threshold);
   const marks = [1, Math.cbrt(threshold), Math.cbrt(threshold) ** 2, threshold];
   const said = family && value > 1 ? `${odds(value)} that it ${familyName(family.family)}` : "None yet";
-  return html`<div class="evidence" role="meter" aria-label="Evidence against the candidate" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(at * 100)} aria-valuetext=${`${said}; it goes back at ${odds(threshold)}`}>
-    <p><strong>${said}</strong><span class="dim"> ${isOver ? "it went back at" : "it goes back at"} ${odds(threshold)}</span></p>
+  // Nobody is hurt by what a shadow shows: then somebody is to look at it.
+  const isPaired = PAIRED.has(family?.family), what = isOver && !isPaired ? "it went back at" : isPaired ? "it is held at" : "it goes back at";
+  return html`<div class="evidence" role="meter" aria-label="Evidence against the candidate" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(at * 100)} aria-valuetext=${`${said}; ${what} ${odds(threshold)}`}>
+    <p><strong>${said}</strong><span class="dim"> ${what} ${odds(threshold)}</span></p>
     <div class="meter" aria-hidden="true"><i class=${tone(at)} style=${{ width: `${at * 100}%` }}></i>${marks.slice(1, -1).map((mark) => html`<b style=${{ left: `${height(mark, threshold) * 100}%` }}></b>`)}</div>
     <div class="scale faint small" aria-hidden="true">${marks.map((mark) => html`<span>${odds(Math.round(mark))}</span>`)}</div></div>`;
 }

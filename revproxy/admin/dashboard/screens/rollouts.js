@@ -25,7 +25,7 @@ function All() {
   return html`<${Head} title="Rollouts" text="New versions earn their place: they are tried, serve some, and then everybody, or go back by themselves." />
     ${!all.length ? html`<div class="card"><${Empty} title="Nothing has been rolled out">With <code>plugins.rollout</code> in the configuration, what is saved is rolled out by steps. A version that is kept: the plugin's screen, Versions, Roll out.<//></div>` : html`<div class="stack">
       ${going.map((one) => html`<section class="card" key=${one.id}><header><h2><a href=${link("rollouts", one.plugin)}>${one.plugins.join(", ")}</a></h2><span class="dim">${name(one.running)} → ${name(one.candidate)}</span><span class="end"><${RolloutState} of=${one} /></span></header>
-        <div class="pad stack"><${Track} rollout=${one} /><p class="dim">${one.because}${one.step?.left_seconds != null && !one.held ? `; about ${duration(one.step.left_seconds)} left` : ""}</p></div></section>`)}
+        <div class="pad stack"><${Track} rollout=${one} /><p class="dim">${one.because}${one.step?.left_seconds && !one.held ? `; about ${duration(one.step.left_seconds)} left` : ""}</p></div></section>`)}
       ${over.length > 0 && html`<section class="card"><header><h2>Over</h2></header><${Scroll} label="Rollouts that are over"><table><thead><tr><th scope="col">Plugin</th><th scope="col">Version</th><th scope="col">End</th><th scope="col">When</th><th scope="col">Because</th></tr></thead>
         <tbody>${over.map((one) => html`<tr key=${one.id}><th scope="row" class="name"><a href=${link("rollouts", one.plugin)}>${one.plugins.join(", ")}</a></th><td class="nowrap">${name(one.running)} → ${name(one.candidate)}</td><td><${RolloutState} of=${one} /></td><td class="nowrap"><${When} at=${one.ended} /></td><td class="text dim">${one.because}</td></tr>`)}</tbody></table><//></section>`}</div>`}`;
 }
@@ -75,7 +75,7 @@ const amount = (value) => value < 10 ? Number(value.toPrecision(2)).toString() :
 /** The step that it is in: what ends it, and when. */
 function Now({ step, canSee, held }) {
   const done = step.need ? Math.min(1, (step.have ?? 0) / step.need) : null;
-  const left = held ? "It is held." : step.left_seconds != null ? html`About <strong>${duration(step.left_seconds)}</strong> left, as things go.` : "Nobody can say how long it takes.";
+  const left = held ? "It is held." : step.left_seconds ? html`About <strong>${duration(step.left_seconds)}</strong> left, as things go.` : step.left_seconds === 0 ? "What ends it well is there." : "Nobody can say how long it takes.";
   return html`<section class="card" aria-label="Step"><header><h2>Step ${step.index} of ${step.of}: ${stepName(step)}</h2><span class="end small faint">for ${duration(Math.max(0, Date.now() / 1000 - step.since))}</span></header>
     <div class="pad stack-small">${done != null && html`<p>${amount(step.have ?? 0)} of ${amount(step.need)} ${step.kind === "canary" ? html`faults that ${part(step.until.fault)} would have shown` : "pairs"} <${Bar} of=${done} /> <span class="dim">${share(done)}</span></p>`}<p>${left}</p>
       <p class="dim small">Ends well by: ${endsBy(step) || "its tests, and what was recorded"}.</p>${canSee && html`<p class="dim small">${canSee}</p>`}</div></section>`;
@@ -100,7 +100,8 @@ function Arms({ rollout }) {
       <td class="num">${arm.p50 == null ? "" : us(arm.p50 * 1e6)}</td><td class="num">${arm.p99 == null ? "" : us(arm.p99 * 1e6)}</td><td class="num">${count(arm.warming)}</td><td class="num">${count(arm.testers)}</td></tr>`; })}</tbody></table><//></section>`;
 }
 
-function Families({ families }) {
+function Families({ families: all }) {
+  const families = all.filter((one) => one.of_candidate || one.of_running);
   if (!families.length) return null;
   return html`<section class="card"><header><h2>What was looked at</h2><span class="dim small">clients to whom it happened once or more; a client is a bucket of a hash</span></header><${Scroll} label="What was looked at"><table><thead><tr><th scope="col">The candidate is worse if it</th><th scope="col">Evidence</th><th scope="col" class="num">Odds</th><th scope="col" class="num">Candidate</th><th scope="col" class="num">Running</th></tr></thead>
     <tbody>${families.map((one) => html`<tr key=${one.family}><th scope="row">${familyName(one.family)}</th><td><${Odds} value=${one.odds} threshold=${one.threshold} /></td><td class=${"num" + (one.odds >= one.threshold ? " is-bad" : "")}>${one.odds >= one.threshold ? "■ " : ""}${one.candidate || one.running ? odds(one.odds) : ""}</td>
