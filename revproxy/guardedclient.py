@@ -43,8 +43,10 @@ class GuardedClient(HostClient):
         :raises NotPermitted: it goes to none of the upstreams that were granted.
         :raises ValueError: there is no such upstream.
         """
-        options["allow_redirects"] = False
-        return super().request(method, self._permitted(url), **options)
+        return super().request(method, url, **options)
+
+    def _send(self, method: str, url: Any, options: dict[str, Any]) -> Deferred[Any]:
+        return super()._send(method, self._permitted(url), {**options, "allow_redirects": False})
 
     def _permitted(self, url: Any) -> str:
         text = url if isinstance(url, str) else url.decode("ascii") if isinstance(url, bytes) else url.to_text()

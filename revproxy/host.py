@@ -130,6 +130,10 @@ class Host:
             self._client = self._clientFor(self._permissions)
         return self._client
 
+    def answersAlone(self) -> None:
+        """What sends its requests answers them, and goes by what they were called: there is nothing to permit."""
+        self._client = self._clientFor(None)
+
     def _clientFor(self, permissions: Permissions | None) -> HostClient:
         # Imported by whoever asks for one first: it brings much of twisted.web.
         from revproxy.guardedclient import GuardedClient

@@ -44,7 +44,11 @@ class HostClient:
     A treq client whose requests end with a plugin. Methods as of :class:`treq.client.HTTPClient`.
 
     :param client: what sends them.
+    :ivar listens: given what was sent, its method, URL and parameters, and gives it back, where requests are taken
+        down; None: they are not.
     """
+
+    listens: Callable[[Deferred[Any], str, Any, Any], Deferred[Any]] | None = None
 
     def __init__(self, client: Any, book: Book) -> None:
         self._client = client
@@ -56,6 +60,10 @@ class HostClient:
 
         :raises RuntimeError: if the plugin was stopped.
         """
+        sent = self._send(method, url, options)
+        return sent if self.listens is None else self.listens(sent, method, url, options.get("params"))
+
+    def _send(self, method: str, url: Any, options: dict[str, Any]) -> Deferred[Any]:
         self._book.check()
         sent = self._client.request(method, url, **options)
         return self._book.untilFired(f"request {method}", sent).addCallback(self._bookBody, method)

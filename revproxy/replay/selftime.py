@@ -13,8 +13,18 @@ class Steps:
     Foreign code that is awaited, in its steps: from one wait to the next nobody else runs.
     """
 
-    def __init__(self, answer: Awaitable[Any], now: Callable[[], float], lasted: Callable[[float], None]) -> None:
-        """:param lasted: given the seconds of each step."""
+    def __init__(
+        self,
+        answer: Awaitable[Any],
+        now: Callable[[], float],
+        lasted: Callable[[float], None],
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        :param lasted: given the seconds of each step, when it is over.
+        :param begins: told of each.
+        """
+        self._begins = begins
         self._answer = answer
         self._now = now
         self._lasted = lasted
@@ -24,6 +34,7 @@ class Steps:
         resume, value = getattr(steps, "send", None) or (lambda value: next(steps)), None
         send = resume
         while True:
+            self._begins()
             began = self._now()
             try:
                 wait = resume(value)

@@ -4,7 +4,7 @@ A plugin's client while its call is taken down: what it is answered is written d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,14 +68,46 @@ class ToldExchange:
         )
 
 
+def listenedTo(
+    sent: Deferred[Any], told: list[Any], method: str, url: Any, params: Any, most: int
+) -> Deferred[Any]:
+    """
+    A request of a plugin's own has been sent: what it is answered is written down.
+
+    :param told: where it is put; ``most``: bytes of the answer's body that are kept.
+    :returns: the same Deferred.
+    """
+    exchange = ToldExchange(method.upper(), urlWith(url, params), most)
+    told.append(exchange)
+    return sent.addCallbacks(_answered, _failed, (exchange,), errbackArgs=(exchange,))
+
+
+def _answered(response: Any, exchange: ToldExchange) -> Any:
+    exchange.answered(response)
+    outer, inner = None, response
+    while getattr(inner, "original", None) is not None:
+        outer, inner = inner, inner.original
+    if outer is not None and IResponse.providedBy(inner):
+        outer.original = _ToldResponse(inner, exchange.body)
+    elif isinstance(getattr(response, "body", None), bytes):  # it is here already
+        exchange.body.add(response.body)
+        exchange.body.isOver = True
+    return response
+
+
+def _failed(failure: Failure, exchange: ToldExchange) -> Failure:
+    exchange.failed(failure.value or RuntimeError("no reason is known"))
+    return failure
+
+
 class ToldClient:
     """
     The client of a plugin; methods as of :class:`revproxy.hostclient.HostClient`.
     """
 
-    def __init__(self, client: Any, told: Callable[[ToldExchange], None], most: int) -> None:
+    def __init__(self, client: Any, told: list[Any], most: int) -> None:
         """
-        :param told: given each request that is sent.
+        :param told: where each request that is sent is put.
         :param most: bytes of each answer's body that are kept.
         """
         self._client = client
@@ -87,28 +119,11 @@ class ToldClient:
 
     def request(self, method: str, url: Any, **options: Any) -> Deferred[Any]:
         """As :func:`treq.request`."""
+        known = len(self._told)
         sent: Deferred[Any] = self._client.request(method, url, **options)
-        exchange = ToldExchange(method.upper(), urlWith(url, options.get("params")), self._most)
-        self._told(exchange)
-        return sent.addCallbacks(self._answered, self._failed, (exchange,), errbackArgs=(exchange,))
-
-    @staticmethod
-    def _answered(response: Any, exchange: ToldExchange) -> Any:
-        exchange.answered(response)
-        outer, inner = None, response
-        while getattr(inner, "original", None) is not None:
-            outer, inner = inner, inner.original
-        if outer is not None and IResponse.providedBy(inner):
-            outer.original = _ToldResponse(inner, exchange.body)
-        elif isinstance(getattr(response, "body", None), bytes):  # it is here already
-            exchange.body.add(response.body)
-            exchange.body.isOver = True
-        return response
-
-    @staticmethod
-    def _failed(failure: Failure, exchange: ToldExchange) -> Failure:
-        exchange.failed(failure.value or RuntimeError("no reason is known"))
-        return failure
+        if len(self._told) > known:
+            return sent  # it is the client of the plugin's host, too, which has put it there
+        return listenedTo(sent, self._told, method, url, options.get("params"), self._most)
 
     def get(self, url: Any, **options: Any) -> Deferred[Any]:
         """As :func:`treq.get`."""

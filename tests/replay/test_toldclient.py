@@ -14,7 +14,7 @@ class ToldClientTests(SynchronousTestCase):
 
     def setUp(self):
         self.double, self.told = ClientDouble(), []
-        self.client = ToldClient(self.double, self.told.append, 100)
+        self.client = ToldClient(self.double, self.told, 100)
 
     def test_answered(self):
         """Method, URL, status, fields and body."""

@@ -326,6 +326,7 @@ class Instance:
         )
         if version.isCopy:
             self.host.log = Logger(namespace=f"plugin.{version.name}", observer=_unheard)  # type: ignore[arg-type]
+            self.host.answersAlone()
         self._onFailure = onFailure
         self._makeLocked = locked
         self.locked: LockedMiddleware | None = None

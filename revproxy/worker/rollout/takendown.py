@@ -19,12 +19,13 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from revproxy.context import Context
-from revproxy.interfaces import IResponseMiddleware
+from revproxy.errors import NotPermitted
+from revproxy.interfaces import IHosted, IResponseMiddleware
 from revproxy.replay.capture import MOST_BODY, Capture
 from revproxy.replay.recordedcall import Phase, RecordedExchange, RecordedResponse
 from revproxy.replay.recordedrequest import PluginCall, RecordedRequest
 from revproxy.replay.selftime import Steps
-from revproxy.replay.toldclient import ToldClient
+from revproxy.replay.toldclient import ToldClient, listenedTo
 from revproxy.worker.lifecycle.instance import Instance
 
 MOST: Final = 128
@@ -133,6 +134,7 @@ class TakenDown:
     Of one worker.
 
     :ivar lost: requests of which nothing was taken down, because there were too many at a time.
+    :ivar underWay: the call whose code runs now; None: none that is taken down.
     """
 
     _log = Logger()
@@ -146,6 +148,7 @@ class TakenDown:
         :param now: the time in seconds, for self times.
         """
         self.lost = 0
+        self.underWay: Capture | None = None
         self.bodyBytes = bodyBytes
         self.now = now
         self._most = most
@@ -193,6 +196,11 @@ class TakenDown:
             stream.stopProducing()
         return stream is not None
 
+    def listens(self, sent: Deferred[Any], method: str, url: Any, params: Any) -> Deferred[Any]:
+        """A plugin has sent a request by the client of its host: that of the call which runs now, if any does."""
+        capture = self.underWay
+        return sent if capture is None else listenedTo(sent, capture.told, method, url, params, self.bodyBytes)
+
     def find(self, context: Context, plugin: str) -> TakenRequest | None:
         """A request that is taken down, if the calls of the plugin are wanted."""
         taken = self._requests.get(context)
@@ -228,6 +236,8 @@ class _TakenMiddleware:
         self._folder = "" if bundle is None else str(bundle.directory)
         directlyProvides(self, providedBy(middleware))
         self._handle = middleware.handle
+        if instance.provides(IHosted):
+            self._listen(instance)
         responds = IResponseMiddleware.providedBy(middleware)
         self._handleResponse: Any = middleware.handleResponse if responds else None
 
@@ -247,18 +257,27 @@ class _TakenMiddleware:
         call = self._handleResponse
         return call(context) if taken is None else self._call(taken, "handleResponse", call, context)
 
+    def _listen(self, instance: Instance) -> None:
+        try:
+            instance.host.client.listens = self._takenDown.listens
+        except NotPermitted:
+            pass  # it sends no requests
+
     def _call(self, taken: TakenRequest, phase: Phase, call: Callable[[Context], Any], context: Context) -> Any:
         capture = self._begun(taken, phase, context)
         if capture is None:
             return call(context)
-        now = self._now
+        now, takenDown = self._now, self._takenDown
         began = now()
+        takenDown.underWay = capture
         try:
             answer = call(context)
         except BaseException as error:
             capture.seconds += now() - began
             self._ended(capture.failed, error)
             raise
+        finally:
+            takenDown.underWay = None
         capture.seconds += now() - began
         if answer is None or answer.__class__ is bool:
             self._ended(capture.over, answer)
@@ -294,11 +313,17 @@ class _TakenMiddleware:
         return result
 
     async def _awaited(self, answer: Any, capture: Capture) -> Any:
+        takenDown = self._takenDown
+
+        def begins() -> None:
+            takenDown.underWay = capture
+
         def lasted(seconds: float) -> None:
+            takenDown.underWay = None
             capture.seconds += seconds
 
         try:
-            result = await Steps(answer, self._now, lasted)
+            result = await Steps(answer, self._now, lasted, begins)
         except BaseException as error:
             self._ended(capture.failed, error)
             raise
@@ -324,7 +349,7 @@ class _ToldToolbox:
     def client(self) -> Any:
         """The plugin's own treq client."""
         if self._client is None:
-            self._client = ToldClient(self._of.client, self._capture.told.append, self._most)
+            self._client = ToldClient(self._of.client, self._capture.told, self._most)
         return self._client
 
     def upstreamAnswered(self, method: bytes, upstream: str, target: bytes, sent: Any) -> None:

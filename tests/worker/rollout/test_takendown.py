@@ -22,7 +22,7 @@ from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
-from revproxy.testing import ClientAnswer, ClientDouble, SinkDouble, makeContext, makeResponse
+from revproxy.testing import ClientAnswer, ClientDouble, HostDouble, SinkDouble, makeContext, makeResponse
 from revproxy.worker.rollout.takendown import LONG, TakenDown, TakenRequest
 from tests.dataplane.doubles import makeLink
 from tests.replay.plugins import Handles, Responds
@@ -31,7 +31,8 @@ from tests.replay.plugins import Handles, Responds
 def instanceOf(name: str = "p") -> Any:
     """An instance as far as it is looked at."""
     entry = SimpleNamespace(bundle=None)
-    return SimpleNamespace(version=SimpleNamespace(name=name, id=VersionId("1.0", "ab" * 32), entry=entry))
+    version = SimpleNamespace(name=name, id=VersionId("1.0", "ab" * 32), entry=entry)
+    return SimpleNamespace(version=version, provides=lambda interface: False)
 
 
 class TakenCase(SynchronousTestCase):
@@ -225,6 +226,34 @@ class RecordTests(TakenCase):
         self.enter(self.chain(Handles(handle), client=client))
         told = RecordedExchange("GET", "http://auth/", 200, (), b"ok", "", True)
         self.assertEqual(self.taken[0].recorded().calls[0].call.told, (told,))
+
+    def test_hostClient(self) -> None:
+        """What it was answered by the client of its host, at once and after a wait; each is told once."""
+        double, waits = ClientDouble(), Deferred[Any]()
+        for path in "abcd":
+            double.answers("GET", f"http://auth/{path}", ClientAnswer(200, path.encode()))
+        host = HostDouble()
+        host.clientDouble = double
+        host.client.listens = self.takenDown.listens
+
+        async def handle(context: Context) -> bool:
+            await host.client.get("http://auth/a")
+            await waits
+            await host.client.get("http://auth/b")
+            await context.client.get("http://auth/c")
+            return True
+
+        context = makeContext()
+        self.takenDown.begin(context, (self.taken.append,))
+        entered = self.chain(Handles(handle), client=host.client).enter(context)
+        host.client.get("http://auth/d")  # in a timer, say
+        waits.callback(None)
+        assert isinstance(entered, Deferred)
+        self.assertIs(self.successResultOf(entered), True)
+        context.over()
+        told = self.taken[0].recorded().calls[0].call.told
+        self.assertEqual([(each.url, each.body) for each in told],
+                         [(f"http://auth/{path}", path.encode()) for path in "abc"])  # fmt: skip
 
     def test_interim(self) -> None:
         """Interim answers are sent, and noted; the edge's side of the request is what it was."""
