@@ -22,9 +22,7 @@ BUCKETS = 4096
 Stage = Literal["shadow", "canary"]
 
 Thresholds = tuple[float, float, float]
-"""
-Seconds of self time that 10 %, 1 % and 0.1 % of the running version's calls are above, and what is negligible more.
-"""
+"""Seconds of self time that 10 %, 1 % and 0.1 % of the calls of the running version are above."""
 
 
 @dataclass(frozen=True, slots=True)

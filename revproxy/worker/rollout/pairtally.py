@@ -147,10 +147,11 @@ class PairTally:
         running, candidate = (other, same) if self._isReversed else (same, other)
         self._seconds += candidate
         self._controlSeconds += running
-        longer = max(running, candidate)
-        isLong = self._long.isLong(longer)
-        if abs(running - candidate) <= NEGLIGIBLE:
+        isLong = self._long.isLong(max(running, candidate))
+        if running == candidate:
             return
+        candidate = max(candidate - NEGLIGIBLE, 0.0)
+        longer = max(running, candidate)
         counts = self._slower if candidate > running else self._faster
         counts[0] += longer > A_TENTH * min(running, candidate)
         counts[1] += 1

@@ -131,7 +131,9 @@ class TrialBook:
         if sums is None:
             sums = self._times[bucket, isCandidate] = [0, 0.0]
         sums[0] += 1
-        sums[1] += log(seconds + NEGLIGIBLE)
+        if isCandidate:
+            seconds = max(seconds - NEGLIGIBLE, SHORTEST)
+        sums[1] += log(seconds)
         limits = self.thresholds.get(name)
         if limits is None:
             if not isCandidate:
@@ -186,7 +188,7 @@ class TrialBook:
         samples.append(seconds)
         if len(samples) >= SAMPLES:
             samples.sort()
-            nine, ninetyNine, most = (samples[int(len(samples) * share)] + NEGLIGIBLE for share in (0.9, 0.99, 0.999))
+            nine, ninetyNine, most = (samples[int(len(samples) * share)] for share in (0.9, 0.99, 0.999))
             self.thresholds[name] = nine, ninetyNine, most
             self._news.add(name)
             del self._samples[name]

@@ -167,11 +167,21 @@ class TimeTests(BookCase):
         self.assertEqual((self.take().thresholds, self.book.thresholds), ({}, {}))
         self.learn()
         told = self.take()
-        limits = tuple(count * MILLISECOND + NEGLIGIBLE for count in (1801, 1981, 1999))
-        self.assertEqual(told.thresholds, {"a": limits})
+        self.assertEqual(told.thresholds, {"a": (1801 * MILLISECOND, 1981 * MILLISECOND, 1999 * MILLISECOND)})
         self.assertEqual(told.firsts, ())
         self.book.took("a", False, 1, MILLISECOND)
         self.assertEqual(self.take().thresholds, {})
+
+    def test_negligible(self) -> None:
+        """A call of the candidate may take 20 µs more than one of the running version before it is slow."""
+        self.learn()
+        self.take()
+        limit = self.book.thresholds["a"][0]
+        self.book.took("a", True, 1, limit + 15e-6)
+        self.assertEqual(self.take().firsts, ())
+        self.book.took("a", False, 2, limit + 15e-6)
+        self.book.took("a", True, 3, limit + 25e-6)
+        self.assertEqual([(each.bucket, each.isCandidate) for each in self.take().firsts], [(2, False), (3, True)])
 
     def test_slow(self) -> None:
         """In each family whose threshold it is over."""
@@ -203,9 +213,9 @@ class TimeTests(BookCase):
         for bucket, seconds in ((1, -3.0), (2, 0.0), (3, inf), (4, nan), (6, 99.0)):
             self.book.took("a", False, bucket, seconds)
         times = {(each.bucket, each.isCandidate): (each.count, each.logs) for each in self.take().times}
-        self.assertEqual(times[5, False], (2, log(0.5 + NEGLIGIBLE) + log(0.25 + NEGLIGIBLE)))
-        self.assertEqual(times[5, True], (1, log(0.5 + NEGLIGIBLE)))
-        low, high = (1, log(1e-6 + NEGLIGIBLE)), (1, log(10 + NEGLIGIBLE))
+        self.assertEqual(times[5, False], (2, log(0.5) + log(0.25)))
+        self.assertEqual(times[5, True], (1, log(0.5 - NEGLIGIBLE)))
+        low, high = (1, log(1e-6)), (1, log(10))
         self.assertEqual([times[at, False] for at in (1, 2, 3, 4, 6)], [low, low, high, low, high])
         self.book.took("a", False, 5, 0.5)
         self.assertEqual([each.count for each in self.take().times], [1])
