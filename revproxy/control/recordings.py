@@ -28,7 +28,7 @@ from revproxy.loop.jobthread import JobThread
 from revproxy.plan.events import EventLog
 from revproxy.plan.words import Record, Recorded
 from revproxy.replay.corpus import End, Header
-from revproxy.replay.corpusredaction import Redaction
+from revproxy.replay.redactionrules import Redaction
 
 MOST_SECONDS: Final = 24 * 3600.0
 """How long one may take."""
