@@ -34,10 +34,10 @@ class PluginMain:
 
 MANIFEST = '{"name": "hello", "version": "1.0.0"}'
 
-SEMANTIC = ("listRequests", "getTraffic", "silenceAlerts", "rehearseRequest", "verifyAuditRecords")
+SEMANTIC = ("listRequests", "getTraffic", "silenceAlerts", "rehearseRequest", "verifyAuditRecords", "record")
 """
-Operations that read a text which no schema describes: an address, a URL, a matcher. They may refuse what fits it; so
-may those that say that they do (412, 422, 428).
+Operations that read a text which no schema describes: an address, a URL, a matcher, a share of 100 % at most. They may
+refuse what fits it; so may those that say that they do (412, 422, 428).
 """
 
 SETTINGS = """

@@ -18,7 +18,7 @@ from revproxy.control.trustview import TrustView
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.plan.counted import ThreadFigures, VersionCounters
 from revproxy.plan.refusal import Refusal
-from revproxy.plan.versionid import UNKNOWN
+from revproxy.plan.versionid import UNKNOWN, VersionId
 from revproxy.plan.words import LastFailure
 
 
@@ -98,7 +98,7 @@ class PluginView:
         runs = plan is not None and plan.find(name) is not None
         entry = None if plan is None else plan.entries.get(name)
         entry = entry or coordinator.catalog.entries.get(name)
-        last = record.versions[-1].id if entry is None and record.versions else UNKNOWN
+        last = _lastThatRan(record) if entry is None else UNKNOWN
         refused = self._refused(name)
         refusal = None if refused is None else refused[1]
         digest = last.digest if entry is None else entry.digest
@@ -164,6 +164,11 @@ class PluginView:
         if refusal is not None and self._coordinator.records.get(name).enabled is not False:
             return "failed"
         return "removed" if entry is None else "off"
+
+
+def _lastThatRan(record: PluginRecord) -> VersionId:
+    """Of those that are remembered; one that was on trial only did not."""
+    return next((known.id for known in reversed(record.versions) if known.trial is None), UNKNOWN)
 
 
 def _pinned(record: PluginRecord) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ import os
 import select
 import threading
 from functools import cache
-from pathlib import Path
 from time import monotonic
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -116,20 +115,12 @@ class OpenTests(SynchronousTestCase):
         self.assertEqual(proved("tests", subject()), Report())
 
     def test_hang(self) -> None:
-        """Those that do not end are ended, with all that they have begun."""
-        marker = Path(self.mktemp()).absolute()
-        sleeps = "import subprocess, sys, time\n" + within(f"""
-def test_hangs(self):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open({str(marker)!r}, "w").write(str(child.pid))
-    time.sleep(600)
-""")
+        """Those that do not end are ended."""
+        sleeps = within("def test_hangs(self):\n    import time; time.sleep(600)")
         started = monotonic()
-        process = ProvingProcess(Order("tests", subject(tests={"test_shop.py": sleeps}), seconds=4.0))
-        (problem,) = process.run().problems
+        (problem,) = proved("tests", subject(tests={"test_shop.py": sleeps}), 4.0).problems
         self.assertIn("within 4 s", problem)
-        self.assertLess(monotonic() - started, 30)
-        self.assertTrue(self.ends(int(marker.read_text())))
+        self.assertLess(monotonic() - started, 60)
 
     def ends(self, pid: int) -> bool:
         try:
@@ -140,17 +131,29 @@ def test_hangs(self):
         return bool(select.select([process], [], [], 30)[0])
 
     def test_givenUp(self) -> None:
-        """Who has given it up waits for nothing."""
-        begun, ended = threading.Event(), []
-        sleeps = within("def test_hangs(self):\n    print('begun', flush=True)\n    import time; time.sleep(600)")
+        """Who has given it up waits for nothing; what the tests have begun ends with them."""
+        begun, ended, said = threading.Event(), [], bytearray()
+        sleeps = "import subprocess, sys, time\n" + within("""
+def test_hangs(self):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(f"child {child.pid} begun", flush=True)
+    time.sleep(600)
+""")
+
+        def heard(data: bytes) -> None:
+            said.extend(data)
+            if b" begun" in said:
+                begun.set()
+
         order = Order("tests", subject(tests={"test_shop.py": sleeps}), seconds=120.0)
-        process = ProvingProcess(order, onOutput=lambda data: begun.set())
+        process = ProvingProcess(order, onOutput=heard)
         thread = threading.Thread(target=lambda: ended.append(process.run()), daemon=True)
         thread.start()
         self.assertTrue(begun.wait(60))
         process.end()
         thread.join(60)
         self.assertEqual([report.problems for report in ended], [("it was given up",)])
+        self.assertTrue(self.ends(int(said.partition(b"child ")[2].split()[0])))
         self.assertEqual(process.run().problems[0], "no process can be started to prove it in: it was given up")
 
 

@@ -159,7 +159,9 @@ class Judge:
         firsts = sorted(filter(self._isOfStep, evidence.firsts), key=attrgetter("at"))
         if found := self._judge.heard(firsts, evidence.times, not any(self._canary)):
             self._found(found)
-        self._broken = self._broken or self._judge.trouble
+        # What is told first in a step may be of before it.
+        if self._clock.isLate:
+            self._broken = self._broken or self._judge.trouble
 
     def _isOfStep(self, first: First) -> bool:
         """Whether it happened since the step began. If something older comes late, that is no order any more."""
@@ -288,7 +290,9 @@ class Judge:
             )
         if total := seen.slower + seen.faster:
             found.append(
-                FamilyEvidence("pair-time", seen.odds, SHADOW_THRESHOLD, seen.slower, seen.faster, total, total)
+                FamilyEvidence(
+                    "pair-time", self._shadow.judgedTimeOdds, SHADOW_THRESHOLD, seen.slower, seen.faster, total, total
+                )
             )
         return tuple(sorted(found, key=lambda family: -family.odds / family.threshold))
 

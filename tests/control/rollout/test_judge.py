@@ -295,6 +295,17 @@ class RampTests(Case):
         self.judge.heard(TrialEvidence("t", ArmCounts(100), ArmCounts(100), firsts=late))
         self.assertEqual(self.judge.verdict(self.now + 1).kind, "undecided")
 
+    def test_whatIsToldFirstMayBeOfBefore(self) -> None:
+        """
+        Of nearly all clients by the other label, if nearly all have become the candidate's. That breaks nothing.
+        """
+        self.begin()
+        most = drawn(4000)[0]
+        self.judge.begin(Step("canary", 0.97, Until(fault=0.01)), most, self.now)
+        self.judge.heard(told(self.canary, self.now, dict.fromkeys(range(300), 1)))
+        self.canary = most
+        self.assertEqual(self.quiet(30, 190, 10), "undecided")
+
     def test_requestsThatBeganBeforeAreNotOfTheStep(self) -> None:
         """
         They are told as the running version's, of buckets that are not its any more.
@@ -431,7 +442,7 @@ class MeasurementTests(Case):
             self.now += 1
             times = tuple(BucketTime(bucket, bucket not in OURS, 1, -9.0) for bucket in (*OURS[:9], *THEIRS[:90]))
             self.judge.heard(TrialEvidence("t", ArmCounts(9), ArmCounts(90), times=times))
-        verdict = self.judge.verdict(self.now)
+            verdict = self.judge.verdict(self.now)
         self.assertEqual(verdict.kind, "broken-measurement")
         self.assertIn("the other version's", verdict.reason)
 
@@ -527,6 +538,7 @@ class ShadowTests(Case):
         self.begin()
         self.quiet()
         self.assertEqual(self.pairs(10, DifferenceCount("header:x-a", "changed", 10, 0, 0), reversed=True), "undecided")
+        self.assertEqual(max(known.odds for known in self.judge.families()), 0.4)
         self.assertEqual(self.second(firsts=tuple(OURS[:3])), "regression")
         self.assertEqual(self.judge.verdict(self.now).family, "faults")
 
