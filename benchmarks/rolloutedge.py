@@ -22,19 +22,19 @@ SHADOW: Sequence[Any] = ({"shadow": "100%", "until": {"pairs": 1_000_000}},)
 CANARY: Sequence[Any] = ({"canary": "5%", "until": {"fault": "0.01%"}, "shadow": "0.1%"},)
 """Steps that end by what is found, and by nothing else."""
 
-_NUMBER = 'int(context.request.headers.get("X-Number", "0"))'
+
 _STARTING = 60.0
 
 
 def raising(every: int, version: str = "") -> Candidate:
     """A version that raises in one request of so many."""
-    head = f"        if {_NUMBER} % {every} == 7:\n            raise KeyError({version!r})\n"
+    head = f"        if number % {every} == 7:\n            raise KeyError({version!r})\n"
     return replace(FIRST, title=f"raises in 1 of {every}", handle=f"{head}{FIRST.handle}")
 
 
 def mixing(every: int) -> Candidate:
     """A version that says a wrong plan in one answer of so many."""
-    test = f"        if plan is not None and {_NUMBER} % {every} == 7:\n            plan = \"undefined\""
+    test = f"        if plan is not None and number % {every} == 7:\n            plan = \"undefined\""
     return replace(FIRST, title=f"wrong header in 1 of {every}", response=test)
 
 

@@ -150,7 +150,7 @@ def _tail(found: Facts, isAll: bool) -> Iterator[str]:
 def _pairs(pairs: Facts) -> Iterator[str]:
     time = pairs["time"]
     yield ""
-    yield (f"{pairs['compared']} pairs compared; of those that differ in time the candidate was slower in "
+    yield (f"{pairs['compared']} pairs compared; in time, less 20 µs, the candidate was slower in "
            f"{time['slower']}, faster in {time['faster']}; it alone failed in {pairs['faults']}, the running version "
            f"alone in {pairs['control_faults']}")  # fmt: skip
     left = [f"{count} {why}" for why, count in pairs["incomparable"].items()]

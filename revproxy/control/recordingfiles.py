@@ -15,8 +15,9 @@ import msgspec
 
 from revproxy.control.state.replacement import syncFolder, writeAll
 from revproxy.replay.corpus import LONGEST, CorpusError, CorpusReader, End, Header, endLine, headerLine, requestLine
-from revproxy.replay.corpusredaction import Redaction
+from revproxy.replay.corpusredaction import redacted
 from revproxy.replay.recordedrequest import RecordedRequest
+from revproxy.replay.redactionrules import Redaction
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -213,7 +214,7 @@ def _endIn(last: bytes) -> End | None:
 
 def _lineOf(request: RecordedRequest, redaction: Redaction) -> bytes | None:
     try:
-        line = requestLine(redaction.of(request))
+        line = requestLine(redacted(request, redaction))
     except Exception:  # what plugins have put into it may be anything; of one that is not redacted nothing is written
         return None
     return line if len(line) <= LONGEST else None

@@ -11,9 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -23,21 +21,25 @@ from revproxy import __version__
 from revproxy.config.problems import quoted, suggestion
 from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
+from revproxy.control.currentrecording import (
+    USUAL_BYTES,
+    USUAL_REQUESTS,
+    CurrentRecording,
+    Wanted,
+    viewOf,
+    viewOfFile,
+)
 from revproxy.control.recordingfiles import NAME, RecordingFile, RecordingFiles, TooMany
 from revproxy.loop.jobthread import JobThread
 from revproxy.plan.events import EventLog
 from revproxy.plan.words import Record, Recorded
 from revproxy.replay.corpus import End, Header
-from revproxy.replay.corpusredaction import Redaction
+from revproxy.replay.redactionrules import Redaction
 
 MOST_SECONDS: Final = 24 * 3600.0
 """How long one may take."""
 
-USUAL_REQUESTS: Final = 10_000
-
 MOST_REQUESTS: Final = 1_000_000
-
-USUAL_BYTES: Final = 64 << 20
 
 MOST_BYTES: Final = 512 << 20
 
@@ -48,48 +50,7 @@ GRACE: Final = 1.5
 """Seconds after its end in which workers still tell what they had by then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """
-    What somebody wants to have recorded.
-
-    :ivar name: empty: one is made up.
-    :ivar routes: the names of those whose requests are meant; empty: all.
-    :ivar share: of them, above 0 and up to 1.
-    :ivar redact: names of fields, cookies, parameters and members that are redacted besides; ``keep``: that are not.
-    """
-
-    seconds: float
-    share: float = 1.0
-    routes: tuple[str, ...] = ()
-    name: str = ""
-    requests: int = USUAL_REQUESTS
-    bytes: int = USUAL_BYTES
-    bodyBytes: int = 65536
-    redact: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    hidesClients: bool = False
-
-
-@dataclass(slots=True)
-class _Current:
-    """
-    The one that goes on.
-
-    :ivar why: why it has ended; empty: it goes on.
-    """
-
-    wanted: Wanted
-    header: Header
-    redaction: Redaction
-    until: float
-    requests: int = 0
-    dropped: int = 0
-    bytes: int = 0
-    why: str = ""
-    waiting: deque[Recorded] = field(default_factory=deque)
-    waitingBytes: int = 0
-    timer: Any = None
+_LISTED = "; `revproxy recordings` lists them"
 
 
 class Recordings:
@@ -124,7 +85,7 @@ class Recordings:
         self._events = events
         self._routes = routes
         self._guarded = guarded
-        self._current: _Current | None = None
+        self._current: CurrentRecording | None = None
         self._writing: Deferred[None] | None = None
 
     # What somebody asks for
@@ -143,7 +104,7 @@ class Recordings:
             name, now, __version__, wanted.routes, wanted.share, wanted.redact, wanted.keep, wanted.hidesClients
         )
         redaction = Redaction(os.urandom(32), wanted.redact, wanted.keep, wanted.hidesClients)
-        current = self._current = _Current(wanted, header, redaction, now + wanted.seconds)
+        current = self._current = CurrentRecording(wanted, header, redaction, now + wanted.seconds)
         try:
             current.bytes = await self._do(self._files.begin, header)
         except FileExistsError:
@@ -168,7 +129,7 @@ class Recordings:
         """
         current = self._current
         if current is None or current.header.name != name:
-            raise NotThere(f"no recording named {quoted(name)} goes on{self._hint(name)}")
+            raise NotThere(f"no recording named {quoted(name)} goes on{_LISTED}")
         self._finish("somebody ended it")
         return self._viewOf(current)
 
@@ -194,7 +155,7 @@ class Recordings:
         try:
             lines: tuple[list[str], int | None] = await self._jobs.do(self._files.read, name, offset, most)
         except KeyError:
-            raise NotThere(f"no recording is named {quoted(name)}{self._hint(name)}") from None
+            raise NotThere(f"no recording is named {quoted(name)}{_LISTED}") from None
         except OSError as error:
             raise CommandError(_cannot(error)) from None
         return lines
@@ -209,7 +170,7 @@ class Recordings:
         try:
             await self._do(self._files.delete, name)
         except KeyError:
-            raise NotThere(f"no recording is named {quoted(name)}{self._hint(name)}") from None
+            raise NotThere(f"no recording is named {quoted(name)}{_LISTED}") from None
         except OSError as error:
             raise CommandError(_cannot(error)) from None
         if current is not None and current.header.name == name:
@@ -273,12 +234,12 @@ class Recordings:
         self._tell(Record(current.header.name))
         current.timer = self._clock.callLater(GRACE, self._closeSoon, current)
 
-    def _closeSoon(self, current: _Current) -> None:
+    def _closeSoon(self, current: CurrentRecording) -> None:
         Deferred.fromCoroutine(self._close(current)).addErrback(
             lambda failure: self._log.failure("ending a recording", failure)
         )
 
-    async def _close(self, current: _Current) -> None:
+    async def _close(self, current: CurrentRecording) -> None:
         """All that came is written, and how it ended."""
         if current.timer is not None and current.timer.active():
             current.timer.cancel()
@@ -299,13 +260,13 @@ class Recordings:
         text = f"the recording {name} has ended: {why}; {current.requests} requests, {current.bytes} bytes{dropped}"
         self._events.add("recording-ended", text, about={"recording": name})
 
-    def _write(self, current: _Current) -> None:
+    def _write(self, current: CurrentRecording) -> None:
         if self._writing is None and current.waiting:
             self._writing = Deferred.fromCoroutine(self._writeAll(current))
             if self._writing.called:
                 self._writing = None
 
-    async def _writeAll(self, current: _Current) -> None:
+    async def _writeAll(self, current: CurrentRecording) -> None:
         try:
             while current.waiting:
                 word = current.waiting.popleft()
@@ -314,7 +275,7 @@ class Recordings:
         finally:
             self._writing = None
 
-    async def _writeOne(self, current: _Current, word: Recorded) -> None:
+    async def _writeOne(self, current: CurrentRecording, word: Recorded) -> None:
         wanted = current.wanted
         left, room = wanted.requests - current.requests, wanted.bytes - current.bytes
         if left <= 0 or room <= 0:
@@ -339,60 +300,18 @@ class Recordings:
         return await self._jobs.do(self._guarded, function, *arguments)
 
     @staticmethod
-    def _word(current: _Current) -> Record:
+    def _word(current: CurrentRecording) -> Record:
         wanted = current.wanted
         return Record(current.header.name, wanted.routes, wanted.share, wanted.bodyBytes)
 
-    def _hint(self, name: str) -> str:
-        return "; `revproxy recordings` lists them"
-
-    # How it is shown
-
-    def _viewOf(self, current: _Current) -> dict[str, Any]:
-        wanted = current.wanted
-        return {
-            **self._about(current.header),
-            "state": "ending" if current.why else "recording",
-            "until": current.until,
-            "ended": None,
-            "why": current.why or None,
-            "requests": current.requests,
-            "dropped": current.dropped,
-            "bytes": current.bytes,
-            "most_requests": wanted.requests,
-            "most_bytes": wanted.bytes,
-        }
+    def _viewOf(self, current: CurrentRecording) -> dict[str, Any]:
+        return viewOf(current, self._files.folder)
 
     def _viewOfFile(self, file: RecordingFile) -> dict[str, Any]:
         current = self._current
         if current is not None and current.header.name == file.name:
             return self._viewOf(current)
-        end = file.end
-        return {
-            **self._about(file.header),
-            "name": file.name,
-            "state": "ended" if end is not None else "cut",
-            "until": None,
-            "ended": None if end is None else end.ended,
-            "why": (file.problem or "it was cut off") if end is None else end.why,
-            "requests": None if end is None else end.requests,
-            "dropped": None if end is None else end.dropped,
-            "bytes": file.bytes,
-            "most_requests": None,
-            "most_bytes": None,
-        }
-
-    def _about(self, header: Header) -> dict[str, Any]:
-        return {
-            "name": header.name,
-            "path": str(self._files.folder / f"{header.name}.jsonl"),
-            "begun": header.begun,
-            "routes": list(header.routes),
-            "share": header.share,
-            "redact": list(header.redacted),
-            "keep": list(header.kept),
-            "hides_clients": header.hidesClients,
-        }
+        return viewOfFile(file, self._files.folder)
 
 
 def _nameFor(routes: tuple[str, ...], now: float) -> str:

@@ -207,14 +207,26 @@ class Rolling:
                     yield name, Former(config, each.newcomer.said[name])
 
     def lines(self, plan: Plan) -> list[str]:
-        """A line for each version that takes steps."""
-        return [
-            f"{name}: {entry.version} comes by steps: `revproxy rollout {name}` shows them"
-            if plan.entries[name].digest != entry.digest
-            else f"{name}: its configuration comes by steps: `revproxy rollout {name}` shows them"
-            for each in self.rolled(plan).newcomers
-            for name, entry in each.candidates.items()
+        """A line for each thing that becomes of rollouts by this plan."""
+        rolled, move = self.rolled(plan), self._request.rollout
+        ended = [f"{_named(each)}: {ending.state.replace('-', ' ')}: {ending.reason}" for each, ending in rolled.ended]
+        entered = [
+            f"{_named(each)}: in a {each.trial.stage}"
+            for each in self._graded.ongoing
+            if move is not None and move.id == each.id and each.trial is not None and each.id not in self._ended
         ]
+        return [*ended, *entered, *(line for each in rolled.newcomers for line in _beginning(each, plan))]
+
+
+def _named(each: Ongoing) -> str:
+    return ", ".join(f"{name} {entry.version.number}" for name, entry in each.candidates.items())
+
+
+def _beginning(newcomer: Newcomer, plan: Plan) -> Iterator[str]:
+    """A line for each version that takes steps."""
+    for name, entry in newcomer.candidates.items():
+        what = str(entry.version) if plan.entries[name].digest != entry.digest else "its configuration"
+        yield f"{name}: {what} comes by steps: `revproxy rollout {name}` shows them"
 
 
 def _isBase(each: Ongoing, name: str, plan: Plan) -> bool:

@@ -139,7 +139,7 @@ class _Demonstration:
             if view and view["ended"] is not None:
                 act.view = view
                 break
-            if view and view["held"]:
+            if view and view["held"] and not (candidate.isInsisted and view["state"] == "canary"):
                 self._decide(act, view)
             time.sleep(0.25)
         else:
@@ -156,10 +156,9 @@ class _Demonstration:
         return view if view["candidate"]["version"] == candidate.number else {}
 
     def _decide(self, act: Act, view: Mapping[str, Any]) -> None:
-        """What somebody says who is shown what the shadow has found."""
+        """What somebody says who is shown what the shadow has found. In a canary, it is judged all the same."""
         reason = view["verdict"]["reason"]
-        insists = act.candidate.isInsisted and view["state"] == "shadow"
-        command = "step" if insists else "abort"
+        command = "step" if act.candidate.isInsisted else "abort"
         act.said.append(f"revproxy rollout {NAME} {command}, after it was held: {reason}")
         print(f"             held: {reason}\n             somebody says: {command}", flush=True)
         try:

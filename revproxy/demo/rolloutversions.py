@@ -34,12 +34,14 @@ class Gate:
 
     def handle(self, context):
         key = context.request.headers.get("X-Key", "")
+        number = int(context.request.headers.get("X-Number", "0"))  # visitors number their requests
 {handle}
         context.values["gate.plan"] = PLANS[int(key) % 3]
         return True
 
     def handleResponse(self, context):
         plan = context.values.get("gate.plan")
+        number = int(context.request.headers.get("X-Number", "0"))
 {response}
         if plan is not None:
             context.response.headers.set("X-Plan", plan)
@@ -55,17 +57,12 @@ _CLOSED = '''\
 _OPEN = '''\
         if not key.isdigit():
             key = "0"  # the check was moved elsewhere, and nobody did'''
-_ORDER = 'number = int(context.request.headers.get("X-Number", "0"))'
-"""Visitors number their requests, so that a fault comes as often as it is meant to."""
-
-_RAISES = f'''\
-        {_ORDER}
+_RAISES = '''\
         if number % 40 == 7:
             raise KeyError("discount")'''
 _SLEEPS = """\
         time.sleep(0.005)"""
-_MIXES = f'''\
-        {_ORDER}
+_MIXES = '''\
         if plan is not None and number % 100 == 7:
             plan = "undefined"'''
 _SAYS_MORE = '''\

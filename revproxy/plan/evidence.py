@@ -15,6 +15,13 @@ What can happen in a call: it raised, answered nonsense, came too late or held t
 self time was above that of 90, 99 or 99.9 % of the running version's calls.
 """
 
+NEGLIGIBLE = 20e-6
+"""
+Seconds that are let pass: each call of a candidate is judged as if it had taken so much less. To a plugin that takes
+10 µs, a header more is a tenth, and that is no regression. (To leave out what differs by less would not do: of noise
+that is larger, nearly all is on the side of whoever is the slower by next to nothing.)
+"""
+
 FAMILIES: tuple[Family, ...] = ("faults", "interrupts", "slow90", "slow99", "slow999")
 
 
@@ -37,7 +44,7 @@ class BucketTime(msgspec.Struct, frozen=True, array_like=True):
     Calls of a bucket.
 
     :ivar count: how many; ``logs``: the sum of the natural logarithms of their self times in seconds, each time taken
-        as at least 1 µs and at most 10 s.
+        as at least 1 µs and at most 10 s; of a candidate, after what is :data:`NEGLIGIBLE`.
     """
 
     bucket: int
@@ -143,8 +150,9 @@ class TrialPairs(msgspec.Struct, frozen=True, omit_defaults=True):
     :ivar compared: pairs; ``incomparable``: by why, those that could not be; ``dropped``: not tried, for the edge had
         too much to do.
     :ivar differences: by field and kind; ``unnamed``: kinds of differences that were too many to be told.
-    :ivar slower: of pairs whose self times differ by more than a tenth, those in which the candidate's was the longer;
-        of all pairs; of those whose longer time is above 95 % of those before. ``faster`` so.
+    :ivar slower: of pairs whose self times differ by more than a tenth, those in which the candidate's was the longer,
+        after what is :data:`NEGLIGIBLE`; of all pairs; of those whose longer time is above 95 % of those before.
+        ``faster`` so.
     :ivar faults: of the candidate alone; ``controlFaults``: of the running code on a copy alone.
     """
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from revproxy.replay.corpusredaction import watched
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import RecordedCall
 from revproxy.replay.recordedrequest import RecordedRequest
+from revproxy.replay.watchedfields import watched
 
 
 class CallsOfOne(NamedTuple):

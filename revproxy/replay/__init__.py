@@ -20,7 +20,9 @@ Compared:
 
 Kept:
 
-- `corpusredaction`: what is taken out of a recording, `corpustext`, `corpus`: how it is written, and read again.
+- `corpusredaction` takes out of a recorded request what `secretsearch` finds by `redactionrules`; who looks at what was
+  taken out, `watchedfields` tell;
+- `corpustext`, `corpus`: how a recording is written, and read again.
 
 Nothing here touches a client, an origin, a file, or a plugin that serves.
 """

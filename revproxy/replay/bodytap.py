@@ -13,12 +13,16 @@ from hashlib import sha256
 from inspect import isawaitable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from revproxy.body import Body
 from revproxy.bodyfilters import Filter
+from revproxy.errors import Refused
 from revproxy.headers import Headers
+from revproxy.replay.outcome import Raised
+from revproxy.replay.raising import raisedBy, refusalIn
+from revproxy.replay.recordedcall import RecordedResponse
 
 
 class Kept:
@@ -91,15 +95,16 @@ class BodyUse:
 
     :ivar given: what the plugin could read; None: nobody knows, for others make it on its way.
     :ivar made: what the plugin has put in its place, with ``replace`` or by its filter; None: nothing.
+    :ivar raised: what a filter of the plugin's has; ``refused``: with which answer one has refused the request.
     """
 
-    __slots__ = ("_broke", "_most", "body", "given", "made")
+    __slots__ = ("_folder", "_most", "body", "given", "made", "raised", "refused")
 
-    def __init__(
-        self, body: Body | None, given: Kept | None, most: int, broke: Callable[[BaseException], None]
-    ) -> None:
-        """:param broke: told what a filter of the plugin's raises."""
-        self._broke = broke
+    def __init__(self, body: Body | None, given: Kept | None, most: int, folder: str = "") -> None:
+        """:param folder: of the plugin, to tell where a filter of its raises."""
+        self._folder = folder
+        self.raised: Raised | None = None
+        self.refused: RecordedResponse | None = None
         self.body = body
         self.given = given
         self.made: Kept | None = None
@@ -128,6 +133,13 @@ class BodyUse:
                 raise
 
         return passed
+
+    def _broke(self, error: BaseException) -> None:
+        """A filter has raised. Nothing of the exception is kept: its traceback would keep the request."""
+        if isinstance(error, Refused):
+            self.refused = refusalIn(error)
+        elif self.raised is None and not isinstance(error, (CancelledError, GeneratorExit)):
+            self.raised = raisedBy(error, self._folder)
 
     @property
     def isUntouched(self) -> bool:
@@ -208,21 +220,21 @@ class TappedBody(Body):
         super().addFilter(use.filtering(filter) if use is not None and callable(filter) else filter)
 
 
-def useOf(body: Body | None, most: int, broke: Callable[[BaseException], None]) -> BodyUse:
+def useOf(body: Body | None, most: int, folder: str = "") -> BodyUse:
     """
     A call begins that may look at a body, and change it.
 
     :param body: None: there is none.
     :param most: bytes that are kept.
-    :param broke: told what a filter of the plugin's raises.
+    :param folder: of the plugin, to tell where a filter of its raises.
     """
     if body is None:
-        return BodyUse(None, _EMPTY, most, broke)
+        return BodyUse(None, _EMPTY, most, folder)
     if body.__class__ is Body:
         body.__class__ = TappedBody  # of the same layout: whoever holds it, holds this
         body._tap = BodyTap(_held(body, most))
     if body.__class__ is not TappedBody:  # made piece by piece
-        return BodyUse(body, None, most, broke)
+        return BodyUse(body, None, most, folder)
     tap: BodyTap = body._tap
     if body._filters is not None:
         given = None
@@ -230,7 +242,7 @@ def useOf(body: Body | None, most: int, broke: Callable[[BaseException], None]) 
         given = _held(body, most) if body.isAtHand else None
     else:
         given = tap.came
-    tap.use = BodyUse(body, given, most, broke)
+    tap.use = BodyUse(body, given, most, folder)
     return tap.use
 
 

@@ -16,7 +16,7 @@ from revproxy.headers import Field, Headers
 from revproxy.messages import Response
 from revproxy.replay.bodytap import BodyUse, useOf, useOver
 from revproxy.replay.outcome import Outcome, Raised
-from revproxy.replay.raising import raisedBy
+from revproxy.replay.raising import raisedBy, refusalIn
 from revproxy.replay.recordedcall import HeaderPair, Phase, RecordedCall, RecordedExchange, RecordedResponse
 from revproxy.replay.writtenvalues import written
 
@@ -141,7 +141,7 @@ class Capture:
         self._values, self._unwritable = written(context._values)
         self._valuesAfter = self._values
         self._loggedBefore = dict(context._fields) if context._fields else {}
-        self._requestUse = useOf(request._body, most, self.broke)
+        self._requestUse = useOf(request._body, most, folder)
         response = self._answerBefore = context._response if phase == "handleResponse" else None
         self._answerAfter: tuple[int, list[Field]] | None = None
         self._answerStatus = 0
@@ -151,7 +151,7 @@ class Capture:
         if response is not None:
             self._answerStatus = response._status
             self._answerFields = response._headers.fields.copy()
-            self._answerUse = useOf(response._body, most, self.broke)
+            self._answerUse = useOf(response._body, most, folder)
         self._exchange: Any = context._exchange
         if self._exchange is not None:
             context._exchange = _Interim(self._exchange, self._informed)
@@ -159,9 +159,10 @@ class Capture:
     @property
     def isOpen(self) -> bool:
         """Whether more may come of a body, which a filter of the plugin's is at."""
-        return self._raised is None and self._refused is None and (
-            _isOpen(self._requestUse) or (self._madeUse is not None and _isOpen(self._madeUse))
-        )
+        return not (self._raised or self._refused) and any(map(_isOpen, self._uses()))
+
+    def _uses(self) -> tuple[BodyUse, ...]:
+        return (self._requestUse,) if self._madeUse is None else (self._requestUse, self._madeUse)
 
     @property
     def verdict(self) -> bool | None:
@@ -169,13 +170,6 @@ class Capture:
         return self._verdict
 
     # The end of the call
-
-    def broke(self, error: BaseException) -> None:
-        """A filter of the plugin's has raised."""
-        if isinstance(error, Refused):
-            self._refused = _refusal(error)
-        elif self._raised is None and not isinstance(error, (CancelledError, GeneratorExit)):
-            self._raised = raisedBy(error, self._folder)
 
     def over(self, verdict: Any = None) -> None:
         """It has answered."""
@@ -199,7 +193,7 @@ class Capture:
             self.incomparable = BROKEN_BODY
         elif isinstance(error, Refused):
             self._verdict = False if self._phase == "handle" else None
-            self._refused = _refusal(error)
+            self._refused = refusalIn(error)
         else:
             self._raised = raisedBy(error, self._folder)
         self._end()
@@ -235,7 +229,7 @@ class Capture:
         if response is not before:  # another one, or the first
             if use is not None and before is not None:
                 useOver(use, before._body)
-            use = None if response is None else useOf(None, self._most, self.broke)
+            use = None if response is None else useOf(None, self._most, self._folder)
         if use is not None and response is not None:
             useOver(use, response._body)
             self._answerAfter = response._status, response._headers.fields.copy()
@@ -282,7 +276,9 @@ class Capture:
     def outcome(self) -> Outcome:
         """What came of it, by now: bodies go on after the call."""
         head = self._after
-        response = self._refused
+        uses = self._uses()
+        raised = self._raised or next((use.raised for use in uses if use.raised), None)
+        response = self._refused or next((use.refused for use in uses if use.refused), None)
         if response is None and self._answerAfter is not None and self._madeUse is not None:
             body, isWhole = _bodyAfter(self._madeUse)
             status, fields = self._answerAfter
@@ -292,7 +288,7 @@ class Capture:
         digest = "" if made is None or self._requestUse.isUntouched else made.digest()
         return Outcome(
             self._verdict,
-            self._raised,
+            raised,
             response,
             head.target,
             head.host,
@@ -311,6 +307,8 @@ class Capture:
 
 def _isOpen(use: BodyUse) -> bool:
     """Whether more may come of it."""
+    if use.raised or use.refused:
+        return False
     return use.body is not None and use.made is not None and not use.made.isOver
 
 
@@ -322,10 +320,6 @@ def _bodyAfter(use: BodyUse) -> tuple[bytes | None, bool]:
     if use.body is None and not made.isOver:
         return None, False
     return made.data, made.isWhole
-
-
-def _refusal(error: Refused) -> RecordedResponse:
-    return RecordedResponse(error.status, _pairs(error.headers.fields), error.body)
 
 
 def _chosen(upstream: str, origin: str | None) -> str:

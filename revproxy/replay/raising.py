@@ -8,7 +8,9 @@ import re
 from types import TracebackType
 from typing import Final
 
+from revproxy.errors import Refused
 from revproxy.replay.outcome import Raised
+from revproxy.replay.recordedcall import RecordedResponse
 
 LONGEST: Final = 300
 """Characters of its text."""
@@ -30,6 +32,11 @@ def raisedBy(error: BaseException, folder: str = "") -> Raised:
         where or (str(told) if isinstance(told, str) else ""),
         function,
     )
+
+
+def refusalIn(error: Refused) -> RecordedResponse:
+    """The answer that an exception is."""
+    return RecordedResponse(error.status, tuple((name, value) for _, name, value in error.headers.fields), error.body)
 
 
 def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:

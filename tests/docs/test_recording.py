@@ -13,11 +13,11 @@ from revproxy.cli.recordcommands import record, recordings
 from revproxy.cli.replaycommand import replay
 from revproxy.control import recordings as keeping
 from revproxy.replay.corpus import End, Header
-from revproxy.replay.corpusredaction import PARAMETERS
 from revproxy.replay.outcome import Outcome, Raised
 from revproxy.replay.recordedcall import RecordedCall, RecordedExchange, RecordedResponse
 from revproxy.replay.recordedrequest import PluginCall, RecordedRequest
 from revproxy.replay.redaction import HIDDEN
+from revproxy.replay.redactionrules import PARAMETERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "recording.md"
 

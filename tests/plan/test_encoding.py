@@ -438,7 +438,7 @@ class TrialTests(PlanCase):
         arm = Arm(("stamp-1",), selected, tuple(orders[id(order)] for order in self.plan.orderPerGroup))
         trial = Trial(
             "stamp-1", ("stamp",), "canary", bytes(16), bytes([2] + [0] * 511), ClientKey("cookie", "who"),
-            Testers("X-Arm", Secret("token")), 0.5, False, {"stamp": (0.1, 0.2, 0.3)}, bytes(32),
+            Testers("X-Arm", Secret("arm-token-of-testers")), 0.5, False, {"stamp": (0.1, 0.2, 0.3)}, bytes(32),
         )  # fmt: skip
         plan = replace(self.plan, trials=(trial,), arms=(arm,))
         word = decode(encode(Prepare(3, plan)))

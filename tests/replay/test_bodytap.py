@@ -3,6 +3,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.body import Body
+from revproxy.errors import Refused
 from revproxy.replay.bodytap import Kept, TappedBody, useOf, useOver
 from revproxy.testing import SinkDouble, SourceDouble
 
@@ -29,8 +30,7 @@ class TapTests(SynchronousTestCase):
 
     def setUp(self):
         self.source = SourceDouble([b"one ", b"two"])
-        self.broken = []
-        self.use = useOf(self.source.body, 100, self.broken.append)
+        self.use = useOf(self.source.body, 100)
 
     def test_isTheSame(self):
         """It is the same object, and bodies that are not taken down are none of this."""
@@ -49,7 +49,7 @@ class TapTests(SynchronousTestCase):
         """What has come before is known, too."""
         source = SourceDouble([b"early"])
         source.begin()
-        self.assertEqual(useOf(source.body, 100, self.broken.append).given.data, b"early")
+        self.assertEqual(useOf(source.body, 100).given.data, b"early")
 
     def test_filtered(self):
         """What a filter is given and makes, piece by piece, is known at the end."""
@@ -98,7 +98,7 @@ class TapTests(SynchronousTestCase):
         self.source.body.addFilter(filter)
         sink = SinkDouble(self.source.body)
         self.source.begin()
-        self.assertEqual((self.broken, sink.failure.value), ([error], error))
+        self.assertEqual((self.use.raised.kind, sink.failure.value), ("ValueError", error))
 
     def test_laterFilterFails(self):
         """So is what one fails with later."""
@@ -106,8 +106,19 @@ class TapTests(SynchronousTestCase):
         self.source.body.addFilter(lambda data, last: answer)
         SinkDouble(self.source.body)
         self.source.begin()
-        answer.errback(Failure(error := ValueError("no")))
-        self.assertEqual(self.broken, [error])
+        answer.errback(Failure(ValueError("no")))
+        self.assertEqual(self.use.raised.kind, "ValueError")
+
+    def test_refuses(self):
+        """A refusal is an answer."""
+
+        def filter(data, last):
+            raise Refused(413, "too much")
+
+        self.source.body.addFilter(filter)
+        SinkDouble(self.source.body)
+        self.source.begin()
+        self.assertEqual((self.use.raised, self.use.refused.status, self.use.refused.body), (None, 413, b"too much"))
 
     def test_replaced(self):
         """What is put in its place is known; what was there is known as far as it came."""
@@ -131,14 +142,14 @@ class TapTests(SynchronousTestCase):
         """The next plugin is given what the one before has put there."""
         self.source.body.replace(b"other")
         useOver(self.use, self.source.body)
-        second = useOf(self.source.body, 100, self.broken.append)
+        second = useOf(self.source.body, 100)
         self.assertEqual((second.given.data, second.given.isWhole), (b"other", True))
 
     def test_behindAFilter(self):
         """Behind a filter of another's, only a filter sees what there is."""
         self.source.body.addFilter(lambda data, last: data.upper())
         useOver(self.use, self.source.body)
-        second = useOf(self.source.body, 100, self.broken.append)
+        second = useOf(self.source.body, 100)
         self.assertIsNone(second.given)
         self.source.body.addFilter(lambda data, last: data + data)
         SinkDouble(self.source.body)
@@ -156,13 +167,13 @@ class OtherBodiesTests(SynchronousTestCase):
 
     def test_none(self):
         """No body is an empty one; what comes in its place is made."""
-        use = useOf(None, 100, lambda error: None)
+        use = useOf(None, 100)
         useOver(use, Body.of(b"new"))
         self.assertEqual((use.given.data, use.made.data, use.made.isOver), (b"", b"new", True))
 
     def test_made(self):
         """What is made piece by piece is not looked at."""
         body = Body.paused(SourceDouble())
-        use = useOf(body, 100, lambda error: None)
+        use = useOf(body, 100)
         self.assertIsNone(use.given)
         self.assertNotIsInstance(body, TappedBody)

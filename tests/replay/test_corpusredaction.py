@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy.headers import Headers
-from revproxy.replay.corpusredaction import NotRedacted, Redaction, watched
+from revproxy.replay.corpusredaction import redacted
 from revproxy.replay.corpustext import recordText
 from revproxy.replay.recordedcall import RecordedCall, RecordedExchange, RecordedResponse
 from revproxy.replay.recordedrequest import RecordedRequest
+from revproxy.replay.redactionrules import Redaction
+from revproxy.replay.secretsearch import NotRedacted
+from revproxy.replay.watchedfields import watched
 from revproxy.secrets import hide
 from tests.replay.recordings import call, outcome, pluginCall, replaced, request
 
@@ -34,7 +37,7 @@ class RedactionTests(SynchronousTestCase):
     """By the usual rules."""
 
     def of(self, made: RecordedRequest, **more: Any) -> RecordedRequest:
-        return Redaction(KEY, **more).of(made)
+        return redacted(made, Redaction(KEY, **more))
 
     def call(self, more: dict[str, Any] | None = None, **members: Any) -> RecordedCall:
         """A call, redacted. :param more: of the rules."""
@@ -57,7 +60,7 @@ class RedactionTests(SynchronousTestCase):
         self.assertEqual(self.value("Authorization", "Bearer abcdef123456"), found)
         self.assertNotEqual(self.value("Authorization", "Bearer abcdef123457"), found)
         of = call(headers=head(("Authorization", "Bearer abcdef123456")))
-        self.assertNotEqual(Redaction(b"other").of(request(pluginCall(of))).calls[0].call.headers[0][1], found)
+        self.assertNotEqual(redacted(request(pluginCall(of)), Redaction(b"other")).calls[0].call.headers[0][1], found)
 
     def test_names(self) -> None:
         """Fields whose names say what they are."""

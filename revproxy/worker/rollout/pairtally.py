@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.plan.evidence import NEGLIGIBLE, DifferenceCount, TrialPairs
 from revproxy.replay.difference import Difference, differences, incomparable
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import RecordedCall
@@ -147,10 +147,11 @@ class PairTally:
         running, candidate = (other, same) if self._isReversed else (same, other)
         self._seconds += candidate
         self._controlSeconds += running
-        longer = max(running, candidate)
-        isLong = self._long.isLong(longer)
+        isLong = self._long.isLong(max(running, candidate))
         if running == candidate:
             return
+        candidate = max(candidate - NEGLIGIBLE, 0.0)
+        longer = max(running, candidate)
         counts = self._slower if candidate > running else self._faster
         counts[0] += longer > A_TENTH * min(running, candidate)
         counts[1] += 1

@@ -13,6 +13,7 @@ from math import log
 from typing import Final
 
 from revproxy.plan.evidence import (
+    NEGLIGIBLE,
     ArmCounts,
     ArmStall,
     BucketTime,
@@ -130,6 +131,8 @@ class TrialBook:
         if sums is None:
             sums = self._times[bucket, isCandidate] = [0, 0.0]
         sums[0] += 1
+        if isCandidate:
+            seconds = max(seconds - NEGLIGIBLE, SHORTEST)
         sums[1] += log(seconds)
         limits = self.thresholds.get(name)
         if limits is None:

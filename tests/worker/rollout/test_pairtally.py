@@ -131,6 +131,13 @@ class TimeTests(TallyCase):
         self.assertAlmostEqual(told.seconds, 4.25)
         self.assertAlmostEqual(told.controlSeconds, 5.0)
 
+    def test_negligible(self) -> None:
+        """What the candidate takes longer by 20 µs does not count, whichever of them was tried."""
+        self.timed(100e-6, 115e-6)
+        self.timed(100e-6, 160e-6)
+        told = self.told()
+        self.assertEqual((told.slower, told.faster), ((1, 1, 0), (0, 1, 0)))
+
     def test_long(self) -> None:
         """Once it is known what is long, pairs with a long one count besides."""
         for _ in range(LEAST):

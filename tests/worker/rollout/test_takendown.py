@@ -20,9 +20,11 @@ from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
+from revproxy.replay.capture import Capture
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.testing import ClientAnswer, ClientDouble, HostDouble, SinkDouble, makeContext, makeResponse
+from revproxy.worker.rollout import takendown
 from revproxy.worker.rollout.takendown import LONG, TakenDown, TakenRequest
 from tests.dataplane.doubles import makeLink
 from tests.replay.plugins import Handles, Responds
@@ -307,6 +309,23 @@ class WrapTests(TakenCase):
         del middleware, wrapped
         gc.collect()
         self.assertIsNone(kept())
+
+    def test_noCycles(self) -> None:
+        """What is written down goes when nobody wants it any more, and does not wait for the garbage collector."""
+        kept: list[ref[Capture]] = []
+
+        class Watched(Capture):
+            __slots__ = ("__weakref__",)
+
+        self.patch(takendown, "Capture", Watched)
+        context = makeContext("POST", "/", {}, [b"x"])
+        self.takenDown.begin(context, (lambda taken: kept.extend(ref(call.capture) for call in taken.calls),))
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.chain(Responds(lambda context: None)).enter(context)
+        context.over()
+        del context
+        self.assertEqual([each() for each in kept], [None])
 
     def test_notBegun(self) -> None:
         """A request of which nobody wants anything leaves nothing."""

@@ -7,7 +7,7 @@ from math import inf, log, nan
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.plan.evidence import ArmCounts, ArmStall, First, TrialEvidence
+from revproxy.plan.evidence import NEGLIGIBLE, ArmCounts, ArmStall, First, TrialEvidence
 from revproxy.worker.rollout import trialbook
 from revproxy.worker.rollout.fingerprints import Print
 from revproxy.worker.rollout.trialbook import SAMPLES, TrialBook
@@ -172,6 +172,17 @@ class TimeTests(BookCase):
         self.book.took("a", False, 1, MILLISECOND)
         self.assertEqual(self.take().thresholds, {})
 
+    def test_negligible(self) -> None:
+        """A call of the candidate may take 20 µs more than one of the running version before it is slow."""
+        self.learn()
+        self.take()
+        limit = self.book.thresholds["a"][0]
+        self.book.took("a", True, 1, limit + 15e-6)
+        self.assertEqual(self.take().firsts, ())
+        self.book.took("a", False, 2, limit + 15e-6)
+        self.book.took("a", True, 3, limit + 25e-6)
+        self.assertEqual([(each.bucket, each.isCandidate) for each in self.take().firsts], [(2, False), (3, True)])
+
     def test_slow(self) -> None:
         """In each family whose threshold it is over."""
         self.learn()
@@ -203,7 +214,7 @@ class TimeTests(BookCase):
             self.book.took("a", False, bucket, seconds)
         times = {(each.bucket, each.isCandidate): (each.count, each.logs) for each in self.take().times}
         self.assertEqual(times[5, False], (2, log(0.5) + log(0.25)))
-        self.assertEqual(times[5, True], (1, log(0.5)))
+        self.assertEqual(times[5, True], (1, log(0.5 - NEGLIGIBLE)))
         low, high = (1, log(1e-6)), (1, log(10))
         self.assertEqual([times[at, False] for at in (1, 2, 3, 4, 6)], [low, low, high, low, high])
         self.book.took("a", False, 5, 0.5)
