@@ -38,7 +38,7 @@ MOST_WAITING: Final = 64
 WAIT: Final = 0.05
 """Seconds until it is looked again whether there is time."""
 
-TAKING: Final = 40e-6
+TAKING: Final = 100e-6
 """Seconds that it takes to take down a request, about."""
 
 MOST_OF_OURS: Final = 0.001
