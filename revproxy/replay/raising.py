@@ -8,12 +8,15 @@ import re
 from types import TracebackType
 from typing import Final
 
-from revproxy.errors import Refused
+from revproxy.errors import FailedElsewhere, Refused, printable
 from revproxy.replay.outcome import Raised
 from revproxy.replay.recordedcall import RecordedResponse
 
 LONGEST: Final = 300
 """Characters of its text."""
+
+LONGEST_NAME: Final = 200
+"""Of its class, and of the function and the file it comes from."""
 
 _STAMP = re.compile(r"@[0-9a-f]{12}$")
 """What the names of files of a plugin's code end with."""
@@ -23,15 +26,15 @@ def raisedBy(error: BaseException, folder: str = "") -> Raised:
     """
     :param folder: of the plugin: where in it the exception was last, is told; empty: where it was last at all.
     """
-    kind = getattr(error, "kind", None)  # of one that was raised in a locked process
+    kind, told = type.__getattribute__(type(error), "__name__"), ""
     where, function = _place(error.__traceback__, f"{folder}/" if folder else "")
-    told = getattr(error, "where", None)
-    return Raised(
-        kind if isinstance(kind, str) and kind else type(error).__name__,
-        _textOf(error),
-        where or (str(told) if isinstance(told, str) else ""),
-        function,
-    )
+    if isinstance(error, FailedElsewhere):  # in a locked process, which says so; of others no attribute means anything
+        kind, told = getattr(error, "kind", "") or kind, getattr(error, "where", "")
+    return Raised(_name(kind), _textOf(error), _name(where or told), _name(function))
+
+
+def _name(text: str) -> str:
+    return printable(text[:LONGEST_NAME])
 
 
 def refusalIn(error: Refused) -> RecordedResponse:
@@ -52,6 +55,6 @@ def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:
 
 def _textOf(error: BaseException) -> str:
     try:
-        return str(error)[:LONGEST]
+        return printable(str(error)[:LONGEST])
     except BaseException:  # foreign code
         return ""

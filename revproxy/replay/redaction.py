@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote_plus
 
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
@@ -25,6 +26,9 @@ HIDDEN: Final = frozenset(
 )
 """Header fields whose values let people in."""
 
+PARAMETERS: Final = frozenset(("key", "sig", "signature", "auth", "code", "state", "session", "sid", "otp", "pin"))
+"""Names of parameters in queries, forms and JSON, besides those that say that they are secrets."""
+
 _QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 
 
@@ -34,12 +38,13 @@ def isHidden(name: str) -> bool:
 
 
 def shownTarget(target: str) -> str:
-    """Path and query, without the values of what has the name of a secret in the query."""
+    """A text, as path and query, without the values of what has the name of a secret in the query."""
     return textWithout(masked(_QUERY.sub(_parameter, target)))
 
 
 def _parameter(found: re.Match[str]) -> str:
-    return f"{found[1]}={MASK}" if isSecretName(found[1]) else found[0]
+    name = unquote_plus(found[1]).strip()
+    return f"{found[1]}={MASK}" if name.lower() in PARAMETERS or isSecretName(name) else found[0]
 
 
 def shownDifference(difference: Difference) -> Difference:
@@ -50,9 +55,7 @@ def shownDifference(difference: Difference) -> Difference:
         return Difference(field, kind, MASK if before else "", MASK if after else "")
     if field == "body":
         return Difference(field, kind, before.partition(", from")[0], after.partition(", from")[0])
-    if field == "target":
-        return Difference(field, kind, shownTarget(before), shownTarget(after))
-    return Difference(field, kind, textWithout(masked(before)), textWithout(masked(after)))
+    return Difference(field, kind, shownTarget(before), shownTarget(after))  # targets are in many fields
 
 
 def shownRequest(call: RecordedCall) -> str:
