@@ -225,10 +225,10 @@ class Rolling:
         out = self.outcome
         with Traffic(self._placement.load) as traffic, ExitStack() as stack:
             edges = [
-                stack.enter_context(self._edge(steps, origin=traffic.origin, by="address"))
+                stack.enter_context(self._edge(steps, OPEN, origin=traffic.origin, by="address"))
                 for steps in ((), everything, twentieth)
             ]
-            numbers = [edge.begin(FIRST, "shadow") for edge in edges[1:]]
+            numbers = [edge.begin(OPEN, "shadow") for edge in edges[1:]]
             sides = list(zip(edges, (out.plain, out.full, out.twentieth), strict=True))
             for number in range(self._effort.windows):
                 for edge, waits in sides[number % 3 :] + sides[: number % 3]:
@@ -242,10 +242,8 @@ class Rolling:
         row = Row("rollouts", "rollouts", connections=1, path="/plain/0/0")
         with Wrk(row, edge.port, self._effort.window, self._placement.load, self._directory) as wrk:
             result = wrk.result()
-        # Who has no key is answered 401: not a word of wrk's that anything else was wrong.
-        trouble = result.trouble if "connect" in result.trouble or "timeout" in result.trouble else ""
-        if trouble:
-            self.outcome.errors.append(trouble)
+        if result.trouble:
+            self.outcome.errors.append(result.trouble)
         return result.p50 * 1e3
 
     def arms(self) -> None:

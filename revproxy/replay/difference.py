@@ -3,9 +3,8 @@ In what two outcomes differ.
 
 A difference has a field and a kind. Fields: ``verdict``, ``raised``, ``status``, ``header:NAME`` (of the answer),
 ``request:NAME`` (a header of the request), ``target``, ``host``, ``method``, ``upstream``, ``body`` (of the answer),
-``request-body``, ``values.KEY``, ``fields.KEY``, ``rerouted``, ``informational``; ``others`` are all for which there are
-too many. Kinds: ``added``, ``removed``,
-``changed``. Names of headers are in lower case.
+``request-body``, ``values.KEY``, ``fields.KEY``, ``rerouted``, ``informational``; ``others`` are all further
+ones where there are too many. Kinds: ``added``, ``removed``, ``changed``. Names of headers are in lower case.
 """
 
 from __future__ import annotations
@@ -200,6 +199,7 @@ def _text(octets: bytes) -> str:
 
 
 def _json(value: Any) -> str:
+    """Without secrets in it: cut, it is no JSON any more that could be looked through."""
     if isinstance(value, str):
         value = value[:LONGEST]
     try:

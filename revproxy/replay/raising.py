@@ -30,7 +30,7 @@ def raisedBy(error: BaseException, folder: str = "") -> Raised:
     where, function = _place(error.__traceback__, f"{folder}/" if folder else "")
     if isinstance(error, FailedElsewhere):  # in a locked process, which says so; of others no attribute means anything
         kind, told = getattr(error, "kind", "") or kind, getattr(error, "where", "")
-    return Raised(_name(kind), _textOf(error), _name(where or told), _name(function))
+    return Raised(_name(kind), textOf(error), _name(where or told), _name(function))
 
 
 def _name(text: str) -> str:
@@ -53,7 +53,8 @@ def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:
     return where, function
 
 
-def _textOf(error: BaseException) -> str:
+def textOf(error: BaseException) -> str:
+    """Its text, as far as it has any."""
     try:
         return printable(str(error)[:LONGEST])
     except BaseException:  # foreign code

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
 from revproxy.replay.recordedcall import RecordedCall
+from revproxy.replay.redactionrules import PARAMETERS
 from revproxy.secrets import MASK, masked
 
 HIDDEN: Final = frozenset(
@@ -38,7 +39,7 @@ def isHidden(name: str) -> bool:
 
 
 def shownTarget(target: str) -> str:
-    """A text, as path and query, without the values of what has the name of a secret in the query."""
+    """Path and query, or any text, without the values of what has the name of a secret in a query."""
     return textWithout(masked(_QUERY.sub(_parameter, target)))
 
 
@@ -55,7 +56,7 @@ def shownDifference(difference: Difference) -> Difference:
         return Difference(field, kind, MASK if before else "", MASK if after else "")
     if field == "body":
         return Difference(field, kind, before.partition(", from")[0], after.partition(", from")[0])
-    return Difference(field, kind, shownTarget(before), shownTarget(after))  # targets are in many fields
+    return Difference(field, kind, shownTarget(before), shownTarget(after))
 
 
 def shownRequest(call: RecordedCall) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-SHARE: Final = 0.05
+SHARE: Final = 0.03
 """Of the loop's time."""
 
-MOST: Final = 0.1
+MOST: Final = 0.05
 """Seconds of work that may be saved up."""
 
 LATE: Final = 0.05
