@@ -24,6 +24,9 @@ from revproxy.replay.outcome import Raised
 from revproxy.replay.raising import raisedBy, refusalIn
 from revproxy.replay.recordedcall import RecordedResponse
 
+_PIECES: Final = 128
+"""Pieces of some bytes that are kept apart."""
+
 
 class Kept:
     """
@@ -62,6 +65,8 @@ class Kept:
         else:
             self._pieces.append(data)
             self._size += len(data)
+            if len(self._pieces) > _PIECES:  # clients choose how small they are
+                self._pieces = [self.data]
         if self._digest is not None:
             self._digest.update(data)
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from revproxy.config.secretnames import withoutSecrets
 from revproxy.headers import EDGES_OWN
 from revproxy.replay.outcome import Outcome, Raised
 from revproxy.replay.recordedcall import HeaderPair, RecordedResponse
@@ -190,6 +191,8 @@ def _text(octets: bytes) -> str:
 
 
 def _json(value: Any) -> str:
+    """Without secrets in it: cut, it is no JSON any more that could be looked through."""
+    value = withoutSecrets(value)
     try:
         return json.dumps(value, ensure_ascii=False)[:LONGEST]
     except (TypeError, ValueError):

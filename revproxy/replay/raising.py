@@ -23,15 +23,9 @@ def raisedBy(error: BaseException, folder: str = "") -> Raised:
     """
     :param folder: of the plugin: where in it the exception was last, is told; empty: where it was last at all.
     """
-    kind = getattr(error, "kind", None)  # of one that was raised in a locked process
+    kind = _told(error, "kind")  # of one that was raised in a locked process
     where, function = _place(error.__traceback__, f"{folder}/" if folder else "")
-    told = getattr(error, "where", None)
-    return Raised(
-        kind if isinstance(kind, str) and kind else type(error).__name__,
-        _textOf(error),
-        where or (str(told) if isinstance(told, str) else ""),
-        function,
-    )
+    return Raised(kind or type(error).__name__, textOf(error), where or _told(error, "where"), function)
 
 
 def refusalIn(error: Refused) -> RecordedResponse:
@@ -50,7 +44,16 @@ def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:
     return where, function
 
 
-def _textOf(error: BaseException) -> str:
+def _told(error: BaseException, name: str) -> str:
+    try:
+        told = getattr(error, name, None)
+        return str(told) if isinstance(told, str) else ""
+    except BaseException:  # foreign code
+        return ""
+
+
+def textOf(error: BaseException) -> str:
+    """Its text, as far as it has any."""
     try:
         return str(error)[:LONGEST]
     except BaseException:  # foreign code

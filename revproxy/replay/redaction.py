@@ -10,6 +10,7 @@ from typing import Final
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
 from revproxy.replay.recordedcall import RecordedCall
+from revproxy.replay.redactionrules import PARAMETERS
 from revproxy.secrets import MASK, masked
 
 HIDDEN: Final = frozenset(
@@ -34,12 +35,13 @@ def isHidden(name: str) -> bool:
 
 
 def shownTarget(target: str) -> str:
-    """Path and query, without the values of what has the name of a secret in the query."""
+    """Path and query, or any text, without the values of what has the name of a secret in a query."""
     return textWithout(masked(_QUERY.sub(_parameter, target)))
 
 
 def _parameter(found: re.Match[str]) -> str:
-    return f"{found[1]}={MASK}" if isSecretName(found[1]) else found[0]
+    isSecret = isSecretName(found[1]) or found[1].lower() in PARAMETERS
+    return f"{found[1]}={MASK}" if isSecret else found[0]
 
 
 def shownDifference(difference: Difference) -> Difference:
@@ -50,9 +52,7 @@ def shownDifference(difference: Difference) -> Difference:
         return Difference(field, kind, MASK if before else "", MASK if after else "")
     if field == "body":
         return Difference(field, kind, before.partition(", from")[0], after.partition(", from")[0])
-    if field == "target":
-        return Difference(field, kind, shownTarget(before), shownTarget(after))
-    return Difference(field, kind, textWithout(masked(before)), textWithout(masked(after)))
+    return Difference(field, kind, shownTarget(before), shownTarget(after))
 
 
 def shownRequest(call: RecordedCall) -> str:

@@ -5,11 +5,11 @@ A client that sends nothing: what it is asked for is answered as it was before, 
 from __future__ import annotations
 
 import builtins
-import json
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from treq.content import collect, json_content, text_content
 from twisted.internet import error as connectionErrors
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from revproxy import errors
 from revproxy.replay.recordedcall import RecordedExchange
@@ -48,7 +49,7 @@ class ReplayedAnswer:
         self.headers = Headers()
         for name, value in exchange.headers:
             self.headers.addRawHeader(name, value)
-        self.length = len(exchange.body)
+        self.length = len(exchange.body) if exchange.isWhole else UNKNOWN_LENGTH
         self._exchange = exchange
         self._unknown = unknown
 
@@ -58,17 +59,22 @@ class ReplayedAnswer:
             return fail(self._unknown(UNREAD_BODY))
         return succeed(self._exchange.body)
 
-    def text(self, encoding: str = "utf-8") -> Deferred[str]:
-        """The body, decoded."""
-        return self.content().addCallback(lambda body: body.decode(encoding, "replace"))
+    @property
+    def _whole(self) -> Any:
+        """As treq reads it: of `IResponse` it asks the fields, the length and the body."""
+        return self
+
+    def text(self, encoding: str = "ISO-8859-1") -> Deferred[str]:
+        """The body, decoded as its fields say."""
+        return text_content(self._whole, encoding)
 
     def json(self, **options: Any) -> Deferred[Any]:
         """The body, parsed."""
-        return self.content().addCallback(lambda body: json.loads(body, **options))
+        return json_content(self._whole, **options)
 
     def collect(self, collector: Callable[[bytes], Any]) -> Deferred[None]:
         """The body, piece by piece."""
-        return self.content().addCallback(collector).addCallback(lambda _: None)
+        return collect(self._whole, collector)
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """As :meth:`twisted.web.iweb.IResponse.deliverBody`."""

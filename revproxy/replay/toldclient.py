@@ -13,9 +13,12 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
 from revproxy.replay.bodytap import Kept
+from revproxy.replay.raising import textOf
 from revproxy.replay.recordedcall import HeaderPair, RecordedExchange
 
 
@@ -31,7 +34,7 @@ def urlWith(url: Any, params: Any) -> str:
     text = urlOf(url)
     if not params:
         return text
-    pairs = sorted(params.items()) if isinstance(params, Mapping) else params
+    pairs = sorted(params.items(), key=repr) if isinstance(params, Mapping) else params
     return f"{text}{'&' if urlsplit(text).query else '?'}{pairs!r}"
 
 
@@ -51,6 +54,7 @@ class ToldExchange:
     def answered(self, response: Any) -> None:
         """The head of its answer is here."""
         self._status = int(getattr(response, "code", 0))
+        self.body.isOver = getattr(response, "length", None) == 0  # treq reads none then
         headers: Any = getattr(response, "headers", None)
         if hasattr(headers, "getAllRawHeaders"):
             self._fields = tuple((name, value) for name, values in headers.getAllRawHeaders() for value in values)
@@ -59,7 +63,7 @@ class ToldExchange:
 
     def failed(self, error: BaseException) -> None:
         """There is none."""
-        self._error = f"{type(error).__name__}: {error}"[:300]
+        self._error = f"{type(error).__name__}: {textOf(error)}"[:300]
 
     def recorded(self) -> RecordedExchange:
         """As a value, as far as it went."""
@@ -84,11 +88,10 @@ def listenedTo(
 
 def _answered(response: Any, exchange: ToldExchange) -> Any:
     exchange.answered(response)
-    outer, inner = None, response
-    while getattr(inner, "original", None) is not None:
-        outer, inner = inner, inner.original
-    if outer is not None and IResponse.providedBy(inner):
-        outer.original = _ToldResponse(inner, exchange.body)
+    original = getattr(response, "original", None)
+    if original is not None and IResponse.providedBy(original):
+        # Further inside, it may be compressed yet.
+        response.original = _ToldResponse(original, exchange.body)
     elif isinstance(getattr(response, "body", None), bytes):  # it is here already
         exchange.body.add(response.body)
         exchange.body.isOver = True
@@ -151,15 +154,16 @@ class ToldClient:
 
 
 class _ToldResponse(proxyForInterface(IResponse)):  # type: ignore[misc]
-    """An answer whose body is written down as it is read."""
+    """An answer whose body is written down as it is read first."""
 
     def __init__(self, original: IResponse, body: Kept) -> None:
         super().__init__(original)
-        self._body = body
+        self._body: Kept | None = body
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """As :meth:`IResponse.deliverBody`."""
-        self.original.deliverBody(_ToldReader(protocol, self._body))
+        body, self._body = self._body, None
+        self.original.deliverBody(protocol if body is None else _ToldReader(protocol, body))
 
 
 class _ToldReader(Protocol):
@@ -178,5 +182,5 @@ class _ToldReader(Protocol):
         self._reader.dataReceived(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        self._body.isOver = True
+        self._body.isOver = reason.check(ResponseDone, PotentialDataLoss) is not None
         self._reader.connectionLost(reason)

@@ -300,7 +300,10 @@ class Worker:
     def _stalled(self, stall: Stall) -> None:
         version = stall.key if isinstance(stall.key, Version) else None
         if version is not None and version.isCopy:
-            return  # it serves nobody, and what comes of it is compared
+            trial = self.shadow.held(version)
+            if trial is not None:  # it serves nobody: that is all that comes of it
+                self.trials.stalledIn(*trial, stall)
+            return
         name, versionId = ("", UNKNOWN) if version is None else (version.name, version.id)
         self.trials.stalled(stall)
         isProbe = version is not None and self.health.isOut(version)

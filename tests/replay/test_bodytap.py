@@ -24,6 +24,14 @@ class KeptTests(SynchronousTestCase):
         """What ends within the most is whole."""
         self.assertTrue(Kept.of(b"abcd", 4).isWhole)
 
+    def test_smallPieces(self):
+        """What comes byte by byte takes about as much memory as it has bytes."""
+        kept = Kept(65536)
+        for at in range(10_000):
+            kept.add(b"%02x" % (at & 255))
+        self.assertLess(len(kept._pieces), 200)
+        self.assertEqual((len(kept.data), kept.data[:6], kept.data[-2:]), (20_000, b"000102", b"0f"))
+
 
 class TapTests(SynchronousTestCase):
     """A body that is taken down goes on as if it were not."""
@@ -50,6 +58,23 @@ class TapTests(SynchronousTestCase):
         source = SourceDouble([b"early"])
         source.begin()
         self.assertEqual(useOf(source.body, 100).given.data, b"early")
+
+    def test_unspeakable(self):
+        """What cannot be told of an exception changes nothing about it."""
+
+        class Unspeakable(Exception):
+            @property
+            def kind(self):
+                raise ValueError("no")
+
+        def fails(data, last):
+            raise Unspeakable
+
+        self.source.body.addFilter(fails)
+        sink = SinkDouble(self.source.body)
+        self.source.begin()
+        self.assertEqual(self.use.raised.kind, "Unspeakable")
+        self.assertNotIn("ValueError", repr(sink.failure))
 
     def test_filtered(self):
         """What a filter is given and makes, piece by piece, is known at the end."""

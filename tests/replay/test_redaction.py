@@ -1,6 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.replay.difference import Difference
+from revproxy.replay.difference import Difference, differences
+from revproxy.replay.outcome import Outcome
 from revproxy.replay.redaction import isHidden, shownDifference, shownRequest
 from tests.replay.plugins import callOf
 
@@ -31,6 +32,15 @@ class RedactionTests(SynchronousTestCase):
         """Of a target, what is no secret."""
         shown = shownDifference(Difference("target", "changed", "/a?token=x&b=1", "/b?b=1"))
         self.assertEqual(shown[2:], ("/a?token=***&b=1", "/b?b=1"))
+
+    def test_within(self):
+        """Of values and targets, wherever they stand, what is called as secrets are is not shown."""
+        for value in ({"user": "eve", "token": "xyzzy"}, [{"api_key": "xyzzy"}], {"password": {"is": "xyzzy"}}):
+            (found,) = differences([Outcome(True)], [Outcome(True, values={"session": value})])
+            self.assertNotIn("xyzzy", shownDifference(found).after)
+        for field in ("header:location", "request:referer", "host", "raised", "fields.to"):
+            shown = shownDifference(Difference(field, "added", "", "/back?code=xyzzy&id=1"))
+            self.assertEqual(shown.after, "/back?code=***&id=1")
 
     def test_others(self):
         """What is no secret is shown."""

@@ -1,10 +1,19 @@
-from twisted.internet.defer import Deferred
+import gzip
+
+import treq.client
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import Response, ResponseDone
+from twisted.web.http_headers import Headers as WebHeaders
 
 from revproxy.replay.bodytap import Kept
 from revproxy.replay.recordedcall import RecordedExchange
+from revproxy.replay.replayedclient import ReplayedAnswer
 from revproxy.replay.toldclient import ToldClient, _ToldReader, urlWith
 from revproxy.testing import ClientAnswer, ClientDouble, Headers
 
@@ -62,5 +71,82 @@ class ToldClientTests(SynchronousTestCase):
         told = _ToldReader(reader, kept)
         told.makeConnection(Clock())
         told.dataReceived(b"x")
-        told.connectionLost(None)
+        told.connectionLost(Failure(ResponseDone()))
         self.assertEqual((reader.calls, kept.data, kept.isWhole), (["made", b"x", "lost"], b"x", True))
+
+    def test_brokenOff(self):
+        """A body that breaks off is not whole."""
+        kept = Kept(100)
+        told = _ToldReader(Protocol(), kept)
+        told.dataReceived(b"x")
+        told.connectionLost(Failure(ConnectionLost()))
+        self.assertFalse(kept.isWhole)
+
+    def test_noBusiness(self):
+        """What cannot be written down is no reason for the plugin's request to fail, or to fail otherwise."""
+
+        class Unspeakable(Exception):
+            def __str__(self):
+                raise ValueError("no")
+
+        self.assertIn("a", urlWith("http://a/", {"a": "1", b"b": "2"}))
+        self.double.answers("GET", "http://auth/", Unspeakable())
+        self.failureResultOf(self.client.get("http://auth/"), Unspeakable)
+        self.assertEqual(self.told[0].recorded().error, "Unspeakable: ")
+
+
+class _Agent:
+    """Answers with a body."""
+
+    def __init__(self, body, **fields):
+        fields = {name: [value] for name, value in fields.items()}
+        self.body, self.headers = body, WebHeaders({"Content-Length": [str(len(body))], **fields})
+
+    def request(self, method, uri, headers=None, bodyProducer=None):
+        response = Response((b"HTTP", 1, 1), 200, b"OK", self.headers, StringTransport())
+        response.length = len(self.body)
+        if self.body:
+            response._bodyDataReceived(self.body)
+        response._bodyDataFinished()
+        return succeed(response)
+
+
+class TreqTests(SynchronousTestCase):
+    """What treq makes of an answer is what is written down."""
+
+    def ask(self, body, **fields):
+        """:returns: the answer of a client that is taken down, and what is taken down of it."""
+        told = []
+        client = ToldClient(treq.client.HTTPClient(_Agent(body, **fields)), told, 100)
+        answer = self.successResultOf(client.get("http://auth/", reactor=Clock()))
+        return answer, told[0]
+
+    def replayed(self, told):
+        """The answer that a copy gets."""
+        return ReplayedAnswer(told.recorded(), RuntimeError)
+
+    def test_compressed(self):
+        """Of an answer that comes compressed, the body is written down as the plugin reads it."""
+        body = b'{"user": "eve"}'
+        answer, told = self.ask(gzip.compress(body), **{"Content-Encoding": "gzip"})
+        self.assertEqual(self.successResultOf(answer.content()), body)
+        self.assertEqual(self.successResultOf(self.replayed(told).json()), {"user": "eve"})
+
+    def test_twice(self):
+        """One that is read twice is written down once."""
+        answer, told = self.ask(b"abc")
+        self.assertEqual([self.successResultOf(answer.content()) for _ in "12"], [b"abc", b"abc"])
+        self.assertEqual(told.recorded().body, b"abc")
+
+    def test_empty(self):
+        """One without a body has been read, whoever reads it."""
+        answer, told = self.ask(b"")
+        self.assertEqual(self.successResultOf(answer.content()), b"")
+        self.assertEqual(self.successResultOf(self.replayed(told).content()), b"")
+
+    def test_text(self):
+        """A copy decodes as the original does."""
+        for fields in ({}, {"Content-Type": "text/plain; charset=utf-8"}, {"Content-Type": "application/json"}):
+            answer, told = self.ask("é".encode(), **fields)
+            text = self.successResultOf(answer.text())
+            self.assertEqual(self.successResultOf(self.replayed(told).text()), text)

@@ -26,7 +26,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.trial import Trial
 from revproxy.replay.capture import Capture
 from revproxy.replay.remake import Remake
-from revproxy.worker.lifecycle.instance import Instance, configKey
+from revproxy.worker.lifecycle.instance import Instance, Version, configKey
 from revproxy.worker.rollout.pairtally import PairTally
 from revproxy.worker.rollout.shadowbudget import ShadowBudget
 from revproxy.worker.rollout.shadowcopy import CopyParts, ShadowCopy
@@ -158,8 +158,7 @@ class Shadow:
             if trial.sampled > 0:
                 self._trials[trial.id] = self._shadowed(before.pop(trial.id, None), trial, plan)
         self._end(before)
-        if not self._trials:
-            self._waiting.clear()
+        self._waiting = deque(each for each in self._waiting if self._isOf(each[0]))
 
     def _shadowed(self, known: _Shadowed | None, trial: Trial, plan: Plan) -> _Shadowed:
         shadowed = known or _Shadowed(trial)
@@ -228,7 +227,7 @@ class Shadow:
 
     def _take(self, taker: _Taker, taken: TakenRequest) -> None:
         """A request that was sampled is over."""
-        if not taken.of(taker.plugins) or self._trials.get(taker.shadowed.trial.id) is not taker.shadowed:
+        if not taken.of(taker.plugins) or not self._isOf(taker):
             return  # none of them was asked; or the trial is over
         self._budget.spent(TAKING)
         if len(self._waiting) >= MOST_WAITING:
@@ -236,6 +235,10 @@ class Shadow:
             return
         self._waiting.append((taker, taken))
         self._goOn()
+
+    def _isOf(self, taker: _Taker) -> bool:
+        """Whether its trial is not over."""
+        return self._trials.get(taker.shadowed.trial.id) is taker.shadowed
 
     # Pairs
 
@@ -306,6 +309,20 @@ class Shadow:
         self._budget.spent(own + min(self._now() - began - own, MOST_OF_OURS))
 
     # What is told
+
+    def held(self, version: Version) -> tuple[str, bool] | None:
+        """
+        A copy has held the event loop.
+
+        :returns: the trial that it is of, and whether it is one of the candidate; None: of none any more.
+        """
+        for id, shadowed in self._trials.items():
+            for plugin in shadowed.plugins.values():
+                for copy in (plugin.running, plugin.candidate):
+                    if copy.isVersion(version):
+                        copy.held += 1
+                        return id, copy is plugin.candidate
+        return None
 
     def told(self) -> tuple[TrialPairs, ...]:
         """What was found since this was called last; for `revproxy.plan.words.Evidence`, each second."""

@@ -36,6 +36,11 @@ NOT_SAFE = (
     "does no harm, or have it run in a locked process"
 )
 ONLY_INSTALLED = "it is installed with Python, and cannot be loaded a second time"
+OVER = "its copy is needed no more"
+HOLDS = "its copy has held the event loop, and is not tried any more"
+
+MOST_HELD = 2
+"""Times that a copy may hold the loop. Real requests have waited for it."""
 
 PATIENCE = 5.0
 """Seconds that an answer may take of a plugin that says nothing of it."""
@@ -69,10 +74,12 @@ class ShadowCopy:
     Of one version. Instances are made when they are needed, one for each configuration.
 
     :ivar selected: what it is a copy of.
+    :ivar held: how often it has held the event loop.
     """
 
     def __init__(self, selected: Selected, parts: CopyParts) -> None:
         self.selected = selected
+        self.held = 0
         self._parts = parts
         self._version: Version | None = None
         self._instances: dict[str, Instance] = {}
@@ -87,12 +94,18 @@ class ShadowCopy:
             selected.isolation, selected.permissions,
         )  # fmt: skip
 
+    def isVersion(self, version: Version) -> bool:
+        """Whether that is what it has loaded."""
+        return version is self._version
+
     async def remake(self, key: str, settings: Mapping[str, Any]) -> Remake | str:
         """
         What makes calls again, with a configuration; or why that is not to be had.
 
         :param key: the `configKey` of the configuration.
         """
+        if self._isOver or self.held >= MOST_HELD:
+            return OVER if self._isOver else HOLDS
         known = self._remakes.get(key)
         if known is None:
             try:
@@ -107,18 +120,21 @@ class ShadowCopy:
         if self.selected.entry.bundle is None:
             return ONLY_INSTALLED
         client = ReplayedClient()
-        instance = self._instances[key] = self._instance(settings, client)
-        if not self._isSafe(instance):
-            await self._end(key)
-            return NOT_SAFE
+        instance = self._instance(settings, client)
         try:
+            if not self._isSafe(instance):
+                return NOT_SAFE
             await instance.load()
-            remake = self._remakeOf(instance, client)
-            await instance.start()
-        except StageFailed:
-            await self._end(key)
-            raise
-        return remake
+            if not self._isOver:
+                remake = self._remakeOf(instance, client)
+                await instance.start()
+            if self._isOver:
+                return OVER
+            self._instances[key] = instance
+            return remake
+        finally:
+            if key not in self._instances:
+                await self._discard(instance)
 
     def _instance(self, settings: Mapping[str, Any], client: ReplayedClient) -> Instance:
         parts = self._parts
@@ -165,14 +181,15 @@ class ShadowCopy:
             now=parts.now,
         )
 
-    async def _end(self, key: str) -> None:
-        instance = self._instances.pop(key, None)
-        if instance is not None:
-            instance.retiring = True
-            await self._parts.retirement.discard([instance], [])
+    def _discard(self, instance: Instance) -> Deferred[None]:
+        """One that does not come to be used; with the version, if that was only kept by it."""
+        return self._parts.retirement.discard([instance], [instance.version] if self._isOver else [])
 
     def end(self) -> None:
-        """It is needed no more. What it left behind is found as of every other version."""
+        """
+        It is needed no more. What it left behind is found as of every other version. An instance that is being made
+        ends when that is over.
+        """
         self._isOver = True
         self._remakes.clear()
         instances, self._instances = list(self._instances.values()), {}

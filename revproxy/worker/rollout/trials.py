@@ -130,9 +130,14 @@ class Trials:
         for id, arms in self._arms.items():
             for isCandidate in (False, True):
                 if stall.key in arms.versions[isCandidate]:
-                    told = ArmStall(isCandidate, stall.seconds, stall.cpuSeconds, stall.function, stall.where)
-                    self._books[id].stalled(told)
-                    self.report()
+                    self.stalledIn(id, isCandidate, stall)
+
+    def stalledIn(self, id: str, isCandidate: bool, stall: Stall) -> None:
+        """It was a call in a trial, of a version that serves or of a copy: requests have waited all the same."""
+        book = self._books.get(id)
+        if book is not None:
+            book.stalled(ArmStall(isCandidate, stall.seconds, stall.cpuSeconds, stall.function, stall.where))
+            self.report()
 
     def report(self) -> None:
         """Tell what is new."""

@@ -39,3 +39,9 @@ class MayKeepTests(SynchronousTestCase):
         self.assertTrue(self.may(method="POST", Cache_Control="max-age=60"))
         self.assertTrue(self.may(asked={"Authorization": "x"}, Cache_Control="public"))
         self.assertTrue(self.may(asked={"Authorization": "x"}, Cache_Control="must-revalidate"))
+
+    def test_notModified(self) -> None:
+        """What says that something kept is still good: caches put its fields into that (RFC 9111 §4.3.4)."""
+        self.assertTrue(self.may(304))
+        self.assertTrue(self.may(304, Cache_Control="max-age=60"))
+        self.assertFalse(self.may(304, Cache_Control="private"))

@@ -305,6 +305,46 @@ class EndTests(ShadowCase):
         self.assertEqual(tap(context, {"r1": standing}), ())
         self.assertEqual((self.shadow.told(), self.clock.getDelayedCalls()), ((), []))
 
+    def test_nextTrial(self) -> None:
+        """What waits of a trial that is over is not tried, for its copies would be made anew."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.request()
+        before = self.modules()
+        self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", PASSES), id="r2"))
+        for _ in range(10):
+            self.clock.advance(0.01)
+        self.assertEqual((self.shadow.told(), self.modules()), ((), before))
+
+    def test_overMeanwhile(self) -> None:
+        """A trial that ends while a copy is started: that one is stopped, and the other is not made any more."""
+        body = """
+    def handle(self, context):
+        return True
+    def start(self):
+        from twisted.internet.defer import Deferred
+        EVENTS.append("start")
+        WAITING.append(Deferred())
+        return WAITING[0]
+    def stop(self):
+        EVENTS.append("stop")
+"""
+        waiting: list[Deferred[None]] = []
+        events: list[str] = []
+        builtins.__dict__.update(WAITING=waiting, EVENTS=events)
+        self.addCleanup(lambda: [builtins.__dict__.pop(name) for name in ("WAITING", "EVENTS")])
+        before = self.modules()
+        self.begin(version("1.0", body, "ILifecycle", shadow_safe=True), version("2.0", PASSES))
+        serving = self.modules()
+        self.request()
+        self.clock.advance(0)
+        self.assertEqual(events, ["start"])
+        self.shadow.adopt(self.plan(self.at.entries["p"], version("2.0", PASSES), sampled=0.0))
+        self.clock.advance(0.1)
+        waiting[0].callback(None)
+        self.clock.advance(1)
+        self.assertEqual((events, self.modules()), (["start", "stop"], serving))
+        self.assertLess(before, serving)
+
     def test_ends(self) -> None:
         """The end of the edge gives up what is waited for."""
         self.begin(version("1.0", PASSES), version("2.0", HANGS))

@@ -9,6 +9,7 @@ from revproxy.plan.plan import Plan
 from revproxy.plan.words import Evidence, Stalled
 from revproxy.testing import makeContext
 from revproxy.worker.guard.stallguard import Stall
+from revproxy.worker.rollout.shadowcopy import HOLDS
 from tests.plan.trials import trialOf, withTrials
 from tests.worker.workers import WorkerCase, entry
 
@@ -67,18 +68,39 @@ class WorkerShadowTests(WorkerCase):
         self.assertEqual(pairs.compared, 1)
         self.assertEqual(self.worker.retirement.counts(), {})
 
+    def stalls(self, isCandidate: bool) -> None:
+        """A copy holds the loop."""
+        copies = self.worker.shadow._trials["r1"].plugins["p"]
+        copy = copies.candidate if isCandidate else copies.running
+        self.worker._stalled(Stall("p", "1.0", "plugin.py:1", "handle", 1.0, True, copy._version, 0.1))
+
     def test_stall(self) -> None:
-        """A copy that holds the loop is no failure of what serves: control is not told that it has stalled."""
+        """A copy that holds the loop is no failure of what serves, but its trial is told: real requests have waited."""
         self.become(self.onTrial(self.running, self.candidate))
         self.request()
-        copies = self.worker.shadow._trials["r1"].plugins["p"]
-        for copy in (copies.running, copies.candidate):
-            self.worker._stalled(Stall("p", "1.0", "plugin.py:1", "handle", 1.0, True, copy._version))
+        for isCandidate in (False, True):
+            self.stalls(isCandidate)
         self.assertEqual([word for word in self.told if isinstance(word, Stalled)], [])
+        told = [each for word in self.told if isinstance(word, Evidence) for each in word.trials]
+        stalls = [(each.trial, stall.isCandidate, stall.seconds) for each in told for stall in each.stalls]
+        self.assertEqual(stalls, [("r1", False, 1.0), ("r1", True, 1.0)])
         running = self.worker.staging.running
         assert running is not None
         self.worker._stalled(Stall("p", "1.0", "plugin.py:1", "handle", 1.0, True, running.versions["p"]))
         self.assertEqual(len([word for word in self.told if isinstance(word, Stalled)]), 1)
+
+    def test_stallsAgain(self) -> None:
+        """One that does so twice is not tried any more."""
+        self.become(self.onTrial(self.running, self.candidate))
+        self.request()
+        self.stalls(True)
+        self.request()
+        self.stalls(True)
+        self.request()
+        self.reactor.advance(1)
+        pairs = [each for word in self.told if isinstance(word, Evidence) for each in word.pairs]
+        self.assertEqual(sum(each.compared for each in pairs), 2)
+        self.assertEqual([each.incomparable for each in pairs if each.incomparable], [{HOLDS: 1}])
 
     def test_end(self) -> None:
         """The worker ends with copies in it."""
