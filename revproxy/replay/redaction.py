@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote_plus
 
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
@@ -26,6 +27,9 @@ HIDDEN: Final = frozenset(
 )
 """Header fields whose values let people in."""
 
+PARAMETERS: Final = frozenset(("key", "sig", "signature", "auth", "code", "state", "session", "sid", "otp", "pin"))
+"""Names of parameters in queries, forms and JSON, besides those that say that they are secrets."""
+
 _QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 
 
@@ -40,8 +44,8 @@ def shownTarget(target: str) -> str:
 
 
 def _parameter(found: re.Match[str]) -> str:
-    isSecret = isSecretName(found[1]) or found[1].lower() in PARAMETERS
-    return f"{found[1]}={MASK}" if isSecret else found[0]
+    name = unquote_plus(found[1]).strip()
+    return f"{found[1]}={MASK}" if name.lower() in PARAMETERS or isSecretName(name) else found[0]
 
 
 def shownDifference(difference: Difference) -> Difference:

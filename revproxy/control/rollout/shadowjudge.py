@@ -29,8 +29,8 @@ TIMES = 3
 TIME = (1 - CONTENT) / TIMES
 """Of the stake, what is on each of them."""
 
-GROUPS = 200
-"""So many differences are told apart."""
+GROUPS = 500
+"""So many differences are told apart: more than a worker does in both directions."""
 
 _TURNED = {"added": "removed", "removed": "added"}
 
