@@ -230,7 +230,8 @@ class RecordingsTests(SynchronousTestCase):
         self.recordings.heard(0, batch(request(pluginCall(odd))))
         lines, _ = self.successResultOf(Deferred.fromCoroutine(self.recordings.content("r-1", 0, 1 << 20)))
         self.assertEqual(len(lines), 2)
-        self.assertEqual([*CorpusReader("r-1", (f"{line}\n".encode() for line in lines))][0].calls[0].call, odd)
+        (read,) = CorpusReader("r-1", (f"{line}\n".encode() for line in lines))
+        self.assertEqual(read.calls[0].call, odd)
 
     def test_edgeEnds(self) -> None:
         """With the edge it ends, in order."""
