@@ -105,6 +105,7 @@ DIFFERENCE: Schema = record(
     odds=NUMBER,
     expected={**FLAG, "description": "Whether `expect` names it."},
     is_noise={**FLAG, "description": "Whether the running version differs from itself as often."},
+    accepted={**FLAG, "description": "Whether somebody has seen it and gone on: it decides nothing then."},
     examples={"type": "array", "items": _EXAMPLE, "description": "Empty, too, for whoever may not observe."},
 )
 

@@ -50,6 +50,7 @@ class DifferenceEvidence:
     :ivar isExpected: whether ``expect`` names it; it decides nothing then.
     :ivar isNoise: whether a version differs from itself about as often.
     :ivar examples: redacted: request, real answer, what differs.
+    :ivar isAccepted: whether somebody has seen it and gone on; it decides nothing then.
     """
 
     field: str
@@ -61,6 +62,7 @@ class DifferenceEvidence:
     isExpected: bool
     isNoise: bool
     examples: tuple[tuple[str, str, str], ...] = ()
+    isAccepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

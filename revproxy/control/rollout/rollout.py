@@ -14,7 +14,7 @@ from revproxy.config.rolloutpolicy import Step
 from revproxy.control.planning.ongoing import Ending, Newcomer, Ongoing
 from revproxy.control.rollout.decision import STAY, Decision, decide
 from revproxy.control.rollout.draw import canaryOf, drawPermutation, drawSalt
-from revproxy.control.rollout.judge import SUSPICION, Judge
+from revproxy.control.rollout.judge import Judge
 from revproxy.control.rollout.machine import ENDS, WAITING, Passage, Transition, lifeOf, moveOn
 from revproxy.control.rollout.preflight import PreflightReport
 from revproxy.control.rollout.sharewatch import ShareWatch
@@ -33,6 +33,7 @@ NOBODY = bytes(BUCKETS // 8)
 """No bucket is the candidate's."""
 
 NOTHING_YET = Verdict("undecided", "it has not met any request yet")
+
 
 class Note(msgspec.Struct, frozen=True):
     """Something else happened meanwhile, at this time, in seconds since the epoch."""
@@ -308,9 +309,8 @@ class Rollout:
         if step is None or self.judge is None or step.kind == "preflight":
             return STAY
         self.verdict = self.judge.verdict(self.now())
-        isSuspicious = any(each.odds > SUSPICION * each.threshold for each in self.judge.families())
-        policy = self.newcomer.policy
-        return decide(step, self.verdict, self.elapsed, self.isHeld, isSuspicious, policy.onInconclusive)
+        over = self.newcomer.policy.onInconclusive
+        return decide(step, self.verdict, self.elapsed, self.isHeld, self.judge.isSuspicious, over)
 
     def withoutTesters(self) -> Newcomer:
         """What is rolled out, without the token of testers: that is the configuration's to say."""

@@ -29,8 +29,8 @@ TIMES = 3
 TIME = (1 - CONTENT) / TIMES
 """Of the stake, what is on each of them."""
 
-GROUPS = 200
-"""So many differences are told apart."""
+GROUPS = 500
+"""So many differences are told apart: more than a worker does in both directions."""
 
 _TURNED = {"added": "removed", "removed": "added"}
 
@@ -91,8 +91,8 @@ class ShadowJudge:
         return any(expectation.isMet(field, kind) for expectation in self._expect)
 
     def worst(self) -> DifferenceEvidence | None:
-        """The difference that weighs the most, of those that decide."""
-        groups = [group for group in self._groups.values() if group.decides]
+        """The difference that weighs the most, of those of the candidate's that decide; None: there is none."""
+        groups = [group for group in self._groups.values() if group.decides and group.counts[0]]
         return max(groups, key=lambda group: group.odds).evidence() if groups else None
 
     @property

@@ -13,12 +13,17 @@ from typing import Final
 
 from revproxy.plan.evidence import NEGLIGIBLE, DifferenceCount, TrialPairs
 from revproxy.replay.difference import Difference, differences, incomparable
+from revproxy.replay.example import exampleOf
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import RecordedCall
-from revproxy.replay.redaction import shownDifference, shownRequest
 
 GROUPS: Final = 200
-"""Kinds of differences that are told of; there are more where what differs is in their names, as in random ids."""
+"""
+Kinds of differences that are told apart; there are more where what differs is in their names, as in random ids. All
+further ones are one kind together, :data:`OTHERS`: what a version does to be counted must not be to differ less.
+"""
+
+OTHERS: Final = ("others", "changed")
 
 EXAMPLES: Final = 3
 """Of each of them."""
@@ -77,6 +82,7 @@ class PairTally:
         self._isReversed = isReversed
         self._long = _LongTimes()
         self._exampled: dict[tuple[str, str], int] = {}
+        self._named: set[tuple[str, str]] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -98,12 +104,16 @@ class PairTally:
         self._incomparable[why] = self._incomparable.get(why, 0) + 1
 
     def compare(
-        self, call: RecordedCall, real: Sequence[Outcome], same: Sequence[Outcome], other: Sequence[Outcome]
+        self,
+        calls: Sequence[RecordedCall],
+        real: Sequence[Outcome],
+        same: Sequence[Outcome],
+        other: Sequence[Outcome],
     ) -> None:
         """
         A pair.
 
-        :param call: the first of the request.
+        :param calls: those of the request.
         :param real: R1; ``same``: R2; ``other``: C.
         """
         why = incomparable(real) or incomparable(same) or incomparable(other)
@@ -111,21 +121,37 @@ class PairTally:
             self.notComparable(why)
             return
         self._compared += 1
-        mine = {each[:2]: each for each in differences(real, same)}
-        its = {each[:2]: each for each in differences(real, other)}
+        mine = self._told(differences(real, same))
+        its = self._told(differences(real, other))
+        seen = [(call, outcome) for made in (real, other) for call, outcome in zip(calls, made, strict=False)]
         for key in {**mine, **its}:
-            self._differs(key, call, mine.get(key), its.get(key))
+            self._differs(key, mine.get(key), its.get(key), seen)
         self._timed(sum(each.seconds for each in same), sum(each.seconds for each in other))
         self._failed(same, other)
 
+    def _told(self, found: Sequence[Difference]) -> dict[tuple[str, str], Difference]:
+        """By field and kind: as they are told apart, one of each."""
+        told: dict[tuple[str, str], Difference] = {}
+        for each in found:
+            key = each[:2]
+            if key not in self._named:
+                if len(self._named) < GROUPS:
+                    self._named.add(key)
+                else:
+                    key = OTHERS
+                    self._unnamed += 1
+            told.setdefault(key, each)
+        return told
+
     def _differs(
-        self, key: tuple[str, str], call: RecordedCall, mine: Difference | None, its: Difference | None
+        self,
+        key: tuple[str, str],
+        mine: Difference | None,
+        its: Difference | None,
+        seen: Sequence[tuple[RecordedCall, Outcome]],
     ) -> None:
         group = self._groups.get(key)
         if group is None:
-            if len(self._groups) >= GROUPS:
-                self._unnamed += 1
-                return
             group = self._groups[key] = _Group()
         if mine is None:
             group.candidate += 1
@@ -135,13 +161,11 @@ class PairTally:
             group.both += 1
         if its is not None and mine is None and self._hasRoom(key):
             self._exampled[key] = self._exampled.get(key, 0) + 1
-            shown = shownDifference(its)
-            group.examples.append((shownRequest(call), shown.before, shown.after))
+            group.examples.append(exampleOf(its, seen))
 
     def _hasRoom(self, key: tuple[str, str]) -> bool:
         """Whether there are too few examples of a kind of difference."""
-        given = self._exampled.get(key)
-        return given < EXAMPLES if given is not None else len(self._exampled) < GROUPS
+        return self._exampled.get(key, 0) < EXAMPLES
 
     def _timed(self, same: float, other: float) -> None:
         running, candidate = (other, same) if self._isReversed else (same, other)

@@ -214,6 +214,34 @@ class CanaryTests(Case):
         verdict = self.judge.verdict(self.now)
         self.assertEqual((verdict.kind, verdict.family, verdict.odds), ("regression", "fingerprint", 0.0))
 
+    def test_newExceptionTakesMoreClientsWhereHalfAreTheCandidates(self) -> None:
+        """
+        Three of those might be its own by chance.
+        """
+        self.begin(HALF, LARGE)
+        mine, _ = split(LARGE)
+        for count, kind in ((3, "undecided"), (10, "regression")):
+            prints = tuple(Fingerprint(bucket, True, "KeyError", "plugin.py", "handle") for bucket in mine[:count])
+            self.judge.heard(TrialEvidence("t", ArmCounts(5), ArmCounts(5), fingerprints=prints))
+            self.assertEqual(self.judge.verdict(self.now).kind, kind)
+
+    def test_stepThatIsMeasuredAnewKeepsWhatIsKnownOfBuckets(self) -> None:
+        """
+        Whose they are was not drawn again, so what is told once more of them says nothing.
+        """
+        self.begin()
+        self.second(firsts=tuple(THEIRS[:100]))
+        self.begin(HALF, LARGE)
+        _, theirs = split(LARGE)
+        again = tuple(bucket for bucket in THEIRS[:100] if bucket in theirs)
+        self.second(firsts=again, family="interrupts")
+        self.second(firsts=again)
+        before = [each.odds for each in self.judge.families()]
+        self.judge.heard(TrialEvidence("t", lost=1))
+        self.judge.accept()
+        self.second(firsts=again)
+        self.assertEqual([each.odds for each in self.judge.families()], before)
+
     def test_stallsAndLeaksDecide(self) -> None:
         """
         Each with its reason.

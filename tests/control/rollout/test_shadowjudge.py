@@ -132,10 +132,21 @@ class ShadowJudgeTests(SynchronousTestCase):
         judge.accept()
         self.assertFalse(self.decides(judge))
         self.assertEqual(judge.judgedTimeOdds, 0.0)
+        self.assertEqual([each.isAccepted for each in judge.differences()], [True])
         judge.compared(pairs(header(20), header(20, name="x-b")))
         worst = judge.worst()
         assert worst is not None
         self.assertEqual(worst.field, "header:x-b")
+
+    def test_whatOnlyTheRunningVersionShowsIsNoDifferenceOfTheCandidates(self) -> None:
+        """
+        Where somebody has seen the rest, there is nothing that speaks against it.
+        """
+        judge = ShadowJudge()
+        judge.compared(pairs(header(310)))
+        judge.accept()
+        judge.compared(pairs(header(0, 3, name="x-b")))
+        self.assertIsNone(judge.worst())
 
     def test_groupsAndExamplesAreBounded(self) -> None:
         """

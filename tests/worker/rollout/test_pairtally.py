@@ -18,12 +18,16 @@ FAILED = replace(PASSED, verdict=None, raised=Raised("KeyError", "x"))
 CALL = callOf("GET", "/a?token=secret")
 
 
+def _counts(told: DifferenceCount) -> tuple[Any, ...]:
+    return told.field, told.kind, told.candidate, told.control, told.both
+
+
 class TallyCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.tally = PairTally("r1")
 
     def compare(self, real: Outcome, same: Outcome, other: Outcome) -> None:
-        self.tally.compare(CALL, (real,), (same,), (other,))
+        self.tally.compare((CALL,), (real,), (same,), (other,))
 
     def told(self) -> TrialPairs:
         told = self.tally.take()
@@ -35,7 +39,7 @@ class DifferenceTests(TallyCase):
     """Who differs from the real answer is counted by field and kind."""
 
     def counts(self) -> list[tuple[Any, ...]]:
-        return [(each.field, each.kind, each.candidate, each.control, each.both) for each in self.told().differences]
+        return [_counts(each) for each in self.told().differences]
 
     def test_none(self) -> None:
         """Equal versions differ in nothing."""
@@ -60,11 +64,22 @@ class DifferenceTests(TallyCase):
         self.assertEqual(self.told().differences, (DifferenceCount("request:x", "changed", 1, 0, 0, ()),))
 
     def test_most(self) -> None:
-        """Kinds beyond the most are counted, and not named."""
+        """Kinds beyond the most are counted, and are one kind together."""
         headers = tuple((b"X-%d" % number, b"1") for number in range(GROUPS + 7))
         self.compare(PASSED, PASSED, replace(PASSED, headers=(*PASSED.headers, *headers)))
         told = self.told()
-        self.assertEqual((len(told.differences), told.unnamed), (GROUPS, 7))
+        self.assertEqual((len(told.differences), told.unnamed), (GROUPS + 1, 7))
+        self.assertEqual(_counts(told.differences[-1]), ("others", "changed", 1, 0, 0))
+
+    def test_othersDecide(self) -> None:
+        """A version that differs under another name each time differs, whatever has been told of it before."""
+        for number in range(GROUPS + 30):
+            header = (b"X-%d" % number, b"1")
+            self.compare(PASSED, PASSED, replace(PASSED, headers=(*PASSED.headers, header)))
+            if number % 50 == 49:
+                self.told()
+        told = self.told()
+        self.assertEqual([_counts(each) for each in told.differences], [("others", "changed", 30, 0, 0)])
 
     def test_toldOnce(self) -> None:
         """What was told is not told again; where there is nothing, nothing is."""
