@@ -244,7 +244,7 @@ class ToldTests(RolloutCase):
         """
         Beforehand it is told how long it would take, and what it could not show.
         """
-        self.bench.write("a", version="2.0.0", code="# ILifecycle, rate limit\nraise RuntimeError")
+        self.bench.write("a", version="2.0.0", code="# ILifecycle\nrate_limit or respond(429)")
         self.bench.apply()
         self.settle()
         found = self.bench.result(self.rollouts.plan("a"))
