@@ -20,6 +20,7 @@ from revproxy.control.rollout.rollout import Rollout
 from revproxy.control.rollout.rolloutfile import (
     FORMAT,
     SavedFormer,
+    SavedRollout,
     SavedRollouts,
     encoded,
     parsed,
@@ -106,11 +107,19 @@ class RolloutBook:
         stored, readConfig = partial(self._keeper.stored, plugins=plugins), _Reading(path)
         self.former = dict(self._formers(kept.former, readConfig))
         for each in kept.going:
+            if self._isOver(each):
+                continue
             try:
                 self._going[each.id] = restored(each, stored, readConfig, self._now, self.cookieKey)
             except (StoreError, ConfigErrors, ValueError) as error:
                 name = each.candidates[0].name if each.candidates else ""
                 self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
+
+    def _isOver(self, kept: SavedRollout) -> bool:
+        """Whether it ended, and an edge was killed before that was written into this file."""
+        known = [self._keeper.records.get(each.name).find(each.digest) for each in kept.candidates]
+        trials = [each.trial for each in known if each is not None and each.trial is not None]
+        return any(trial.state != "going" and trial.at >= kept.began for trial in trials)
 
     def _formers(
         self, kept: Mapping[str, SavedFormer], readConfig: Callable[[str], Config]

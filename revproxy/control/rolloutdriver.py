@@ -173,7 +173,7 @@ class RolloutDriver:
             entering = rollout.entering
             if entering is not None and rollout.id in ids:
                 self._entered(rollout, entering.index, entering.reason, entering.by, entering.trial)
-            elif rollout.id in ids and before is not None and not rollout.isLeaving:
+            elif rollout.trial is not None and before is not None and rollout.id in ids:
                 self._note(rollout, before, plan)
 
     def _note(self, rollout: Rollout, before: Plan, plan: Plan) -> None:
@@ -278,18 +278,22 @@ class RolloutDriver:
             self._later(self._check(rollout))
             return ChangeReport()
         trial = rollout.trialOf(index, self.book.cookieKey)
-        rollout.entering = Entering(trial, index, reason, by)
+        rollout.entering, rollout.isBusy = Entering(trial, index, reason, by, rollout.isHeld), True
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
             return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
-            rollout.entering = None
+            rollout.entering, rollout.isBusy = None, False
 
     async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""
         move = Move(rollout.id, ends=Ending("promoted", reason))
         change = asker.request("rollout-promote", change=partial(_follow, rollout), subject=rollout.name, rollout=move)
-        return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+        rollout.isBusy = True
+        try:
+            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+        finally:
+            rollout.isBusy = False
 
     async def end(self, rollout: Rollout, ending: Ending, asker: Asker) -> ChangeReport:
         """Have the candidates serve nobody, at once. :raises ChangeRefused: that cannot be done."""

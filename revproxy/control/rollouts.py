@@ -173,6 +173,8 @@ class Rollouts:
         rollout = self._going(asker, "hold", name)
         if rollout.isHeld:
             return {"text": [f"{name}: it is held; `revproxy rollout {name} resume` has it go on"], "refused": []}
+        if rollout.isBusy and rollout.nextIndex is None:
+            raise CommandError(f"{name} is about to serve all; `revproxy rollout {name} abort` keeps it from that")
         self._driver.hold(rollout, asker.reason or WANTED, asker)
         return {"text": [f"{name}: {rollout.versions} stays in its step"], "refused": []}
 

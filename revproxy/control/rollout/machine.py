@@ -20,6 +20,9 @@ import msgspec
 from automat import TypeMachineBuilder
 
 WAITING = "waiting"
+GOING = ("", WAITING, "preflight", "shadow", "canary")
+"""The states in which it is not over; at first it is in none."""
+
 ENDS = ("promoted", "rolled-back", "aborted", "superseded", "refused")
 """The states in which it is over."""
 
@@ -158,4 +161,4 @@ def moveOn(life: Life, state: str, reason: str, by: str) -> None:
     getattr(life, _INPUTS[state].__name__)(reason, by)
 
 
-__all__ = ["ENDS", "HELD", "WAITING", "Life", "Passage", "Transition", "lifeOf", "moveOn"]
+__all__ = ["ENDS", "GOING", "HELD", "WAITING", "Life", "Passage", "Transition", "lifeOf", "moveOn"]

@@ -44,12 +44,17 @@ class Note(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Entering:
-    """The step that one is about to come into, why, and by whom; with what workers take part in then."""
+    """
+    The step that one is about to come into, why, and by whom; with what workers take part in then.
+
+    :ivar wasHeld: whether it was held when that was asked for; who holds it later has it held there.
+    """
 
     trial: Trial
     index: int
     reason: str
     by: str
+    wasHeld: bool = False
 
 
 class Rollout:
@@ -224,7 +229,8 @@ class Rollout:
         """
         step, now = self.steps[index], self.now()
         self.enter(step.kind, reason, by)
-        self.index, self.since, self.elapsed, self.isHeld, self._ticked = index, now, 0.0, False, now
+        self.isHeld = self.isHeld and self.entering is not None and not self.entering.wasHeld
+        self.index, self.since, self.elapsed, self._ticked = index, now, 0.0, now
         self.trial, self.entering = trial, None
         if trial is None:
             return

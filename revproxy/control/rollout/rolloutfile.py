@@ -18,7 +18,7 @@ from revproxy.config.rolloutpolicy import RolloutPolicy
 from revproxy.config.settings import Config
 from revproxy.control.planning.ongoing import Newcomer
 from revproxy.control.rollout.judge import Judge, SavedJudge
-from revproxy.control.rollout.machine import Passage, Transition
+from revproxy.control.rollout.machine import GOING, Passage, Transition
 from revproxy.control.rollout.rollout import Note, Rollout
 from revproxy.control.state.records import Pin
 from revproxy.plan.catalog import CatalogEntry
@@ -154,7 +154,7 @@ def restored(
     )  # fmt: skip
     bases = {each.name: stored(each.name, each.instead) for each in kept.candidates}
     permutation = _permutation(kept.permutation)
-    if not -1 <= kept.index < len(kept.policy.steps) or not kept.candidates:
+    if not -1 <= kept.index < len(kept.policy.steps) or not kept.candidates or kept.state not in GOING:
         raise ValueError(f"rollout {kept.id} is in a step that there is not")
     passage = Passage(now, kept.state, kept.transitions)
     rollout = Rollout(kept.id, newcomer, bases, now, permutation, kept.salt, passage)
