@@ -45,6 +45,7 @@ class Rolling:
         ongoing: tuple[Ongoing, ...],
         lost: Collection[str] = (),
         former: Mapping[str, Former] | None = None,
+        configBefore: Config | None = None,
     ) -> None:
         """:raises ChangeRefused: what is asked for is about a rollout that is over."""
         self._request = request
@@ -55,6 +56,7 @@ class Rolling:
         self._switches = switches
         self._lost = lost
         self._former = former or {}
+        self._configBefore = configBefore
         self._retries = request.force or (before is not None and snapshot.config is not before.config)
         self._ongoing = ongoing
         if request.rollout is not None:
@@ -103,7 +105,7 @@ class Rolling:
         scene = Scene(
             {} if catalog is None else catalog.entries, sifted.running, inForce,
             () if before is None else before.gates, config, self._switches, self._records, self._lost, self._retries,
-            None if before is None else before.config, self._former,
+            self._configBefore if before is None else before.config, self._former,
         )  # fmt: skip
         going = tuple(each for each in self._ongoing if each.id not in self._refused)
         return grade(sifted.choice.entries, scene, going, self._request.rollout)

@@ -80,6 +80,7 @@ class RolloutDriver:
         self._isStopped = False
         coordinator.ongoing = self._ongoing
         coordinator.former = lambda: self.book.former
+        coordinator.configBefore = lambda: self.book.config
         coordinator.onRolled.append(self._rolled)
         coordinator.onCommitted.append(self._committed)
 
@@ -168,6 +169,7 @@ class RolloutDriver:
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """All workers have this plan."""
+        self.book.inForce(plan.config)
         ids = {trial.id for trial in plan.trials}
         for rollout in self.book.going:
             entering = rollout.entering
