@@ -90,6 +90,7 @@ class SavedRollouts(msgspec.Struct, frozen=True):
     :ivar cookieKey: what cookies of the edge's own are signed with.
     :ivar over: what was told at the end of those that are over, the last of each plugin.
     :ivar former: by name, what plugins run by, though the configuration says otherwise.
+    :ivar config: the text of that in force, if what is said of plugins takes steps.
     """
 
     format: int
@@ -97,6 +98,7 @@ class SavedRollouts(msgspec.Struct, frozen=True):
     going: tuple[SavedRollout, ...] = ()
     over: tuple[dict[str, Any], ...] = ()
     former: dict[str, SavedFormer] = {}
+    config: str = ""
 
 
 class _Head(msgspec.Struct):
