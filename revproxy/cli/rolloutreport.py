@@ -226,6 +226,7 @@ def _armRow(name: str, which: Facts | None, arm: Facts) -> Sequence[str]:
 
 def _differenceRow(each: Facts) -> Sequence[str]:
     notes = ["meant"] if each["expected"] else ["noise"] if each["is_noise"] else []
+    notes += ["seen, and gone on"] if each.get("accepted") else []
     for example in each["examples"][:1]:
         notes.append(f"{example['request']}: {example['real']} → {example['differs']}")
     odds = oddsText(each["odds"])

@@ -133,6 +133,7 @@ def differenceView(each: DifferenceEvidence) -> dict[str, Any]:
     return {
         "field": each.field, "kind": each.kind, "candidate": each.candidate, "control": each.control,
         "both": each.both, "odds": each.odds, "expected": each.isExpected, "is_noise": each.isNoise,
+        "accepted": each.isAccepted,
         "examples": [
             {"request": request, "real": real, "differs": differs}
             for request, real, differs in each.examples[:MOST_EXAMPLES]

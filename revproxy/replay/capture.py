@@ -28,6 +28,9 @@ BROKEN_BODY: Final = "a body broke off"
 OPEN_BODY: Final = "a body had not come to its end"
 QUARANTINED: Final = "it is quarantined"
 
+CANNOT_BE_WRITTEN: Final = "(cannot be written)"
+"""In the place of a value that the plugin has left, which is none of JSON's."""
+
 
 class _Interim:
     """The edge's side of a request, for the time of one call: interim answers are noted on their way."""
@@ -213,11 +216,14 @@ class Capture:
             context._exchange = self._exchange
         self._exchange = None
         self._after = _headOf(context)
-        self._valuesAfter, _ = written(context._values)
+        self._valuesAfter, others = written(context._values)
+        known = self._unwritable
+        # What came so is known to nobody. What the plugin itself has left is known to be there.
+        self._valuesAfter.update((name, CANNOT_BE_WRITTEN) for name in others if name not in known)
         fields = context._fields
         if fields:
-            known = self._loggedBefore
-            self._logged = {name: value for name, value in fields.items() if known.get(name, fields) != value}
+            before = self._loggedBefore
+            self._logged = {name: value for name, value in fields.items() if before.get(name, fields) != value}
         goal = context._goal
         self._isRerouted = goal is not None and goal.isRerouting
         useOver(self._requestUse, self._request._body)

@@ -16,7 +16,7 @@ from revproxy.destination import SETTLED, Goal, NamedPlace
 from revproxy.headers import Headers
 from revproxy.messages import Peer, Request, Response
 from revproxy.replay.recordedcall import HeaderPair, RecordedCall, RecordedResponse
-from revproxy.replay.writtenvalues import written
+from revproxy.replay.writtenvalues import nameOf, written
 
 UNKNOWN_BODY = "it looks at a body that was not taken down"
 UNKNOWN_VALUE = "it looks at a value of another plugin that cannot be copied"
@@ -49,7 +49,7 @@ class _CopiedValues(dict[str, Any]):
         self._unknown = unknown
 
     def _look(self, key: object) -> None:
-        if key in self._missing and not super().__contains__(key):
+        if self._missing and not super().__contains__(key) and nameOf(key) in self._missing:
             self._unknown(UNKNOWN_VALUE)
 
     def __missing__(self, key: str) -> Any:

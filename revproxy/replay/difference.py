@@ -3,17 +3,19 @@ In what two outcomes differ.
 
 A difference has a field and a kind. Fields: ``verdict``, ``raised``, ``status``, ``header:NAME`` (of the answer),
 ``request:NAME`` (a header of the request), ``target``, ``host``, ``method``, ``upstream``, ``body`` (of the answer),
-``request-body``, ``values.KEY``, ``fields.KEY``, ``rerouted``, ``informational``. Kinds: ``added``, ``removed``,
-``changed``. Names of headers are in lower case.
+``request-body``, ``values.KEY``, ``fields.KEY``, ``rerouted``, ``informational``; ``others`` are all further
+ones where there are too many. Kinds: ``added``, ``removed``, ``changed``. Names of headers are in lower case.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 from revproxy.config.secretnames import withoutSecrets
+from revproxy.errors import printable
 from revproxy.headers import EDGES_OWN
 from revproxy.replay.outcome import Outcome, Raised
 from revproxy.replay.recordedcall import HeaderPair, RecordedResponse
@@ -21,7 +23,10 @@ from revproxy.replay.recordedcall import HeaderPair, RecordedResponse
 Kind = Literal["added", "removed", "changed"]
 
 LONGEST: Final = 200
-"""Characters of what something was, or is."""
+"""Characters of what something was, or is, and of its field."""
+
+MOST: Final = 1_000
+"""Of the outcomes of one call; further ones are passed over."""
 
 _VERDICTS: Final = {True: "go on", False: "stop"}
 
@@ -30,7 +35,8 @@ class Difference(NamedTuple):
     """
     One of them.
 
-    :ivar before: what it was in the first outcome, as text; ``after``: in the second. Not redacted.
+    :ivar before: what it was in the first outcome, as text; ``after``: in the second. Not redacted, but for members
+        of values that have the names of secrets.
     """
 
     field: str
@@ -49,7 +55,7 @@ def differences(before: Sequence[Outcome], after: Sequence[Outcome]) -> tuple[Di
     for one, other in zip(before, after, strict=False):
         if one == other:
             continue
-        for difference in _between(one, other):
+        for difference in islice(_between(one, other), MOST):
             found.setdefault(difference[:2], difference)
     return tuple(found.values())
 
@@ -138,7 +144,9 @@ def _presence(
     """:param isMissing: in the first, and ``isGone`` in the second; None: where its text is empty."""
     isMissing = not before if isMissing is None else isMissing
     isGone = not after if isGone is None else isGone
-    return Difference(field, "added" if isMissing else "removed" if isGone else "changed", before, after)
+    # Plugins choose what fields are called; that is shown to people.
+    name = field if field.isascii() and field.isprintable() and len(field) <= LONGEST else printable(field, LONGEST)
+    return Difference(name, "added" if isMissing else "removed" if isGone else "changed", before, after)
 
 
 def _isSameRaise(one: Raised | None, other: Raised | None) -> bool:
@@ -167,7 +175,7 @@ def _raisedText(raised: Raised | None) -> str:
     if raised is None:
         return ""
     where = f" at {raised.where}" if raised.where else ""
-    return f"{raised.kind}: {raised.message}{where}"[:LONGEST] if raised.message else f"{raised.kind}{where}"
+    return (f"{raised.kind}: {raised.message}{where}" if raised.message else f"{raised.kind}{where}")[:LONGEST]
 
 
 def _status(response: RecordedResponse | None) -> str:
@@ -192,9 +200,10 @@ def _text(octets: bytes) -> str:
 
 def _json(value: Any) -> str:
     """Without secrets in it: cut, it is no JSON any more that could be looked through."""
-    value = withoutSecrets(value)
+    if isinstance(value, str):
+        value = value[:LONGEST]
     try:
-        return json.dumps(value, ensure_ascii=False)[:LONGEST]
+        return json.dumps(withoutSecrets(value), ensure_ascii=False)[:LONGEST]
     except (TypeError, ValueError):
         return repr(value)[:LONGEST]
 

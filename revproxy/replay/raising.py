@@ -8,12 +8,15 @@ import re
 from types import TracebackType
 from typing import Final
 
-from revproxy.errors import Refused
+from revproxy.errors import FailedElsewhere, Refused, printable
 from revproxy.replay.outcome import Raised
 from revproxy.replay.recordedcall import RecordedResponse
 
 LONGEST: Final = 300
 """Characters of its text."""
+
+LONGEST_NAME: Final = 200
+"""Of its class, and of the function and the file it comes from."""
 
 _STAMP = re.compile(r"@[0-9a-f]{12}$")
 """What the names of files of a plugin's code end with."""
@@ -23,9 +26,15 @@ def raisedBy(error: BaseException, folder: str = "") -> Raised:
     """
     :param folder: of the plugin: where in it the exception was last, is told; empty: where it was last at all.
     """
-    kind = _told(error, "kind")  # of one that was raised in a locked process
+    kind, told = type.__getattribute__(type(error), "__name__"), ""
     where, function = _place(error.__traceback__, f"{folder}/" if folder else "")
-    return Raised(kind or type(error).__name__, textOf(error), where or _told(error, "where"), function)
+    if isinstance(error, FailedElsewhere):  # in a locked process, which says so; of others no attribute means anything
+        kind, told = getattr(error, "kind", "") or kind, getattr(error, "where", "")
+    return Raised(_name(kind), textOf(error), _name(where or told), _name(function))
+
+
+def _name(text: str) -> str:
+    return printable(text[:LONGEST_NAME])
 
 
 def refusalIn(error: Refused) -> RecordedResponse:
@@ -44,17 +53,9 @@ def _place(traceback: TracebackType | None, folder: str) -> tuple[str, str]:
     return where, function
 
 
-def _told(error: BaseException, name: str) -> str:
-    try:
-        told = getattr(error, name, None)
-        return str(told) if isinstance(told, str) else ""
-    except BaseException:  # foreign code
-        return ""
-
-
 def textOf(error: BaseException) -> str:
     """Its text, as far as it has any."""
     try:
-        return str(error)[:LONGEST]
+        return printable(str(error)[:LONGEST])
     except BaseException:  # foreign code
         return ""

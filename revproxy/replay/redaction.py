@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote_plus
 
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
 from revproxy.replay.recordedcall import RecordedCall
-from revproxy.replay.redactionrules import PARAMETERS
 from revproxy.secrets import MASK, masked
 
 HIDDEN: Final = frozenset(
@@ -26,6 +26,9 @@ HIDDEN: Final = frozenset(
 )
 """Header fields whose values let people in."""
 
+PARAMETERS: Final = frozenset(("key", "sig", "signature", "auth", "code", "state", "session", "sid", "otp", "pin"))
+"""Names of parameters in queries, forms and JSON, besides those that say that they are secrets."""
+
 _QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 
 
@@ -40,8 +43,8 @@ def shownTarget(target: str) -> str:
 
 
 def _parameter(found: re.Match[str]) -> str:
-    isSecret = isSecretName(found[1]) or found[1].lower() in PARAMETERS
-    return f"{found[1]}={MASK}" if isSecret else found[0]
+    name = unquote_plus(found[1]).strip()
+    return f"{found[1]}={MASK}" if name.lower() in PARAMETERS or isSecretName(name) else found[0]
 
 
 def shownDifference(difference: Difference) -> Difference:

@@ -10,9 +10,7 @@ from hashlib import blake2b
 from typing import Final
 
 from revproxy.config.secretnames import isSecretName
-
-PARAMETERS: Final = frozenset(("key", "sig", "signature", "auth", "code", "state", "session", "sid", "otp", "pin"))
-"""Names of parameters in queries, forms and JSON, besides those that say that they are secrets."""
+from revproxy.replay.redaction import PARAMETERS
 
 ADDRESSES: Final = frozenset(("x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip"))
 """Fields that have addresses of clients."""

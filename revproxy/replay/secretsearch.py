@@ -18,7 +18,7 @@ from revproxy.replay.recordedrequest import RecordedRequest
 from revproxy.replay.redaction import HIDDEN
 from revproxy.replay.redactionrules import ADDRESSES, STAND_IN, Redaction
 
-_LEAST = 6
+LEAST = 6
 """Characters of a secret that is looked for elsewhere."""
 
 _MOST = 256
@@ -66,7 +66,7 @@ class SecretSearch:
             self._learnCall(call.call)
             self._learnOutcome(call.outcome)
         self._learnResponse(request.origin)
-        long = sorted((secret for secret in self.secrets if len(secret) >= _LEAST), key=len, reverse=True)
+        long = sorted((secret for secret in self.secrets if len(secret) >= LEAST), key=len, reverse=True)
         if len(long) > _MOST:
             raise NotRedacted(f"it has {len(long)} secrets")
         self.pattern = re.compile(b"|".join(map(re.escape, long))) if long else None
@@ -186,4 +186,4 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-__all__ = ["COOKIE", "MEMBER", "PARAMETER", "SCHEME", "NotRedacted", "SecretSearch"]
+__all__ = ["COOKIE", "LEAST", "MEMBER", "PARAMETER", "SCHEME", "NotRedacted", "SecretSearch"]

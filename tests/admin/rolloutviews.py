@@ -49,7 +49,7 @@ def difference(field: str, kind: str, candidate: int, control: int, **more: Any)
     """Pairs that differ in the same way."""
     return {
         "field": field, "kind": kind, "candidate": candidate, "control": control, "both": 0, "odds": 0.4,
-        "expected": False, "is_noise": False,
+        "expected": False, "is_noise": False, "accepted": False,
         "examples": [{"request": "GET /api/cart", "real": "max-age=60", "differs": "max-age=600"}], **more,
     }  # fmt: skip
 

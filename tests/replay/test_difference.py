@@ -1,7 +1,7 @@
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.replay.difference import Difference, differences, incomparable
+from revproxy.replay.difference import MOST, Difference, differences, incomparable
 from revproxy.replay.outcome import Outcome, Raised
 from revproxy.replay.recordedcall import RecordedResponse
 
@@ -115,3 +115,31 @@ class DifferenceTests(SynchronousTestCase):
         """The first reason there is."""
         self.assertEqual(incomparable((PASSED, replace(PASSED, incomparable="why"))), "why")
         self.assertEqual(incomparable((PASSED,)), "")
+
+
+class ForeignTextTests(SynchronousTestCase):
+    """Plugins choose names and texts; what is told of them can be shown, and sent."""
+
+    def test_names(self):
+        """Control characters and halves of surrogate pairs are escaped, and what is long is cut."""
+        other = replace(PASSED, values={"a\x1b[2J": 1, "n" * 100_000: 1})
+        (escaped, *_), (cut, *_) = between(PASSED, other)
+        self.assertEqual(escaped, r"values.a\x1b[2J")
+        self.assertLess(len(cut), 250)
+
+    def test_texts(self):
+        """However long a value is, or the name of an exception's class."""
+        (difference,) = between(PASSED, replace(PASSED, values={"a": "x" * 1_000_000}))
+        self.assertEqual(len(difference[3]), 200)
+        (difference,) = between(PASSED, replace(PASSED, verdict=None, raised=Raised("K" * 1_000_000, "")))
+        self.assertEqual(len(difference[3]), 200)
+
+    def test_secretMembers(self):
+        """Members of values that have the names of secrets are not told."""
+        (difference,) = between(PASSED, replace(PASSED, values={"user": {"name": "a", "password": "hunter2"}}))
+        self.assertEqual(difference[3], '{"name": "a", "password": "***"}')
+
+    def test_many(self):
+        """Of the outcomes of one call no more than so many are told."""
+        other = replace(PASSED, headers=tuple((b"X-%d" % number, b"1") for number in range(MOST + 50)))
+        self.assertEqual(len(between(PASSED, other)), MOST)

@@ -65,6 +65,12 @@ class CanaryJudge:
         self.isCandidates = isCandidates
         for labels in self._labels.values():
             labels.begin(number, isCandidates)
+        self.anew(until)
+
+    def anew(self, until: Until) -> None:
+        """The step is measured anew."""
+        for labels in self._labels.values():
+            labels.anew()
         self._median.begin()
         self._fit = self._unfit = 0
         self._needed = None

@@ -59,7 +59,7 @@ def decide(
         return Decision("next", verdict.reason)
     if step.atMost is None or elapsed < step.atMost:
         return STAY
-    return _overtime(step, verdict, onInconclusive)
+    return _overtime(step, verdict, isSuspicious, onInconclusive)
 
 
 def isTimeAll(step: Step) -> bool:
@@ -68,11 +68,12 @@ def isTimeAll(step: Step) -> bool:
     return goal is None and step.atLeast > 0
 
 
-def _overtime(step: Step, verdict: Verdict, onInconclusive: OnInconclusive) -> Decision:
+def _overtime(step: Step, verdict: Verdict, isSuspicious: bool, onInconclusive: OnInconclusive) -> Decision:
+    """Its time is over. Who does without evidence for a candidate does not overlook what speaks against it."""
     text = f"nothing is shown after {step.atMost:g} s: {verdict.reason}"
     if onInconclusive == "roll_back":
         return Decision("roll-back", text)
-    if onInconclusive == "promote" and verdict.kind == "undecided":
+    if onInconclusive == "promote" and verdict.kind == "undecided" and not isSuspicious:
         return Decision("next", f"{text}; on_inconclusive: promote")
     return Decision("inconclusive", text)
 

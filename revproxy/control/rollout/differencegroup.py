@@ -92,8 +92,9 @@ class DifferenceGroup:
         candidate, control, both = self.counts
         isNoise = control + both > 0 and candidate <= 3 + 1.5 * control
         return DifferenceEvidence(
-            self.field, self.kind, candidate, control, both, self.odds, self.isExpected, isNoise, self.examples
-        )
+            self.field, self.kind, candidate, control, both, self.odds, self.isExpected, isNoise, self.examples,
+            self.isAccepted,
+        )  # fmt: skip
 
     def saved(self) -> SavedGroup:
         """All that it knows."""

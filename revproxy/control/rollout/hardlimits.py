@@ -1,7 +1,8 @@
 """
 What is never waited for: no statistics, and from the first call.
 
-An exception that the running version never raised, for clients in three buckets; two calls that held the loop, or one
+An exception that the running version never raised, for clients in three buckets, or in more where the candidate serves
+so many that the first ones would often be its own by chance; two calls that held the loop, or one
 that did so by its own work; something of an instance that remains. A stall without work of its own may be the machine's
 fault: two do not count where the running version's requests stall about as often.
 """
@@ -9,13 +10,20 @@ fault: two do not count where the running version's requests stall about as ofte
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil, log
 
 import msgspec
 
 from revproxy.plan.evidence import ArmCounts, ArmStall, Fingerprint
 
-CLIENTS = 3
-"""Buckets in which a new exception decides."""
+CLIENTS, MOST_CLIENTS = 3, 10
+"""Buckets in which a new exception decides: at least, and at most."""
+
+CHANCE = 0.001
+"""
+So seldom may the first buckets with an exception that both versions raise all be the candidate's. With half of the
+clients, three are in one of eight cases.
+"""
 
 STALLS = 2
 """Calls that held the loop, that decide."""
@@ -46,6 +54,17 @@ class SavedLimits(msgspec.Struct, frozen=True, omit_defaults=True):
     decided: tuple[str, str] | None = None
 
 
+def clientsNeeded(share: float) -> int:
+    """
+    Buckets in which a new exception decides.
+
+    :param share: of clients that are the candidate's. If all are, there is nothing to be held against.
+    """
+    if not 0 < share < 1:
+        return CLIENTS
+    return min(MOST_CLIENTS, max(CLIENTS, ceil(log(CHANCE) / log(share))))
+
+
 class HardLimits:
     """
     :ivar decided: the family, and the reason in words, once a limit was passed.
@@ -68,7 +87,7 @@ class HardLimits:
                 self._known.add(key)
         elif key not in self._known and (key in self._new or not isFull):
             buckets, _ = self._new.setdefault(key, (set(), seen.sample))
-            if len(buckets) < CLIENTS:
+            if len(buckets) < MOST_CLIENTS:
                 buckets.add(seen.bucket)
 
     def stalled(self, stall: ArmStall) -> None:
@@ -84,19 +103,21 @@ class HardLimits:
         """Something of an instance of the candidate remains after its end."""
         self._decide("leak", f"something of the candidate remains after its end: {what}")
 
-    def look(self, running: ArmCounts, candidate: ArmCounts) -> None:
+    def look(self, running: ArmCounts, candidate: ArmCounts, share: float = 0.0) -> None:
         """
         Decide by what has come.
 
         :param running: what the arms did since the rollout began.
+        :param share: of clients that are the candidate's.
         """
+        clients = clientsNeeded(share)
         for (kind, file, function), (buckets, sample) in self._new.items():
-            if len(buckets) >= CLIENTS:
+            if len(buckets) >= clients:
                 told = f": {sample}" if sample else ""
                 self._decide(
                     "fingerprint",
                     f"{kind} in {function} ({file}), which the running version never raised, for clients in "
-                    f"{CLIENTS} groups{told}",
+                    f"{clients} groups{told}",
                 )
         theirs, ours = self._stalls
         requests = running.requests + running.warming, candidate.requests + candidate.warming

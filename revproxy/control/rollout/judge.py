@@ -125,13 +125,13 @@ class Judge:
         self._steps += 1
         self._kind, self._until, self._canary = step.kind, step.until, canary
         self._clock.begin(now)
+        self._judge.begin(self._steps, _labels(self._canary), self._until)
         self._measure()
 
     def _measure(self) -> None:
         self._armsInStep = _NOBODY
         self._comparedBefore = self._shadow.pairs().compared
         self._broken = ""
-        self._judge.begin(self._steps, _labels(self._canary), self._until)
 
     def accept(self) -> None:
         """
@@ -141,6 +141,7 @@ class Judge:
         self._shadow.accept()
         self._differs = None
         if self._broken:
+            self._judge.anew(self._until)
             self._measure()
 
     def heard(self, evidence: TrialEvidence) -> None:
@@ -216,7 +217,7 @@ class Judge:
 
     def _look(self) -> None:
         """At the hard limits."""
-        self._limits.look(*self._arms)
+        self._limits.look(*self._arms, sum(self._judge.isCandidates) / BUCKETS)
         if self._worse is None and self._limits.decided is not None:
             family, reason = self._limits.decided
             self._worse = Verdict("regression", reason, family)
@@ -234,8 +235,10 @@ class Judge:
                 )
             if not all(arm.requests for arm in self._armsInStep):
                 return Verdict("no-traffic", noTrafficText(*self._armsInStep))
-        if (odds := self._highest()) > SUSPICION:
-            return Verdict("undecided", f"something speaks against it: {oddsText(odds * THRESHOLD)} of 125 : 1")
+        if self.isSuspicious:
+            most = self.families()[0]
+            decides = f"{oddsText(most.odds)}, and {most.threshold:.0f} : 1 decide"
+            return Verdict("undecided", f"something speaks against it: {decides}")
         return None
 
     def _well(self) -> Verdict:
@@ -243,6 +246,11 @@ class Judge:
         if progress.have is None or progress.need is None or progress.have < progress.need:
             return Verdict("undecided", progress.canSee)
         return Verdict("no-regression", progress.canSee)
+
+    @property
+    def isSuspicious(self) -> bool:
+        """Whether something speaks against the candidate, if not enough to decide."""
+        return self._highest() > SUSPICION
 
     def _highest(self) -> float:
         """Of the odds, the highest, as a share of what decides."""

@@ -71,8 +71,14 @@ class Labels:
             if sets[bucket] == _TOLD and not self._isCandidates[bucket]:
                 sets[bucket] = min(step, STEPS)
         self._isCandidates = isCandidates
-        self.candidate = self.running = 0
+        self.anew()
         self._count()
+
+    def anew(self) -> None:
+        """
+        The step is measured anew. Nothing was drawn again, so what is known of a bucket is known: it says nothing more.
+        """
+        self.candidate = self.running = 0
 
     def happened(self, bucket: int) -> None:
         """It happened to one of this bucket."""

@@ -29,8 +29,8 @@ TIMES = 3
 TIME = (1 - CONTENT) / TIMES
 """Of the stake, what is on each of them."""
 
-GROUPS = 200
-"""So many differences are told apart."""
+GROUPS = 500
+"""So many differences are told apart: more than a worker does in both directions."""
 
 _TURNED = {"added": "removed", "removed": "added"}
 
@@ -65,7 +65,7 @@ class ShadowJudge:
         self._seen = PairsSeen(
             seen.compared + told.compared, incomparable, seen.dropped + told.dropped, seen.faults + told.faults,
             seen.controlFaults + told.controlFaults, seen.slower + told.slower[0], seen.faster + told.faster[0], 0.0,
-            seen.seconds + told.seconds, seen.controlSeconds + told.controlSeconds, seen.unnamed + told.unnamed,
+            seen.unnamed + told.unnamed, seen.timed + told.timed, seen.logs + told.logs,
         )  # fmt: skip
         for difference in told.differences:
             self._differed(difference, told.isReversed)
@@ -91,8 +91,8 @@ class ShadowJudge:
         return any(expectation.isMet(field, kind) for expectation in self._expect)
 
     def worst(self) -> DifferenceEvidence | None:
-        """The difference that weighs the most, of those that decide."""
-        groups = [group for group in self._groups.values() if group.decides]
+        """The difference that weighs the most, of those of the candidate's that decide; None: there is none."""
+        groups = [group for group in self._groups.values() if group.decides and group.counts[0]]
         return max(groups, key=lambda group: group.odds).evidence() if groups else None
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from twisted.python.failure import Failure
 
 from revproxy.config.problems import writable
-from revproxy.errors import WrongAnswer
+from revproxy.errors import WrongAnswer, printable
 from revproxy.isolation.remotefailure import RemoteFailure
 from revproxy.loading.tracebacks import described, plainFile, stampIn
 from revproxy.secrets import masked
@@ -21,6 +21,9 @@ from revproxy.worker.lifecycle.instance import Instance
 
 MOST_SAMPLE: Final = 300
 """Characters of how an exception reads."""
+
+MOST_NAME: Final = 200
+"""Of what its class is called."""
 
 _DEEPEST: Final = 2_000
 """Frames that are looked through."""
@@ -45,7 +48,8 @@ def fingerprintOf(failure: Failure, instance: Instance) -> tuple[Print, str]:
     error: Any = failure.value
     if isinstance(error, RemoteFailure):
         return _ofRemote(error, instance)
-    kind = type(error).__qualname__
+    # Of the class itself: what an exception says of it may be anything, and of any length.
+    kind = printable(type.__getattribute__(type(error), "__qualname__")[:MOST_NAME])
     last = _lastOwn(error.__traceback__ or failure.getTracebackObject(), instance)
     if last is None:
         function = _answering(error, instance)

@@ -90,9 +90,14 @@ class _Plugin:
 
 
 class _Shadowed:
-    """A trial with its copies, and what was found."""
+    """
+    A trial with its copies, and what was found.
+
+    :ivar hasFailed: whether the edge has failed at a pair, and said so.
+    """
 
     def __init__(self, trial: Trial) -> None:
+        self.hasFailed = False
         self.trial = trial
         self.plugins: dict[str, _Plugin] = {}
         self.tallies = PairTally(trial.id), PairTally(trial.id, True)
@@ -263,7 +268,9 @@ class Shadow:
 
     def _failed(self, failure: Any, taker: _Taker) -> None:
         taker.tally.notComparable("the edge has failed at it")
-        self._log.failure("while a request was tried again", failure)
+        if not taker.shadowed.hasFailed:  # what fails once may fail each time
+            taker.shadowed.hasFailed = True
+            self._log.failure("while a request was tried again", failure)
 
     def _made(self, _: None) -> None:
         self._making = None
@@ -297,16 +304,18 @@ class Shadow:
             tally.notComparable(same if isinstance(same, str) else str(other))
             return
         calls, real = tuple(each.call() for each in captures), tuple(each.outcome() for each in captures)
-        if self._random() < 0.5:
-            mine = await same.again(calls, status)
+        isOtherFirst = self._random() >= 0.5
+        if isOtherFirst:
             its = await other.again(calls, status)
+            mine = await same.again(calls, status)
         else:
-            its = await other.again(calls, status)
             mine = await same.again(calls, status)
-        tally.compare(calls[0], real, mine, its)
+            its = await other.again(calls, status)
+        made = self._now()
+        tally.compare(calls, real, mine, its, isOtherFirst)
         own = sum(each.seconds for each in (*mine, *its))
         # Beside what the plugins have done, some of the time was waited: of that not all is the loop's.
-        self._budget.spent(own + min(self._now() - began - own, MOST_OF_OURS))
+        self._budget.spent(own + min(made - began - own, MOST_OF_OURS) + self._now() - made)
 
     # What is told
 

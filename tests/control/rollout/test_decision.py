@@ -90,6 +90,7 @@ class DecisionTests(SynchronousTestCase):
             self.assertEqual(self.what("undecided", 60.0, over=over), what)
             self.assertEqual(self.what("undecided", 59.0, over=over), "stay")
         self.assertEqual(self.what("no-traffic", 60.0, over="promote"), "inconclusive")
+        self.assertEqual(self.what("undecided", 60.0, suspicious=True, over="promote"), "inconclusive")
         self.assertEqual(self.what("no-traffic", 60.0, over="roll_back"), "roll-back")
         endless = Step("shadow", 0.2, Until(30))
         self.assertEqual(self.what("undecided", 1e9, endless), "stay")

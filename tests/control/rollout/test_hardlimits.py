@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.rollout.hardlimits import KINDS, HardLimits
+from revproxy.control.rollout.hardlimits import CHANCE, KINDS, HardLimits, clientsNeeded
 from revproxy.plan.evidence import ArmCounts, ArmStall, Fingerprint
 
 MANY = ArmCounts(requests=9500)
@@ -57,6 +57,24 @@ class HardLimitsTests(SynchronousTestCase):
             "KeyError in Q.handle (plugin.py), which the running version never raised, for clients in 3 groups: "
             "plugin.py:1: KeyError: 'tenant'",
         )
+
+    def test_moreBucketsWhereManyAreTheCandidates(self) -> None:
+        """
+        What both versions raise now and then comes to its first three clients by chance, in one of eight cases with
+        half of them.
+        """
+        for bucket in range(9):
+            self.limits.raised(raised(bucket))
+        self.limits.look(MANY, MANY, 0.5)
+        self.assertIsNone(self.limits.decided)
+        self.limits.raised(raised(9))
+        self.limits.look(MANY, MANY, 0.5)
+        assert self.limits.decided is not None
+        self.assertIn("for clients in 10 groups", self.limits.decided[1])
+        self.assertEqual([clientsNeeded(share) for share in (0.0, 0.05, 0.1, 0.25, 0.5, 0.9, 1.0)],
+                         [3, 3, 3, 5, 10, 10, 3])  # fmt: skip
+        for share in (0.05, 0.1, 0.25, 0.5):
+            self.assertLessEqual(share ** clientsNeeded(share), CHANCE * 1.01)
 
     def test_whatTheRunningVersionRaisesIsNotNew(self) -> None:
         """

@@ -139,6 +139,23 @@ class LabelsTests(SynchronousTestCase):
             family.happened(bucket)
         self.assertEqual(family.more.logs, before)
 
+    def test_stepThatIsMeasuredAnewDrawsNothingAgain(self) -> None:
+        """
+        Whose bucket it was when it happened first is known since, and the odds stay those of the others.
+        """
+        family = begun(self.small)
+        for bucket in self.theirs[:100]:
+            family.happened(bucket)
+        family.begin(2, labels(self.large))
+        for bucket in self.theirs[:50]:
+            family.happened(bucket)
+        before = family.saved()
+        family.anew()
+        self.assertEqual((family.candidate, family.running), (0, 0))
+        for bucket in self.theirs[:50]:
+            family.happened(bucket)
+        self.assertEqual((family.saved().sets, family.more.logs), (before.sets, list(before.more)))
+
     def test_equalCandidatesRarelyDecideOverARamp(self) -> None:
         """
         Over 5, 25 and 50 %, with everything happening to every second bucket in each step: 1 in 100 gets to 100.

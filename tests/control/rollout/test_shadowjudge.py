@@ -132,10 +132,21 @@ class ShadowJudgeTests(SynchronousTestCase):
         judge.accept()
         self.assertFalse(self.decides(judge))
         self.assertEqual(judge.judgedTimeOdds, 0.0)
+        self.assertEqual([each.isAccepted for each in judge.differences()], [True])
         judge.compared(pairs(header(20), header(20, name="x-b")))
         worst = judge.worst()
         assert worst is not None
         self.assertEqual(worst.field, "header:x-b")
+
+    def test_whatOnlyTheRunningVersionShowsIsNoDifferenceOfTheCandidates(self) -> None:
+        """
+        Where somebody has seen the rest, there is nothing that speaks against it.
+        """
+        judge = ShadowJudge()
+        judge.compared(pairs(header(310)))
+        judge.accept()
+        judge.compared(pairs(header(0, 3, name="x-b")))
+        self.assertIsNone(judge.worst())
 
     def test_groupsAndExamplesAreBounded(self) -> None:
         """
@@ -184,7 +195,7 @@ class ShadowJudgeTests(SynchronousTestCase):
         told = TrialPairs(
             "t", False, 100, {"sent a request that was not recorded": 3}, 7,
             (header(20), header(3, 4, 5, name="b"), DifferenceCount("status", "changed", 1, 0, 0)), 2,
-            (30, 30, 3), (2, 2, 0), 1, 2, 0.5, 0.4,
+            (30, 30, 3), (2, 2, 0), 1, 2, 90, -0.4,
         )  # fmt: skip
         judge.compared(told)
         judge.accept()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import builtins
 import sys
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from revproxy.dataplane.draw import Standing
 from revproxy.loading.bundlefinder import ROOT
 from revproxy.plan.evidence import TrialPairs
 from revproxy.testing import makeContext
+from revproxy.worker.rollout.pairtally import PairTally
 from revproxy.worker.rollout.shadow import MOST_WAITING, OTHER_VERSION
 from revproxy.worker.rollout.shadowbudget import LATE, MOST
 from revproxy.worker.rollout.shadowcopy import NOT_SAFE
@@ -353,3 +355,58 @@ class EndTests(ShadowCase):
         self.assertIsInstance(self.shadow._making, Deferred)
         self.shadow.end()
         self.assertIsNone(self.shadow._making)
+
+
+class HostileTests(ShadowCase):
+    """What a version leaves, raises or is called may be anything: it is told, and can be."""
+
+    def toldOf(self, body: str) -> TrialPairs:
+        self.begin(version("1.0", PASSES), version("2.0", f"    def handle(self, context):\n{body}"))
+        self.request()
+        told = self.told()
+        msgspec.msgpack.encode(told)
+        return told
+
+    def test_texts(self) -> None:
+        """Halves of surrogate pairs keep nothing from being told."""
+        for body in (
+            "        raise ValueError('\\ud800')\n",
+            "        context.values['\\ud800'] = 1\n        return True\n",
+            "        context.values['a'] = '\\ud800'\n        return True\n",
+        ):
+            told = self.toldOf(body)
+            self.assertEqual((told.compared, len(told.differences)), (1, 1), body)
+
+    def test_objects(self) -> None:
+        """Values and keys that are no text are differences if only one version leaves them, and are not asked."""
+        for value in ("10 ** 10000", "object()", "type('P', (), {'__class__': property(lambda self: str)})()"):
+            told = self.toldOf(f"        context.values['a'] = {value}\n        return True\n")
+            self.assertEqual([each.field for each in told.differences], ["values.a"], value)
+        told = self.toldOf("        context.values[7] = 1\n        return True\n")
+        self.assertEqual([each.field for each in told.differences], ["values.(int)"])
+
+    def test_objectsOfBoth(self) -> None:
+        """What both leave, and nobody can write, is no difference."""
+        body = "    def handle(self, context):\n        context.values['a'] = object()\n        return True\n"
+        self.begin(version("1.0", body), version("2.0", body))
+        self.request()
+        self.assertEqual(self.told().differences, ())
+
+    def test_comparing(self) -> None:
+        """To compare what a version has made very much of takes time, which is shadows' own."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.patch(PairTally, "compare", lambda *arguments: self.clock.advance(MOST * 2))
+        self.request()
+        for _ in range(3):
+            self.clock.advance(0.01)
+        self.request()
+        self.assertEqual(self.told().dropped, 1)
+
+    def test_edgeFails(self) -> None:
+        """Where the edge itself fails at each pair, the log says so once."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.patch(PairTally, "compare", lambda *arguments: 1 / 0)
+        for _ in range(3):
+            self.request()
+        self.assertEqual(self.told().incomparable, {"the edge has failed at it": 3})
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

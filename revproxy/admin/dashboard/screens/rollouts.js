@@ -125,7 +125,7 @@ function Differences({ differences }) {
 
 function DifferenceTable({ rows, label }) {
   return html`<${Scroll} label=${label}><table><thead><tr><th scope="col">What</th><th scope="col">How</th><th scope="col" class="num">Candidate alone</th><th scope="col" class="num">Running alone</th><th scope="col" class="num">Odds</th><th scope="col" class="text">For example</th></tr></thead>
-    <tbody>${rows.map((one) => html`<tr key=${`${one.field} ${one.kind}`}><th scope="row" class="name"><code>${one.field}</code>${one.expected && html` <span class="tag good" title="expect names it">meant</span>`}</th><td>${one.kind}</td><td class="num">${count(one.candidate)}</td><td class="num">${count(one.control)}</td><td class="num">${odds(one.odds)}</td>
+    <tbody>${rows.map((one) => html`<tr key=${`${one.field} ${one.kind}`}><th scope="row" class="name"><code>${one.field}</code>${one.expected && html` <span class="tag good" title="expect names it">meant</span>`}${one.accepted && html` <span class="tag" title="somebody has seen it and gone on: it decides nothing">seen</span>`}</th><td>${one.kind}</td><td class="num">${count(one.candidate)}</td><td class="num">${count(one.control)}</td><td class="num">${odds(one.odds)}</td>
       <td class="text">${one.examples.map((each) => html`<div class="small"><span class="dim">${each.request}:</span> <code>${each.real || "(nothing)"}</code> → <code>${each.differs || "(nothing)"}</code></div>`)}</td></tr>`)}</tbody></table><//>`;
 }
 
