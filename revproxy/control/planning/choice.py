@@ -11,6 +11,7 @@ from pathlib import Path
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.control.planning.heldback import blockOf, heldBack
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, duplicate
 from revproxy.plan.refusal import Refusal
@@ -137,6 +138,8 @@ class _Chooser:
             self._pinned(name, pin.digest)
         elif present is not None and self._isRunning(present):
             self.entries[name] = self.running[name]
+        elif present is not None and name not in self.running and self._isHeldBack(present):
+            pass
         elif present is not None and not self.hasFailed(present):
             self.entries[name] = present
             if broken is not None and present.origin == "dropin" and self.isNeeded(name):
@@ -150,6 +153,24 @@ class _Chooser:
             problem = Problem(present.source, 0, 0, "", message)
             self.unusable.append(BrokenPlugin(name, False, present.source, (problem,), present.bundle))
             self.newcomers[present.source] = present.digest
+
+    def _isHeldBack(self, present: CatalogEntry) -> bool:
+        """Whether what is found did not come through its steps. Then what ran last runs, though nothing does now."""
+        name, trial = present.manifest.name, blockOf(present, self.records)
+        if trial is None:
+            return False
+        self.refusals.append(heldBack(present, trial))
+        for known in self.records.goodBefore(name, ""):
+            try:
+                self.entries[name] = self.stored(name, known.digest)
+            except (StoreError, ConfigErrors):
+                continue
+            return True
+        message = f"its rollout was {trial.state.replace('-', ' ')}, and nothing that ran before it can be had"
+        problem = Problem(present.source, 0, 0, "", f"{message}; `revproxy pin {name} {present.manifest.version}`")
+        self.unusable.append(BrokenPlugin(name, self.isNeeded(name), present.source, (problem,), present.bundle))
+        self.newcomers[present.source] = present.digest
+        return True
 
     def _isRunning(self, present: CatalogEntry) -> bool:
         now = self.running.get(present.manifest.name)
