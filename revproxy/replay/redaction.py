@@ -11,7 +11,6 @@ from urllib.parse import unquote_plus
 from revproxy.config.secretnames import isSecretName, textWithout
 from revproxy.replay.difference import Difference
 from revproxy.replay.recordedcall import RecordedCall
-from revproxy.replay.redactionrules import PARAMETERS
 from revproxy.secrets import MASK, masked
 
 HIDDEN: Final = frozenset(
