@@ -170,7 +170,7 @@ class RolloutDriver:
             entering = rollout.entering
             if entering is not None and rollout.id in ids:
                 self._entered(rollout, entering.index, entering.reason, entering.by, entering.trial)
-            elif rollout.trial is not None and before is not None and not rollout.isLeaving:
+            elif rollout.id in ids and before is not None and not rollout.isLeaving:  # else it ends by this
                 self._note(rollout, before, plan)
 
     def _note(self, rollout: Rollout, before: Plan, plan: Plan) -> None:
@@ -278,9 +278,12 @@ class RolloutDriver:
         rollout.entering = Entering(trial, index, reason, by)
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
-            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+            report = await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
             rollout.entering = None
+        if asker is not BY_EDGE:
+            rollout.accept()  # whoever says that it goes on has seen what there is
+        return report
 
     async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""

@@ -14,7 +14,7 @@ from revproxy.config.problems import ConfigErrors, Problem
 from revproxy.control.planning.heldback import blockOf, heldBack
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, duplicate
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import BY_STEPS, Refusal
 from revproxy.plan.versionid import VersionId
 
 Newcomers = Mapping[str, str | None]
@@ -159,15 +159,18 @@ class _Chooser:
         name, trial = present.manifest.name, blockOf(present, self.records)
         if trial is None:
             return False
-        self.refusals.append(heldBack(present, trial))
         for known in self.records.goodBefore(name, ""):
             try:
                 self.entries[name] = self.stored(name, known.digest)
             except (StoreError, ConfigErrors):
                 continue
+            self.refusals.append(heldBack(present, trial))
             return True
-        message = f"its rollout was {trial.state.replace('-', ' ')}, and nothing that ran before it can be had"
-        problem = Problem(present.source, 0, 0, "", f"{message}; `revproxy pin {name} {present.manifest.version}`")
+        how, number = trial.state.replace("-", " "), present.manifest.version
+        text = f"its rollout was {how}, and nothing that ran before can be had"
+        text = f"{text}; `revproxy pin {name} {number}` has it run all the same"
+        self.refusals.append(Refusal(name, BY_STEPS, text, present.version))
+        problem = Problem(present.source, 0, 0, "", text)
         self.unusable.append(BrokenPlugin(name, self.isNeeded(name), present.source, (problem,), present.bundle))
         self.newcomers[present.source] = present.digest
         return True
