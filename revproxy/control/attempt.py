@@ -69,6 +69,7 @@ class Attempt:
         trust: Trust | None = None,
         ongoing: tuple[Ongoing, ...] = (),
         former: Mapping[str, Former] | None = None,
+        configBefore: Config | None = None,
     ) -> None:
         """
         :param running: what runs; before a first plan, what ran before a restart.
@@ -78,6 +79,7 @@ class Attempt:
         :param trust: says what may run; None: everything.
         :param ongoing: the rollouts that are not over.
         :param former: by name, what plugins run by, though the configuration says otherwise.
+        :param configBefore: before a first plan, what an edge before this one ran by; None: nobody knows.
         """
         self.request = request
         self.snapshot = snapshot
@@ -97,7 +99,9 @@ class Attempt:
         self._trust = trust
         self._sifted = Sifted(choice)
         self._config = snapshot.config
-        self._rolling = Rolling(request, snapshot, records, running, before, self._switches, ongoing, lost, former)
+        self._rolling = Rolling(
+            request, snapshot, records, running, before, self._switches, ongoing, lost, former, configBefore
+        )
 
     def resolve(self) -> Plan:
         """

@@ -76,7 +76,8 @@ class Coordinator:
     :ivar onCommitted: called with the plan before and the one that has taken effect.
     :ivar onTried: called with each transaction that is over.
     :ivar ongoing: tells the rollouts that are not over; ``former``: by name, what plugins run by, though the
-        configuration says otherwise, for that did not come through its steps.
+        configuration says otherwise, for that did not come through its steps; ``configBefore``: what an edge before
+        this one ran by, if that is known.
     :ivar onRolled: called with what a transaction that is about to be told of has done to rollouts.
     """
 
@@ -116,6 +117,7 @@ class Coordinator:
         self.onTried: list[Callable[[Tried], None]] = []
         self.ongoing: Callable[[], tuple[Ongoing, ...]] = tuple
         self.former: Callable[[], Mapping[str, Former]] = dict
+        self.configBefore: Callable[[], Config | None] = lambda: None
         self.onRolled: list[Callable[[ChangeRequest, Rolled], None]] = []
         self.crew = crew
         self.snapshots = snapshots
@@ -167,6 +169,8 @@ class Coordinator:
             return await self.turns.take(self._apply(request, begun), first=request.isRescue)
         except ChangeRefused as refused:
             for refusal in refused.refusals:
+                if refusal.stage == BY_STEPS:
+                    continue  # of a rollout that is over by now: nothing is wrong with what was refused
                 self.events.add("refused", refusal.message, refusal.plugin, refusal.version, refusal.traceback)
             raise
 
@@ -399,7 +403,7 @@ class Coordinator:
         removals, plan, lost = self.removals, self.plan, self.mount.lost
         attempt = Attempt(
             request, snapshot, records, choice, removals, running, plan, self.isNeeded, lost, self.trust,
-            self.ongoing(), self.former(),
+            self.ongoing(), self.former(), self.configBefore(),
         )  # fmt: skip
         attempt.refusals += [*refusals, *choice.refusals]
         return attempt

@@ -147,7 +147,8 @@ class RecordingFiles:
             if not data.endswith(b"\n"):
                 data += file.readline(LONGEST)
             isMore = bool(file.read(1))
-        lines = data.decode("utf-8", "replace").splitlines()
+        # Only these are the ends of lines: what clients have sent may have others in it.
+        lines = data.removesuffix(b"\n").decode("utf-8", "replace").split("\n") if data else []
         return lines, offset + len(data) if isMore else None
 
     def delete(self, name: str) -> None:

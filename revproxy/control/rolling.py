@@ -45,6 +45,7 @@ class Rolling:
         ongoing: tuple[Ongoing, ...],
         lost: Collection[str] = (),
         former: Mapping[str, Former] | None = None,
+        configBefore: Config | None = None,
     ) -> None:
         """:raises ChangeRefused: what is asked for is about a rollout that is over."""
         self._request = request
@@ -55,6 +56,7 @@ class Rolling:
         self._switches = switches
         self._lost = lost
         self._former = former or {}
+        self._configBefore = configBefore
         self._retries = request.force or (before is not None and snapshot.config is not before.config)
         self._ongoing = ongoing
         if request.rollout is not None:
@@ -103,7 +105,7 @@ class Rolling:
         scene = Scene(
             {} if catalog is None else catalog.entries, sifted.running, inForce,
             () if before is None else before.gates, config, self._switches, self._records, self._lost, self._retries,
-            None if before is None else before.config, self._former,
+            self._configBefore if before is None else before.config, self._former,
         )  # fmt: skip
         going = tuple(each for each in self._ongoing if each.id not in self._refused)
         return grade(sifted.choice.entries, scene, going, self._request.rollout)
@@ -209,13 +211,20 @@ class Rolling:
     def lines(self, plan: Plan) -> list[str]:
         """A line for each thing that becomes of rollouts by this plan."""
         rolled, move = self.rolled(plan), self._request.rollout
-        ended = [f"{_named(each)}: {ending.state.replace('-', ' ')}: {ending.reason}" for each, ending in rolled.ended]
+        ended = [
+            f"{_named(each)}: {ending.state.replace('-', ' ')}{self._why(ending)}" for each, ending in rolled.ended
+        ]
         entered = [
             f"{_named(each)}: in a {each.trial.stage}"
             for each in self._graded.ongoing
             if move is not None and move.id == each.id and each.trial is not None and each.id not in self._ended
         ]
         return [*ended, *entered, *(line for each in rolled.newcomers for line in _beginning(each, plan))]
+
+
+    def _why(self, ending: Ending) -> str:
+        """Unless the change itself is told with that reason."""
+        return "" if ending.reason == self._request.reason else f": {ending.reason}"
 
 
 def _named(each: Ongoing) -> str:

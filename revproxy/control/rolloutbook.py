@@ -20,6 +20,7 @@ from revproxy.control.rollout.rollout import Rollout
 from revproxy.control.rollout.rolloutfile import (
     FORMAT,
     SavedFormer,
+    SavedRollout,
     SavedRollouts,
     encoded,
     parsed,
@@ -42,12 +43,14 @@ class RolloutBook:
     :ivar cookieKey: 32 bytes that cookies of the edge's own are signed with. One for all rollouts, and for all times:
         a client that has such a cookie is known again.
     :ivar former: by name, what plugins run by, though the configuration says otherwise.
+    :ivar config: that in force, or in force last, if what is said of plugins takes steps; None: it is not known.
     """
 
     def __init__(self, file: LatestFile, keeper: StateKeeper, events: EventLog, now: Callable[[], float]) -> None:
         """:param now: seconds since the epoch."""
         self.cookieKey = os.urandom(32)
         self.former: Mapping[str, Former] = {}
+        self.config: Config | None = None
         self._file = file
         self._keeper = keeper
         self._events = events
@@ -105,12 +108,29 @@ class RolloutBook:
         self._over = {view["plugin"]: view for view in kept.over if isinstance(view.get("plugin"), str)}
         stored, readConfig = partial(self._keeper.stored, plugins=plugins), _Reading(path)
         self.former = dict(self._formers(kept.former, readConfig))
+        self.config = self._inForceLast(kept.config, readConfig)
         for each in kept.going:
+            if self._isOver(each):
+                continue
             try:
                 self._going[each.id] = restored(each, stored, readConfig, self._now, self.cookieKey)
             except (StoreError, ConfigErrors, ValueError) as error:
                 name = each.candidates[0].name if each.candidates else ""
                 self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
+
+    def _isOver(self, kept: SavedRollout) -> bool:
+        """Whether it ended, and an edge was killed before that was written into this file."""
+        known = [self._keeper.records.get(each.name).find(each.digest) for each in kept.candidates]
+        trials = [each.trial for each in known if each is not None and each.trial is not None]
+        return any(trial.state != "going" and trial.at >= kept.began for trial in trials)
+
+    def _inForceLast(self, text: str, readConfig: Callable[[str], Config]) -> Config | None:
+        try:
+            return readConfig(text) if text else None
+        except (ConfigErrors, OSError) as error:
+            told = f"what revproxy.yaml said before cannot be read any more, so what it says now comes at once: {error}"
+            self._events.add("rollout-aborted", told)
+            return None
 
     def _formers(
         self, kept: Mapping[str, SavedFormer], readConfig: Callable[[str], Config]
@@ -121,6 +141,12 @@ class RolloutBook:
             except (ConfigErrors, OSError) as error:
                 text = f"what it ran by cannot be read any more, so it runs by what the configuration says: {error}"
                 self._events.add("rollout-aborted", text, name)
+
+    def inForce(self, config: Config) -> None:
+        """This configuration is."""
+        before, self.config = self.config, config if config.plugins.rollout.config else None
+        if before is not self.config:
+            self.save()
 
     def save(self, isDue: bool = True) -> None:
         """
@@ -135,8 +161,8 @@ class RolloutBook:
         for each in self._going.values():
             each.hasChanged = False
         former = {name: SavedFormer(configText(each.config), each.rejected) for name, each in self.former.items()}
-        over = tuple(self._over.values())
-        self._file.save(encoded(SavedRollouts(FORMAT, self.cookieKey, going, over, former)))
+        over, config = tuple(self._over.values()), "" if self.config is None else configText(self.config)
+        self._file.save(encoded(SavedRollouts(FORMAT, self.cookieKey, going, over, former, config)))
 
 
 class _Reading:

@@ -48,6 +48,9 @@ TICK = 1.0
 
 BY_EDGE = Asker(EDGE)
 
+WANTED = "somebody wanted that"
+"""Why, where whoever wanted it does not say so."""
+
 
 class RolloutDriver:
     """
@@ -77,6 +80,7 @@ class RolloutDriver:
         self._isStopped = False
         coordinator.ongoing = self._ongoing
         coordinator.former = lambda: self.book.former
+        coordinator.configBefore = lambda: self.book.config
         coordinator.onRolled.append(self._rolled)
         coordinator.onCommitted.append(self._committed)
 
@@ -165,12 +169,13 @@ class RolloutDriver:
 
     def _committed(self, before: Plan | None, plan: Plan) -> None:
         """All workers have this plan."""
+        self.book.inForce(plan.config)
         ids = {trial.id for trial in plan.trials}
         for rollout in self.book.going:
             entering = rollout.entering
             if entering is not None and rollout.id in ids:
                 self._entered(rollout, entering.index, entering.reason, entering.by, entering.trial)
-            elif rollout.id in ids and before is not None and not rollout.isLeaving:  # else it ends by this
+            elif rollout.trial is not None and before is not None and rollout.id in ids:
                 self._note(rollout, before, plan)
 
     def _note(self, rollout: Rollout, before: Plan, plan: Plan) -> None:
@@ -218,7 +223,7 @@ class RolloutDriver:
         text = f"{rollout.versions} beside {', '.join(str(each.version) for each in bases.values())}: {steps}"
         self._tell("rollout-started", rollout, text, Asker(request.actor, request.reason))
         if not isAsked:
-            self._record("rollout-start", rollout, Asker(request.actor, reason), text)
+            self._record("rollout-start", rollout, Asker(request.actor, reason), f"comes by steps: {steps}")
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
         self._stopChecking(rollout.id)
@@ -227,7 +232,7 @@ class RolloutDriver:
         asker = Asker(request.actor, ending.reason)
         self._tell(f"rollout-{ending.state}", rollout, f"{rollout.versions}: {ending.reason}", asker)
         if request.rollout is None or request.rollout.id != rollout.id:
-            self._record(f"rollout-{ending.state}", rollout, asker, ending.reason)
+            self._record(f"rollout-{ending.state}", rollout, asker, ending.state.replace("-", " "))
         self._readAgain(rollout)
 
     def _readAgain(self, rollout: Rollout) -> None:
@@ -271,16 +276,16 @@ class RolloutDriver:
         step, by = rollout.steps[index], nameOf(asker.actor)
         if step.kind == "preflight":
             self._entered(rollout, index, reason, by)
-            self._record("rollout-step", rollout, asker, reason)
+            self._record("rollout-step", rollout, asker, "in a pre-flight", reason)
             self._later(self._check(rollout))
             return ChangeReport()
         trial = rollout.trialOf(index, self.book.cookieKey)
-        rollout.entering = Entering(trial, index, reason, by)
+        rollout.entering, rollout.isBusy = Entering(trial, index, reason, by, rollout.isHeld), True
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
             report = await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
-            rollout.entering = None
+            rollout.entering, rollout.isBusy = None, False
         if asker is not BY_EDGE:
             rollout.accept()  # whoever says that it goes on has seen what there is
         return report
@@ -289,7 +294,11 @@ class RolloutDriver:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""
         move = Move(rollout.id, ends=Ending("promoted", reason))
         change = asker.request("rollout-promote", change=partial(_follow, rollout), subject=rollout.name, rollout=move)
-        return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+        rollout.isBusy = True
+        try:
+            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+        finally:
+            rollout.isBusy = False
 
     async def end(self, rollout: Rollout, ending: Ending, asker: Asker) -> ChangeReport:
         """Have the candidates serve nobody, at once. :raises ChangeRefused: that cannot be done."""
@@ -305,16 +314,16 @@ class RolloutDriver:
 
     def hold(self, rollout: Rollout, reason: str, asker: Asker, kind: str = "rollout-held") -> None:
         """Have it stay in its step."""
-        rollout.hold()
+        rollout.hold(reason, nameOf(asker.actor))
         self._tell(kind, rollout, f"{rollout.versions} stays in its step: {reason}", asker)
-        self._record("rollout-hold", rollout, asker, reason)
+        self._record("rollout-hold", rollout, asker, "stays in its step", reason)
         self.book.save()
 
     def resume(self, rollout: Rollout, asker: Asker) -> None:
         """Have it go on."""
-        rollout.resume()
+        rollout.resume(asker.reason or WANTED, nameOf(asker.actor))
         self._tell("rollout-resumed", rollout, f"{rollout.versions} goes on by what is seen", asker)
-        self._record("rollout-resume", rollout, asker, asker.reason)
+        self._record("rollout-resume", rollout, asker, "goes on by what is seen")
         self.book.save()
         self._beginWaiting()
 
@@ -395,13 +404,14 @@ class RolloutDriver:
         about = {"rollout": rollout.id, **({} if asker.actor is EDGE else asker.about)}
         self._events.add(kind, text, rollout.name, entry.version, about=about)
 
-    def _record(self, action: str, rollout: Rollout, asker: Asker, text: str) -> None:
-        """An audit record of what no change of the plan was needed for."""
+    def _record(self, action: str, rollout: Rollout, asker: Asker, what: str, why: str = "") -> None:
+        """An audit record of what no change of the plan was needed for; ``why``, where nobody has said it."""
         coordinator = self._coordinator
         if asker.actor.deed is not None and coordinator.onTried:
             asker.actor.deed.isTaken = True
-        request = asker.request(action, subject=rollout.name)
-        coordinator.tell(Tried(request, coordinator.plan, coordinator.records, (text,) if text else ()))
+        request = Asker(asker.actor, asker.reason or why).request(action, subject=rollout.name)
+        text = (f"{rollout.named}: {what}",)
+        coordinator.tell(Tried(request, coordinator.plan, coordinator.records, text))
 
 
 def nameOf(actor: Actor) -> str:
@@ -426,4 +436,4 @@ def _follow(rollout: Rollout, records: PluginRecords, found: Catalog) -> PluginR
     return records
 
 
-__all__ = ["BY_EDGE", "MOST_AT_A_TIME", "RolloutDriver", "nameOf"]
+__all__ = ["BY_EDGE", "MOST_AT_A_TIME", "WANTED", "RolloutDriver", "nameOf"]

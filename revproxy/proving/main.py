@@ -17,18 +17,25 @@ from typing import Any
 import msgspec
 from twisted.logger import globalLogBeginner
 
+from revproxy.loop.offspring import endOffspring, keepOffspring
 from revproxy.loop.parentdeath import endWith
 from revproxy.proving.orders import Order, Report
 
 _NICE = 10
 """What it does is less urgent than any request."""
 
+_FIRST_TO_GO = "1000"
+"""Where the machine has no memory left, this is what ends, not the edge."""
+
 
 def main(level: str, parent: str, descriptor: str, corpus: str = "") -> None:
     """Do what is ordered, and report; the process ends here, whatever the version has begun."""
     endWith(int(parent))
+    keepOffspring()
     with suppress(OSError):
         os.nice(_NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write(_FIRST_TO_GO)
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     recording = int(corpus) if corpus else None
     problem = ""
@@ -42,8 +49,9 @@ def main(level: str, parent: str, descriptor: str, corpus: str = "") -> None:
         with open(0, "rb", closefd=False) as said:
             order = Order.of(said.read())
         report = _jobOf(order, level != "-")(order, recording)
-    _say(int(descriptor), report)
     sys.stdout.flush()
+    endOffspring(os.getpid())
+    _say(int(descriptor), report)
     os._exit(0)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from revproxy.errors import printable
 from revproxy.loading.contract import PluginError
 from revproxy.proving.orders import Job, Order, Report, Subject
 from revproxy.proving.provingprocess import ProvingProcess
@@ -112,7 +113,7 @@ def isTest(path: str) -> bool:
 def failureIn(output: str) -> str:
     """What was wrong, as trial or pytest say it first; empty: they do not."""
     found = _FAILURE.search(output)
-    return " ".join(found[1].split())[:300] if found else ""
+    return printable(" ".join(found[1].split())[:300]) if found else ""
 
 
 def counted(output: str) -> int:

@@ -1,8 +1,8 @@
 """
 A process that proves a version, as it is seen from outside.
 
-It is a Python of its own, with the group of processes that it begins: all of them end with it, however it ends. What
-it prints is kept as far as the last lines go. Blocks: for a thread, or for a command.
+It is a Python of its own: all that it begins ends with it, however it ends, and so do the temporary files. What it
+prints is kept as far as the last lines go. Blocks: for a thread, or for a command.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 import msgspec
 
 import revproxy
+from revproxy.loop.offspring import endOffspring
 from revproxy.proving.orders import Order, Report
 
 MOST_REPORT: Final = 16 << 20
@@ -48,6 +49,7 @@ class ProvingProcess:
         self._onOutput = onOutput or (lambda data: None)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._place = ""
         self._isEnded = False
 
     def run(self) -> Report:
@@ -71,8 +73,12 @@ class ProvingProcess:
             self._kill()
 
     def _run(self, corpus: IO[bytes] | None) -> Report:
+        try:
+            place = tempfile.TemporaryDirectory(prefix="revproxy-proving-", ignore_cleanup_errors=True)
+        except OSError as error:
+            return Report((f"there is no place for temporary files: {error.strerror or error}",))
         reading, writing = os.pipe()
-        with open(reading, "rb", buffering=0) as said:
+        with place as self._place, open(reading, "rb", buffering=0) as said:
             try:
                 self._begin(writing, corpus)
             except OSError as error:
@@ -95,7 +101,7 @@ class ProvingProcess:
                     raise OSError(0, "it was given up")
                 self._process = subprocess.Popen(
                     command, stdin=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/",
-                    env=_environment(order.isLocked), pass_fds=descriptors, start_new_session=True,
+                    env=_environment(order.isLocked, self._place), pass_fds=descriptors, start_new_session=True,
                 )  # fmt: skip
 
     def _result(self, said: IO[bytes]) -> Report:
@@ -162,6 +168,8 @@ class ProvingProcess:
         process = self._process
         if process is None:
             return
+        if process.returncode is None:
+            endOffspring(process.pid)
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -175,11 +183,15 @@ class ProvingProcess:
         return msgspec.structs.replace(report, output=output)
 
 
-def _environment(isLocked: bool) -> dict[str, str]:
-    """Where it finds modules is where this process does; a locked one has nothing else of ours."""
+def _environment(isLocked: bool, place: str) -> dict[str, str]:
+    """
+    Where it finds modules is where this process does; a locked one has nothing else of ours.
+
+    :param place: of its temporary files.
+    """
     own = str(Path(revproxy.__file__).absolute().parent.parent)
     path = [own, *(each for each in sys.path if os.path.isabs(each) and each != own)]
-    kept = {} if isLocked else os.environ
+    kept = {} if isLocked else {**os.environ, "TMPDIR": place}
     return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 

@@ -176,7 +176,12 @@ class _Replay:
             raise CorpusError(str(error).replace(str(file.name), self._order.corpus, 1)) from None
 
     def _control(self, running: Subject) -> Player | None:
-        """That the version that runs cannot be had only means that nothing is known of noise."""
+        """
+        That the version that runs cannot be had only means that nothing is known of noise. Where it is one that runs in
+        a locked process and the candidate is not, this process is none: it is not run here.
+        """
+        if running.isolation == "process" and self._order.candidate.isolation != "process":
+            return None
         try:
             return Player(running, self._loop, self._order.callSeconds)
         except NotMade:

@@ -223,6 +223,16 @@ class RecordingsTests(SynchronousTestCase):
         self.assertEqual(len(lines), 6)
         self.failureResultOf(Deferred.fromCoroutine(self.recordings.content("nowhere", 0, 9)), NotThere)
 
+    def test_clientsLineBreaks(self) -> None:
+        """What clients send may have what Unicode takes for the end of a line: a line of the file stays one."""
+        self.begin()
+        odd = call(headers=((b"x-odd", b"a\x85b"),), body="a\u2028b\u2029c".encode(), isWhole=True)
+        self.recordings.heard(0, batch(request(pluginCall(odd))))
+        lines, _ = self.successResultOf(Deferred.fromCoroutine(self.recordings.content("r-1", 0, 1 << 20)))
+        self.assertEqual(len(lines), 2)
+        (read,) = CorpusReader("r-1", (f"{line}\n".encode() for line in lines))
+        self.assertEqual(read.calls[0].call, odd)
+
     def test_edgeEnds(self) -> None:
         """With the edge it ends, in order."""
         self.begin()

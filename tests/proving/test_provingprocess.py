@@ -122,6 +122,26 @@ class OpenTests(SynchronousTestCase):
         self.assertIn("within 4 s", problem)
         self.assertLess(monotonic() - started, 60)
 
+    def test_outlives(self) -> None:
+        """What leaves their group to outlive them ends with them, and so do their temporary files."""
+        leaves = within("""
+def test_leaves(self):
+    import os, tempfile, time
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writing, str(os.getpid()).encode())
+            time.sleep(600)
+        os._exit(0)
+    print(f"child {os.read(reading, 20).decode()} in {tempfile.mkdtemp()} .", flush=True)
+""")
+        report = proved("tests", subject(tests={"test_shop.py": leaves}))
+        child, _, place = report.output.partition("child ")[2].split()[:3]
+        self.assertEqual(report.problems, ())
+        self.assertTrue(self.ends(int(child)))
+        self.assertFalse(os.path.exists(place))
+
     def ends(self, pid: int) -> bool:
         try:
             process = os.pidfd_open(pid)

@@ -201,6 +201,14 @@ return waits()""".strip("\n"))
         report = ProvingProcess(order, Path("/nowhere.jsonl")).run()
         self.assertEqual(report.problems, ("/nowhere.jsonl: cannot be read: No such file or directory",))
 
+    def test_neverUnlocked(self) -> None:
+        """A version that runs in a locked process is not run here to know what is noise, if this is none."""
+        place = Path(self.mktemp()).absolute()
+        leaves = plugin(f"open({str(place)!r}, 'w').close()\nreturn True")
+        report = self.replay(subject(), [recorded()], subject(leaves, isLocked=True))
+        self.assertEqual(report, Report(calls=1, replayed=1))
+        self.assertFalse(place.exists())
+
     def test_locked(self) -> None:
         """A version for a locked process is replayed in one, with what it may touch and no more."""
         if unlockable():

@@ -53,7 +53,8 @@ class Scene:
     :ivar gated: names of plugins in quarantine with nothing in their place.
     :ivar lost: names of those whose folders went with all others: they run on.
     :ivar retries: whether what could not be made ready is tried again.
-    :ivar before: the configuration that was in force until now; None: none was.
+    :ivar before: the configuration that was in force until now, or by which ran what ran before a restart; None: none
+        was.
     :ivar former: by name, what is run by though the configuration says otherwise.
     """
 

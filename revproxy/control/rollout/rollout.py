@@ -45,12 +45,17 @@ class Note(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Entering:
-    """The step that one is about to come into, why, and by whom; with what workers take part in then."""
+    """
+    The step that one is about to come into, why, and by whom; with what workers take part in then.
+
+    :ivar wasHeld: whether it was held when that was asked for; who holds it later has it held there.
+    """
 
     trial: Trial
     index: int
     reason: str
     by: str
+    wasHeld: bool = False
 
 
 class Rollout:
@@ -161,6 +166,11 @@ class Rollout:
             for name, entry in self.newcomer.candidates.items()
         )
 
+    @property
+    def named(self) -> str:
+        """The candidates by name and number, for people: ``quota 1.3.0``."""
+        return ", ".join(f"{name} {entry.version.number}" for name, entry in self.newcomer.candidates.items())
+
     def ongoing(self) -> Ongoing:
         """As changes find it."""
         instead = {name: entry.digest for name, entry in self.bases.items()}
@@ -220,7 +230,8 @@ class Rollout:
         """
         step, now = self.steps[index], self.now()
         self.enter(step.kind, reason, by)
-        self.index, self.since, self.elapsed, self.isHeld, self._ticked = index, now, 0.0, False, now
+        self.isHeld = self.isHeld and self.entering is not None and not self.entering.wasHeld
+        self.index, self.since, self.elapsed, self._ticked = index, now, 0.0, now
         self.trial, self.entering = trial, None
         if trial is None:
             self.verdict = NOTHING_YET
@@ -238,12 +249,14 @@ class Rollout:
         isPart = step is not None and step.kind == "canary" and step.share < 1
         self._shares = ShareWatch(step.share) if step is not None and isPart else None
 
-    def hold(self) -> None:
+    def hold(self, reason: str, by: str) -> None:
         """It stays in its step."""
+        self.passage.hold(reason, by)
         self.isHeld = self.hasChanged = True
 
-    def resume(self) -> None:
+    def resume(self, reason: str, by: str) -> None:
         """It goes on; what it was held for has been seen. Its step has as much time as it had at first."""
+        self.passage.resume(reason, by)
         self.isHeld, self.elapsed, self.hasChanged = False, 0.0, True
         self.accept()
 

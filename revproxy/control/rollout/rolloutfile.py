@@ -18,7 +18,7 @@ from revproxy.config.rolloutpolicy import RolloutPolicy
 from revproxy.config.settings import Config
 from revproxy.control.planning.ongoing import Newcomer
 from revproxy.control.rollout.judge import Judge, SavedJudge
-from revproxy.control.rollout.machine import Passage, Transition
+from revproxy.control.rollout.machine import GOING, Passage, Transition
 from revproxy.control.rollout.rollout import Note, Rollout
 from revproxy.control.state.records import Pin
 from revproxy.plan.catalog import CatalogEntry
@@ -90,6 +90,7 @@ class SavedRollouts(msgspec.Struct, frozen=True):
     :ivar cookieKey: what cookies of the edge's own are signed with.
     :ivar over: what was told at the end of those that are over, the last of each plugin.
     :ivar former: by name, what plugins run by, though the configuration says otherwise.
+    :ivar config: the text of that in force, if what is said of plugins takes steps.
     """
 
     format: int
@@ -97,6 +98,7 @@ class SavedRollouts(msgspec.Struct, frozen=True):
     going: tuple[SavedRollout, ...] = ()
     over: tuple[dict[str, Any], ...] = ()
     former: dict[str, SavedFormer] = {}
+    config: str = ""
 
 
 class _Head(msgspec.Struct):
@@ -154,7 +156,7 @@ def restored(
     )  # fmt: skip
     bases = {each.name: stored(each.name, each.instead) for each in kept.candidates}
     permutation = _permutation(kept.permutation)
-    if not -1 <= kept.index < len(kept.policy.steps) or not kept.candidates:
+    if not -1 <= kept.index < len(kept.policy.steps) or not kept.candidates or kept.state not in GOING:
         raise ValueError(f"rollout {kept.id} is in a step that there is not")
     passage = Passage(now, kept.state, kept.transitions)
     rollout = Rollout(kept.id, newcomer, bases, now, permutation, kept.salt, passage)
