@@ -11,7 +11,7 @@ from pathlib import Path
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors, Problem
-from revproxy.control.planning.heldback import blockOf, heldBack
+from revproxy.control.planning.heldback import heldBack, notThrough, trialOf
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, duplicate
 from revproxy.plan.refusal import BY_STEPS, Refusal
@@ -156,7 +156,7 @@ class _Chooser:
 
     def _isHeldBack(self, present: CatalogEntry) -> bool:
         """Whether what is found did not come through its steps. Then what ran last runs, though nothing does now."""
-        name, trial = present.manifest.name, blockOf(present, self.records)
+        name, trial = present.manifest.name, trialOf(present, self.records)
         if trial is None:
             return False
         for known in self.records.goodBefore(name, ""):
@@ -166,9 +166,8 @@ class _Chooser:
                 continue
             self.refusals.append(heldBack(present, trial))
             return True
-        how, number = trial.state.replace("-", " "), present.manifest.version
-        text = f"its rollout was {how}, and nothing that ran before can be had"
-        text = f"{text}; `revproxy pin {name} {number}` has it run all the same"
+        text = f"{notThrough(trial)}, and nothing that ran before can be had"
+        text = f"{text}; `revproxy pin {name} {present.manifest.version}` has it run all the same"
         self.refusals.append(Refusal(name, BY_STEPS, text, present.version))
         problem = Problem(present.source, 0, 0, "", text)
         self.unusable.append(BrokenPlugin(name, self.isNeeded(name), present.source, (problem,), present.bundle))

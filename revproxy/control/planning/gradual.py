@@ -162,11 +162,11 @@ class _Grading:
             state: End = "promoted" if isWanted else "aborted"
             return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
         if scene.switches.get(name) is False:
-            return Ending("aborted", f"{name} was switched off")
+            return Ending("aborted", f"{name} was switched off", True)
         if base is None:
             return Ending("aborted", f"what ran of {name} may not run any more")
         if entry is None and name not in scene.lost:
-            return Ending("aborted", f"the folder of {name} is gone")
+            return Ending("aborted", f"the folder of {name} is gone", True)
         if base.digest != each.instead.get(name):
             return Ending("aborted", f"{name} {base.version} runs by now")
         if name in scene.gated:

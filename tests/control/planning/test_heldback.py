@@ -104,13 +104,26 @@ class HeldBackTests(RolloutCase):
 
     def test_onTrial(self) -> None:
         """
-        A version on trial, whose plugin is switched off and on, is not what runs then: it takes its steps anew.
+        A version on trial whose plugin is switched off, or its folder moved, is not what runs after that.
         """
         self.switch(False)
         self.assertEqual((self.state(), self.runs()), ("aborted", ""))
         self.bench.apply()
         self.switch(True)
-        self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"))
+        self.assertOut()
+        self.do("start")
+        self.assertEqual(self.state(), "shadow")
+        self.move()
+        self.assertOut()
+
+    def test_savedWhileOff(self) -> None:
+        """
+        Nor is what was saved meanwhile: what ran runs, and that takes its steps.
+        """
+        self.switch(False)
+        self.save("3.0.0")
+        self.switch(True)
+        self.assertEqual((self.runs(), self.view()["candidate"]["version"], self.state()), ("1.0.0", "3.0.0", "shadow"))
 
     def test_wanted(self) -> None:
         """
