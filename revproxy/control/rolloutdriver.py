@@ -73,6 +73,7 @@ class RolloutDriver:
         self._events = coordinator.events
         self._clock = clock
         self._checking: dict[str, Deferred[PreflightReport] | None] = {}
+        self._behind: set[str] = set()  # held until another is over
         self._timer: IDelayedCall | None = None
         self._isStopped = False
         coordinator.ongoing = self._ongoing
@@ -201,6 +202,8 @@ class RolloutDriver:
         self.book.former = rolled.former
         if rolled.ended or rolled.newcomers or hasOthers:
             self.book.save()
+        if rolled.ended:
+            self._resumeBehind()
         self._beginWaiting()
 
     def _begun(self, newcomer: Newcomer, request: ChangeRequest) -> None:
@@ -243,6 +246,13 @@ class RolloutDriver:
             await self._coordinator.apply()
         except ChangeRefused:
             pass  # an event says so
+
+    def _resumeBehind(self) -> None:
+        """Those that did not go together with one that is over go on."""
+        behind, self._behind = self._behind, set()
+        for rollout in self.book.going:
+            if rollout.id in behind and rollout.isHeld:
+                self.resume(rollout, BY_EDGE)
 
     def _beginWaiting(self) -> None:
         """Those that wait begin, as far as there is room; of those that an edge before this one looked at, too."""
@@ -385,6 +395,8 @@ class RolloutDriver:
             rollout.isBusy = False
             if self.book.get(rollout.id) is rollout and not self._coordinator.hasEnded and not rollout.isHeld:
                 self.hold(rollout, f"its next step could not begin: {refused}", BY_EDGE)
+                if any(each.stage == BY_STEPS for each in refused.refusals):
+                    self._behind.add(rollout.id)
         finally:
             rollout.isBusy = False
 
