@@ -234,13 +234,20 @@ class Rolling:
     def lines(self, plan: Plan) -> list[str]:
         """A line for each thing that becomes of rollouts by this plan."""
         rolled, move = self.rolled(plan), self._request.rollout
-        ended = [f"{_named(each)}: {ending.state.replace('-', ' ')}: {ending.reason}" for each, ending in rolled.ended]
+        ended = [
+            f"{_named(each)}: {ending.state.replace('-', ' ')}{self._why(ending)}" for each, ending in rolled.ended
+        ]
         entered = [
             f"{_named(each)}: in a {each.trial.stage}"
             for each in self._graded.ongoing
             if move is not None and move.id == each.id and each.trial is not None and each.id not in self._ended
         ]
         return [*ended, *entered, *(line for each in rolled.newcomers for line in _beginning(each, plan))]
+
+
+    def _why(self, ending: Ending) -> str:
+        """Unless the change itself is told with that reason."""
+        return "" if ending.reason == self._request.reason else f": {ending.reason}"
 
 
 def _named(each: Ongoing) -> str:

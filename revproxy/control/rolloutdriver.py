@@ -48,6 +48,9 @@ TICK = 1.0
 
 BY_EDGE = Asker(EDGE)
 
+WANTED = "somebody wanted that"
+"""Why, where whoever wanted it does not say so."""
+
 
 class RolloutDriver:
     """
@@ -223,7 +226,7 @@ class RolloutDriver:
         text = f"{rollout.versions} beside {', '.join(str(each.version) for each in bases.values())}: {steps}"
         self._tell("rollout-started", rollout, text, Asker(request.actor, request.reason))
         if not isAsked:
-            self._record("rollout-start", rollout, Asker(request.actor, reason), text)
+            self._record("rollout-start", rollout, Asker(request.actor, reason), f"comes by steps: {steps}")
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
         self._stopChecking(rollout.id)
@@ -232,7 +235,7 @@ class RolloutDriver:
         asker = Asker(request.actor, ending.reason)
         self._tell(f"rollout-{ending.state}", rollout, f"{rollout.versions}: {ending.reason}", asker)
         if request.rollout is None or request.rollout.id != rollout.id:
-            self._record(f"rollout-{ending.state}", rollout, asker, ending.reason)
+            self._record(f"rollout-{ending.state}", rollout, asker, ending.state.replace("-", " "))
         self._readAgain(rollout)
 
     def _readAgain(self, rollout: Rollout) -> None:
@@ -283,7 +286,7 @@ class RolloutDriver:
         step, by = rollout.steps[index], nameOf(asker.actor)
         if step.kind == "preflight":
             self._entered(rollout, index, reason, by)
-            self._record("rollout-step", rollout, asker, reason)
+            self._record("rollout-step", rollout, asker, "in a pre-flight", reason)
             self._later(self._check(rollout))
             return ChangeReport()
         trial = rollout.trialOf(index, self.book.cookieKey)
@@ -318,16 +321,16 @@ class RolloutDriver:
 
     def hold(self, rollout: Rollout, reason: str, asker: Asker, kind: str = "rollout-held") -> None:
         """Have it stay in its step."""
-        rollout.hold()
+        rollout.hold(reason, nameOf(asker.actor))
         self._tell(kind, rollout, f"{rollout.versions} stays in its step: {reason}", asker)
-        self._record("rollout-hold", rollout, asker, reason)
+        self._record("rollout-hold", rollout, asker, "stays in its step", reason)
         self.book.save()
 
     def resume(self, rollout: Rollout, asker: Asker) -> None:
         """Have it go on."""
-        rollout.resume()
+        rollout.resume(asker.reason or WANTED, nameOf(asker.actor))
         self._tell("rollout-resumed", rollout, f"{rollout.versions} goes on by what is seen", asker)
-        self._record("rollout-resume", rollout, asker, asker.reason)
+        self._record("rollout-resume", rollout, asker, "goes on by what is seen")
         self.book.save()
         self._beginWaiting()
 
@@ -410,13 +413,14 @@ class RolloutDriver:
         about = {"rollout": rollout.id, **({} if asker.actor is EDGE else asker.about)}
         self._events.add(kind, text, rollout.name, entry.version, about=about)
 
-    def _record(self, action: str, rollout: Rollout, asker: Asker, text: str) -> None:
-        """An audit record of what no change of the plan was needed for."""
+    def _record(self, action: str, rollout: Rollout, asker: Asker, what: str, why: str = "") -> None:
+        """An audit record of what no change of the plan was needed for; ``why``, where nobody has said it."""
         coordinator = self._coordinator
         if asker.actor.deed is not None and coordinator.onTried:
             asker.actor.deed.isTaken = True
-        request = asker.request(action, subject=rollout.name)
-        coordinator.tell(Tried(request, coordinator.plan, coordinator.records, (text,) if text else ()))
+        request = Asker(asker.actor, asker.reason or why).request(action, subject=rollout.name)
+        text = (f"{rollout.named}: {what}",)
+        coordinator.tell(Tried(request, coordinator.plan, coordinator.records, text))
 
 
 def nameOf(actor: Actor) -> str:
@@ -441,4 +445,4 @@ def _follow(rollout: Rollout, records: PluginRecords, found: Catalog) -> PluginR
     return records
 
 
-__all__ = ["BY_EDGE", "MOST_AT_A_TIME", "RolloutDriver", "nameOf"]
+__all__ = ["BY_EDGE", "MOST_AT_A_TIME", "WANTED", "RolloutDriver", "nameOf"]

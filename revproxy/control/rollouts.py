@@ -21,7 +21,7 @@ from revproxy.control.rollout.cautions import cautions
 from revproxy.control.rollout.machine import WAITING
 from revproxy.control.rollout.rollout import Rollout
 from revproxy.control.rollout.wording import stepText
-from revproxy.control.rolloutdriver import MOST_AT_A_TIME, RolloutDriver
+from revproxy.control.rolloutdriver import MOST_AT_A_TIME, WANTED, RolloutDriver
 from revproxy.control.rolloutforecast import forecastView
 from revproxy.control.rolloutview import viewOf
 from revproxy.control.steering import Asker
@@ -165,7 +165,7 @@ class Rollouts:
             raise CommandError(f"{name} is about to come to its next step")
         index = rollout.nextIndex
         done = "it serves all" if index is None else f"{stepText(rollout.steps[index])} from now on"
-        making = self._driver.goOn(rollout, "somebody wanted that", asker)
+        making = self._driver.goOn(rollout, asker.reason or WANTED, asker)
         return await self._told(making, rollout, f"{name}: {rollout.versions}: {done}")
 
     async def hold(self, asker: Asker, name: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Rollouts:
             return {"text": [f"{name}: it is held; `revproxy rollout {name} resume` has it go on"], "refused": []}
         if rollout.isBusy and rollout.nextIndex is None:
             raise CommandError(f"{name} is about to serve all; `revproxy rollout {name} abort` keeps it from that")
-        self._driver.hold(rollout, asker.reason or "somebody wanted that", asker)
+        self._driver.hold(rollout, asker.reason or WANTED, asker)
         return {"text": [f"{name}: {rollout.versions} stays in its step"], "refused": []}
 
     async def resume(self, asker: Asker, name: str) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class Rollouts:
     async def promote(self, asker: Asker, name: str) -> dict[str, Any]:
         """Have the candidate serve everybody. :raises CommandError: as :meth:`step`."""
         rollout = self._going(asker, "promote", name)
-        making = self._driver.promote(rollout, asker.reason or "somebody wanted that", asker)
+        making = self._driver.promote(rollout, asker.reason or WANTED, asker)
         return await self._told(making, rollout, f"{name}: {rollout.versions} serves all")
 
     async def abort(self, asker: Asker, name: str) -> dict[str, Any]:

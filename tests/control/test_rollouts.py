@@ -173,7 +173,26 @@ class ToldTests(RolloutCase):
             *(("rollout-" + command, "jane", "I have seen enough") for command in ("hold", "resume", "step", "abort")),
         ])  # fmt: skip
         by = [(each["to"], each["by"]) for each in self.view()["transitions"]]
-        self.assertEqual(by, [("waiting", "files"), ("shadow", "edge"), ("canary", "jane"), ("aborted", "jane")])
+        self.assertEqual(by, [("waiting", "files"), ("shadow", "edge"), ("held", "jane"), ("shadow", "jane"),
+                              ("canary", "jane"), ("aborted", "jane")])
+        self.assertEqual({each["reason"] for each in self.view()["transitions"][2:]}, {"I have seen enough"})
+        self.assertEqual([each["text"] for each in history.entries if each["action"].startswith("rollout")], [
+            ["a 2.0.0: comes by steps: shadow 20 %, canary 5 %, canary 50 %"],
+            ["a 2.0.0: in a shadow"],
+            ["a 2.0.0: stays in its step"],
+            ["a 2.0.0: goes on by what is seen"],
+            ["a 2.0.0: in a canary"],
+            ["a 2.0.0: aborted"],
+        ])  # fmt: skip
+
+    def test_ownPromotion(self) -> None:
+        """
+        That its candidate is what runs now is nothing that happened meanwhile.
+        """
+        self.save("2.0.0")
+        self.do("promote")
+        self.assertEqual((self.state(), self.view()["notes"]), ("promoted", []))
+        self.assertNotIn("rollout-changed", self.kinds())
 
     def test_quarantine(self) -> None:
         """
@@ -225,7 +244,7 @@ class ToldTests(RolloutCase):
         """
         Beforehand it is told how long it would take, and what it could not show.
         """
-        self.bench.write("a", version="2.0.0", code="# ILifecycle, rate limit\nraise RuntimeError")
+        self.bench.write("a", version="2.0.0", code="# ILifecycle\nrate_limit or respond(429)")
         self.bench.apply()
         self.settle()
         found = self.bench.result(self.rollouts.plan("a"))

@@ -110,7 +110,11 @@ DIFFERENCE: Schema = record(
 )
 
 TRANSITION: Schema = record(
-    at=TIME, **{"from": TEXT}, to=TEXT, reason=TEXT, by={**TEXT, "description": "Who; `edge`: by what was seen."},
+    at=TIME,
+    **{"from": {**TEXT, "description": "A state, or `held`; empty: it was not there."}},
+    to={**TEXT, "description": "A state; `held`: it stays where it is until somebody says otherwise."},
+    reason=TEXT,
+    by={**TEXT, "description": "Who; `edge`: by what was seen."},
 )  # fmt: skip
 
 SUMMARY: Schema = record(
@@ -127,7 +131,11 @@ SUMMARY: Schema = record(
     step=optional(_NOW),
     steps={"type": "array", "items": STEP},
     verdict=VERDICT,
-    because={**TEXT, "description": "Why it is as it is: what was judged last; of one that is over, what ended it."},
+    because={
+        **TEXT,
+        "description": "Why it is as it is: what was judged last; of one that is held or over, what it was held or "
+        "ended for.",
+    },
     warnings=_TEXTS,
 )
 
@@ -190,8 +198,8 @@ FORECAST: Schema = record(
 
 def told(view: Mapping[str, Any]) -> dict[str, Any]:
     """What control tells of a rollout, and why it is as it is."""
-    isOver = view["state"] in ENDS and view["transitions"]
-    return {**view, "because": view["transitions"][-1]["reason"] if isOver else view["verdict"]["reason"]}
+    isDecided = (view["state"] in ENDS or view["held"]) and view["transitions"]
+    return {**view, "because": view["transitions"][-1]["reason"] if isDecided else view["verdict"]["reason"]}
 
 
 def summary(view: Mapping[str, Any], schema: Schema = SUMMARY) -> dict[str, Any]:

@@ -236,8 +236,9 @@ class Judge:
             if not all(arm.requests for arm in self._armsInStep):
                 return Verdict("no-traffic", noTrafficText(*self._armsInStep))
         if self.isSuspicious:
-            odds = self._highest()
-            return Verdict("undecided", f"something speaks against it: {oddsText(odds * THRESHOLD)} of 125 : 1")
+            most = self.families()[0]
+            decides = f"{oddsText(most.odds)}, and {most.threshold:.0f} : 1 decide"
+            return Verdict("undecided", f"something speaks against it: {decides}")
         return None
 
     def _well(self) -> Verdict:

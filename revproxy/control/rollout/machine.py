@@ -26,10 +26,16 @@ GOING = ("", WAITING, "preflight", "shadow", "canary")
 ENDS = ("promoted", "rolled-back", "aborted", "superseded", "refused")
 """The states in which it is over."""
 
+HELD = "held"
+"""No state of its own: it stays in its step. So called where it is told how that came, and ended."""
+
+MOST_TRANSITIONS = 200
+"""Are kept: the first, and the last ones."""
+
 
 class Transition(msgspec.Struct, frozen=True):
     """
-    From one state to another, or from one step to the next of its kind.
+    From one state to another, from one step to the next of its kind, or from a state to :data:`HELD` and back.
 
     :ivar at: seconds since the epoch.
     :ivar before: empty: it was not there; ``after``: the states.
@@ -61,8 +67,21 @@ class Passage:
 
     def enter(self, state: str, reason: str, by: str) -> None:
         """It is in this state from now on."""
-        self.transitions.append(Transition(self._now(), self.state, state, reason, by))
+        self._tell(self.state, state, reason, by)
         self.state = state
+
+    def hold(self, reason: str, by: str) -> None:
+        """It stays in its state until somebody says otherwise."""
+        self._tell(self.state, HELD, reason, by)
+
+    def resume(self, reason: str, by: str) -> None:
+        """It is held no more."""
+        self._tell(HELD, self.state, reason, by)
+
+    def _tell(self, before: str, after: str, reason: str, by: str) -> None:
+        self.transitions.append(Transition(self._now(), before, after, reason, by))
+        if len(self.transitions) > MOST_TRANSITIONS:
+            del self.transitions[1]
 
 
 class Life(Protocol):
@@ -142,4 +161,4 @@ def moveOn(life: Life, state: str, reason: str, by: str) -> None:
     getattr(life, _INPUTS[state].__name__)(reason, by)
 
 
-__all__ = ["ENDS", "GOING", "WAITING", "Life", "Passage", "Transition", "lifeOf", "moveOn"]
+__all__ = ["ENDS", "GOING", "HELD", "WAITING", "Life", "Passage", "Transition", "lifeOf", "moveOn"]

@@ -5,6 +5,7 @@ What a judge says, in words.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 
 from revproxy.control.rollout.findings import THRESHOLD, DifferenceEvidence, FamilyEvidence, PairsSeen
 from revproxy.plan.evidence import ArmCounts
@@ -19,10 +20,19 @@ _HAPPENED: Mapping[str, str] = {
 }
 
 
+_DIFFERS: Mapping[str, str] = {
+    "raised:added": "raises where the running version does not",
+    "raised:removed": "does not raise where the running version does",
+    "raised": "raises something else",
+    "verdict": "stops other requests, or lets others go on",
+    "status": "answers with another status",
+}
+
+
 def oddsText(odds: float) -> str:
-    """``3.2 : 1``, and no more than a million."""
-    if odds >= 1e6:
-        return "over a million to 1"
+    """``3.2 : 1``, and no more than ten thousand: what is more says no more."""
+    if odds > 1e4:
+        return "over 10,000 : 1"
     return f"{odds:,.0f} : 1" if odds >= 10 else f"{odds:.1f} : 1"
 
 
@@ -43,16 +53,23 @@ def familyText(family: FamilyEvidence) -> str:
 def differenceText(difference: DifferenceEvidence, pairs: int) -> str:
     """Why a difference is worth looking at."""
     return (
-        f"{difference.field} {difference.kind}: the candidate alone differs in {difference.candidate} of {pairs:,} "
-        f"pairs, the running version from itself in {difference.control}; expect names what is meant"
+        f"{_differs(difference)}: the candidate alone in {difference.candidate} of {pairs:,} pairs, the running "
+        f"version beside itself in {difference.control}; if that is meant, name it in expect"
     )
+
+
+def _differs(difference: DifferenceEvidence) -> str:
+    """What differs, as ``expect`` names it; and in words, where that name says little."""
+    name = f"{difference.field}:{difference.kind}"
+    said = _DIFFERS.get(name) or _DIFFERS.get(difference.field)
+    return f"it {said} ({name})" if said else f"{name} differs"
 
 
 def pairTimeText(pairs: PairsSeen) -> str:
     """Why times of pairs are worth looking at."""
     more = ""
-    if pairs.controlSeconds > 0:
-        more = f"; all together it took {pairs.seconds / pairs.controlSeconds:.2f} times as long"
+    if pairs.timed:
+        more = f"; as a rule it took {exp(min(pairs.logs / pairs.timed, 20.0)):,.2f} times as long"
     return (
         f"the candidate was the slower in {pairs.slower:,} of {pairs.slower + pairs.faster:,} pairs that differ by "
         f"more than a tenth{more}"
@@ -88,9 +105,14 @@ def shareText(share: float) -> str:
 def faultsSeenText(fault: float, power: float, asked: float) -> str:
     """What a canary can show by now."""
     return (
-        f"a candidate of which {shareText(fault)} of calls fail would have been found by now with probability "
-        f"{power:.2f}; {asked:g} is asked for"
+        f"if {shareText(fault)} of its calls failed, that would have been found by now with a probability of "
+        f"{_percent(power)}; {_percent(asked)} is asked for"
     )
+
+
+def _percent(probability: float) -> str:
+    """Rounded down: nothing is said to be certain."""
+    return f"{int(probability * 100 + 1e-9)} %"
 
 
 def pairsSeenText(pairs: int, found: float) -> str:
@@ -102,8 +124,8 @@ def pairsSeenText(pairs: int, found: float) -> str:
     if not pairs:
         return "nothing yet: no pair has been compared"
     if found > pairs:
-        return f"by {pairs:,} pairs only what differs in nearly all of them"
-    return f"by {pairs:,} pairs what the candidate does otherwise in 1 of {max(1, int(pairs / found)):,} calls"
+        return f"{pairs:,} pair{'' if pairs == 1 else 's'}: shows only what differs in nearly all of them"
+    return f"{pairs:,} pairs: shows what the candidate does otherwise in 1 of {max(1, int(pairs / found)):,} calls"
 
 
 def spanText(seconds: float) -> str:

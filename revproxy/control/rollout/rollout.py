@@ -165,6 +165,11 @@ class Rollout:
             for name, entry in self.newcomer.candidates.items()
         )
 
+    @property
+    def named(self) -> str:
+        """The candidates by name and number, for people: ``quota 1.3.0``."""
+        return ", ".join(f"{name} {entry.version.number}" for name, entry in self.newcomer.candidates.items())
+
     def ongoing(self) -> Ongoing:
         """As changes find it."""
         instead = {name: entry.digest for name, entry in self.bases.items()}
@@ -242,12 +247,14 @@ class Rollout:
         isPart = step is not None and step.kind == "canary" and step.share < 1
         self._shares = ShareWatch(step.share) if step is not None and isPart else None
 
-    def hold(self) -> None:
+    def hold(self, reason: str, by: str) -> None:
         """It stays in its step."""
+        self.passage.hold(reason, by)
         self.isHeld = self.hasChanged = True
 
-    def resume(self) -> None:
+    def resume(self, reason: str, by: str) -> None:
         """It goes on; what it was held for has been seen. Its step has as much time as it had at first."""
+        self.passage.resume(reason, by)
         self.isHeld, self.elapsed, self.hasChanged = False, 0.0, True
         self.accept()
 

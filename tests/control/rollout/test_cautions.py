@@ -11,7 +11,20 @@ from revproxy.control.rollout.cautions import cautions
 from tests.plan.plans import entry
 
 ALIVE = "from revproxy.interfaces import ILifecycle\n"
-COUNTS = "# answers 429 when the quota is used up\n"
+COUNTS = """
+def handle(self, context):
+    return self.left(context) > 0 or context.respond(429)
+"""
+TELLS = '''
+"""Tells of the quota: answers 429 come from elsewhere."""
+
+class Quota:
+    name = "quota"
+
+    def handleResponse(self, context):
+        # rate limit by route
+        context.response.headers.set("X-Quota-Left", "100")
+'''
 
 
 class CautionTests(SynchronousTestCase):
@@ -40,6 +53,27 @@ class CautionTests(SynchronousTestCase):
         self.assertIn('"judge": {"interrupts": false}', text)
         self.assertEqual(self.count(COUNTS, judge={"interrupts": False}), 0)
         self.assertEqual(self.count(COUNTS, RolloutPolicy((Step("shadow", 0.2),))), 0)
+
+    def test_onlyTells(self) -> None:
+        """
+        What has such a name, and says such words, but stops nobody, counts for nobody.
+        """
+        self.assertEqual(self.count(TELLS), 0)
+
+    def test_stopsOtherwise(self) -> None:
+        """
+        Nor does what stops requests for another reason, or cannot be read.
+        """
+        self.assertEqual(self.count("def handle(self, context):\n    return context.respond(403)  # quota\n"), 0)
+        self.assertEqual(self.count("\'\'\'429 respond("), 0)
+
+    def test_limiters(self) -> None:
+        """
+        Those that count are seen, however they are written.
+        """
+        for line in ("context.respond(HTTPStatus.TOO_MANY_REQUESTS)", "self.tokenBucket.take() or False",
+                     "rate_limit(context) or context.respond(503)"):  # fmt: skip
+            self.assertEqual(self.count(f"def handle(self, context):\n    return {line}\n"), 1, line)
 
     def test_none(self) -> None:
         """

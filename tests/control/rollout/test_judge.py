@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import random
-from math import nan
+from math import log, nan
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
@@ -129,7 +129,8 @@ class CanaryTests(Case):
         self.assertAlmostEqual(progress.have, 4.0, places=1)
         self.assertAlmostEqual(progress.need, 5.32, places=2)
         self.assertTrue(13 < progress.leftSeconds < 14, progress)
-        self.assertIn("1 % of calls fail would have been found by now with probability 0.7", progress.canSee)
+        self.assertIn("if 1 % of its calls failed, that would have been found by now with a probability of 7",
+                      progress.canSee)  # fmt: skip
         self.assertEqual(self.quiet(15), "no-regression")
         self.assertEqual(self.judge.progress(self.now).leftSeconds, 0.0)
 
@@ -156,7 +157,7 @@ class CanaryTests(Case):
         self.second(firsts=tuple(OURS[:2]))
         verdict = self.judge.verdict(self.now)
         self.assertEqual(verdict.kind, "undecided")
-        self.assertIn("something speaks against it", verdict.reason)
+        self.assertIn("something speaks against it: 16 : 1, and 125 : 1 decide", verdict.reason)
 
     def test_fewerInterruptsAreARegression(self) -> None:
         """
@@ -426,7 +427,7 @@ class MeasurementTests(Case):
         The same, in a shadow.
         """
         self.begin(SHADOW, NONE)
-        self.judge.compared(TrialPairs("t", compared=5000, seconds=nan))
+        self.judge.compared(TrialPairs("t", compared=5000, logs=nan))
         self.judge.compared(TrialPairs("t", compared=5000))
         self.assertEqual(self.judge.verdict(self.now).kind, "broken-measurement")
 
@@ -499,8 +500,8 @@ class ShadowTests(Case):
         """
         self.now += 1
         self.judge.compared(
-            TrialPairs("t", reversed, compared, differences=differences, slower=(slower,) * 3, seconds=2.0,
-                       controlSeconds=1.0)
+            TrialPairs("t", reversed, compared, differences=differences, slower=(slower,) * 3, timed=100,
+                       logs=100 * log(2))
         )  # fmt: skip
         return self.judge.verdict(self.now).kind
 
@@ -513,7 +514,7 @@ class ShadowTests(Case):
         self.assertEqual(self.pairs(1), "no-regression")
         self.assertEqual(
             self.judge.verdict(self.now).reason,
-            "by 3,000 pairs what the candidate does otherwise in 1 of 250 calls",
+            "3,000 pairs: shows what the candidate does otherwise in 1 of 250 calls",
         )
 
     def test_noPairIsNoSuccess(self) -> None:
@@ -535,8 +536,8 @@ class ShadowTests(Case):
         self.assertEqual((verdict.kind, verdict.family), ("regression", "content"))
         self.assertEqual(
             verdict.reason,
-            "header:x-a changed: the candidate alone differs in 20 of 1,000 pairs, the running version from itself in "
-            "1; expect names what is meant",
+            "header:x-a:changed differs: the candidate alone in 20 of 1,000 pairs, the running version beside itself "
+            "in 1; if that is meant, name it in expect",
         )
         self.assertEqual(self.judge.families()[0].family, "content")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from automat import NoTransition
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.rollout.machine import ENDS, Passage, Transition, lifeOf, moveOn
+from revproxy.control.rollout.machine import ENDS, MOST_TRANSITIONS, Passage, Transition, lifeOf, moveOn
 
 KINDS = ("preflight", "shadow", "canary")
 
@@ -44,6 +44,32 @@ class LifeTests(SynchronousTestCase):
                 moveOn(lifeOf(passage), end, "", "edge")
                 for more in (*KINDS, *ENDS):
                     self.assertRaises(NoTransition, moveOn, lifeOf(passage), more, "", "edge")
+
+    def test_held(self) -> None:
+        """
+        That it is held, and goes on, is told between its states; it is in none other by that.
+        """
+        passage = Passage(lambda: 7.0, "shadow")
+        passage.hold("to look at it", "jane")
+        self.assertEqual(passage.state, "shadow")
+        passage.resume("seen", "joe")
+        moveOn(lifeOf(passage), "canary", "", "edge")
+        self.assertEqual(
+            [(each.before, each.after, each.by) for each in passage.transitions],
+            [("shadow", "held", "jane"), ("held", "shadow", "joe"), ("shadow", "canary", "edge")],
+        )
+
+    def test_bounded(self) -> None:
+        """
+        However often it is held, the first transition is kept, and the last.
+        """
+        passage = Passage(lambda: 7.0)
+        passage.enter("waiting", "it is new", "files")
+        for number in range(MOST_TRANSITIONS):
+            passage.hold(str(number), "jane")
+        self.assertEqual(len(passage.transitions), MOST_TRANSITIONS)
+        self.assertEqual(passage.transitions[0].after, "waiting")
+        self.assertEqual(passage.transitions[-1].reason, str(MOST_TRANSITIONS - 1))
 
     def test_never(self) -> None:
         """

@@ -133,4 +133,4 @@ class WordsTests(SynchronousTestCase):
         No more digits than anybody believes.
         """
         self.assertEqual([oddsText(odds) for odds in (0.4, 12.345, 1234.5, 1e300)],
-                         ["0.4 : 1", "12 : 1", "1,234 : 1", "over a million to 1"])  # fmt: skip
+                         ["0.4 : 1", "12 : 1", "1,234 : 1", "over 10,000 : 1"])  # fmt: skip

@@ -97,7 +97,7 @@ class FileTests(SynchronousTestCase):
             self.clock.advance(1)
             rollout.tick()
         rollout.decision()
-        rollout.hold()
+        rollout.hold("to look at it", "jane")
         rollout.note("b: 1.0 runs")
         found = self.again()
         self.assertEqual((found.index, found.elapsed, found.isHeld), (2, 3.0, True))

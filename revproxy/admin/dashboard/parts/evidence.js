@@ -80,7 +80,7 @@ export function Track({ rollout }) {
 
 /** Of one that is over: in which step it ended, as far as its states tell. */
 function reachedBefore(steps, transitions) {
-  const kinds = transitions.map((one) => one.to).filter((to) => steps.some((step) => step.kind === to));
+  const kinds = transitions.filter((one) => one.from !== "held").map((one) => one.to).filter((to) => steps.some((step) => step.kind === to));
   const last = kinds[kinds.length - 1];
   if (!last) return 0;
   const first = steps.findIndex((step) => step.kind === last), times = kinds.filter((kind) => kind === last).length;
