@@ -173,7 +173,6 @@ class TurnsTests(RolloutCase):
 
 
 
-
 class TogetherTests(RolloutCase):
     """
     Two candidates that go with what runs, and not with each other.
