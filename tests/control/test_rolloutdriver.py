@@ -521,7 +521,7 @@ class PreflightTests(RolloutCase):
         self.waiting: list[Deferred[PreflightReport]] = []
         self.asked: list[Any] = []
         self.cancelled = 0
-        self.driver.preflight = self
+        self.driver.checks.preflight = self
 
     def run(self, candidate: Any = None, step: Any = None, expect: Any = (), running: Any = None) -> Any:
         """Of the pre-flight; or of the test."""
@@ -585,6 +585,6 @@ class PreflightTests(RolloutCase):
         self.bench.stop()
         self.bench.prepare()
         self.rollouts, self.driver = self.bench.control.rollouts, self.bench.control.rolloutDriver
-        self.driver.preflight = self
+        self.driver.checks.preflight = self
         self.bench.result(self.bench.control.startup.begin())
         self.assertEqual((self.state(), len(self.asked)), ("preflight", 2))
