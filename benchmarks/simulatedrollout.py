@@ -14,6 +14,7 @@ from revproxy.config.rolloutpolicy import Step, Until
 from revproxy.control.rollout.draw import canaryOf
 from revproxy.control.rollout.judge import Judge
 from revproxy.plan.trial import BUCKETS
+from revproxy.worker.rollout.pairtimes import PairTimes
 
 START = 1_800_000_000.0
 """Seconds since the epoch."""
@@ -125,10 +126,10 @@ class ShadowRun:
 def runShadow(case: ShadowCase, seed: tuple[int, ...]) -> ShadowRun:
     """Run it once, until there is something to show."""
     chance = np.random.default_rng(seed)
-    judge = Judge(now=START)
+    judge, times = Judge(now=START), PairTimes()
     judge.begin(Step("shadow", 0.2, Until(pairs=case.pairs)), bytes(BUCKETS // 8), START)
     for second in range(1, case.pairs // case.together + 1):
-        judge.compared(compare(case.together, case.plant, chance))
+        judge.compared(compare(case.together, case.plant, chance, times))
         verdict = judge.verdict(START + second)
         if verdict.kind == "regression":
             return ShadowRun(second * case.together, verdict.family)

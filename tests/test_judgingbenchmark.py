@@ -17,6 +17,7 @@ from benchmarks.simulatedrollout import CanaryCase, CanaryRun, ShadowCase, Shado
 from benchmarks.simulatedversions import NOTHING, Plant, call
 from benchmarks.simulatedworker import SimulatedWorker, WarmUp, judged
 from revproxy.plan.trial import BUCKETS
+from revproxy.worker.rollout.pairtimes import PairTimes
 
 
 def runs(case: CanaryCase, count: int) -> list[CanaryRun]:
@@ -97,7 +98,7 @@ class TrafficTests(SynchronousTestCase):
         """
         Noise in both, a wrong header in the candidate alone, and slowness.
         """
-        told = compare(20_000, PairPlant(header=0.01, later=0.005), self.chance)
+        told = compare(20_000, PairPlant(header=0.01, later=0.005), self.chance, PairTimes())
         noise, header = told.differences[0], told.differences[-1]
         self.assertTrue(0.8 < noise.candidate / noise.control < 1.25, noise)
         self.assertEqual((header.field, header.control, header.both), ("header:x-quota", 0, 0))

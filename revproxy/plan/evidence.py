@@ -151,9 +151,11 @@ class TrialPairs(msgspec.Struct, frozen=True, omit_defaults=True):
         too much to do.
     :ivar differences: by field and kind; ``unnamed``: kinds of differences that were too many to be told.
     :ivar slower: of pairs whose self times differ by more than a tenth, those in which the candidate's was the longer,
-        after what is :data:`NEGLIGIBLE`; of all pairs; of those whose longer time is above 95 % of those before.
-        ``faster`` so.
+        after what it is let off, and without what being the first costs; of all pairs; of those whose longer time is
+        above 95 % of those before. ``faster`` so.
     :ivar faults: of the candidate alone; ``controlFaults``: of the running code on a copy alone.
+    :ivar timed: pairs whose times were compared; ``logs``: the sum of the natural logarithms of how many times as long
+        as the running version the candidate took in each of them.
     """
 
     trial: str
@@ -167,5 +169,5 @@ class TrialPairs(msgspec.Struct, frozen=True, omit_defaults=True):
     faster: tuple[int, int, int] = (0, 0, 0)
     faults: int = 0
     controlFaults: int = 0
-    seconds: float = 0.0
-    controlSeconds: float = 0.0
+    timed: int = 0
+    logs: float = 0.0

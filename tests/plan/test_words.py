@@ -99,7 +99,7 @@ EVIDENCE = TrialEvidence(
 )
 PAIRS = TrialPairs(
     "a-1", True, 100, {"upload": 2}, 3, (DifferenceCount("header:x-a", "added", 5, 1, 0, (("GET /", "", "1"),)),),
-    4, (1, 2, 3), (3, 2, 1), 1, 0, 0.25, 0.5,
+    4, (1, 2, 3), (3, 2, 1), 1, 0, 90, -0.5,
 )  # fmt: skip
 
 

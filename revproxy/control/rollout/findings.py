@@ -73,6 +73,8 @@ class PairsSeen:
     :ivar incomparable: by why, how many could not be compared; ``dropped``: were not tried for want of time.
     :ivar slower: pairs that differ by more than a tenth in self time, the candidate being the slower.
     :ivar odds: weighted, that it is the slower.
+    :ivar timed: pairs whose times were compared; ``logs``: the sum of the logarithms of how many times as long the
+        candidate took.
     :ivar unnamed: kinds of differences that were too many to be told.
     """
 
@@ -84,9 +86,9 @@ class PairsSeen:
     slower: int = 0
     faster: int = 0
     odds: float = 0.0
-    seconds: float = 0.0
-    controlSeconds: float = 0.0
     unnamed: int = 0
+    timed: int = 0
+    logs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

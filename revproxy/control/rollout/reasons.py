@@ -5,6 +5,7 @@ What a judge says, in words.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 
 from revproxy.control.rollout.findings import THRESHOLD, DifferenceEvidence, FamilyEvidence, PairsSeen
 from revproxy.plan.evidence import ArmCounts
@@ -67,8 +68,8 @@ def _differs(difference: DifferenceEvidence) -> str:
 def pairTimeText(pairs: PairsSeen) -> str:
     """Why times of pairs are worth looking at."""
     more = ""
-    if pairs.controlSeconds > 0:
-        more = f"; all together it took {pairs.seconds / pairs.controlSeconds:.2f} times as long"
+    if pairs.timed:
+        more = f"; as a rule it took {exp(min(pairs.logs / pairs.timed, 20.0)):,.2f} times as long"
     return (
         f"the candidate was the slower in {pairs.slower:,} of {pairs.slower + pairs.faster:,} pairs that differ by "
         f"more than a tenth{more}"

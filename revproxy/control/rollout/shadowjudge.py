@@ -65,7 +65,7 @@ class ShadowJudge:
         self._seen = PairsSeen(
             seen.compared + told.compared, incomparable, seen.dropped + told.dropped, seen.faults + told.faults,
             seen.controlFaults + told.controlFaults, seen.slower + told.slower[0], seen.faster + told.faster[0], 0.0,
-            seen.seconds + told.seconds, seen.controlSeconds + told.controlSeconds, seen.unnamed + told.unnamed,
+            seen.unnamed + told.unnamed, seen.timed + told.timed, seen.logs + told.logs,
         )  # fmt: skip
         for difference in told.differences:
             self._differed(difference, told.isReversed)

@@ -27,10 +27,10 @@ def trouble(evidence: TrialEvidence) -> str:
 def pairsTrouble(pairs: TrialPairs) -> str:
     """The same, of pairs."""
     counts: list[float] = [pairs.compared, pairs.dropped, pairs.unnamed, pairs.faults, pairs.controlFaults]
-    counts += [*pairs.slower, *pairs.faster, *pairs.incomparable.values(), pairs.seconds, pairs.controlSeconds]
+    counts += [*pairs.slower, *pairs.faster, *pairs.incomparable.values(), pairs.timed]
     for difference in pairs.differences:
         counts += [difference.candidate, difference.control, difference.both]
-    return _numbersTrouble(counts, ())
+    return _numbersTrouble(counts, (pairs.logs,))
 
 
 def _buckets(evidence: TrialEvidence) -> Iterator[int]:

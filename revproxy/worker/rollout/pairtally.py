@@ -7,15 +7,15 @@ of the version that has served, on a copy, C that of the other one.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from revproxy.plan.evidence import NEGLIGIBLE, DifferenceCount, TrialPairs
+from revproxy.plan.evidence import DifferenceCount, TrialPairs
 from revproxy.replay.difference import Difference, differences, incomparable
 from revproxy.replay.example import exampleOf
 from revproxy.replay.outcome import Outcome
 from revproxy.replay.recordedcall import RecordedCall
+from revproxy.worker.rollout.pairtimes import PairTimes
 
 GROUPS: Final = 200
 """
@@ -31,17 +31,6 @@ EXAMPLES: Final = 3
 REASONS: Final = 20
 """Why pairs cannot be compared."""
 
-A_TENTH: Final = 1.1
-LONG: Final = 0.95
-LEAST: Final = 100
-"""Pairs before it is known what is long."""
-
-KNOWN: Final = 1_000
-"""Of the last so many pairs."""
-
-REDO: Final = 50
-"""Pairs after which that is worked out anew."""
-
 
 class _Group:
     """Pairs that differ in the same way."""
@@ -53,24 +42,6 @@ class _Group:
         self.examples: list[tuple[str, str, str]] = []
 
 
-class _LongTimes:
-    """From when on a pair is among the longest."""
-
-    def __init__(self) -> None:
-        self._known: deque[float] = deque(maxlen=KNOWN)
-        self._count = 0
-        self._limit: float | None = None
-
-    def isLong(self, seconds: float) -> bool:
-        """Whether it is longer than 95 % of those before."""
-        limit = self._limit
-        self._known.append(seconds)
-        self._count += 1
-        if self._count >= LEAST and self._count % REDO == 0:
-            self._limit = sorted(self._known)[int(len(self._known) * LONG)]
-        return limit is not None and seconds > limit
-
-
 class PairTally:
     """
     Of one trial, in one direction.
@@ -80,7 +51,7 @@ class PairTally:
         """:param isReversed: the candidate has served."""
         self._trial = trial
         self._isReversed = isReversed
-        self._long = _LongTimes()
+        self._times = PairTimes()
         self._exampled: dict[tuple[str, str], int] = {}
         self._named: set[tuple[str, str]] = set()
         self._begin()
@@ -89,9 +60,7 @@ class PairTally:
         self._compared = self._dropped = self._unnamed = self._faults = self._controlFaults = 0
         self._incomparable: dict[str, int] = {}
         self._groups: dict[tuple[str, str], _Group] = {}
-        self._slower = [0, 0, 0]
-        self._faster = [0, 0, 0]
-        self._seconds = self._controlSeconds = 0.0
+        self._times.begin()
 
     def dropped(self, count: int = 1) -> None:
         """There was no time for so many."""
@@ -109,12 +78,14 @@ class PairTally:
         real: Sequence[Outcome],
         same: Sequence[Outcome],
         other: Sequence[Outcome],
+        isOtherFirst: bool = False,
     ) -> None:
         """
         A pair.
 
         :param calls: those of the request.
         :param real: R1; ``same``: R2; ``other``: C.
+        :param isOtherFirst: whether C was made before R2.
         """
         why = incomparable(real) or incomparable(same) or incomparable(other)
         if why:
@@ -126,7 +97,7 @@ class PairTally:
         seen = [(call, outcome) for made in (real, other) for call, outcome in zip(calls, made, strict=False)]
         for key in {**mine, **its}:
             self._differs(key, mine.get(key), its.get(key), seen)
-        self._timed(sum(each.seconds for each in same), sum(each.seconds for each in other))
+        self._timed(sum(each.seconds for each in same), sum(each.seconds for each in other), isOtherFirst)
         self._failed(same, other)
 
     def _told(self, found: Sequence[Difference]) -> dict[tuple[str, str], Difference]:
@@ -167,19 +138,11 @@ class PairTally:
         """Whether there are too few examples of a kind of difference."""
         return self._exampled.get(key, 0) < EXAMPLES
 
-    def _timed(self, same: float, other: float) -> None:
-        running, candidate = (other, same) if self._isReversed else (same, other)
-        self._seconds += candidate
-        self._controlSeconds += running
-        isLong = self._long.isLong(max(running, candidate))
-        if running == candidate:
-            return
-        candidate = max(candidate - NEGLIGIBLE, 0.0)
-        longer = max(running, candidate)
-        counts = self._slower if candidate > running else self._faster
-        counts[0] += longer > A_TENTH * min(running, candidate)
-        counts[1] += 1
-        counts[2] += isLong
+    def _timed(self, same: float, other: float, isOtherFirst: bool) -> None:
+        if self._isReversed:
+            self._times.saw(other, same, not isOtherFirst)
+        else:
+            self._times.saw(same, other, isOtherFirst)
 
     def _failed(self, same: Sequence[Outcome], other: Sequence[Outcome]) -> None:
         running, candidate = (other, same) if self._isReversed else (same, other)
@@ -202,15 +165,19 @@ class PairTally:
                 for key, group in self._groups.items()
             ),
             self._unnamed,
-            (self._slower[0], self._slower[1], self._slower[2]),
-            (self._faster[0], self._faster[1], self._faster[2]),
+            _three(self._times.slower),
+            _three(self._times.faster),
             self._faults,
             self._controlFaults,
-            self._seconds,
-            self._controlSeconds,
+            self._times.timed,
+            self._times.logs,
         )
         self._begin()
         return told
+
+
+def _three(counts: Sequence[int]) -> tuple[int, int, int]:
+    return counts[0], counts[1], counts[2]
 
 
 def _raised(outcomes: Sequence[Outcome]) -> bool:

@@ -304,14 +304,15 @@ class Shadow:
             tally.notComparable(same if isinstance(same, str) else str(other))
             return
         calls, real = tuple(each.call() for each in captures), tuple(each.outcome() for each in captures)
-        if self._random() < 0.5:
-            mine = await same.again(calls, status)
+        isOtherFirst = self._random() >= 0.5
+        if isOtherFirst:
             its = await other.again(calls, status)
+            mine = await same.again(calls, status)
         else:
-            its = await other.again(calls, status)
             mine = await same.again(calls, status)
+            its = await other.again(calls, status)
         made = self._now()
-        tally.compare(calls, real, mine, its)
+        tally.compare(calls, real, mine, its, isOtherFirst)
         own = sum(each.seconds for each in (*mine, *its))
         # Beside what the plugins have done, some of the time was waited: of that not all is the loop's.
         self._budget.spent(own + min(made - began - own, MOST_OF_OURS) + self._now() - made)

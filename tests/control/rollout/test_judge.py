@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import random
-from math import nan
+from math import log, nan
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
@@ -427,7 +427,7 @@ class MeasurementTests(Case):
         The same, in a shadow.
         """
         self.begin(SHADOW, NONE)
-        self.judge.compared(TrialPairs("t", compared=5000, seconds=nan))
+        self.judge.compared(TrialPairs("t", compared=5000, logs=nan))
         self.judge.compared(TrialPairs("t", compared=5000))
         self.assertEqual(self.judge.verdict(self.now).kind, "broken-measurement")
 
@@ -500,8 +500,8 @@ class ShadowTests(Case):
         """
         self.now += 1
         self.judge.compared(
-            TrialPairs("t", reversed, compared, differences=differences, slower=(slower,) * 3, seconds=2.0,
-                       controlSeconds=1.0)
+            TrialPairs("t", reversed, compared, differences=differences, slower=(slower,) * 3, timed=100,
+                       logs=100 * log(2))
         )  # fmt: skip
         return self.judge.verdict(self.now).kind
 

@@ -195,7 +195,7 @@ class ShadowJudgeTests(SynchronousTestCase):
         told = TrialPairs(
             "t", False, 100, {"sent a request that was not recorded": 3}, 7,
             (header(20), header(3, 4, 5, name="b"), DifferenceCount("status", "changed", 1, 0, 0)), 2,
-            (30, 30, 3), (2, 2, 0), 1, 2, 0.5, 0.4,
+            (30, 30, 3), (2, 2, 0), 1, 2, 90, -0.4,
         )  # fmt: skip
         judge.compared(told)
         judge.accept()
