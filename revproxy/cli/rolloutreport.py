@@ -103,7 +103,7 @@ def _head(found: Facts, now: float) -> Iterator[str]:
     if evidence:
         yield f"  evidence  {evidence}"
     if step is not None:
-        yield f"  step      {_stepText(step, now)}"
+        yield f"  step      {_stepText(step, now, found['held'])}"
     if found["can_see"] and found["can_see"] != verdict["reason"]:
         yield f"  can see   {found['can_see']}"
 
@@ -154,7 +154,8 @@ def _pairs(pairs: Facts) -> Iterator[str]:
     time = pairs["time"]
     yield ""
     yield f"{pairs['compared']} pair{'' if pairs['compared'] == 1 else 's'} compared"
-    yield f"  time    the candidate took longer in {time['slower']}, less in {time['faster']}; 20 µs are let pass"
+    if differing := time["slower"] + time["faster"]:
+        yield f"  time    the candidate took longer, by more than 20 µs, in {time['slower']} of {differing} that differ"
     yield f"  faults  the candidate alone in {pairs['faults']}, the running version alone in {pairs['control_faults']}"
     left = [f"{count} {why}" for why, count in pairs["incomparable"].items()]
     if left:
@@ -177,7 +178,7 @@ def _advice(found: Facts) -> list[str]:
     return [f"to stop it here: {command} hold; to end it: {command} abort"]
 
 
-def _stepText(step: Facts, now: float) -> str:
+def _stepText(step: Facts, now: float, isHeld: bool) -> str:
     parts = [f"for {span(max(0.0, now - step['since']))}"]
     if step["need"]:
         parts.append(f"{numberText(step['have'] or 0)} of {numberText(step['need'])} {_unit(step)}")
@@ -185,7 +186,7 @@ def _stepText(step: Facts, now: float) -> str:
         parts.append(f"at least {durationText(step['at_least'])}")
     if step["at_most"] is not None:
         parts.append(f"at most {durationText(step['at_most'])}")
-    if step["left_seconds"]:
+    if step["left_seconds"] and not isHeld:
         parts.append(f"about {span(step['left_seconds'])} left")
     return ", ".join(parts)
 
@@ -220,7 +221,8 @@ def _familyRow(family: Facts) -> Sequence[str]:
         oddsText(family["odds"]) if family["candidate"] or family["running"] else "-",
         bar(family["odds"], family["threshold"]),
         f"{family['candidate']} of {family['of_candidate']} {of}",
-        f"{family['running']} of {family['of_running']} {of}",
+        # Of times, less is as good as the same.
+        "-" if family["family"] == "pair-time" else f"{family['running']} of {family['of_running']} {of}",
     )
 
 
