@@ -61,7 +61,7 @@ class LookingTests(CommandCase):
     def test_advice(self) -> None:
         """What may be typed now: of what is held, what has ended, what runs."""
         for view, text in ((canary(held=True), "revproxy rollout quota resume"),
-                           (rolledBack(), "1.2.0 runs; to try it again: revproxy rollout quota start 1.3.0"),
+                           (rolledBack(), "try it again: revproxy rollout quota start 1.3.0; what runs"),
                            (rolledBack(state="promoted"), "to go back: revproxy rollback quota")):  # fmt: skip
             self.edge(view).close()
             Path("var/control.sock").unlink()
