@@ -171,8 +171,7 @@ def _advice(found: Facts) -> list[str]:
     if state == "promoted":
         return [f"it runs; to go back: revproxy rollback {name}"]
     if state in ENDS:
-        again = f"{command} start {version}"
-        return [f"{versionName(found['running'])} runs; to try it again: {again}"]
+        return [f"to try it again: {command} start {version}; what runs: revproxy plugins {name}"]
     if found["held"]:
         return [waitsFor(name)]
     return [f"to stop it here: {command} hold; to end it: {command} abort"]

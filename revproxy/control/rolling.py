@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from revproxy.config.settings import Config
 from revproxy.control.changes import ChangeRefused, ChangeRequest
-from revproxy.control.planning.arms import withArms
+from revproxy.control.planning.arms import Selecting, withArms
 from revproxy.control.planning.choice import Choice
 from revproxy.control.planning.gradual import Graded, Scene, grade
 from revproxy.control.planning.ongoing import Ending, Newcomer, Ongoing, Rolled
@@ -153,20 +153,43 @@ class Rolling:
         :param select: who would run where, if these were the plugins, there were these bounds around candidates, and
             those of these names were candidates.
         :returns: with the candidates that do not go together with the others.
+        :raises ChangeRefused: one that is to come into a step goes together with what runs, but not with others on
+            trial: it has to wait for those.
         """
         for each in self._graded.ongoing:
             gone = [name for name in each.candidates if not _isBase(each, name, plan)]
             if gone:
-                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more"))
+                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more", True))
         going = [replace(each, trial=self._currentTrial(each, plan.config)) for each in self._graded.ongoing
                  if each.id not in self._ended]
-        plan, errors = withArms(plan, going, lambda entries, names: select(entries, self._bounds, names))
+
+        def selecting(entries: Entries, names: Collection[str]) -> tuple[Selected, ...]:
+            return select(entries, self._bounds, names)
+
+        before = plan
+        plan, errors = withArms(before, going, selecting)
+        if errors:
+            self._refuseMoved(before, going, selecting)
         refused = []
         for each in going:
             if each.id in errors:
                 name, candidate = next(iter(each.candidates.items()))
                 refused.append(Refusal(name, "order", str(errors[each.id]), candidate.version))
         return plan, tuple(refused)
+
+    def _refuseMoved(self, plan: Plan, going: list[Ongoing], selecting: Selecting) -> None:
+        """:raises ChangeRefused: as `withTrials`."""
+        move = self._request.rollout
+        moved = [each for each in going if move is not None and move.trial is not None and each.id == move.id]
+        others = [each for each in going if each not in moved]
+        if not moved or withArms(plan, moved, selecting)[1] or withArms(plan, others, selecting)[1]:
+            return
+        between = [(each, withArms(plan, [each, *moved], selecting)[1]) for each in others]
+        names = ", ".join(_named(each) for each, errors in between if errors) or "others"
+        why = "; ".join(str(error) for _, errors in between for error in errors.values())
+        text = f"it does not go together with {names}, which is on trial as well, and waits until that is over"
+        name, candidate = next(iter(moved[0].candidates.items()))
+        raise ChangeRefused(Refusal(name, BY_STEPS, f"{text}: {why}" if why else text, candidate.version))
 
     def _currentTrial(self, each: Ongoing, config: Config) -> Trial | None:
         """Who may choose a version is said by the configuration that is in force."""

@@ -18,7 +18,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from revproxy.config.rolloutpolicy import Step
 from revproxy.control.actor import EDGE, Actor
 from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest, Tried
 from revproxy.control.coordinator import Coordinator
@@ -27,10 +26,11 @@ from revproxy.control.planning.ongoing import Ending, Move, Newcomer, Ongoing, R
 from revproxy.control.planning.requireddifference import allDifferencesOf
 from revproxy.control.rollout.cautions import cautions
 from revproxy.control.rollout.machine import WAITING
-from revproxy.control.rollout.preflight import Preflighting, PreflightReport
+from revproxy.control.rollout.preflight import Preflighting
 from revproxy.control.rollout.rollout import Entering, Rollout
 from revproxy.control.rollout.wording import passedText, stepText
 from revproxy.control.rolloutbook import RolloutBook
+from revproxy.control.rolloutchecks import RolloutChecks
 from revproxy.control.state.records import Pin, PluginRecords
 from revproxy.control.steering import Asker
 from revproxy.plan.catalog import Catalog
@@ -62,7 +62,7 @@ class RolloutDriver:
 
     :ivar book: which there are.
     :ivar lastBegun: what began last; None: nothing has.
-    :ivar preflight: who finds out whether a version is fit to meet any request.
+    :ivar checks: pre-flights that go on.
     """
 
     _log = Logger()
@@ -70,12 +70,12 @@ class RolloutDriver:
     def __init__(self, coordinator: Coordinator, clock: Any, book: RolloutBook, preflight: Preflighting) -> None:
         """:param clock: provides `IReactorTime`, in seconds since the epoch."""
         self.book = book
-        self.preflight = preflight
+        self.checks = RolloutChecks(coordinator, preflight)
         self.lastBegun: Newcomer | None = None
         self._coordinator = coordinator
         self._events = coordinator.events
         self._clock = clock
-        self._checking: dict[str, Deferred[PreflightReport] | None] = {}
+        self._behind: set[str] = set()  # held until another is over
         self._timer: IDelayedCall | None = None
         self._isStopped = False
         coordinator.ongoing = self._ongoing
@@ -99,8 +99,7 @@ class RolloutDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for id in list(self._checking):
-            self._stopChecking(id)
+        self.checks.stopAll()
         self.book.save(isDue=False)
 
     # What is heard
@@ -204,6 +203,8 @@ class RolloutDriver:
         self.book.former = rolled.former
         if rolled.ended or rolled.newcomers or hasOthers:
             self.book.save()
+        if rolled.ended:
+            self._resumeBehind()
         self._beginWaiting()
 
     def _begun(self, newcomer: Newcomer, request: ChangeRequest) -> None:
@@ -226,7 +227,7 @@ class RolloutDriver:
             self._record("rollout-start", rollout, Asker(request.actor, reason), f"comes by steps: {steps}")
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
-        self._stopChecking(rollout.id)
+        self.checks.stop(rollout.id)
         rollout.end(ending, nameOf(request.actor))
         self.book.close(rollout)
         asker = Asker(request.actor, ending.reason)
@@ -247,6 +248,13 @@ class RolloutDriver:
         except ChangeRefused:
             pass  # an event says so
 
+    def _resumeBehind(self) -> None:
+        """Those that did not go together with one that is over go on."""
+        behind, self._behind = self._behind, set()
+        for rollout in self.book.going:
+            if rollout.id in behind and rollout.isHeld:
+                self.resume(rollout, BY_EDGE)
+
     def _beginWaiting(self) -> None:
         """Those that wait begin, as far as there is room; of those that an edge before this one looked at, too."""
         if self._coordinator.plan is None or self._coordinator.hasEnded:
@@ -255,7 +263,7 @@ class RolloutDriver:
         for rollout in self.book.going:
             if rollout.isBusy or rollout.isHeld:
                 continue
-            if rollout.state == "preflight" and rollout.id not in self._checking:
+            if rollout.state == "preflight" and not self.checks.isUnderWay(rollout.id):
                 self._later(self._check(rollout))
             elif rollout.state == WAITING and active < MOST_AT_A_TIME:
                 active += 1
@@ -269,7 +277,7 @@ class RolloutDriver:
 
         :raises ChangeRefused: it stays where it is.
         """
-        self._stopChecking(rollout.id)
+        self.checks.stop(rollout.id)
         index = rollout.nextIndex
         if index is None:
             return await self.promote(rollout, reason, asker)
@@ -283,9 +291,12 @@ class RolloutDriver:
         rollout.entering, rollout.isBusy = Entering(trial, index, reason, by, rollout.isHeld), True
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
-            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+            report = await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
             rollout.entering, rollout.isBusy = None, False
+        if asker is not BY_EDGE:
+            rollout.accept()  # whoever says that it goes on has seen what there is
+        return report
 
     async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""
@@ -337,13 +348,10 @@ class RolloutDriver:
     async def _check(self, rollout: Rollout) -> None:
         """Find out whether it is fit, and go on if it is."""
         index = rollout.index
-        self._checking[rollout.id] = None
         try:
-            problems = await self._problems(rollout, rollout.steps[index])
+            problems = await self.checks.problems(rollout)
         except CancelledError:
             return
-        finally:
-            del self._checking[rollout.id]
         if self.book.get(rollout.id) is not rollout or rollout.index != index or self._coordinator.hasEnded:
             return
         if problems:
@@ -351,28 +359,6 @@ class RolloutDriver:
             await self._ending(rollout, ending, BY_EDGE)
         elif not rollout.isHeld:
             self._soon(rollout, self.goOn(rollout, passedText(rollout.report), BY_EDGE))
-
-    def _stopChecking(self, id: str) -> None:
-        checking = self._checking.get(id)
-        if checking is not None:
-            checking.cancel()
-
-    async def _problems(self, rollout: Rollout, step: Step) -> tuple[str, ...]:
-        """Why it is not fit; nothing: it is."""
-        try:
-            plan = await self._coordinator.rehearsed(rollout.rehearsalTrial())
-        except ChangeRefused as refused:
-            return tuple(refusal.message for refusal in refused.refusals)
-        for name in rollout.newcomer.candidates:
-            candidate = plan.armOf(rollout.id).find(name)
-            if candidate is None:
-                return (f"{name} would run on no route",)
-            expect = rollout.newcomer.policy.expect
-            checking = self._checking[rollout.id] = self.preflight.run(candidate, step, expect, plan.find(name))
-            rollout.report = await checking
-            if not rollout.report.ok:
-                return rollout.report.problems
-        return ()
 
     # How it is told
 
@@ -388,6 +374,8 @@ class RolloutDriver:
             rollout.isBusy = False
             if self.book.get(rollout.id) is rollout and not self._coordinator.hasEnded and not rollout.isHeld:
                 self.hold(rollout, f"its next step could not begin: {refused}", BY_EDGE)
+                if any(each.stage == BY_STEPS for each in refused.refusals):
+                    self._behind.add(rollout.id)
         finally:
             rollout.isBusy = False
 

@@ -94,7 +94,7 @@ class LookingTests(CommandCase):
         """What may be typed now: of what is held, what has ended, what runs."""
         for view, text in ((canary(held=True), "revproxy rollout quota resume"),
                            (canary(), "to stop it here: revproxy rollout quota hold; to end it: revproxy rollout"),
-                           (rolledBack(), "1.2.0 runs; to try it again: revproxy rollout quota start 1.3.0"),
+                           (rolledBack(), "try it again: revproxy rollout quota start 1.3.0; what runs"),
                            (rolledBack(state="promoted"), "to go back: revproxy rollback quota")):  # fmt: skip
             self.edge(view).close()
             Path("var/control.sock").unlink()

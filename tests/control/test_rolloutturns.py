@@ -172,3 +172,36 @@ class TurnsTests(RolloutCase):
         self.assertEqual(self.refusals(), [])
 
 
+
+class TogetherTests(RolloutCase):
+    """
+    Two candidates that go with what runs, and not with each other.
+    """
+
+    steps = "[{canary: 5%, until: {fault: 1%}, at_most: 9m}]"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.save("1.0.0", "b")
+        self.save("2.0.0", after=["b"])
+        self.save("2.0.0", "b", after=["a"])
+
+    def test_laterWaits(self) -> None:
+        """
+        It is told why it does not begin, and begins by itself once the other is over.
+        """
+        self.assertEqual((self.state("a"), self.state("b"), len(self.trialIds())), ("canary", "waiting", 1))
+        self.assertTrue(self.view("b")["held"])
+        told = [event.text for event in self.bench.events.latest(100) if event.kind == "rollout-held"]
+        self.assertIn("a 2.0.0", told[0])
+        self.assertNotIn("refused", [kind for kind, _ in self.bench.kinds()])
+        self.do("abort")
+        self.assertEqual((self.state("a"), self.state("b")), ("aborted", "canary"))
+        self.assertFalse(self.view("b")["held"])
+
+    def test_otherComesThrough(self) -> None:
+        """
+        Then what waited does not go with what runs: it is refused.
+        """
+        self.do("promote")
+        self.assertEqual((self.runs("a"), self.state("b")), ("2.0.0", "refused"))
