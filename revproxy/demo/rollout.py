@@ -159,7 +159,7 @@ class _Demonstration:
         """What somebody says who is shown what the shadow has found. In a canary, it is judged all the same."""
         reason = view["verdict"]["reason"]
         command = "step" if act.candidate.isInsisted else "abort"
-        act.said.append(f"revproxy rollout {NAME} {command}, after it was held: {reason}")
+        act.said.append((f"revproxy rollout {NAME} {command}", reason))
         print(f"             held: {reason}\n             somebody says: {command}", flush=True)
         try:
             self._ask("POST", f"rollouts/{NAME}/{command}")
