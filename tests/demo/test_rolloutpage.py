@@ -95,7 +95,7 @@ class PageTests(SynchronousTestCase):
         act.view["transitions"][0]["at"] = "2026-11-28T08:00:15+00:00"
         text = page([act], "2.0.0")
         self.assertIn("<code>revproxy rollout gate step</code> when it was held: it &lt;i&gt; differs", text)
-        self.assertIn("<td>fails</td><td class=\"number\">&gt; 1,000,000 : 1</td>", text)
+        self.assertIn("<td>fails</td><td class=\"number\">over 10,000 : 1</td>", text)
         self.assertIn(">shadow</text>", text)
         self.assertNotIn(">rolled back</text>", text)
 

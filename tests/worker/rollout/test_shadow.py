@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -244,6 +245,21 @@ class BoundsTests(ShadowCase):
         self.request()
         self.clock.advance(2 * LATE)
         self.assertEqual(self.shadow.told(), (TrialPairs("r1", dropped=2),))
+
+    def test_severalTrials(self) -> None:
+        """None of several trials has to wait for the others: where most is dropped, each has its part."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        one, arm = self.at.trials[0], self.at.armOf("r1")
+        other = replace(one, id="r2")
+        self.shadow.adopt(replace(self.at, trials=(one, other), arms=(arm, replace(arm, trials=("r2",)))))
+        taps = [*self.shadow.tapsOf(one), *self.shadow.tapsOf(other)]
+        self.patch(self.shadow, "_now", map(float, range(100)).__next__)
+        for _ in range(4):
+            self.request(taps=taps)
+            self.clock.advance(0)  # one pair, which takes all the time there is
+            self.clock.advance(3 * LATE)
+            self.clock.advance(60)
+        self.assertEqual([(told.compared, told.dropped) for told in self.shadow.told()], [(2, 2), (2, 2)])
 
     def test_share(self) -> None:
         """The share of requests that is sampled."""
