@@ -71,9 +71,11 @@ class _Plugin:
         """Its configurations on the routes of these many groups."""
         there: dict[str, _Keyed] = {}
         back: dict[str, _Keyed] = {}
+        seen: set[tuple[int, int]] = set()
         for group in range(groups):
             mine, its = running.configFor(group), candidate.configFor(group)
-            if mine is not None and its is not None:
+            if mine is not None and its is not None and (id(mine), id(its)) not in seen:
+                seen.add((id(mine), id(its)))
                 key, other = configKey(mine), configKey(its)
                 there.setdefault(key, (other, its))
                 back.setdefault(other, (key, mine))

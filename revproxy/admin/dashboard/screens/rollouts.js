@@ -111,7 +111,7 @@ function Families({ families: all }) {
 
 function Shadow({ pairs }) {
   if (!pairs || !(pairs.compared || Object.keys(pairs.incomparable).length || pairs.dropped)) return null;
-  const { time } = pairs, rows = [["Compared", plural(pairs.compared, "pair")], ["In time", time.slower + time.faster ? `the candidate took longer, by more than 20 µs, in ${count(time.slower)} of ${plural(time.slower + time.faster, "pair")} that differ: ${odds(time.odds)}` : ""], ["Failed", `the candidate alone in ${count(pairs.faults)}, the running version alone in ${count(pairs.control_faults)}`],
+  const { time } = pairs, rows = [["Compared", plural(pairs.compared, "pair")], ["In time", time.slower + time.faster ? `the candidate took longer, by more than 20 µs or 2 %, in ${count(time.slower)} of ${plural(time.slower + time.faster, "pair")} that differ: ${odds(time.odds)}` : ""], ["Failed", `the candidate alone in ${count(pairs.faults)}, the running version alone in ${count(pairs.control_faults)}`],
     ...Object.entries(pairs.incomparable).map(([why, n]) => ["Not comparable", `${count(n)}: ${why}`]), ["Not named", pairs.unnamed ? `${plural(pairs.unnamed, "kind")} of differences: there are too many` : ""], ["Not tried", pairs.dropped ? `${count(pairs.dropped)}, for the edge had too much to do` : ""]];
   return html`<section class="card"><header><h2>The same requests, tried with both</h2></header><div class="pad"><dl class="facts">${rows.filter(([, text]) => text).map(([label, text]) => html`<dt>${label}</dt><dd>${text}</dd>`)}</dl></div></section>`;
 }
