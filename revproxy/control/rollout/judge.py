@@ -243,6 +243,8 @@ class Judge:
 
     def _well(self) -> Verdict:
         progress = self._progress()
+        if not self._clock.seconds:
+            return Verdict("undecided", "no time has passed since the step began, if the clock is right")
         if progress.have is None or progress.need is None or progress.have < progress.need:
             return Verdict("undecided", progress.canSee)
         return Verdict("no-regression", progress.canSee)

@@ -443,6 +443,16 @@ class MeasurementTests(Case):
         assert progress.leftSeconds is not None
         self.assertLess(progress.leftSeconds, 100)
 
+    def test_clockThatStandsStillIsNoSuccess(self) -> None:
+        """
+        However much is told: what is looked at after some time is never looked at.
+        """
+        self.begin()
+        for _ in range(200):
+            self.judge.heard(told(SMALL, self.now, dict.fromkeys((*OURS[:10], *THEIRS[:90]), 10)))
+            self.assertNotEqual(self.judge.verdict(self.now).kind, "no-regression")
+        self.assertIn("clock", self.judge.verdict(self.now).reason)
+
     def test_clockThatGoesBackLosesNothing(self) -> None:
         """
         What happens then is of the step.
