@@ -159,7 +159,7 @@ class Rolling:
         for each in self._graded.ongoing:
             gone = [name for name in each.candidates if not _isBase(each, name, plan)]
             if gone:
-                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more"))
+                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more", True))
         going = [replace(each, trial=self._currentTrial(each, plan.config)) for each in self._graded.ongoing
                  if each.id not in self._ended]
 

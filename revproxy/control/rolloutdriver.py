@@ -291,9 +291,12 @@ class RolloutDriver:
         rollout.entering, rollout.isBusy = Entering(trial, index, reason, by, rollout.isHeld), True
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
-            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+            report = await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
             rollout.entering, rollout.isBusy = None, False
+        if asker is not BY_EDGE:
+            rollout.accept()  # whoever says that it goes on has seen what there is
+        return report
 
     async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""

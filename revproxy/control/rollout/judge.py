@@ -21,6 +21,7 @@ from revproxy.control.rollout.curve import Curve
 from revproxy.control.rollout.differencegroup import pairsNeeded
 from revproxy.control.rollout.findings import (
     SHADOW_THRESHOLD,
+    SUSPICION,
     THRESHOLD,
     DifferenceEvidence,
     FamilyEvidence,
@@ -44,9 +45,6 @@ from revproxy.control.rollout.stepclock import SavedClock, StepClock
 from revproxy.control.rollout.verdict import Verdict
 from revproxy.plan.evidence import ArmCounts, First, TrialEvidence, TrialPairs
 from revproxy.plan.trial import BUCKETS, Thresholds
-
-SUSPICION = 0.1
-"""A step does not end well while the odds are more than this of what decides."""
 
 _Arms = tuple[ArmCounts, ArmCounts]
 
@@ -114,14 +112,15 @@ class Judge:
     def begin(self, step: Step, canary: bytes, now: float) -> None:
         """
         A step begins: a shadow, with no bucket of the candidate's, or a canary. To be called when all workers have
-        committed to it: what they tell of before is not counted. What differed until now is taken as `accept`-ed.
+        committed to it: what they tell of before is not counted. What has decided by differences until now does so no
+        more.
 
         :param canary: a bit for each bucket, as in `Trial`. To those of the step before, buckets may come; none goes.
         :raises ValueError: if one goes.
         """
         if len(canary) != BUCKETS // 8 or any(had & ~has for had, has in zip(self._canary, canary, strict=True)):
             raise ValueError("clients of the candidate's would go back to the running version within a rollout")
-        self.accept()
+        self._accept(isSeen=False)
         self._steps += 1
         self._kind, self._until, self._canary = step.kind, step.until, canary
         self._clock.begin(now)
@@ -135,10 +134,13 @@ class Judge:
 
     def accept(self) -> None:
         """
-        Somebody has seen what there is to see, and goes on: what has decided of differences does so no more. Where the
-        measurement could not be believed, the step is measured anew.
+        Somebody has seen what there is to see, and goes on: the differences that there are decide nothing any more.
+        Where the measurement could not be believed, the step is measured anew.
         """
-        self._shadow.accept()
+        self._accept(isSeen=True)
+
+    def _accept(self, isSeen: bool) -> None:
+        self._shadow.accept(isSeen)
         self._differs = None
         if self._broken:
             self._judge.anew(self._until)

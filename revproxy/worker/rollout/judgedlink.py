@@ -9,7 +9,7 @@ for both versions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -20,9 +20,6 @@ from revproxy.dataplane.link import Link
 from revproxy.worker.lifecycle.instance import Instance
 from revproxy.worker.rollout.fingerprints import fingerprintOf
 from revproxy.worker.rollout.trialbook import TrialBook
-
-FEW: Final = 0.5
-"""Of requests that are taken down, up to this share are not timed."""
 
 Method = Callable[[Context], Any]
 
@@ -126,6 +123,5 @@ class JudgedLink(Link):
 
     def _took(self, context: Context, name: str, seconds: float) -> None:
         bucket = self.bucketOf(context)
-        # To take it down takes its time, too; as long as there are enough others, those are believed.
-        if bucket is not None and not (context._standings.isTaken and self._book.trial.sampled <= FEW):
+        if bucket is not None and self._book.isTimed(context._standings.isTaken):
             self._book.took(name, self._isCandidate, bucket, seconds)

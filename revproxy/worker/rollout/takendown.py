@@ -93,8 +93,6 @@ class TakenRequest:
         if context is not None:
             if context._response is not None:
                 self.status = context._response._status
-            for call in self.calls:
-                call.capture.giveUp()
             self._over(context, self)
 
     def isStream(self, now: float) -> bool:
@@ -208,6 +206,11 @@ class TakenDown:
 
     def _over(self, context: Context, taken: TakenRequest) -> None:
         self._requests.pop(context, None)
+        for call in taken.calls:
+            try:
+                call.capture.giveUp()
+            except Exception:  # values of plugins may be anything
+                self.failed()
         for taker in taken.takers:
             try:
                 taker(taken)

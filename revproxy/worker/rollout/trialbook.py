@@ -71,6 +71,7 @@ class TrialBook:
         self._stalls: list[ArmStall] = []
         self._lost = 0
         self._isCold = True
+        self._timed = [0.0, 0.0]
         self.adopt(trial)
 
     def adopt(self, trial: Trial) -> None:
@@ -121,6 +122,16 @@ class TrialBook:
         waited = self.arms if self.trial.stage == "canary" else self.arms[:1]
         self._isCold = not (isWarm and all(each.isWarm(now) for each in waited))
         return self._isCold
+
+    def isTimed(self, isTaken: bool) -> bool:
+        """
+        Whether the time of a call is to be told by :meth:`took`. To take a request down takes its time, too: as long as
+        there are enough others, those are believed.
+
+        :param isTaken: whether the request is taken down.
+        """
+        self._timed[isTaken] += 1
+        return not isTaken or self._timed[True] > self._timed[False]
 
     def took(self, name: str, isCandidate: bool, bucket: int, seconds: float) -> None:
         """A call took so long. :param name: of plugin and phase."""
@@ -204,6 +215,7 @@ class TrialBook:
             tuple(self._stalls), {name: self.thresholds[name] for name in self._news}, self._lost,
         )  # fmt: skip
         self._times, self._lost = {}, 0
+        self._timed = [count / 2 for count in self._timed]  # a recording may have begun
         for waiting in (self._firsts, self._newPrints, self._stalls):
             waiting.clear()
         self._news.clear()

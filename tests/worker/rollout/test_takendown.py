@@ -20,7 +20,7 @@ from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
-from revproxy.replay.capture import Capture
+from revproxy.replay.capture import UNREADABLE, Capture
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.testing import ClientAnswer, ClientDouble, HostDouble, SinkDouble, makeContext, makeResponse
@@ -404,6 +404,40 @@ class WrapTests(TakenCase):
         self.assertIs(self.chain(Handles()).enter(context), True)
         context.over()
         self.assertEqual((len(self.flushLoggedErrors(RuntimeError)), self.taken[0].calls), (1, []))
+
+    def test_endFails(self) -> None:
+        """Where that is so after the call, it is served all the same, and can be held against nothing."""
+
+        class Hostile(dict[str, Any]):
+            def items(self) -> Any:
+                raise RuntimeError("no")
+
+        def handle(context: Context) -> bool:
+            context._values = Hostile(a=1)
+            return True
+
+        self.enter(self.chain(Handles(handle)))
+        (call,) = self.taken[0].recorded().calls
+        self.assertEqual((call.outcome.verdict, call.outcome.incomparable), (True, UNREADABLE))
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_giveUpFails(self) -> None:
+        """They keep no request from ending, either, that its client has left."""
+
+        class Hostile(dict[str, Any]):
+            def items(self) -> Any:
+                raise RuntimeError("no")
+
+        def handle(context: Context) -> Any:
+            context._values = Hostile(a=1)
+            return Deferred()
+
+        context = makeContext()
+        self.takenDown.begin(context, (self.taken.append,))
+        self.assertNoResult(self.chain(Handles(handle)).enter(context))
+        context.over()
+        self.assertEqual((len(self.flushLoggedErrors(RuntimeError)), len(self.taken)), (1, 1))
+        self.assertEqual(len(self.takenDown), 0)
 
     def test_rerouted(self) -> None:
         """A request that comes to another fork is the same request, for whoever wants it there as well."""

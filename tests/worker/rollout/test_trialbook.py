@@ -39,6 +39,24 @@ class BookCase(SynchronousTestCase):
         self.book.take()
 
 
+class TakenTests(BookCase):
+    """Which calls are timed, where some requests are taken down."""
+
+    def test_few(self) -> None:
+        """Those that are not, as long as they are more."""
+        timed = [self.book.isTimed(at % 5 == 4) for at in range(50)]
+        self.assertEqual(timed, [at % 5 != 4 for at in range(50)])
+
+    def test_all(self) -> None:
+        """Where all are, because there is a recording of all, they are timed all the same, from soon on."""
+        for _ in range(1000):
+            self.book.isTimed(False)
+        self.assertFalse(self.book.isTimed(True))
+        for _ in range(10):
+            self.book.take()
+        self.assertTrue(self.book.isTimed(True))
+
+
 class WarmingTests(BookCase):
     """The first calls of each arm are not judged."""
 
