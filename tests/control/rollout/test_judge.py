@@ -387,6 +387,18 @@ class MeasurementTests(Case):
         self.begin(HALF, LARGE)
         self.assertEqual(self.quiet(1, 50, 50), "undecided")
 
+    def test_lostEventsHideNothing(self) -> None:
+        """
+        What is told beside them decides all the same, but for exceptions: the running version's may be among the lost.
+        """
+        self.begin()
+        prints = tuple(Fingerprint(bucket, True, "KeyError", "plugin.py", "handle") for bucket in OURS[:3])
+        self.judge.heard(TrialEvidence("t", ArmCounts(9), ArmCounts(9), fingerprints=prints, lost=1))
+        self.assertEqual(self.judge.verdict(self.now).kind, "broken-measurement")
+        firsts = tuple(First(self.now, "faults", bucket, True) for bucket in OURS[:3])
+        self.judge.heard(TrialEvidence("t", ArmCounts(9), ArmCounts(9), firsts, lost=1))
+        self.assertEqual(self.judge.verdict(self.now).family, "faults")
+
     def test_whoeverGoesOnHasItMeasuredAnew(self) -> None:
         """
         In the same step: what came before counts for nothing.
