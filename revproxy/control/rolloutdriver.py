@@ -259,6 +259,7 @@ class RolloutDriver:
         """Those that wait begin, as far as there is room; of those that an edge before this one looked at, too."""
         if self._coordinator.plan is None or self._coordinator.hasEnded:
             return
+        self._tickLater()  # after a restart, some are in the midst of a step
         active = sum(each.state != WAITING or each.isBusy for each in self.book.going)
         for rollout in self.book.going:
             if rollout.isBusy or rollout.isHeld:

@@ -51,6 +51,20 @@ class RestartTests(RolloutCase):
         self.assertEqual((self.trialIds(), self.driver.book.going, self.runs()), ([], [], "1.0.0"))
         self.assertIn("`revproxy rollout a start`", self.bench.failure("a"))
 
+    def test_timeGoesOn(self) -> None:
+        """
+        The step that was under way ends by what is seen, and by the clock.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        self.restart()
+        self.pass_(70)
+        self.assertEqual((self.view()["held"], self.view()["verdict"]["kind"]), (True, "no-traffic"))
+        self.do("resume")
+        self.restart()
+        self.worse()
+        self.assertEqual(self.state(), "rolled-back")
+
     def test_damaged(self) -> None:
         """
         One that cannot be as it is kept does not go on, and keeps no edge from its start; its version begins anew.
