@@ -194,4 +194,5 @@ class LabelsTests(SynchronousTestCase):
         saved = begun(self.small).saved()
         self.assertRaises(ValueError, Labels().restore, type(saved)(b"", saved.more, saved.fewer, 0, 0), [])
         for counts in ((1 << 40, 0), (0, -1)):
-            self.assertRaises(ValueError, Labels().restore, type(saved)(saved.sets, saved.more, saved.fewer, *counts), [])
+            damaged = type(saved)(saved.sets, saved.more, saved.fewer, *counts)
+            self.assertRaises(ValueError, Labels().restore, damaged, [])
