@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from revproxy.control import rolloutbook
 from tests.control.rolloutcase import RolloutCase, policy
 from tests.coordinators import Bench
 
@@ -76,6 +77,20 @@ class RestartTests(RolloutCase):
             self.assertIn("rollout-aborted", self.kinds())
             self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"), members)
             self.assertNotEqual(self.view()["id"], id)
+
+    def test_figures(self) -> None:
+        """
+        Figures that no arithmetic can do with keep no edge from its start either.
+        """
+        self.save("2.0.0")
+
+        def overflows(*arguments: Any) -> Any:
+            raise OverflowError("Numerical result out of range")
+
+        self.patch(rolloutbook, "restored", overflows)
+        self.change()
+        self.assertIn("rollout-aborted", self.kinds())
+        self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"))
 
     def test_ofANewerRevproxy(self) -> None:
         """

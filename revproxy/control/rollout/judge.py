@@ -348,6 +348,8 @@ class Judge:
         judge = cls(interrupts=interrupts, expect=expect, now=now)
         if len(saved.canary) != BUCKETS // 8:
             raise ValueError(f"{len(saved.canary) * 8} client groups are kept, not {BUCKETS}")
+        if not (0 < saved.until.power < 1 and 0 < (saved.until.fault or 1) <= 1):
+            raise ValueError("what ends the step is damaged")
         judge._judge.restore(saved.canaryJudge, _labels(saved.canary), saved.until)
         judge._shadow.restore(saved.shadowJudge)
         judge._limits.restore(saved.limits)

@@ -696,5 +696,7 @@ class RestartTests(Case):
         self.begin()
         saved = self.judge.saved()
         self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, canary=b"12"), now=1.0)
+        for until in (Until(fault=4096.0), Until(fault=-1.0), Until(power=1e308)):
+            self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, until=until), now=1.0)
         labels = msgspec.structs.replace(saved.canaryJudge, labels={})
         self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, canaryJudge=labels), now=1.0)
