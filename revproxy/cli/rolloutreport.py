@@ -155,7 +155,8 @@ def _pairs(pairs: Facts) -> Iterator[str]:
     yield ""
     yield f"{pairs['compared']} pair{'' if pairs['compared'] == 1 else 's'} compared"
     if differing := time["slower"] + time["faster"]:
-        yield f"  time    the candidate took longer, by more than 20 µs, in {time['slower']} of {differing} that differ"
+        yield (f"  time    the candidate took longer, by more than 20 µs or 2 %, in {time['slower']} of {differing} "
+               "that differ")  # fmt: skip
     yield f"  faults  the candidate alone in {pairs['faults']}, the running version alone in {pairs['control_faults']}"
     left = [f"{count} {why}" for why, count in pairs["incomparable"].items()]
     if left:

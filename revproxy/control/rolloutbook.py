@@ -114,7 +114,7 @@ class RolloutBook:
                 continue
             try:
                 self._going[each.id] = restored(each, stored, readConfig, self._now, self.cookieKey)
-            except (StoreError, ConfigErrors, ValueError) as error:
+            except (StoreError, ConfigErrors, ValueError, ArithmeticError) as error:  # figures may be anything
                 name = each.candidates[0].name if each.candidates else ""
                 self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
 

@@ -143,7 +143,7 @@ def _curve(points: Sequence[Mapping[str, Any]], transitions: Sequence[Mapping[st
     steps = "".join(
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="130" stroke="var(--line)"/>'
         f'<text x="{x + 4:.1f}" y="128">{escape(stateName(str(each["to"])))}</text>'
-        for each in transitions if 40 <= (x := across(each["at"])) < 660
+        for each in transitions if each["to"] != "held" and 40 <= (x := across(each["at"])) < 660
     )  # fmt: skip
     return (
         "<h3>Evidence that it is worse</h3>"
@@ -168,8 +168,8 @@ def _families(families: Sequence[Mapping[str, Any]]) -> str:
          f"{each['candidate']:,} of {each['of_candidate']:,}", f"{each['running']:,} of {each['of_running']:,}")
         for each in families if each["of_candidate"] or each["of_running"]
     ]  # fmt: skip
-    head = ("what", "odds", "decides at", "groups of clients, or pairs, of the new version", "of the running one")
-    return f"<h3>What was counted</h3>{_table(head, rows, 1)}" if rows else ""
+    head = ("what", "odds", "decides at", "of the new version", "of the running one")
+    return f"<h3>What was counted: groups of clients, or pairs</h3>{_table(head, rows, 1)}" if rows else ""
 
 
 def _differences(differences: Sequence[Mapping[str, Any]]) -> str:

@@ -90,6 +90,12 @@ class SteeringTests(DashboardCase):
         self.do(page, "Resume", "Resume")
         page.wait_for_selector(".note >> text=It waits for somebody.", state="detached")
 
+    def test_promoteIsNotOffered(self) -> None:
+        """While something speaks against it, or nothing is shown, no button stands out as the one to press."""
+        page = self.signedIn(screen="rollouts/quota")
+        page.get_by_role("button", name="Promote").wait_for()
+        self.assertEqual(page.locator(".head .button.main").count(), 0)
+
     def test_stepAndPromote(self) -> None:
         """The dialog says which step is next; promoted, it serves everybody, and nothing is to be pressed."""
         page = self.signedIn(screen="rollouts/quota")

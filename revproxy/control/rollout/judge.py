@@ -40,7 +40,7 @@ from revproxy.control.rollout.reasons import (
     pairTimeText,
 )
 from revproxy.control.rollout.shadowjudge import SavedShadow, ShadowJudge
-from revproxy.control.rollout.soundness import added, pairsTrouble, trouble
+from revproxy.control.rollout.soundness import added, lossText, pairsTrouble, trouble
 from revproxy.control.rollout.stepclock import SavedClock, StepClock
 from revproxy.control.rollout.verdict import Verdict
 from revproxy.plan.evidence import ArmCounts, First, TrialEvidence, TrialPairs
@@ -154,8 +154,10 @@ class Judge:
         self._arms = _both(self._arms, evidence)
         self._armsInStep = _both(self._armsInStep, evidence)
         self.thresholds = {**self.thresholds, **evidence.thresholds}
+        self._broken = self._broken or lossText(evidence)
         for fingerprint in evidence.fingerprints:
-            self._limits.raised(fingerprint)
+            if not (evidence.lost and fingerprint.isCandidate):  # what is lost may be the running version's
+                self._limits.raised(fingerprint)
         for stall in evidence.stalls:
             self._limits.stalled(stall)
         self._look()
@@ -245,6 +247,8 @@ class Judge:
 
     def _well(self) -> Verdict:
         progress = self._progress()
+        if not self._clock.seconds:
+            return Verdict("undecided", "no time has passed since the step began, if the clock is right")
         if progress.have is None or progress.need is None or progress.have < progress.need:
             return Verdict("undecided", progress.canSee)
         return Verdict("no-regression", progress.canSee)
@@ -344,6 +348,8 @@ class Judge:
         judge = cls(interrupts=interrupts, expect=expect, now=now)
         if len(saved.canary) != BUCKETS // 8:
             raise ValueError(f"{len(saved.canary) * 8} client groups are kept, not {BUCKETS}")
+        if not (0 < saved.until.power < 1 and 0 < (saved.until.fault or 1) <= 1):
+            raise ValueError("what ends the step is damaged")
         judge._judge.restore(saved.canaryJudge, _labels(saved.canary), saved.until)
         judge._shadow.restore(saved.shadowJudge)
         judge._limits.restore(saved.limits)

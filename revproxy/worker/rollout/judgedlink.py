@@ -122,6 +122,6 @@ class JudgedLink(Link):
         return answer
 
     def _took(self, context: Context, name: str, seconds: float) -> None:
-        bucket = self.bucketOf(context)
+        bucket = self.bucketOf(context, evenCold=True)
         if bucket is not None and self._book.isTimed(context._standings.isTaken):
             self._book.took(name, self._isCandidate, bucket, seconds)

@@ -134,9 +134,18 @@ class TrialBook:
         return not isTaken or self._timed[True] > self._timed[False]
 
     def took(self, name: str, isCandidate: bool, bucket: int, seconds: float) -> None:
-        """A call took so long. :param name: of plugin and phase."""
+        """
+        A call took so long. Of calls while one of the arms is cold, the running version's show what is slow, unless it
+        is cold itself; nothing else comes of them.
+
+        :param name: of plugin and phase.
+        """
         if not SHORTEST < seconds < LONGEST:  # a clock may jump, or not be a number
             seconds = SHORTEST if seconds <= SHORTEST or seconds != seconds else LONGEST
+        if self._isCold:
+            if not isCandidate and name not in self.thresholds and self.arms[False].isWarm(self._monotonic()):
+                self._sample(name, seconds)
+            return
         self.arms[isCandidate].took(seconds)
         sums = self._times.get((bucket, isCandidate))
         if sums is None:

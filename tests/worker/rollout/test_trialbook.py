@@ -217,6 +217,19 @@ class TimeTests(BookCase):
         self.book.took("a", True, 1, 2.5)
         self.assertEqual([first.family for first in self.take().firsts], ["slow90", "slow99"])
 
+    def test_learnedMeanwhile(self) -> None:
+        """The running version is learned from while the candidate is cold, once it is warm itself; nothing is told."""
+        self.book.cool(True)
+        for _ in range(SAMPLES):
+            self.book.asked(False, False)
+            self.book.took("a", True, 1, 5.0)
+            self.book.took("a", False, 1, MILLISECOND)
+        told = self.take()
+        self.assertEqual((told.thresholds, told.times, told.firsts), ({"a": (MILLISECOND,) * 3}, (), ()))
+        self.book.cool(False)
+        self.book.took("b", False, 1, 5.0)
+        self.assertNotIn("b", self.book._samples)
+
     def test_phasesApart(self) -> None:
         """Each phase of a plugin is held against its own."""
         self.learn()

@@ -44,7 +44,7 @@ function One({ plugin }) {
       ${rollout.warnings.map((text) => html`<div class="note warn">${text}</div>`)}
       <div class="split"><section class="card" aria-label="Evidence"><header><h2>Evidence against it</h2></header><div class="pad"><${Evidence} family=${most} verdict=${rollout.verdict} isOver=${rollout.state === "rolled-back"} /></div></section>
         ${rollout.step ? html`<${Now} step=${rollout.step} canSee=${rollout.can_see} held=${rollout.held} />` : rollout.can_see ? html`<section class="card"><header><h2>What it could show</h2></header><p class="pad dim">${rollout.can_see}</p></section>` : null}</div>
-      ${rollout.curve.length > 1 && html`<${Curve} curve=${rollout.curve} threshold=${most?.threshold ?? 125} />`}
+      ${rollout.curve.length > 1 && html`<${Curve} curve=${rollout.curve} />`}
       <${Arms} rollout=${rollout} />
       <${Families} families=${rollout.families} />
       <${Shadow} pairs=${rollout.pairs} />
@@ -65,8 +65,8 @@ function Buttons({ rollout, path, isOver, again }) {
   if (isOver) return rollout.state === "promoted" ? null : html`<${Action} role="operate" run=${() => startRollout(rollout.plugin, rollout.candidate, again)}>Start again …<//>`;
   return html`${isHeld ? button("resume", "Resume", { title: `Resume ${version}`, verb: "Resume", what: "It goes on by what is seen: a step ends when its evidence is there." })
       : button("hold", "Hold", { title: `Hold ${version}`, verb: "Hold", what: "It stays in this step, whatever is seen, until somebody says otherwise. A candidate that is worse goes back all the same." })}
-    ${button("step", "Next step", { title: "Go on to the next step", verb: "Go on", what: next ? html`The next is <strong>${stepName(next)}</strong>. What this one has not shown is not shown.` : `It was the last: ${version} serves everybody.` }, "", rollout.state === "waiting" ? "It has not begun." : "")}
-    ${button("promote", "Promote", { title: `Promote ${version}`, verb: "Promote", danger: true, what: `It serves everybody, within a second, whatever was seen. ${before} stays stored: a rollback brings it back.` }, "main")}
+    ${button("step", "Next step", { title: "Go on to the next step", verb: "Go on", what: next ? html`The next is <strong>${stepName(next)}</strong>. What this one has not shown is not shown.` : `It was the last: ${version} serves everybody, whatever was seen.` }, "", rollout.state === "waiting" ? "It has not begun." : "")}
+    ${button("promote", "Promote", { title: `Promote ${version}`, verb: "Promote", danger: true, what: `It serves everybody, within a second, whatever was seen. ${before} stays stored: a rollback brings it back.` }, rollout.verdict.kind === "no-regression" ? "main" : "")}
     ${button("abort", "Abort", { title: `Abort ${version}`, verb: "Abort", danger: true, what: `${before} serves everybody, within a second. ${version} is not tried again by itself.` }, "risky")}`;
 }
 
@@ -81,12 +81,15 @@ function Now({ step, canSee, held }) {
       <p class="dim small">Ends well by: ${endsBy(step) || "its tests, and what was recorded"}.</p>${canSee && html`<p class="dim small">${canSee}</p>`}</div></section>`;
 }
 
+/** Whatever a family's own threshold is, the curve is told as if it was this. */
+const DECIDES = 125;
+
 /** The highest of the odds over time, by orders of magnitude, as far as anybody reads them. */
-function Curve({ curve, threshold }) {
-  const at = useMemo(() => curve.map((one) => one.at), [curve]), top = Math.log10(threshold);
+function Curve({ curve }) {
+  const at = useMemo(() => curve.map((one) => one.at), [curve]), top = Math.log10(DECIDES);
   const lines = useMemo(() => [
     { label: "the highest", colour: "p95", values: curve.map((one) => Math.log10(Math.min(MOST_ODDS, Math.max(one.odds, 1)))), isArea: true },
-    { label: "goes back", colour: "bad", values: curve.map(() => top), dash: [2, 2] },
+    { label: "decides", colour: "bad", values: curve.map(() => top), dash: [2, 2] },
   ], [curve, top]);
   const last = curve[curve.length - 1];
   return html`<${Chart} title="Odds over time" at=${at} lines=${lines} format=${(value) => odds(10 ** value)} peg=${top} say=${`odds ${odds(last.odds)}`} />`;
@@ -111,7 +114,7 @@ function Families({ families: all }) {
 
 function Shadow({ pairs }) {
   if (!pairs || !(pairs.compared || Object.keys(pairs.incomparable).length || pairs.dropped)) return null;
-  const { time } = pairs, rows = [["Compared", plural(pairs.compared, "pair")], ["In time", time.slower + time.faster ? `the candidate took longer, by more than 20 µs, in ${count(time.slower)} of ${plural(time.slower + time.faster, "pair")} that differ: ${odds(time.odds)}` : ""], ["Failed", `the candidate alone in ${count(pairs.faults)}, the running version alone in ${count(pairs.control_faults)}`],
+  const { time } = pairs, rows = [["Compared", plural(pairs.compared, "pair")], ["In time", time.slower + time.faster ? `the candidate took longer, by more than 20 µs or 2 %, in ${count(time.slower)} of ${plural(time.slower + time.faster, "pair")} that differ: ${odds(time.odds)}` : ""], ["Failed", `the candidate alone in ${count(pairs.faults)}, the running version alone in ${count(pairs.control_faults)}`],
     ...Object.entries(pairs.incomparable).map(([why, n]) => ["Not comparable", `${count(n)}: ${why}`]), ["Not named", pairs.unnamed ? `${plural(pairs.unnamed, "kind")} of differences: there are too many` : ""], ["Not tried", pairs.dropped ? `${count(pairs.dropped)}, for the edge had too much to do` : ""]];
   return html`<section class="card"><header><h2>The same requests, tried with both</h2></header><div class="pad"><dl class="facts">${rows.filter(([, text]) => text).map(([label, text]) => html`<dt>${label}</dt><dd>${text}</dd>`)}</dl></div></section>`;
 }
