@@ -559,6 +559,31 @@ class PreflightTests(RolloutCase):
         self.assertEqual((self.state(), len(self.asked)), ("refused", 1))
         self.assertIn("test_a: it is wrong", self.bench.failure("a"))
 
+    def test_behind(self) -> None:
+        """
+        What requires a version that is on trial waits for the end of that, and then takes its steps.
+        """
+        self.save("1.0.0", "b")
+        self.save("2.0.0")
+        self.save("2.0.0", "b", requires={"a": ">=2"})
+        self.assertEqual((self.state("b"), self.view("b")["held"]), ("preflight", True))
+        self.assertIn("a 2.0.0", self.view("b")["transitions"][-1]["reason"])
+        self.do("promote")
+        self.waiting[-1].callback(PreflightReport())
+        self.settle()
+        self.assertEqual((self.state("b"), self.view("b")["held"]), ("shadow", False))
+
+    def test_behindInVain(self) -> None:
+        """
+        Where that does not come to run, it is refused.
+        """
+        self.save("1.0.0", "b")
+        self.save("2.0.0")
+        self.save("2.0.0", "b", requires={"a": ">=2"})
+        self.do("abort")
+        self.settle()
+        self.assertEqual((self.state("b"), self.runs("b")), ("refused", "1.0.0"))
+
     def test_ended(self) -> None:
         """
         Its end ends what was under way.

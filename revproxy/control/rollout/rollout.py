@@ -254,11 +254,16 @@ class Rollout:
         self.passage.hold(reason, by)
         self.isHeld = self.hasChanged = True
 
-    def resume(self, reason: str, by: str) -> None:
-        """It goes on; what it was held for has been seen. Its step has as much time as it had at first."""
+    def resume(self, reason: str, by: str, isSeen: bool = True) -> None:
+        """
+        It goes on. Its step has as much time as it had at first.
+
+        :param isSeen: whether somebody has seen what there is to see.
+        """
         self.passage.resume(reason, by)
         self.isHeld, self.elapsed, self.hasChanged = False, 0.0, True
-        self.accept()
+        if isSeen:
+            self.accept()
 
     def accept(self) -> None:
         """Somebody has seen what the versions differ in."""
