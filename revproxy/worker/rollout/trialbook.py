@@ -199,7 +199,7 @@ class TrialBook:
         if seen is None:
             seen = self._seen[family] = bytearray(BUCKETS >> 3)
         bit = 1 << (bucket & 7)
-        # Of a request that began before its bucket was the other version's, nothing is told: whose it is was drawn again.
+        # Of a request that began before a ramp moved its bucket nothing is told: that was drawn again.
         if not seen[bucket >> 3] & bit and self.trial.isCandidates(bucket) is isCandidate:
             seen[bucket >> 3] |= bit
             self._firsts.append(First(self._now(), family, bucket, isCandidate))
