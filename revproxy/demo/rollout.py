@@ -199,7 +199,7 @@ def demonstrate(folder: Path, file: Path, rate: float = RATE) -> bool:
         try:
             demonstration.ready(edge)
             with Visitors(port, rate, PEOPLE, headersOf, wrongIn) as visitors:
-                time.sleep(12.0)  # until it is known how long the running version takes
+                time.sleep(2.0)  # until all of them have come
                 for candidate in CANDIDATES:
                     about = candidate.fault or "Nothing is wrong with it."
                     print(f"\n{candidate.number}  {candidate.title}. {about}", flush=True)
