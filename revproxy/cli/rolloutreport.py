@@ -256,7 +256,8 @@ def _ends(until: Facts) -> str:
         return f"{until['pairs']} pairs"
     if until["fault"] is None:
         return ""
-    return f"{shareText(until['fault'])} of errors would have been found with {shareText(until['power'])}"
+    fault, power = shareText(until["fault"]), shareText(until["power"])
+    return f"faults in {fault} of calls would be found with a probability of {power}"
 
 
 def _ms(seconds: float | None) -> str:

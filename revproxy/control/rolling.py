@@ -128,7 +128,10 @@ class Rolling:
                 self._bounds[name] = sifted.bounds[name]
 
     def _distrust(self, name: str, reason: str) -> None:
-        graded = self._graded
+        """:raises ChangeRefused: it is the one that somebody wants to begin."""
+        graded, move = self._graded, self._request.rollout
+        if move is not None and move.begins is not None and name in move.begins.candidates:
+            raise ChangeRefused(Refusal(name, BY_STEPS, reason, move.begins.candidates[name].version))
         for each in graded.ongoing:
             if name in each.candidates:
                 self._ended[each.id] = Ending("aborted", f"{name} {each.candidates[name].version}: {reason}", True)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.control import rolloutbook
+from revproxy.control.rolloutbook import MOST_DIFFERENCES
+from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.plan.words import Evidence
 from tests.control.rolloutcase import RolloutCase, policy
 from tests.coordinators import Bench
 
@@ -106,6 +109,25 @@ class RestartTests(RolloutCase):
         self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"))
         self.assertIn("ledger-damaged", [kind for kind, _ in self.bench.kinds()])
         self.assertTrue([path for path in self.file.parent.iterdir() if path.name.startswith("rollouts.json.")])
+
+
+class OverTests(RolloutCase):
+    """
+    What is kept of those that are over.
+    """
+
+    def test_differences(self) -> None:
+        """
+        The weightiest: the file is written each second while others go on.
+        """
+        self.save("2.0.0")
+        counts = tuple(DifferenceCount(f"header:x-{number}", "changed", number % 9, 0, 0) for number in range(150))
+        pairs = TrialPairs(self.view()["id"], compared=9, differences=counts)
+        self.driver.heard(0, Evidence(self.bench.clock.seconds(), (), (pairs,)))
+        told = self.view()["differences"]
+        self.assertEqual((len(told), told[0]["odds"]), (150, max(each["odds"] for each in told)))
+        self.do("abort")
+        self.assertEqual(self.view()["differences"], told[:MOST_DIFFERENCES])
 
 
 class ConfigurationTests(RolloutCase):

@@ -481,6 +481,17 @@ class RevokedTests(RolloutCase):
             self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
         self.assertIn("revoked", self.view()["transitions"][-1]["reason"])
 
+    def test_start(self) -> None:
+        """
+        Whoever starts it all the same is told why that cannot be.
+        """
+        self.save("2.0.0")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['candidate']['digest']}\n")
+        self.bench.apply()
+        (refused,) = self.do("start")["refused"]
+        self.assertIn("was revoked", refused["message"])
+        self.assertEqual((self.state(), self.runs()), ("aborted", "1.0.0"))
+
     def test_running(self) -> None:
         """
         With what runs goes what the other one was held against: as ever, what the folder has takes its place.

@@ -221,7 +221,7 @@ class Judge:
 
     def _look(self) -> None:
         """At the hard limits."""
-        self._limits.look(*self._arms, sum(self._judge.isCandidates) / BUCKETS)
+        self._limits.look(*self._arms, sum(self._judge.isCandidates) / BUCKETS, self._judge.active)
         if self._worse is None and self._limits.decided is not None:
             family, reason = self._limits.decided
             self._worse = Verdict("regression", reason, family)

@@ -129,6 +129,10 @@ class _Taker:
     def __call__(self, taken: TakenRequest) -> None:
         self._take(self, taken)
 
+    def dropped(self) -> None:
+        """There were too many at a time."""
+        self.tally.dropped()
+
 
 class Shadow:
     """

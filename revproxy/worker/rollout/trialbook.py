@@ -199,7 +199,8 @@ class TrialBook:
         if seen is None:
             seen = self._seen[family] = bytearray(BUCKETS >> 3)
         bit = 1 << (bucket & 7)
-        if not seen[bucket >> 3] & bit:
+        # Of a request that began before a ramp moved its bucket nothing is told: that was drawn again.
+        if not seen[bucket >> 3] & bit and self.trial.isCandidates(bucket) is isCandidate:
             seen[bucket >> 3] |= bit
             self._firsts.append(First(self._now(), family, bucket, isCandidate))
 

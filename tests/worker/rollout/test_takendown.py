@@ -20,11 +20,14 @@ from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
+from revproxy.plan.words import Record
 from revproxy.replay.capture import UNREADABLE, Capture
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.testing import ClientAnswer, ClientDouble, HostDouble, SinkDouble, makeContext, makeResponse
 from revproxy.worker.rollout import takendown
+from revproxy.worker.rollout.recordings import Recording
+from revproxy.worker.rollout.recordings import _Taker as Taker
 from revproxy.worker.rollout.takendown import LONG, TakenDown, TakenRequest
 from tests.dataplane.doubles import makeLink
 from tests.replay.plugins import Handles, Responds
@@ -353,10 +356,11 @@ class WrapTests(TakenCase):
         self.takenDown = TakenDown(most=1)
         chain = self.chain(Handles())
         first, second = makeContext(), makeContext()
+        recording = Recording(Record("r-1", (), 1.0))
         for context in (first, second):
-            self.takenDown.begin(context, (self.taken.append,))
+            self.takenDown.begin(context, (self.taken.append, Taker(recording)))
             self.assertIs(chain.enter(context), True)
-        self.assertEqual((len(self.takenDown), self.takenDown.lost), (1, 1))
+        self.assertEqual((len(self.takenDown), recording.dropped), (1, 1))
         first.over()
         second.over()
         self.assertEqual((len(self.takenDown), len(self.taken)), (0, 1))
@@ -374,7 +378,7 @@ class WrapTests(TakenCase):
             clock.advance(LONG)
         self.assertEqual((len(self.taken), self.taken[0].recorded().calls[0].outcome.incomparable), (1, ""))
         self.takenDown.begin(other, (self.taken.append,))  # the other one is not answered: it may be about to be
-        self.assertEqual(self.takenDown.lost, 1)
+        self.assertEqual(len(self.takenDown), 1)
         for context in (stream, waiting, other):
             context.over()
         self.assertEqual(len(self.taken), 2)

@@ -68,7 +68,7 @@ export const stepName = (step) => step.kind === "preflight" ? "pre-flight" : `${
 export function endsBy(step, text = "") {
   const { pairs, fault, power } = text ? {} : step.until, said = [];
   if (pairs != null) said.push(plural(pairs, "pair"));
-  if (fault != null) said.push(`${part(fault)} of errors would be found with ${part(power)}`);
+  if (fault != null) said.push(`faults in ${part(fault)} of calls would be found with a probability of ${part(power)}`);
   if (step.at_least) said.push(`at least ${duration(step.at_least)}`);
   if (step.at_most != null) said.push(`at most ${duration(step.at_most)}`);
   return said.join(", ");
