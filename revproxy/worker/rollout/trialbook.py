@@ -14,7 +14,6 @@ from typing import Final
 
 from revproxy.plan.evidence import (
     NEGLIGIBLE,
-    ArmCounts,
     ArmStall,
     BucketTime,
     Family,
