@@ -35,8 +35,8 @@ from revproxy.demo.visitors import Met, Visitors
 RATE = 200.0
 """Requests a second."""
 
-LEARNING = 15.0
-"""Seconds until it is known how long the running version takes."""
+SETTLING = 3.0
+"""Seconds until visitors come at a steady rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Rolling:
     def identical(self) -> None:
         """Versions that do the same, one after the other."""
         with self._edge(CANARY) as edge, self._visitors(edge) as visitors:
-            time.sleep(LEARNING)
+            time.sleep(SETTLING)
             for _ in range(self._effort.pairs):
                 number = edge.begin(FIRST, "canary")
                 time.sleep(self._effort.seconds)
@@ -184,7 +184,7 @@ class Rolling:
         for plant in PLANTS:
             found = self.outcome.found[plant.title] = Found()
             with self._edge(plant.steps, plant.base) as edge, self._visitors(edge) as visitors:
-                time.sleep(LEARNING)
+                time.sleep(SETTLING)
                 for _ in range(self._effort.runs):
                     self._find(plant, found, edge, visitors)
             times = ", ".join(f"{seconds:.0f}" for seconds in found.seconds)

@@ -1,7 +1,8 @@
 """
 ``revproxy``, the command.
 
-- `main`: the commands; `begincommands`: those that need nothing, ``init``, ``new-plugin``; `checkcommand`: ``check``;
+- `main`: the command; `commandlist`: those that it has; `begincommands`: those that need nothing, ``init``,
+  ``new-plugin``; `checkcommand`: ``check``;
 - `runcommand`: the edge itself;
 - `templates`: what ``init`` and ``new-plugin`` write;
 - `preflight`: what ``check`` finds: everything that can be known without starting anything;

@@ -21,6 +21,9 @@ from revproxy.durations import durationText, parseShare
 INTERVAL = 1.0
 """Seconds between two looks at how far it is."""
 
+LONGEST = 86_400.0
+"""Seconds that a recording may take."""
+
 _COLUMNS = ("name", "state", "begun", "requests", "MB", "of", "why")
 
 _name = click.argument("name", shell_complete=named("recordings"))
@@ -63,10 +66,7 @@ def record(
     What lets in (credentials, cookies, tokens) is taken out before it is written; the recording is bounded, and stays
     in the edge's state folder. Ctrl-C ends it.
     """
-    try:
-        parseShare(share)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--share") from None
+    _check(share, seconds)
     body: dict[str, Any] = {
         "routes": list(routes), "share": share, "for": seconds, "name": name, "requests": requests,
         "bytes": None if mb is None else mb << 20, "body_bytes": bodyBytes, "redact": list(redact), "keep": list(keep),
@@ -80,6 +80,18 @@ def record(
     edge.show(ended, lambda ended: edge.report.lines(_told(ended)))
     if not ended["requests"]:
         raise click.ClickException("nothing was recorded: nobody came to it; revproxy requests shows who does")
+
+
+def _check(share: str, seconds: float) -> None:
+    """:raises click.BadParameter: that is no share, or too long; said as it was typed."""
+    try:
+        part = parseShare(share)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--share") from None
+    if not part:
+        raise click.BadParameter(f"{share!r} of the requests are none", param_hint="--share")
+    if not 0 < seconds <= LONGEST:
+        raise click.BadParameter(f"{durationText(seconds)}: more than nothing, and a day at most", param_hint="--for")
 
 
 def _waited(edge: RemoteEdge, begun: Any) -> Any:
@@ -111,8 +123,9 @@ def _progress(now: Any) -> str:
 
 def _told(ended: Any) -> Sequence[str]:
     dropped = f", {ended['dropped']} were dropped" if ended["dropped"] else ""
-    return [
-        f"{ended['requests']} requests, {_megabytes(ended['bytes'])} MB{dropped}: {ended['why']}",
+    told = f"{ended['requests']} requests, {_megabytes(ended['bytes'])} MB{dropped}: {ended['why']}"
+    return [told] if not ended["requests"] else [
+        told,
         ended["path"],
         f"next: revproxy replay --plugin NAME --version V {ended['path']}",
     ]

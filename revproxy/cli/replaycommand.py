@@ -16,6 +16,7 @@ from revproxy.cli.duration import Duration
 from revproxy.cli.replayreport import asDict, show
 from revproxy.cli.replaysubjects import Found, NotFound, Versions
 from revproxy.cli.report import Report as Lines
+from revproxy.config.rolloutkeys import expectation
 from revproxy.config.rolloutpolicy import Expectation
 from revproxy.loading.contract import PluginError
 from revproxy.proving.differencegroups import unexpected
@@ -27,9 +28,6 @@ from revproxy.replay.corpus import CorpusError, CorpusReader, linesOf
 LOOKED_AT = 10_000
 """Requests that are looked at to find which version was recorded."""
 
-KINDS = ("added", "removed", "changed")
-
-
 class NotRead(click.ClickException):
     """Something cannot be read, or shows nothing."""
 
@@ -37,15 +35,10 @@ class NotRead(click.ClickException):
 
 
 def _expectations(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Sequence[Expectation]:
-    return [_expectation(value) for value in values]
-
-
-def _expectation(text: str) -> Expectation:
-    """``FIELD`` or ``FIELD:KIND``; fields may have colons of their own."""
-    field, colon, kind = text.rpartition(":")
-    if colon and (kind in KINDS or kind == "*"):
-        return Expectation(field, kind)
-    return Expectation(text)
+    try:
+        return [expectation(value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(short_help="What a version does with recorded requests; no edge is needed.")

@@ -16,7 +16,7 @@ from revproxy.config.configfile import loadConfig
 from revproxy.config.document import parseYAML, readText
 from revproxy.config.grantedconfig import grantedConfig
 from revproxy.config.manifest import ConfigLayer
-from revproxy.config.problems import ConfigErrors, quoted
+from revproxy.config.problems import ConfigErrors, quoted, suggestion
 from revproxy.config.settings import Config, Isolation
 from revproxy.control.catalogreader import readPlugin
 from revproxy.control.planning.selection import select
@@ -103,7 +103,10 @@ class Versions:
         :param wanted: its number, or the beginning of its digest.
         :raises NotFound: there is none, or more than one.
         """
-        kept = dict(self._kept(self._theStore(), name))
+        store = self._theStore()
+        kept = dict(self._kept(store, name))
+        if not kept:
+            raise NotFound(f"no version of {quoted(name)} is stored there{_others(store, name)}")
         numbered = [digest for digest, entry in kept.items() if entry.version.number == wanted]
         begun = [digest for digest in kept if len(wanted) >= 4 and digest.startswith(wanted)]
         found = numbered or begun
@@ -190,6 +193,15 @@ def _settingsIn(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotFound(f"{file}: a plugin's configuration is a mapping: rate: 10")
     return value
+
+
+def _others(store: VersionStore, name: str) -> str:
+    """Of which plugins there are versions."""
+    try:
+        names = store.names()
+    except StoreError:
+        return ""
+    return suggestion(name, names)
 
 
 __all__ = ["Found", "NotFound", "Versions"]

@@ -30,7 +30,8 @@ _NUMBERS = frozenset((
     "weight", "in flight", "queued", "connections", "req/s", "4xx", "5xx", "p50 ms", "p95 ms", "p99 ms", "days",
     "waiting", "given up", "firing", "no traffic",
     "ms", "requests", "requests 1 h", "4xx 1 h", "5xx 1 h", "p50 ms 1 h", "p99 ms 1 h", "oldest", "age", "under way",
-    "waited ms", "faults", "candidate alone", "running alone", "odds", "left", "takes", "warming up", "testers",
+    "waited ms", "judged", "faults", "candidate alone", "running alone", "odds", "left", "takes",
+    "warming up", "testers",
 ))
 _HEADS = {"time-outs": "time-\nouts", "interrupts": "inter-\nrupts", "self ms/call": "self ms\n/call",
           "in flight": "in\nflight", "connections": "connec-\ntions", "requests 1 h": "requests\n1 h",

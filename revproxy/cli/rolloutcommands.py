@@ -18,7 +18,7 @@ from revproxy.cli.names import named
 from revproxy.cli.remoteedge import RemoteEdge, asking
 from revproxy.cli.repeated import INTERVAL, repeat
 from revproxy.cli.rolloutreport import show, showAll, showPlan
-from revproxy.cli.rolloutwords import ENDS, transition
+from revproxy.cli.rolloutwords import ENDS, transition, waitsFor
 from revproxy.config.document import parseYAML, readText
 from revproxy.config.problems import ConfigErrors
 
@@ -166,6 +166,8 @@ def _wait(edge: RemoteEdge, name: str) -> None:
         for each in found["transitions"][told:]:
             if not edge.json:
                 edge.report.lines([transition(each)])
+        if not edge.json and found["held"] and len(found["transitions"]) > told:
+            edge.report.lines([waitsFor(name)])
         told = len(found["transitions"])
         if found["state"] in ENDS:
             break

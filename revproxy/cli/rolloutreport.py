@@ -12,8 +12,8 @@ from revproxy.cli.rolloutwords import (
     ENDS,
     bar,
     clockTime,
+    evidenceText,
     familyName,
-    highest,
     numberText,
     oddsText,
     shareText,
@@ -21,6 +21,7 @@ from revproxy.cli.rolloutwords import (
     stateName,
     transition,
     versionName,
+    waitsFor,
     whereabouts,
 )
 from revproxy.durations import durationText
@@ -28,13 +29,13 @@ from revproxy.durations import durationText
 Facts = Mapping[str, Any]
 
 _PAIRED = ("content", "pair-time")
-"""Families of which pairs are counted, and not clients."""
+"""Families of which pairs are counted, and not groups of clients."""
 
 _LIST = ("plugin", "from", "to", "state", "step", "odds", "left", "note")
 _FAMILIES = ("worse if it", "odds", "evidence", "candidate", "running")
-_ARMS = ("arm", "version", "requests", "faults", "interrupts", "p50 ms", "p99 ms", "warming up", "testers")
+_ARMS = ("arm", "version", "judged", "faults", "interrupts", "p50 ms", "p99 ms", "warming up", "testers")
 _DIFFERENCES = ("difference", "kind", "candidate alone", "running alone", "odds", "note")
-_PLAN = ("step", "what", "ends well", "takes")
+_PLAN = ("step", "what", "takes", "at least", "at most", "ends well")
 
 _MOST = 12
 """Differences that are shown, where not all are asked for."""
@@ -43,7 +44,8 @@ _MOST = 12
 def showAll(report: Report, found: Sequence[Facts]) -> None:
     """A line for each rollout."""
     if not found:
-        report.lines(["nothing is being rolled out"])
+        report.lines(["no rollouts: `revproxy rollout NAME start` begins one, and so does what is saved, where "
+                      "plugins.rollout says so"])  # fmt: skip
         return
     report.table(_LIST, map(_listRow, found))
 
@@ -97,24 +99,25 @@ def _head(found: Facts, now: float) -> Iterator[str]:
     if found["because"] != verdict["reason"]:
         yield f"  because   {found['because']}"
     yield f"  verdict   {verdict['kind']}: {verdict['reason']}"
-    most = highest(found)
-    if most is not None and most["odds"] <= 1:
-        yield f"  evidence  {bar(0, most['threshold'])} none against it yet"
-    elif most is not None:
-        yield (f"  evidence  {bar(most['odds'], most['threshold'])} {oddsText(most['odds'])} of "
-               f"{oddsText(most['threshold'])} against it: {familyName(most['family'])}")  # fmt: skip
+    evidence = evidenceText(found)
+    if evidence:
+        yield f"  evidence  {evidence}"
     if step is not None:
-        yield f"  step      {_stepText(step, now)}"
-    if found["can_see"]:
+        yield f"  step      {_stepText(step, now, found['held'])}"
+    if found["can_see"] and found["can_see"] != verdict["reason"]:
         yield f"  can see   {found['can_see']}"
 
 
 def _tables(found: Facts, isAll: bool) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
-    seen = [each for each in found["families"] if each["of_candidate"] or each["of_running"]]
-    yield "", _FAMILIES, [_familyRow(each) for each in seen]
+    yield "", _FAMILIES, [_familyRow(each) for each in found["families"] if _saysSomething(each)]
     arms = (("running", found["running"]), ("candidate", found["candidate"]))
     yield "", _ARMS, [_armRow(name, which, found["arms"][name]) for name, which in arms]
     yield "", _DIFFERENCES, [_differenceRow(each) for each in _shown(found, isAll)]
+
+
+def _saysSomething(family: Facts) -> bool:
+    """Whether both versions came so far that it could happen to them, or it has."""
+    return bool((family["of_candidate"] and family["of_running"]) or family["candidate"])
 
 
 def _shown(found: Facts, isAll: bool) -> list[Facts]:
@@ -150,9 +153,11 @@ def _tail(found: Facts, isAll: bool) -> Iterator[str]:
 def _pairs(pairs: Facts) -> Iterator[str]:
     time = pairs["time"]
     yield ""
-    yield (f"{pairs['compared']} pairs compared; in time, less 20 µs, the candidate was slower in "
-           f"{time['slower']}, faster in {time['faster']}; it alone failed in {pairs['faults']}, the running version "
-           f"alone in {pairs['control_faults']}")  # fmt: skip
+    yield f"{pairs['compared']} pair{'' if pairs['compared'] == 1 else 's'} compared"
+    if differing := time["slower"] + time["faster"]:
+        yield (f"  time    the candidate took longer, by more than 20 µs or 2 %, in {time['slower']} of {differing} "
+               "that differ")  # fmt: skip
+    yield f"  faults  the candidate alone in {pairs['faults']}, the running version alone in {pairs['control_faults']}"
     left = [f"{count} {why}" for why, count in pairs["incomparable"].items()]
     if left:
         yield f"not comparable: {', '.join(left)}"
@@ -167,14 +172,13 @@ def _advice(found: Facts) -> list[str]:
     if state == "promoted":
         return [f"it runs; to go back: revproxy rollback {name}"]
     if state in ENDS:
-        again = f"{command} start {version}"
-        return [f"{versionName(found['running'])} runs; to try it again: {again}"]
+        return [f"to try it again: {command} start {version}; what runs: revproxy plugins {name}"]
     if found["held"]:
-        return [f"it waits for somebody: {command} resume | step | promote | abort"]
-    return []
+        return [waitsFor(name)]
+    return [f"to stop it here: {command} hold; to end it: {command} abort"]
 
 
-def _stepText(step: Facts, now: float) -> str:
+def _stepText(step: Facts, now: float, isHeld: bool) -> str:
     parts = [f"for {span(max(0.0, now - step['since']))}"]
     if step["need"]:
         parts.append(f"{numberText(step['have'] or 0)} of {numberText(step['need'])} {_unit(step)}")
@@ -182,14 +186,16 @@ def _stepText(step: Facts, now: float) -> str:
         parts.append(f"at least {durationText(step['at_least'])}")
     if step["at_most"] is not None:
         parts.append(f"at most {durationText(step['at_most'])}")
-    if step["left_seconds"]:
+    if step["left_seconds"] and not isHeld:
         parts.append(f"about {span(step['left_seconds'])} left")
     return ", ".join(parts)
 
 
 def _unit(step: Facts) -> str:
     until = step["until"]
-    return "pairs" if until["pairs"] is not None else f"faults that {shareText(until['fault'] or 0)} would have shown"
+    if until["pairs"] is not None:
+        return "pairs"
+    return f"faults by now, had {shareText(until['fault'] or 0)} of its calls failed"
 
 
 def _listRow(found: Facts) -> Sequence[str]:
@@ -198,23 +204,25 @@ def _listRow(found: Facts) -> Sequence[str]:
         found["plugin"] + (f" +{len(found['plugins']) - 1}" if len(found["plugins"]) > 1 else ""),
         versionName(found["running"]),
         found["candidate"]["version"],
-        f"{stateName(found['state'])}{', held' if found['held'] else ''}",
-        "" if step is None else f"{step['index']} of {step['of']}"
-        + (f", {shareText(step['share'])}" if step["kind"] != "preflight" else ""),
+        stateName(found["state"])
+        + (f" {shareText(step['share'])}" if step is not None and step["kind"] == found["state"] != "preflight" else "")
+        + (", held" if found["held"] else ""),
+        "-" if step is None else f"{step['index']} of {step['of']}",
         oddsText(found["verdict"]["odds"]) if found["verdict"]["odds"] else "-",
-        span(step["left_seconds"]) if step is not None and step["left_seconds"] is not None else "-",
+        span(step["left_seconds"]) if step is not None and step["left_seconds"] and not found["held"] else "-",
         found["because"],
     )
 
 
 def _familyRow(family: Facts) -> Sequence[str]:
-    of = "pairs" if family["family"] in _PAIRED else "clients"
+    of = "pairs" if family["family"] in _PAIRED else "groups"
     return (
         familyName(family["family"]),
         oddsText(family["odds"]) if family["candidate"] or family["running"] else "-",
         bar(family["odds"], family["threshold"]),
         f"{family['candidate']} of {family['of_candidate']} {of}",
-        f"{family['running']} of {family['of_running']} {of}",
+        # Of times, less is as good as the same.
+        "-" if family["family"] == "pair-time" else f"{family['running']} of {family['of_running']} {of}",
     )
 
 
@@ -236,11 +244,10 @@ def _differenceRow(each: Facts) -> Sequence[str]:
 def _planRow(number: int, step: Facts) -> Sequence[str]:
     what = {"preflight": "pre-flight", "shadow": "shadow, {} of requests", "canary": "canary, {} of clients"}
     seconds = step["seconds"]
-    ends = [step["text"] or _ends(step["until"])]
-    ends += [f"{word} {durationText(step[key])}" for key, word in (("at_least", "at least"), ("at_most", "at most"))
-             if step[key]]  # fmt: skip
+    bounds = [durationText(step[key]) if step[key] else "-" for key in ("at_least", "at_most")]
     shown = what[step["kind"]].format(shareText(step["share"]))
-    return str(number), shown, ", ".join(filter(None, ends)) or "-", "?" if seconds is None else span(seconds)
+    ends = step["text"] or _ends(step["until"]) or "-"
+    return str(number), shown, "?" if seconds is None else span(seconds), *bounds, ends
 
 
 def _ends(until: Facts) -> str:
@@ -249,7 +256,8 @@ def _ends(until: Facts) -> str:
         return f"{until['pairs']} pairs"
     if until["fault"] is None:
         return ""
-    return f"{shareText(until['fault'])} of errors would have been found with {shareText(until['power'])}"
+    fault, power = shareText(until["fault"]), shareText(until["power"])
+    return f"faults in {fault} of calls would be found with a probability of {power}"
 
 
 def _ms(seconds: float | None) -> str:

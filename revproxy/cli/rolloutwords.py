@@ -17,9 +17,15 @@ ENDS = ("promoted", "rolled-back", "aborted", "superseded", "refused")
 _NAMES = {
     "faults": "fails", "interrupts": "stops more requests", "interrupts-fewer": "stops fewer requests",
     "slow90": "among the slowest 10 %", "slow99": "among the slowest 1 %", "slow999": "among the slowest 0.1 %",
-    "median": "slow in the middle", "fingerprint": "a new exception", "stall": "holds the event loop",
+    "median": "slower throughout", "fingerprint": "raises something new", "stall": "holds the event loop",
     "content": "answers differently", "pair-time": "slower on the same requests", "leak": "remains in memory",
 }  # fmt: skip
+
+_CERTAIN = ("fingerprint", "stall", "leak")
+"""Families that decide without odds."""
+
+_MOST = 1e4
+"""Odds that are more than this say no more."""
 
 _BAR = 20
 """Characters from even odds to the threshold."""
@@ -32,6 +38,11 @@ def rolloutLine(found: Facts) -> str:
         return f"{found['plugin']}: {candidate} {stateName(state)}: {found['because']}"
     parts = [whereabouts(found), *(["held"] if found["held"] else []), *_oddsText(found), *_leftText(found)]
     return f"{found['plugin']}: {candidate} in place of {versionName(found['running'])}: " + ", ".join(parts)
+
+
+def waitsFor(name: str) -> str:
+    """What may be typed of one that is held."""
+    return f"it waits for somebody: revproxy rollout {name} resume | step | promote | abort"
 
 
 def whereabouts(found: Facts) -> str:
@@ -64,7 +75,7 @@ def transition(told: Facts) -> str:
     """The line of a step from one state to another."""
     reason = f": {told['reason']}" if told["reason"] else ""
     by = "" if told["by"] in ("", "edge") else f", by {told['by']}"
-    return f"{clockTime(told['at'])}  {told['from'] or 'new'} → {told['to']}{by}{reason}"
+    return f"{clockTime(told['at'])}  {stateName(told['from'] or 'new')} → {stateName(told['to'])}{by}{reason}"
 
 
 def span(seconds: float) -> str:
@@ -72,7 +83,7 @@ def span(seconds: float) -> str:
     for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if seconds >= size:
             return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "no time"
+    return f"{seconds:.0f} s"
 
 
 def clockTime(at: float) -> str:
@@ -91,6 +102,20 @@ def highest(found: Facts) -> Facts | None:
     return max(found.get("families", ()), key=lambda each: each["odds"] / each["threshold"], default=None)
 
 
+def evidenceText(found: Facts) -> str:
+    """How much speaks against the candidate, and how much decides; empty: nothing was looked at."""
+    verdict, most = found["verdict"], highest(found)
+    if verdict["kind"] == "regression" and verdict["family"] in _CERTAIN:
+        return f"{'█' * _BAR} certain, whatever the odds: {familyName(verdict['family'])}"
+    if most is None:
+        return ""
+    odds, threshold = most["odds"], most["threshold"]
+    if odds <= 1:
+        return f"{bar(0, threshold)} none against it"
+    return (f"{bar(odds, threshold)} {oddsText(odds)} against it, {oddsText(threshold)} "
+            f"{'decided' if found['state'] in ENDS else 'decides'}: {familyName(most['family'])}")  # fmt: skip
+
+
 def bar(odds: float, threshold: float, width: int = _BAR) -> str:
     """Evidence on a scale of orders of magnitude: empty at even odds, full where it decides."""
     part = 0.0 if odds <= 1 else min(1.0, log(odds) / log(threshold))
@@ -104,11 +129,13 @@ def shareText(share: float) -> str:
 
 
 def oddsText(odds: float) -> str:
-    """As ``20 : 1``, or ``1 : 20`` where that is nearer to how people say it."""
+    """As ``20 : 1``, or ``1 : 20`` where that is nearer to how people say it; as far as anybody reads them."""
     if odds <= 0:
         return "-"
-    if odds >= 1e6:
-        return "> 1,000,000 : 1"
+    if odds > _MOST:
+        return "over 10,000 : 1"
+    if odds < 1 / _MOST:
+        return "under 1 : 10,000"
     return f"{numberText(odds)} : 1" if odds >= 1 else f"1 : {numberText(1 / odds)}"
 
 

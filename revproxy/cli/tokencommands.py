@@ -44,9 +44,9 @@ def token() -> None:
 def new(edge: RemoteEdge, name: str, role: str, expires: float, reason: str | None, forFile: bool) -> None:
     """Make a token called NAME, and show it this once.
 
-    Roles: read (figures and states), observe (also requests), operate (also enable, disable, rollback, pin, drain),
-    configure (also the configuration: whoever has it can run code), admin (also tokens and audit records). Each may
-    what those before it may.
+    Roles: read (figures and states), observe (also requests), operate (also enable, disable, rollback, pin, rollout,
+    record, drain), configure (also the configuration: whoever has it can run code), admin (also tokens and audit
+    records). Each may what those before it may.
     """
     if forFile:
         edge.show(_entry(name, role, time.time() + expires), _printEntry)

@@ -108,6 +108,9 @@ def expectation(text: str) -> Expectation:
         field, kind = text, "*"
     if field.startswith(("header:", "request:")):
         field = field.lower()
+        _, colon, said = field.partition(":")[2].partition(":")
+        if colon:
+            raise ValueError(f"{quoted(said)} is no kind of difference{suggestion(said, KINDS)}")
     start = field[: min((at for at in map(field.find, "*?[") if at >= 0), default=len(field))]
     isGlob = start != field
     if field in FIELDS or any(field.startswith(name) and field != name for name in NAMED):

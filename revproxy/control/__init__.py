@@ -21,8 +21,8 @@ In the order in which a change passes through:
   `slowplugins` (with `loopshare`) tells of those that hold the event loop again and again;
 - :mod:`~revproxy.control.rollout` says how new versions earn their place: `rolling` is the part of a change that is
   about that, `candidates` what is remembered of them; `rolloutdriver` leads those that are in `rolloutbook` through
-  their steps, `rolloutchecks` has `preflights` look at versions before; `rollouts` is what people may know (`rolloutview`,
-  `rolloutforecast`) and do;
+  their steps, `rolloutchecks` has `preflights` look at versions before; `rollouts` is what people may know
+  (`rolloutview`, `rolloutforecast`) and do;
 - `controlsocket`, at a `socketfile`, is how commands come in, `commands` what they may be, `steering` who carries them
   out;
 - :mod:`~revproxy.control.trust` says whose code may run, `vetting` what of what is stored, and `trustview`

@@ -12,7 +12,7 @@ from revproxy.config.problems import quoted, suggestion
 from revproxy.control.chainview import ChainView
 from revproxy.control.commands import NotThere
 from revproxy.control.coordinator import Coordinator
-from revproxy.control.planning.gradual import heldBack
+from revproxy.control.planning.heldback import heldBack
 from revproxy.control.state.records import PluginRecord, VersionRecord
 from revproxy.control.trustview import TrustView
 from revproxy.plan.catalog import CatalogEntry
@@ -140,7 +140,7 @@ class PluginView:
         tried = record.find(found.digest)
         if tried is None or tried.trial is None or not tried.trial.blocks or record.running == found.digest:
             return None
-        return tried.trial.at, heldBack(name, found, tried.trial)
+        return tried.trial.at, heldBack(found, tried.trial)
 
     def _kept(self, name: str, kept: VersionRecord, runs: bool) -> dict[str, Any]:
         """One version of those that the store has of a plugin."""

@@ -30,6 +30,9 @@ SECONDS: Final = 300.0
 _TOLD: Final = 20
 """Differences that are named."""
 
+_NOBODYS: Final = frozenset(("status", "verdict"))
+"""Fields in which there is nothing of a request."""
+
 
 class Preflights:
     """Makes them; see `revproxy.control.rollout.preflight.Preflighting`."""
@@ -105,13 +108,18 @@ def replayProblems(found: Report, name: str, expect: Sequence[Expectation]) -> I
 
 
 def differenceText(count: DifferenceCount, calls: int) -> str:
-    """One kind of difference, in one line."""
+    """
+    One kind of difference, in one line. It is in events, and who may see nothing of any request may see those: of
+    examples there is no more in it than what no client has sent.
+    """
     noise = f"; by itself in {count.control + count.both}" if count.control or count.both else ""
     text = f"{count.field} {count.kind} in {count.candidate} of {calls} replayed calls{noise}"
-    if count.examples:
-        request, before, after = count.examples[0]
-        text += f": {before or 'nothing'} became {after or 'nothing'} in {request}"
-    return text
+    if not count.examples:
+        return text
+    _, before, after = count.examples[0]
+    if count.field in _NOBODYS:
+        text += f": {before or 'nothing'} became {after or 'nothing'}"
+    return f"{text}; revproxy replay shows in which requests"
 
 
 __all__ = ["Preflights", "differenceText", "replayProblems"]

@@ -128,7 +128,10 @@ class Rolling:
                 self._bounds[name] = sifted.bounds[name]
 
     def _distrust(self, name: str, reason: str) -> None:
-        graded = self._graded
+        """:raises ChangeRefused: it is the one that somebody wants to begin."""
+        graded, move = self._graded, self._request.rollout
+        if move is not None and move.begins is not None and name in move.begins.candidates:
+            raise ChangeRefused(Refusal(name, BY_STEPS, reason, move.begins.candidates[name].version))
         for each in graded.ongoing:
             if name in each.candidates:
                 self._ended[each.id] = Ending("aborted", f"{name} {each.candidates[name].version}: {reason}", True)
@@ -159,7 +162,7 @@ class Rolling:
         for each in self._graded.ongoing:
             gone = [name for name in each.candidates if not _isBase(each, name, plan)]
             if gone:
-                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more"))
+                self._ended.setdefault(each.id, Ending("aborted", f"what ran of {gone[0]} does not run any more", True))
         going = [replace(each, trial=self._currentTrial(each, plan.config)) for each in self._graded.ongoing
                  if each.id not in self._ended]
 

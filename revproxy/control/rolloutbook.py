@@ -35,6 +35,9 @@ from revproxy.plan.events import EventLog
 MOST_OVER = 200
 """Plugins of which the last rollout is remembered."""
 
+MOST_DIFFERENCES = 50
+"""Of a rollout that is over: the weightiest of what the versions differed in."""
+
 
 class RolloutBook:
     """
@@ -87,7 +90,8 @@ class RolloutBook:
         del self._going[rollout.id]
         for name in rollout.newcomer.candidates:
             self._over.pop(name, None)
-        self._over[rollout.name] = viewOf(rollout, self._now())
+        view = viewOf(rollout, self._now())
+        self._over[rollout.name] = {**view, "differences": view["differences"][:MOST_DIFFERENCES]}
         while len(self._over) > MOST_OVER:
             del self._over[next(iter(self._over))]
         self._hasChanged = True
@@ -114,7 +118,7 @@ class RolloutBook:
                 continue
             try:
                 self._going[each.id] = restored(each, stored, readConfig, self._now, self.cookieKey)
-            except (StoreError, ConfigErrors, ValueError) as error:
+            except (StoreError, ConfigErrors, ValueError, ArithmeticError) as error:  # figures may be anything
                 name = each.candidates[0].name if each.candidates else ""
                 self._events.add("rollout-aborted", f"it cannot go on after the restart: {error}", name)
 

@@ -33,7 +33,7 @@ from revproxy.control.rolloutbook import RolloutBook
 from revproxy.control.rolloutchecks import RolloutChecks
 from revproxy.control.state.records import Pin, PluginRecords
 from revproxy.control.steering import Asker
-from revproxy.plan.catalog import Catalog
+from revproxy.plan.catalog import Catalog, Entries
 from revproxy.plan.plan import Plan
 from revproxy.plan.refusal import BY_STEPS
 from revproxy.plan.trial import Trial
@@ -253,12 +253,13 @@ class RolloutDriver:
         behind, self._behind = self._behind, set()
         for rollout in self.book.going:
             if rollout.id in behind and rollout.isHeld:
-                self.resume(rollout, BY_EDGE)
+                self.resume(rollout, Asker(EDGE, "what it waited for is over"), False)
 
     def _beginWaiting(self) -> None:
         """Those that wait begin, as far as there is room; of those that an edge before this one looked at, too."""
         if self._coordinator.plan is None or self._coordinator.hasEnded:
             return
+        self._tickLater()  # after a restart, some are in the midst of a step
         active = sum(each.state != WAITING or each.isBusy for each in self.book.going)
         for rollout in self.book.going:
             if rollout.isBusy or rollout.isHeld:
@@ -291,9 +292,12 @@ class RolloutDriver:
         rollout.entering, rollout.isBusy = Entering(trial, index, reason, by, rollout.isHeld), True
         try:
             change = asker.request("rollout-step", subject=rollout.name, rollout=Move(rollout.id, trial=trial))
-            return await self._coordinator.apply(replace(change, reason=asker.reason or reason))
+            report = await self._coordinator.apply(replace(change, reason=asker.reason or reason))
         finally:
             rollout.entering, rollout.isBusy = None, False
+        if asker is not BY_EDGE:
+            rollout.accept()  # whoever says that it goes on has seen what there is
+        return report
 
     async def promote(self, rollout: Rollout, reason: str, asker: Asker) -> ChangeReport:
         """Have the candidates serve all. :raises ChangeRefused: they do not."""
@@ -324,9 +328,9 @@ class RolloutDriver:
         self._record("rollout-hold", rollout, asker, "stays in its step", reason)
         self.book.save()
 
-    def resume(self, rollout: Rollout, asker: Asker) -> None:
-        """Have it go on."""
-        rollout.resume(asker.reason or WANTED, nameOf(asker.actor))
+    def resume(self, rollout: Rollout, asker: Asker, isSeen: bool = True) -> None:
+        """Have it go on. :param isSeen: whether somebody has seen what the versions differ in."""
+        rollout.resume(asker.reason or WANTED, nameOf(asker.actor), isSeen)
         self._tell("rollout-resumed", rollout, f"{rollout.versions} goes on by what is seen", asker)
         self._record("rollout-resume", rollout, asker, "goes on by what is seen")
         self.book.save()
@@ -351,11 +355,23 @@ class RolloutDriver:
             return
         if self.book.get(rollout.id) is not rollout or rollout.index != index or self._coordinator.hasEnded:
             return
-        if problems:
+        others = self._tiedTo(rollout) if problems and rollout.report is None else ""
+        if others:
+            text = f"it may have to come after {others}, on trial as well, and waits until that is over"
+            self.hold(rollout, f"{text}: {'; '.join(problems)}", BY_EDGE)
+            self._behind.add(rollout.id)
+        elif problems:
             ending = Ending("refused", f"it did not pass its pre-flight: {'; '.join(problems)}", True)
             await self._ending(rollout, ending, BY_EDGE)
         elif not rollout.isHeld:
             self._soon(rollout, self.goOn(rollout, passedText(rollout.report), BY_EDGE))
+
+    def _tiedTo(self, rollout: Rollout) -> str:
+        """Others that go on, and are tied to it by ``requires``; empty: none is."""
+        mine = rollout.newcomer.candidates
+        others = [each for each in self.book.going if each is not rollout]
+        tied = [each for each in others if _isTied(mine, each.newcomer.candidates)]
+        return ", ".join(f"{each.name} {each.versions}" for each in tied)
 
     # How it is told
 
@@ -399,6 +415,12 @@ class RolloutDriver:
 def nameOf(actor: Actor) -> str:
     """Who wanted something, in a word."""
     return actor.name or actor.via
+
+
+def _isTied(some: Entries, others: Entries) -> bool:
+    """Whether one of the first requires one of the others, by name, or the other way round."""
+    needs = [(entry, others) for entry in some.values()] + [(entry, some) for entry in others.values()]
+    return any(needed.keys() & entry.manifest.requires.keys() for entry, needed in needs)
 
 
 def _follow(rollout: Rollout, records: PluginRecords, found: Catalog) -> PluginRecords:

@@ -119,7 +119,10 @@ class Rollouts:
         newcomer = await self.newcomer(name, version, policy)
         change = asker.request("rollout-start", subject=name, rollout=Move("", begins=newcomer))
         steps = ", ".join(map(stepText, newcomer.policy.steps))
-        versions = ", ".join(str(entry.version) for entry in newcomer.candidates.values())
+        versions = ", ".join(
+            str(entry.version) if each == name else f"{each} {entry.version}"
+            for each, entry in newcomer.candidates.items()
+        )
         making = self._coordinator.apply(change)
         done = f"{name}: {versions} is rolled out: {steps}; `revproxy rollout {name}` shows how it goes"
         return await self._telling.outcomeOf(self._begun(making, newcomer, name), done, name, False)

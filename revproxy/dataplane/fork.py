@@ -20,6 +20,7 @@ from revproxy.dataplane.armcookie import Issuer
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.draw import Draw, Standing
 from revproxy.dataplane.story import note
+from revproxy.messages import Request
 
 _ANY: Final[Any] = (None,)
 
@@ -126,6 +127,15 @@ class Fork(Chain):
             self.release()
         return chain.enter(context)
 
+    def finished(self, context: Context) -> Deferred[None] | None:
+        """As :meth:`Chain.finished`, of a request that was refused before it entered."""
+        self._strip(context.request)
+        return super().finished(context)
+
+    def hold(self, later: Deferred[None]) -> None:
+        """As :meth:`Chain.hold`, where whoever ends plugins waits: they are those of what runs."""
+        self._arms[RUNNING].hold(later)
+
     def armFor(self, context: Context) -> Chain:
         """The chain that a request takes; whoever has it enter there counts it as active."""
         standings: Standings | None = context._standings
@@ -154,8 +164,7 @@ class Fork(Chain):
         isTester = False
         for draw in self._testers:
             isTester |= self._isChosen(draw, context, standings)
-        for name in self._stripped:
-            request._headers.removeRaw(name)
+        self._strip(request)
         if isTester:
             # What somebody does who tests one version is nothing to judge another one by, either.
             for id, standing in standings.items():
@@ -165,6 +174,10 @@ class Fork(Chain):
             if exchange is not None:
                 exchange.answerThrough(self._issuer.through(request))
         return standings
+
+    def _strip(self, request: Request) -> None:
+        for name in self._stripped:
+            request._headers.removeRaw(name)
 
     def _isChosen(self, draw: Draw, context: Context, standings: Standings) -> bool:
         choice = None if draw.testers is None else draw.testers.choice(context._request)

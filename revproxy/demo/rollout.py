@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from revproxy.cli.edgeclient import EdgeClient, EdgeNotRunning, NoAnswer, Refused
+from revproxy.cli.rolloutwords import stateName, whereabouts
 from revproxy.demo.rolloutact import Act
 from revproxy.demo.rolloutpage import page
 from revproxy.demo.rolloutversions import CANDIDATES, FIRST, NAME, PLANS, Candidate
@@ -132,7 +133,7 @@ class _Demonstration:
         self.save(candidate)
         while time.monotonic() < began + _LONGEST:
             view = self._view(candidate)
-            now = f"{view['state']}{' (held)' if view['held'] else ''}, step {_step(view)}" if view else "saved"
+            now = f"{whereabouts(view)}{', held' if view['held'] else ''}" if view else "saved"
             if now != told:
                 print(f"    {time.monotonic() - began:5.0f} s  {now}", flush=True)
                 told = now
@@ -159,17 +160,12 @@ class _Demonstration:
         """What somebody says who is shown what the shadow has found. In a canary, it is judged all the same."""
         reason = view["verdict"]["reason"]
         command = "step" if act.candidate.isInsisted else "abort"
-        act.said.append(f"revproxy rollout {NAME} {command}, after it was held: {reason}")
+        act.said.append((f"revproxy rollout {NAME} {command}", reason))
         print(f"             held: {reason}\n             somebody says: {command}", flush=True)
         try:
             self._ask("POST", f"rollouts/{NAME}/{command}")
         except Refused as refused:
             raise Failed(f"{command} was refused: {refused}") from refused
-
-
-def _step(view: Mapping[str, Any]) -> str:
-    step = view["step"]
-    return f"{step['index']} of {step['of']}" if step else "none"
 
 
 def told(act: Act) -> str:
@@ -178,7 +174,7 @@ def told(act: Act) -> str:
     times = sorted(met.times) or [0.0]
     middle = f"median {times[len(times) // 2] * 1e3:.1f} ms"
     lines = [
-        f"    {view['state']}: {view['verdict']['reason']}",
+        f"    {stateName(view['state'])}: {view['verdict']['reason']}",
         f"    visitors: {met.requests} requests in {act.seconds:.0f} s, {met.broken} broken, "
         f"{sum(met.wrong.values())} wrong, {middle}",
     ]
@@ -203,9 +199,10 @@ def demonstrate(folder: Path, file: Path, rate: float = RATE) -> bool:
         try:
             demonstration.ready(edge)
             with Visitors(port, rate, PEOPLE, headersOf, wrongIn) as visitors:
-                time.sleep(12.0)  # until it is known how long the running version takes
+                time.sleep(2.0)  # until all of them have come
                 for candidate in CANDIDATES:
-                    print(f"\n{candidate.number}  {candidate.title}. {candidate.fault}", flush=True)
+                    about = candidate.fault or "Nothing is wrong with it."
+                    print(f"\n{candidate.number}  {candidate.title}. {about}", flush=True)
                     acts.append(demonstration.act(candidate, visitors))
                     print(told(acts[-1]), flush=True)
             serves = demonstration.running()

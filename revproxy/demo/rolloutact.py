@@ -25,14 +25,14 @@ class Act:
 
     :ivar view: of its rollout, as the edge told it last.
     :ivar met: what visitors met from its first moment to its last.
-    :ivar said: what somebody said meanwhile, with why.
+    :ivar said: commands that somebody said meanwhile, and why it was held.
     """
 
     candidate: Candidate
     view: Mapping[str, Any] = field(default_factory=dict)
     met: Met = field(default_factory=Met)
     seconds: float = 0.0
-    said: list[str] = field(default_factory=list)
+    said: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def faults(self) -> list[str]:

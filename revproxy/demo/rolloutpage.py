@@ -10,6 +10,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from revproxy.cli.rolloutwords import familyName, oddsText, stateName
 from revproxy.demo.rolloutact import Act
 
 _THRESHOLD = 125.0
@@ -29,6 +30,7 @@ p { margin: .3rem 0 } .soft { color: var(--soft) } .good { color: var(--good) } 
 th, td { text-align: left; padding: .15rem 1rem .15rem 0; vertical-align: top; border-bottom: 1px solid var(--line) }
 th { color: var(--soft); font-weight: 600 }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
+td.number, .when td:nth-child(-n+2) { white-space: nowrap }
 svg { display: block; width: 100%; height: auto; max-width: 44rem } svg text { fill: var(--soft); font-size: 11px }
 code { font: 14px ui-monospace, monospace; overflow-wrap: anywhere }
 """
@@ -58,7 +60,7 @@ def page(acts: Sequence[Act], serves: str) -> str:
 
 def _summary(acts: Iterable[Act]) -> str:
     rows = [
-        (act.candidate.number, act.candidate.title, str(act.view["state"]), _last(act), str(_served(act)),
+        (act.candidate.number, act.candidate.title, stateName(str(act.view["state"])), _last(act), f"{_served(act):,}",
          str(act.met.broken), str(sum(act.met.wrong.values())), f"{act.seconds:.0f} s")
         for act in acts
     ]  # fmt: skip
@@ -79,15 +81,16 @@ def _last(act: Act) -> str:
 def _article(act: Act) -> str:
     candidate, view = act.candidate, act.view
     isRight = not act.faults
-    verdict = f'<b class="{"good" if isRight else "bad"}">{escape(str(view["state"]))}</b>'
+    verdict = f'<b class="{"good" if isRight else "bad"}">{escape(stateName(str(view["state"])))}</b>'
     parts = [
         f"<h2>{escape(candidate.number)}: {escape(candidate.title)} &rarr; {verdict}</h2>",
         f'<p class="soft">{escape(candidate.fault or "Nothing is wrong with it.")}</p>',
         f"<p>{escape(str(view['verdict']['reason']))}</p>",
         *(f'<p class="bad">{escape(fault)}</p>' for fault in act.faults),
-        *(f"<p>Somebody said: <code>{escape(said)}</code></p>" for said in act.said),
+        *(f"<p>Somebody said <code>{escape(command)}</code> when it was held: {escape(why)}</p>"
+          for command, why in act.said),
         _transitions(view),
-        _curve(view["curve"]),
+        _curve(view["curve"], view["transitions"]),
         _families(view["families"]),
         _differences(view["differences"]),
         _arms(view["arms"]),
@@ -98,10 +101,12 @@ def _article(act: Act) -> str:
 def _transitions(view: Mapping[str, Any]) -> str:
     start = view["transitions"][0]["at"] if view["transitions"] else 0.0
     rows = [
-        (f"{_seconds(each['at'], start):+.1f} s", f"{each['from']} → {each['to']}", each["reason"], each["by"])
+        (f"{_seconds(each['at'], start):+.1f} s", f"{stateName(each['from']) or 'saved'} → {stateName(each['to'])}",
+         each["reason"], each["by"])
         for each in view["transitions"]
     ]
-    return f"<h3>What happened</h3>{_table(('when', 'from and to', 'why', 'by'), rows)}" if rows else ""
+    table = _table(("when", "from and to", "why", "by"), rows)
+    return f'<h3>What happened</h3><div class="when">{table}</div>' if rows else ""
 
 
 def _seconds(at: Any, start: Any) -> float:
@@ -113,8 +118,11 @@ def _instant(at: Any) -> float:
     return float(at) if isinstance(at, (int, float)) else datetime.fromisoformat(str(at)).timestamp()
 
 
-def _curve(points: Sequence[Mapping[str, Any]]) -> str:
-    """The highest of the odds over time, on a scale of powers of ten, up to where a version is taken back."""
+def _curve(points: Sequence[Mapping[str, Any]], transitions: Sequence[Mapping[str, Any]]) -> str:
+    """
+    The highest of the odds over time, on a scale of powers of ten, up to where a version is taken back; and when steps
+    began.
+    """
     if len(points) < 2:
         return ""
     start = points[0]["at"]
@@ -122,20 +130,29 @@ def _curve(points: Sequence[Mapping[str, Any]]) -> str:
     top = math.log10(_THRESHOLD * 4)
     bottom = -2.0
 
+    def across(at: Any) -> float:
+        return 40 + 640 * _seconds(at, start) / length
+
     def place(point: Mapping[str, Any]) -> str:
         height = min(max(math.log10(max(float(point["odds"]), 1e-9)), bottom), top)
-        return f"{40 + 640 * _seconds(point['at'], start) / length:.1f},{_height(height, bottom, top):.1f}"
+        return f"{across(point['at']):.1f},{_height(height, bottom, top):.1f}"
 
     limit = _height(math.log10(_THRESHOLD), bottom, top)
     even = _height(0.0, bottom, top)
     drawn = " ".join(place(point) for point in points)
+    steps = "".join(
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="10" y2="130" stroke="var(--line)"/>'
+        f'<text x="{x + 4:.1f}" y="128">{escape(stateName(str(each["to"])))}</text>'
+        for each in transitions if each["to"] != "held" and 40 <= (x := across(each["at"])) < 660
+    )  # fmt: skip
     return (
         "<h3>Evidence that it is worse</h3>"
         '<svg viewBox="0 0 700 150" role="img" aria-label="Odds over time">'
         f'<line x1="40" x2="680" y1="{limit:.1f}" y2="{limit:.1f}" stroke="var(--bad)" stroke-dasharray="4 3"/>'
-        f'<text x="40" y="{limit - 4:.1f}">125 to 1: it is taken back</text>'
+        f'<text x="680" y="{limit - 4:.1f}" text-anchor="end">125 to 1: it is taken back, or shown to somebody</text>'
         f'<line x1="40" x2="680" y1="{even:.1f}" y2="{even:.1f}" stroke="var(--line)"/>'
-        f'<text x="40" y="{even - 4:.1f}">1 to 1</text>'
+        f'<text x="36" y="{even + 4:.1f}" text-anchor="end">1 to 1</text>'
+        f"{steps}"
         f'<polyline points="{drawn}" fill="none" stroke="var(--mark)" stroke-width="2"/>'
         f'<text x="680" y="146" text-anchor="end">{length:.0f} s</text></svg>'
     )
@@ -147,28 +164,28 @@ def _height(value: float, bottom: float, top: float) -> float:
 
 def _families(families: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        (each["family"], f"{each['odds']:.3g} of {each['threshold']:g}",
-         f"{each['candidate']} of {each['of_candidate']}", f"{each['running']} of {each['of_running']}")
-        for each in families
+        (familyName(each["family"]), oddsText(each["odds"]), f"{each['threshold']:g} : 1",
+         f"{each['candidate']:,} of {each['of_candidate']:,}", f"{each['running']:,} of {each['of_running']:,}")
+        for each in families if each["of_candidate"] or each["of_running"]
     ]  # fmt: skip
-    head = ("what", "odds", "clients of the new version", "of the running one")
-    return f"<h3>What was counted</h3>{_table(head, rows, 1)}" if rows else ""
+    head = ("what", "odds", "decides at", "of the new version", "of the running one")
+    return f"<h3>What was counted: groups of clients, or pairs</h3>{_table(head, rows, 1)}" if rows else ""
 
 
 def _differences(differences: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        (each["field"], each["kind"], str(each["candidate"]), str(each["control"]),
-         "meant" if each["expected"] else "noise" if each["is_noise"] else f"{each['odds']:.3g}",
-         "; ".join(str(example["differs"]) for example in each["examples"][:1]))
+        (each["field"], each["kind"], "; ".join(str(example["differs"]) for example in each["examples"][:1]),
+         f"{each['candidate']:,}", f"{each['control']:,}",
+         "meant" if each["expected"] else "noise" if each["is_noise"] else oddsText(each["odds"]))
         for each in differences
     ]  # fmt: skip
-    head = ("field", "kind", "new version", "noise", "odds", "for example")
-    return f"<h3>What differed on copies of requests</h3>{_table(head, rows, 2)}" if rows else ""
+    head = ("field", "kind", "for example", "new version", "noise", "odds")
+    return f"<h3>What differed on copies of requests</h3>{_table(head, rows, 3)}" if rows else ""
 
 
 def _arms(arms: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        (name, str(arm["requests"]), str(arm["warming"]), str(arm["faults"]), str(arm["interrupts"]),
+        (name, f"{arm['requests']:,}", f"{arm['warming']:,}", f"{arm['faults']:,}", f"{arm['interrupts']:,}",
          _milliseconds(arm["p50"]), _milliseconds(arm["p99"]))
         for name, arm in arms.items()
     ]  # fmt: skip
@@ -184,7 +201,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 99
     """:param numbers: the column from which on they are numbers."""
 
     def cell(tag: str, index: int, text: str) -> str:
-        kind = ' class="number"' if index >= numbers and len(text) < 30 else ""
+        kind = ' class="number"' if index >= numbers else ""
         return f"<{tag}{kind}>{escape(text)}</{tag}>"
 
     lines = ["".join(cell("th", index, text) for index, text in enumerate(head))]

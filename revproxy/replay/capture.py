@@ -26,6 +26,7 @@ MOST_BODY: Final = 65536
 GIVEN_UP: Final = "it was given up while it waited"
 BROKEN_BODY: Final = "a body broke off"
 OPEN_BODY: Final = "a body had not come to its end"
+UNREADABLE: Final = "what it has left in values cannot be looked at"
 QUARANTINED: Final = "it is quarantined"
 
 CANNOT_BE_WRITTEN: Final = "(cannot be written)"
@@ -216,6 +217,17 @@ class Capture:
             context._exchange = self._exchange
         self._exchange = None
         self._after = _headOf(context)
+        goal = context._goal
+        self._isRerouted = goal is not None and goal.isRerouting
+        useOver(self._requestUse, self._request._body)
+        self._answerOver(context._response)
+        try:
+            self._leftIn(context)
+        except BaseException:  # values of plugins may be anything
+            self.incomparable = self.incomparable or UNREADABLE
+            raise
+
+    def _leftIn(self, context: Context) -> None:
         self._valuesAfter, others = written(context._values)
         known = self._unwritable
         # What came so is known to nobody. What the plugin itself has left is known to be there.
@@ -224,10 +236,6 @@ class Capture:
         if fields:
             before = self._loggedBefore
             self._logged = {name: value for name, value in fields.items() if before.get(name, fields) != value}
-        goal = context._goal
-        self._isRerouted = goal is not None and goal.isRerouting
-        useOver(self._requestUse, self._request._body)
-        self._answerOver(context._response)
 
     def _answerOver(self, response: Response | None) -> None:
         before, use = self._answerBefore, self._answerUse

@@ -24,7 +24,9 @@ LEAST = 6
 _MOST = 256
 """Secrets of one request that are looked for elsewhere."""
 
-MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:\s*)("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)')
+MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:\s*)("(?:[^"\\]|\\.)*(?:"|\\?\Z)|-?[0-9][0-9.eE+-]*)')
+"""The value may be cut off by the end of what is kept."""
+
 PARAMETER = re.compile(rb"(?:(?<=[?&])|\A)([^=&#?]+)=([^&#]*)")
 COOKIE = re.compile(rb"(?:(?<=;)|\A)([^=;]+)=([^;]*)")
 SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9-]*) +(.+)", re.DOTALL)

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from revproxy import __version__, cli
-from revproxy.cli.main import MODULES, SECTIONS, main
+from revproxy.cli.commandlist import LISTED, SECTIONS
+from revproxy.cli.main import main
 
 
 class CommandTests(SynchronousTestCase):
@@ -36,16 +37,36 @@ class CommandTests(SynchronousTestCase):
 
     def test_sections(self) -> None:
         """Each command is listed, once, below what it is for."""
-        listed = [name for names in SECTIONS.values() for name in names]
         modules = [import_module(found.name) for found in iter_modules(cli.__path__, "revproxy.cli.")
                    if found.name != "revproxy.cli.__main__"]
         there = [command.name for module in modules for command in getattr(module, "COMMANDS", ())]
-        self.assertEqual(sorted(listed), sorted(there))
-        self.assertEqual(sorted(listed), sorted(name for names in MODULES.values() for name in names))
+        self.assertEqual(sorted(LISTED), sorted(there))
         said = self.run_("--help").stdout
-        for title, names in SECTIONS.items():
+        for title, listed in SECTIONS.items():
             section = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
-            self.assertEqual([line.split()[0] for line in section.splitlines() if line[2] != " "], list(names))
+            self.assertEqual([line.split()[0] for line in section.splitlines() if line[2] != " "],
+                             [each.name for each in listed])  # fmt: skip
+
+    def test_texts(self) -> None:
+        """What is listed of a command is what it says of itself, and where it is."""
+        for each in LISTED.values():
+            commands = import_module(f"revproxy.cli.{each.module}").COMMANDS
+            command = next(command for command in commands if command.name == each.name)
+            self.assertEqual(each.text, command.get_short_help_str(200), each.name)
+
+    def test_listedQuickly(self) -> None:
+        """The list, and the completion of a command's name, import no command."""
+        for arguments, more in (("['--help']", {}), ("[]", {
+            "_REVPROXY_COMPLETE": "bash_complete", "COMP_WORDS": "revproxy roll", "COMP_CWORD": "1",
+        })):  # fmt: skip
+            script = (f"import sys; from revproxy.cli.main import main\n"
+                      f"try: main({arguments}, prog_name='revproxy')\n"
+                      "finally: print(*sys.modules, file=sys.stderr)")  # fmt: skip
+            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                                  env={**os.environ, **more})  # fmt: skip
+            self.assertIn("rollout", done.stdout)
+            found = {name for name in done.stderr.split() if name.startswith("revproxy.cli.")}
+            self.assertEqual(found, {"revproxy.cli.main", "revproxy.cli.commandlist"})
 
     def test_quick(self) -> None:
         """A command that asks an edge imports neither what reads a configuration nor what an edge is made of."""

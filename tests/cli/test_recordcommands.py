@@ -73,6 +73,8 @@ class RecordTests(CommandCase):
         """What is no share, or no time, is said before anybody is asked."""
         self.assertIn("is no share", self.run_("record", "--share", "1", status=2).stderr)
         self.run_("record", "--for", "soon", status=2)
+        self.assertIn("'0%' of the requests are none", self.run_("record", "--share", "0%", status=2).stderr)
+        self.assertIn("2d: more than nothing, and a day at most", self.run_("record", "--for", "2d", status=2).stderr)
 
 
 class RecordingsTests(CommandCase):

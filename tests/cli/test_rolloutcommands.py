@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from revproxy.admin.operations.rolloutshapes import told
-from revproxy.cli import rolloutcommands
+from revproxy.cli import rolloutcommands, rolloutreport
 from tests.admin import rolloutviews
 from tests.admin.rolloutviews import forecast
 from tests.cli.test_edgecommands import CommandCase, Status
@@ -35,15 +35,20 @@ class LookingTests(CommandCase):
         edge = self.edge([canary(), rolledBack("bot")])
         lines = self.run_("rollout").stdout.splitlines()
         self.assertEqual(len(lines), 3)
-        self.assertRegex(lines[1], "quota +1.2.0 +1.3.0 +canary +3 of 4, 5 %")
+        self.assertRegex(lines[1], "quota +1.2.0 +1.3.0 +canary 5 % +3 of 4 ")
         self.assertRegex(lines[2], "bot +1.2.0 +1.3.0 +rolled back .*4 of 31 clients")
         self.assertEqual(edge.requests, [("GET", "rollouts", None)])
         self.assertEqual(len(json.loads(self.run_("rollout", "--json").stdout)), 2)
 
     def test_none(self) -> None:
-        """That there are none is no mistake."""
+        """That there are none is no mistake, and it is told how one begins."""
         self.edge([])
-        self.assertEqual(self.run_("rollout").stdout, "nothing is being rolled out\n")
+        self.assertIn("no rollouts: `revproxy rollout NAME start` begins one", self.run_("rollout").stdout)
+
+    def test_heldSaysNoTime(self) -> None:
+        """One that is held goes on when somebody says so: nobody can say how long that takes."""
+        self.edge([canary(held=True)])
+        self.assertRegex(self.run_("rollout").stdout, "canary 5 %, held +3 of 4 +6.1 : 1 +- ")
 
     def test_one(self) -> None:
         """With or without its command; noise only for who wants it."""
@@ -58,10 +63,38 @@ class LookingTests(CommandCase):
         self.assertIn("header:date", self.run_("rollout", "quota", "--all").stdout)
         self.assertEqual(json.loads(self.run_("rollout", "quota", "--json").stdout), canary())
 
+    def test_evidence(self) -> None:
+        """How much speaks against it, and how much decides: as figures that can be read, and no two at odds."""
+        most = rolloutviews.family("faults", 1e90, 9, 1)
+        limit = {"kind": "regression", "reason": "a KeyError", "family": "fingerprint", "odds": 0.0}
+        quiet = {**rolloutviews.family("faults", 0.4, 0, 0), "of_candidate": 0}
+        for view, text in (
+            (canary(), "6.1 : 1 against it, 125 : 1 decides: among the slowest 10 %"),
+            (canary(families=[most]), "over 10,000 : 1 against it, 125 : 1 decides: fails"),
+            (rolledBack(), "210 : 1 against it, 125 : 1 decided: fails"),
+            (rolledBack(verdict=limit, families=[quiet]), "certain, whatever the odds: raises something new"),
+            (canary(families=[quiet]), "none against it"),
+            (canary(families=[]), ""),
+        ):
+            said = "\n".join(rolloutreport._head(view, rolloutviews.NOW))
+            self.assertEqual(said.partition("  evidence  ")[2].partition("\n")[0].lstrip("█░ "), text)
+
+    def test_saysNothingYet(self) -> None:
+        """What cannot be said yet of anybody has no line, and nothing is said twice."""
+        quiet = {**rolloutviews.family("interrupts", 0.15, 0, 0), "of_candidate": 0}
+        verdict = {**rolloutviews.QUIET, "reason": "2,999 pairs"}
+        self.edge(canary(families=[quiet, rolloutviews.family("faults", 2, 1, 0)], can_see="2,999 pairs",
+                         verdict=verdict))  # fmt: skip
+        said = self.run_("rollout", "quota").stdout
+        self.assertNotIn("stops more requests", said)
+        self.assertIn("1 of 205 groups", said)
+        self.assertEqual(said.count("2,999 pairs"), 1)
+
     def test_advice(self) -> None:
         """What may be typed now: of what is held, what has ended, what runs."""
         for view, text in ((canary(held=True), "revproxy rollout quota resume"),
-                           (rolledBack(), "1.2.0 runs; to try it again: revproxy rollout quota start 1.3.0"),
+                           (canary(), "to stop it here: revproxy rollout quota hold; to end it: revproxy rollout"),
+                           (rolledBack(), "try it again: revproxy rollout quota start 1.3.0; what runs"),
                            (rolledBack(state="promoted"), "to go back: revproxy rollback quota")):  # fmt: skip
             self.edge(view).close()
             Path("var/control.sock").unlink()
@@ -171,6 +204,16 @@ class WaitingTests(CommandCase):
         said = self.run_("rollout", "quota", "start", "1.3.0", "--wait").stdout
         self.assertEqual([said.count(text) for text in ("→ shadow", "→ promoted")], [1, 1])
         self.assertEqual(len(self.slept), 2)
+
+    def test_held(self) -> None:
+        """That it waits for somebody is said, once, with what may be typed."""
+        held = canary(held=True)
+        held["transitions"] = [*held["transitions"], {
+            "at": 1.0, "from": "canary", "to": "held", "reason": "nobody came", "by": "edge"}]  # fmt: skip
+        over = rolledBack(transitions=held["transitions"])
+        self.edge(self.answers(canary(), held, held, over))
+        said = self.run_("rollout", "quota", "--wait", status=1).stdout
+        self.assertEqual([said.count(text) for text in ("canary → held: nobody came", "resume | step")], [1, 1])
 
     def test_rolledBack(self) -> None:
         """Any other end is not; with --json its view is all that is printed."""

@@ -73,4 +73,6 @@ class ExpectationTests(KeyCase):
             ("status:new", '"status:new" is nothing'),
             ("x-new", "there are verdict, raised"),
             ("x-*", '"x-*" is nothing'),
+            ("header:x-new:addd", '"addd" is no kind of difference; did you mean "added"?'),
+            ("request:x-new:new", '"new" is no kind of difference; there are '),
         )

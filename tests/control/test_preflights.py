@@ -95,11 +95,19 @@ class PreflightsTests(SynchronousTestCase):
         )
         found = Report(calls=9, replayed=9, differences=differences)
         report = self.report(found, REPLAY, Expectation("header:x-*"))
-        told = ("status changed in 3 of 9 replayed calls: 200 became 503 in GET shop/a",)
+        told = (
+            "status changed in 3 of 9 replayed calls: 200 became 503; revproxy replay shows in which requests",
+        )
         self.assertEqual((report.problems, report.differences), (told, differences))
         both = self.report(found, REPLAY)
         self.assertEqual(both.problems[1], "header:x-new added in 9 of 9 replayed calls")
         self.assertTrue(self.report(found, REPLAY, Expectation("*")).ok)
+
+    def test_nothingOfRequests(self) -> None:
+        """What clients have sent is in no problem: those who may see no request may see these."""
+        differs = DifferenceCount("header:x-who", "added", 3, 0, 0, (("GET shop/of-ann", "", "ann"),))
+        (problem,) = self.report(Report(calls=9, replayed=9, differences=(differs,)), REPLAY).problems
+        self.assertNotIn("ann", problem)
 
     def test_silence(self) -> None:
         """A recording that shows nothing is no success."""

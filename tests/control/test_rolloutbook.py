@@ -8,6 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from revproxy.control import rolloutbook
+from revproxy.control.rolloutbook import MOST_DIFFERENCES
+from revproxy.plan.evidence import DifferenceCount, TrialPairs
+from revproxy.plan.words import Evidence
 from tests.control.rolloutcase import RolloutCase, policy
 from tests.coordinators import Bench
 
@@ -50,6 +54,20 @@ class RestartTests(RolloutCase):
         self.assertEqual((self.trialIds(), self.driver.book.going, self.runs()), ([], [], "1.0.0"))
         self.assertIn("`revproxy rollout a start`", self.bench.failure("a"))
 
+    def test_timeGoesOn(self) -> None:
+        """
+        The step that was under way ends by what is seen, and by the clock.
+        """
+        self.save("2.0.0")
+        self.do("step")
+        self.restart()
+        self.pass_(70)
+        self.assertEqual((self.view()["held"], self.view()["verdict"]["kind"]), (True, "no-traffic"))
+        self.do("resume")
+        self.restart()
+        self.worse()
+        self.assertEqual(self.state(), "rolled-back")
+
     def test_damaged(self) -> None:
         """
         One that cannot be as it is kept does not go on, and keeps no edge from its start; its version begins anew.
@@ -62,6 +80,20 @@ class RestartTests(RolloutCase):
             self.assertIn("rollout-aborted", self.kinds())
             self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"), members)
             self.assertNotEqual(self.view()["id"], id)
+
+    def test_figures(self) -> None:
+        """
+        Figures that no arithmetic can do with keep no edge from its start either.
+        """
+        self.save("2.0.0")
+
+        def overflows(*arguments: Any) -> Any:
+            raise OverflowError("Numerical result out of range")
+
+        self.patch(rolloutbook, "restored", overflows)
+        self.change()
+        self.assertIn("rollout-aborted", self.kinds())
+        self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"))
 
     def test_ofANewerRevproxy(self) -> None:
         """
@@ -77,6 +109,25 @@ class RestartTests(RolloutCase):
         self.assertEqual((self.runs(), self.state()), ("1.0.0", "shadow"))
         self.assertIn("ledger-damaged", [kind for kind, _ in self.bench.kinds()])
         self.assertTrue([path for path in self.file.parent.iterdir() if path.name.startswith("rollouts.json.")])
+
+
+class OverTests(RolloutCase):
+    """
+    What is kept of those that are over.
+    """
+
+    def test_differences(self) -> None:
+        """
+        The weightiest: the file is written each second while others go on.
+        """
+        self.save("2.0.0")
+        counts = tuple(DifferenceCount(f"header:x-{number}", "changed", number % 9, 0, 0) for number in range(150))
+        pairs = TrialPairs(self.view()["id"], compared=9, differences=counts)
+        self.driver.heard(0, Evidence(self.bench.clock.seconds(), (), (pairs,)))
+        told = self.view()["differences"]
+        self.assertEqual((len(told), told[0]["odds"]), (150, max(each["odds"] for each in told)))
+        self.do("abort")
+        self.assertEqual(self.view()["differences"], told[:MOST_DIFFERENCES])
 
 
 class ConfigurationTests(RolloutCase):

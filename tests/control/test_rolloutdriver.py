@@ -11,7 +11,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from revproxy.control.rollout.preflight import PreflightReport
-from revproxy.plan.evidence import ArmCounts
+from revproxy.control.rolloutdriver import BY_EDGE
+from revproxy.plan.evidence import ArmCounts, DifferenceCount, TrialPairs
+from revproxy.plan.words import Evidence
 from tests.control.rolloutcase import RolloutCase, policy
 from tests.coordinators import PLUGIN, Bench
 
@@ -243,6 +245,57 @@ class VerdictTests(RolloutCase):
         self.assertEqual(self.state(), "canary")
         self.assertIn("rollout-changed", self.kinds())
 
+    def test_ownEndIsNotMeanwhile(self) -> None:
+        """
+        That it serves all is what has become of it, and nothing that happened beside it; to others it is.
+        """
+        self.save("1.0.0", "b")
+        self.save("2.0.0", "b")
+        before = len(self.view()["notes"])
+        self.do("promote")
+        self.assertEqual(len(self.view()["notes"]), before)
+        self.assertIn("a: 1.0.0", self.view("b")["notes"][-1]["text"])
+
+
+class SeenTests(RolloutCase):
+    """
+    A shadow has shown that something differs, if not often enough to decide.
+    """
+
+    steps = "[{shadow: 20%, until: {pairs: 30}}, {canary: 5%, shadow: 20%, at_most: 60s}]"
+
+    def differ(self, times: int, isReversed: bool = False) -> None:
+        """The candidate alone does, in so many pairs."""
+        rollout = self.driver.book.find("a")
+        assert rollout is not None
+        found = (DifferenceCount("header:x-a", "changed", times, 0, 0),)
+        pairs = TrialPairs(rollout.id, isReversed, compared=times, differences=found)
+        self.driver.heard(0, Evidence(self.bench.clock.seconds(), (), (pairs,)))
+        self.pass_(1)
+
+    def test_steppedPast(self) -> None:
+        """
+        Whoever steps past it has seen it: the canary's shadow does not hold the rollout for the same once more.
+        """
+        self.save("2.0.0")
+        self.differ(5)
+        self.do("step")
+        self.assertTrue(self.view()["differences"][0]["accepted"])
+        self.differ(40, isReversed=True)
+        self.assertEqual((self.state(), self.view()["held"]), ("canary", False))
+
+    def test_cameByItself(self) -> None:
+        """
+        Where it came into its canary by itself, nobody has: it is held.
+        """
+        self.save("2.0.0")
+        self.differ(1)
+        rollout = self.driver.book.find("a")
+        assert rollout is not None
+        self.bench.result(self.driver.goOn(rollout, "enough", BY_EDGE))
+        self.differ(40, isReversed=True)
+        self.assertEqual((self.state(), self.view()["held"]), ("canary", True))
+
 
 class InconclusiveTests(RolloutCase):
     """
@@ -284,6 +337,7 @@ class SeveralTests(RolloutCase):
         self.bench.apply()
         self.settle()
         self.assertEqual([self.state(name) for name in "abcd"], ["shadow", "shadow", "shadow", "waiting"])
+        self.assertIn("until another rollout is over", self.view("d")["verdict"]["reason"])
         self.do("abort", "b")
         self.assertEqual(self.state("d"), "shadow")
 
@@ -427,6 +481,17 @@ class RevokedTests(RolloutCase):
             self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
         self.assertIn("revoked", self.view()["transitions"][-1]["reason"])
 
+    def test_start(self) -> None:
+        """
+        Whoever starts it all the same is told why that cannot be.
+        """
+        self.save("2.0.0")
+        (self.bench.root / "revoked").write_text(f"sha256:{self.view()['candidate']['digest']}\n")
+        self.bench.apply()
+        (refused,) = self.do("start")["refused"]
+        self.assertIn("was revoked", refused["message"])
+        self.assertEqual((self.state(), self.runs()), ("aborted", "1.0.0"))
+
     def test_running(self) -> None:
         """
         With what runs goes what the other one was held against: as ever, what the folder has takes its place.
@@ -504,6 +569,31 @@ class PreflightTests(RolloutCase):
         self.bench.apply()
         self.assertEqual((self.state(), len(self.asked)), ("refused", 1))
         self.assertIn("test_a: it is wrong", self.bench.failure("a"))
+
+    def test_behind(self) -> None:
+        """
+        What requires a version that is on trial waits for the end of that, and then takes its steps.
+        """
+        self.save("1.0.0", "b")
+        self.save("2.0.0")
+        self.save("2.0.0", "b", requires={"a": ">=2"})
+        self.assertEqual((self.state("b"), self.view("b")["held"]), ("preflight", True))
+        self.assertIn("a 2.0.0", self.view("b")["transitions"][-1]["reason"])
+        self.do("promote")
+        self.waiting[-1].callback(PreflightReport())
+        self.settle()
+        self.assertEqual((self.state("b"), self.view("b")["held"]), ("shadow", False))
+
+    def test_behindInVain(self) -> None:
+        """
+        Where that does not come to run, it is refused.
+        """
+        self.save("1.0.0", "b")
+        self.save("2.0.0")
+        self.save("2.0.0", "b", requires={"a": ">=2"})
+        self.do("abort")
+        self.settle()
+        self.assertEqual((self.state("b"), self.runs("b")), ("refused", "1.0.0"))
 
     def test_ended(self) -> None:
         """

@@ -186,6 +186,29 @@ class TestersTests(ForkCase):
         self.assertIsNone(self.leaf.exchanges[0].context.request.headers.get("X-Arm"))
         self.answer(edge.connect())
 
+    def test_strippedBefore(self) -> None:
+        """Observers do not see it of a request that is refused before it comes to plugins, and are waited for."""
+        seen: list[str | None] = []
+        waiting: Deferred[None] = Deferred()
+
+        @implementer(IMiddleware, IObserver)
+        class Observes:
+            name = "old"
+
+            def handle(self, context: Context) -> bool:
+                return True
+
+            def finished(self, context: Context) -> Deferred[None]:
+                seen.append(context.request.headers.get("X-Arm"))
+                return waiting
+
+        running = Chain([makeLink(Observes(), self.deadlines, name="old")])
+        edge = self.begin(Fork({0: running}, [], [b"x-arm"]))
+        self.ask(edge, "X-Arm: token of eleven running", method="TRACE")
+        self.assertEqual((seen, running.active), ([None], 1))
+        waiting.callback(None)
+        self.assertEqual((running.active, edge.active), (0, 0))
+
     def test_noCookie(self) -> None:
         """A tester gets no cookie; others do."""
         draw = IssuedDraw("1", SALT, NONE, b"k" * 32, self.testers)

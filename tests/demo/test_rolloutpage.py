@@ -87,6 +87,18 @@ class PageTests(SynchronousTestCase):
         self.assertNotIn("http", text)
         self.assertIn("+60.0 s", text)
 
+    def test_said(self) -> None:
+        """What somebody said, and why; odds as people say them; and when steps began, in the curve."""
+        act = actOf(CANDIDATES[0])
+        act.said.append(("revproxy rollout gate step", "it <i> differs"))
+        act.view["families"][0]["odds"] = 4.25e11
+        act.view["transitions"][0]["at"] = "2026-11-28T08:00:15+00:00"
+        text = page([act], "2.0.0")
+        self.assertIn("<code>revproxy rollout gate step</code> when it was held: it &lt;i&gt; differs", text)
+        self.assertIn("<td>fails</td><td class=\"number\">over 10,000 : 1</td>", text)
+        self.assertIn(">shadow</text>", text)
+        self.assertNotIn(">rolled back</text>", text)
+
     def test_escaped(self) -> None:
         """What versions say is text."""
         text = page([actOf(CANDIDATES[0])], "2.0.0")

@@ -35,6 +35,21 @@ class SeenTests(DashboardCase):
         page.wait_for_selector("tr:has-text('header:x-new') >> text=meant")
         self.assertEqual(page.locator("[aria-current=step]").text_content(), "●canary 5 %")
 
+    def test_certain(self) -> None:
+        """What went back without odds does not say that nothing speaks against it; what says nothing has no line."""
+        went = self.double.edge.rollouts["bot-rules"]
+        went["verdict"] = {**went["verdict"], "family": "fingerprint", "odds": 0.0}
+        went["families"] = [{**each, "of_candidate": 0, "candidate": 0} for each in went["families"]]
+        page = self.signedIn(screen="rollouts/bot-rules")
+        page.wait_for_selector(".evidence >> text=Certain, whatever the odds: it raises something new")
+        self.assertEqual(page.get_by_text("What was looked at").count(), 0)
+
+    def test_held(self) -> None:
+        """Since when it is held, and for what, is part of what happened."""
+        page = self.signedIn(screen="rollouts/auth")
+        page.wait_for_selector(".timeline >> text=shadow → held")
+        page.wait_for_selector(".track .now >> text=shadow 20 %")
+
     def test_elsewhere(self) -> None:
         """The list of plugins, and a plugin's own screen, lead to it; so do keys."""
         page = self.signedIn(screen="plugins")
@@ -74,6 +89,12 @@ class SteeringTests(DashboardCase):
         self.assertEqual(self.double.edge.history[-1]["reason"], "lunch")
         self.do(page, "Resume", "Resume")
         page.wait_for_selector(".note >> text=It waits for somebody.", state="detached")
+
+    def test_promoteIsNotOffered(self) -> None:
+        """While something speaks against it, or nothing is shown, no button stands out as the one to press."""
+        page = self.signedIn(screen="rollouts/quota")
+        page.get_by_role("button", name="Promote").wait_for()
+        self.assertEqual(page.locator(".head .button.main").count(), 0)
 
     def test_stepAndPromote(self) -> None:
         """The dialog says which step is next; promoted, it serves everybody, and nothing is to be pressed."""

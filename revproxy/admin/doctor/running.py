@@ -99,6 +99,8 @@ def _driftOf(control: Control, plan: Plan, name: str) -> Iterator[Check]:
         rest = "nothing of it runs" if plan.find(name) is None else "the version before runs on"
         advice = f"`revproxy plugins {name}` has all of it; {rest}."
         yield Check("drift", "warning", text, advice)
+    elif control.rolloutDriver.book.find(name) is not None:
+        yield Check("drift", "ok", f"{name}: a version is on trial; `revproxy rollout {name}` shows how it goes")
     elif entry is not None and there is not None and there.digest != entry.digest:
         why = f"it is pinned by {pin.by}" if pin is not None else "the folder was not taken up"
         text = f"{name}: {entry.version} runs, and its folder has {there.version}: {why}"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from revproxy.bundles.versionstore import StoreError
 from revproxy.config.problems import ConfigErrors, Problem
+from revproxy.control.planning.heldback import heldBack, notThrough, trialOf
 from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import BrokenPlugin, Catalog, CatalogEntry, Entries, duplicate
-from revproxy.plan.refusal import Refusal
+from revproxy.plan.refusal import BY_STEPS, Refusal
 from revproxy.plan.versionid import VersionId
 
 Newcomers = Mapping[str, str | None]
@@ -137,6 +138,8 @@ class _Chooser:
             self._pinned(name, pin.digest)
         elif present is not None and self._isRunning(present):
             self.entries[name] = self.running[name]
+        elif present is not None and name not in self.running and self._isHeldBack(present):
+            pass
         elif present is not None and not self.hasFailed(present):
             self.entries[name] = present
             if broken is not None and present.origin == "dropin" and self.isNeeded(name):
@@ -150,6 +153,26 @@ class _Chooser:
             problem = Problem(present.source, 0, 0, "", message)
             self.unusable.append(BrokenPlugin(name, False, present.source, (problem,), present.bundle))
             self.newcomers[present.source] = present.digest
+
+    def _isHeldBack(self, present: CatalogEntry) -> bool:
+        """Whether what is found did not come through its steps. Then what ran last runs, though nothing does now."""
+        name, trial = present.manifest.name, trialOf(present, self.records)
+        if trial is None:
+            return False
+        for known in self.records.goodBefore(name, ""):
+            try:
+                self.entries[name] = self.stored(name, known.digest)
+            except (StoreError, ConfigErrors):
+                continue
+            self.refusals.append(heldBack(present, trial))
+            return True
+        text = f"{notThrough(trial)}, and nothing that ran before can be had"
+        text = f"{text}; `revproxy pin {name} {present.manifest.version}` has it run all the same"
+        self.refusals.append(Refusal(name, BY_STEPS, text, present.version))
+        problem = Problem(present.source, 0, 0, "", text)
+        self.unusable.append(BrokenPlugin(name, self.isNeeded(name), present.source, (problem,), present.bundle))
+        self.newcomers[present.source] = present.digest
+        return True
 
     def _isRunning(self, present: CatalogEntry) -> bool:
         now = self.running.get(present.manifest.name)

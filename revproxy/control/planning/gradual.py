@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from revproxy.config.rolloutpolicy import RolloutPolicy
 from revproxy.config.settings import Config
+from revproxy.control.planning.heldback import blockOf, heldBack
 from revproxy.control.planning.ongoing import End, Ending, Move, Newcomer, Ongoing
 from revproxy.control.planning.resolution import groups
 from revproxy.control.planning.settings import Former, fingerprint, isSetOtherwise, settingsOf
 from revproxy.control.planning.switching import runsSomewhere
-from revproxy.control.state.records import OnTrial, PluginRecords
+from revproxy.control.state.records import PluginRecords
 from revproxy.plan.catalog import CatalogEntry, Entries
 from revproxy.plan.refusal import BY_STEPS, Refusal
 
@@ -106,7 +107,11 @@ class _Grading:
             self.former.update(dict.fromkeys(begins.said, begins.settings))
         busy = {name for each in going for name in each.candidates} | (set(begins.candidates) if begins else set())
         free = [name for name in sorted(self.entries) if name not in busy]
-        self._begin([name for name in free if self._isForSteps(name) or self._isSetBySteps(name)])
+        changed = [name for name in free if self._isForSteps(name) or self._isSetBySteps(name)]
+        for name in free:
+            if name not in changed:
+                self._keepOff(name)
+        self._begin(changed)
         return Graded(self.entries, going, self.ended, tuple(self.newcomers), tuple(self.refusals), self.former)
 
     def _keepRunning(self, names: Iterable[str]) -> None:
@@ -157,11 +162,11 @@ class _Grading:
             state: End = "promoted" if isWanted else "aborted"
             return Ending(state, f"{name} was pinned to {scene.records.get(name).pinnedTo} by {pin.by}")
         if scene.switches.get(name) is False:
-            return Ending("aborted", f"{name} was switched off")
+            return Ending("aborted", f"{name} was switched off", True)
         if base is None:
             return Ending("aborted", f"what ran of {name} may not run any more")
         if entry is None and name not in scene.lost:
-            return Ending("aborted", f"the folder of {name} is gone")
+            return Ending("aborted", f"the folder of {name} is gone", True)
         if base.digest != each.instead.get(name):
             return Ending("aborted", f"{name} {base.version} runs by now")
         if name in scene.gated:
@@ -203,7 +208,7 @@ class _Grading:
         """Whether a plugin runs, has another version now, and that may take steps."""
         scene, entry = self.scene, self.entries[name]
         base = scene.running.get(name)
-        if base is None or base is entry or base.digest == entry.digest or name not in scene.inForce:
+        if base is None or base is entry or base.digest == entry.digest or not self._hasRun(name):
             return False
         pin = scene.records.get(name).pin
         if pin is not None and pin.digest == entry.digest:
@@ -291,21 +296,35 @@ class _Grading:
     def _isHeldBack(self, name: str) -> bool:
         """Whether a version was tried, and is not to be tried again by itself. Then what runs stays."""
         entry = self.entries[name]
-        known = None if entry.digest is None else self.scene.records.get(name).find(entry.digest)
-        if known is None or known.trial is None or not known.trial.blocks:
-            return False
-        if known.trial.state == "refused" and self.scene.retries:
+        trial = blockOf(entry, self.scene.records)
+        if trial is None or (trial.state == "refused" and self.scene.retries):
             return False
         self._keepRunning([name])
-        self.refusals.append(heldBack(name, entry, known.trial))
+        self.refusals.append(heldBack(entry, trial))
         return True
 
+    def _keepOff(self, name: str) -> None:
+        """
+        What did not come through its steps, or has not taken them, does not come because its plugin was off meanwhile:
+        what is switched on again is what ran.
+        """
+        scene, entry = self.scene, self.entries[name]
+        base, pin = scene.running.get(name), scene.records.get(name).pin
+        if base is None or base.digest == entry.digest or self._isPromoted(name, entry):
+            return
+        if (pin is not None and pin.digest == entry.digest) or self._isHeldBack(name):
+            return
+        isOff = self._hasRun(name) and not runsSomewhere(base, scene.config, scene.switches)
+        if isOff and self._takesSteps(entry, base) and self._policyOf([name]) is not None:
+            self._keepRunning([name])
 
-def heldBack(name: str, entry: CatalogEntry, trial: OnTrial) -> Refusal:
-    """Why a version that was tried does not run, and what to do about it."""
-    how = trial.state.replace("-", " ")
-    text = f"its rollout was {how}: {trial.reason}; `revproxy rollout {name} start` tries it again"
-    return Refusal(name, BY_STEPS, text, entry.version)
+    def _hasRun(self, name: str) -> bool:
+        """Whether what there is of a plugin runs, or did before that was switched off."""
+        base, record = self.scene.running.get(name), self.scene.records.get(name)
+        if base is None or base.digest is None or name in self.scene.inForce:
+            return base is not None and name in self.scene.inForce
+        known = record.find(base.digest)
+        return known is not None and known.trial is None
 
 
 def newcomerOf(candidates: Entries, policy: RolloutPolicy, scene: Scene) -> Newcomer:
@@ -314,4 +333,4 @@ def newcomerOf(candidates: Entries, policy: RolloutPolicy, scene: Scene) -> Newc
     return Newcomer(candidates, policy, found, {name: scene.records.get(name).pin for name in candidates})
 
 
-__all__ = ["Graded", "Scene", "grade", "heldBack", "newcomerOf"]
+__all__ = ["Graded", "Scene", "grade", "newcomerOf"]

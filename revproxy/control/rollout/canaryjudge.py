@@ -153,6 +153,11 @@ class CanaryJudge:
         median = self._median
         yield FamilyEvidence("median", median.odds, THRESHOLD, *median.slower, *median.of)
 
+    @property
+    def active(self) -> int:
+        """From so many of the candidate's buckets calls came in this step."""
+        return self._median.active[0]
+
     def have(self) -> float | None:
         """How many faults a candidate as bad as is looked for would have shown; None: none is looked for."""
         return None if self._expected is None else self._expected.faults

@@ -46,11 +46,17 @@ def _ofPlugin(name: str, entry: CatalogEntry, policy: RolloutPolicy, isolation: 
             'plugin.json says "shadow_safe": true, or it runs in a locked process'
         )
     canaries = any(step.kind == "canary" for step in policy.steps)
-    if canaries and entry.manifest.judgesInterrupts and _countsForAll(entry):
+    if canaries and entry.manifest.judgesInterrupts:
+        if _countsForAll(entry):
+            yield (
+                f"{name} seems to count for all of its clients, as rate limits by route do: its two versions count "
+                'apart, and the new one, with fewer of them, stops fewer. "judge": {"interrupts": false} in plugin.json'
+                " leaves that out"
+            )
+    elif canaries and not _countsForAll(entry):
         yield (
-            f"{name} seems to count for all of its clients, as rate limits by route do: its two versions count apart, "
-            'and the new one, with fewer of them, stops fewer. "judge": {"interrupts": false} in plugin.json leaves '
-            "that out"
+            f'the plugin.json of {name} says "judge": {{"interrupts": false}}, and it does not seem to count for all '
+            "of its clients: that it stops more requests than the running version, or lets all through, is not judged"
         )
 
 

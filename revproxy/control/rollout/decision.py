@@ -55,8 +55,10 @@ def decide(
         return Decision("hold", verdict.reason)
     if elapsed < step.atLeast:
         return STAY
-    if verdict.kind == "no-regression" or (verdict.kind == "undecided" and not isSuspicious and isTimeAll(step)):
+    if verdict.kind == "no-regression":
         return Decision("next", verdict.reason)
+    if verdict.kind == "undecided" and not isSuspicious and isTimeAll(step):
+        return Decision("next", f"it has lasted {step.atLeast:g} s, and nothing speaks against it")
     if step.atMost is None or elapsed < step.atMost:
         return STAY
     return _overtime(step, verdict, isSuspicious, onInconclusive)

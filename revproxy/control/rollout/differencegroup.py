@@ -83,6 +83,12 @@ class DifferenceGroup:
         return self._mixture.odds() * weight(self.place) * CONTENT
 
     @property
+    def isNoise(self) -> bool:
+        """Whether the running version differs from itself about as often."""
+        candidate, control, both = self.counts
+        return control + both > 0 and candidate <= 3 + 1.5 * control
+
+    @property
     def decides(self) -> bool:
         """Whether it is neither meant nor accepted."""
         return not (self.isExpected or self.isAccepted)
@@ -90,9 +96,8 @@ class DifferenceGroup:
     def evidence(self) -> DifferenceEvidence:
         """For those who look."""
         candidate, control, both = self.counts
-        isNoise = control + both > 0 and candidate <= 3 + 1.5 * control
         return DifferenceEvidence(
-            self.field, self.kind, candidate, control, both, self.odds, self.isExpected, isNoise, self.examples,
+            self.field, self.kind, candidate, control, both, self.odds, self.isExpected, self.isNoise, self.examples,
             self.isAccepted,
         )  # fmt: skip
 

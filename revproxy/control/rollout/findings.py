@@ -13,6 +13,9 @@ THRESHOLD = 125.0
 SHADOW_THRESHOLD = 200.0
 """Odds, weighted, at which a shadow decides."""
 
+SUSPICION = 0.1
+"""A step does not end well while the odds are more than this of what decides."""
+
 
 @dataclass(frozen=True, slots=True)
 class FamilyEvidence:

@@ -103,14 +103,17 @@ class HardLimits:
         """Something of an instance of the candidate remains after its end."""
         self._decide("leak", f"something of the candidate remains after its end: {what}")
 
-    def look(self, running: ArmCounts, candidate: ArmCounts, share: float = 0.0) -> None:
+    def look(self, running: ArmCounts, candidate: ArmCounts, share: float = 0.0, active: int = 0) -> None:
         """
         Decide by what has come.
 
         :param running: what the arms did since the rollout began.
         :param share: of clients that are the candidate's.
+        :param active: from so many of its buckets anything that is judged came: what all of them met is no chance.
         """
         clients = clientsNeeded(share)
+        if active >= CLIENTS:
+            clients = min(clients, active)
         for (kind, file, function), (buckets, sample) in self._new.items():
             if len(buckets) >= clients:
                 told = f": {sample}" if sample else ""

@@ -21,6 +21,7 @@ from revproxy.control.rollout.curve import Curve
 from revproxy.control.rollout.differencegroup import pairsNeeded
 from revproxy.control.rollout.findings import (
     SHADOW_THRESHOLD,
+    SUSPICION,
     THRESHOLD,
     DifferenceEvidence,
     FamilyEvidence,
@@ -39,14 +40,11 @@ from revproxy.control.rollout.reasons import (
     pairTimeText,
 )
 from revproxy.control.rollout.shadowjudge import SavedShadow, ShadowJudge
-from revproxy.control.rollout.soundness import added, pairsTrouble, trouble
+from revproxy.control.rollout.soundness import added, lossText, pairsTrouble, trouble
 from revproxy.control.rollout.stepclock import SavedClock, StepClock
 from revproxy.control.rollout.verdict import Verdict
 from revproxy.plan.evidence import ArmCounts, First, TrialEvidence, TrialPairs
 from revproxy.plan.trial import BUCKETS, Thresholds
-
-SUSPICION = 0.1
-"""A step does not end well while the odds are more than this of what decides."""
 
 _Arms = tuple[ArmCounts, ArmCounts]
 
@@ -114,14 +112,15 @@ class Judge:
     def begin(self, step: Step, canary: bytes, now: float) -> None:
         """
         A step begins: a shadow, with no bucket of the candidate's, or a canary. To be called when all workers have
-        committed to it: what they tell of before is not counted. What differed until now is taken as `accept`-ed.
+        committed to it: what they tell of before is not counted. What has decided by differences until now does so no
+        more.
 
         :param canary: a bit for each bucket, as in `Trial`. To those of the step before, buckets may come; none goes.
         :raises ValueError: if one goes.
         """
         if len(canary) != BUCKETS // 8 or any(had & ~has for had, has in zip(self._canary, canary, strict=True)):
             raise ValueError("clients of the candidate's would go back to the running version within a rollout")
-        self.accept()
+        self._accept(isSeen=False)
         self._steps += 1
         self._kind, self._until, self._canary = step.kind, step.until, canary
         self._clock.begin(now)
@@ -135,10 +134,13 @@ class Judge:
 
     def accept(self) -> None:
         """
-        Somebody has seen what there is to see, and goes on: what has decided of differences does so no more. Where the
-        measurement could not be believed, the step is measured anew.
+        Somebody has seen what there is to see, and goes on: the differences that there are decide nothing any more.
+        Where the measurement could not be believed, the step is measured anew.
         """
-        self._shadow.accept()
+        self._accept(isSeen=True)
+
+    def _accept(self, isSeen: bool) -> None:
+        self._shadow.accept(isSeen)
         self._differs = None
         if self._broken:
             self._judge.anew(self._until)
@@ -152,8 +154,10 @@ class Judge:
         self._arms = _both(self._arms, evidence)
         self._armsInStep = _both(self._armsInStep, evidence)
         self.thresholds = {**self.thresholds, **evidence.thresholds}
+        self._broken = self._broken or lossText(evidence)
         for fingerprint in evidence.fingerprints:
-            self._limits.raised(fingerprint)
+            if not (evidence.lost and fingerprint.isCandidate):  # what is lost may be the running version's
+                self._limits.raised(fingerprint)
         for stall in evidence.stalls:
             self._limits.stalled(stall)
         self._look()
@@ -217,7 +221,7 @@ class Judge:
 
     def _look(self) -> None:
         """At the hard limits."""
-        self._limits.look(*self._arms, sum(self._judge.isCandidates) / BUCKETS)
+        self._limits.look(*self._arms, sum(self._judge.isCandidates) / BUCKETS, self._judge.active)
         if self._worse is None and self._limits.decided is not None:
             family, reason = self._limits.decided
             self._worse = Verdict("regression", reason, family)
@@ -243,6 +247,8 @@ class Judge:
 
     def _well(self) -> Verdict:
         progress = self._progress()
+        if not self._clock.seconds:
+            return Verdict("undecided", "no time has passed since the step began, if the clock is right")
         if progress.have is None or progress.need is None or progress.have < progress.need:
             return Verdict("undecided", progress.canSee)
         return Verdict("no-regression", progress.canSee)
@@ -342,6 +348,8 @@ class Judge:
         judge = cls(interrupts=interrupts, expect=expect, now=now)
         if len(saved.canary) != BUCKETS // 8:
             raise ValueError(f"{len(saved.canary) * 8} client groups are kept, not {BUCKETS}")
+        if not (0 < saved.until.power < 1 and 0 < (saved.until.fault or 1) <= 1):
+            raise ValueError("what ends the step is damaged")
         judge._judge.restore(saved.canaryJudge, _labels(saved.canary), saved.until)
         judge._shadow.restore(saved.shadowJudge)
         judge._limits.restore(saved.limits)

@@ -123,6 +123,8 @@ class Labels:
         """
         if len(saved.sets) != BUCKETS:
             raise ValueError(f"{len(saved.sets)} buckets are kept of {BUCKETS}")
+        if not (0 <= saved.candidate <= BUCKETS and 0 <= saved.running <= BUCKETS):
+            raise ValueError(f"it is kept to have happened to {saved.candidate} and {saved.running} buckets")
         self._sets = bytearray(saved.sets)
         self._isCandidates = isCandidates
         self.more.restore(saved.more)

@@ -112,7 +112,7 @@ def _canary(step: Step, traffic: Traffic) -> StepForecast:
     if fault is None:
         return StepForecast(step, step.atMost, "no share of faults ends it", tuple(cannot))
     seconds = secondsUntilShown(traffic.rate, step.share, fault, power, traffic.faults)
-    text = f"until errors in {shareText(fault)} of calls would have been found with probability {power:g}"
+    text = f"faults in {shareText(fault)} of calls would be found with a probability of {shareText(power)}"
     if traffic.rate and step.atMost is not None and seconds > step.atMost:
         cannot.append(
             f"{shareText(step.share)} of {_rateText(traffic)} cannot show {shareText(fault)} errors with probability "

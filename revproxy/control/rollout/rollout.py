@@ -33,6 +33,7 @@ NOBODY = bytes(BUCKETS // 8)
 """No bucket is the candidate's."""
 
 NOTHING_YET = Verdict("undecided", "it has not met any request yet")
+WAITS = Verdict("undecided", "it waits until another rollout is over")
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ class Rollout:
         self.elapsed = 0.0
         self.isHeld = False
         self.judge: Judge | None = None
-        self.verdict = NOTHING_YET
+        self.verdict = WAITS if self.state == WAITING else NOTHING_YET
         self.trial: Trial | None = None
         self.entering: Entering | None = None
         self.isBusy = self.isLeaving = False
@@ -233,6 +234,7 @@ class Rollout:
         self.index, self.since, self.elapsed, self._ticked = index, now, 0.0, now
         self.trial, self.entering = trial, None
         if trial is None:
+            self.verdict = NOTHING_YET
             return
         if self.judge is None:
             expect = self.newcomer.policy.expect
@@ -252,11 +254,16 @@ class Rollout:
         self.passage.hold(reason, by)
         self.isHeld = self.hasChanged = True
 
-    def resume(self, reason: str, by: str) -> None:
-        """It goes on; what it was held for has been seen. Its step has as much time as it had at first."""
+    def resume(self, reason: str, by: str, isSeen: bool = True) -> None:
+        """
+        It goes on. Its step has as much time as it had at first.
+
+        :param isSeen: whether somebody has seen what there is to see.
+        """
         self.passage.resume(reason, by)
         self.isHeld, self.elapsed, self.hasChanged = False, 0.0, True
-        self.accept()
+        if isSeen:
+            self.accept()
 
     def accept(self) -> None:
         """Somebody has seen what the versions differ in."""

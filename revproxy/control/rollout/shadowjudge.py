@@ -19,7 +19,7 @@ import msgspec
 
 from revproxy.config.rolloutpolicy import Expectation
 from revproxy.control.rollout.differencegroup import CONTENT, DifferenceGroup, SavedGroup
-from revproxy.control.rollout.findings import SHADOW_THRESHOLD, DifferenceEvidence, PairsSeen
+from revproxy.control.rollout.findings import SHADOW_THRESHOLD, SUSPICION, DifferenceEvidence, PairsSeen
 from revproxy.control.rollout.mixture import Mixture
 from revproxy.plan.evidence import DifferenceCount, TrialPairs
 
@@ -105,11 +105,18 @@ class ShadowJudge:
         """The same; 0 if somebody has accepted that it is."""
         return 0.0 if self._hasAcceptedTime else self.timeOdds
 
-    def accept(self) -> None:
-        """Somebody has seen what there is, and goes on: what has decided until now does so no more."""
+    def accept(self, isSeen: bool = False) -> None:
+        """
+        What has decided until now does so no more.
+
+        :param isSeen: somebody goes on who has been shown what there is: that goes for all of it, noise apart, and for
+            a time that kept the step from ending well.
+        """
         for group in self._groups.values():
-            group.isAccepted = group.isAccepted or group.odds >= SHADOW_THRESHOLD
-        self._hasAcceptedTime = self._hasAcceptedTime or self.timeOdds >= SHADOW_THRESHOLD
+            isShown = isSeen and group.counts[0] > 0 and not group.isNoise
+            group.isAccepted = group.isAccepted or isShown or group.odds >= SHADOW_THRESHOLD
+        limit = SHADOW_THRESHOLD * (SUSPICION if isSeen else 1.0)
+        self._hasAcceptedTime = self._hasAcceptedTime or self.timeOdds >= limit
 
     def differences(self) -> tuple[DifferenceEvidence, ...]:
         """All: the weightiest first, what is expected after it, noise last."""

@@ -15,13 +15,16 @@ def trouble(evidence: TrialEvidence) -> str:
     """
     :returns: why it cannot be judged by, in words; empty: it can.
     """
-    if evidence.lost:
-        return f"a worker could not tell {evidence.lost} events, for they were too many"
     if any(not 0 <= bucket < BUCKETS for bucket in _buckets(evidence)):
         return f"a worker told of a client group that is not there; they are 0 to {BUCKETS - 1}"
     if any(first.family not in FAMILIES for first in evidence.firsts):
         return "a worker told of something that is not known here; are all of one version?"
     return _numbersTrouble(_numbers(evidence), (time.logs for time in evidence.times))
+
+
+def lossText(evidence: TrialEvidence) -> str:
+    """Why nothing that is good can be concluded from it; empty: nothing of it was lost."""
+    return f"a worker could not tell {evidence.lost} events, for they were too many" if evidence.lost else ""
 
 
 def pairsTrouble(pairs: TrialPairs) -> str:

@@ -106,8 +106,8 @@ class JudgedLink(Link):
             answer = call(context)
             seconds = now() - began
             if answer is True or answer is False or answer is None:
-                isMeant = not (book.isCold or standing.isTester) and passed == counters.passed
-                if isMeant and (not standings.isTaken or book.timesTaken):
+                isOwn = passed == counters.passed and not standing.isTester
+                if isOwn and book.isTimed(standings.isTaken):
                     book.took(name, isCandidate, standing.bucket, seconds)
             elif getattr(answer.__class__, "isBounded", False):
                 return answer.addCallback(self._arrived, context, name, began)
@@ -122,6 +122,6 @@ class JudgedLink(Link):
         return answer
 
     def _took(self, context: Context, name: str, seconds: float) -> None:
-        bucket = self.bucketOf(context)
-        if bucket is not None and (not context._standings.isTaken or self._book.timesTaken):
+        bucket = self.bucketOf(context, evenCold=True)
+        if bucket is not None and self._book.isTimed(context._standings.isTaken):
             self._book.took(name, self._isCandidate, bucket, seconds)

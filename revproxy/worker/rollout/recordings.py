@@ -68,14 +68,33 @@ class Recording:
         return told
 
 
+class _Taker:
+    """Takes a request for a recording."""
+
+    _log = Logger()
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def __call__(self, taken: Taken) -> None:
+        recording = self._recording
+        try:
+            recording.put(_encoder.encode(_within(taken.recorded(), recording.word.bodyBytes)))
+        except Exception:  # plugins may have put anything anywhere, and nothing of this is the request's business
+            self.dropped()
+            self._log.failure("a request cannot be taken down")
+
+    def dropped(self) -> None:
+        """There were too many at a time."""
+        self._recording.dropped += 1
+
+
 class Recordings:
     """
     Of one worker.
 
     :ivar onChanged: called when there are recordings of other routes than before; see `isOf`.
     """
-
-    _log = Logger()
 
     def __init__(
         self, clock: Any, tell: Callable[[Recorded], None], random: Callable[[], float] = random
@@ -118,7 +137,7 @@ class Recordings:
     def takers(self, route: str) -> tuple[Taker, ...]:
         """Who wants the next request of a route: it is chosen by chance, for each recording by itself."""
         return tuple(
-            self._takerFor(recording)
+            _Taker(recording)
             for recording in self._recordings.values()
             if recording.isOf(route) and self._random() < recording.word.share
         )
@@ -131,16 +150,6 @@ class Recordings:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-
-    def _takerFor(self, recording: Recording) -> Taker:
-        def take(taken: Taken) -> None:
-            try:
-                recording.put(_encoder.encode(_within(taken.recorded(), recording.word.bodyBytes)))
-            except Exception:  # plugins may have put anything anywhere, and nothing of this is the request's business
-                recording.dropped += 1
-                self._log.failure("a request cannot be taken down")
-
-        return take
 
     def _schedule(self) -> None:
         if self._later is None and self._recordings:

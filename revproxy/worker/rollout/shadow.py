@@ -73,9 +73,11 @@ class _Plugin:
         """Its configurations on the routes of these many groups."""
         there: dict[str, _Keyed] = {}
         back: dict[str, _Keyed] = {}
+        seen: set[tuple[int, int]] = set()
         for group in range(groups):
             mine, its = running.configFor(group), candidate.configFor(group)
-            if mine is not None and its is not None:
+            if mine is not None and its is not None and (id(mine), id(its)) not in seen:
+                seen.add((id(mine), id(its)))
                 key, other = configKey(mine), configKey(its)
                 there.setdefault(key, (other, its))
                 back.setdefault(other, (key, mine))
@@ -96,10 +98,12 @@ class _Shadowed:
     A trial with its copies, and what was found.
 
     :ivar hasFailed: whether the edge has failed at a pair, and said so.
+    :ivar turn: the number of its last pair.
     """
 
     def __init__(self, trial: Trial) -> None:
         self.hasFailed = False
+        self.turn = 0
         self.trial = trial
         self.plugins: dict[str, _Plugin] = {}
         self.tallies = PairTally(trial.id), PairTally(trial.id, True)
@@ -127,6 +131,10 @@ class _Taker:
     def __call__(self, taken: TakenRequest) -> None:
         self._take(self, taken)
 
+    def dropped(self) -> None:
+        """There were too many at a time."""
+        self.tally.dropped()
+
 
 class Shadow:
     """
@@ -153,6 +161,7 @@ class Shadow:
         self._trials: dict[str, _Shadowed] = {}
         self._waiting: deque[tuple[_Taker, TakenRequest]] = deque()
         self._turn: Any = None
+        self._turns = 0
         self._making: Deferred[None] | None = None
         self._over: list[TrialPairs] = []
 
@@ -263,10 +272,21 @@ class Shadow:
             self._goOn(WAIT)
             return
         if self._waiting:
-            taker, taken = self._waiting.popleft()
+            taker, taken = self._nextOne()
             self._making = making = Deferred.fromCoroutine(self._pairs(taker, taken))
             making.addErrback(self._failed, taker)
             making.addBoth(self._made)
+
+    def _nextOne(self) -> tuple[_Taker, TakenRequest]:
+        """
+        Of what waits, the first of the trial that has been waiting for the longest: where most is dropped, whoever is
+        first in the queue would have it all.
+        """
+        found = min(self._waiting, key=lambda each: each[0].shadowed.turn)
+        self._waiting.remove(found)
+        self._turns += 1
+        found[0].shadowed.turn = self._turns
+        return found
 
     def _failed(self, failure: Any, taker: _Taker) -> None:
         if failure.check(CancelledError):

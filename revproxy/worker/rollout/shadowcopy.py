@@ -39,6 +39,11 @@ ONLY_INSTALLED = "it is installed with Python, and cannot be loaded a second tim
 OVER = "its copy is needed no more"
 HOLDS = "its copy has held the event loop, and is not tried any more"
 
+MANY = "it has more configurations than are tried"
+
+MOST_CONFIGURATIONS = 16
+"""Of a version that are tried: each has an instance of its own, and in the process tier a process."""
+
 MOST_HELD = 2
 """Times that a copy may hold the loop. Real requests have waited for it."""
 
@@ -107,6 +112,8 @@ class ShadowCopy:
         if self._isOver or self.held >= MOST_HELD:
             return OVER if self._isOver else HOLDS
         known = self._remakes.get(key)
+        if known is None and len(self._remakes) >= MOST_CONFIGURATIONS:
+            return MANY
         if known is None:
             try:
                 known = await self._make(settings, key)

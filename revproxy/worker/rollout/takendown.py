@@ -37,8 +37,13 @@ LONG: Final = 5.0
 Taker = Callable[["TakenRequest"], None]
 """
 Is given a request that was taken down, when it is over: the shadow of a trial, or a recording. One that has an
-attribute ``plugins``, a set of names, wants the calls of no others.
+attribute ``plugins``, a set of names, wants the calls of no others; one that has ``dropped``, a function, is told so
+when there were too many requests at a time to take down one more.
 """
+
+
+def _unheeded() -> None:
+    """Whoever does not want to know."""
 
 
 class TakenCall(NamedTuple):
@@ -93,8 +98,6 @@ class TakenRequest:
         if context is not None:
             if context._response is not None:
                 self.status = context._response._status
-            for call in self.calls:
-                call.capture.giveUp()
             self._over(context, self)
 
     def isStream(self, now: float) -> bool:
@@ -133,7 +136,6 @@ class TakenDown:
     """
     Of one worker.
 
-    :ivar lost: requests of which nothing was taken down, because there were too many at a time.
     :ivar underWay: the call whose code runs now; None: none that is taken down.
     """
 
@@ -147,7 +149,6 @@ class TakenDown:
         :param bodyBytes: of each body that are kept.
         :param now: the time in seconds, for self times.
         """
-        self.lost = 0
         self.underWay: Capture | None = None
         self.bodyBytes = bodyBytes
         self.now = now
@@ -183,7 +184,8 @@ class TakenDown:
             known.takers += tuple(taker for taker in takers if taker not in known.takers)
             return
         if len(self._requests) >= self._most and not self._makesRoom():
-            self.lost += 1
+            for taker in takers:
+                getattr(taker, "dropped", _unheeded)()
             return
         taken = self._requests[context] = TakenRequest(context, takers, self._over, self.now())
         context._made += (taken,)
@@ -208,6 +210,11 @@ class TakenDown:
 
     def _over(self, context: Context, taken: TakenRequest) -> None:
         self._requests.pop(context, None)
+        for call in taken.calls:
+            try:
+                call.capture.giveUp()
+            except Exception:  # values of plugins may be anything
+                self.failed()
         for taker in taken.takers:
             try:
                 taker(taken)

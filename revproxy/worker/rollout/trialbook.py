@@ -40,9 +40,6 @@ MOST_BUCKETS: Final = 32
 MOST_STALLS: Final = 100
 """Stalls that wait to be told."""
 
-FEW: Final = 0.5
-"""Of requests that are taken down, up to this share are not timed."""
-
 _Times = dict[int, list[float]]
 """Of each bucket, how many calls, and the sum of the logarithms of their seconds."""
 
@@ -53,8 +50,6 @@ class TrialBook:
 
     :ivar thresholds: what self times are held against, by plugin and phase, once that is known.
     :ivar isCold: whether one of the arms is, so that nothing that happens now is judged by statistics.
-    :ivar timesTaken: whether requests that are taken down are timed, too. That takes its time; as long as there are
-        enough others, those are believed.
     """
 
     def __init__(self, trial: Trial, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
@@ -77,6 +72,7 @@ class TrialBook:
         self._stalls: list[ArmStall] = []
         self._lost = 0
         self.isCold = True
+        self._timed = [0.0, 0.0]
         self.adopt(trial)
 
     def adopt(self, trial: Trial) -> None:
@@ -87,7 +83,6 @@ class TrialBook:
         if trial.canary != self.trial.canary:
             self._seen.clear()
         self.trial = trial
-        self.timesTaken = trial.sampled > FEW
         for name, known in trial.known.items():
             self.thresholds.setdefault(name, known)
 
@@ -124,10 +119,29 @@ class TrialBook:
         self.isCold = not (isWarm and all(each.isWarm(now) for each in waited))
         return self.isCold
 
+    def isTimed(self, isTaken: bool) -> bool:
+        """
+        Whether the time of a call is to be told by :meth:`took`. To take a request down takes its time, too: as long as
+        there are enough others, those are believed.
+
+        :param isTaken: whether the request is taken down.
+        """
+        self._timed[isTaken] += 1
+        return not isTaken or self._timed[True] > self._timed[False]
+
     def took(self, name: str, isCandidate: bool, bucket: int, seconds: float) -> None:
-        """A call took so long. :param name: of plugin and phase."""
+        """
+        A call took so long. Of calls while one of the arms is cold, the running version's show what is slow, unless it
+        is cold itself; nothing else comes of them.
+
+        :param name: of plugin and phase.
+        """
         if not SHORTEST < seconds < LONGEST:  # a clock may jump, or not be a number
             seconds = SHORTEST if seconds <= SHORTEST or seconds != seconds else LONGEST
+        if self.isCold:
+            if not isCandidate and name not in self.thresholds and self.arms[False].isWarm(self._monotonic()):
+                self._sample(name, seconds)
+            return
         self.arms[isCandidate].took(seconds)
         times = self._times[isCandidate]
         sums = times.get(bucket)
@@ -182,7 +196,8 @@ class TrialBook:
         if seen is None:
             seen = self._seen[family] = bytearray(BUCKETS >> 3)
         bit = 1 << (bucket & 7)
-        if not seen[bucket >> 3] & bit:
+        # Of a request that began before a ramp moved its bucket nothing is told: that was drawn again.
+        if not seen[bucket >> 3] & bit and self.trial.isCandidates(bucket) is isCandidate:
             seen[bucket >> 3] |= bit
             self._firsts.append(First(self._now(), family, bucket, isCandidate))
 
@@ -211,6 +226,7 @@ class TrialBook:
             tuple(self._stalls), {name: self.thresholds[name] for name in self._news}, self._lost,
         )  # fmt: skip
         self._times, self._lost = ({}, {}), 0
+        self._timed = [count / 2 for count in self._timed]  # a recording may have begun
         for waiting in (self._firsts, self._newPrints, self._stalls):
             waiting.clear()
         self._news.clear()

@@ -35,10 +35,13 @@ class RolloutAnswers:
 
     def __init__(self) -> None:
         super().__init__()
+        why = "15 min are over, and 41 of 3,000 pairs were compared: nothing is shown"
         held = canary("auth", state="shadow", held=True, verdict={
-            "kind": "undecided", "family": "", "odds": 0.0,
-            "reason": "15 min are over, and 41 of 3,000 pairs were compared: nothing is shown",
+            "kind": "undecided", "family": "", "odds": 0.0, "reason": why,
         })  # fmt: skip
+        held["transitions"] = [*held["transitions"][:-1], {
+            "at": NOW - 31, "from": "shadow", "to": "held", "reason": why, "by": "edge",
+        }]  # fmt: skip
         held["step"] = {**held["step"], "index": 2, **STEPS[1], "have": 41.0, "need": 3000.0, "left_seconds": None}
         told = (canary("quota"), held, rolledBack("bot-rules"))
         self.rollouts: dict[str, Json] = {each["plugin"]: atNow(each, time.time() - NOW) for each in told}

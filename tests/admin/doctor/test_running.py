@@ -22,6 +22,7 @@ from revproxy.plan.counted import ThreadFigures
 from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import CertificateFacts, CertificateState, Counters, TargetChanged
 from tests.admin.metrics.edges import FiguresCase
+from tests.control.rolloutcase import RolloutCase
 from tests.plan.plans import entry
 
 DAY = 86400.0
@@ -172,6 +173,21 @@ class RunningTests(FiguresCase):
             ("warning", '"c.example" has routes, and no certificate is for it'),
         ])  # fmt: skip
 
+
+
+class OnTrialTests(RolloutCase):
+    """
+    A version takes its steps.
+    """
+
+    def test_drift(self) -> None:
+        """
+        That its folder has something else than runs is as it should be.
+        """
+        self.save("2.0.0")
+        checks = [each for each in runningChecks(self.bench.control) if each.name == "drift"]
+        self.assertEqual([(each.state, each.text) for each in checks if each.text.startswith("a: ")],
+                         [("ok", "a: a version is on trial; `revproxy rollout a` shows how it goes")])  # fmt: skip
 
 class DoctorTests(FiguresCase):
     """

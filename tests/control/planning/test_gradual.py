@@ -144,8 +144,8 @@ class GoingTests(GradualCase):
         What somebody says of the plugin, and what becomes of what runs, ends it.
         """
         self.assertEnds("aborted", wanted=OLD, found={"a": OLD})
-        self.assertEnds("aborted", wanted=None)
-        self.assertEnds("aborted", switches={"a": False})
+        self.assertEnds("aborted", wanted=None, blocks=True)
+        self.assertEnds("aborted", switches={"a": False}, blocks=True)
         self.assertEnds("aborted", running={"a": NEWER})
         self.assertEnds("aborted", gated=("a",), blocks=True)
         self.assertEnds("aborted", wanted=OLD, records=PluginRecords().pinned("a", Pin(str(OLD.digest), "user")))

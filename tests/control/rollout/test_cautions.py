@@ -54,6 +54,14 @@ class CautionTests(SynchronousTestCase):
         self.assertEqual(self.count(COUNTS, judge={"interrupts": False}), 0)
         self.assertEqual(self.count(COUNTS, RolloutPolicy((Step("shadow", 0.2),))), 0)
 
+    def test_notJudged(self) -> None:
+        """
+        A version that has its own interrupts left out, and does not seem to have to, is told of.
+        """
+        code = "def handle(self, context):\n    return True\n"
+        (text,) = cautions({"a": entry("a", code=code, judge={"interrupts": False})}, USUAL, {})
+        self.assertIn("lets all through", text)
+
     def test_onlyTells(self) -> None:
         """
         What has such a name, and says such words, but stops nobody, counts for nobody.

@@ -65,6 +65,8 @@ class DecisionTests(SynchronousTestCase):
         Where only time ends a step, it does if there were requests, and nothing speaks against it.
         """
         self.assertEqual(self.what("undecided", 10.0, TIMED), "next")
+        self.assertEqual(decide(TIMED, Verdict("undecided", "so"), 10.0, False, False, "hold").reason,
+                         "it has lasted 10 s, and nothing speaks against it")  # fmt: skip
         self.assertEqual(self.what("undecided", 10.0, TIMED, suspicious=True), "stay")
         self.assertEqual(self.what("no-traffic", 10.0, TIMED), "stay")
 

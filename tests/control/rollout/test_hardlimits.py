@@ -76,6 +76,17 @@ class HardLimitsTests(SynchronousTestCase):
         for share in (0.05, 0.1, 0.25, 0.5):
             self.assertLessEqual(share ** clientsNeeded(share), CHANCE * 1.01)
 
+    def test_fewClientsThatAllMeetIt(self) -> None:
+        """
+        Where the candidate has no more, what all of them meet is new; what three of five meet is not yet.
+        """
+        for bucket in range(3):
+            self.limits.raised(raised(bucket))
+        self.limits.look(MANY, MANY, 0.5, active=5)
+        self.assertIsNone(self.limits.decided)
+        self.limits.look(MANY, MANY, 0.5, active=3)
+        self.assertIsNotNone(self.limits.decided)
+
     def test_whatTheRunningVersionRaisesIsNotNew(self) -> None:
         """
         Whether it raised it before or in between.

@@ -387,6 +387,18 @@ class MeasurementTests(Case):
         self.begin(HALF, LARGE)
         self.assertEqual(self.quiet(1, 50, 50), "undecided")
 
+    def test_lostEventsHideNothing(self) -> None:
+        """
+        What is told beside them decides all the same, but for exceptions: the running version's may be among the lost.
+        """
+        self.begin()
+        prints = tuple(Fingerprint(bucket, True, "KeyError", "plugin.py", "handle") for bucket in OURS[:3])
+        self.judge.heard(TrialEvidence("t", ArmCounts(9), ArmCounts(9), fingerprints=prints, lost=1))
+        self.assertEqual(self.judge.verdict(self.now).kind, "broken-measurement")
+        firsts = tuple(First(self.now, "faults", bucket, True) for bucket in OURS[:3])
+        self.judge.heard(TrialEvidence("t", ArmCounts(9), ArmCounts(9), firsts, lost=1))
+        self.assertEqual(self.judge.verdict(self.now).family, "faults")
+
     def test_whoeverGoesOnHasItMeasuredAnew(self) -> None:
         """
         In the same step: what came before counts for nothing.
@@ -442,6 +454,16 @@ class MeasurementTests(Case):
         progress = self.judge.progress(self.now)
         assert progress.leftSeconds is not None
         self.assertLess(progress.leftSeconds, 100)
+
+    def test_clockThatStandsStillIsNoSuccess(self) -> None:
+        """
+        However much is told: what is looked at after some time is never looked at.
+        """
+        self.begin()
+        for _ in range(200):
+            self.judge.heard(told(SMALL, self.now, dict.fromkeys((*OURS[:10], *THEIRS[:90]), 10)))
+            self.assertNotEqual(self.judge.verdict(self.now).kind, "no-regression")
+        self.assertIn("clock", self.judge.verdict(self.now).reason)
 
     def test_clockThatGoesBackLosesNothing(self) -> None:
         """
@@ -674,5 +696,7 @@ class RestartTests(Case):
         self.begin()
         saved = self.judge.saved()
         self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, canary=b"12"), now=1.0)
+        for until in (Until(fault=4096.0), Until(fault=-1.0), Until(power=1e308)):
+            self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, until=until), now=1.0)
         labels = msgspec.structs.replace(saved.canaryJudge, labels={})
         self.assertRaises(ValueError, Judge.restored, msgspec.structs.replace(saved, canaryJudge=labels), now=1.0)

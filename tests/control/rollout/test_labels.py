@@ -193,3 +193,6 @@ class LabelsTests(SynchronousTestCase):
         """
         saved = begun(self.small).saved()
         self.assertRaises(ValueError, Labels().restore, type(saved)(b"", saved.more, saved.fewer, 0, 0), [])
+        for counts in ((1 << 40, 0), (0, -1)):
+            damaged = type(saved)(saved.sets, saved.more, saved.fewer, *counts)
+            self.assertRaises(ValueError, Labels().restore, damaged, [])

@@ -138,6 +138,22 @@ class ShadowJudgeTests(SynchronousTestCase):
         assert worst is not None
         self.assertEqual(worst.field, "header:x-b")
 
+    def test_whatSomebodyWasShownIsAccepted(self) -> None:
+        """
+        Also what has not decided yet; noise is not, nor is anything where nobody has looked.
+        """
+        judge = ShadowJudge()
+        judge.compared(pairs(header(3), header(9, 9, name="date"), slower=12, faster=0))
+        judge.accept()
+        self.assertEqual([each.isAccepted for each in judge.differences()], [False, False])
+        judge.accept(isSeen=True)
+        self.assertEqual([each.isAccepted for each in judge.differences()], [True, False])
+        judge.compared(pairs(header(40), slower=90, faster=0))
+        self.assertFalse(self.decides(judge))
+        self.assertEqual(judge.judgedTimeOdds, 0.0)
+        judge.compared(pairs(header(40, name="date")))
+        self.assertTrue(self.decides(judge))
+
     def test_whatOnlyTheRunningVersionShowsIsNoDifferenceOfTheCandidates(self) -> None:
         """
         Where somebody has seen the rest, there is nothing that speaks against it.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from revproxy.control.rollout.soundness import added, pairsTrouble, trouble
+from revproxy.control.rollout.soundness import added, lossText, pairsTrouble, trouble
 from revproxy.plan.evidence import ArmCounts, ArmStall, BucketTime, DifferenceCount, First, TrialEvidence, TrialPairs
 
 
@@ -32,7 +32,8 @@ class SoundnessTests(SynchronousTestCase):
         """
         For whoever reads why.
         """
-        self.assertIn("could not tell 7 events", trouble(TrialEvidence("t", lost=7)))
+        self.assertIn("could not tell 7 events", lossText(TrialEvidence("t", lost=7)))
+        self.assertEqual(lossText(TrialEvidence("t")), "")
         self.assertNotEqual(pairsTrouble(TrialPairs("t", differences=(DifferenceCount("a", "b", -1, 0, 0),))), "")
 
     def test_countsAreAddedUp(self) -> None:

@@ -4,6 +4,7 @@ A shadow with a plan, versions that serve, and requests that are taken down.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from revproxy.config.configfile import parseConfig
 from revproxy.context import Context
 from revproxy.dataplane.chain import Chain
 from revproxy.dataplane.draw import Standing
+from revproxy.dataplane.fork import Tap
 from revproxy.guardedmiddleware import guardedMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.plan.catalog import CatalogEntry, Selected
@@ -117,14 +119,21 @@ class ShadowCase(SynchronousTestCase):
         middleware = self.takenDown.wrap(instance, guardedMiddleware(instance.object, serving.guardedBy))
         return Chain([makeLink(middleware, Deadlines(self.clock, 0.02), name="p")])
 
-    def request(self, *arguments: Any, isCandidate: bool = False, isTester: bool = False, **more: Any) -> Context:
+    def request(
+        self,
+        *arguments: Any,
+        isCandidate: bool = False,
+        isTester: bool = False,
+        taps: Sequence[Tap] | None = None,
+        **more: Any,
+    ) -> Context:
         """One that comes in, is answered, and is over."""
         context = makeContext(*arguments, **more)
         standing = Standing(7, isCandidate)
         if isTester:
             standing = standing.ofTester(isCandidate)
-        taps = self.shadow.tapsOf(self.at.trials[0])
-        takers = tuple(taker for tap in taps for taker in tap(context, {"r1": standing}))
+        taps = self.shadow.tapsOf(self.at.trials[0]) if taps is None else taps
+        takers = tuple(taker for tap in taps for taker in tap(context, {"r1": standing, "r2": standing}))
         if takers:
             self.takenDown.begin(context, takers)
         chain = self.chains[isCandidate]

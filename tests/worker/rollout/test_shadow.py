@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,11 +13,13 @@ from twisted.internet.defer import Deferred
 from revproxy.dataplane.draw import Standing
 from revproxy.loading.bundlefinder import ROOT
 from revproxy.plan.evidence import TrialPairs
+from revproxy.replay.remake import Remake
 from revproxy.testing import makeContext
+from revproxy.worker.rollout import shadow
 from revproxy.worker.rollout.pairtally import PairTally
 from revproxy.worker.rollout.shadow import MOST_WAITING, OTHER_VERSION
 from revproxy.worker.rollout.shadowbudget import LATE, MOST
-from revproxy.worker.rollout.shadowcopy import NOT_SAFE
+from revproxy.worker.rollout.shadowcopy import MANY, MOST_CONFIGURATIONS, NOT_SAFE, ShadowCopy
 from tests.worker.rollout.shadows import ShadowCase, version
 
 PASSES = "    def handle(self, context):\n        return True\n"
@@ -277,6 +280,21 @@ class BoundsTests(ShadowCase):
         self.clock.advance(2 * LATE)
         self.assertEqual(self.shadow.told(), (TrialPairs("r1", dropped=2),))
 
+    def test_severalTrials(self) -> None:
+        """None of several trials has to wait for the others: where most is dropped, each has its part."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        one, arm = self.at.trials[0], self.at.armOf("r1")
+        other = replace(one, id="r2")
+        self.shadow.adopt(replace(self.at, trials=(one, other), arms=(arm, replace(arm, trials=("r2",)))))
+        taps = [*self.shadow.tapsOf(one), *self.shadow.tapsOf(other)]
+        self.patch(self.shadow, "_now", map(float, range(100)).__next__)
+        for _ in range(4):
+            self.request(taps=taps)
+            self.clock.advance(0)  # one pair, which takes all the time there is
+            self.clock.advance(3 * LATE)
+            self.clock.advance(60)
+        self.assertEqual([(told.compared, told.dropped) for told in self.shadow.told()], [(2, 2), (2, 2)])
+
     def test_share(self) -> None:
         """The share of requests that is sampled."""
         self.begin(version("1.0", PASSES), version("2.0", PASSES), sampled=0.2)
@@ -297,6 +315,28 @@ class BoundsTests(ShadowCase):
         told = self.told()
         self.assertEqual((told.faults, told.differences[0].field), (1, "raised"))
         self.assertIn("PluginTimeout", told.differences[0].examples[0][2])
+
+
+    def test_manyConfigurations(self) -> None:
+        """Of a plugin with a configuration for each of many routes, copies are made of some."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        copy = ShadowCopy(self.at.selected[0], self.shadow._parts)
+        self.addCleanup(copy.end)
+        made = [
+            self.successResultOf(Deferred.fromCoroutine(copy.remake(str(number), {"number": number})))
+            for number in range(MOST_CONFIGURATIONS + 2)
+        ]
+        self.assertEqual([each for each in made if not isinstance(each, Remake)], [MANY, MANY])
+
+    def test_manyRoutes(self) -> None:
+        """Where ten thousand groups of routes share a configuration, it is looked at once."""
+        keyed: list[Any] = []
+        self.patch(shadow, "configKey", lambda config: keyed.append(config) or str(config))
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        (plugin,) = self.shadow._trials["r1"].plugins.values()
+        keyed.clear()
+        plugin.adopt(plugin.running.selected, plugin.candidate.selected, 10_000)
+        self.assertEqual(len(keyed), 2)
 
 
 class EndTests(ShadowCase):

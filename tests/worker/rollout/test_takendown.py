@@ -20,11 +20,14 @@ from revproxy.interfaces import IMiddleware, IObserver, IResponseMiddleware
 from revproxy.loop.deadlines import Deadlines
 from revproxy.permissions import Permissions
 from revproxy.plan.versionid import VersionId
-from revproxy.replay.capture import Capture
+from revproxy.plan.words import Record
+from revproxy.replay.capture import UNREADABLE, Capture
 from revproxy.replay.difference import differences
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.testing import ClientAnswer, ClientDouble, HostDouble, SinkDouble, makeContext, makeResponse
 from revproxy.worker.rollout import takendown
+from revproxy.worker.rollout.recordings import Recording
+from revproxy.worker.rollout.recordings import _Taker as Taker
 from revproxy.worker.rollout.takendown import LONG, TakenDown, TakenRequest
 from tests.dataplane.doubles import makeLink
 from tests.replay.plugins import Handles, Responds
@@ -353,10 +356,11 @@ class WrapTests(TakenCase):
         self.takenDown = TakenDown(most=1)
         chain = self.chain(Handles())
         first, second = makeContext(), makeContext()
+        recording = Recording(Record("r-1", (), 1.0))
         for context in (first, second):
-            self.takenDown.begin(context, (self.taken.append,))
+            self.takenDown.begin(context, (self.taken.append, Taker(recording)))
             self.assertIs(chain.enter(context), True)
-        self.assertEqual((len(self.takenDown), self.takenDown.lost), (1, 1))
+        self.assertEqual((len(self.takenDown), recording.dropped), (1, 1))
         first.over()
         second.over()
         self.assertEqual((len(self.takenDown), len(self.taken)), (0, 1))
@@ -374,7 +378,7 @@ class WrapTests(TakenCase):
             clock.advance(LONG)
         self.assertEqual((len(self.taken), self.taken[0].recorded().calls[0].outcome.incomparable), (1, ""))
         self.takenDown.begin(other, (self.taken.append,))  # the other one is not answered: it may be about to be
-        self.assertEqual(self.takenDown.lost, 1)
+        self.assertEqual(len(self.takenDown), 1)
         for context in (stream, waiting, other):
             context.over()
         self.assertEqual(len(self.taken), 2)
@@ -404,6 +408,40 @@ class WrapTests(TakenCase):
         self.assertIs(self.chain(Handles()).enter(context), True)
         context.over()
         self.assertEqual((len(self.flushLoggedErrors(RuntimeError)), self.taken[0].calls), (1, []))
+
+    def test_endFails(self) -> None:
+        """Where that is so after the call, it is served all the same, and can be held against nothing."""
+
+        class Hostile(dict[str, Any]):
+            def items(self) -> Any:
+                raise RuntimeError("no")
+
+        def handle(context: Context) -> bool:
+            context._values = Hostile(a=1)
+            return True
+
+        self.enter(self.chain(Handles(handle)))
+        (call,) = self.taken[0].recorded().calls
+        self.assertEqual((call.outcome.verdict, call.outcome.incomparable), (True, UNREADABLE))
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_giveUpFails(self) -> None:
+        """They keep no request from ending, either, that its client has left."""
+
+        class Hostile(dict[str, Any]):
+            def items(self) -> Any:
+                raise RuntimeError("no")
+
+        def handle(context: Context) -> Any:
+            context._values = Hostile(a=1)
+            return Deferred()
+
+        context = makeContext()
+        self.takenDown.begin(context, (self.taken.append,))
+        self.assertNoResult(self.chain(Handles(handle)).enter(context))
+        context.over()
+        self.assertEqual((len(self.flushLoggedErrors(RuntimeError)), len(self.taken)), (1, 1))
+        self.assertEqual(len(self.takenDown), 0)
 
     def test_rerouted(self) -> None:
         """A request that comes to another fork is the same request, for whoever wants it there as well."""

@@ -23,7 +23,7 @@ class BookCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.steady = Clock()
-        self.book = TrialBook(trial("a"), self.clock.seconds, self.steady.seconds)
+        self.book = TrialBook(trial("a", canary=bits(range(2048))), self.clock.seconds, self.steady.seconds)
 
     def take(self) -> TrialEvidence:
         told = self.book.take()
@@ -37,6 +37,24 @@ class BookCase(SynchronousTestCase):
                 self.book.asked(isCandidate, False)
         self.assertFalse(self.book.isCold)
         self.book.take()
+
+
+class TakenTests(BookCase):
+    """Which calls are timed, where some requests are taken down."""
+
+    def test_few(self) -> None:
+        """Those that are not, as long as they are more."""
+        timed = [self.book.isTimed(at % 5 == 4) for at in range(50)]
+        self.assertEqual(timed, [at % 5 != 4 for at in range(50)])
+
+    def test_all(self) -> None:
+        """Where all are, because there is a recording of all, they are timed all the same, from soon on."""
+        for _ in range(1000):
+            self.book.isTimed(False)
+        self.assertFalse(self.book.isTimed(True))
+        for _ in range(10):
+            self.book.take()
+        self.assertTrue(self.book.isTimed(True))
 
 
 class WarmingTests(BookCase):
@@ -109,13 +127,13 @@ class FirstTests(BookCase):
         """The first of a bucket and family, in order; later ones are counted only."""
         self.book.failed(True, 7)
         self.clock.advance(1)
-        self.book.failed(False, 8)
+        self.book.failed(False, 3008)
         self.book.failed(True, 7)
         self.book.interrupted(True, 7)
         told = self.take()
         self.assertEqual(
             told.firsts,
-            (First(1_000_000, "faults", 7, True), First(1_000_001, "faults", 8, False),
+            (First(1_000_000, "faults", 7, True), First(1_000_001, "faults", 3008, False),
              First(1_000_001, "interrupts", 7, True)),
         )  # fmt: skip
         self.assertEqual((told.candidate.faults, told.candidate.interrupts, told.running.faults), (2, 1, 1))
@@ -128,10 +146,12 @@ class FirstTests(BookCase):
         self.assertIsNone(self.book.take())
 
     def test_otherArm(self) -> None:
-        """What a bucket has shown on one arm, it does not show again on the other: it was moved by a ramp."""
+        """
+        A request that began before a ramp moved its bucket says nothing of that, and takes nothing from what comes.
+        """
         self.book.failed(False, 7)
         self.book.failed(True, 7)
-        self.assertEqual([first.isCandidate for first in self.take().firsts], [False])
+        self.assertEqual([first.isCandidate for first in self.take().firsts], [True])
 
     def test_ramp(self) -> None:
         """When other buckets become the candidate's, what happens is told anew; in a stage with the same, it is not."""
@@ -144,7 +164,7 @@ class FirstTests(BookCase):
         """However much happens, no more is told than there are buckets."""
         for bucket in range(4096):
             for _ in range(3):
-                self.book.failed(True, bucket)
+                self.book.failed(bucket < 2048, bucket)
         self.assertEqual((len(self.take().firsts), self.book.take()), (4096, None))
 
 
@@ -179,9 +199,9 @@ class TimeTests(BookCase):
         limit = self.book.thresholds["a"][0]
         self.book.took("a", True, 1, limit + 15e-6)
         self.assertEqual(self.take().firsts, ())
-        self.book.took("a", False, 2, limit + 15e-6)
+        self.book.took("a", False, 3002, limit + 15e-6)
         self.book.took("a", True, 3, limit + 25e-6)
-        self.assertEqual([(each.bucket, each.isCandidate) for each in self.take().firsts], [(2, False), (3, True)])
+        self.assertEqual([(each.bucket, each.isCandidate) for each in self.take().firsts], [(3002, False), (3, True)])
 
     def test_slow(self) -> None:
         """In each family whose threshold it is over."""
@@ -198,6 +218,19 @@ class TimeTests(BookCase):
         self.book.adopt(trial("a", known={"a": (1.0, 2.0, 3.0)}))
         self.book.took("a", True, 1, 2.5)
         self.assertEqual([first.family for first in self.take().firsts], ["slow90", "slow99"])
+
+    def test_learnedMeanwhile(self) -> None:
+        """The running version is learned from while the candidate is cold, once it is warm itself; nothing is told."""
+        self.book.cool(True)
+        for _ in range(SAMPLES):
+            self.book.asked(False, False)
+            self.book.took("a", True, 1, 5.0)
+            self.book.took("a", False, 1, MILLISECOND)
+        told = self.take()
+        self.assertEqual((told.thresholds, told.times, told.firsts), ({"a": (MILLISECOND,) * 3}, (), ()))
+        self.book.cool(False)
+        self.book.took("b", False, 1, 5.0)
+        self.assertNotIn("b", self.book._samples)
 
     def test_phasesApart(self) -> None:
         """Each phase of a plugin is held against its own."""

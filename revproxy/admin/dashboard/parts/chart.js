@@ -34,8 +34,9 @@ function axis(element, format) {
   const ink = colour(element, "ink-3"), line = colour(element, "line"), font = "11px " + getComputedStyle(element).fontFamily;
   const both = { stroke: ink, font, ticks: { show: false }, grid: { stroke: line, width: 1 } };
   const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   return [
-    { ...both, grid: { show: false }, size: 24, space: 70, values: (_, ticks) => ticks.map((at) => hour.format(at * 1000)) },
+    { ...both, grid: { show: false }, size: 24, space: 70, values: (_, ticks) => ticks.map((at) => (ticks[1] - ticks[0] < 60 ? second : hour).format(at * 1000)) },
     { ...both, size: 58, gap: 4, space: 34, incrs: STEPS, values: (_, ticks) => ticks.map((value) => format(value).replace(/\.0(?!\d)/, "")) },
   ];
 }
