@@ -55,6 +55,11 @@ def policyOfCall(value: Mapping[str, Any], usual: RolloutPolicy | None, base: Pa
     policy = schema["properties"]["plugins"]["properties"]["rollout"]["properties"]["default"]
     own = {key: inner for key, inner in policy["properties"].items() if key != "testers"}
     allowed = {**policy, "type": "object", "properties": own, "$defs": schema["$defs"]}
+    for key, inner in own.items():
+        # To look at each of thousands would hold up whoever is asked, and everybody may ask.
+        most, given = inner.get("maxItems"), value.get(key)
+        if most is not None and isinstance(given, list) and len(given) > most:
+            raise ConfigErrors((document.problem((key,), f"{len(given)} of them, and {most} is the most"),))
     problems = checkAgainst(allowed, value, document.problem)
     said = {key: inner for key, inner in value.items() if key in own}
     found = _policyOf(Section(document, said, base, problems), usual or USUAL)

@@ -135,6 +135,7 @@ class Steering:
     async def _earlierGood(self, name: str) -> tuple[str, tuple[str, ...]]:
         """
         The digest of the version that ran before, was not taken out, and is stored; and those that were gone back from.
+        Where none did, and another is rolled out: of the one that runs.
 
         :raises CommandError: there is none.
         """
@@ -145,6 +146,8 @@ class Steering:
         candidates = self._coordinator.records.forgotten(name, left).goodBefore(name, running)
         coordinator = self._coordinator
         good = await coordinator.vetting.firstUsable(name, candidates, coordinator.config)
+        if good is None and any(name in each.candidates for each in coordinator.ongoing()):
+            return running, left  # a rollback ends a rollout, whatever else there is
         if good is None:
             versions = ", ".join(str(one.id) for one in candidates)
             lost = f", for what ran before is not stored, or may not run: {versions}"

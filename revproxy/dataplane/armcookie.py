@@ -145,7 +145,8 @@ class IssuingStream:
     def sendResponse(self, response: Response) -> None:
         """With the cookie, unless others might get it from a cache."""
         if not mayKeep(self._request, response):
-            response._headers.fields.append((b"set-cookie", b"Set-Cookie", self._cookie))
+            # Into fields of its own: a plugin may answer others with these, too.
+            response._headers = Headers([*response._headers.fields, (b"set-cookie", b"Set-Cookie", self._cookie)])
         self._stream.sendResponse(response)
 
     def switchProtocols(self, response: Response, tunnel: Any) -> None:

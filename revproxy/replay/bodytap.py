@@ -32,10 +32,11 @@ class Kept:
     """
     The beginning of some bytes.
 
+    :ivar digests: whether there is to be a digest of those that are not kept. To be set before there are any.
     :ivar isOver: whether they have come to their end; ``isCut``: whether there were more than are kept.
     """
 
-    __slots__ = ("_digest", "_most", "_pieces", "_size", "isCut", "isOver")
+    __slots__ = ("_digest", "_most", "_pieces", "_size", "digests", "isCut", "isOver")
 
     def __init__(self, most: int) -> None:
         """:param most: bytes that are kept."""
@@ -43,6 +44,7 @@ class Kept:
         self._pieces: list[bytes] = []
         self._size = 0
         self._digest: Any = None
+        self.digests = True
         self.isOver = self.isCut = False
 
     @classmethod
@@ -57,7 +59,8 @@ class Kept:
         """Some more."""
         room = self._most - self._size
         if len(data) > room:
-            self._beginDigest()
+            if self.digests and self._digest is None:
+                self._digest = sha256(self.data)
             self.isCut = True
             if room:
                 self._pieces.append(data[:room])
@@ -70,10 +73,6 @@ class Kept:
         if self._digest is not None:
             self._digest.update(data)
 
-    def _beginDigest(self) -> None:
-        if self._digest is None:
-            self._digest = sha256(self.data)
-
     @property
     def data(self) -> bytes:
         """What is kept."""
@@ -85,7 +84,9 @@ class Kept:
         return self.isOver and not self.isCut
 
     def digest(self) -> str:
-        """SHA-256 of all, also of what is not kept, in hexadecimal digits."""
+        """SHA-256 of all, also of what is not kept, in hexadecimal digits; empty: there is none."""
+        if self.isCut and self._digest is None:
+            return ""
         digest: str = (sha256(self.data) if self._digest is None else self._digest).hexdigest()
         return digest
 
@@ -125,6 +126,8 @@ class BodyUse:
         given: Kept | None = None
         if self.given is None:
             given = self.given = Kept(self._most)
+        elif not self.given.isCut:
+            self.given.digests = True
 
         @wraps(filter)
         def passed(data: bytes, last: bool) -> Any:
@@ -237,7 +240,9 @@ def useOf(body: Body | None, most: int, folder: str = "") -> BodyUse:
         return BodyUse(None, _EMPTY, most, folder)
     if body.__class__ is Body:
         body.__class__ = TappedBody  # of the same layout: whoever holds it, holds this
-        body._tap = BodyTap(_held(body, most))
+        came = _held(body, most)
+        came.digests = came.isCut  # of a long one, it takes longer than to pass it on; a filter is held against it
+        body._tap = BodyTap(came)
     if body.__class__ is not TappedBody:  # made piece by piece
         return BodyUse(body, None, most, folder)
     tap: BodyTap = body._tap

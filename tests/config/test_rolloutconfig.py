@@ -167,6 +167,13 @@ class CallTests(SynchronousTestCase):
         paths = policyOfCall({"steps": [{"preflight": True, "replay": "a"}]}, own, self.BASE, "call").steps
         self.assertEqual(paths[0].replay, self.BASE / "a")
 
+    def test_tooMany(self) -> None:
+        """Of lists that are too long nothing is looked at: that could take as long as somebody likes."""
+        for key, given in (("steps", [{"canary": 7}] * 3000), ("expect", [7] * 3000)):
+            (problem,) = self.assertRaises(
+                ConfigErrors, policyOfCall, {key: given}, None, self.BASE, "call").problems
+            self.assertIn(f"$.{key}: 3000 of them", str(problem))
+
     def test_wrong(self) -> None:
         """All that is wrong is told; a token does not travel in a call."""
         for value, said in (

@@ -95,6 +95,20 @@ class CommandTests(RolloutCase):
         self.bench.result(self.bench.control.steering.rollback(Asker(), "a"))
         self.assertEqual((self.state(), self.runs()), ("aborted", "1.0.0"))
 
+    def test_rollbackOfTheFirst(self) -> None:
+        """
+        Also where nothing ran before what runs: that runs on, and its rollout is over; it does not begin by itself.
+        """
+        self.save("2.0.0")
+        told = self.bench.result(self.bench.control.steering.rollback(Asker(), "a"))
+        self.assertEqual((self.state(), self.runs(), told["refused"]), ("aborted", "1.0.0", []))
+        self.bench.apply()
+        self.settle()
+        self.assertEqual(self.state(), "aborted")
+        self.assertRaises(CommandError, self.bench.result, self.bench.control.steering.rollback(Asker(), "a"))
+        self.save("3.0.0")
+        self.assertEqual(self.state(), "shadow")
+
 
 class ErrorTests(RolloutCase):
     """

@@ -119,6 +119,14 @@ class IssuingStreamTests(SynchronousTestCase):
         self.assertEqual((other, cookie.partition("=")[0]), ("a=b", "revproxy_arm"))
         self.assertTrue(self.stream.hasSent)
 
+    def test_shared(self) -> None:
+        """Where a plugin answers several clients with the same fields, none gets another one's cookie."""
+        headers = Headers.of({"Cache-Control": "private"})
+        for _ in range(2):
+            self.stream.sendResponse(Response(200, None, headers, None))
+        self.assertEqual([len(cookies) for cookies in self.real.calls], [1, 1])
+        self.assertIsNone(headers.get("Set-Cookie"))
+
     def test_kept(self) -> None:
         """An answer that others may get from a cache has none."""
         self.stream.sendResponse(Response(200, None, Headers.of({"Cache-Control": "max-age=60"}), None))

@@ -53,6 +53,23 @@ class TapTests(SynchronousTestCase):
         self.assertEqual((sink.data, self.use.given.data, self.use.given.isWhole), (b"one two", b"one two", True))
         self.assertTrue(self.use.isUntouched)
 
+    def test_long(self):
+        """Of a long one that nobody changes, no digest is made: that would take longer than to pass it on."""
+        use = useOf(SourceDouble([]).body, 4)
+        for _ in range(3):
+            use.body.feed(b"abc")
+        self.assertEqual((use.given.data, use.given.isCut, use.given._digest), (b"abca", True, None))
+
+    def test_longFiltered(self):
+        """Of one that is filtered, there is: what comes out is held against it, however long it is."""
+        for change, isUntouched in ((lambda data, last: data, True), (lambda data, last: data.upper(), False)):
+            source = SourceDouble([b"abc", b"def", b"ghi"])
+            use = useOf(source.body, 4)
+            source.body.addFilter(change)
+            SinkDouble(source.body)
+            source.begin()
+            self.assertIs(use.isUntouched, isUntouched)
+
     def test_held(self):
         """What has come before is known, too."""
         source = SourceDouble([b"early"])
