@@ -72,7 +72,7 @@ class Plant:
     @property
     def isInShadow(self) -> bool:
         """Whether it is found before any client meets it."""
-        return "shadow" in self.steps[0]
+        return "canary" not in self.steps[0]
 
 
 PLANTS = (

@@ -95,7 +95,7 @@ def _head(found: Facts, now: float) -> Iterator[str]:
     if tied:
         yield f"  together  with {', '.join(tied)}: they require each other"
     if found["ended"] is not None:
-        yield f"  ended     {clockTime(found['ended'])}, after {span(found['ended'] - found['since'])}"
+        yield f"  ended     {clockTime(found['ended'])}, after {span(max(0.0, found['ended'] - found['since']))}"
     if found["because"] != verdict["reason"]:
         yield f"  because   {found['because']}"
     yield f"  verdict   {verdict['kind']}: {verdict['reason']}"

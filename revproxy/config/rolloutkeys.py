@@ -26,7 +26,7 @@ _TAKEN = EDGES_OWN | {b"host", b"cookie", b"authorization", b"expect", b"range"}
 
 FIELDS = (
     "verdict", "raised", "status", "target", "host", "method", "upstream", "body", "request-body", "rerouted",
-    "informational",
+    "informational", "others",
 )  # fmt: skip
 """What can be different of a call, beside `NAMED`."""
 

@@ -119,10 +119,12 @@ class Draw:
     def standingOf(self, request: Request) -> Standing:
         """Where the client of a request stands, whatever testers say."""
         key = None if self._keyOf is None else self._keyOf(request)
+        standing = self._known.get(key or request._peer.host)
+        if standing is not None:
+            return standing
         if not key:
             return self.byAddress(request._peer.host)
-        standing = self._known.get(key)
-        return self._remember(key, self._at(self.bucketOf(b"k" + key))) if standing is None else standing
+        return self._remember(key, self._at(self.bucketOf(b"k" + key)))
 
     def byAddress(self, host: str) -> Standing:
         """Where a client of this address stands that is not told apart otherwise."""

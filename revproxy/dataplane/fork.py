@@ -67,7 +67,7 @@ class Fork(Chain):
     The chains of one route group.
     """
 
-    __slots__ = ("_arms", "_branches", "_draws", "_issuer", "_stripped", "_taking", "_testers")
+    __slots__ = ("_arms", "_branches", "_draws", "_isPlain", "_issuer", "_stripped", "_taking", "_testers")
 
     def __init__(
         self,
@@ -100,6 +100,8 @@ class Fork(Chain):
         self._issuer = issuer
         self._taking = taking
         self._testers = tuple(testers)
+        # Nobody chooses, and nothing is given or taken away: then there is nothing more to look at in each request.
+        self._isPlain = not (self._testers or self._stripped or self._issuer)
 
     @property
     def branches(self) -> tuple[Chain, ...]:
@@ -112,7 +114,9 @@ class Fork(Chain):
         standings = context._standings = self._standingsOf(context)
         taking = self._taking
         if taking is not None:
-            takers = tuple(taker for tap in taking.taps for taker in tap(context, standings))
+            takers: tuple[Any, ...] = ()
+            for tap in taking.taps:
+                takers += tap(context, standings)
             if takers:
                 standings.isTaken = True
                 taking.begin(context, takers)
@@ -155,6 +159,8 @@ class Fork(Chain):
         standings = Standings()
         for _, draw in self._draws:
             standings[draw.id] = draw.standingOf(request)
+        if self._isPlain:
+            return standings
         isTester = False
         for draw in self._testers:
             isTester |= self._isChosen(draw, context, standings)

@@ -60,6 +60,7 @@ class ExpectationTests(KeyCase):
             ("values.user:changed", "values.user", "changed", True), ("header:added", "header:added", "removed", True),
             ("*", "raised", "added", True), ("*:removed", "status", "added", False),
             ("values.*", "values.Plan", "added", True), ("request:X-A:*", "request:x-a", "added", True),
+            ("others", "others", "changed", True),
         ):  # fmt: skip
             self.assertEqual(expectation(text).isMet(field, kind), isMet, text)
 

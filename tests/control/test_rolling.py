@@ -104,6 +104,19 @@ class SettingsTests(RolloutCase):
         self.restart()
         self.assertEqual((self.settings(), self.state()), (("old", "new"), "canary"))
 
+    def test_besideHeldBack(self) -> None:
+        """
+        They do, too, where the folder has a version that did not come through.
+        """
+        self.save("2.0.0", code=SAYS)
+        self.do("abort")
+        self.say("new")
+        self.assertEqual((self.settings(), self.state(), self.runs()), (("old", "new"), "shadow", "1.0.0"))
+        self.bench.apply()
+        self.assertEqual(self.state(), "shadow")
+        self.do("promote")
+        self.assertEqual((self.settings(), self.runs()), (("new", None), "1.0.0"))
+
     def test_both(self) -> None:
         """
         A new version that comes with other settings is one thing on trial.

@@ -227,7 +227,7 @@ class _Grading:
         return self.scene.config.plugins.rollout.config or not entry.isCodeOf(base)
 
     def _begin(self, changed: list[str]) -> None:
-        held = [name for name in changed if self._isHeldBack(name)]
+        held = [name for name in changed if self._isHeldBack(name) and not self._isSetBySteps(name)]
         sides = (self.entries, self.scene.running)
         for group in groups([name for name in changed if name not in held], sides, lambda each: each.requires):
             policy = self._policyOf(group)

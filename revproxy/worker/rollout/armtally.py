@@ -35,7 +35,7 @@ class ArmTally:
     def _begin(self) -> None:
         self.requests = self.warming = self.testers = self.faults = self.interrupts = 0
         self.seconds = 0.0
-        self._times: dict[int, int] = {}
+        self._times = [0] * (len(SELF_TIME) + 1)
 
     def cool(self) -> None:
         """Other instances serve from now on."""
@@ -54,13 +54,13 @@ class ArmTally:
     def took(self, seconds: float) -> None:
         """A call that is judged took so long."""
         self.seconds += seconds
-        bucket = bisect_left(SELF_TIME, seconds)
-        self._times[bucket] = self._times.get(bucket, 0) + 1
+        self._times[bisect_left(SELF_TIME, seconds)] += 1
 
     def take(self) -> ArmCounts:
         """What there was since this was asked last."""
+        times = {bucket: count for bucket, count in enumerate(self._times) if count}
         counts = ArmCounts(
-            self.requests, self.warming, self.testers, self.faults, self.interrupts, self.seconds, self._times
+            self.requests, self.warming, self.testers, self.faults, self.interrupts, self.seconds, times
         )
         self._begin()
         return counts

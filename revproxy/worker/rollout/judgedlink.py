@@ -42,9 +42,9 @@ class JudgedLink(Link):
         self._isCandidate = isCandidate
         self._made = made
         self._response = f"{self.name} {RESPONSE}"
-        self.handle = self._asked(self._timed(self.handle, self.name))
+        self.handle = self._judged(self.handle, self.name, HANDLE)
         if self.handleResponse is not None:
-            self.handleResponse = self._timed(self.handleResponse, self._response)
+            self.handleResponse = self._judged(self.handleResponse, self._response, RESPONSE)
 
     def bucketOf(self, context: Context, evenCold: bool = False) -> int | None:
         """
@@ -58,7 +58,7 @@ class JudgedLink(Link):
         if standing is None or standing.isTester or standing.isCandidate is not self._isCandidate:
             return None
         bucket: int = standing.bucket
-        return bucket if evenCold or self._book.isWarm else None
+        return None if self._book.isCold and not evenCold else bucket
 
     def interrupted(self, context: Context, phase: str) -> None:
         """As `Link.interrupted`."""
@@ -86,36 +86,36 @@ class JudgedLink(Link):
         if context is not None and phase != BODY:
             self._took(context, self.name if phase == HANDLE else self._response, seconds)
 
-    def _asked(self, call: Method) -> Method:
+    def _judged(self, call: Method, name: str, phase: str) -> Method:
+        """
+        The same call, counted and timed. All of it is in one function, and what is judged is looked up once: each
+        request pays for it.
+        """
         book, id, isCandidate = self._book, self._id, self._isCandidate
+        now, counters, isFirst = self.deadlines.now, self.counters, phase == HANDLE
 
-        def asked(context: Context) -> Any:
+        def judged(context: Context) -> Any:
             standings = context._standings
             standing = None if standings is None else standings.get(id)
-            if standing is not None and standing.isCandidate is isCandidate:
+            if standing is None or standing.isCandidate is not isCandidate:
+                return call(context)
+            if isFirst:
                 book.asked(isCandidate, standing.isTester)
-            return call(context)
-
-        return asked
-
-    def _timed(self, call: Method, name: str) -> Method:
-        now, took, counters = self.deadlines.now, self._took, self.counters
-
-        def timed(context: Context) -> Any:
             passed = counters.passed
             began = now()
             answer = call(context)
             seconds = now() - began
             if answer is True or answer is False or answer is None:
-                if passed == counters.passed:
-                    took(context, name, seconds)
+                isOwn = passed == counters.passed and not standing.isTester
+                if isOwn and book.isTimed(standings.isTaken):
+                    book.took(name, isCandidate, standing.bucket, seconds)
             elif getattr(answer.__class__, "isBounded", False):
                 return answer.addCallback(self._arrived, context, name, began)
             elif isinstance(answer, Deferred):
-                took(context, name, seconds)
+                self._took(context, name, seconds)
             return answer  # a coroutine has not begun yet
 
-        return timed
+        return judged
 
     def _arrived(self, answer: Any, context: Context, name: str, began: float) -> Any:
         self._took(context, name, self.deadlines.now() - began)

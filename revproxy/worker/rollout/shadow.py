@@ -3,8 +3,9 @@ What the other version would have done: for a sample of requests, after the real
 
 Both versions of a plugin on trial are loaded anew, each as a *copy*, and do again, in an order by chance, what the
 plugin was asked of the request: the one that has served it (so it is known what is noise), and the other one. One pair
-is made at a time, of what waits in a short queue. There is little time for it, and none where the loop has too much to
-do: then requests are not even taken down, and are counted as dropped.
+is made at a time, of what waits in a short queue, and each part of it has a turn of the loop to itself: who asks
+meanwhile waits for no more than that. There is little time for it, and none where the loop has too much to do: then
+requests are not even taken down, and are counted as dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from random import random
 from time import perf_counter
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from revproxy.context import Context
@@ -201,9 +203,9 @@ class Shadow:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+        trials, self._trials = self._trials, {}
         if self._making is not None:
             self._making.cancel()
-        trials, self._trials = self._trials, {}
         self._end(trials)
 
     def _end(self, trials: Mapping[str, _Shadowed]) -> None:
@@ -287,6 +289,8 @@ class Shadow:
         return found
 
     def _failed(self, failure: Any, taker: _Taker) -> None:
+        if failure.check(CancelledError):
+            return  # nobody waits any more: the edge ends
         taker.tally.notComparable("the edge has failed at it")
         if not taker.shadowed.hasFailed:  # what fails once may fail each time
             taker.shadowed.hasFailed = True
@@ -325,17 +329,31 @@ class Shadow:
             return
         calls, real = tuple(each.call() for each in captures), tuple(each.outcome() for each in captures)
         isOtherFirst = self._random() >= 0.5
-        if isOtherFirst:
-            its = await other.again(calls, status)
-            mine = await same.again(calls, status)
-        else:
-            mine = await same.again(calls, status)
-            its = await other.again(calls, status)
-        made = self._now()
+        ours, own, made = self._now() - began, 0.0, []
+        for remake in (other, same) if isOtherFirst else (same, other):
+            if not await self._isOnAfterOthers(taker):
+                return
+            began = self._now()
+            outcomes = await remake.again(calls, status)
+            took = sum(each.seconds for each in outcomes)
+            ours, own = ours + self._now() - began - took, own + took
+            made.append(outcomes)
+        if not await self._isOnAfterOthers(taker):
+            return
+        began = self._now()
+        its, mine = made if isOtherFirst else reversed(made)
         tally.compare(calls, real, mine, its, isOtherFirst)
-        own = sum(each.seconds for each in (*mine, *its))
         # Beside what the plugins have done, some of the time was waited: of that not all is the loop's.
-        self._budget.spent(own + min(made - began - own, MOST_OF_OURS) + self._now() - made)
+        self._budget.spent(own + min(ours, MOST_OF_OURS) + self._now() - began)
+
+    async def _isOnAfterOthers(self, taker: _Taker) -> bool:
+        """Have a turn of the loop pass. :returns: whether the trial goes on."""
+        if self._isOn(taker):
+            await deferLater(self._clock, 0)
+        return self._isOn(taker)
+
+    def _isOn(self, taker: _Taker) -> bool:
+        return self._trials.get(taker.shadowed.trial.id) is taker.shadowed
 
     # What is told
 

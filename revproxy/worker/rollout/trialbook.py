@@ -14,7 +14,6 @@ from typing import Final
 
 from revproxy.plan.evidence import (
     NEGLIGIBLE,
-    ArmCounts,
     ArmStall,
     BucketTime,
     Family,
@@ -41,7 +40,8 @@ MOST_BUCKETS: Final = 32
 MOST_STALLS: Final = 100
 """Stalls that wait to be told."""
 
-_NOTHING: Final = ArmCounts()
+_Times = dict[int, list[float]]
+"""Of each bucket, how many calls, and the sum of the logarithms of their seconds."""
 
 
 class TrialBook:
@@ -49,6 +49,7 @@ class TrialBook:
     Of one trial, in one worker.
 
     :ivar thresholds: what self times are held against, by plugin and phase, once that is known.
+    :ivar isCold: whether one of the arms is, so that nothing that happens now is judged by statistics.
     """
 
     def __init__(self, trial: Trial, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
@@ -62,7 +63,7 @@ class TrialBook:
         self.arms = ArmTally(), ArmTally()
         self._seen: dict[Family, bytearray] = {}
         self._firsts: list[First] = []
-        self._times: dict[tuple[int, bool], list[float]] = {}
+        self._times: tuple[_Times, _Times] = {}, {}
         self.thresholds: dict[str, Thresholds] = {}
         self._news: set[str] = set()
         self._samples: dict[str, list[float]] = {}
@@ -70,7 +71,7 @@ class TrialBook:
         self._newPrints: list[Fingerprint] = []
         self._stalls: list[ArmStall] = []
         self._lost = 0
-        self._isCold = True
+        self.isCold = True
         self._timed = [0.0, 0.0]
         self.adopt(trial)
 
@@ -88,7 +89,7 @@ class TrialBook:
     def cool(self, isCandidate: bool) -> None:
         """Other instances serve an arm from now on, or it begins to serve."""
         self.arms[isCandidate].cool()
-        self._isCold = True
+        self.isCold = True
 
     # What happens
 
@@ -102,16 +103,11 @@ class TrialBook:
         if isTester:
             arm.testers += 1
             return False
-        if self._isCold and self._isColdYet(arm):
+        if self.isCold and self._isColdYet(arm):
             arm.warming += 1
             return False
         arm.requests += 1
         return True
-
-    @property
-    def isWarm(self) -> bool:
-        """Whether both arms are, so that what happens now is judged by statistics."""
-        return not self._isCold
 
     def _isColdYet(self, arm: ArmTally) -> bool:
         now = self._monotonic()
@@ -120,8 +116,8 @@ class TrialBook:
             arm.called(now)
         # What nobody meets yet is not waited for.
         waited = self.arms if self.trial.stage == "canary" else self.arms[:1]
-        self._isCold = not (isWarm and all(each.isWarm(now) for each in waited))
-        return self._isCold
+        self.isCold = not (isWarm and all(each.isWarm(now) for each in waited))
+        return self.isCold
 
     def isTimed(self, isTaken: bool) -> bool:
         """
@@ -142,14 +138,15 @@ class TrialBook:
         """
         if not SHORTEST < seconds < LONGEST:  # a clock may jump, or not be a number
             seconds = SHORTEST if seconds <= SHORTEST or seconds != seconds else LONGEST
-        if self._isCold:
+        if self.isCold:
             if not isCandidate and name not in self.thresholds and self.arms[False].isWarm(self._monotonic()):
                 self._sample(name, seconds)
             return
         self.arms[isCandidate].took(seconds)
-        sums = self._times.get((bucket, isCandidate))
+        times = self._times[isCandidate]
+        sums = times.get(bucket)
         if sums is None:
-            sums = self._times[bucket, isCandidate] = [0, 0.0]
+            sums = times[bucket] = [0, 0.0]
         sums[0] += 1
         if isCandidate:
             seconds = max(seconds - NEGLIGIBLE, SHORTEST)
@@ -168,7 +165,7 @@ class TrialBook:
     def failed(self, isCandidate: bool, bucket: int) -> None:
         """A call has failed. That is counted from the first; as an event, once both arms are warm."""
         self.arms[isCandidate].faults += 1
-        if not self._isCold:
+        if not self.isCold:
             self._first("faults", isCandidate, bucket)
 
     def interrupted(self, isCandidate: bool, bucket: int) -> None:
@@ -219,12 +216,16 @@ class TrialBook:
     def take(self) -> TrialEvidence | None:
         """What there was since this was asked last; None: nothing."""
         running, candidate = (arm.take() for arm in self.arms)
-        times = tuple(BucketTime(*key, int(count), logs) for key, (count, logs) in self._times.items())
+        times = tuple(
+            BucketTime(bucket, isCandidate, int(count), logs)
+            for isCandidate, times in zip((False, True), self._times, strict=True)
+            for bucket, (count, logs) in times.items()
+        )
         told = TrialEvidence(
             self.trial.id, running, candidate, tuple(self._firsts), times, tuple(self._newPrints),
             tuple(self._stalls), {name: self.thresholds[name] for name in self._news}, self._lost,
         )  # fmt: skip
-        self._times, self._lost = {}, 0
+        self._times, self._lost = ({}, {}), 0
         self._timed = [count / 2 for count in self._timed]  # a recording may have begun
         for waiting in (self._firsts, self._newPrints, self._stalls):
             waiting.clear()

@@ -80,6 +80,40 @@ class ComparedTests(ShadowCase):
             self.assertEqual((told.compared, told.differences), (1, ()))
         self.assertEqual(context.request.headers.get("X-Count"), "3")
 
+    def test_turns(self) -> None:
+        """Between the parts of a pair others have their turn of the loop: no request waits for all of it."""
+        events: list[str] = []
+        builtins.__dict__["EVENTS"] = events
+        self.addCleanup(builtins.__dict__.pop, "EVENTS")
+        body = "    def handle(self, context):\n        EVENTS.append('made')\n        return True\n"
+        compare = PairTally.compare
+
+        def compared(*arguments: Any) -> None:
+            events.append("compared")
+            compare(*arguments)
+
+        def others(count: int) -> None:
+            events.append("others")
+            if count:
+                self.clock.callLater(0, others, count - 1)
+
+        self.patch(PairTally, "compare", compared)
+        self.begin(version("1.0", body), version("2.0", body))
+        self.request()
+        events.clear()
+        others(5)
+        self.clock.advance(0)
+        self.assertEqual([at for at, event in enumerate(events) if event != "others"], [2, 4, 6])
+        self.assertEqual(self.told().compared, 1)
+
+    def test_endsBetween(self) -> None:
+        """The edge ends between the parts of a pair: nothing is left to be done."""
+        self.begin(version("1.0", PASSES), version("2.0", PASSES))
+        self.request()
+        self.clock.callLater(0, self.shadow.end)
+        self.clock.advance(0)
+        self.assertEqual((self.clock.getDelayedCalls(), self.shadow._making), ([], None))
+
     def test_sampledState(self) -> None:
         """A version that counts is compared with its copy, which has seen as few requests as the other's."""
         self.begin(version("1.0", COUNTS), version("2.0", COUNTS))

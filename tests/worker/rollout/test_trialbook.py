@@ -35,7 +35,7 @@ class BookCase(SynchronousTestCase):
         for isCandidate in (False, True):
             for _ in range(101):
                 self.book.asked(isCandidate, False)
-        self.assertTrue(self.book.isWarm)
+        self.assertFalse(self.book.isCold)
         self.book.take()
 
 
