@@ -40,6 +40,8 @@ COMMANDS_OF_ONE = ("status", "plan", "start", *STEERING)
               help="start, plan: a step as in revproxy.yaml, '{canary: 5%, until: {fault: 1%}}'; again for more.")
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
               help="start, plan: a file with what revproxy.yaml has under plugins.rollout.plugins.NAME.")  # fmt: skip
+@click.option("--from", "left", type=click.IntRange(1), metavar="N",
+              help="step: only if step N is the one that ends, as status has it; it may have gone on by itself.")
 @click.option("--reason", help="Why, for the others.")
 @asking
 def rollout(
@@ -52,6 +54,7 @@ def rollout(
     isWaiting: bool,
     steps: Sequence[str],
     policy: Path | None,
+    left: int | None,
     reason: str | None,
 ) -> None:
     """How a new version of plugin NAME earns its place; without NAME, of all plugins.
@@ -70,7 +73,7 @@ def rollout(
     """
     command = command or "status"
     _check(name, command, version, status=isWatching or isAll, wait=isWaiting, policy=bool(steps) or policy is not None,
-           reason=reason is not None)  # fmt: skip
+           left=left is not None, reason=reason is not None)  # fmt: skip
     if isWaiting:
         edge.indent = None  # start and its end, a line each
     if name is None:
@@ -86,6 +89,8 @@ def rollout(
         edge.change("rollouts", name, "start", version=version, policy=_policy(steps, policy), reason=reason)
         if isWaiting:
             _wait(edge, name)
+    elif command == "step":
+        edge.change("rollouts", name, "step", reason=reason, **{"from": _current(edge, name) if left is None else left})
     else:
         edge.change("rollouts", name, command, reason=reason)
 
@@ -98,6 +103,7 @@ def _check(name: str | None, command: str, version: str | None, **given: bool) -
         "status": (command == "status" and not given["wait"], "--watch and --all go with status, and not with --wait"),
         "wait": (command in ("status", "start") and name is not None, "--wait goes with status and start of a plugin"),
         "policy": (command in ("start", "plan"), "--step and --policy go with start and plan"),
+        "left": (command == "step", "--from goes with step"),
         "reason": (command == "start" or command in STEERING, "--reason goes with what changes something"),
     }
     for key, (isRight, text) in goes.items():
@@ -121,6 +127,12 @@ def _all(edge: RemoteEdge) -> None:
 
 def _one(edge: RemoteEdge, name: str, isAll: bool) -> None:
     edge.show(edge.get("rollouts", name), lambda found: show(edge.report, found, time.time(), isAll))
+
+
+def _current(edge: RemoteEdge, name: str) -> int | None:
+    """The step in which it is, from 1; None: it is in none. The edge goes on from no other."""
+    step = edge.get("rollouts", name)["step"]
+    return None if step is None else int(step["index"])
 
 
 def _planned(edge: RemoteEdge, name: str, version: str | None, policy: Any) -> Any:

@@ -159,17 +159,35 @@ class Rollouts:
             return Newcomer(candidates, own, found, pins)
         return Newcomer(candidates, own, found, pins, former.config, {name: former.rejected})
 
-    async def step(self, asker: Asker, name: str) -> dict[str, Any]:
-        """Go on to the next step, whatever was seen. :raises CommandError: it has no rollout that goes on."""
+    async def step(self, asker: Asker, name: str, left: int | None = None) -> dict[str, Any]:
+        """
+        Go on to the next step, whatever was seen.
+
+        :param left: the step that is meant to end, from 1; None: that in which it is. What goes on by itself may have
+            left it a moment before, and nobody means to end two.
+        :raises CommandError: it has no rollout that goes on, or it is in another step.
+        """
         rollout = self._going(asker, "step", name)
         if rollout.state == WAITING:
             raise CommandError(f"{name} waits until one of {MOST_AT_A_TIME} other rollouts is over")
         if rollout.isBusy:
             raise CommandError(f"{name} is about to come to its next step")
+        if left is not None and left != rollout.index + 1:
+            raise CommandError(self._elsewhere(rollout, left))
         index = rollout.nextIndex
         done = "it serves all" if index is None else f"{stepText(rollout.steps[index])} from now on"
         making = self._driver.goOn(rollout, asker.reason or WANTED, asker)
         return await self._told(making, rollout, f"{name}: {rollout.versions}: {done}")
+
+    def _elsewhere(self, rollout: Rollout, left: int) -> str:
+        """That it is in another step than somebody means."""
+        now, index = rollout.index + 1, rollout.nextIndex
+        step = f"{stepText(rollout.steps[rollout.index])}, step {now} of {len(rollout.steps)}"
+        after = "it serves all" if index is None else stepText(rollout.steps[index])
+        return (
+            f"{rollout.name} is not in step {left}: {rollout.versions} is in {step}; after that, {after}: "
+            f"`revproxy rollout {rollout.name} step --from {now}`"
+        )
 
     async def hold(self, asker: Asker, name: str) -> dict[str, Any]:
         """Stay in this step; a candidate that is worse still goes back. :raises CommandError: as :meth:`step`."""

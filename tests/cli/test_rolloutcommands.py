@@ -128,10 +128,25 @@ class SteeringTests(CommandCase):
     def test_commands(self) -> None:
         """Each is one request, with its reason."""
         edge = self.edge(DONE)
-        for command in rolloutcommands.STEERING:
+        for command in rolloutcommands.STEERING[1:]:
             said = self.run_("rollout", "quota", command, "--reason", "why not").stdout
             self.assertEqual(said, "quota: 1.3.0 serves everybody\n")
             self.assertEqual(edge.requests[-1], ("POST", f"rollouts/quota/{command}", {"reason": "why not"}))
+
+    def test_step(self) -> None:
+        """The edge is told which step is to end: that in which it is, or the one that somebody means."""
+        edge = self.edge({**canary(), **DONE})
+        self.run_("rollout", "quota", "step", "--reason", "enough")
+        self.assertEqual(edge.requests, [
+            ("GET", "rollouts/quota", None), ("POST", "rollouts/quota/step", {"reason": "enough", "from": 3})])
+        self.run_("rollout", "quota", "step", "--from", "2")
+        self.assertEqual(edge.requests[2:], [("POST", "rollouts/quota/step", {"from": 2})])
+
+    def test_stepOfNone(self) -> None:
+        """What waits, or is over, is in none; the edge says so."""
+        edge = self.edge({**canary(state="waiting", step=None), **DONE})
+        self.run_("rollout", "quota", "step")
+        self.assertEqual(edge.requests[-1], ("POST", "rollouts/quota/step", {}))
 
     def test_start(self) -> None:
         """A version; the policy is revproxy.yaml's, or that of steps or of a file."""
@@ -172,6 +187,7 @@ class SteeringTests(CommandCase):
             (("quota", "pause"), "is not one of"),
             (("quota", "hold", "1.3.0"), "hold takes no version"),
             (("quota", "hold", "--step", "preflight"), "--step and --policy go with start and plan"),
+            (("quota", "hold", "--from", "2"), "--from goes with step"),
             (("quota", "promote", "-w"), "go with status"),
             (("quota", "--wait", "-w"), "and not with --wait"),
             (("quota", "promote", "--wait"), "--wait goes with status and start"),

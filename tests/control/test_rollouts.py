@@ -64,6 +64,22 @@ class CommandTests(RolloutCase):
         self.do("step")
         self.assertEqual((seen, self.state(), self.runs()), ([1, 2, 3], "promoted", "2.0.0"))
 
+    def test_stepFrom(self) -> None:
+        """
+        Who says which step is to end has no other ended: it may have gone on by itself a moment before.
+        """
+        self.save("2.0.0")
+        self.do("step", "a", 1)
+        self.assertEqual(self.view()["step"]["index"], 2)
+        told = str(self.failureResultOf(
+            self.bench.later(self.rollouts.step(Asker(), "a", 1)), CommandError).value)  # fmt: skip
+        self.assertRegex(told, r"^a is not in step 1: 2\.0\.0 .* is in canary 5 %, step 2 of 3; after that, canary 50")
+        self.do("step", "a", 2)
+        told = str(self.failureResultOf(
+            self.bench.later(self.rollouts.step(Asker(), "a", 2)), CommandError).value)  # fmt: skip
+        self.assertIn("after that, it serves all: `revproxy rollout a step --from 3`", told)
+        self.assertEqual((self.state(), self.runs()), ("canary", "1.0.0"))
+
     def test_pin(self) -> None:
         """
         Who pins what runs ends it; who pins what is on trial has it run.

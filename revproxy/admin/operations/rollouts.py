@@ -36,6 +36,13 @@ _POLICY: Schema = {
                    "What it leaves out is as it is there.",
 }
 
+_LEFT: Schema = {
+    "type": ["integer", "null"],
+    "minimum": 1,
+    "description": "The step that is to end, from 1, as `step.index` tells it: if it is in another by now, nothing is "
+                   "done, and the detail says in which. Left out: that in which it is.",
+}
+
 _PLANNED = Parameter(
     "version", "Of this version; left out: of that of its folder.", {"type": "string", "maxLength": 256}
 )  # fmt: skip
@@ -54,7 +61,6 @@ class _Rollouts:
         self._control = control
         rollouts = self._rollouts = control.rollouts
         self._does: dict[str, Callable[[Asker, str], Awaitable[dict[str, Any]]]] = {
-            "step": rollouts.step,
             "hold": rollouts.hold,
             "resume": rollouts.resume,
             "promote": rollouts.promote,
@@ -110,10 +116,19 @@ class _Rollouts:
         return policy
 
     async def change(self, call: Call, command: str) -> Answer:
+        return await self._changed(call, command, self._does[command])
+
+    async def step(self, call: Call) -> Answer:
+        left: int | None = call.body.get("from")
+        return await self._changed(call, "step", lambda asker, name: self._rollouts.step(asker, name, left))
+
+    async def _changed(
+        self, call: Call, command: str, change: Callable[[Asker, str], Awaitable[dict[str, Any]]]
+    ) -> Answer:
         name, reason = call.values["name"], call.body.get("reason") or ""
 
         async def do(actor: Actor) -> Answer:
-            return outcome(await self._does[command](Asker(actor, reason), name))
+            return outcome(await change(Asker(actor, reason), name))
 
         return await self._audit.around(call.actor, f"rollout-{command}", name, reason, do)
 
@@ -172,7 +187,11 @@ def rolloutOperations(control: Control) -> tuple[Operation, ...]:
                 404: "There is no such plugin.", 422: "That is no policy; `problems` says where, and why.", **OUTCOMES,
             },
         ),
-        changing("step", "Go on to the next step, whatever was seen."),
+        Operation(
+            "POST", "/rollouts/{name}/step", Role.OPERATE, "stepRollout", "Go on to the next step, whatever was seen.",
+            handlers.step, (PLUGIN,), fields(reason=REASON, **{"from": _LEFT}), OUTCOME, problems={**_NONE, **OUTCOMES},
+            description="The last one is followed by nothing: the candidate serves everybody then.",
+        ),
         changing("hold", "Stay in this step; a candidate that is worse still goes back."),
         changing("resume", "Go on by what is seen."),
         changing("promote", "Have the candidate serve everybody."),

@@ -52,8 +52,8 @@ class RolloutsDouble:
         self.policies.append(policy)
         return await self._do("start", asker, name, version or "")
 
-    async def step(self, asker: Asker, name: str) -> dict[str, Any]:
-        return await self._do("step", asker, name)
+    async def step(self, asker: Asker, name: str, left: int | None = None) -> dict[str, Any]:
+        return await self._do("step", asker, name, *([] if left is None else [f"from {left}"]))
 
     async def hold(self, asker: Asker, name: str) -> dict[str, Any]:
         return await self._do("hold", asker, name)
@@ -156,6 +156,15 @@ class SteeringTests(RolloutCase):
             self.assertEqual(self.rollouts.asked[-1], (command, "a", "so", "tester"))
             self.assertEqual(audited[-1], (f"rollout-{command}", "a", "so"))
         self.assertEqual(len(audited), 5)
+
+    def test_stepFrom(self) -> None:
+        """Who goes on may say from which step; it is one that there can be."""
+        self.ask("POST", "rollouts/a/step", {"from": 3})
+        self.ask("POST", "rollouts/a/step", {"from": None})
+        self.assertEqual([each[:-2] for each in self.rollouts.asked], [("step", "a", "from 3"), ("step", "a")])
+        for wrong in ({"from": 0}, {"from": "3"}):
+            self.problem(400, "POST", "rollouts/a/step", wrong)
+        self.problem(400, "POST", "rollouts/a/promote", {"from": 3})
 
     def test_over(self) -> None:
         """What is over cannot be steered, and what there is not neither."""

@@ -52,16 +52,17 @@ function One({ plugin }) {
       <${Story} rollout=${rollout} /></div>`;
 }
 
-async function steer(path, command, about, again) {
+/** More: what else the edge is told; it is that of the moment in which somebody was asked. */
+async function steer(path, command, about, again, more = {}) {
   const answer = await confirm(about);
   if (!answer) return;
-  told(await ask(`${path}/${command}`, { method: "POST", body: answer.reason ? { reason: answer.reason } : {} }));
+  told(await ask(`${path}/${command}`, { method: "POST", body: answer.reason ? { reason: answer.reason, ...more } : more }));
   again();
 }
 
 function Buttons({ rollout, path, isOver, again }) {
   const version = name(rollout.candidate), before = name(rollout.running), isHeld = rollout.held, next = rollout.steps[rollout.step?.index];
-  const button = (command, label, about, kind = "", not = "") => html`<${Action} role="operate" kind=${kind} not=${not} run=${() => steer(path, command, about, again)}>${label}<//>`;
+  const button = (command, label, about, kind = "", not = "") => html`<${Action} role="operate" kind=${kind} not=${not} run=${() => steer(path, command, about, again, command === "step" ? { from: rollout.step?.index ?? null } : {})}>${label}<//>`;
   if (isOver) return rollout.state === "promoted" ? null : html`<${Action} role="operate" run=${() => startRollout(rollout.plugin, rollout.candidate, again)}>Start again …<//>`;
   return html`${isHeld ? button("resume", "Resume", { title: `Resume ${version}`, verb: "Resume", what: "It goes on by what is seen: a step ends when its evidence is there." })
       : button("hold", "Hold", { title: `Hold ${version}`, verb: "Hold", what: "It stays in this step, whatever is seen, until somebody says otherwise. A candidate that is worse goes back all the same." })}
