@@ -22,6 +22,11 @@ SHADOW: Sequence[Any] = ({"shadow": "100%", "until": {"pairs": 1_000_000}},)
 CANARY: Sequence[Any] = ({"canary": "5%", "until": {"fault": "0.01%"}, "shadow": "0.1%"},)
 """Steps that end by what is found, and by nothing else."""
 
+WIDE: Sequence[Any] = ({**CANARY[0], "canary": "25%"},)
+"""
+For what happens to too few: of 2,000 visitors, 200 have no key. That none of ten in the canary is stopped is chance.
+"""
+
 
 _STARTING = 60.0
 
@@ -130,4 +135,4 @@ class RolloutEdge(SwapEdge):
         self.control("POST", f"rollouts/{NAME}/abort")
 
 
-__all__ = ["CANARY", "OPEN", "SHADOW", "SLOW", "RolloutEdge", "mixing", "raising"]
+__all__ = ["CANARY", "OPEN", "SHADOW", "SLOW", "WIDE", "RolloutEdge", "mixing", "raising"]

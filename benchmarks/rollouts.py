@@ -25,7 +25,7 @@ from benchmarks.edge import RESULTS, RESULTS_HEAD, describeMachine
 from benchmarks.load import Wrk
 from benchmarks.processes import BenchmarkError, Placement
 from benchmarks.report import table
-from benchmarks.rolloutedge import CANARY, OPEN, SHADOW, SLOW, RolloutEdge, mixing, raising
+from benchmarks.rolloutedge import CANARY, OPEN, SHADOW, SLOW, WIDE, RolloutEdge, mixing, raising
 from benchmarks.rows import Row
 from benchmarks.traffic import Traffic
 from revproxy.demo.rollout import PEOPLE, headersOf, wrongIn
@@ -79,7 +79,7 @@ PLANTS = (
     Plant("1 % errors, none before", raising(100, "new"), FIRST, CANARY, 8),
     Plant("1 % errors, 0.1 % before", raising(100), raising(1000), CANARY, 45),
     Plant("+5 ms", SLOW, FIRST, CANARY, 400),
-    Plant("lets all through", OPEN, FIRST, CANARY, 400),
+    Plant("lets all through, 25 % of clients", OPEN, FIRST, WIDE, 400),
     Plant("wrong header in 1 of 200", mixing(200), FIRST, SHADOW, 0),
     Plant("1 % errors, in shadow", raising(100), FIRST, SHADOW, 0),
     Plant("+5 ms, in shadow", SLOW, FIRST, SHADOW, 0),
