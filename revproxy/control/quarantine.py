@@ -19,6 +19,7 @@ from revproxy.control.actor import EDGE
 from revproxy.control.breaker import Breaker
 from revproxy.control.changes import ChangeRefused, ChangeRequest, Tried
 from revproxy.control.coordinator import Coordinator
+from revproxy.control.planning.heldback import trialOf
 from revproxy.control.state.records import Pin, PluginRecords, VersionRecord
 from revproxy.plan.catalog import Catalog, CatalogEntry
 from revproxy.plan.plan import Plan
@@ -213,10 +214,16 @@ class Quarantine:
             # If its folder has something else by now, and that was refused, it is not what the pin waits for.
             here, refused = found.entries.get(name), self._coordinator.refused.of(name)
             isRefused = here is not None and refused is not None and refused.digest == here.digest
-            against = here.digest if here is not None and isRefused else digest
+            isMet = here is not None and (isRefused or self._wasOnTrial(name, here, records))
+            against = here.digest if here is not None and isMet else digest
             return records.quarantined(name, digest, reason).pinned(name, Pin(good.digest, "quarantine", against))
 
         return mutate
+
+    def _wasOnTrial(self, name: str, here: CatalogEntry, records: PluginRecords) -> bool:
+        """Whether what a folder has is taking its steps, or has not come through them: it is not new, either."""
+        going = [each.candidates[name].digest for each in self._coordinator.ongoing() if name in each.candidates]
+        return here.digest in going or trialOf(here, records) is not None
 
     async def _gate(self, name: str, watched: _Watched, reason: str) -> None:
         plan = self._coordinator.plan

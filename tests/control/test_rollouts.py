@@ -237,6 +237,53 @@ class ToldTests(RolloutCase):
         self.assertEqual((self.state(), self.runs()), ("rolled-back", "1.0.0"))
         self.assertNotIn(("quarantined", "a"), self.bench.kinds())
 
+    def test_quarantineOfWhatRuns(self) -> None:
+        """
+        What ran before it runs again, and stays: what the folder has was on trial against what is gone.
+        """
+        self.save("2.0.0")
+        self.do("promote")
+        self.save("3.0.0")
+        self.do("step")
+        self.fails()
+        self.assertEqual((self.state(), self.runs(), self.trialIds()), ("aborted", "1.0.0", []))
+        self.bench.apply()
+        self.settle()
+        self.assertEqual((self.state(), self.runs()), ("aborted", "1.0.0"))
+        kinds = [kind for kind, _ in self.bench.kinds()]
+        self.assertEqual((kinds.count("quarantined"), kinds.count("unpinned")), (1, 0))
+        self.do("start")
+        self.do("promote")
+        self.assertEqual(self.runs(), "3.0.0")
+
+    def test_quarantineAfterATrial(self) -> None:
+        """
+        So does it where what the folder has did not come through its steps, or was ended by somebody.
+        """
+        for end in (self.worse, lambda: self.do("abort")):
+            with self.subTest(end=end):
+                self.save("2.0.0")
+                self.do("promote")
+                self.save("3.0.0")
+                self.do("step")
+                end()
+                self.fails()
+                self.bench.apply()
+                self.settle()
+                self.assertEqual(self.runs(), "1.0.0")
+                self.assertNotIn(("unpinned", "a"), self.bench.kinds())
+                self.save("4.0.0")
+                self.assertEqual((self.state(), self.runs()), ("shadow", "1.0.0"))
+                self.end()
+                self.setUp()
+
+    def fails(self) -> None:
+        """What runs does, too often."""
+        plan = self.bench.coordinator.plan
+        assert plan is not None
+        self.bench.control.inbox.receive(0, Failures("a", plan.entries["a"].version, 10, 10))
+        self.settle()
+
     def test_views(self) -> None:
         """
         What is told fits what the API says of it, whatever state it is in.
