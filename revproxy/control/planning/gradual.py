@@ -164,7 +164,9 @@ class _Grading:
         if scene.switches.get(name) is False:
             return Ending("aborted", f"{name} was switched off", True)
         if base is None:
-            return Ending("aborted", f"what ran of {name} may not run any more")
+            after = ", and nothing" if entry is None else f"; {entry.version.number}"
+            does = "takes its place" if entry is None else "takes its place at once"
+            return Ending("aborted", f"what ran of {name} may not run any more{after} {does}")
         if entry is None and name not in scene.lost:
             return Ending("aborted", f"the folder of {name} is gone", True)
         if base.digest != each.instead.get(name):

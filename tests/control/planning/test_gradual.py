@@ -150,6 +150,17 @@ class GoingTests(GradualCase):
         self.assertEnds("aborted", gated=("a",), blocks=True)
         self.assertEnds("aborted", wanted=OLD, records=PluginRecords().pinned("a", Pin(str(OLD.digest), "user")))
 
+    def test_withoutBase(self) -> None:
+        """
+        What runs was revoked: it is told what there is in its place.
+        """
+        for wanted, text in (
+            (NEW, "what ran of a may not run any more; 2.0.0 takes its place at once"),
+            (None, "what ran of a may not run any more, and nothing takes its place"),
+        ):
+            graded = self.assertEnds("aborted", wanted=wanted, running={})
+            self.assertEqual((graded.ended["r1"].reason, graded.entries.get("a")), (text, wanted))
+
     def test_pinned(self) -> None:
         """
         Whoever pins it wants it to run; and the pin that there was does not end it.
