@@ -71,6 +71,9 @@ class Rollouts:
             if name in view["plugins"]:
                 return view
         self._known(name)
+        found = self._coordinator.catalog.entries.get(name)
+        if found is not None and found.origin != "directory":
+            raise NotThere(f"{name} has no rollout: {_installed(name, found)}")
         raise NotThere(f"{name} has no rollout; `revproxy rollout {name} start` begins one, once it has a new version")
 
     def isStored(self, name: str, version: str | None) -> bool:
@@ -312,7 +315,7 @@ class Rollouts:
         """:raises CommandError: this version of a plugin cannot be rolled out now; says what can be done."""
         running, record = plan.find(name), self._coordinator.records.get(name)
         if entry.origin != "directory":
-            raise CommandError(f"{name} is installed with Python ({entry.source}): its versions come by pip, at once")
+            raise CommandError(_installed(name, entry))
         if running is None:
             raise CommandError(f"{name} runs nowhere, so there is nothing to hold a version against: it comes at once")
         if running.entry.digest == entry.digest and name not in self._book.former:
@@ -327,6 +330,11 @@ class Rollouts:
         if going is not None and going.newcomer.policy.onNewer == "refuse":
             text = f"{name}: {going.versions} is being rolled out, and does not give way (on_newer: refuse)"
             raise CommandError(f"{text}; `revproxy rollout {name} abort` first")
+
+
+def _installed(name: str, entry: CatalogEntry) -> str:
+    """Why a drop-in takes no steps."""
+    return f"{name} is installed with Python ({entry.source}): its versions come by pip, at once"
 
 
 def _isNew(entry: CatalogEntry, plan: Plan) -> bool:

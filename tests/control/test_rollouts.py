@@ -12,6 +12,7 @@ from revproxy.admin.operations.rolloutshapes import FORECAST, ROLLOUT, SUMMARY, 
 from revproxy.control.actor import Actor
 from revproxy.control.commands import CommandError, NotThere
 from revproxy.control.steering import Asker
+from revproxy.dropin import DropIn
 from revproxy.plan.evidence import ArmCounts
 from revproxy.plan.words import Failures
 from tests.control.rolloutcase import RolloutCase
@@ -159,6 +160,18 @@ class ErrorTests(RolloutCase):
         self.assertIn("is being rolled out", self.refused("start"))
         self.bench.result(self.bench.control.steering.pin(Asker(), "a"))
         self.assertIn("unpin", self.refused("start"))
+
+    def test_dropIn(self) -> None:
+        """
+        What is installed with Python takes no steps; that is said also to who asks how it goes.
+        """
+        self.end()
+        self.bench.dropins = (DropIn({"name": "d", "version": "1.0"}, lambda config: None),)
+        self.begin()
+        self.assertIn("come by pip", self.refused("start", name="d"))
+        told = str(self.assertRaises(NotThere, self.rollouts.view, "d"))
+        self.assertIn("come by pip", told)
+        self.assertNotIn("start", told)
 
     def test_held(self) -> None:
         """
