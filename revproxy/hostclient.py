@@ -39,7 +39,41 @@ class Book(Protocol):
         """
 
 
-class HostClient:
+class ClientMethods:
+    """
+    The methods of a treq client, by :meth:`request`, which whoever is one has.
+    """
+
+    def request(self, method: str, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.request`."""
+        raise NotImplementedError
+
+    def get(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.get`."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.head`."""
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.post`."""
+        return self.request("POST", url, data=data, **options)
+
+    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.put`."""
+        return self.request("PUT", url, data=data, **options)
+
+    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.patch`."""
+        return self.request("PATCH", url, data=data, **options)
+
+    def delete(self, url: Any, **options: Any) -> Deferred[Any]:
+        """As :func:`treq.delete`."""
+        return self.request("DELETE", url, **options)
+
+
+class HostClient(ClientMethods):
     """
     A treq client whose requests end with a plugin. Methods as of :class:`treq.client.HTTPClient`.
 
@@ -76,30 +110,6 @@ class HostClient:
         if outer is not None and IResponse.providedBy(inner):
             outer.original = _BookedResponse(inner, self._book, f"response to {method}")
         return response
-
-    def get(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.get`."""
-        return self.request("GET", url, **options)
-
-    def head(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.head`."""
-        return self.request("HEAD", url, **options)
-
-    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.post`."""
-        return self.request("POST", url, data=data, **options)
-
-    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.put`."""
-        return self.request("PUT", url, data=data, **options)
-
-    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.patch`."""
-        return self.request("PATCH", url, data=data, **options)
-
-    def delete(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.delete`."""
-        return self.request("DELETE", url, **options)
 
 
 class _BookedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]

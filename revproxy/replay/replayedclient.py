@@ -20,6 +20,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from revproxy import errors
+from revproxy.hostclient import ClientMethods
 from revproxy.replay.recordedcall import RecordedExchange
 from revproxy.replay.toldclient import urlWith
 
@@ -95,7 +96,7 @@ class ReplayedAnswer:
         return []
 
 
-class ReplayedClient:
+class ReplayedClient(ClientMethods):
     """
     Answers with what is known; methods as of :class:`revproxy.hostclient.HostClient`.
 
@@ -130,30 +131,6 @@ class ReplayedClient:
         if exchange.error:
             return fail(_errorOf(exchange.error))
         return succeed(ReplayedAnswer(exchange, self.unknown))
-
-    def get(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.get`."""
-        return self.request("GET", url, **options)
-
-    def head(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.head`."""
-        return self.request("HEAD", url, **options)
-
-    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.post`."""
-        return self.request("POST", url, data=data, **options)
-
-    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.put`."""
-        return self.request("PUT", url, data=data, **options)
-
-    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.patch`."""
-        return self.request("PATCH", url, data=data, **options)
-
-    def delete(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.delete`."""
-        return self.request("DELETE", url, **options)
 
 
 def _errorOf(told: str) -> Exception:

@@ -17,6 +17,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
+from revproxy.hostclient import ClientMethods
 from revproxy.replay.bodytap import Kept
 from revproxy.replay.raising import textOf
 from revproxy.replay.recordedcall import HeaderPair, RecordedExchange
@@ -103,7 +104,7 @@ def _failed(failure: Failure, exchange: ToldExchange) -> Failure:
     return failure
 
 
-class ToldClient:
+class ToldClient(ClientMethods):
     """
     The client of a plugin; methods as of :class:`revproxy.hostclient.HostClient`.
     """
@@ -127,30 +128,6 @@ class ToldClient:
         if len(self._told) > known:
             return sent  # it is the client of the plugin's host, too, which has put it there
         return listenedTo(sent, self._told, method, url, options.get("params"), self._most)
-
-    def get(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.get`."""
-        return self.request("GET", url, **options)
-
-    def head(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.head`."""
-        return self.request("HEAD", url, **options)
-
-    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.post`."""
-        return self.request("POST", url, data=data, **options)
-
-    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.put`."""
-        return self.request("PUT", url, data=data, **options)
-
-    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.patch`."""
-        return self.request("PATCH", url, data=data, **options)
-
-    def delete(self, url: Any, **options: Any) -> Deferred[Any]:
-        """As :func:`treq.delete`."""
-        return self.request("DELETE", url, **options)
 
 
 class _ToldResponse(proxyForInterface(IResponse)):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from revproxy.errors import NotPermitted
+from revproxy.hostclient import ClientMethods
 from revproxy.isolation.frames import Fields, SendRequest
 from revproxy.isolation.inside.asks import Asks
 from revproxy.permissions import Permissions
@@ -50,7 +51,7 @@ class Book(Protocol):
 _decoder = msgspec.msgpack.Decoder(_Sent)
 
 
-class EdgeClient:
+class EdgeClient(ClientMethods):
     """
     Sends requests to ``http://NAME/…``, where NAME is that of an upstream.
     """
@@ -119,30 +120,6 @@ class EdgeClient:
         query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True) if params else "")))
         target = (parts.path or "/") + (f"?{query}" if query else "")
         return upstream, quote(target, _TARGET).encode("ascii")
-
-    def get(self, url: Any, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.get`."""
-        return self.request("GET", url, **options)
-
-    def head(self, url: Any, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.head`."""
-        return self.request("HEAD", url, **options)
-
-    def post(self, url: Any, data: Any = None, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.post`."""
-        return self.request("POST", url, data=data, **options)
-
-    def put(self, url: Any, data: Any = None, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.put`."""
-        return self.request("PUT", url, data=data, **options)
-
-    def patch(self, url: Any, data: Any = None, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.patch`."""
-        return self.request("PATCH", url, data=data, **options)
-
-    def delete(self, url: Any, **options: Any) -> Deferred[EdgeAnswer]:
-        """As :meth:`treq.client.HTTPClient.delete`."""
-        return self.request("DELETE", url, **options)
 
 
 _PASSED_OVER = frozenset(("allow_redirects", "browser_like_redirects", "unbuffered", "reactor"))
