@@ -77,6 +77,8 @@ class AlertTests(EdgeCase):
         self.until(lambda: ("restart", "firing") in self.heard)
         # One that was heard, and whose answer came too late for the end of the edge, is told once more.
         self.assertEqual(list(dict.fromkeys(self.heard)), [("crash", "firing"), ("restart", "firing")])
+        self.assertLessEqual(self.heard.count(("crash", "firing")), 2)
+        self.assertEqual(self.heard.count(("restart", "firing")), 1)
 
     def _again(self, edge: EdgeProcess) -> EdgeProcess:
         again = EdgeProcess(edge.folder, edge.port, ["--config", "revproxy.yaml"])

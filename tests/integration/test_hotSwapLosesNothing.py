@@ -1,5 +1,5 @@
 """
-Two hundred swaps under load from 64 connections: the ten thousand of ``make bench-hotswap``, in short.
+Five hundred swaps under load from 64 connections: the ten thousand of ``make bench-hotswap``, in short.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.swapedge import FIVE, PARTNER, SWAPPED, SwapEdge, fivePlugins
 from benchmarks.traffic import EVERY_WAY, Traffic
 from tests.harness import freePort
 
-SWAPS = 200
+SWAPS = 500
 SECONDS = 30.0
 ENOUGH = 100
 """So many it has to be, if a busy machine does not make more in these seconds."""
