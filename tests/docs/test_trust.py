@@ -5,11 +5,7 @@ docs/trust.md, from the first key to the revocation; and docs/locked.md: what is
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,9 +14,9 @@ from revproxy.config.manifest import manifestFromMapping
 from revproxy.isolation.lock.layers import NAMES, Layer, Layers
 from revproxy.permissions import Permissions
 from revproxy.testing import EdgeDouble
+from tests.docs.pagecase import PageCase
 from tests.docs.test_tutorial import module
-from tests.docs.walkthrough import Command, File, perform, steps
-from tests.harness import PATIENCE, EdgeCase, freePort
+from tests.docs.walkthrough import File, steps
 from tests.tools import needs
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,57 +25,12 @@ LOCKED = (DOCS / "locked.md").read_text(encoding="utf-8")
 
 
 @needs("curl", "ssh-keygen")
-class WalkthroughTests(EdgeCase):
+class WalkthroughTests(PageCase):
     """All commands of the operators' page, one after the other."""
-
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir(parents=True)
-        self.port = freePort()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(DOCS.parent), "NO_PROXY": "*"}
-
-    def run_(self) -> None:
-        """``revproxy run``, in the background."""
-        with (self.folder / "edge.log").open("wb") as log:
-            edge = subprocess.Popen(["revproxy", "run"], cwd=self.folder, env=self.environment, stdout=log, stderr=log)
-        self.addCleanup(edge.wait, PATIENCE)
-        self.addCleanup(edge.send_signal, signal.SIGTERM)
-        log_ = self.folder / "edge.log"
-        self.until(lambda: "listening on" in log_.read_text() or edge.poll() is not None)
-        self.assertIsNone(edge.poll(), log_.read_text())
-
-    def type(self, command: Command) -> None:
-        """Once, or until it prints what it should."""
-        printed = perform(command, self.folder, self.environment)
-        if command.once:
-            self.assertTrue(command.isShownBy(printed), f"{command.line}\n{printed}")
-            return
-
-        def shows() -> bool:
-            nonlocal printed
-            if command.isShownBy(printed):
-                return True
-            printed = perform(command, self.folder, self.environment)
-            return False
-
-        try:
-            self.until(shows)
-        except self.failureException:
-            self.fail(f"{command.line}\nprinted\n{printed}\ninstead of\n{command.output}")
 
     def test_page(self) -> None:
         """It is done as it is written."""
-        count = 0
-        for step in steps(TRUST.replace(":8080", f":{self.port}")):
-            if isinstance(step, Command) and step.line.startswith("revproxy run"):
-                self.run_()
-            elif isinstance(step, Command):
-                self.type(step)
-                count += 1
-            else:
-                perform(step, self.folder, self.environment)
-        self.assertGreater(count, 25)
+        self.assertGreater(self.walk(TRUST), 25)
 
 
 class LevelTests(SynchronousTestCase):

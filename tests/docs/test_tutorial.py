@@ -5,7 +5,6 @@ What docs/tutorial.md and README.md tell people to type works as they say.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,10 +20,9 @@ from revproxy.config.configfile import parseConfig
 from revproxy.control.catalogreader import readPlugin
 from revproxy.plan.catalog import CatalogEntry
 from revproxy.testing import EdgeDouble
+from tests.docs.pagecase import ROOT, PageCase
 from tests.docs.walkthrough import Command, File, perform, steps
-from tests.harness import PATIENCE, EdgeCase, freePort
-
-ROOT = Path(__file__).parents[2]
+from tests.harness import PATIENCE, freePort
 
 
 def module(name: str, source: str) -> types.ModuleType:
@@ -37,18 +35,15 @@ def module(name: str, source: str) -> types.ModuleType:
     return made
 
 
-class TutorialTests(EdgeCase):
+class TutorialTests(PageCase):
     """
     The page, from its first command to its last.
     """
 
     def setUp(self) -> None:
+        super().setUp()
         self.page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-        self.folder = Path(self.mktemp()).absolute()
         shutil.copytree(ROOT / "plugins", self.folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
-        self.port = freePort()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
 
     def makeRun(self) -> None:
         """
@@ -67,22 +62,8 @@ class TutorialTests(EdgeCase):
         self.assertIsNone(demo.poll(), log.read_text())
 
     def type(self, command: Command) -> None:
-        """
-        Until it prints what it should: a change takes a moment.
-        """
-        command = replace(command, line=command.line.replace(":8080", f":{self.port}"))
-        printed = ""
-
-        def shows() -> bool:
-            nonlocal printed
-            printed = perform(command, self.folder, self.environment)
-            return command.isShownBy(printed)
-
-        try:
-            self.assertTrue(shows() if command.once else self.until(shows))
-        except self.failureException:
-            expected = "\n".join(command.output)
-            self.fail(f"$ {command.line}\nprints\n{printed}\nand not\n{expected}")
+        """As :meth:`PageCase.type`, at the edge's own port."""
+        super().type(replace(command, line=command.line.replace(":8080", f":{self.port}")))
 
     def test_isExecuted(self) -> None:
         """
