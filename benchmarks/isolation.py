@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.edge import RESULTS, RESULTS_HEAD, describeMachine
 from benchmarks.guardcosts import facadeCosts, verificationCost
 from benchmarks.isolatededge import (
     BUDGET,
@@ -39,6 +35,7 @@ from benchmarks.load import Wrk
 from benchmarks.processes import BenchmarkError, Placement
 from benchmarks.report import table
 from benchmarks.rows import Row
+from benchmarks.sitting import Sitting, sit
 from benchmarks.traffic import PLAIN, Traffic
 from revproxy.bundles.bundle import readBundle
 from revproxy.bundles.signature import Signers, verify
@@ -363,35 +360,14 @@ def options(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure and print; return the exit code: 1 when something is not reached, or nothing was measured."""
     chosen = options(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    start, ours = time.monotonic(), os.sched_getaffinity(0)
-    try:
-        placement = Placement.choose()
-        machine = describeMachine(placement)
-        print(f"{machine}\n", flush=True)
-        os.sched_setaffinity(0, placement.load)
 
-        def say(text: str) -> None:
-            print(f"{time.monotonic() - start:4.0f} s  {text}", flush=True)
+    def measure(sitting: Sitting) -> tuple[str, bool]:
+        isolation = Isolation(sitting.directory, sitting.placement, QUICK if chosen.quick else USUAL, sitting.say)
+        isolation.run()
+        text = report(isolation.outcome)
+        return text, all(holds for _, holds, _ in verdicts(isolation.outcome))
 
-        with ExitStack() as stack:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="revproxy-isolation-")))
-            isolation = Isolation(directory, placement, QUICK if chosen.quick else USUAL, say)
-            isolation.run()
-    except BenchmarkError as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        os.sched_setaffinity(0, ours)
-    text = report(isolation.outcome)
-    print(f"\n{text}\n\n({time.monotonic() - start:.0f} s)")
-    if chosen.results:
-        head = "" if RESULTS.exists() else RESULTS_HEAD
-        with RESULTS.open("a") as sink:
-            sink.write(f"{head}\n## Isolation: {machine}\n\n{text}\n")
-    return 0 if all(holds for _, holds, _ in verdicts(isolation.outcome)) else 1
+    return sit("Isolation", "isolation", measure, chosen.results)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -21,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import loopprobe
-from benchmarks.edge import RESULTS, RESULTS_HEAD, describeMachine
 from benchmarks.firstpaint import Seen, firstPaints
 from benchmarks.operatededge import SEARCHES, Asker, OperatedEdge, SilentReceiver, silentAlerts
 from benchmarks.processes import BenchmarkError, Placement
 from benchmarks.report import table
+from benchmarks.sitting import Sitting, sit
 from benchmarks.swapedge import FIVE, SWAPPED
 from benchmarks.swaptimes import quantile
 from benchmarks.traffic import PLAIN, Traffic
@@ -351,35 +348,14 @@ def options(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure and print; return the exit code: 1 when something is not reached, or nothing was measured."""
     chosen = options(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    start, ours = time.monotonic(), os.sched_getaffinity(0)
-    try:
-        placement = Placement.choose()
-        machine = describeMachine(placement)
-        print(f"{machine}\n", flush=True)
-        os.sched_setaffinity(0, placement.load)
 
-        def say(text: str) -> None:
-            print(f"{time.monotonic() - start:4.0f} s  {text}", flush=True)
+    def measure(sitting: Sitting) -> tuple[str, bool]:
+        operating = Operating(sitting.directory, sitting.placement, QUICK if chosen.quick else USUAL, sitting.say)
+        operating.run(sitting.stack)
+        text = report(operating.outcome)
+        return text, all(holds for _, holds, _ in verdicts(operating.outcome))
 
-        with ExitStack() as stack:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="revproxy-operating-")))
-            operating = Operating(directory, placement, QUICK if chosen.quick else USUAL, say)
-            operating.run(stack)
-    except BenchmarkError as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        os.sched_setaffinity(0, ours)
-    text = report(operating.outcome)
-    print(f"\n{text}\n\n({time.monotonic() - start:.0f} s)")
-    if chosen.results:
-        head = "" if RESULTS.exists() else RESULTS_HEAD
-        with RESULTS.open("a") as sink:
-            sink.write(f"{head}\n## Operating: {machine}\n\n{text}\n")
-    return 0 if all(holds for _, holds, _ in verdicts(operating.outcome)) else 1
+    return sit("Operating", "operating", measure, chosen.results)
 
 
 if __name__ == "__main__":

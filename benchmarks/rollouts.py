@@ -8,11 +8,8 @@ measured by ``make bench-judge``, over thousands of runs; this is whether the ed
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.armcosts import armCosts
-from benchmarks.edge import RESULTS, RESULTS_HEAD, describeMachine
 from benchmarks.load import Wrk
-from benchmarks.processes import BenchmarkError, Placement
+from benchmarks.processes import Placement
 from benchmarks.report import table
 from benchmarks.rolloutedge import CANARY, OPEN, SHADOW, SLOW, WIDE, RolloutEdge, mixing, raising
 from benchmarks.rows import Row
+from benchmarks.sitting import Sitting, sit
 from benchmarks.traffic import Traffic
 from revproxy.demo.rollout import PEOPLE, headersOf, wrongIn
 from revproxy.demo.rolloutversions import FIRST, Candidate
@@ -371,35 +368,14 @@ def options(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Measure and print; return the exit code: 1 when something is not reached, or nothing was measured."""
     chosen = options(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    start, ours = time.monotonic(), os.sched_getaffinity(0)
-    try:
-        placement = Placement.choose()
-        machine = describeMachine(placement)
-        print(f"{machine}\n", flush=True)
-        os.sched_setaffinity(0, placement.load)
 
-        def say(text: str) -> None:
-            print(f"{time.monotonic() - start:4.0f} s  {text}", flush=True)
+    def measure(sitting: Sitting) -> tuple[str, bool]:
+        rolling = Rolling(sitting.directory, sitting.placement, QUICK if chosen.quick else USUAL, sitting.say)
+        rolling.run(chosen.only)
+        text = report(rolling.outcome, chosen.only)
+        return text, all(holds for _, holds, _ in verdicts(rolling.outcome, chosen.only))
 
-        with ExitStack() as stack:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="revproxy-rollouts-")))
-            rolling = Rolling(directory, placement, QUICK if chosen.quick else USUAL, say)
-            rolling.run(chosen.only)
-    except BenchmarkError as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        os.sched_setaffinity(0, ours)
-    text = report(rolling.outcome, chosen.only)
-    print(f"\n{text}\n\n({time.monotonic() - start:.0f} s)")
-    if chosen.results:
-        head = "" if RESULTS.exists() else RESULTS_HEAD
-        with RESULTS.open("a") as sink:
-            sink.write(f"{head}\n## Rollouts on a running edge: {machine}\n\n{text}\n")
-    return 0 if all(holds for _, holds, _ in verdicts(rolling.outcome, chosen.only)) else 1
+    return sit("Rollouts on a running edge", "rollouts", measure, chosen.results)
 
 
 if __name__ == "__main__":
