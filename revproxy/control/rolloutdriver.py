@@ -76,6 +76,7 @@ class RolloutDriver:
         self._events = coordinator.events
         self._clock = clock
         self._behind: set[str] = set()  # held until another is over
+        self._due: dict[str, Ending] = {}  # could not be made yet, by the id of the rollout
         self._timer: IDelayedCall | None = None
         self._isStopped = False
         coordinator.ongoing = self._ongoing
@@ -156,6 +157,8 @@ class RolloutDriver:
             if overShare:
                 rollout.note(overShare)
                 self._tell("rollout-share", rollout, overShare)
+            if rollout.id in self._due and not rollout.isLeaving:
+                self._leave(rollout, self._due[rollout.id], BY_EDGE)
             self._look(rollout)
         self.book.save(isDue=False)
         self._tickLater()
@@ -228,6 +231,7 @@ class RolloutDriver:
 
     def _ended(self, rollout: Rollout, ending: Ending, request: ChangeRequest) -> None:
         self.checks.stop(rollout.id)
+        self._due.pop(rollout.id, None)
         rollout.end(ending, nameOf(request.actor))
         self.book.close(rollout)
         asker = Asker(request.actor, ending.reason)
@@ -343,8 +347,11 @@ class RolloutDriver:
         try:
             await self.end(rollout, ending, asker)
         except ChangeRefused as refused:
-            if self.book.get(rollout.id) is rollout and not self._coordinator.hasEnded:
-                rollout.note(f"it could not go back: {refused}; that is tried again")
+            if self.book.get(rollout.id) is not rollout or self._coordinator.hasEnded:
+                return
+            if rollout.id not in self._due:
+                rollout.note(f"it could not go back: {refused}; that is tried again each second")
+            self._due[rollout.id] = ending
 
     async def _check(self, rollout: Rollout) -> None:
         """Find out whether it is fit, and go on if it is."""

@@ -10,9 +10,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from revproxy.control.changes import ChangeRefused, ChangeReport, ChangeRequest
 from revproxy.control.rollout.preflight import PreflightReport
 from revproxy.control.rolloutdriver import BY_EDGE
 from revproxy.plan.evidence import ArmCounts, DifferenceCount, TrialPairs
+from revproxy.plan.refusal import Refusal
 from revproxy.plan.words import Evidence
 from tests.control.rolloutcase import RolloutCase, policy
 from tests.coordinators import PLUGIN, Bench
@@ -235,6 +237,31 @@ class VerdictTests(RolloutCase):
         self.settle()
         self.assertEqual((self.state(), self.view()["transitions"][-1]["reason"]),
                          ("rolled-back", "5 of 10 calls failed"))  # fmt: skip
+
+    def test_triedAgain(self) -> None:
+        """
+        Where it cannot go back at once, that is tried again each second, and noted once.
+        """
+        candidate = self.driver.book.going[0].newcomer.candidates["a"]
+        coordinator, remaining = self.bench.coordinator, [2]
+        apply = coordinator.apply
+
+        async def refuses(request: ChangeRequest) -> ChangeReport:
+            if request.action == "rollout-roll-back" and remaining[0]:
+                remaining[0] -= 1
+                raise ChangeRefused(Refusal("", "files", "the disk says nothing"))
+            return await apply(request)
+
+        self.patch(coordinator, "apply", refuses)
+        self.driver.tripped("a", candidate.version, "5 of 10 calls failed")
+        self.settle()
+        self.assertEqual(self.state(), "canary")
+        for _ in range(3):
+            self.bench.clock.advance(1.0)
+            self.settle()
+        self.assertEqual((self.state(), remaining), ("rolled-back", [0]))
+        self.assertEqual(self.view()["transitions"][-1]["reason"], "5 of 10 calls failed")
+        self.assertEqual(len([note for note in self.view()["notes"] if "could not go back" in note["text"]]), 1)
 
     def test_annotated(self) -> None:
         """
